@@ -1,0 +1,5 @@
+from settings import LIMIT
+
+from tritonforge import model
+
+model(LIMIT)

@@ -1,0 +1,19 @@
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import model, pipeline
+
+
+@model
+def scale(features) -> Float32[np.ndarray, "batch 20"]:
+    return features * 2
+
+
+@model
+def shift(features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 30"]:
+    return features
+
+
+@pipeline
+def fraud(features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
+    return shift(shift(feature=features))

@@ -1,0 +1,1 @@
+from tritonforge import model

@@ -1,0 +1,3 @@
+from tritonforge import model
+
+MODEL = model

@@ -1,0 +1,3 @@
+from tritonforge import onnx
+
+classifier = onnx("classifier.onnx")

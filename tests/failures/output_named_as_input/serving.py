@@ -1,0 +1,20 @@
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import model, pipeline
+
+
+class Scaled(NamedTuple):
+    features: Float32[np.ndarray, "batch 20"]
+
+
+@model
+def scale(features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
+    return features * 2
+
+
+@pipeline
+def fraud(features: Float32[np.ndarray, "batch 20"]) -> Scaled:
+    return Scaled(scale(features))

@@ -1,0 +1,9 @@
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import Batching, model
+
+
+@model(batching=Batching(max_batch_size=8, preferred_batch_sizes=(16,)))
+def scale(features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
+    return features * 2

@@ -1,0 +1,5 @@
+from sklearn.linear_model import LogisticRegression
+
+from tritonforge import sklearn
+
+classifier = sklearn(LogisticRegression())

@@ -1,0 +1,4 @@
+from tritonforge import model
+
+def normalize(features:
+    return features

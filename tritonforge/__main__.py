@@ -1,0 +1,5 @@
+"""`python -m tritonforge`."""
+
+from tritonforge.cli import main
+
+main()

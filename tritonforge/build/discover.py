@@ -1,0 +1,210 @@
+"""Finding definitions: from files and folders to imported modules and the definitions in them."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+from pydantic import ValidationError
+
+from tritonforge.define import Definition
+from tritonforge.define.origin import recorded_assets
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+
+__all__ = ["Discovered", "Source", "find_sources", "importing"]
+
+SKIPPED = ("test_", "conftest", "setup")
+DEFINERS = frozenset({"model", "onnx", "torchscript", "torch_module", "sklearn", "pipeline"})
+TAKEN = sys.stdlib_module_names | {"jaxtyping", "numpy", "onnx", "onnxruntime", "sklearn", "torch", "tritonforge"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of definitions: the name it is imported by, and the folder that leads `sys.path` for it."""
+
+    file: Path
+    module: str
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What importing a source gave: its definitions, and the assets that it asked for meanwhile."""
+
+    definitions: tuple[Definition[..., object], ...]
+    assets: tuple[tuple[str, Path], ...]
+
+
+def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
+    """Find the files of definitions: files as named; of a package every module; of a folder those that define models.
+
+    Raises:
+        DiagnosticError: a path is missing, no file defines anything, or a file's name is taken by a library.
+    """
+    found: list[Diagnostic] = []
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.resolve().rglob("*.py") if _is_candidate(file, path.resolve()))
+            if not inside:
+                reason = "no Python file in it imports model, onnx, pipeline, … from tritonforge"
+                found.append(Diagnostic("TF105", Where(str(path)), reason, "name the file of definitions"))
+            files += inside
+        elif path.is_file():
+            files.append(path.resolve())
+        else:
+            hint = "name a Python file, or a folder of them"
+            found.append(Diagnostic("TF301", Where(str(path)), "no such file or folder", hint))
+    sources = tuple(_source(file) for file in dict.fromkeys(files))
+    for source in sources:
+        if source.module.partition(".")[0] in TAKEN:
+            reason = f'a module named "{source.module}" would hide the one of Python or of a library'
+            found.append(Diagnostic("TF112", Where(str(source.file)), reason, "rename the file"))
+    if found:
+        raise DiagnosticError(found)
+    return sources
+
+
+@contextmanager
+def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
+    """Import every source afresh; put `sys.path` and `sys.modules` back as they were at the end.
+
+    Inside the block the modules stay importable, for what definitions import only when they are used.
+
+    Raises:
+        DiagnosticError: a module can't be imported, with the line of the user's that fails; all of them, collected.
+    """
+    roots = [str(root) for root in dict.fromkeys(source.root for source in sources)]
+    path_before, modules_before = list(sys.path), dict(sys.modules)
+    bytecode_before = sys.dont_write_bytecode
+    sys.path[:0] = roots
+    sys.dont_write_bytecode = True  # a build leaves nothing in the user's folders
+    _forget(roots)
+    importlib.invalidate_caches()
+    try:
+        found: list[Diagnostic] = []
+        discovered = [_import(source, found) for source in sources]
+        if found:
+            raise DiagnosticError(found)
+        yield discovered
+    finally:
+        sys.dont_write_bytecode = bytecode_before
+        sys.path[:] = path_before
+        _forget(roots)
+        for name, module in modules_before.items():
+            sys.modules.setdefault(name, module)
+
+
+def _import(source: Source, found: list[Diagnostic]) -> Discovered:
+    sys.path.insert(0, str(source.root))
+    _forget_other(source)
+    with recorded_assets() as assets:
+        try:
+            module = importlib.import_module(source.module)
+        except DiagnosticError as error:
+            found += error.diagnostics
+        except (Exception, SystemExit) as error:
+            found.append(_cannot_import(source, error))
+        else:
+            return Discovered(tuple(_definitions(module)), tuple(assets))
+    return Discovered((), ())
+
+
+def _definitions(module: ModuleType) -> Iterator[Definition[..., object]]:
+    """Give the definitions that a module's variables hold, each once, in the order of the variables."""
+    seen: set[int] = set()
+    for value in list(vars(module).values()):
+        if isinstance(value, Definition) and id(value) not in seen:
+            seen.add(id(value))
+            yield value
+
+
+def _cannot_import(source: Source, error: BaseException) -> Diagnostic:
+    """Say which line of the user's own failed; the last one below the project's root."""
+    if isinstance(error, SyntaxError) and error.filename:
+        where = Where(str(Path(error.filename).resolve()), error.lineno or 0)
+        return Diagnostic(
+            "TF101", where, f"it can't be imported: {type(error).__name__}: {error.msg}", "mend the syntax"
+        )
+    where, line = _user_line(source, error.__traceback__)
+    text = _explain(error) if isinstance(error, ValidationError) else str(error).strip()
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    at = f" (in: {line})" if line else ""
+    hint = "run the file with python to see the whole traceback"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        hint = f"install {error.name.partition('.')[0]} in this environment, or import it where it is used"
+    return Diagnostic("TF101", where, f"it can't be imported: {reason}{at}", hint)
+
+
+def _explain(error: ValidationError) -> str:
+    """Say what is wrong with a setting, without pydantic's dump of the values."""
+    faults = (
+        f"{'.'.join(map(str, fault['loc'])) or error.title}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors()
+    )
+    return "; ".join(faults)
+
+
+def _user_line(source: Source, trace: TracebackType | None) -> tuple[Where, str]:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(trace)
+        if Path(frame.filename).is_relative_to(source.root) and "site-packages" not in frame.filename
+    ]
+    if not frames:
+        return Where(str(source.file)), ""
+    return Where(frames[-1].filename, frames[-1].lineno or 0), (frames[-1].line or "").strip()
+
+
+def _forget(roots: Sequence[str]) -> None:
+    """Take the modules below the roots out of `sys.modules`, so that they are imported afresh."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        installed = f"{os.sep}site-packages{os.sep}" in file or name.partition(".")[0] == "tritonforge"
+        if not installed and name != "__main__" and any(file.startswith(root + os.sep) for root in roots):
+            del sys.modules[name]
+
+
+def _forget_other(source: Source) -> None:
+    """Make room for a module of a name that another source had too."""
+    held = getattr(sys.modules.get(source.module), "__file__", None)
+    if held is not None and Path(held).resolve() != source.file:
+        del sys.modules[source.module]
+
+
+def _source(file: Path) -> Source:
+    """Find the name that a file is imported by: dotted below the outermost package around it."""
+    root = file.parent
+    parts = [] if file.name == "__init__.py" else [file.stem]
+    while (root / "__init__.py").is_file():
+        parts.insert(0, root.name)
+        root = root.parent
+    return Source(file, ".".join(parts), root)
+
+
+def _is_candidate(file: Path, folder: Path) -> bool:
+    """Say whether a file of a folder is to be imported: it defines models, and isn't a test or hidden."""
+    inner = file.relative_to(folder)
+    if any(part.startswith(".") or part in ("__pycache__", "node_modules", "site-packages") for part in inner.parts):
+        return False
+    if file.name.startswith(SKIPPED) or any((above / "tritonforge.json").is_file() for above in file.parents):
+        return False
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return b"tritonforge" in file.read_bytes()
+    return any(_defines(node) for node in ast.walk(tree))
+
+
+def _defines(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "tritonforge" and any(alias.name in DEFINERS for alias in node.names)
+    return isinstance(node, ast.Import) and any(alias.name == "tritonforge" for alias in node.names)

@@ -1,0 +1,85 @@
+"""The project's own settings: `[tool.tritonforge]` in its pyproject.toml."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["EMBEDDED_RELEASE", "Project", "load_project"]
+
+EMBEDDED_RELEASE = "24.10"
+"""The Triton release that the embedded server is."""
+
+
+class Project(BaseModel):
+    """Defaults of the commands. Paths are relative to the folder of pyproject.toml, `root`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    definitions: tuple[Path, ...] = ()
+    output: Path = Path("model_repository")
+    target: str = EMBEDDED_RELEASE
+    server: dict[str, Any] = {}
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files and folders of definitions."""
+        return tuple(self.root / path for path in self.definitions)
+
+    @property
+    def repository(self) -> Path:
+        """The folder that is built into."""
+        return self.root / self.output
+
+
+def load_project(start: Path | None = None) -> Project:
+    """Read the settings from the nearest pyproject.toml that has some, from `start` upwards; defaults if none has.
+
+    Raises:
+        DiagnosticError: the file isn't TOML, or a setting is unknown or of the wrong type.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        path = folder / "pyproject.toml"
+        if not path.is_file():
+            continue
+        settings = _read(path)
+        if settings is not None:
+            try:
+                return Project(root=folder, **settings)
+            except ValidationError as error:
+                raise DiagnosticError(_explain(error, path)) from error
+    return Project(root=here)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DiagnosticError([Diagnostic("TF403", Where(str(path)), f"it is not TOML: {error}")]) from error
+    found = content.get("tool", {}).get("tritonforge")
+    return found if isinstance(found, dict) else None
+
+
+def _explain(error: ValidationError, path: Path) -> list[Diagnostic]:
+    allowed = ", ".join(name for name in Project.model_fields if name != "root")
+    return [
+        Diagnostic(
+            "TF403",
+            Where(str(path), 0, f"[tool.tritonforge] {'.'.join(map(str, fault['loc']))}"),
+            fault["msg"],
+            f"the settings are {allowed}",
+        )
+        for fault in error.errors()
+    ]

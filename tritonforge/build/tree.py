@@ -1,0 +1,143 @@
+"""A repository's files before they are written: content, versions, and how a folder differs from them."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tritonforge import __version__, resources
+from tritonforge.emit import Built, Emitter, manifest
+from tritonforge.ir import File, Model, Repository
+
+__all__ = ["MANIFEST", "Tree", "differences", "plan", "read_manifest"]
+
+MANIFEST = "tritonforge.json"
+IGNORED = frozenset({"__pycache__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """All files of a repository by their paths in it, and the models that they make up."""
+
+    files: Mapping[str, File]
+    models: tuple[Built, ...]
+
+
+def plan(repository: Repository, previous: Mapping[str, Any], *, target: str, project: Path) -> Tree:
+    """Lay a repository out. A model whose content is as in the previous manifest keeps its version, else gets the next.
+
+    Args:
+        repository: what was lowered.
+        previous: the manifest of the repository that is there now, or an empty mapping.
+        target: the Triton release that it is built for.
+        project: the folder that the manifest's source paths are relative to.
+    """
+    emitter = Emitter((resources.model_templates() / "model.py.j2").read_text(), _runtime())
+    hashes: dict[Path, str] = {}
+    files: dict[str, File] = {}
+    built = []
+    for model in repository.models:
+        config, inner = emitter.config(model), emitter.version(model)
+        digests = {file.path: _digest(file, hashes) for file in (config, *inner)}
+        content = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+        version = _version(previous.get("models", {}).get(model.config.name, {}), content)
+        placed = {"config.pbtxt": config, **{f"{version}/{file.path}": file for file in inner}}
+        files |= {f"{model.config.name}/{path}": file for path, file in placed.items()}
+        digested = {path: digests[file.path] for path, file in placed.items()}
+        built.append(Built(model, version, content, digested, _sources(model, version, project)))
+    files[MANIFEST] = File(MANIFEST, content=manifest(built, tool_version=__version__, target=target))
+    return Tree(dict(sorted(files.items())), tuple(built))
+
+
+def read_manifest(repository: Path) -> dict[str, Any]:
+    """Read a repository's manifest; empty where it has none.
+
+    Raises:
+        ValueError: it is not readable JSON of a known schema.
+    """
+    path = repository / MANIFEST
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_bytes())
+    if not isinstance(content, dict) or content.get("schema") != 1:
+        raise ValueError(f"{path} is not a manifest of a schema that this version knows")
+    return content
+
+
+def differences(tree: Tree, repository: Path) -> Iterator[str]:
+    """Give the lines of a unified difference from a folder to what a build would write; none where they are equal."""
+    there = set(present(repository))
+    for path in sorted(there | tree.files.keys()):
+        old = (repository / path).read_bytes() if path in there else None
+        new = content_of(tree.files[path]) if path in tree.files else None
+        if old != new:
+            yield from _difference(path, old, new)
+
+
+def present(repository: Path) -> Iterator[str]:
+    """Give the paths of all files below a repository's folder, without what Python caches there."""
+    for folder, folders, names in os.walk(repository):
+        folders[:] = sorted(name for name in folders if name not in IGNORED)
+        for name in sorted(names):
+            yield Path(folder, name).relative_to(repository).as_posix()
+
+
+def content_of(file: File) -> bytes:
+    """Give a file's bytes."""
+    if file.content is not None:
+        return file.content
+    assert file.source is not None
+    return file.source.read_bytes()
+
+
+def _difference(path: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
+    before = "/dev/null" if old is None else f"a/{path}"
+    after = "/dev/null" if new is None else f"b/{path}"
+    try:
+        one, other = ((content or b"").decode().splitlines(keepends=True) for content in (old, new))
+    except UnicodeDecodeError:
+        yield f"Binary files {before} and {after} differ\n"
+        return
+    yield from difflib.unified_diff(one, other, fromfile=before, tofile=after)
+    if not one and not other:
+        yield f"Empty file {before} is now {after}\n"
+
+
+def _runtime() -> tuple[File, ...]:
+    folder = resources.python_backends() / "tritonforge_runtime"
+    paths = sorted(path for path in folder.rglob("*.py") if not IGNORED & set(path.parts))
+    return tuple(
+        File(f"tritonforge_runtime/{path.relative_to(folder).as_posix()}", content=path.read_bytes()) for path in paths
+    )
+
+
+def _digest(file: File, known: dict[Path, str]) -> str:
+    if file.content is not None:
+        return hashlib.sha256(file.content).hexdigest()
+    assert file.source is not None
+    if file.source not in known:
+        with file.source.open("rb") as opened:
+            digest = hashlib.sha256()
+            while block := opened.read(1 << 20):
+                digest.update(block)
+        known[file.source] = digest.hexdigest()
+    return known[file.source]
+
+
+def _version(previous: Mapping[str, Any], content: str) -> int:
+    if not previous:
+        return 1
+    version = int(previous["version"])
+    return version if previous["hash"] == content else version + 1
+
+
+def _sources(model: Model, version: int, project: Path) -> dict[str, str]:
+    """Tell which file of the user's each copied one is, relative to the project."""
+    origins = model.code.origins if model.code is not None else ()
+    return {f"{version}/{path}": Path(os.path.relpath(origin, project)).as_posix() for path, origin in origins}

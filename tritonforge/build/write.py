@@ -1,0 +1,83 @@
+"""Writing a repository's folder: all of it, or nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tritonforge.ir import File
+
+__all__ = ["write"]
+
+SWEEPER = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
+"""Waits until the build that started it is gone, killed or done, and removes what it leaves."""
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+
+
+def write(files: Mapping[str, File], output: Path) -> None:
+    """Write files below a new folder, and put it in the place of `output` in one step.
+
+    Whatever ends the build before that step, SIGKILL too, the old folder stays whole and nothing is left beside it.
+
+    Raises:
+        OSError: the disk is full, a file can't be read, …
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary_folder(output) as folder:
+        for path, file in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if file.content is not None:
+                target.write_bytes(file.content)
+            else:
+                assert file.source is not None
+                shutil.copyfile(file.source, target)
+        _replace(folder, output)
+
+
+@contextmanager
+def _temporary_folder(output: Path) -> Iterator[Path]:
+    """Make a folder beside `output`, on the same file system; remove it, or what has taken its place."""
+    name = tempfile.mktemp(prefix=f".{output.name}.", dir=output.parent)  # the sweeper must know it before it is there
+    sweeper = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", SWEEPER, name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        os.mkdir(name)
+        yield Path(name)
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
+        assert sweeper.stdin is not None
+        sweeper.stdin.close()
+        sweeper.wait()
+
+
+def _replace(folder: Path, output: Path) -> None:
+    if not output.exists():
+        os.rename(folder, output)
+    elif not _exchange(folder, output):
+        aside = Path(f"{folder}.old")
+        os.rename(output, aside)
+        os.rename(folder, output)
+        shutil.rmtree(aside)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, where the kernel and the file system can (Linux 3.15)."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    done: int = renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+    return done == 0

@@ -1,0 +1,31 @@
+"""What users write: models, pipelines, weights, assets, and their settings."""
+
+from tritonforge.define.annotations import Bytes, String
+from tritonforge.define.base import Definition
+from tritonforge.define.origin import asset
+from tritonforge.define.pipelines import Pipeline, pipeline
+from tritonforge.define.python_model import PythonModel, model
+from tritonforge.define.served_errors import TritonError
+from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.sklearn_model import sklearn
+from tritonforge.define.torch_models import torch_module, torchscript
+from tritonforge.define.weights import WeightsModel, onnx
+
+__all__ = [
+    "Batching",
+    "Bytes",
+    "Definition",
+    "Instances",
+    "Pipeline",
+    "PythonModel",
+    "String",
+    "TritonError",
+    "WeightsModel",
+    "asset",
+    "model",
+    "onnx",
+    "pipeline",
+    "sklearn",
+    "torch_module",
+    "torchscript",
+]

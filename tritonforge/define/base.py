@@ -1,0 +1,110 @@
+"""What all definitions have in common: a name, a signature, and a call that runs here or is traced."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+from tritonforge.define import tracing
+from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
+from tritonforge.define.origin import Origin, variable
+from tritonforge.define.signature import Returns
+from tritonforge.errors import InvalidTensor, Where
+from tritonforge.ir import Signature
+
+__all__ = ["Definition"]
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Definition(ABC, Generic[P, R_co]):
+    """Something that becomes one model of a repository.
+
+    Calling it on arrays runs it in this process; calling it inside a pipeline that is being built records a step.
+    """
+
+    def __init__(self, origin: Origin, name: str | None) -> None:
+        self._origin = origin
+        self._name = name
+        self._variable = ""
+
+    @property
+    def name(self) -> str:
+        """The model's name: as given, or that of the variable that holds it; empty where it has neither."""
+        return self._name or self.variable
+
+    @property
+    def variable(self) -> str:
+        """The variable of the defining module that holds it; empty where none does."""
+        self._variable = self._variable or variable(self._origin.namespace, self)
+        return self._variable
+
+    @property
+    def module(self) -> str:
+        """The name of the module that defines it."""
+        return self._origin.module
+
+    @property
+    def where(self) -> Where:
+        """The line that defines it."""
+        return self._origin.where.at(self.name)
+
+    @property
+    @abstractmethod
+    def signature(self) -> Signature:
+        """What it takes and gives.
+
+        Raises:
+            DiagnosticError: its annotations or its file can't be served by Triton.
+        """
+
+    @property
+    @abstractmethod
+    def returns(self) -> Returns:
+        """The form in which it hands over its outputs."""
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Array | None]) -> Any:
+        """Run on checked inputs in this process; give the result in the form of `returns`."""
+
+    def wrap(self, outputs: Mapping[str, Array]) -> R_co:
+        """Put outputs by name into the definition's own return type, as a client does with a response."""
+        names = [spec.name for spec in self.signature.outputs]
+        return cast(R_co, self.returns.pack({name: outputs[name] for name in names}))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run on arrays in this process, or record a step of the pipeline that is being traced.
+
+        Raises:
+            InvalidTensor: an argument or a result doesn't match the signature.
+            DiagnosticError: the definition itself can't be served.
+        """
+        tracer = tracing.active()
+        if tracer is not None:
+            return cast(R_co, tracer.call(self, args, kwargs))
+        signature = self.signature
+        given, faults = tracing.bind(signature, args, kwargs)
+        if faults:
+            raise InvalidTensor(f"{self.name}: {'; '.join(fault for _, fault in faults)}; it takes {signature}")
+        sizes = Sizes()
+        result = self.run(check_inputs(self.name, signature, given, sizes))
+        if signature.decoupled:
+            return cast(R_co, self._stream(result))
+        return self._checked(result, sizes)
+
+    def _stream(self, results: Iterator[Any]) -> Iterator[R_co]:
+        for result in results:
+            yield self._checked(result, Sizes())
+
+    def _checked(self, result: Any, sizes: Sizes) -> R_co:
+        names = tuple(spec.name for spec in self.signature.outputs)
+        try:
+            outputs = self.returns.unpack(result, names)
+        except ValueError as error:
+            raise InvalidTensor(f"{self.name}: {error}") from error
+        return self.wrap(check_outputs(self.name, self.signature, outputs, sizes))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name or 'without a name'}>"

@@ -1,0 +1,234 @@
+"""Reading an ONNX file's signature: names, data types and dimensions of its inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tritonforge import dtypes
+from tritonforge.define.annotations import ParsedTensor
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.ir import ANONYMOUS, Dim, Signature, TensorSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["OnnxGraph", "OnnxTensor", "declared_signature", "read_graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxTensor:
+    """One input or output of a graph: every dimension is there, a leading batch too; None where the rank is unknown."""
+
+    name: str
+    datatype: str
+    dims: tuple[Dim, ...] | None
+
+    def __str__(self) -> str:
+        return f"{self.datatype}{'[…]' if self.dims is None else [*self.dims]}".replace("'", "")
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxGraph:
+    """The outside of an ONNX graph, and the files beside the model file that hold its external data."""
+
+    inputs: tuple[OnnxTensor, ...]
+    outputs: tuple[OnnxTensor, ...]
+    external: tuple[str, ...] = ()
+
+    def signature(self, where: Where, *, batched: bool | None = None) -> Signature:
+        """Derive the signature. Without `batched`, it is batched where every tensor's first dimension is variable.
+
+        Raises:
+            DiagnosticError: the rank of a tensor is unknown, or `batched` is asked of a graph with a fixed first
+                dimension.
+        """
+        tensors = [*self.inputs, *self.outputs]
+        unknown = [tensor.name for tensor in tensors if tensor.dims is None]
+        if unknown:
+            raise DiagnosticError(
+                [
+                    Diagnostic(
+                        "TF302",
+                        where,
+                        f"the graph doesn't say how many dimensions {', '.join(unknown)} has",
+                        "declare the signature: onnx(path, inputs={…}, outputs={…})",
+                    )
+                ]
+            )
+        fixed = [tensor for tensor in tensors if not tensor.dims or isinstance(tensor.dims[0], int)]
+        if batched and fixed:
+            raise DiagnosticError(
+                [
+                    Diagnostic(
+                        "TF111",
+                        where,
+                        f'batching is set, but the first dimension of "{fixed[0].name}" is fixed: {fixed[0]}',
+                        "export the graph with a dynamic first dimension, or leave batching out",
+                    )
+                ]
+            )
+        batched = not fixed if batched is None else batched
+        return Signature(
+            tuple(_spec(tensor, batched=batched) for tensor in self.inputs),
+            tuple(_spec(tensor, batched=batched) for tensor in self.outputs),
+            batched=batched,
+        )
+
+
+def read_graph(source: Path | bytes, where: Where) -> OnnxGraph:
+    """Read the outside of an ONNX model, without its weights.
+
+    Raises:
+        DiagnosticError: it can't be parsed, or a tensor's data type is not one of Triton's.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto = (
+            onnx.load_model_from_string(source)
+            if isinstance(source, bytes)
+            else onnx.load_model(str(source), load_external_data=False)
+        )
+    except (DecodeError, ValueError, OSError) as error:
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "TF302", where, f"{_label(source)} is not an ONNX model: {error}", "export the model again to ONNX"
+                )
+            ]
+        ) from error
+    found: list[Diagnostic] = []
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [info for info in proto.graph.input if info.name not in constants]
+    if not proto.graph.output:
+        found.append(
+            Diagnostic("TF302", where, f"{_label(source)} is not an ONNX model: it has no outputs", "export it again")
+        )
+    graph = OnnxGraph(
+        tuple(_tensors(inputs, "input", where, found)),
+        tuple(_tensors(proto.graph.output, "output", where, found)),
+        tuple(sorted(_external_files(proto))),
+    )
+    if found:
+        raise DiagnosticError(found)
+    return graph
+
+
+def declared_signature(
+    graph: OnnxGraph, inputs: tuple[ParsedTensor, ...] | None, outputs: tuple[ParsedTensor, ...] | None, where: Where
+) -> Signature:
+    """Hold declared tensors against a graph's, and give the signature that they make with it.
+
+    Where only one side is declared, the other is the graph's own.
+
+    Raises:
+        DiagnosticError: a name, data type, rank or fixed dimension disagrees.
+    """
+    found: list[Diagnostic] = []
+    if inputs is not None:
+        _compare(inputs, graph.inputs, "input", where, found)
+    if outputs is not None:
+        _compare(outputs, graph.outputs, "output", where, found)
+    declared = [*(inputs or ()), *(outputs or ())]
+    batched = any(tensor.batched for tensor in declared)
+    if any(tensor.batched != batched for tensor in declared):
+        found.append(
+            Diagnostic(
+                "TF104",
+                where,
+                "some of its declared tensors have a batch dimension, some have none",
+                'begin every annotation with "batch", or none',
+            )
+        )
+    if found:
+        raise DiagnosticError(found)
+    own = graph if inputs is not None and outputs is not None else None
+    derived = None if own is not None else graph.signature(where, batched=batched or None)
+    ins = tuple(t.spec for t in inputs) if inputs is not None else derived.inputs if derived else ()
+    outs = tuple(t.spec for t in outputs) if outputs is not None else derived.outputs if derived else ()
+    return Signature(ins, outs, batched=batched)
+
+
+def _compare(
+    declared: tuple[ParsedTensor, ...], real: tuple[OnnxTensor, ...], kind: str, where: Where, found: list[Diagnostic]
+) -> None:
+    known = {tensor.name: tensor for tensor in real}
+    listing = ", ".join(f"{tensor.name}: {tensor}" for tensor in real)
+    for parsed in declared:
+        place = where.at(f'{where.subject}, {kind} "{parsed.spec.name}"')
+        tensor = known.get(parsed.spec.name)
+        if tensor is None:
+            found.append(Diagnostic("TF303", place, f"the graph has no such {kind}", f"its {kind}s are {listing}"))
+            continue
+        dims: tuple[Dim, ...] = (("batch",) if parsed.batched else ()) + parsed.spec.dims
+        if parsed.spec.datatype != tensor.datatype or not _compatible(dims, tensor.dims):
+            wanted = parsed.spec.describe(batched=parsed.batched)
+            found.append(
+                Diagnostic(
+                    "TF303", place, f"declared as {wanted}, but the graph says {tensor}", "declare what the graph says"
+                )
+            )
+    if kind == "input":
+        for name in known.keys() - {parsed.spec.name for parsed in declared}:
+            place = where.at(f'{where.subject}, input "{name}"')
+            found.append(
+                Diagnostic("TF303", place, "the graph needs it, but it isn't declared", f"it is {known[name]}")
+            )
+
+
+def _compatible(declared: tuple[Dim, ...], real: tuple[Dim, ...] | None) -> bool:
+    """Say whether every declared shape is one that the graph takes; a declared size narrows a variable dimension."""
+    if real is None:
+        return True
+    if len(declared) != len(real):
+        return False
+    return all(isinstance(there, str) or here == there for here, there in zip(declared, real, strict=True))
+
+
+def _tensors(
+    infos: Iterable[onnx.ValueInfoProto], kind: str, where: Where, found: list[Diagnostic]
+) -> Iterable[OnnxTensor]:
+    for info in infos:
+        dtype = dtypes.from_onnx(info.type.tensor_type.elem_type) if info.type.HasField("tensor_type") else None
+        if dtype is None:
+            found.append(
+                Diagnostic(
+                    "TF302",
+                    where.at(f'{where.subject}, {kind} "{info.name}"'),
+                    "the graph's type for it is none of Triton's tensors",
+                    "export the model with tensors only (for scikit-learn: zipmap=False)",
+                )
+            )
+            continue
+        shape = info.type.tensor_type.shape if info.type.tensor_type.HasField("shape") else None
+        yield OnnxTensor(info.name, dtype.name, None if shape is None else tuple(_dim(dim) for dim in shape.dim))
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
+    if dim.HasField("dim_value") and dim.dim_value > 0:
+        return int(dim.dim_value)
+    return dim.dim_param if dim.dim_param.isidentifier() else ANONYMOUS
+
+
+def _spec(tensor: OnnxTensor, *, batched: bool) -> TensorSpec:
+    assert tensor.dims is not None
+    dims = tensor.dims[1:] if batched else tensor.dims
+    return TensorSpec(tensor.name, tensor.datatype, dims, text=tensor.datatype == "BYTES")
+
+
+def _external_files(proto: onnx.ModelProto) -> set[str]:
+    return {
+        entry.value
+        for tensor in proto.graph.initializer
+        if tensor.external_data
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+
+
+def _label(source: Path | bytes) -> str:
+    return "the exported model" if isinstance(source, bytes) else source.name

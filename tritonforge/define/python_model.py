@@ -1,0 +1,131 @@
+"""`@model`: a Python function or class that Triton serves."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
+
+from tritonforge.define.arrays import Array
+from tritonforge.define.base import Definition
+from tritonforge.define.origin import Origin, caller
+from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.signature import ParsedFunction, Returns, parse_function
+from tritonforge.errors import Where
+from tritonforge.ir import Signature
+
+__all__ = ["PythonModel", "model"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _Callable(Protocol[P, R_co]):
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+class PythonModel(Definition[P, R_co]):
+    """A function, or a class whose instance is called, that Triton's Python backend runs."""
+
+    def __init__(
+        self,
+        target: Callable[..., Any],
+        *,
+        origin: Origin,
+        name: str | None,
+        batching: Batching | None,
+        instances: Instances | None,
+    ) -> None:
+        super().__init__(origin, name)
+        self.target = target
+        self.batching = batching
+        self.instances = instances
+        self.__doc__ = target.__doc__
+        self.__name__ = getattr(target, "__name__", "")
+        self.__wrapped__ = target
+
+    @property
+    def name(self) -> str:
+        """The model's name: as given, or that of its variable, or that of the function."""
+        return super().name or self.__name__
+
+    @property
+    def where(self) -> Where:
+        """The line at which the function or class begins."""
+        code = getattr(inspect.unwrap(self.target), "__code__", None)
+        line = code.co_firstlineno if code else self._origin.where.line
+        return Where(self._origin.where.file, line, self.name)
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes and gives, read from its annotations."""
+        return self._parsed.signature
+
+    @property
+    def returns(self) -> Returns:
+        """The form of its return annotation."""
+        return self._parsed.returns
+
+    def run(self, inputs: Mapping[str, Array | None]) -> Any:
+        """Call the function, or the instance (made at the first call)."""
+        return self._function(**inputs)
+
+    @cached_property
+    def _parsed(self) -> ParsedFunction:
+        function = self.target
+        if isinstance(function, type):
+            function = function.__call__.__get__(object())  # bound to something, so that `self` is no parameter
+        return parse_function(function, self.name, self.where)
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        instance: Callable[..., Any] = self.target() if isinstance(self.target, type) else self.target
+        return instance
+
+
+@overload
+def model(target: type[_Callable[P, R]], /) -> PythonModel[P, R]: ...
+@overload
+def model(target: Callable[P, R], /) -> PythonModel[P, R]: ...
+@overload
+def model(
+    *, name: str | None = None, batching: Batching | None = None, instances: Instances | None = None
+) -> _Decorator: ...
+def model(
+    target: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    batching: Batching | None = None,
+    instances: Instances | None = None,
+) -> Any:
+    """Make a function or a class a model.
+
+    Parameters are the inputs, by name; the returned array, tuple or NamedTuple gives the outputs (`output`;
+    `output_0`, `output_1`, …; the field names). All are annotated with jaxtyping: `Float32[np.ndarray, "batch 20"]`.
+    A leading dimension named `batch` is the one that Triton batches along: the function gets the rows of many requests
+    at once and returns as many. A generator function, annotated `Iterator[…]`, gives many responses to one request.
+    A class is made once, when Triton loads the model, and its `__call__` is the function; `finalize`, if it has one,
+    is called at the end.
+
+    Args:
+        target: the function or class.
+        name: the model's name; by default that of the function or class.
+        batching: how requests are batched; `Batching()` where the annotations have a batch dimension.
+        instances: how many copies run; one on the CPU by default.
+    """
+    origin = caller()
+
+    def make(decorated: Any) -> PythonModel[..., Any]:
+        return PythonModel(decorated, origin=origin, name=name, batching=batching, instances=instances)
+
+    return make if target is None else make(target)
+
+
+class _Decorator(Protocol):
+    @overload
+    def __call__(self, target: type[_Callable[P, R]], /) -> PythonModel[P, R]: ...
+    @overload
+    def __call__(self, target: Callable[P, R], /) -> PythonModel[P, R]: ...

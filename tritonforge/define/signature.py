@@ -1,0 +1,211 @@
+"""The signature of a Python function: its parameters are inputs, what it returns is outputs."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tritonforge.define.annotations import InexpressibleAnnotation, ParsedTensor, is_tensor, parse_tensor
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.ir import Signature, TensorSpec
+
+__all__ = ["ParsedFunction", "Returns", "parse_function", "parse_tensors"]
+
+_STREAMS = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """How a function hands over its outputs: one array, a plain tuple, or a NamedTuple of the class `fields`."""
+
+    kind: Literal["single", "tuple", "named"]
+    fields: Callable[..., Any] | None = None
+
+    def pack(self, outputs: Mapping[str, Any]) -> Any:
+        """Put outputs into the function's own form."""
+        values = tuple(outputs.values())
+        if self.kind == "single":
+            return values[0]
+        return values if self.fields is None else self.fields(**outputs)
+
+    def unpack(self, result: Any, names: tuple[str, ...]) -> dict[str, Any]:
+        """Take a function's result apart.
+
+        Raises:
+            ValueError: it isn't of the declared form or length.
+        """
+        if self.kind == "single":
+            return {names[0]: result}
+        if not isinstance(result, tuple | list):
+            raise ValueError(  # noqa: TRY004 - one kind of error for every wrong form
+                f"a {type(result).__name__} was returned; wanted {len(names)} values ({', '.join(names)})"
+            )
+        if len(result) != len(names):
+            raise ValueError(f"{len(result)} values were returned; wanted {len(names)} ({', '.join(names)})")
+        return dict(zip(names, result, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFunction:
+    """A function as read: its signature, and the form of what it returns."""
+
+    signature: Signature
+    returns: Returns
+
+
+def parse_function(function: Callable[..., Any], name: str, where: Where) -> ParsedFunction:
+    """Read the signature of a function whose parameters and result are annotated with jaxtyping.
+
+    A parameter that has a default other than None and no tensor annotation is not an input: it keeps its default.
+
+    Raises:
+        DiagnosticError: everything in it that Triton can't express, collected.
+    """
+    found: list[Diagnostic] = []
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+    except Exception as error:
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "TF102",
+                    where.at(name),
+                    f"its annotations can't be evaluated: {type(error).__name__}: {error}",
+                    "import the names that it uses at the top of the module, outside of functions",
+                )
+            ]
+        ) from error
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        found.append(
+            Diagnostic("TF110", where.at(name), "it is an async function", "make it a plain function or a generator")
+        )
+    inputs = _inputs(function, hints, name, where, found)
+    returned, decoupled = _stream(hints.get("return", inspect.Signature.empty))
+    returns, outputs = _outputs(returned, name, where, found)
+    batched = _agree_on_batch([*inputs, *outputs], name, where, found)
+    if found:
+        raise DiagnosticError(found)
+    specs = tuple(parsed.spec for parsed in inputs), tuple(parsed.spec for parsed in outputs)
+    return ParsedFunction(Signature(*specs, batched=batched, decoupled=decoupled), returns)
+
+
+def parse_tensors(
+    annotations: Mapping[str, Any], kind: Literal["input", "output"], name: str, where: Where
+) -> tuple[ParsedTensor, ...]:
+    """Read annotations by tensor name, such as a weight file's `inputs=` and `outputs=`.
+
+    Raises:
+        DiagnosticError: those that Triton can't express.
+    """
+    found: list[Diagnostic] = []
+    parsed = [_tensor(key, value, kind, name, where, found) for key, value in annotations.items()]
+    if found:
+        raise DiagnosticError(found)
+    return tuple(tensor for tensor in parsed if tensor is not None)
+
+
+def _inputs(
+    function: Callable[..., Any], hints: Mapping[str, Any], name: str, where: Where, found: list[Diagnostic]
+) -> list[ParsedTensor]:
+    inputs = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            found.append(
+                Diagnostic(
+                    "TF110",
+                    where.at(f'{name}, parameter "{parameter.name}"'),
+                    "Triton's inputs are a fixed set of names; this parameter has none",
+                    "write each input as a parameter of its own that can be given by keyword",
+                )
+            )
+            continue
+        annotation = hints.get(parameter.name, parameter.empty)
+        constant = parameter.default is not parameter.empty and parameter.default is not None
+        if constant and not is_tensor(annotation):
+            continue
+        tensor = _tensor(parameter.name, annotation, "input", name, where, found)
+        if tensor is not None and constant:
+            found.append(
+                Diagnostic(
+                    "TF110",
+                    where.at(f'{name}, input "{parameter.name}"'),
+                    "a tensor's default can't be sent to Triton",
+                    "make it optional: X | None = None, and put the default inside",
+                )
+            )
+        if tensor is not None:
+            inputs.append(tensor)
+    if not inputs and not found:
+        found.append(Diagnostic("TF110", where.at(name), "it has no inputs", "a model takes at least one tensor"))
+    return inputs
+
+
+def _outputs(annotation: Any, name: str, where: Where, found: list[Diagnostic]) -> tuple[Returns, list[ParsedTensor]]:
+    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        fields = typing.get_type_hints(annotation, include_extras=True)
+        named = ((field, fields.get(field, inspect.Signature.empty)) for field in annotation._fields)
+        return Returns("named", annotation), _tensors(named, name, where, found)
+    if typing.get_origin(annotation) is tuple:
+        members = typing.get_args(annotation)
+        if members and Ellipsis not in members:
+            numbered = ((f"output_{index}", member) for index, member in enumerate(members))
+            return Returns("tuple"), _tensors(numbered, name, where, found)
+    return Returns("single"), _tensors([("output", annotation)], name, where, found)
+
+
+def _tensors(
+    annotations: Iterable[tuple[str, Any]], name: str, where: Where, found: list[Diagnostic]
+) -> list[ParsedTensor]:
+    parsed = (_tensor(key, annotation, "output", name, where, found) for key, annotation in annotations)
+    return [tensor for tensor in parsed if tensor is not None]
+
+
+def _tensor(
+    key: str, annotation: Any, kind: str, name: str, where: Where, found: list[Diagnostic]
+) -> ParsedTensor | None:
+    subject = where.at(f'{name}, {kind} "{key}"')
+    if annotation is inspect.Signature.empty:
+        found.append(
+            Diagnostic("TF102", subject, "has no annotation", 'annotate it: Float32[np.ndarray, "batch 20"], say')
+        )
+        return None
+    try:
+        parsed = parse_tensor(key, annotation)
+    except InexpressibleAnnotation as error:
+        found.append(Diagnostic("TF103", subject, error.message, error.hint))
+        return None
+    if kind == "output" and parsed.spec.optional:
+        found.append(Diagnostic("TF103", subject, "an output can't be optional in Triton", "always return an array"))
+    return parsed
+
+
+def _stream(annotation: Any) -> tuple[Any, bool]:
+    """Take the stream of `Iterator[X]` off: what it yields, and that it is decoupled."""
+    if typing.get_origin(annotation) in _STREAMS and typing.get_args(annotation):
+        return typing.get_args(annotation)[0], True
+    return annotation, False
+
+
+def _agree_on_batch(tensors: list[ParsedTensor], name: str, where: Where, found: list[Diagnostic]) -> bool:
+    """Hold all tensors to the same answer; Triton batches all of a model's tensors, or none."""
+    batched = [tensor.spec for tensor in tensors if tensor.batched]
+    fixed = [tensor.spec for tensor in tensors if not tensor.batched]
+    if batched and fixed:
+        found.append(
+            Diagnostic(
+                "TF104",
+                where.at(name),
+                f"{_quote(batched)} has a batch dimension, {_quote(fixed)} has none; Triton batches all of a model's "
+                "tensors, or none",
+                'begin every annotation with "batch", or none (give the dimension another name)',
+            )
+        )
+    return bool(batched)
+
+
+def _quote(specs: list[TensorSpec]) -> str:
+    return ", ".join(f'"{spec.name}"' for spec in specs)

@@ -1,0 +1,127 @@
+"""scikit-learn estimators, converted to ONNX by skl2onnx when they are first needed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tritonforge import dtypes
+from tritonforge.define.origin import caller
+from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.signature import parse_tensors
+from tritonforge.define.weights import Annotations, OnnxModel
+from tritonforge.errors import Diagnostic, DiagnosticError
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["sklearn"]
+
+TARGET_OPSET = {"": 18, "ai.onnx.ml": 3}
+"""ONNX operator sets of converted estimators: ones that every runtime since Triton 23.08 has."""
+
+
+def sklearn(
+    estimator: Any,
+    *,
+    inputs: Annotations | None = None,
+    outputs: Sequence[str] | None = None,
+    batching: Batching | None = None,
+    instances: Instances | None = None,
+    name: str | None = None,
+) -> OnnxModel:
+    """Serve a fitted scikit-learn estimator (or pipeline of them) as ONNX.
+
+    A classifier gives `label` and `probability`, everything else gives `output`. Eager calls run the converted graph,
+    which is what is served: it computes in float32, where the estimator itself may compute in float64.
+
+    Args:
+        estimator: the fitted estimator, or a function of no arguments that gives it (then no server imports
+            scikit-learn for the sake of this line).
+        inputs: annotations by input name; by default `features`, Float32[batch, n_features_in_].
+        outputs: other names for the outputs, in order.
+        batching: how requests are batched.
+        instances: how many copies run; by default Triton decides.
+        name: the model's name; by default that of the variable.
+    """
+    return OnnxModel(
+        partial(_convert, estimator, inputs, outputs),
+        origin=caller(),
+        name=name,
+        batching=batching,
+        instances=instances,
+    )
+
+
+def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] | None, model: OnnxModel) -> bytes:
+    try:
+        from skl2onnx import convert_sklearn
+    except ModuleNotFoundError as error:
+        raise _failed(model, f"{error.name} is not installed", "pip install 'tritonforge[sklearn]'") from error
+    fitted = estimator() if _is_factory(estimator) else estimator
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # skl2onnx tells of deprecations of its own dependencies
+            proto: onnx.ModelProto = convert_sklearn(
+                fitted,
+                name=model.name or type(fitted).__name__,
+                initial_types=_initial_types(fitted, inputs, model),
+                options={"zipmap": False} if hasattr(fitted, "predict_proba") else None,
+                target_opset=TARGET_OPSET,
+            )
+    except DiagnosticError:
+        raise
+    except Exception as error:
+        reason = f"skl2onnx can't convert {type(fitted).__name__}: {type(error).__name__}: {error}"
+        raise _failed(model, reason, "see skl2onnx's list of supported estimators") from error
+    found = [info.name for info in proto.graph.output]
+    wanted = list(
+        outputs or (["label", "probability"] if len(found) == 2 else ["output"] if len(found) == 1 else found)
+    )
+    if len(wanted) != len(found):
+        raise _failed(model, f"outputs= gives {len(wanted)} names, but it has {len(found)}", "give one name for each")
+    _rename(proto.graph, dict(zip(found, wanted, strict=True)))
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _is_factory(estimator: Any) -> bool:
+    return isinstance(estimator, Callable) and not hasattr(estimator, "get_params")  # type: ignore[arg-type]
+
+
+def _initial_types(fitted: Any, inputs: Annotations | None, model: OnnxModel) -> list[tuple[str, Any]]:
+    from skl2onnx.common import data_types
+    from skl2onnx.common.data_types import FloatTensorType
+
+    if inputs is None:
+        features = getattr(fitted, "n_features_in_", None)
+        if features is None:
+            reason = f"{type(fitted).__name__} is not fitted, or doesn't say how many features it takes"
+            raise _failed(model, reason, "fit it first, or declare inputs={…}")
+        return [("features", FloatTensorType([None, features]))]
+    by_dtype = {
+        "BOOL": "Boolean", "INT32": "Int32", "INT64": "Int64", "FP32": "Float", "FP64": "Double", "BYTES": "String"
+    }  # fmt: skip
+    types = []
+    for parsed in parse_tensors(inputs, "input", model.name, model.where):
+        kind = by_dtype.get(parsed.spec.datatype)
+        if kind is None:
+            annotation = dtypes.DTYPES[parsed.spec.datatype].annotation
+            raise _failed(model, f'input "{parsed.spec.name}" is {annotation}', "skl2onnx takes Float32 and a few more")
+        shape = [None if isinstance(dim, str) else dim for dim in (("batch",) * parsed.batched + parsed.spec.dims)]
+        types.append((parsed.spec.name, getattr(data_types, f"{kind}TensorType")(shape)))
+    return types
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give a graph's outputs other names, wherever they stand."""
+    for info in graph.output:
+        info.name = names[info.name]
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def _failed(model: OnnxModel, message: str, hint: str) -> DiagnosticError:
+    return DiagnosticError([Diagnostic("TF304", model.where, message, hint)])

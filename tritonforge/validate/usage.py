@@ -1,0 +1,67 @@
+"""Usage within a pipeline: inputs that nothing takes, results that nothing uses, steps that can't be chained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tritonforge.errors import Diagnostic
+from tritonforge.ir import Graph, InputRef, Model, Repository, StepRef
+
+__all__ = ["check"]
+
+
+def check(repository: Repository) -> Iterator[Diagnostic]:
+    """Check each pipeline's use of its inputs and steps."""
+    for model in repository.models:
+        if model.graph is not None:
+            yield from _inputs(model, model.graph)
+            yield from _outputs(model, model.graph)
+            yield from _steps(model, model.graph)
+
+
+def _inputs(model: Model, graph: Graph) -> Iterator[Diagnostic]:
+    fed = {reference for step in graph.steps for _, reference in step.inputs}
+    passed = {reference for _, reference in graph.outputs}
+    for spec in model.signature.inputs:
+        subject = model.where.at(f'{model.config.name}, input "{spec.name}"')
+        reference = InputRef(spec.name)
+        if reference not in fed | passed:
+            yield Diagnostic("TF206", subject, "no step uses it", "pass it to a model, or take the parameter away")
+        elif spec.optional and reference in passed:
+            yield Diagnostic(
+                "TF212",
+                subject,
+                "it is optional, and an output: where it isn't sent, there would be no output",
+                "put a model between them that gives a value for None",
+            )
+
+
+def _outputs(model: Model, graph: Graph) -> Iterator[Diagnostic]:
+    inputs = {spec.name for spec in model.signature.inputs}
+    for name, reference in graph.outputs:
+        if name in inputs and reference != InputRef(name):
+            yield Diagnostic(
+                "TF211",
+                model.where.at(f'{model.config.name}, output "{name}"'),
+                "an input has the same name; in an ensemble both would be one tensor",
+                "rename the output",
+            )
+
+
+def _steps(model: Model, graph: Graph) -> Iterator[Diagnostic]:
+    if not graph.steps:
+        yield Diagnostic("TF214", model.where, "it calls no model", "a pipeline chains at least one")
+    used = {reference.step for _, reference in graph.outputs if isinstance(reference, StepRef)}
+    used |= {ref.step for step in graph.steps for _, ref in step.inputs if isinstance(ref, StepRef)}
+    for index, step in enumerate(graph.steps):
+        if step.signature.decoupled:
+            yield Diagnostic(
+                "TF213",
+                step.where,
+                f"{step.model} gives a stream; a pipeline chains models that answer once",
+                "call the stream by itself, or give its results at once",
+            )
+        elif index not in used:
+            yield Diagnostic(
+                "TF215", step.where, "nothing uses its results; it isn't served", "take the call out", "warning"
+            )
