@@ -1,0 +1,128 @@
+"""The build: discover → lower → check → emit → write."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tritonforge.build.discover import Discovered, find_sources, importing
+from tritonforge.build.project import EMBEDDED_RELEASE
+from tritonforge.build.report import BuildReport, report
+from tritonforge.build.sources import Sources, collect, project_root
+from tritonforge.build.tree import Tree, differences, plan, present, read_manifest
+from tritonforge.build.write import write
+from tritonforge.define import PythonModel
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.ir import Code, Repository
+from tritonforge.lower import gather, lower
+from tritonforge.validate import validate
+
+__all__ = ["build", "check_build"]
+
+
+def build(paths: Sequence[Path], output: Path, *, target: str = EMBEDDED_RELEASE) -> BuildReport:
+    """Build a model repository from files or folders of definitions.
+
+    The folder `output` is replaced in one step; where anything is wrong it stays as it was.
+
+    Args:
+        paths: Python files, packages, or folders that hold such files.
+        output: the repository's folder; it is made, or must hold an earlier build.
+        target: the Triton release to build for, `YY.MM`.
+
+    Raises:
+        DiagnosticError: everything that is wrong with the definitions, collected.
+        OSError: the folder can't be written.
+    """
+    previous = _previous(output)
+    _refuse_strangers(previous, output)
+    tree, warnings = _compile(paths, previous, target)
+    write(tree.files, output)
+    return report(tree, previous, output, warnings)
+
+
+def check_build(paths: Sequence[Path], output: Path, *, target: str = EMBEDDED_RELEASE) -> str:
+    """Give the unified difference from the folder to what a build would write there; empty where it is up to date.
+
+    Raises:
+        DiagnosticError: everything that is wrong with the definitions, collected.
+    """
+    tree, _ = _compile(paths, _previous(output), target)
+    return "".join(differences(tree, output))
+
+
+def _compile(paths: Sequence[Path], previous: dict[str, Any], target: str) -> tuple[Tree, tuple[Diagnostic, ...]]:
+    if not re.fullmatch(r"\d\d\.\d\d", target):
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "TF404", Where(subject=f'target "{target}"'), "it is not a Triton release", "write YY.MM: 24.10"
+                )
+            ]
+        )
+    sources = find_sources(paths)
+    with importing(sources) as discovered:
+        repository, warnings = _lower(discovered)
+        if not repository.models:
+            places = ", ".join(str(path) for path in paths)
+            reason = "no definitions in it: no module-level variable holds a model or a pipeline"
+            raise DiagnosticError([Diagnostic("TF105", Where(subject=places), reason, "define one with @model")])
+        project = project_root(sources[0].file)
+        return plan(repository, previous, target=target, project=project), warnings
+
+
+def _lower(discovered: list[Discovered]) -> tuple[Repository, tuple[Diagnostic, ...]]:
+    recorded = [asked for source in discovered for asked in source.assets]
+    collected = cache(lambda module, file: collect(module, file, recorded))
+
+    def code_of(definition: PythonModel[..., object]) -> Code:
+        file = Path(definition.where.file)
+        sources: Sources = collected(definition.module, file)
+        return sources.code(file.name)
+
+    gathered = gather(definition for source in discovered for definition in source.definitions)
+    repository, unlowered = lower(gathered, code_of)
+    found = dict.fromkeys((*gathered.diagnostics, *unlowered, *validate(repository)))
+    ordered = _without_consequences(sorted(found, key=lambda one: (one.where.file, one.where.line)))
+    if any(diagnostic.severity == "error" for diagnostic in ordered):
+        raise DiagnosticError(ordered)
+    return repository, tuple(ordered)
+
+
+def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Leave out what is said to be unused only because the call that uses it is wrong."""
+    broken = {_model(one) for one in found if one.code in ("TF201", "TF202", "TF207")}
+    return [one for one in found if not (one.code in ("TF206", "TF215") and _model(one) in broken)]
+
+
+def _model(diagnostic: Diagnostic) -> tuple[str, str]:
+    return diagnostic.where.file, re.split(" → |, ", diagnostic.where.subject)[0]
+
+
+def _previous(output: Path) -> dict[str, Any]:
+    """Read the manifest of what is in the output folder."""
+    if output.exists() and not output.is_dir():
+        raise _occupied(output, "it is a file")
+    try:
+        return read_manifest(output)
+    except (ValueError, json.JSONDecodeError) as error:
+        raise _occupied(output, str(error)) from error
+
+
+def _refuse_strangers(manifest: dict[str, Any], output: Path) -> None:
+    """Refuse a folder that holds what no build has written; it would be lost."""
+    known = {f"{name}/{path}" for name, model in manifest.get("models", {}).items() for path in model["files"]}
+    strange = sorted(set(present(output)) - known - {"tritonforge.json"})
+    if strange:
+        listing = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
+        raise _occupied(output, f"it holds files that no build has written: {listing}")
+
+
+def _occupied(output: Path, reason: str) -> DiagnosticError:
+    hint = "build into another folder (-o), or move them away; a build replaces the whole folder"
+    return DiagnosticError([Diagnostic("TF401", Where(os.fspath(output)), reason, hint)])
