@@ -214,6 +214,17 @@ class Graph:
     steps: tuple[Step, ...]
     outputs: tuple[tuple[str, Reference], ...]
 
+    def alive(self) -> frozenset[int]:
+        """Find the steps whose results reach an output; the others are not served."""
+        waiting = [reference.step for _, reference in self.outputs if isinstance(reference, StepRef)]
+        alive: set[int] = set()
+        while waiting:
+            index = waiting.pop()
+            if index not in alive:
+                alive.add(index)
+                waiting += [ref.step for _, ref in self.steps[index].inputs if isinstance(ref, StepRef)]
+        return frozenset(alive)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tritonforge.errors import Where
 from tritonforge.ir import (
     Code,
+    DynamicBatching,
     EnsembleStep,
     File,
     Graph,
@@ -25,24 +26,24 @@ from tritonforge.lower.tensors import configure
 __all__ = ["lower_pipeline"]
 
 IDENTITY = """\
-\"\"\"Gives its inputs back: for results of a pipeline that Triton's ensembles can't map by themselves.\"\"\"
+\"\"\"Gives tensors back: for results of a pipeline that Triton's ensembles can't map by themselves.\"\"\"
 
 
-def identity(**tensors):
-    return tuple(tensors.values())
+def identity({parameters}):
+    return ({results},)
 """
 
 
 def lower_pipeline(name: str, signature: Signature, graph: Graph, max_batch_size: int, where: Where) -> list[Model]:
     """Lower a pipeline: the ensemble, and the identity model where it needs one."""
-    full, identity = _with_identity(name, signature, graph, where)
+    identity = _identity(name, signature, graph, where)
     config = ModelConfig(
         name=name,
         platform="ensemble",
         max_batch_size=max_batch_size,
         inputs=tuple(configure(spec, batched=signature.batched, reshape=False) for spec in signature.inputs),
         outputs=tuple(configure(spec, batched=signature.batched, reshape=False) for spec in signature.outputs),
-        ensemble_steps=_steps(full),
+        ensemble_steps=_steps(graph if identity is None else _behind(graph, identity)),
     )
     ensemble = Model(config=config, signature=signature, where=where, graph=graph)
     return [ensemble] if identity is None else [ensemble, _identity_model(identity, max_batch_size, where)]
@@ -51,12 +52,10 @@ def lower_pipeline(name: str, signature: Signature, graph: Graph, max_batch_size
 def _steps(graph: Graph) -> tuple[EnsembleStep, ...]:
     tensors = _tensor_names(graph)
     steps = []
-    for index in sorted(_alive(graph)):
+    for index in sorted(graph.alive()):
         step = graph.steps[index]
-        outputs = [spec.name for spec in step.signature.outputs]
-        made = tuple(
-            (output, tensors[StepRef(index, output)]) for output in outputs if StepRef(index, output) in tensors
-        )
+        outputs = [StepRef(index, spec.name) for spec in step.signature.outputs]
+        made = tuple((ref.output, tensors[ref]) for ref in outputs if ref in tensors)
         fed = tuple((name, tensors[reference]) for name, reference in step.inputs)
         steps.append(EnsembleStep(step.model, fed, made))
     return tuple(steps)
@@ -67,7 +66,7 @@ def _tensor_names(graph: Graph) -> dict[Reference, str]:
     names: dict[Reference, str] = {
         reference: name for name, reference in graph.outputs if isinstance(reference, StepRef)
     }
-    used = [reference for index in _alive(graph) for _, reference in graph.steps[index].inputs]
+    used = [reference for index in graph.alive() for _, reference in graph.steps[index].inputs]
     for reference in used:
         if isinstance(reference, InputRef):
             names[reference] = reference.name
@@ -83,37 +82,42 @@ def _label(graph: Graph, index: int) -> str:
     return f"{model}_{earlier + 1}" if earlier else model
 
 
-def _alive(graph: Graph) -> set[int]:
-    """Find the steps whose results reach an output; the others aren't served."""
-    waiting = [reference.step for _, reference in graph.outputs if isinstance(reference, StepRef)]
-    alive: set[int] = set()
-    while waiting:
-        index = waiting.pop()
-        if index not in alive:
-            alive.add(index)
-            waiting += [ref.step for _, ref in graph.steps[index].inputs if isinstance(ref, StepRef)]
-    return alive
+def _identity(name: str, signature: Signature, graph: Graph, where: Where) -> Step | None:
+    """Make a last step for the outputs that no ensemble can map by itself, where there are any.
 
-
-def _with_identity(name: str, signature: Signature, graph: Graph, where: Where) -> tuple[Graph, Step | None]:
-    """Put a last step behind outputs that no ensemble can map.
-
-    An ensemble gives an input back under its own name only, and a result under one name only (seen in 24.10).
+    An ensemble gives a result under one name only, and an input only under its own name and only where a step takes it
+    (seen in 24.10). An input that no step takes rides along, beside a result that goes through the step for its sake.
     """
-    passed: list[tuple[str, Reference]] = []
-    seen: set[Reference] = set()
-    for output, reference in graph.outputs:
-        if reference in seen or (isinstance(reference, InputRef) and reference.name != output):
-            passed.append((output, reference))
-        seen.add(reference)
+    fed = {reference for index in graph.alive() for _, reference in graph.steps[index].inputs}
+    passed: dict[str, Reference] = {}
+    for index, (output, reference) in enumerate(graph.outputs):
+        repeated = any(reference == earlier for _, earlier in graph.outputs[:index])
+        if repeated or (isinstance(reference, InputRef) and reference.name != output):
+            passed[output] = reference
+    idle = {o: ref for o, ref in graph.outputs if ref == InputRef(o) and ref not in fed | set(passed.values())}
+    if idle and not passed:
+        passed = dict([next((o, ref) for o, ref in graph.outputs if isinstance(ref, StepRef))])
     if not passed:
-        return graph, None
-    names = {output for output, _ in passed}
-    specs = tuple(replace(spec, text=False) for spec in signature.outputs if spec.name in names)
-    step = Step(f"{name}.identity", Signature(specs, specs, batched=signature.batched), tuple(passed), where)
-    last = len(graph.steps)
-    outputs = tuple((o, StepRef(last, o) if o in names else reference) for o, reference in graph.outputs)
-    return Graph((*graph.steps, step), outputs), step
+        return None
+    taken = passed | idle
+    specs = [replace(spec, text=False) for spec in signature.outputs]
+    return Step(
+        f"{name}.identity",
+        Signature(
+            tuple(spec for spec in specs if spec.name in taken),
+            tuple(spec for spec in specs if spec.name in passed),
+            batched=signature.batched,
+        ),
+        tuple((spec.name, taken[spec.name]) for spec in specs if spec.name in taken),
+        where,
+    )
+
+
+def _behind(graph: Graph, identity: Step) -> Graph:
+    """Put the identity step behind a graph."""
+    last, given = len(graph.steps), {spec.name for spec in identity.signature.outputs}
+    outputs = tuple((o, StepRef(last, o) if o in given else reference) for o, reference in graph.outputs)
+    return Graph((*graph.steps, identity), outputs)
 
 
 def _identity_model(step: Step, max_batch_size: int, where: Where) -> Model:
@@ -123,8 +127,13 @@ def _identity_model(step: Step, max_batch_size: int, where: Where) -> Model:
         max_batch_size=max_batch_size,
         inputs=tuple(configure(spec, batched=step.signature.batched) for spec in step.signature.inputs),
         outputs=tuple(configure(spec, batched=step.signature.batched) for spec in step.signature.outputs),
+        dynamic_batching=DynamicBatching() if max_batch_size else None,
         instance_groups=(InstanceGroup("KIND_CPU", 1),),
     )
     shim = Shim(module="tritonforge_identity", attribute="identity", paths=("source",), origin="tritonforge")
-    code = Code(shim, (File("source/tritonforge_identity.py", content=IDENTITY.encode()),))
+    source = IDENTITY.format(
+        parameters=", ".join(spec.name for spec in step.signature.inputs),
+        results=", ".join(spec.name for spec in step.signature.outputs),
+    )
+    code = Code(shim, (File("source/tritonforge_identity.py", content=source.encode()),))
     return Model(config=config, signature=step.signature, where=where, code=code)

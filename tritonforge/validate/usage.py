@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tritonforge.errors import Diagnostic
-from tritonforge.ir import Graph, InputRef, Model, Repository, StepRef
+from tritonforge.ir import Graph, InputRef, Model, Repository
 
 __all__ = ["check"]
 
@@ -20,13 +20,15 @@ def check(repository: Repository) -> Iterator[Diagnostic]:
 
 
 def _inputs(model: Model, graph: Graph) -> Iterator[Diagnostic]:
-    fed = {reference for step in graph.steps for _, reference in step.inputs}
+    fed = {reference for index in graph.alive() for _, reference in graph.steps[index].inputs}
     passed = {reference for _, reference in graph.outputs}
     for spec in model.signature.inputs:
         subject = model.where.at(f'{model.config.name}, input "{spec.name}"')
         reference = InputRef(spec.name)
         if reference not in fed | passed:
-            yield Diagnostic("TF206", subject, "no step uses it", "pass it to a model, or take the parameter away")
+            yield Diagnostic(
+                "TF206", subject, "no step that is served takes it", "pass it to a model, or take the parameter away"
+            )
         elif spec.optional and reference in passed:
             yield Diagnostic(
                 "TF212",
@@ -49,10 +51,10 @@ def _outputs(model: Model, graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _steps(model: Model, graph: Graph) -> Iterator[Diagnostic]:
-    if not graph.steps:
+    passed_by_name = all(reference == InputRef(name) for name, reference in graph.outputs)
+    if not graph.steps or passed_by_name:
         yield Diagnostic("TF214", model.where, "it calls no model", "a pipeline chains at least one")
-    used = {reference.step for _, reference in graph.outputs if isinstance(reference, StepRef)}
-    used |= {ref.step for step in graph.steps for _, ref in step.inputs if isinstance(ref, StepRef)}
+    alive = graph.alive()
     for index, step in enumerate(graph.steps):
         if step.signature.decoupled:
             yield Diagnostic(
@@ -61,7 +63,7 @@ def _steps(model: Model, graph: Graph) -> Iterator[Diagnostic]:
                 f"{step.model} gives a stream; a pipeline chains models that answer once",
                 "call the stream by itself, or give its results at once",
             )
-        elif index not in used:
+        elif index not in alive:
             yield Diagnostic(
                 "TF215", step.where, "nothing uses its results; it isn't served", "take the call out", "warning"
             )
