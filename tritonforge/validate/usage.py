@@ -51,7 +51,7 @@ def _outputs(model: Model, graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _steps(model: Model, graph: Graph) -> Iterator[Diagnostic]:
-    passed_by_name = all(reference == InputRef(name) for name, reference in graph.outputs)
+    passed_by_name = graph.outputs and all(reference == InputRef(name) for name, reference in graph.outputs)
     if not graph.steps or passed_by_name:
         yield Diagnostic("TF214", model.where, "it calls no model", "a pipeline chains at least one")
     alive = graph.alive()
