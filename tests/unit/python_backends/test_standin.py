@@ -1,0 +1,96 @@
+"""The stand-ins for `tritonforge` and `jaxtyping`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from tritonforge_runtime import standin
+
+
+@pytest.fixture
+def names(imports: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Both stand-ins, with no jaxtyping installed."""
+    for name in [name for name in sys.modules if name.split(".")[0] in ("tritonforge", "jaxtyping")]:
+        del sys.modules[name]
+    found = importlib.util.find_spec
+    monkeypatch.setattr(standin, "find_spec", lambda name: None if name == "jaxtyping" else found(name))
+    standin.install()
+    return {"np": np}
+
+
+def test_everything_a_definition_uses_is_there(names: dict[str, Any]) -> None:
+    exec(
+        """
+from typing import NamedTuple, Optional
+from jaxtyping import AbstractDtype, BFloat16, Float32, Int64, jaxtyped
+from tritonforge import (Batching, Bytes, Instances, String, TritonError, asset, model, onnx, pipeline, sklearn,
+                         torch_module, torchscript)
+import tritonforge as tf
+
+class Own(AbstractDtype):
+    dtypes = ["float16"]
+
+class Result(NamedTuple):
+    label: Int64[np.ndarray, "batch"]
+    text: String[np.ndarray, "batch 1"]
+
+@model
+def bare(x: Float32[np.ndarray, "batch 2"] | None, y: Optional[Own[np.ndarray, "n"]] = None) -> Result: ...
+
+@tf.model(name="settings", batching=Batching(max_batch_size=4), instances=Instances(gpu=[0]))
+@jaxtyped(typechecker=None)
+def with_settings(x: BFloat16[np.ndarray, "batch"] | Bytes[np.ndarray, "batch"]) -> Result: ...
+
+a, b = onnx("a.onnx", batching=Batching()), torchscript("b.pt", inputs={})
+c, d = torch_module(object(), example=1), sklearn(object(), features=3)
+
+@pipeline(name="p")
+def piped(x): ...
+
+@pipeline
+def other(x): ...
+""",
+        names,
+    )
+
+    assert names["bare"].__name__ == "bare"
+    assert names["with_settings"].__name__ == "with_settings"
+
+
+def test_another_model_cannot_be_called_inside_triton(names: dict[str, Any]) -> None:
+    exec("from tritonforge import onnx, pipeline\na = onnx('a.onnx')\n@pipeline\ndef p(x): ...\n", names)
+
+    with pytest.raises(TypeError, match=r"ONNX model 'a.onnx' is a model of its own; call it in a @pipeline"):
+        names["a"](1)
+    with pytest.raises(TypeError, match="pipeline 'p' is a model of its own"):
+        names["p"](1)
+
+
+@pytest.mark.parametrize("line", ["from tritonforge import Client", "import tritonforge; tritonforge.Client"])
+def test_what_is_not_there_is_named(names: dict[str, Any], line: str) -> None:
+    with pytest.raises(ImportError, match=r"tritonforge\.Client is not there inside Triton: a model's module may use"):
+        exec(line, names)
+
+
+@pytest.mark.parametrize("line", ["import tritonforge.client", "from tritonforge.client import Client"])
+def test_submodules_are_not_there(names: dict[str, Any], line: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"tritonforge\.client is not there inside Triton"):
+        exec(line, names)
+
+
+def test_a_refusal_has_one_of_tritons_codes(names: dict[str, Any]) -> None:
+    exec("from tritonforge import TritonError\nerror = TritonError('no', code='NOT_FOUND')", names)
+
+    assert (names["error"].message, names["error"].code) == ("no", "NOT_FOUND")
+    with pytest.raises(ValueError, match="'GONE' is no error code of Triton's; there are ALREADY_EXISTS, CANCELLED"):
+        names["TritonError"]("no", "GONE")
+
+
+def test_the_names_are_those_of_the_package() -> None:
+    import tritonforge
+
+    assert {name for name in tritonforge.__all__ if not name.startswith("__")} <= set(standin._NAMES)
