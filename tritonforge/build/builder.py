@@ -81,9 +81,8 @@ def _lower(discovered: list[Discovered]) -> tuple[Repository, tuple[Diagnostic, 
     collected = cache(lambda module, file: collect(module, file, recorded))
 
     def code_of(definition: PythonModel[..., object]) -> Code:
-        file = Path(definition.where.file)
-        sources: Sources = collected(definition.module, file)
-        return sources.code(file.name)
+        sources: Sources = collected(definition.module, definition.file)
+        return sources.code(definition.file.name)
 
     gathered = gather(definition for source in discovered for definition in source.definitions)
     repository, unlowered = lower(gathered, code_of)

@@ -8,20 +8,22 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from types import ModuleType, TracebackType
 
 from pydantic import ValidationError
 
-from tritonforge.define import Definition
+from tritonforge.define import Definition, WeightsModel
 from tritonforge.define.origin import recorded_assets
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
 __all__ = ["Discovered", "Source", "find_sources", "importing"]
 
-SKIPPED = ("test_", "conftest", "setup")
+SKIPPED = ("test_*.py", "*_test.py", "conftest.py", "setup.py")
 DEFINERS = frozenset({"model", "onnx", "torchscript", "torch_module", "sklearn", "pipeline"})
 TAKEN = sys.stdlib_module_names | {"jaxtyping", "numpy", "onnx", "onnxruntime", "sklearn", "torch", "tritonforge"}
 
@@ -68,6 +70,9 @@ def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
         if source.module.partition(".")[0] in TAKEN:
             reason = f'a module named "{source.module}" would hide the one of Python or of a library'
             found.append(Diagnostic("TF112", Where(str(source.file)), reason, "rename the file"))
+        elif "." in source.file.relative_to(source.root).with_suffix("").as_posix():
+            reason = "Python can't import a file or a package with a dot in its name"
+            found.append(Diagnostic("TF112", Where(str(source.file)), reason, "rename it"))
     if found:
         raise DiagnosticError(found)
     return sources
@@ -91,7 +96,14 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
     importlib.invalidate_caches()
     try:
         found: list[Diagnostic] = []
-        discovered = [_import(source, found) for source in sources]
+        discovered = []
+        for source in sources:
+            sys.path.insert(0, str(source.root))
+            if len(roots) > 1:
+                _make_room(source, roots)
+            discovered.append(_import(source, found))
+            if len(roots) > 1:
+                _settle(discovered[-1])
         if found:
             raise DiagnosticError(found)
         yield discovered
@@ -104,8 +116,6 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
 
 
 def _import(source: Source, found: list[Diagnostic]) -> Discovered:
-    sys.path.insert(0, str(source.root))
-    _forget_other(source)
     with recorded_assets() as assets:
         try:
             module = importlib.import_module(source.module)
@@ -164,20 +174,42 @@ def _user_line(source: Source, trace: TracebackType | None) -> tuple[Where, str]
     return Where(frames[-1].filename, frames[-1].lineno or 0), (frames[-1].line or "").strip()
 
 
+def _local_modules(roots: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Give the user's own modules below the roots that are imported now: their names and files."""
+    below = tuple(root + os.sep for root in roots)
+    for name, module in list(sys.modules.items()):
+        file = _real(getattr(module, "__file__", None) or os.sep)
+        installed = f"{os.sep}site-packages{os.sep}" in file or name.partition(".")[0] == "tritonforge"
+        if not installed and name != "__main__" and file.startswith(below):
+            yield name, Path(file)
+
+
+@cache
+def _real(file: str) -> str:
+    return os.path.realpath(file)
+
+
 def _forget(roots: Sequence[str]) -> None:
     """Take the modules below the roots out of `sys.modules`, so that they are imported afresh."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) or ""
-        installed = f"{os.sep}site-packages{os.sep}" in file or name.partition(".")[0] == "tritonforge"
-        if not installed and name != "__main__" and any(file.startswith(root + os.sep) for root in roots):
+    for name, _ in _local_modules(roots):
+        del sys.modules[name]
+
+
+def _make_room(source: Source, roots: Sequence[str]) -> None:
+    """Forget modules of other folders whose names are those of modules beside this source: two `model.py`, say."""
+    for name, file in _local_modules(roots):
+        top = source.root / name.partition(".")[0]
+        own = next((own for own in (top / "__init__.py", top.with_name(f"{top.name}.py")) if own.is_file()), None)
+        if own is not None and not file.is_relative_to(top if own.name == "__init__.py" else own):
             del sys.modules[name]
 
 
-def _forget_other(source: Source) -> None:
-    """Make room for a module of a name that another source had too."""
-    held = getattr(sys.modules.get(source.module), "__file__", None)
-    if held is not None and Path(held).resolve() != source.file:
-        del sys.modules[source.module]
+def _settle(discovered: Discovered) -> None:
+    """Let weights be exported now, while what they import inside a function is found beside them."""
+    for definition in discovered.definitions:
+        if isinstance(definition, WeightsModel):
+            with suppress(DiagnosticError):  # it comes again, and is collected, when the definition is lowered
+                _ = definition.signature, definition.files
 
 
 def _source(file: Path) -> Source:
@@ -195,7 +227,8 @@ def _is_candidate(file: Path, folder: Path) -> bool:
     inner = file.relative_to(folder)
     if any(part.startswith(".") or part in ("__pycache__", "node_modules", "site-packages") for part in inner.parts):
         return False
-    if file.name.startswith(SKIPPED) or any((above / "tritonforge.json").is_file() for above in file.parents):
+    skipped = any(fnmatch(file.name, pattern) for pattern in SKIPPED)
+    if skipped or any((above / "tritonforge.json").is_file() for above in file.parents):
         return False
     try:
         tree = ast.parse(file.read_bytes())
@@ -206,5 +239,5 @@ def _is_candidate(file: Path, folder: Path) -> bool:
 
 def _defines(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
-        return node.module == "tritonforge" and any(alias.name in DEFINERS for alias in node.names)
+        return node.module == "tritonforge" and any(alias.name in DEFINERS | {"*"} for alias in node.names)
     return isinstance(node, ast.Import) and any(alias.name == "tritonforge" for alias in node.names)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, File, Shim
@@ -26,18 +26,18 @@ IGNORED = {"__pycache__"}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What travels with a module: all its files, and the folder that its name is imported from."""
+    """What travels with a module: all its files, and the folders that they are imported from, its own first."""
 
     module: str
-    root: Path
+    roots: tuple[Path, ...]
     files: tuple[Path, ...]
 
     def code(self, origin: str) -> Code:
         """Lay the files out below the version folder, as they lie to each other in the project."""
-        base = Path(os.path.commonpath([str(self.root), *(str(file.parent) for file in self.files)]))
+        base = Path(os.path.commonpath([*map(str, self.roots), *(str(file.parent) for file in self.files)]))
         relative = {file: file.relative_to(base).as_posix() for file in self.files}
-        inner = self.root.relative_to(base).as_posix()
-        shim = Shim(self.module, "", (SOURCE if inner == "." else f"{SOURCE}/{inner}",), origin=origin)
+        paths = tuple((PurePosixPath(SOURCE) / root.relative_to(base)).as_posix() for root in self.roots)
+        shim = Shim(self.module, "", paths, origin=origin)
         files = tuple(File(f"{SOURCE}/{path}", source=file) for file, path in sorted(relative.items()))
         return Code(shim, files, tuple((f"{SOURCE}/{path}", str(file)) for file, path in sorted(relative.items())))
 
@@ -51,12 +51,11 @@ def collect(module: str, file: Path, recorded: Iterable[tuple[str, Path]] = ()) 
         recorded: what `asset` gave while modules were imported, each with the file that asked.
 
     Raises:
-        DiagnosticError: an asset is missing, or lies outside the project.
+        DiagnosticError: an asset is missing, or lies outside the project; a module has the name of one of Python's.
     """
-    depth = len(module.split(".")) - (0 if file.name == "__init__.py" else 1)
-    root = file.parents[depth]
-    modules = _closure(module, root)
+    root = _root(module, file)
     found: list[Diagnostic] = []
+    modules = _closure(module, root, found)
     assets = {(asking, path) for asking, path in recorded if Path(asking) in modules}
     for asking in modules:
         assets |= {(str(asking), path) for path in _assets(asking, found)}
@@ -68,13 +67,14 @@ def collect(module: str, file: Path, recorded: Iterable[tuple[str, Path]] = ()) 
                     "TF305",
                     Where(asking_file),
                     f'the asset "{path}" lies outside the project ({project})',
-                    "copy it into the project, so that it can travel with it",
+                    "copy it into the project; the project is the nearest folder above with a pyproject.toml or .git",
                 )
             )
     if found:
         raise DiagnosticError(found)
     files = {*modules, *(inner for _, path in assets for inner in _expand(path))}
-    return Sources(module, root, tuple(sorted(files)))
+    others = sorted(set(modules.values()) - {root})
+    return Sources(module, (root, *others), tuple(sorted(files)))
 
 
 def project_root(file: Path) -> Path:
@@ -83,24 +83,44 @@ def project_root(file: Path) -> Path:
     return next(marked, file.parent)
 
 
-def _closure(module: str, root: Path) -> tuple[Path, ...]:
-    """Find the files of a module, of the packages around it, and of all local modules that they import."""
+def _root(module: str, file: Path) -> Path:
+    """Find the folder that a module of that name and file is imported from."""
+    return file.parents[len(module.split(".")) - (0 if file.name == "__init__.py" else 1)]
+
+
+def _closure(module: str, root: Path, found: list[Diagnostic]) -> dict[Path, Path]:
+    """Find the files of a module, of the packages around it, and of all local modules that they import.
+
+    Gives the folder that each is imported from.
+    """
     waiting = [module]
     seen: set[str] = set()
-    files: set[Path] = set()
+    files: dict[Path, Path] = {}
     while waiting:
         name = waiting.pop()
-        spec = None if name in seen else _local_spec(name, root)
+        if name in seen:
+            continue
         seen.add(name)
+        spec = _local_spec(name, root)
         if spec is None or spec.origin is None:
+            found += _hidden(name, root)
             continue
         file = Path(spec.origin).resolve()
-        files.add(file)
+        files[file] = _root(name, file)
         parts = name.split(".")
         waiting += [".".join(parts[:length]) for length in range(1, len(parts))]
         package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
         waiting += _imports(file, package)
-    return tuple(sorted(files))
+    return files
+
+
+def _hidden(name: str, root: Path) -> list[Diagnostic]:
+    """Refuse a module beside the user's that has the name of one of Python's: the server would take Python's."""
+    own = root / f"{name}.py"
+    if name not in sys.stdlib_module_names or not own.is_file():
+        return []
+    reason = f'a module named "{name}" would hide the one of Python or of a library'
+    return [Diagnostic("TF112", Where(str(own)), reason, "rename the file")]
 
 
 @cache
@@ -128,10 +148,12 @@ def _imports(file: Path, package: str) -> Iterator[str]:
 
 def _assets(file: Path, found: list[Diagnostic]) -> Iterator[Path]:
     """Give the files of the `asset("…")` calls in a file whose name is written out."""
-    for node in ast.walk(_tree(file)):
-        if not (isinstance(node, ast.Call) and _called(node.func) == "asset" and node.args):
+    nodes = list(ast.walk(_tree(file)))
+    spellings = {spelling for node in nodes for spelling in _spellings(node)}
+    for node in nodes:
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) in spellings):
             continue
-        argument = node.args[0]
+        argument = next((given for given in (*node.args, *(keyword.value for keyword in node.keywords))), None)
         if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
             continue
         path = (file.parent / argument.value).resolve()
@@ -148,10 +170,12 @@ def _assets(file: Path, found: list[Diagnostic]) -> Iterator[Path]:
             )
 
 
-def _called(function: ast.expr) -> str:
-    if isinstance(function, ast.Name):
-        return function.id
-    return function.attr if isinstance(function, ast.Attribute) else ""
+def _spellings(node: ast.AST) -> Iterator[str]:
+    """Give the names under which an import statement brings tritonforge's `asset` in."""
+    if isinstance(node, ast.ImportFrom) and node.module == "tritonforge":
+        yield from (alias.asname or "asset" for alias in node.names if alias.name in ("asset", "*"))
+    elif isinstance(node, ast.Import):
+        yield from (f"{alias.asname or alias.name}.asset" for alias in node.names if alias.name == "tritonforge")
 
 
 def _expand(path: Path) -> Iterator[Path]:

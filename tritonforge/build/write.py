@@ -30,6 +30,7 @@ def write(files: Mapping[str, File], output: Path) -> None:
     Raises:
         OSError: the disk is full, a file can't be read, …
     """
+    output = output.resolve()  # a link stays one, and what it points to is replaced
     output.parent.mkdir(parents=True, exist_ok=True)
     with _temporary_folder(output) as folder:
         for path, file in files.items():

@@ -8,7 +8,8 @@ from tritonforge.define.python_model import PythonModel, model
 from tritonforge.define.served_errors import TritonError
 from tritonforge.define.settings import Batching, Instances
 from tritonforge.define.sklearn_model import sklearn
-from tritonforge.define.torch_models import torch_module, torchscript
+from tritonforge.define.torch_modules import torch_module
+from tritonforge.define.torch_scripts import torchscript
 from tritonforge.define.weights import WeightsModel, onnx
 
 __all__ = [

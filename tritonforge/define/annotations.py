@@ -102,8 +102,8 @@ def _parse_dim(token: str) -> Dim:
         if int(size) == 0:
             raise InexpressibleAnnotation("a dimension of 0; Triton's are at least 1", "give its size, or a name")
         return int(size)
-    if token == ANONYMOUS or token.isidentifier():
-        return token
+    if token.isidentifier():
+        return ANONYMOUS if token.startswith(ANONYMOUS) else token  # as jaxtyping has it: _rows is held to nothing
     if token == "..." or token.startswith("*"):
         reason, hint = "any number of dimensions; a tensor's rank is fixed in Triton", "name each dimension"
     elif token.startswith("#"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from tritonforge.define import tracing
@@ -47,6 +48,11 @@ class Definition(ABC, Generic[P, R_co]):
         return self._origin.module
 
     @property
+    def file(self) -> Path:
+        """The file of that module."""
+        return self._origin.file
+
+    @property
     def where(self) -> Where:
         """The line that defines it."""
         return self._origin.where.at(self.name)
@@ -74,7 +80,7 @@ class Definition(ABC, Generic[P, R_co]):
         names = [spec.name for spec in self.signature.outputs]
         return cast(R_co, self.returns.pack({name: outputs[name] for name in names}))
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run on arrays in this process, or record a step of the pipeline that is being traced.
 
         Raises:

@@ -65,8 +65,8 @@ class OnnxGraph:
                     Diagnostic(
                         "TF111",
                         where,
-                        f'batching is set, but the first dimension of "{fixed[0].name}" is fixed: {fixed[0]}',
-                        "export the graph with a dynamic first dimension, or leave batching out",
+                        f'it is to be batched, but the first dimension of "{fixed[0].name}" is fixed: {fixed[0]}',
+                        "export it with a dynamic first dimension in every tensor, or declare it without a batch",
                     )
                 ]
             )
@@ -173,7 +173,8 @@ def _compare(
                 )
             )
     if kind == "input":
-        for name in known.keys() - {parsed.spec.name for parsed in declared}:
+        given = {parsed.spec.name for parsed in declared}
+        for name in (name for name in known if name not in given):
             place = where.at(f'{where.subject}, input "{name}"')
             found.append(
                 Diagnostic("TF303", place, "the graph needs it, but it isn't declared", f"it is {known[name]}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -16,7 +17,7 @@ from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
 __all__ = ["MissingFile", "Origin", "asset", "caller", "recorded_assets", "variable"]
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE = __name__.partition(".")[0]
 _recording: contextvars.ContextVar[list[tuple[str, Path]] | None] = contextvars.ContextVar("recording", default=None)
 
 
@@ -26,7 +27,10 @@ class MissingFile(DiagnosticError, FileNotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The place of a call in the user's code, and the namespace of the module it is in."""
+    """The place of a call in the user's code, and the namespace of the module whose import made it.
+
+    The two are different files where a helper of the user's makes the definition: `fast = gpu_model(function)`.
+    """
 
     where: Where
     namespace: Mapping[str, Any]
@@ -35,6 +39,18 @@ class Origin:
     def module(self) -> str:
         """The name under which the module was imported; `__main__` for a script."""
         return str(self.namespace.get("__name__", ""))
+
+    @property
+    def file(self) -> Path:
+        """The module's file."""
+        return Path(self.namespace.get("__file__") or self.where.file).resolve()
+
+    def begin(self, function: Callable[..., Any]) -> Where:
+        """Find where a function begins, below its decorators; this place where it doesn't say."""
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        if code is None or code.co_filename.startswith("<"):
+            return self.where
+        return Where(str(Path(code.co_filename).resolve()), code.co_firstlineno)
 
     def beside(self, path: str | PathLike[str], subject: str = "") -> Path:
         """Resolve a path from the folder of the user's file.
@@ -58,14 +74,17 @@ class Origin:
 
 
 def caller() -> Origin:
-    """Find the nearest frame outside this package."""
+    """Find the nearest frame outside this package, and the module that is being imported there."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE:
         frame = frame.f_back
     assert frame is not None, "this package is always called by somebody"
     file = frame.f_code.co_filename
     known = str(Path(file).resolve()) if not file.startswith("<") else file
-    return Origin(Where(known, frame.f_lineno), frame.f_globals)
+    module: FrameType | None = frame
+    while module is not None and module.f_code.co_name != "<module>":
+        module = module.f_back
+    return Origin(Where(known, frame.f_lineno), (module or frame).f_globals)
 
 
 def variable(namespace: Mapping[str, Any], value: object) -> str:

@@ -39,8 +39,7 @@ class Pipeline(Definition[P, R_co]):
     @property
     def where(self) -> Where:
         """The line at which the function begins."""
-        code = getattr(self.body, "__code__", None)
-        return Where(self._origin.where.file, code.co_firstlineno if code else self._origin.where.line, self.name)
+        return self._origin.begin(self.body).at(self.name)
 
     @property
     def signature(self) -> Signature:

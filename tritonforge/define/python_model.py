@@ -12,7 +12,7 @@ from tritonforge.define.base import Definition
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.settings import Batching, Instances
 from tritonforge.define.signature import ParsedFunction, Returns, parse_function
-from tritonforge.errors import Where
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Signature
 
 __all__ = ["PythonModel", "model"]
@@ -54,9 +54,7 @@ class PythonModel(Definition[P, R_co]):
     @property
     def where(self) -> Where:
         """The line at which the function or class begins."""
-        code = getattr(inspect.unwrap(self.target), "__code__", None)
-        line = code.co_firstlineno if code else self._origin.where.line
-        return Where(self._origin.where.file, line, self.name)
+        return self._origin.begin(self.target).at(self.name)
 
     @property
     def signature(self) -> Signature:
@@ -76,6 +74,9 @@ class PythonModel(Definition[P, R_co]):
     def _parsed(self) -> ParsedFunction:
         function = self.target
         if isinstance(function, type):
+            fault = _unmakable(function)
+            if fault:
+                raise DiagnosticError([Diagnostic("TF110", self.where, *fault)])
             function = function.__call__.__get__(object())  # bound to something, so that `self` is no parameter
         return parse_function(function, self.name, self.where)
 
@@ -83,6 +84,25 @@ class PythonModel(Definition[P, R_co]):
     def _function(self) -> Callable[..., Any]:
         instance: Callable[..., Any] = self.target() if isinstance(self.target, type) else self.target
         return instance
+
+
+def _unmakable(target: type) -> tuple[str, str] | None:
+    """Say what keeps a class from being made without arguments and called; and how to mend it."""
+    if not any("__call__" in vars(base) for base in target.__mro__):
+        return "the class has no __call__", "define __call__(self, …) with annotated tensors; Triton calls the instance"
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    needed = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if needed:
+        return f"its __init__ needs {', '.join(needed)}; Triton makes it without arguments", "give each a default"
+    return None
 
 
 @overload

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -67,7 +68,7 @@ def parse_function(function: Callable[..., Any], name: str, where: Where) -> Par
     """
     found: list[Diagnostic] = []
     try:
-        hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+        hints = typing.get_type_hints(_annotated(function), include_extras=True)
     except Exception as error:
         raise DiagnosticError(
             [
@@ -85,12 +86,28 @@ def parse_function(function: Callable[..., Any], name: str, where: Where) -> Par
         )
     inputs = _inputs(function, hints, name, where, found)
     returned, decoupled = _stream(hints.get("return", inspect.Signature.empty))
+    if inspect.isgeneratorfunction(inspect.unwrap(function)) and "return" in hints and not decoupled:
+        found.append(
+            Diagnostic("TF110", where.at(name), "it yields, but is annotated to return once", "annotate Iterator[…]")
+        )
     returns, outputs = _outputs(returned, name, where, found)
     batched = _agree_on_batch([*inputs, *outputs], name, where, found)
     if found:
         raise DiagnosticError(found)
     specs = tuple(parsed.spec for parsed in inputs), tuple(parsed.spec for parsed in outputs)
     return ParsedFunction(Signature(*specs, batched=batched, decoupled=decoupled), returns)
+
+
+def _annotated(function: Any) -> Any:
+    """Find the function that has the annotations: below decorators, `functools.partial` and objects with `__call__`."""
+    while True:
+        inner = inspect.unwrap(function)
+        if isinstance(inner, functools.partial):
+            function = inner.func
+        elif not inspect.isroutine(inner) and callable(inner):
+            function = type(inner).__call__
+        else:
+            return inner
 
 
 def parse_tensors(

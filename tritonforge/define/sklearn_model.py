@@ -83,6 +83,7 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
     if len(wanted) != len(found):
         raise _failed(model, f"outputs= gives {len(wanted)} names, but it has {len(found)}", "give one name for each")
     _rename(proto.graph, dict(zip(found, wanted, strict=True)))
+    proto.opset_import.sort(key=lambda opset: opset.domain)  # skl2onnx 1.20 leaves them in the order of a set
     return bytes(proto.SerializeToString(deterministic=True))
 
 

@@ -6,8 +6,10 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tritonforge.define.annotations import ParsedTensor
 from tritonforge.define.arrays import Array
@@ -17,23 +19,30 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-__all__ = ["export"]
+__all__ = ["evaluating", "export"]
 
 OPSET = 18
 """ONNX operator set of exported modules: the lowest that torch's exporter writes."""
 
 
 def export(
-    module: torch.nn.Module, examples: Mapping[str, Array], inputs: Sequence[ParsedTensor], outputs: Sequence[str]
+    module: torch.nn.Module,
+    examples: Mapping[str, Array],
+    inputs: Sequence[ParsedTensor],
+    outputs: Sequence[str] | None,
 ) -> bytes:
     """Export a module in evaluation mode; named dimensions and the batch stay variable.
 
     Raises:
+        ValueError: `outputs` are not as many as the module gives.
         Exception: whatever torch's exporter raises for a module that it can't export.
     """
     import torch
 
-    kwargs = {name: torch.from_numpy(array) for name, array in examples.items()}
+    names = _output_names(module, examples)
+    if outputs is not None and len(outputs) != len(names):
+        raise ValueError(f"outputs= gives {len(outputs)} names, forward gives {len(names)} tensors")
+    kwargs = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in examples.items()}
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # the exporter tells of deprecations inside torch
         program = torch.onnx.export(
@@ -42,7 +51,7 @@ def export(
             dynamo=True,
             dynamic_shapes={tensor.spec.name: _dynamic(tensor) for tensor in inputs},
             input_names=list(examples),
-            output_names=list(outputs),
+            output_names=list(outputs or names),
             opset_version=OPSET,
             verbose=False,
         )
@@ -50,6 +59,29 @@ def export(
     proto = program.model_proto
     _strip(proto)
     return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _output_names(module: torch.nn.Module, examples: Mapping[str, Array]) -> list[str]:
+    """Call a module on examples, and name what it gives: `output`; `output_0`, `output_1`, …; the keys of a dict."""
+    import torch
+
+    with torch.inference_mode():
+        result = module(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in examples.items()})
+    if isinstance(result, Mapping):
+        return [str(key) for key in result]
+    return [f"output_{index}" for index in range(len(result))] if isinstance(result, list | tuple) else ["output"]
+
+
+@contextlib.contextmanager
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode for a while, and every part of it back as it was."""
+    before = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in before.items():
+            part.training = training
 
 
 def _dynamic(tensor: ParsedTensor) -> dict[int, Any]:
@@ -64,10 +96,10 @@ def _dynamic(tensor: ParsedTensor) -> dict[int, Any]:
 
 
 def _strip(proto: onnx.ModelProto) -> None:
-    """Take out what differs between machines: stack traces with paths, and the exporter's notes."""
+    """Take out what differs between machines: stack traces with paths, the exporter's notes and its build."""
     del proto.metadata_props[:]
     del proto.graph.metadata_props[:]
-    proto.doc_string = proto.graph.doc_string = ""
+    proto.doc_string = proto.graph.doc_string = proto.producer_version = ""
     parts: list[Any] = [*proto.graph.node, *proto.graph.initializer, *proto.graph.value_info]
     parts += [*proto.graph.input, *proto.graph.output]
     for function in proto.functions:
@@ -79,7 +111,7 @@ def _strip(proto: onnx.ModelProto) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
     """Keep the exporter's log and its progress lines from the user's terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

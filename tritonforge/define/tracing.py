@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import difflib
+import os
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
@@ -158,6 +160,10 @@ def trace(body: Callable[..., Any], name: str, signature: Signature, returns: Re
     token = _active.set(tracer)
     try:
         result = body(**symbols)
+    except DiagnosticError as error:
+        raise DiagnosticError([*tracer.diagnostics, *error.diagnostics]) from error
+    except Exception as error:
+        raise DiagnosticError([*tracer.diagnostics, _untraceable(error, where.at(name))]) from error
     finally:
         _active.reset(token)
     try:
@@ -168,6 +174,21 @@ def trace(body: Callable[..., Any], name: str, signature: Signature, returns: Re
     outputs = (tracer.output(key, value, where) for key, value in unpacked.items())
     graph = Graph(tuple(tracer.steps), tuple(output for output in outputs if output is not None))
     return Traced(graph, tuple(tracer.models), tuple(tracer.diagnostics))
+
+
+def _untraceable(error: Exception, where: Where) -> Diagnostic:
+    """Say which line of the body failed."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, where.file)]
+    return Diagnostic(
+        "TF216",
+        Where(where.file, (lines[-1] if lines else None) or where.line, where.subject),
+        f"its body fails when it is traced: {type(error).__name__}: {error}",
+        "a pipeline's body runs once, on symbols, to record the models that it calls",
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == other
 
 
 def bind(
@@ -183,7 +204,7 @@ def bind(
     meant = set()
     for name, value in kwargs.items():
         if name not in names:
-            close = difflib.get_close_matches(name, set(names) - given.keys() - kwargs.keys(), n=1)
+            close = difflib.get_close_matches(name, [n for n in names if n not in given and n not in kwargs], n=1)
             meant |= set(close)
             guess = f"; did you mean {close[0]}?" if close else ""
             faults.append(("TF201", f'it has no input "{name}"{guess}'))

@@ -82,9 +82,11 @@ class OnnxModel(WeightsModel):
         instances: Instances | None,
         inputs: Annotations | None = None,
         outputs: Annotations | None = None,
+        batched: bool | None = None,
     ) -> None:
         super().__init__(origin=origin, name=name, batching=batching, instances=instances)
         self._source = source
+        self._batched = batched or (True if batching else None)
         self._inputs = inputs
         self._outputs = outputs
 
@@ -93,7 +95,7 @@ class OnnxModel(WeightsModel):
         """What the graph takes and gives, as far as it isn't declared."""
         inputs, outputs = self._declared("input"), self._declared("output")
         if inputs is None and outputs is None:
-            return self._graph.signature(self.where, batched=True if self.batching else None)
+            return self._graph.signature(self.where, batched=self._batched)
         return declared_signature(self._graph, inputs, outputs, self.where)
 
     @property

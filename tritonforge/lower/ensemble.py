@@ -79,7 +79,7 @@ def _label(graph: Graph, index: int) -> str:
     """Name a step after its model, with a number from its second use on."""
     model = graph.steps[index].model
     earlier = sum(step.model == model for step in graph.steps[:index])
-    return f"{model}_{earlier + 1}" if earlier else model
+    return f"{model}#{earlier + 1}" if earlier else model  # no model's name has a #
 
 
 def _identity(name: str, signature: Signature, graph: Graph, where: Where) -> Step | None:
@@ -96,7 +96,7 @@ def _identity(name: str, signature: Signature, graph: Graph, where: Where) -> St
             passed[output] = reference
     idle = {o: ref for o, ref in graph.outputs if ref == InputRef(o) and ref not in fed | set(passed.values())}
     if idle and not passed:
-        passed = dict([next((o, ref) for o, ref in graph.outputs if isinstance(ref, StepRef))])
+        passed = dict([(o, ref) for o, ref in graph.outputs if isinstance(ref, StepRef)][:1])
     if not passed:
         return None
     taken = passed | idle

@@ -1,0 +1,43 @@
+# tritonforge, on a machine with CPython 3.10, 3.11 or 3.12 and pip: `make run`, `make test`. Each sets up what it needs.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+REPOSITORY := model_repository
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint build bench clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with all that the rest needs; PYTHON=… picks the Python
+
+run: $(STAMP) ## build the examples, serve them with a real Triton, ask over HTTP and gRPC, compare with the known answers
+	$(BIN)/tritonforge build -o $(REPOSITORY)
+	$(BIN)/python examples/run.py $(REPOSITORY)
+
+test: $(STAMP) ## run all tests, those with a real Triton server among them
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## style, format, strict types, and the contract of which layer may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@# Each example and backend is a program of its own. The folder named onnxruntime is not the library: no namespaces.
+	for program in examples/*/ python_backends/*/; do MYPYPATH=python_backends $(BIN)/mypy --no-namespace-packages $$program || exit 1; done
+	$(BIN)/lint-imports --config .importlinter
+
+build: $(STAMP) ## rebuild generated_repo, the committed build of the examples
+	$(BIN)/tritonforge build
+
+bench: $(STAMP) ## time the build itself
+	$(BIN)/python -m pytest perf --benchmark-only
+
+clean: ## remove .venv and all caches and outputs
+	rm -rf $(VENV) $(REPOSITORY) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@scripts/setup.sh $(VENV)
+	@touch $@

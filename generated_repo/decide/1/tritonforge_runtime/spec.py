@@ -1,0 +1,93 @@
+"""A model's configuration, as far as serving it needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ModelSpec", "TensorSpec", "parse_spec"]
+
+_NUMPY = {
+    "BOOL": "bool",
+    "UINT8": "uint8",
+    "UINT16": "uint16",
+    "UINT32": "uint32",
+    "UINT64": "uint64",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "FP16": "float16",
+    "FP32": "float32",
+    "FP64": "float64",
+    "BYTES": "object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output: its Triton datatype (`FP32`), and its dimensions as the model sees them, without the batch.
+
+    -1 is a variable dimension. Where the configuration reshapes, clients see other dimensions than these.
+    """
+
+    name: str
+    datatype: str
+    dims: tuple[int, ...]
+    optional: bool = False
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The type of arrays that hold it; `object` for BYTES.
+
+        Raises:
+            ImportError: BF16 needs ml_dtypes, which is not installed.
+        """
+        if self.datatype == "BF16":
+            import ml_dtypes
+
+            return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(_NUMPY[self.datatype])
+
+    def describe(self, *, batched: bool) -> str:
+        """Spell it as people read it: `FP32[batch, 20]`."""
+        dims = ["batch"] * batched + ["?" if dim < 0 else str(dim) for dim in self.dims]
+        return f"{self.datatype}[{', '.join(dims)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model's name and tensors; `batched`: each tensor has a leading dimension that Triton batches along."""
+
+    name: str
+    batched: bool
+    decoupled: bool
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+def parse_spec(config: str) -> ModelSpec:
+    """Read the JSON that Triton hands to `initialize` as `model_config`."""
+    fields = json.loads(config)
+    return ModelSpec(
+        name=fields["name"],
+        batched=fields["max_batch_size"] > 0,
+        decoupled=fields.get("model_transaction_policy", {}).get("decoupled", False),
+        inputs=tuple(_parse_tensor(tensor) for tensor in fields["input"]),
+        outputs=tuple(_parse_tensor(tensor) for tensor in fields["output"]),
+    )
+
+
+def _parse_tensor(fields: Mapping[str, Any]) -> TensorSpec:
+    dims = fields["reshape"].get("shape", []) if "reshape" in fields else fields["dims"]
+    datatype = fields["data_type"].removeprefix("TYPE_")
+    return TensorSpec(
+        name=fields["name"],
+        datatype="BYTES" if datatype == "STRING" else datatype,
+        dims=tuple(int(dim) for dim in dims),
+        optional=fields.get("optional", False),
+    )

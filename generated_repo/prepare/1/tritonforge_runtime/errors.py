@@ -1,0 +1,50 @@
+"""Errors of the runtime, and `TritonError`, which the user's code raises to choose what the client is told."""
+
+from __future__ import annotations
+
+__all__ = ["CAUGHT", "CODES", "InvalidResult", "InvalidText", "LoadError", "TritonError"]
+
+CODES = frozenset(
+    {
+        "ALREADY_EXISTS",
+        "CANCELLED",
+        "INTERNAL",
+        "INVALID_ARG",
+        "NOT_FOUND",
+        "UNAVAILABLE",
+        "UNKNOWN",
+        "UNSUPPORTED",
+    }
+)
+"""The error codes that Triton's Python backend can send."""
+
+
+CAUGHT = (Exception, SystemExit)
+"""What the user's code may raise without harm to other requests; a call of `sys.exit` is a mistake like any other."""
+
+
+class TritonError(Exception):
+    """An answer to one request: the client gets `message` as it is, with Triton's error `code`.
+
+    Raises:
+        ValueError: the code is none of Triton's.
+    """
+
+    def __init__(self, message: str, code: str = "INTERNAL") -> None:
+        if code not in CODES:
+            raise ValueError(f"{code!r} is no error code of Triton's; there are {', '.join(sorted(CODES))}")
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class InvalidText(TritonError):
+    """An input that should be text isn't UTF-8."""
+
+
+class InvalidResult(Exception):
+    """What the user's function returned doesn't match the model's outputs."""
+
+
+class LoadError(Exception):
+    """A model can't be loaded; the message ends with the user's own part of the traceback."""

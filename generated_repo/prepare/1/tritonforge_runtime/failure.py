@@ -1,0 +1,89 @@
+"""What the client and the log are told when the user's code fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from types import CodeType
+
+from .errors import InvalidResult, TritonError
+
+__all__ = ["Failures"]
+
+_LONGEST_MESSAGE = 1000
+
+
+class Failures:
+    """Tells of the failures of one model, whose own source files are below `roots`.
+
+    `function` is what the model calls: its place is named where the fault is in what it returned.
+    """
+
+    def __init__(self, model: str, *, roots: Sequence[str] = (), function: object = None) -> None:
+        self._model = model
+        self._roots = tuple(os.path.join(os.path.realpath(root), "") for root in roots)
+        self._function = self._place_of_function(function)
+
+    def describe(self, error: BaseException) -> tuple[str, str]:
+        """Give the message and the error code that a client gets.
+
+        The message has the innermost line of the user's own code: `ValueError: no rows  (fraud.py:27 in normalize)`.
+        A `TritonError` is passed on as it is.
+        """
+        if isinstance(error, TritonError):
+            return error.message, error.code
+        if isinstance(error, InvalidResult):
+            return self._at(f"{self._model}: {error}", self._function), "INTERNAL"
+        return self.summarize(error), "INTERNAL"
+
+    def summarize(self, error: BaseException) -> str:
+        """Say in one line what was raised, and where in the user's own code."""
+        text = str(error).strip()
+        if len(text) > _LONGEST_MESSAGE:
+            text = f"{text[:_LONGEST_MESSAGE]}…"
+        kind = type(error).__name__
+        return self._at(f"{kind}: {text}" if text else kind, self._place(error))
+
+    def log(self, error: BaseException, what: str) -> None:
+        """Write the whole traceback to the server's log; a `TritonError` is an answer, and no news."""
+        if isinstance(error, TritonError):
+            return
+        lines = "".join(traceback.format_exception(error))
+        # In one write, as all instances of all models share this stream.
+        sys.stderr.write(f"{self._model}: {what}\n{lines}")
+        sys.stderr.flush()
+
+    @staticmethod
+    def _at(message: str, place: str) -> str:
+        return f"{message}  ({place})" if place else message
+
+    def own_traceback(self, error: BaseException) -> str:
+        """Format a traceback from the first line of the user's own code on; the whole of it where there is none."""
+        tb = error.__traceback__
+        first = tb
+        while first is not None and not self._relative(first.tb_frame.f_code):
+            first = first.tb_next
+        return "".join(traceback.format_exception(type(error), error, first or tb)).rstrip()
+
+    def _place(self, error: BaseException) -> str:
+        for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+            file = self._relative(frame.f_code)
+            if file:
+                return f"{file}:{line} in {frame.f_code.co_name}"
+        return ""
+
+    def _place_of_function(self, function: object) -> str:
+        if function is None:
+            return ""
+        code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+        if not isinstance(code, CodeType):
+            return ""
+        file = self._relative(code)
+        return f"{file}:{code.co_firstlineno} {code.co_name}" if file else ""
+
+    def _relative(self, code: CodeType) -> str:
+        """Give the file of some code, relative to the root that it is below; empty where it is not the user's."""
+        file = os.path.realpath(code.co_filename)
+        return next((file[len(root) :] for root in self._roots if file.startswith(root)), "")

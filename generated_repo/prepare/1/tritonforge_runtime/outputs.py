@@ -1,0 +1,108 @@
+"""The form that results must have: every output, in order, of its dtype and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .batch import Array
+from .errors import InvalidResult
+from .spec import ModelSpec, TensorSpec
+from .strings import encode
+
+__all__ = ["Outputs"]
+
+
+class Outputs:
+    """The check of results against a model's outputs."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._names = tuple(output.name for output in spec.outputs)
+        self._checks = tuple(_Check(output, batched=spec.batched) for output in spec.outputs)
+
+    def arrange(self, result: object, rows: int | None) -> list[Array]:
+        """Give the arrays of a result in the order of the outputs.
+
+        A result is one array where there is one output, or a tuple or NamedTuple in the order of the outputs, or a
+        mapping by name. Each array must have its output's dtype and dimensions and, of a batched model, `rows` rows.
+
+        Raises:
+            InvalidResult: it has another form; the message names the output, what was found and what is wanted.
+        """
+        return [check(value, rows) for check, value in zip(self._checks, self._values(result), strict=True)]
+
+    def _values(self, result: object) -> tuple[object, ...]:
+        names = self._names
+        if isinstance(result, Mapping):
+            if result.keys() != set(names):
+                raise InvalidResult(f"returned a mapping of {_names(result)}; wanted {_names(names)}")
+            return tuple(result[name] for name in names)
+        if not isinstance(result, tuple):
+            if len(names) > 1 and not isinstance(result, np.ndarray):
+                raise InvalidResult(
+                    f"returned {_spell(result)}; wanted a tuple of {len(names)} arrays: {_names(names)}"
+                )
+            result = (result,)
+        if len(result) != len(names):
+            raise InvalidResult(f"returned {_count(len(result))}; wanted {_count(len(names))}: {_names(names)}")
+        return result
+
+
+class _Check:
+    """The check of one output, with everything worked out beforehand."""
+
+    def __init__(self, spec: TensorSpec, *, batched: bool) -> None:
+        self._name = spec.name
+        self._wanted = spec.describe(batched=batched)
+        self._dtype = spec.numpy
+        self._strings = spec.datatype == "BYTES"
+        self._batched = batched
+        self._dims = (-1, *spec.dims) if batched else spec.dims
+        self._fixed = None if -1 in spec.dims else spec.dims
+
+    def __call__(self, value: object, rows: int | None) -> Array:
+        if not isinstance(value, np.ndarray):
+            raise self._error(f"is {_spell(value)}", f"an np.ndarray of {self._wanted}")
+        if self._strings:
+            if value.dtype.kind not in "OSU":
+                raise self._error(f"is {_describe(value)}", self._wanted)
+            value = encode(value, self._name)
+        elif value.dtype != self._dtype:
+            raise self._error(f"is {_describe(value)}", f'{self._wanted} (convert it: .astype("{self._dtype.name}"))')
+        if not self._fits(value.shape):
+            raise self._error(f"has shape {list(value.shape)}", self._wanted)
+        if self._batched and rows is not None and value.shape[0] != rows:
+            raise self._error(f"has {value.shape[0]} rows", f"{rows}, one for each row of the inputs")
+        return value
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        if self._fixed is not None:
+            return len(shape) == len(self._dims) and shape[self._batched :] == self._fixed
+        return len(shape) == len(self._dims) and all(
+            dim in (-1, size) for dim, size in zip(self._dims, shape, strict=True)
+        )
+
+    def _error(self, found: str, wanted: str) -> InvalidResult:
+        return InvalidResult(f'output "{self._name}" {found}; wanted {wanted}')
+
+
+def _describe(array: np.ndarray[Any, Any]) -> str:
+    return f"{array.dtype}{list(array.shape)}"
+
+
+def _spell(value: object) -> str:
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _names(names: Iterable[object]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _count(number: int) -> str:
+    return "1 output" if number == 1 else f"{number} outputs"

@@ -1,0 +1,118 @@
+"""Pipelines of every shape that the compiler lowers, for the tests that hold served answers against eager ones."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import BFloat16, Bool, Float32, Int64
+
+from tritonforge import Batching, Bytes, String, TritonError, model, pipeline
+
+
+@model
+def double(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    return x * 2
+
+
+@model(batching=Batching(max_batch_size=16))
+def add(
+    left: Float32[np.ndarray, "batch n"], right: Float32[np.ndarray, "batch n"] | None = None
+) -> Float32[np.ndarray, "batch n"]:
+    return left if right is None else left + right
+
+
+@model
+def total(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch"]:
+    return x.sum(axis=1)
+
+
+@model
+def is_large(total: Float32[np.ndarray, "batch"]) -> Bool[np.ndarray, "batch"]:
+    return total > 10
+
+
+class FanOut(NamedTuple):
+    x: Float32[np.ndarray, "batch n"]
+    renamed: Float32[np.ndarray, "batch n"]
+    twice: Float32[np.ndarray, "batch n"]
+    again: Float32[np.ndarray, "batch n"]
+    large: Bool[np.ndarray, "batch"]
+
+
+@pipeline
+def fan_out(x: Float32[np.ndarray, "batch n"]) -> FanOut:
+    """Fan out, join, use a model twice, give an input and a result under two names, hand rank 1 on."""
+    twice = double(x)
+    return FanOut(x, x, twice, twice, is_large(total(add(twice, double(twice)))))
+
+
+class Beside(NamedTuple):
+    untouched: Int64[np.ndarray, "batch 1"]
+    doubled: Float32[np.ndarray, "batch n"]
+
+
+@pipeline
+def beside(x: Float32[np.ndarray, "batch n"], untouched: Int64[np.ndarray, "batch 1"]) -> Beside:
+    """Give back an input that no model takes."""
+    return Beside(untouched, double(x))
+
+
+@pipeline
+def maybe(
+    x: Float32[np.ndarray, "batch n"], bonus: Float32[np.ndarray, "batch n"] | None = None
+) -> Float32[np.ndarray, "batch n"]:
+    """Hand an optional input on."""
+    return add(double(x), bonus)
+
+
+@pipeline
+def nested(x: Float32[np.ndarray, "batch n"]) -> tuple[Float32[np.ndarray, "batch n"], Float32[np.ndarray, "batch n"]]:
+    """Call another pipeline, with its optional input and without."""
+    return maybe(double(x), x), maybe(x)
+
+
+@model
+def shout(text: String[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
+    return np.array([[item.upper() + "!" for item in row] for row in text], dtype=object)
+
+
+@model
+class Measure:
+    """The length in bytes, and raw bytes back."""
+
+    def __init__(self) -> None:
+        self.unit = 1
+
+    def __call__(self, raw: Bytes[np.ndarray, "batch 1"]) -> Int64[np.ndarray, "batch"]:
+        return np.array([len(item) * self.unit for item in raw[:, 0]], dtype=np.int64)
+
+
+@pipeline
+def loudness(text: String[np.ndarray, "batch 1"]) -> Int64[np.ndarray, "batch"]:
+    """Hand text on to a model that reads bytes."""
+    return Measure(shout(text))
+
+
+@model
+def halve(x: BFloat16[np.ndarray, "batch 2"]) -> BFloat16[np.ndarray, "batch 2"]:
+    return x / x.dtype.type(2)
+
+
+@model
+def norm(x: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n"]:
+    """A model that isn't batched."""
+    return np.sqrt((x * x).sum(axis=1))
+
+
+@pipeline
+def normed(x: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n"]:
+    """A pipeline that isn't batched."""
+    return norm(x)
+
+
+@model
+def fussy(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    if (x < 0).any():
+        raise TritonError("below zero", code="INVALID_ARG")
+    return x

@@ -1,0 +1,80 @@
+"""Pipelines of every shape: what Triton serves equals what the same definitions give here, over both protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pipeline_definitions as definitions
+import pytest
+
+from tritonforge.build import build
+from tritonforge.client import Client, InvalidRequest
+from tritonforge.server import Server
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+TEXT = np.array([["plain"], ["größer"], [""]], dtype=object)
+
+CALLS: list[tuple[Any, dict[str, Any]]] = [
+    (definitions.double, {"x": X}),
+    (definitions.fan_out, {"x": X}),
+    (definitions.fan_out, {"x": X[:1, :1]}),
+    (definitions.beside, {"x": X, "untouched": np.array([[7], [8]])}),
+    (definitions.maybe, {"x": X, "bonus": X}),
+    (definitions.maybe, {"x": X}),
+    (definitions.nested, {"x": X}),
+    (definitions.shout, {"text": TEXT}),
+    (definitions.Measure, {"raw": np.array([[b"\xff\x00"], [b""]], dtype=object)}),
+    (definitions.loudness, {"text": TEXT}),
+    (definitions.halve, {"x": np.array([[1, 2], [3, 5]], dtype=ml_dtypes.bfloat16)}),
+    (definitions.norm, {"x": X}),
+    (definitions.normed, {"x": X}),
+]
+
+
+@pytest.fixture(scope="module")
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Build and serve all definitions."""
+    repository = tmp_path_factory.mktemp("pipelines") / "model_repository"
+    build([Path(definitions.__file__)], repository)
+    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["http", "grpc"])
+def client(request: pytest.FixtureRequest, pipelines: Server) -> Iterator[Client]:
+    """A client of each protocol."""
+    with Client(pipelines.http_url if request.param == "http" else pipelines.grpc_url) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize(("definition", "inputs"), CALLS, ids=[f"{call[0].name}-{len(call[1])}" for call in CALLS])
+def test_served_answers_equal_eager_ones(client: Client, definition: Any, inputs: dict[str, Any]) -> None:
+    """The same type, the same dtypes and shapes, the same values to the last bit."""
+    eager, served = definition(**inputs), client.call(definition, **inputs)
+    assert type(served) is type(eager)
+    for wanted, found in zip(_arrays(eager), _arrays(served), strict=True):
+        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_smallest_batch_of_its_models_is_the_pipelines(client: Client) -> None:
+    """`add` takes 16 rows, so `maybe` does; `double` alone takes 64."""
+    assert client.config("maybe")["max_batch_size"] == 16
+    many = np.ones((17, 3), np.float32)
+    assert client.call(definitions.double, x=many).shape == (17, 3)
+    with pytest.raises(InvalidRequest, match="16"):
+        client.call(definitions.maybe, x=many)
+
+
+def test_a_refused_request_gets_the_models_own_words(client: Client) -> None:
+    """A `TritonError` reaches the caller as it is."""
+    with pytest.raises(InvalidRequest, match="below zero"):
+        client.call(definitions.fussy, x=-X)
+
+
+def _arrays(result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+    return result if isinstance(result, tuple) else (result,)

@@ -1,0 +1,133 @@
+"""torch modules, exported to ONNX when they are first needed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tritonforge import dtypes
+from tritonforge.define.annotations import ParsedTensor
+from tritonforge.define.arrays import Array
+from tritonforge.define.origin import caller
+from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.signature import parse_tensors
+from tritonforge.define.weights import Annotations, OnnxModel
+from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.ir import TensorSpec
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["torch_module"]
+
+Example = Array | Sequence[Array] | Mapping[str, Array]
+
+
+def torch_module(
+    module: torch.nn.Module | Callable[[], torch.nn.Module],
+    *,
+    example: Example,
+    inputs: Annotations | None = None,
+    outputs: Sequence[str] | None = None,
+    batching: Batching | None = None,
+    instances: Instances | None = None,
+    name: str | None = None,
+) -> OnnxModel:
+    """Serve a torch module as ONNX.
+
+    The module is exported once, when it is first called or built. Eager calls run the exported graph, which is what is
+    served; the module itself stays as it is, for training.
+
+    Args:
+        module: the module, or a function of no arguments that makes it (then no server imports torch for the sake of
+            this line).
+        example: arrays that it can be called on: one, several in the order of `forward`'s parameters, or by their
+            names. Their first dimension is the batch.
+        inputs: annotations by parameter name, where other dimensions vary too (`"batch 3 height width"`), or where the
+            first is no batch.
+        outputs: the names of the outputs; by default `output` for a tensor, `output_0`, `output_1`, … for a tuple, and
+            the keys for a dict.
+        batching: how requests are batched.
+        instances: how many copies run; by default Triton decides.
+        name: the model's name; by default that of the variable.
+    """
+    return OnnxModel(
+        partial(_export, module, example, inputs, outputs),
+        origin=caller(),
+        name=name,
+        batching=batching,
+        instances=instances,
+        inputs=inputs,
+        batched=True if inputs is None else None,
+    )
+
+
+def _export(
+    given: Any, example: Example, annotations: Annotations | None, outputs: Sequence[str] | None, model: OnnxModel
+) -> bytes:
+    try:
+        import torch
+
+        from tritonforge.define.torch_export import evaluating, export
+    except ModuleNotFoundError as error:
+        raise _failed(model, f"{error.name} is not installed", "pip install 'tritonforge[torch]'") from error
+    module = given if isinstance(given, torch.nn.Module) else given()
+    if not isinstance(module, torch.nn.Module):
+        raise _failed(model, f"{given!r} gave a {type(module).__name__}", "give a torch.nn.Module")
+    arrays = _named_examples(example, list(inspect.signature(module.forward).parameters), model)
+    declared = None if annotations is None else parse_tensors(annotations, "input", model.name, model.where)
+    tensors = declared or _tensors(arrays, model)
+    if any(tensor.batched for tensor in tensors):
+        arrays = _doubled(arrays)
+    try:
+        with evaluating(module):
+            return export(module, arrays, tensors, outputs)
+    except ModuleNotFoundError as error:
+        raise _failed(model, f"torch's exporter needs {error.name}", "pip install 'tritonforge[torch]'") from error
+    except Exception as error:
+        reason = f"torch can't export it: {(str(error).strip() or repr(error)).splitlines()[0]}"
+        raise _failed(
+            model, reason, "call the module on the example; or script it and use torchscript(path)"
+        ) from error
+
+
+def _named_examples(example: Example, parameters: Sequence[str], model: OnnxModel) -> dict[str, Array]:
+    """Give the example by parameter name."""
+    if isinstance(example, Mapping):
+        named = dict(example)
+        unknown = named.keys() - set(parameters)
+        if unknown:
+            raise _failed(
+                model, f"the example has {', '.join(sorted(unknown))}", f"forward takes {', '.join(parameters)}"
+            )
+        return named
+    arrays = [example] if isinstance(example, np.ndarray) else list(example)
+    if len(arrays) > len(parameters):
+        raise _failed(model, f"{len(arrays)} example arrays", f"forward takes {', '.join(parameters)}")
+    return dict(zip(parameters, arrays, strict=False))
+
+
+def _tensors(arrays: Mapping[str, Array], model: OnnxModel) -> tuple[ParsedTensor, ...]:
+    """Describe the example's arrays, the first dimension of each as the batch."""
+    tensors = []
+    for name, array in arrays.items():
+        dtype = dtypes.from_numpy(array.dtype)
+        if dtype is None or not array.ndim:
+            reason = f'the example of "{name}" is {array.dtype}{list(array.shape)}'
+            raise _failed(model, reason, "give an array of one of Triton's data types, with a batch dimension")
+        tensors.append(ParsedTensor(TensorSpec(name, dtype.name, array.shape[1:]), batched=True))
+    return tuple(tensors)
+
+
+def _doubled(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Make a batch of one a batch of two; torch's exporter takes a size of 1 for a fixed one."""
+    alone = all(array.shape[:1] == (1,) for array in arrays.values())
+    return {name: np.concatenate([array, array]) if alone else array for name, array in arrays.items()}
+
+
+def _failed(model: OnnxModel, message: str, hint: str) -> DiagnosticError:
+    return DiagnosticError([Diagnostic("TF304", model.where, message, hint)])
