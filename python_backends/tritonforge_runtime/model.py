@@ -69,10 +69,22 @@ class PythonModel(ServedModel):
     attribute: ClassVar[str]
     paths: ClassVar[Sequence[str]]
     text: ClassVar[Collection[str]] = frozenset()
+    parts: ClassVar[Sequence[tuple[str, str, str, Sequence[str], Sequence[str]]]] = ()
+    """Of a pipeline in one model, what it calls: each a `source.Part`, its path below the version folder."""
 
     def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
         """Import the user's module from beside the file that the subclass is in."""
         folder = os.path.dirname(os.path.abspath(sys.modules[type(self).__module__].__file__ or ""))
         roots = [os.path.join(folder, path) for path in self.paths]
-        function = source.find(self.module, self.attribute, roots, Failures(spec.name, roots=roots))
-        return Loaded(function, text=self.text, roots=roots, close=getattr(function, "finalize", None))
+        parts = [
+            source.Part(module, variable, os.path.join(folder, path), inputs, outputs)
+            for module, variable, path, inputs, outputs in self.parts
+        ]
+        failures = Failures(spec.name, roots=roots)
+        function, made = source.find(self.module, self.attribute, roots, failures, parts)
+
+        def close() -> None:
+            for part in made:
+                part.finalize()
+
+        return Loaded(function, text=self.text, roots=roots, close=close)

@@ -61,13 +61,39 @@ def other(x): ...
     assert names["with_settings"].__name__ == "with_settings"
 
 
-def test_another_model_cannot_be_called_inside_triton(names: dict[str, Any]) -> None:
-    exec("from tritonforge import onnx, pipeline\na = onnx('a.onnx')\n@pipeline\ndef p(x): ...\n", names)
+def test_weights_cannot_be_called_where_they_are_not_loaded(names: dict[str, Any]) -> None:
+    exec("from tritonforge import onnx\na = onnx('a.onnx')\n", names)
 
     with pytest.raises(TypeError, match=r"ONNX model 'a.onnx' is a model of its own; call it in a @pipeline"):
         names["a"](1)
-    with pytest.raises(TypeError, match="pipeline 'p' is a model of its own"):
-        names["p"](1)
+
+
+def test_a_pipeline_is_its_body_and_a_class_its_one_instance(names: dict[str, Any]) -> None:
+    exec(
+        """
+from tritonforge import model, pipeline
+
+@model
+class Counter:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return x + self.calls
+
+@model(name="twice")
+def double(x):
+    return x * 2
+
+@pipeline
+def both(x):
+    return Counter(double(x))
+""",
+        names,
+    )
+
+    assert [names["both"](1), names["both"](1)] == [3, 4]
 
 
 @pytest.mark.parametrize("line", ["from tritonforge import Client", "import tritonforge; tritonforge.Client"])

@@ -1,7 +1,7 @@
 """Stand-ins for `tritonforge` and `jaxtyping`, so that the user's modules import where neither is installed.
 
-Definitions mean nothing inside Triton: `@model` gives the function itself, weights and pipelines are placeholders, and
-annotations are evaluated and forgotten.
+Definitions mean little inside Triton: `@model` and `@pipeline` give the function itself, weights are placeholders until
+they are loaded, and annotations are evaluated and forgotten.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from .errors import TritonError
+from .parts import ClassPart, WeightsPart
 
 __all__ = ["install"]
 
@@ -44,28 +45,20 @@ class _Setting:
         pass
 
 
-class _Placeholder:
-    """Another model: weights that Triton serves as a model of their own, or a pipeline."""
-
-    def __init__(self, kind: str, target: object) -> None:
-        self._what = f"{kind} {getattr(target, '__name__', target)!r}"
-
-    def __call__(self, *args: object, **kwargs: object) -> Any:
-        raise TypeError(f"{self._what} is a model of its own; call it in a @pipeline, not inside a @model")
-
-
 def _model(target: Any = None, /, **_settings: object) -> Any:
-    """Stand for `@model` and `@model(…)`."""
-    return target if target is not None else lambda decorated: decorated
+    """Stand for `@model` and `@model(…)`: a function is itself, a class is called through its one instance."""
+    if target is None:
+        return _model
+    return ClassPart(target) if isinstance(target, type) else target
 
 
 def _pipeline(target: Any = None, /, **_settings: object) -> Any:
-    """Stand for `@pipeline` and `@pipeline(…)`."""
-    return _Placeholder("pipeline", target) if target is not None else lambda made: _Placeholder("pipeline", made)
+    """Stand for `@pipeline` and `@pipeline(…)`: its body, which runs as it stands."""
+    return _pipeline if target is None else target
 
 
 def _weights(kind: str) -> Any:
-    return lambda source, *args, **kwargs: _Placeholder(kind, source)
+    return lambda source, *args, **kwargs: WeightsPart(kind, source)
 
 
 def _asset(path: str | PathLike[str]) -> Path:
