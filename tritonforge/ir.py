@@ -25,6 +25,7 @@ __all__ = [
     "InstanceGroup",
     "Model",
     "ModelConfig",
+    "Part",
     "Reference",
     "Repository",
     "Shim",
@@ -157,10 +158,28 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A model that runs inside a fused pipeline: the variable that holds it, its tensors, and, of weights, their file.
+
+    `path` is below the version folder; empty for a Python model. `text` and `raw` name the BYTES inputs that it sees as
+    `str` and as `bytes`.
+    """
+
+    module: str
+    variable: str
+    path: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Shim:
     """What the generated model.py of a Python model is told: where the user's function is.
 
-    `paths` are the import roots below the version folder; `text` names the BYTES tensors that hold `str`.
+    `paths` are the import roots below the version folder; `text` names the BYTES tensors that hold `str`; `parts` are
+    the models that a fused pipeline calls.
     """
 
     module: str
@@ -168,6 +187,7 @@ class Shim:
     paths: tuple[str, ...]
     text: tuple[str, ...] = ()
     origin: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 
 from .errors import InvalidResult, LoadError, TritonError  # noqa: E402 - the line above comes first
 from .model import Loaded, PythonModel, ServedModel  # noqa: E402
+from .parts import PartSpec  # noqa: E402
 from .spec import ModelSpec, TensorSpec  # noqa: E402
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LoadError",
     "Loaded",
     "ModelSpec",
+    "PartSpec",
     "PythonModel",
     "ServedModel",
     "TensorSpec",

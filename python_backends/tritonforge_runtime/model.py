@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from . import source
 from .execution import Execution
 from .failure import Failures
+from .parts import PartSpec
 from .spec import ModelSpec, parse_spec
 from .streams import Streams
 from .wire import Request, Response, Wire
@@ -69,17 +70,14 @@ class PythonModel(ServedModel):
     attribute: ClassVar[str]
     paths: ClassVar[Sequence[str]]
     text: ClassVar[Collection[str]] = frozenset()
-    parts: ClassVar[Sequence[tuple[str, str, str, Sequence[str], Sequence[str]]]] = ()
-    """Of a pipeline in one model, what it calls: each a `source.Part`, its path below the version folder."""
+    parts: ClassVar[Sequence[PartSpec]] = ()
+    """The models that a fused pipeline calls; their paths are below the version folder."""
 
     def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
         """Import the user's module from beside the file that the subclass is in."""
         folder = os.path.dirname(os.path.abspath(sys.modules[type(self).__module__].__file__ or ""))
         roots = [os.path.join(folder, path) for path in self.paths]
-        parts = [
-            source.Part(module, variable, os.path.join(folder, path), inputs, outputs)
-            for module, variable, path, inputs, outputs in self.parts
-        ]
+        parts = [replace(part, path=os.path.join(folder, part.path)) for part in self.parts]
         failures = Failures(spec.name, roots=roots)
         function, made = source.find(self.module, self.attribute, roots, failures, parts)
 

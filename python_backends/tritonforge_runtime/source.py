@@ -6,36 +6,23 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 from . import standin
 from .errors import CAUGHT, LoadError
 from .failure import Failures
-from .parts import ClassPart, WeightsPart
+from .parts import ClassPart, PartSpec
 
-__all__ = ["Part", "find"]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A model that a fused pipeline calls: the variable that holds it, and, of weights, their file and tensors."""
-
-    module: str
-    variable: str
-    path: str = ""
-    inputs: Sequence[str] = ()
-    outputs: Sequence[str] = ()
+__all__ = ["find"]
 
 
 def find(
-    module: str, attribute: str, roots: Sequence[str], failures: Failures, parts: Sequence[Part] = ()
+    module: str, attribute: str, roots: Sequence[str], failures: Failures, parts: Sequence[PartSpec] = ()
 ) -> tuple[Any, list[ClassPart]]:
     """Import a module, with `roots` leading the search path, and give the attribute (`normalize`, `Outer.inner`).
 
-    A class is made into its instance; so is each of `parts` that is one, and those that are weights are loaded. The
-    instances are given too, to be closed at the end.
+    A class is made into its instance; `parts` are loaded. The classes among them are given too, to be finalized.
 
     Raises:
         LoadError: the import or the class's `__init__` failed, or the module is not the user's; the message has the
@@ -45,9 +32,12 @@ def find(
     standin.install()
     try:
         found = _get(module, attribute, roots)
-        needed = [_load(part, roots) for part in parts]
-        made = [part for part in (found, *needed) if isinstance(part, ClassPart)]
-        return (found.load() if isinstance(found, ClassPart) else found), made
+        made = [found]
+        for part in parts:
+            made.append(_get(part.module, part.variable, roots))
+            made[-1].load(part)
+        function = found.instance if isinstance(found, ClassPart) else getattr(found, "target", found)
+        return function, [part for part in made if isinstance(part, ClassPart)]
     except LoadError:
         raise
     except CAUGHT as error:
@@ -58,15 +48,6 @@ def find(
 def _get(module: str, attribute: str, roots: Sequence[str]) -> Any:
     found = attrgetter(attribute)(_import(module, roots))
     return ClassPart(found) if isinstance(found, type) else found
-
-
-def _load(part: Part, roots: Sequence[str]) -> Any:
-    found = _get(part.module, part.variable, roots)
-    if isinstance(found, WeightsPart):
-        found.load(part.path, part.inputs, part.outputs)
-    elif isinstance(found, ClassPart):
-        found.load()
-    return found
 
 
 def _import(name: str, roots: Sequence[str]) -> Any:

@@ -1,7 +1,7 @@
 """Stand-ins for `tritonforge` and `jaxtyping`, so that the user's modules import where neither is installed.
 
-Definitions mean little inside Triton: `@model` and `@pipeline` give the function itself, weights are placeholders until
-they are loaded, and annotations are evaluated and forgotten.
+Definitions mean little inside Triton: models call their function, pipelines are their body, weights are placeholders
+until they are loaded, and annotations are evaluated and forgotten.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from .errors import TritonError
-from .parts import ClassPart, WeightsPart
+from .parts import ClassPart, FunctionPart, WeightsPart
 
 __all__ = ["install"]
 
@@ -46,10 +46,12 @@ class _Setting:
 
 
 def _model(target: Any = None, /, **_settings: object) -> Any:
-    """Stand for `@model` and `@model(…)`: a function is itself, a class is called through its one instance."""
+    """Stand for `@model` and `@model(…)`."""
     if target is None:
         return _model
-    return ClassPart(target) if isinstance(target, type) else target
+    if isinstance(target, FunctionPart | ClassPart):
+        target = target.target
+    return ClassPart(target) if isinstance(target, type) else FunctionPart(target)
 
 
 def _pipeline(target: Any = None, /, **_settings: object) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from .batch import Array
 from .errors import InvalidResult, InvalidText
 
-__all__ = ["decode", "encode"]
+__all__ = ["as_bytes", "as_text", "decode", "encode"]
 
 _PLAIN = {bytes, str}
 
@@ -48,6 +48,21 @@ def encode(array: Array, name: str) -> Array:
         # Triton asks for the very type: it would send a subclass of bytes, such as np.bytes_, as its repr.
         plain.append(bytes(item) if isinstance(item, bytes) else str(item))
     return _objects(plain, array.shape)
+
+
+def as_text(array: Array, name: str) -> Array:
+    """Turn strings of any kind into an object array of `str`, as a model gets them that reads text.
+
+    Raises:
+        InvalidText: an element isn't UTF-8; the message names the tensor and the element.
+    """
+    return decode(as_bytes(array, name), name)
+
+
+def as_bytes(array: Array, name: str) -> Array:
+    """Turn strings of any kind into an object array of `bytes`, as a model gets them that reads raw strings."""
+    items = encode(array, name).ravel().tolist()
+    return _objects([item.encode() if isinstance(item, str) else item for item in items], array.shape)
 
 
 def _objects(items: list[bytes] | list[str] | list[bytes | str], shape: tuple[int, ...]) -> Array:

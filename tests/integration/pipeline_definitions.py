@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import BFloat16, Bool, Float32, Int64
 
-from tritonforge import Batching, Bytes, String, TritonError, model, pipeline
+from tritonforge import Batching, Bytes, Instances, String, TritonError, model, pipeline, sklearn
 
 
 @model
@@ -116,3 +116,33 @@ def fussy(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
     if (x < 0).any():
         raise TritonError("below zero", code="INVALID_ARG")
     return x
+
+
+def load_scorer() -> object:
+    """Fit a small classifier; scikit-learn is imported here only."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    return LogisticRegression().fit(rows, rows.sum(axis=1) > 0)
+
+
+scorer = sklearn(load_scorer, batching=Batching(max_batch_size=8))
+
+
+@pipeline
+def scored(
+    x: Float32[np.ndarray, "batch 3"],
+) -> tuple[Int64[np.ndarray, "batch"], Float32[np.ndarray, "batch 2"]]:
+    """Chain a function and an ONNX graph."""
+    label, probability = scorer(double(x))
+    return label, probability
+
+
+FUSED = pipeline(lowering="fused")
+fused_fan_out = FUSED(fan_out)
+fused_beside = FUSED(beside)
+fused_maybe = FUSED(maybe)
+fused_nested = FUSED(nested)
+fused_loudness = FUSED(loudness)
+fused_normed = FUSED(normed)
+fused_scored = pipeline(lowering="fused", instances=Instances(cpu=2), batching=Batching(max_batch_size=32))(scored)

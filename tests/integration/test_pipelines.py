@@ -32,6 +32,12 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (definitions.halve, {"x": np.array([[1, 2], [3, 5]], dtype=ml_dtypes.bfloat16)}),
     (definitions.norm, {"x": X}),
     (definitions.normed, {"x": X}),
+    (definitions.scored, {"x": X}),
+]
+FUSED = [
+    (getattr(definitions, f"fused_{definition.name}"), inputs)
+    for definition, inputs in CALLS
+    if hasattr(definitions, f"fused_{definition.name}")
 ]
 
 
@@ -51,7 +57,7 @@ def client(request: pytest.FixtureRequest, pipelines: Server) -> Iterator[Client
         yield connected
 
 
-@pytest.mark.parametrize(("definition", "inputs"), CALLS, ids=[f"{call[0].name}-{len(call[1])}" for call in CALLS])
+@pytest.mark.parametrize(("definition", "inputs"), [*CALLS, *FUSED], ids=lambda value: getattr(value, "name", ""))
 def test_served_answers_equal_eager_ones(client: Client, definition: Any, inputs: dict[str, Any]) -> None:
     """The same type, the same dtypes and shapes, the same values to the last bit."""
     eager, served = definition(**inputs), client.call(definition, **inputs)
@@ -68,6 +74,8 @@ def test_the_smallest_batch_of_its_models_is_the_pipelines(client: Client) -> No
     assert client.call(definitions.double, x=many).shape == (17, 3)
     with pytest.raises(InvalidRequest, match="16"):
         client.call(definitions.maybe, x=many)
+    sizes = {name: client.config(name)["max_batch_size"] for name in ("scored", "fused_maybe", "fused_scored")}
+    assert sizes == {"scored": 8, "fused_maybe": 16, "fused_scored": 32}
 
 
 def test_a_refused_request_gets_the_models_own_words(client: Client) -> None:

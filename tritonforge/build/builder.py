@@ -16,7 +16,7 @@ from tritonforge.build.report import BuildReport, report
 from tritonforge.build.sources import Sources, collect, project_root
 from tritonforge.build.tree import Tree, differences, plan, present, read_manifest
 from tritonforge.build.write import write
-from tritonforge.define import PythonModel
+from tritonforge.define import Definition
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, Repository
 from tritonforge.lower import gather, lower
@@ -80,7 +80,7 @@ def _lower(discovered: list[Discovered]) -> tuple[Repository, tuple[Diagnostic, 
     recorded = [asked for source in discovered for asked in source.assets]
     collected = cache(lambda module, file: collect(module, file, recorded))
 
-    def code_of(definition: PythonModel[..., object]) -> Code:
+    def code_of(definition: Definition[..., object]) -> Code:
         sources: Sources = collected(definition.module, definition.file)
         return sources.code(definition.file.name)
 

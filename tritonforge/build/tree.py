@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from tritonforge import __version__, resources
-from tritonforge.emit import Built, Emitter, manifest
+from tritonforge.emit import SCHEMA, Built, Emitter, manifest
 from tritonforge.ir import File, Model, Repository
 
 __all__ = ["MANIFEST", "Tree", "differences", "plan", "read_manifest"]
 
 MANIFEST = "tritonforge.json"
 IGNORED = frozenset({"__pycache__"})
+KNOWN = frozenset({"version", "hash", "files"})
+"""What is read again of each model in a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,11 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     content = json.loads(path.read_bytes())
-    if not isinstance(content, dict) or content.get("schema") != 1:
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ValueError(f"{path} is not a manifest of a schema that this version knows")
+    models = content.get("models")
+    if not isinstance(models, dict) or not all(isinstance(one, dict) and KNOWN <= one.keys() for one in models.values()):
+        raise ValueError(f"{path} is not a manifest that a build has written")
     return content
 
 
@@ -100,11 +106,12 @@ def _difference(path: str, old: bytes | None, new: bytes | None) -> Iterator[str
     before = "/dev/null" if old is None else f"a/{path}"
     after = "/dev/null" if new is None else f"b/{path}"
     try:
-        one, other = ((content or b"").decode().splitlines(keepends=True) for content in (old, new))
+        one, other = (list(io.StringIO((content or b"").decode(), newline="\n")) for content in (old, new))
     except UnicodeDecodeError:
         yield f"Binary files {before} and {after} differ\n"
         return
-    yield from difflib.unified_diff(one, other, fromfile=before, tofile=after)
+    for line in difflib.unified_diff(one, other, fromfile=before, tofile=after):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
     if not one and not other:
         yield f"Empty file {before} is now {after}\n"
 

@@ -10,6 +10,7 @@ from tritonforge.define.settings import Batching, Instances
 from tritonforge.define.sklearn_model import sklearn
 from tritonforge.define.torch_modules import torch_module
 from tritonforge.define.torch_scripts import torchscript
+from tritonforge.define.tracing import Traced
 from tritonforge.define.weights import WeightsModel, onnx
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Pipeline",
     "PythonModel",
     "String",
+    "Traced",
     "TritonError",
     "WeightsModel",
     "asset",

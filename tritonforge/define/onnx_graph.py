@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -222,13 +222,24 @@ def _spec(tensor: OnnxTensor, *, batched: bool) -> TensorSpec:
 
 
 def _external_files(proto: onnx.ModelProto) -> set[str]:
-    return {
-        entry.value
-        for tensor in proto.graph.initializer
-        if tensor.external_data
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
+    nodes = (node for function in proto.functions for node in function.node)
+    tensors = (*_stored(proto.graph), *_constants(nodes))
+    return {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+
+
+def _stored(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Give all tensors that hold weights, those of branches and loops too."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _constants(graph.node)
+
+
+def _constants(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in (attribute for node in nodes for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            yield from _stored(inner)
 
 
 def _label(source: Path | bytes) -> str:

@@ -131,7 +131,7 @@ def model(
     is called at the end.
 
     Args:
-        target: the function or class.
+        target: the function or class; or a model, to make another of it with other settings.
         name: the model's name; by default that of the function or class.
         batching: how requests are batched; `Batching()` where the annotations have a batch dimension.
         instances: how many copies run; one on the CPU by default.
@@ -139,6 +139,7 @@ def model(
     origin = caller()
 
     def make(decorated: Any) -> PythonModel[..., Any]:
+        decorated = decorated.target if isinstance(decorated, PythonModel) else decorated
         return PythonModel(decorated, origin=origin, name=name, batching=batching, instances=instances)
 
     return make if target is None else make(target)

@@ -89,7 +89,10 @@ def _export(
     except ModuleNotFoundError as error:
         raise _failed(model, f"torch's exporter needs {error.name}", "pip install 'tritonforge[torch]'") from error
     except Exception as error:
-        reason = f"torch can't export it: {(str(error).strip() or repr(error)).splitlines()[0]}"
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the exporter's own error only says that it failed
+            cause = cause.__cause__
+        reason = f"torch can't export it: {(str(cause).strip() or repr(cause)).splitlines()[0]}"
         raise _failed(
             model, reason, "call the module on the example; or script it and use torchscript(path)"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from os import PathLike
@@ -119,9 +120,11 @@ class TorchScriptModel(WeightsModel):
         except ModuleNotFoundError as error:
             raise self._failed("TF304", "torch is not installed", "pip install 'tritonforge[torch]'") from error
         try:
-            return torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript as a whole, which the user chose
+                return torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
         except Exception as error:
-            reason = f"{path.name} is not a TorchScript file: {str(error).splitlines()[0]}"
+            reason = f"{path.name} is not a TorchScript file: {(str(error).strip() or repr(error)).splitlines()[0]}"
             raise self._failed("TF302", reason, "save it with torch.jit.script(module).save(path)") from error
 
     def _failed(self, code: str, message: str, hint: str) -> DiagnosticError:

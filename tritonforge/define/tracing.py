@@ -57,15 +57,16 @@ def _refuse(operation: str) -> Callable[..., NoReturn]:
 
 
 _REFUSED = {
-    "branches or loops on a tensor's value": ("bool", "int", "float", "index", "contains"),
+    "branches or loops on a tensor's value": ("bool", "int", "float", "complex", "index", "contains"),
     "takes a tensor apart (a model with one output gives one tensor)": ("iter", "len", "getitem"),
     "asks a tensor for an attribute": ("getattr",),
     "compares tensors": ("eq", "ne", "lt", "le", "gt", "ge"),
     "hands a tensor to NumPy": ("array", "array_ufunc", "array_function"),
     "computes with a tensor": (
-        *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"),
-        *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow", "rmatmul", "rand", "ror", "rxor"),
-        *("neg", "pos", "abs", "invert"),
+        *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
+        *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rdivmod", "rpow", "rmatmul"),
+        *("and", "or", "xor", "lshift", "rshift", "rand", "ror", "rxor", "rlshift", "rrshift"),
+        *("neg", "pos", "abs", "invert", "round", "setitem", "delitem"),
     ),
 }
 for _operation, _names in _REFUSED.items():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tritonforge.define import Definition, Pipeline, PythonModel
+from tritonforge.define import Definition, Pipeline, PythonModel, Traced
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Graph
 
@@ -17,15 +18,28 @@ AnyDefinition = Definition[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The definitions to lower, each once, the graph of each pipeline, and what was found wrong on the way."""
+    """The definitions to lower, each once, the trace of each pipeline, and what was found wrong on the way."""
 
     definitions: tuple[AnyDefinition, ...]
-    graphs: dict[int, Graph]
+    traces: dict[int, Traced]
     diagnostics: tuple[Diagnostic, ...]
 
     def graph(self, definition: AnyDefinition) -> Graph | None:
         """Give the graph of a pipeline."""
-        return self.graphs.get(id(definition))
+        traced = self.traces.get(id(definition))
+        return None if traced is None else traced.graph
+
+    def parts(self, definition: AnyDefinition) -> tuple[AnyDefinition, ...]:
+        """Give the models that a pipeline calls, itself and by way of other pipelines, each once."""
+        found: dict[int, AnyDefinition] = {}
+        waiting = [definition]
+        for caller in waiting:  # grows while it is walked
+            traced = self.traces.get(id(caller))
+            for model in traced.models if traced is not None else ():
+                if isinstance(model, Definition) and id(model) not in found:
+                    found[id(model)] = model
+                    waiting.append(model)
+        return tuple(model for model in found.values() if not isinstance(model, Pipeline))
 
 
 def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
@@ -33,13 +47,13 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
 
     A definition whose signature can't be served is left out; its diagnostics tell why.
     """
-    waiting = list(definitions)
+    waiting = deque(definitions)
     seen: dict[int, AnyDefinition] = {}
     kept: list[AnyDefinition] = []
-    graphs: dict[int, Graph] = {}
+    traces: dict[int, Traced] = {}
     found: list[Diagnostic] = []
     while waiting:
-        definition = waiting.pop(0)
+        definition = waiting.popleft()
         if id(definition) in seen:
             continue
         seen[id(definition)] = definition
@@ -49,18 +63,22 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
             if isinstance(definition, Pipeline):
                 traced = definition.trace()
                 found += traced.diagnostics
-                graphs[id(definition)] = traced.graph
+                traces[id(definition)] = traced
                 waiting += [model for model in traced.models if isinstance(model, Definition)]
         except DiagnosticError as error:
             found += error.diagnostics
         else:
             kept.append(definition)
-    return Gathered(tuple(kept), graphs, tuple(dict.fromkeys(found)))
+    return Gathered(tuple(kept), traces, tuple(dict.fromkeys(found)))
+
+
+def _runs_in_python(definition: AnyDefinition) -> bool:
+    return isinstance(definition, PythonModel) or (isinstance(definition, Pipeline) and definition.lowering == "fused")
 
 
 def _unreachable(definition: AnyDefinition) -> list[Diagnostic]:
     """Say of a definition without a name, or of Python that the server couldn't find again, how to mend it."""
-    if isinstance(definition, PythonModel) and not definition.variable:
+    if _runs_in_python(definition) and not definition.variable:
         return [
             Diagnostic(
                 "TF108",

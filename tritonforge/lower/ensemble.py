@@ -21,9 +21,9 @@ from tritonforge.ir import (
     Step,
     StepRef,
 )
-from tritonforge.lower.tensors import configure
+from tritonforge.lower.tensors import configure_tensor
 
-__all__ = ["lower_pipeline"]
+__all__ = ["lower_ensemble"]
 
 IDENTITY = """\
 \"\"\"Gives tensors back: for results of a pipeline that Triton's ensembles can't map by themselves.\"\"\"
@@ -34,15 +34,15 @@ def identity({parameters}):
 """
 
 
-def lower_pipeline(name: str, signature: Signature, graph: Graph, max_batch_size: int, where: Where) -> list[Model]:
+def lower_ensemble(name: str, signature: Signature, graph: Graph, max_batch_size: int, where: Where) -> list[Model]:
     """Lower a pipeline: the ensemble, and the identity model where it needs one."""
     identity = _identity(name, signature, graph, where)
     config = ModelConfig(
         name=name,
         platform="ensemble",
         max_batch_size=max_batch_size,
-        inputs=tuple(configure(spec, batched=signature.batched, reshape=False) for spec in signature.inputs),
-        outputs=tuple(configure(spec, batched=signature.batched, reshape=False) for spec in signature.outputs),
+        inputs=tuple(configure_tensor(spec, batched=signature.batched, reshape=False) for spec in signature.inputs),
+        outputs=tuple(configure_tensor(spec, batched=signature.batched, reshape=False) for spec in signature.outputs),
         ensemble_steps=_steps(graph if identity is None else _behind(graph, identity)),
     )
     ensemble = Model(config=config, signature=signature, where=where, graph=graph)
@@ -125,8 +125,8 @@ def _identity_model(step: Step, max_batch_size: int, where: Where) -> Model:
         name=step.model,
         backend="python",
         max_batch_size=max_batch_size,
-        inputs=tuple(configure(spec, batched=step.signature.batched) for spec in step.signature.inputs),
-        outputs=tuple(configure(spec, batched=step.signature.batched) for spec in step.signature.outputs),
+        inputs=tuple(configure_tensor(spec, batched=step.signature.batched) for spec in step.signature.inputs),
+        outputs=tuple(configure_tensor(spec, batched=step.signature.batched) for spec in step.signature.outputs),
         dynamic_batching=DynamicBatching() if max_batch_size else None,
         instance_groups=(InstanceGroup("KIND_CPU", 1),),
     )

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from tritonforge.define import Batching, Instances, Pipeline, PythonModel, WeightsModel
+from tritonforge.define import Batching, Definition, Pipeline, PythonModel, WeightsModel
 from tritonforge.errors import Diagnostic, DiagnosticError
-from tritonforge.ir import Code, DynamicBatching, Graph, InstanceGroup, Model, ModelConfig, Repository, Signature
-from tritonforge.lower.closure import AnyDefinition, Gathered
-from tritonforge.lower.ensemble import lower_pipeline
-from tritonforge.lower.tensors import configure
+from tritonforge.ir import Code, Graph, Model, Repository, Signature
+from tritonforge.lower.closure import Gathered
+from tritonforge.lower.configuration import configure
+from tritonforge.lower.ensemble import lower_ensemble
+from tritonforge.lower.python import lower_function, lower_fused
 
 __all__ = ["lower"]
 
-BACKENDS = {"onnx": "onnxruntime", "torchscript": "pytorch"}
+CodeOf = Callable[[Definition[..., Any]], Code]
 
 
-def lower(
-    gathered: Gathered, code_of: Callable[[PythonModel[..., object]], Code]
-) -> tuple[Repository, list[Diagnostic]]:
-    """Lower all definitions; `code_of` gives the files that a Python model's module needs.
+def lower(gathered: Gathered, code_of: CodeOf) -> tuple[Repository, list[Diagnostic]]:
+    """Lower all definitions; `code_of` gives the files that a definition's module needs.
 
     Gives the models that could be lowered, and the diagnostics of those that couldn't (a missing file, a failed
     export).
@@ -28,79 +27,55 @@ def lower(
     models: list[Model] = []
     found: list[Diagnostic] = []
     sizes: dict[str, int] = {}
-    for definition in gathered.definitions:
-        if isinstance(definition, Pipeline):
-            continue
+    graphs = {d.name: graph for d in gathered.definitions if (graph := gathered.graph(d)) is not None}
+    # Pipelines last: the largest batch of one is known when those of its models are.
+    for definition in sorted(gathered.definitions, key=lambda one: isinstance(one, Pipeline)):
         try:
-            lowered = _lower_model(definition, code_of)
+            if isinstance(definition, Pipeline):
+                largest = _largest_batch(definition.name, definition.signature, graphs, sizes)
+                models += _lower_pipeline(definition, gathered, largest, code_of)
+            else:
+                models.append(_lower_model(definition, code_of))
+                sizes[definition.name] = models[-1].config.max_batch_size
         except DiagnosticError as error:
             found += error.diagnostics
-            continue
-        sizes[definition.name] = lowered.config.max_batch_size
-        models.append(lowered)
-    graphs = {d.name: graph for d in gathered.definitions if (graph := gathered.graph(d)) is not None}
-    for definition in gathered.definitions:
-        if isinstance(definition, Pipeline):
-            size = _largest_batch(definition.name, definition.signature, graphs, sizes)
-            models += lower_pipeline(
-                definition.name, definition.signature, graphs[definition.name], size, definition.where
-            )
     return Repository(tuple(sorted(models, key=lambda lowered: lowered.config.name))), found
 
 
-def _lower_model(definition: AnyDefinition, code_of: Callable[[PythonModel[..., object]], Code]) -> Model:
-    assert isinstance(definition, PythonModel | WeightsModel)
-    signature = definition.signature
-    batching = _batching(definition)
-    python = isinstance(definition, PythonModel)
-    config = ModelConfig(
-        name=definition.name,
-        backend="python" if isinstance(definition, PythonModel) else BACKENDS[definition.kind],
-        max_batch_size=batching.max_batch_size if batching else 0,
-        inputs=tuple(configure(spec, batched=signature.batched) for spec in signature.inputs),
-        outputs=tuple(configure(spec, batched=signature.batched) for spec in signature.outputs),
-        dynamic_batching=DynamicBatching(batching.preferred_batch_sizes, batching.max_queue_delay_us)
-        if batching and batching.dynamic
-        else None,
-        instance_groups=_groups(definition.instances or (Instances(cpu=1) if python else None)),
-        decoupled=signature.decoupled,
-    )
-    where = definition.where
+def _lower_model(definition: Definition[..., Any], code_of: CodeOf) -> Model:
     if isinstance(definition, PythonModel):
-        code = code_of(definition)
-        text = tuple(sorted(spec.name for spec in (*signature.inputs, *signature.outputs) if spec.text))
-        shim = replace(code.shim, attribute=definition.variable, text=text)
-        return Model(config=config, signature=signature, where=where, code=replace(code, shim=shim))
-    return Model(config=config, signature=signature, where=where, files=definition.files)
+        return lower_function(definition, code_of(definition))
+    assert isinstance(definition, WeightsModel)
+    return Model(
+        config=configure(definition),
+        signature=definition.signature,
+        where=definition.where,
+        files=definition.files,
+    )
 
 
-def _batching(definition: PythonModel[..., object] | WeightsModel) -> Batching | None:
-    if definition.signature.batched:
-        return definition.batching or Batching()
-    if definition.batching is not None:
+def _lower_pipeline(definition: Pipeline[..., Any], gathered: Gathered, largest: int, code_of: CodeOf) -> list[Model]:
+    graph = gathered.graph(definition)
+    assert graph is not None, "every pipeline has been traced"
+    if definition.lowering == "fused":
+        called = gathered.parts(definition)
+        return [lower_fused(definition, graph, called, largest_batch=largest, code=code_of(definition))]
+    if definition.batching is not None or definition.instances is not None:
         raise DiagnosticError(
             [
                 Diagnostic(
-                    "TF111",
+                    "TF217",
                     definition.where,
-                    "batching is set, but its tensors have no batch dimension",
-                    'begin every annotation with "batch", or leave batching out',
+                    "an ensemble has no batching or instances of its own",
+                    'set them on its models, or take lowering="fused"',
                 )
             ]
         )
-    return None
-
-
-def _groups(instances: Instances | None) -> tuple[InstanceGroup, ...]:
-    if instances is None:
-        return ()
-    cpu = (InstanceGroup("KIND_CPU", instances.cpu),) if instances.cpu else ()
-    gpu = (InstanceGroup("KIND_GPU", instances.gpu, instances.gpus),) if instances.gpu else ()
-    return cpu + gpu
+    return lower_ensemble(definition.name, definition.signature, graph, largest, definition.where)
 
 
 def _largest_batch(
-    name: str, signature: Signature, graphs: dict[str, Graph], sizes: dict[str, int], above: tuple[str, ...] = ()
+    name: str, signature: Signature, graphs: Mapping[str, Graph], sizes: dict[str, int], above: tuple[str, ...] = ()
 ) -> int:
     """Give the largest batch that every model of a pipeline takes; 0 where it isn't batched."""
     if not signature.batched:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from tritonforge.dtypes import DTYPES
 from tritonforge.ir import TensorConfig, TensorSpec
 
-__all__ = ["configure"]
+__all__ = ["configure_tensor"]
 
 
-def configure(spec: TensorSpec, *, batched: bool, reshape: bool = True) -> TensorConfig:
+def configure_tensor(spec: TensorSpec, *, batched: bool, reshape: bool = True) -> TensorConfig:
     """Write a tensor down: a named dimension is -1.
 
     Triton wants at least one dimension beside the batch. So one value a row is `dims: [1]`, which clients see, and is

@@ -1,0 +1,88 @@
+"""What Triton calls: the life of a model from `initialize` to `finalize`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from . import source
+from .execution import Execution
+from .failure import Failures
+from .parts import PartSpec
+from .spec import ModelSpec, parse_spec
+from .streams import Streams
+from .wire import Request, Response, Wire
+
+__all__ = ["Loaded", "PythonModel", "ServedModel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What serves a model: a function from arrays, by keyword, to the results.
+
+    `text` names the BYTES inputs that the function sees as `str`; the user's own files are below `roots`; `close` is
+    called at the end.
+    """
+
+    function: Callable[..., Any]
+    text: Collection[str] = ()
+    roots: Sequence[str] = ()
+    close: Callable[[], object] | None = None
+
+
+class ServedModel:
+    """A model that Triton's Python backend serves; a subclass says how it is loaded."""
+
+    def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
+        """Make what serves the model; `args` are Triton's own: `model_config`, `model_repository`, `model_version`…"""
+        raise NotImplementedError
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Load the model, once for each instance."""
+        spec = parse_spec(args["model_config"])
+        self._loaded = self.load(spec, args)
+        wire = Wire(spec, self._loaded.text)
+        failures = Failures(spec.name, roots=self._loaded.roots, function=self._loaded.function)
+        self._streams = Streams(spec, wire, self._loaded.function, failures) if spec.decoupled else None
+        self._execution = Execution(spec, wire, self._loaded.function, failures)
+
+    def execute(self, requests: Sequence[Request]) -> list[Response] | None:
+        """Answer requests, as many as Triton hands over together; a decoupled model answers by itself."""
+        if self._streams is not None:
+            return self._streams(requests)
+        return self._execution(requests)
+
+    def finalize(self) -> None:
+        """Let go of what the model holds."""
+        if self._streams is not None:
+            self._streams.close()
+        if self._loaded.close is not None:
+            self._loaded.close()
+
+
+class PythonModel(ServedModel):
+    """A model that is a function or class of the user's. The generated subclass says which."""
+
+    module: ClassVar[str]
+    attribute: ClassVar[str]
+    paths: ClassVar[Sequence[str]]
+    text: ClassVar[Collection[str]] = frozenset()
+    parts: ClassVar[Sequence[PartSpec]] = ()
+    """The models that a fused pipeline calls; their paths are below the version folder."""
+
+    def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
+        """Import the user's module from beside the file that the subclass is in."""
+        folder = os.path.dirname(os.path.abspath(sys.modules[type(self).__module__].__file__ or ""))
+        roots = [os.path.join(folder, path) for path in self.paths]
+        parts = [replace(part, path=os.path.join(folder, part.path)) for part in self.parts]
+        failures = Failures(spec.name, roots=roots)
+        function, made = source.find(self.module, self.attribute, roots, failures, parts)
+
+        def close() -> None:
+            for part in made:
+                part.finalize()
+
+        return Loaded(function, text=self.text, roots=roots, close=close)

@@ -1,0 +1,71 @@
+"""BYTES tensors between Triton's byte strings and what the user's Python reads and writes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .batch import Array
+from .errors import InvalidResult, InvalidText
+
+__all__ = ["as_bytes", "as_text", "decode", "encode"]
+
+_PLAIN = {bytes, str}
+
+
+def decode(array: Array, name: str) -> Array:
+    """Turn an array of `bytes` into one of `str`.
+
+    Raises:
+        InvalidText: an element isn't UTF-8; the message names the tensor and the element.
+    """
+    items = array.ravel().tolist()
+    try:
+        return _objects([item.decode() for item in items], array.shape)
+    except UnicodeDecodeError as error:
+        index = next(place for place, item in enumerate(items) if item == error.object)
+        raise InvalidText(
+            f'input "{name}" is not valid UTF-8 at {list(map(int, np.unravel_index(index, array.shape)))}: '
+            f"byte 0x{error.object[error.start]:02x} at position {error.start}",
+            "INVALID_ARG",
+        ) from None
+
+
+def encode(array: Array, name: str) -> Array:
+    """Turn an array of strings of any NumPy kind into the object array of `str` or `bytes` that Triton's backend takes.
+
+    Raises:
+        InvalidResult: an element is neither, which Triton would silently send as its `str()`.
+    """
+    if array.dtype.kind in "SU":
+        return array.astype(object)
+    items = array.ravel().tolist()
+    if _PLAIN.issuperset(map(type, items)):
+        return array
+    plain: list[bytes | str] = []
+    for item in items:
+        if not isinstance(item, bytes | str):
+            raise InvalidResult(f'output "{name}" holds {type(item).__name__} {item!r}; wanted str or bytes')
+        # Triton asks for the very type: it would send a subclass of bytes, such as np.bytes_, as its repr.
+        plain.append(bytes(item) if isinstance(item, bytes) else str(item))
+    return _objects(plain, array.shape)
+
+
+def as_text(array: Array, name: str) -> Array:
+    """Turn strings of any kind into an object array of `str`, as a model gets them that reads text.
+
+    Raises:
+        InvalidText: an element isn't UTF-8; the message names the tensor and the element.
+    """
+    return decode(as_bytes(array, name), name)
+
+
+def as_bytes(array: Array, name: str) -> Array:
+    """Turn strings of any kind into an object array of `bytes`, as a model gets them that reads raw strings."""
+    items = encode(array, name).ravel().tolist()
+    return _objects([item.encode() if isinstance(item, str) else item for item in items], array.shape)
+
+
+def _objects(items: list[bytes] | list[str] | list[bytes | str], shape: tuple[int, ...]) -> Array:
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array.reshape(shape)

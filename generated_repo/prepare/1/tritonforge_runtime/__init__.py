@@ -1,0 +1,29 @@
+"""What runs inside Triton's Python backend: from Triton's requests to a call of the user's Python, and back.
+
+NumPy alone is needed. Imports are relative, because a model's version folder holds a copy that Triton imports as
+`<version>.tritonforge_runtime`; the embedded server's backends import the same code as `tritonforge_runtime`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+# Compiled files in a model's folder look like a change to a server that polls its repository, and it reloads.
+sys.dont_write_bytecode = True
+
+from .errors import InvalidResult, LoadError, TritonError  # noqa: E402 - the line above comes first
+from .model import Loaded, PythonModel, ServedModel  # noqa: E402
+from .parts import PartSpec  # noqa: E402
+from .spec import ModelSpec, TensorSpec  # noqa: E402
+
+__all__ = [
+    "InvalidResult",
+    "LoadError",
+    "Loaded",
+    "ModelSpec",
+    "PartSpec",
+    "PythonModel",
+    "ServedModel",
+    "TensorSpec",
+    "TritonError",
+]

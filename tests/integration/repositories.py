@@ -1,0 +1,115 @@
+"""Small handmade repositories, and what is left on the machine of a server that ran on one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tritonforge.server import Server, Workspace
+
+TENSORS = 'input { name: "x" data_type: TYPE_FP32 dims: [1] } output { name: "y" data_type: TYPE_FP32 dims: [1] }'
+PYTHON = f'backend: "python" max_batch_size: 8 {TENSORS}'
+ECHO = """
+import triton_python_backend_utils as utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        inputs = [request.inputs()[0].as_numpy() for request in requests]
+        return [utils.InferenceResponse([utils.Tensor("y", x)]) for x in inputs]
+"""
+UNDER_WAY = "a request is under way"
+SLOW = f"""
+import time
+
+import triton_python_backend_utils as utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        print("{UNDER_WAY}")
+        time.sleep(SECONDS)
+        inputs = [request.inputs()[0].as_numpy() for request in requests]
+        return [utils.InferenceResponse([utils.Tensor("y", x)]) for x in inputs]
+"""
+
+FREE_PORTS: dict[str, Any] = {"http_port": 0, "grpc_port": 0, "metrics_port": 0}
+DEADLINE_S = 30.0
+
+
+def write_model(repository: Path, name: str, code: str | None, *, config: str | None = PYTHON) -> Path:
+    """Write a Python model without any runtime of ours, and give its version folder."""
+    version = repository / name / "1"
+    version.mkdir(parents=True)
+    if config is not None:
+        (repository / name / "config.pbtxt").write_text(config)
+    if code is not None:
+        (version / "model.py").write_text(code)
+    return version
+
+
+def infer(url: str, model: str, x: float, *, timeout_s: float = DEADLINE_S) -> float:
+    """Send one number to a model, over HTTP as it is on the wire."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [x]}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    with urllib.request.urlopen(f"{url}/v2/models/{model}/infer", body, timeout=timeout_s) as answer:
+        result: dict[str, Any] = json.load(answer)
+    return float(result["outputs"][0]["data"][0])
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for something, up to a deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S:g} s: {what}"
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a server has on the machine: its session of processes, shared memory, folder and ports."""
+
+    session: int
+    shared_memory: str
+    folder: str
+    ports: tuple[int, ...]
+
+    def processes(self) -> list[int]:
+        """List the live processes of its session; zombies are no longer processes."""
+        found = []
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == self.session and fields[0] != "Z":
+                    found.append(int(process.name))
+        return found
+
+    def stubs(self) -> list[int]:
+        """List the processes that run Python models."""
+        return [pid for pid in self.processes() if b"python_backend_stub" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def remains(self) -> list[object]:
+        """List everything that is still there."""
+        segments = [name for name in os.listdir("/dev/shm") if name.startswith(self.shared_memory)]
+        folder = [self.folder] if os.path.exists(self.folder) else []
+        listening = {int(line.split()[1].rpartition(":")[2], 16) for line in _listeners()}
+        return [*self.processes(), *segments, *folder, *(listening & set(self.ports))]
+
+
+def trace(server: Server, workspace: Workspace) -> Trace:
+    """Note where the traces of a running server are."""
+    settings = server.settings
+    ports = (settings.http_port, settings.grpc_port, settings.metrics_port)
+    return Trace(os.getsid(server.pid), workspace.shared_memory, str(workspace.folder), ports)
+
+
+def _listeners() -> list[str]:
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return [line for line in lines if line.split()[3] == "0A"]

@@ -1,0 +1,191 @@
+"""The embedded server: what it serves, how it ends, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc
+from repositories import DEADLINE_S, ECHO, FREE_PORTS, SLOW, UNDER_WAY, Trace, infer, trace, until, write_model
+
+from tritonforge.server import ModelState, PreflightError, Server, ServerDied, ServerSettings, ServerTimeout, Workspace
+
+LAUNCHER = """
+import dataclasses, json, sys
+from repositories import FREE_PORTS, trace
+from tritonforge.server import Server, Workspace
+
+workspace = Workspace()
+server = Server.embedded(sys.argv[1], workspace=workspace, exit_timeout_s=5, **FREE_PORTS)
+print(json.dumps(dataclasses.asdict(trace(server, workspace))), flush=True)
+server.wait()
+"""
+
+
+@pytest.fixture
+def launched(echo_repository: Path) -> Iterator[tuple[subprocess.Popen[str], Trace]]:
+    """A process that has launched a server, and that server's traces."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent), *sys.path))}
+    command = [sys.executable, "-c", LAUNCHER, str(echo_repository)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as launcher:
+        try:
+            assert launcher.stdout is not None
+            fields = json.loads(launcher.stdout.readline())
+            yield launcher, Trace(**{**fields, "ports": tuple(fields["ports"])})
+        finally:
+            launcher.kill()
+
+
+def test_is_ready_for_both_protocols_and_metrics_when_it_has_started(server: Server) -> None:
+    """The first call needs no retry."""
+    assert server.models() == [ModelState("double", "1", "READY"), ModelState("echo", "1", "READY")]
+    assert infer(server.http_url, "double", 3.5) == 7.0
+    with tritonclient.grpc.InferenceServerClient(server.grpc_url.removeprefix("grpc://")) as client:
+        tensor = tritonclient.grpc.InferInput("x", [2, 1], "FP32")
+        tensor.set_data_from_numpy(np.array([[1.5], [2.5]], np.float32))
+        np.testing.assert_array_equal(client.infer("double", [tensor]).as_numpy("y"), [[3.0], [5.0]])
+    with urllib.request.urlopen(server.metrics_url) as page:
+        assert b'nv_inference_count{model="echo",version="1"}' in page.read()
+
+
+def test_describes_what_it_serves(server: Server) -> None:
+    """A repository without a manifest is described by the server itself."""
+    described = [(model.name, model.kind, model.signature) for model in server.describe()]
+    signature = "(x: FP32[-1, 1]) -> (y: FP32[-1, 1])"
+    assert described == [("double", "python", signature), ("echo", "python", signature)]
+
+
+def test_listens_on_this_machine_only(server: Server) -> None:
+    """The three ports are bound to 127.0.0.1."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:] + Path("/proc/net/tcp6").read_text().splitlines()[1:]
+    local = [line.split()[1] for line in lines if line.split()[3] == "0A"]
+    ours = {server.settings.http_port, server.settings.grpc_port, server.settings.metrics_port}
+    hosts = {address.rpartition(":")[0] for address in local if int(address.rpartition(":")[2], 16) in ours}
+    assert hosts <= {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
+def test_stop_drains_then_leaves_nothing(tmp_path: Path) -> None:
+    """A request under way gets its answer; then processes, shared memory, folder and ports are gone."""
+    write_model(tmp_path, "slow", SLOW.replace("SECONDS", "1"))
+    answers: list[float] = []
+    with Workspace() as workspace:
+        server = Server.embedded(tmp_path, workspace=workspace, **FREE_PORTS)
+        left = trace(server, workspace)
+        assert left.remains()
+        caller = threading.Thread(target=lambda: answers.append(infer(server.http_url, "slow", 4.0)))
+        caller.start()
+        until(lambda: UNDER_WAY in server.log_text(), UNDER_WAY)
+        assert server.stop() == 0
+        caller.join()
+    assert answers == [4.0]
+    assert left.remains() == []
+    assert server.stop() == 0
+    assert "successfully loaded 'slow'" in server.log_text()
+
+
+def test_kills_what_does_not_end_in_time(tmp_path: Path) -> None:
+    """A model that hangs holds nothing up beyond the exit timeout."""
+    write_model(tmp_path, "slow", SLOW.replace("SECONDS", "1000"))
+    with Workspace() as workspace:
+        server = Server.embedded(tmp_path, workspace=workspace, exit_timeout_s=0.5, **FREE_PORTS)
+        left = trace(server, workspace)
+        caller = threading.Thread(target=_expect_cut_off, args=(server.http_url,))
+        caller.start()
+        until(lambda: UNDER_WAY in server.log_text(), UNDER_WAY)
+        assert server.stop() == 128 + signal.SIGKILL
+        caller.join()
+    assert left.remains() == []
+
+
+def test_nothing_outlives_a_killed_launcher(launched: tuple[subprocess.Popen[str], Trace]) -> None:
+    """SIGKILL leaves the launcher no time for anything; the supervisor cleans up."""
+    launcher, left = launched
+    assert left.remains()
+    launcher.kill()
+    until(lambda: not left.remains(), "everything is gone")
+
+
+def test_nothing_outlives_a_killed_supervisor(echo_repository: Path) -> None:
+    """The kernel kills the server; the launcher does the rest."""
+    with Workspace() as workspace:
+        server = Server.embedded(echo_repository, workspace=workspace, **FREE_PORTS)
+        left = trace(server, workspace)
+        os.kill(left.session, signal.SIGKILL)
+        assert server.wait(DEADLINE_S) == 128 + signal.SIGKILL
+    assert left.remains() == []
+
+
+def test_nothing_outlives_a_server_and_a_model_that_crashed(echo_repository: Path) -> None:
+    """The server's exit code is told, and what it left is removed, a dead model's shared memory too."""
+    with Workspace() as workspace:
+        server = Server.embedded(echo_repository, workspace=workspace, **FREE_PORTS)
+        left = trace(server, workspace)
+        os.kill(left.stubs()[0], signal.SIGKILL)
+        assert server.wait(0.1) is None
+        os.kill(server.pid, signal.SIGSEGV)
+        assert server.wait(DEADLINE_S) == 128 + signal.SIGSEGV
+    assert left.remains() == []
+
+
+def test_runs_side_by_side(server: Server, echo_repository: Path) -> None:
+    """Servers on one repository don't meet, and one's end leaves the other whole."""
+    with Server.embedded(echo_repository, exit_timeout_s=0, **FREE_PORTS) as other:
+        assert other.http_url != server.http_url
+        assert infer(other.http_url, "double", 1.0) == 2.0
+    assert infer(server.http_url, "double", 1.0) == 2.0
+
+
+def test_a_model_finds_the_launchers_packages_and_writes_no_bytecode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PYTHONPATH reaches the isolated stub; prints are in the log at once; a path with a space in it serves."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "far_away.py").write_text("PLACE = 'far away'")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    repository = tmp_path / "with a space"
+    version = write_model(repository, "echo", f"import far_away, sys\nprint(far_away.PLACE, sys.prefix)\n{ECHO}")
+    with Server.embedded(repository, exit_timeout_s=0, **FREE_PORTS) as server:
+        assert f"far away {sys.prefix}" in server.log_text()
+    assert sorted(path.name for path in version.iterdir()) == ["model.py"]
+
+
+def test_gives_up_on_a_model_that_takes_too_long(tmp_path: Path) -> None:
+    """The error names the model; the server is gone."""
+    write_model(tmp_path, "slow", f"import time\ntime.sleep(1000)\n{ECHO}")
+    with Workspace() as workspace, pytest.raises(ServerTimeout, match=r"within 1 s: still loading slow"):
+        Server.embedded(tmp_path, workspace=workspace, ready_timeout_s=1, exit_timeout_s=1, **FREE_PORTS)
+    assert not workspace.folder.exists()
+
+
+def test_tells_the_last_words_of_a_server_that_dies_while_starting(echo_repository: Path) -> None:
+    """Here it refuses a flag's value."""
+    with pytest.raises(
+        ServerDied, match=r"tritonserver ended with code 1; its last words:\n(.*\n)*.*rate-limit"
+    ) as died:
+        Server.embedded(echo_repository, extra_args=("--rate-limit=nonsense",), **FREE_PORTS)
+    assert died.value.exit_code == 1
+
+
+def test_a_taken_port_is_told_before_anything_starts(server: Server, echo_repository: Path) -> None:
+    """The message has the process that holds it, and what to change."""
+    port = server.settings.grpc_port
+    settings = ServerSettings(**{**FREE_PORTS, "grpc_port": port})
+    with pytest.raises(PreflightError) as refused:
+        Server.embedded(echo_repository, settings)
+    (diagnostic,) = refused.value.diagnostics
+    assert str(diagnostic).startswith(f"port {port} (grpc): is taken by process {server.pid} (")
+    assert diagnostic.hint == "choose another with --grpc-port or TRITONFORGE_GRPC_PORT (0 takes a free one)"
+
+
+def _expect_cut_off(url: str) -> None:
+    with pytest.raises(OSError, match=r"."):
+        infer(url, "slow", 1.0)

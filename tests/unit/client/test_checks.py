@@ -1,0 +1,144 @@
+"""What is said of arrays that don't match a model."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from tritonforge.client.checks import explain, find_problems
+from tritonforge.dtypes import DTYPES
+from tritonforge.ir import Signature, TensorSpec
+
+SIGNATURE = Signature(
+    inputs=(
+        TensorSpec("features", "FP32", (20,)),
+        TensorSpec("tokens", "INT64", ("_",), optional=True),
+        TensorSpec("title", "BYTES", (1,), optional=True),
+    ),
+    outputs=(TensorSpec("label", "INT64", ()), TensorSpec("p", "FP32", (2,))),
+    batched=True,
+)
+GOOD = np.zeros((3, 20), np.float32)
+
+
+def problem(inputs, outputs=(), *, signature=SIGNATURE, max_batch_size=0):
+    found = find_problems(signature, inputs, outputs, max_batch_size=max_batch_size)
+    assert len(found) == 1
+    return found[0]
+
+
+def one(datatype, dims=("_",)):
+    return Signature((TensorSpec("x", datatype, dims),), (), batched=False)
+
+
+def test_what_matches_has_no_problems():
+    title = np.array([["a"], ["b"], ["c"]])
+    assert find_problems(SIGNATURE, {"features": GOOD}) == []
+    assert find_problems(SIGNATURE, {"features": GOOD, "title": title}, ("p",), max_batch_size=3) == []
+    assert find_problems(SIGNATURE, {"features": GOOD, "tokens": None}) == []
+
+
+@pytest.mark.parametrize("datatype", DTYPES)
+def test_each_datatype_takes_its_own_numpy_type_only(datatype):
+    for other, dtype in DTYPES.items():
+        found = find_problems(one(datatype), {"x": np.zeros(2, dtype.numpy)})
+        assert bool(found) == (other != datatype)
+
+
+def test_the_other_byte_order_is_the_same_type():
+    assert find_problems(one("FP32"), {"x": np.zeros(2, ">f4")}) == []
+
+
+@pytest.mark.parametrize("strings", [np.array(["a"]), np.array([b"a"]), np.array(["a"], object)])
+def test_strings_of_every_kind_are_bytes(strings):
+    assert find_problems(one("BYTES"), {"x": strings}) == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, 'input "features" is missing: FP32[batch, 20] wanted'),
+        ({"features": None}, 'input "features" is missing: FP32[batch, 20] wanted'),
+        (
+            {"features": GOOD, "feature": GOOD},
+            'there is no input "feature"; there are: features, tokens, title',
+        ),
+        (
+            {"features": GOOD.astype(float)},
+            'input "features": FP64[3, 20] given, FP32[batch, 20] wanted; to cast it: features.astype(np.float32)',
+        ),
+        (
+            {"features": GOOD[0]},
+            'input "features": FP32[20] given, FP32[batch, 20] wanted: 1 dimensions, not 2; '
+            "if it is one row: features[np.newaxis]",
+        ),
+        (
+            {"features": GOOD[:, :19]},
+            'input "features": FP32[3, 19] given, FP32[batch, 20] wanted: dimension 1 is 19, not 20',
+        ),
+        (
+            {"features": GOOD.tolist()},
+            'input "features": a list given, an array of FP32[batch, 20] wanted; '
+            "make one: features = np.asarray(features, dtype=np.float32)",
+        ),
+        (
+            {"features": np.float32(1)},
+            'input "features": a numpy.float32 given, an array of FP32[batch, 20] wanted; '
+            "make one: features = np.asarray(features, dtype=np.float32)",
+        ),
+        (
+            {"features": GOOD, "title": "a"},
+            'input "title": a str given, an array of BYTES[batch, 1] wanted; '
+            "make one: title = np.asarray(title, dtype=object)",
+        ),
+        (
+            {"features": GOOD, "tokens": np.zeros((2, 5), np.int64)},
+            'input "tokens": INT64[2, 5] given: dimension 0, batch, is 2, but in input "features" 3',
+        ),
+        (
+            {"features": GOOD.astype(complex)},
+            'input "features": complex128[3, 20] given, FP32[batch, 20] wanted; '
+            "to cast it: features.astype(np.float32)",
+        ),
+        ({"features": GOOD[:0]}, 'input "features": the batch has no rows, which Triton doesn\'t take'),
+    ],
+)
+def test_a_problem_says_what_was_found_what_is_wanted_and_how_to_mend_it(inputs, message):
+    assert problem(inputs) == message
+
+
+def test_a_batch_over_the_limit_is_refused_with_the_limit():
+    message = 'input "features": a batch of 3 rows; max_batch_size is 2: split it'
+    assert problem({"features": GOOD}, max_batch_size=2) == message
+
+
+def test_an_unknown_output_is_named():
+    assert problem({"features": GOOD}, ("label", "q")) == 'there is no output "q"; there are: label, p'
+
+
+def test_a_named_dimension_must_agree_between_inputs():
+    inputs = (TensorSpec("ids", "INT64", ("seq",)), TensorSpec("mask", "INT64", ("seq",)))
+    signature = Signature(inputs, (), batched=False)
+    given = {"ids": np.zeros(4, np.int64), "mask": np.zeros(5, np.int64)}
+    message = 'input "mask": INT64[5] given: dimension 0, seq, is 5, but in input "ids" 4'
+    assert problem(given, signature=signature) == message
+
+
+def test_the_hint_for_bf16_names_its_library():
+    assert problem({"x": np.zeros(2)}, signature=one("BF16")).endswith("x.astype(ml_dtypes.bfloat16)")
+    assert find_problems(one("BF16"), {"x": np.zeros(2, ml_dtypes.bfloat16)}) == []
+
+
+def test_a_datatype_of_a_later_triton_is_left_to_the_server():
+    assert find_problems(one("FP8"), {"x": np.zeros(2, np.uint8)}) == []
+
+
+def test_all_problems_are_told_at_once_with_the_signature():
+    found = find_problems(SIGNATURE, {"feature": GOOD})
+    assert explain(found, SIGNATURE) == (
+        "2 mistakes\n"
+        '  input "features" is missing: FP32[batch, 20] wanted\n'
+        '  there is no input "feature"; there are: features, tokens, title\n'
+        f"  signature: {SIGNATURE}"
+    )

@@ -1,0 +1,26 @@
+"""The limit on a call."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tritonforge.client.deadline import Deadline
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf, -math.inf])
+def test_only_a_finite_time_above_zero_is_a_timeout(timeout_s):
+    with pytest.raises(ValueError, match="finite number of seconds above 0"):
+        Deadline(timeout_s)
+
+
+def test_time_left_falls_to_a_timeout():
+    assert 0 < Deadline(60).left_s() <= 60
+    late = Deadline(1e-9)
+    with pytest.raises(TimeoutError):
+        late.left_s()
+
+
+def test_a_very_long_timeout_is_one_that_sockets_take():
+    assert Deadline(1e300).left_s() < 2**31 / 1000

@@ -1,0 +1,77 @@
+"""The tree of errors and what becomes which."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from tritonforge.client import (
+    ClientError,
+    DeadlineExceeded,
+    InferenceFailed,
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotReady,
+    ServerUnavailable,
+)
+from tritonforge.client.errors import Target
+from tritonforge.client.failures import from_grpc_code, from_http_status
+from tritonforge.errors import InvalidTensor, TritonForgeError
+
+TARGET = Target("http://host:8000", "fraud", "2", "req-1")
+NOT_LOADED = "Request for unknown model: 'fraud' has no available versions"
+
+
+def test_an_error_says_where_and_what_and_survives_pickling():
+    error = pickle.loads(pickle.dumps(InferenceFailed("ValueError: boom", TARGET)))
+    assert str(error) == "fraud version 2 at http://host:8000 (request req-1): ValueError: boom"
+    assert (error.url, error.model, error.version, error.request_id) == ("http://host:8000", "fraud", "2", "req-1")
+    assert error.reason == "ValueError: boom"
+
+
+def test_errors_can_be_caught_as_what_they_are_elsewhere():
+    assert issubclass(ClientError, TritonForgeError)
+    assert issubclass(InvalidRequest, InvalidTensor)
+    assert issubclass(DeadlineExceeded, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "wanted"),
+    [
+        (400, "unexpected shape", InvalidRequest),
+        (403, "", InvalidRequest),
+        (404, "unknown model: 'fraud' is not found", ModelNotFound),
+        (404, NOT_LOADED, ModelNotReady),
+        (429, "slow down", ServerUnavailable),
+        (500, "boom", InferenceFailed),
+        (501, "decoupled", InvalidRequest),
+        (502, "bad gateway", ServerUnavailable),
+        (503, "Exceeds maximum queue size", ServerUnavailable),
+        (302, "", ServerUnavailable),
+    ],
+)
+def test_http_statuses(status, words, wanted):
+    error = from_http_status(status, words, TARGET)
+    assert type(error) is wanted
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "wanted"),
+    [
+        ("INVALID_ARGUMENT", "unexpected shape", InvalidRequest),
+        ("NOT_FOUND", "is not found", ModelNotFound),
+        ("NOT_FOUND", NOT_LOADED, ModelNotReady),
+        ("UNAVAILABLE", "Connection refused", ServerUnavailable),
+        ("INTERNAL", "boom", InferenceFailed),
+        ("DEADLINE_EXCEEDED", "", DeadlineExceeded),
+        ("UNKNOWN", "", InferenceFailed),
+    ],
+)
+def test_grpc_codes(code, words, wanted):
+    assert type(from_grpc_code(code, words, TARGET)) is wanted
+
+
+def test_a_missing_path_of_the_server_itself_is_no_missing_model():
+    assert type(from_http_status(404, "Not Found", Target("http://host:1"))) is ServerUnavailable

@@ -1,0 +1,309 @@
+"""The HTTP transport against servers that fail in every way."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable
+from tritonforge.client.http import HttpTransport
+from tritonforge.client.message import Request, Tensor
+from tritonforge.client.url import parse_url
+
+from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer, answer_all, free_port, then_close, then_hold
+
+SMALL = Request("m", (Tensor("x", "FP32", (2,), bytes(8)),))
+LARGE = Request("m", (Tensor("x", "FP32", (1 << 20,), bytes(4 << 20)),))
+MANY = Request("m", tuple(Tensor(f"x{n}", "INT8", (3000,), bytes([n]) * 3000) for n in range(100)))
+MIXED = Request("m", (*MANY.inputs[:3], *LARGE.inputs, *MANY.inputs[3:5]))
+LONG_S = 20.0
+"""More than any test should need; what takes this long hangs."""
+
+
+def infer(server: FaultServer, request=SMALL, *, timeout_s=LONG_S):
+    transport = HttpTransport(parse_url(server.url))
+    try:
+        return transport.infer(request, Deadline(timeout_s))
+    finally:
+        transport.close()
+
+
+def values(response):
+    return np.frombuffer(response.outputs[0].data, "<f4").tolist()
+
+
+@pytest.mark.parametrize("request_", [SMALL, LARGE, MANY, MIXED], ids=["small", "large", "many", "mixed"])
+def test_a_request_reaches_the_server_whole(request_):
+    seen = []
+
+    def record(peer: Peer) -> None:
+        seen.append(peer.request())
+        peer.send(ANSWER)
+
+    with FaultServer(record) as server:
+        assert values(infer(server, request_)) == [1, 2]
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v2/models/m/infer HTTP/1.1\r\n")
+    assert f"Host: 127.0.0.1:{server.port}".encode() in head
+    assert body.endswith(b"}]}" + b"".join(tensor.data for tensor in request_.inputs))
+
+
+def test_names_are_quoted_in_the_path():
+    seen = []
+
+    def record(peer: Peer) -> None:
+        seen.append(peer.request())
+        peer.send(ANSWER)
+
+    with FaultServer(record) as server:
+        server.url += "/prefix"
+        infer(server, Request("a b/ü?", (), version="7"))
+    assert seen[0].startswith(b"POST /prefix/v2/models/a%20b%2F%C3%BC%3F/versions/7/infer HTTP/1.1\r\n")
+
+
+def test_one_connection_serves_many_requests():
+    with FaultServer(answer_all) as server:
+        transport = HttpTransport(parse_url(server.url))
+        for _ in range(5):
+            assert values(transport.infer(SMALL, Deadline(LONG_S))) == [1, 2]
+        transport.close()
+        assert server.connections == 1
+
+
+def test_many_threads_share_a_transport():
+    with FaultServer(answer_all) as server:
+        transport = HttpTransport(parse_url(server.url))
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: values(transport.infer(SMALL, Deadline(LONG_S))), range(200)))
+        transport.close()
+        assert answers == [[1, 2]] * 200
+        assert server.connections <= 8
+
+
+def test_a_server_that_is_down_is_said_to_be_at_once():
+    transport = HttpTransport(parse_url(f"http://127.0.0.1:{free_port()}"))
+    with pytest.raises(ServerUnavailable, match=rf"m at {transport.url}: Connection refused"):
+        transport.infer(SMALL, Deadline(LONG_S))
+
+
+def test_a_host_without_an_address_is_unavailable():
+    transport = HttpTransport(parse_url("http://no-such-host.invalid:1"))
+    with pytest.raises(ServerUnavailable, match=r"no-such-host\.invalid"):
+        transport.infer(SMALL, Deadline(LONG_S))
+
+
+def dripping(data: bytes, *, pause_s: float):
+    def behave(peer: Peer) -> None:
+        peer.request()
+        for byte in data:
+            peer.send(bytes([byte]))
+            time.sleep(pause_s)
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Peer.hold,
+        then_hold(b""),
+        then_hold(b"HTTP/1.1 200 OK\r\n"),
+        then_hold(ANSWER[:-1]),
+        then_hold(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        then_hold(b"HTTP/1.1 200 OK\r\n\r\nuntil the end"),
+        then_hold(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        dripping(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 5000, pause_s=0.02),
+    ],
+    ids=["accepts only", "silent", "half a head", "one byte less", "half a chunk", "no end", "continue", "drip"],
+)
+@pytest.mark.parametrize("request_", [SMALL, LARGE], ids=["small", "large"])
+def test_a_server_that_does_not_finish_ends_in_a_deadline(behaviour, request_):
+    with FaultServer(behaviour) as server, pytest.raises(DeadlineExceeded, match=r"no answer within 0\.2 s"):
+        infer(server, request_, timeout_s=0.2)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\0\0\x12\4\0\0\0\0\0", "not an HTTP response"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "not an HTTP response"),
+        (b"HTTP/1.1 abc\r\n\r\n", "not an HTTP response"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "a length of '-5'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n", "a length of '1_0'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", "doesn't fit into memory"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "a length of 'zz'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ngarbage", "not Triton's"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not Triton's"),
+        (b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: x\r\nContent-Length: 2\r\n\r\n{}", "not Triton's"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "HTTP 204"),
+        (b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\n\r\n", "HTTP 301"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 400_000, "not an HTTP response|closed"),
+        (ANSWER[:-1], "closed after 1[0-9]+ of 1[0-9]+ bytes"),
+        (ANSWER[:40], "closed in the middle"),
+        (b"", "closed before an answer"),
+    ],
+)
+def test_what_is_no_answer_of_tritons_is_unavailable(data, message):
+    with FaultServer(then_close(data)) as server, pytest.raises(ServerUnavailable, match=message):
+        infer(server)
+
+
+@pytest.mark.parametrize(
+    "behaviour", [Peer.reset, lambda peer: (peer.request(), peer.reset())], ids=["at once", "late"]
+)
+@pytest.mark.parametrize("request_", [SMALL, LARGE], ids=["small", "large"])
+def test_a_fresh_connection_that_is_reset_is_not_tried_again(behaviour, request_):
+    with FaultServer(behaviour) as server:
+        with pytest.raises(ServerUnavailable):
+            infer(server, request_)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (b'HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n{"error":"words"}', InvalidRequest),
+        (b'HTTP/1.1 500 Oh\r\nContent-Length: 17\r\n\r\n{"error":"words"}', InferenceFailed),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nwords", ServerUnavailable),
+        (b"HTTP/1.0 503 Busy\r\n\r\nwords", ServerUnavailable),
+    ],
+)
+def test_an_error_has_the_servers_words(answer, wanted):
+    with FaultServer(then_close(answer)) as server, pytest.raises(wanted, match=r"m at http://.*: words$"):
+        infer(server)
+
+
+def test_a_server_that_refuses_a_large_body_before_its_end_is_no_hang():
+    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large"
+    with FaultServer(lambda peer: peer.send(refusal)) as server:
+        # Whether the refusal is read before the reset that follows it is the kernel's choice.
+        with pytest.raises((InvalidRequest, ServerUnavailable), match=r"too large|reset|[Bb]roken pipe"):
+            infer(server, LARGE)
+        assert server.connections == 1
+
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % len(ANSWER_BODY)
+    + b"%x;ext=1\r\n%b\r\n" % (len(ANSWER_BODY), ANSWER_BODY)
+    + b"3\r\n%b\r\n5\r\n%b\r\n0\r\nTrailer: x\r\n\r\n" % (ANSWER[-8:-5], ANSWER[-5:])
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CHUNKED,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER,
+        ANSWER.replace(b"Content-Length: %d\r\n\r\n" % (len(ANSWER_BODY) + 8), b"\r\n"),
+        ANSWER.replace(b"Content-Type", b"content-type").replace(b"Inference-Header", b"inference-header"),
+    ],
+    ids=["chunked", "after a continue", "until the close", "lower case"],
+)
+def test_every_form_of_a_response_is_read(answer):
+    with FaultServer(then_close(answer)) as server:
+        assert values(infer(server)) == [1, 2]
+    with FaultServer(dripping(answer, pause_s=0.0005)) as server:
+        assert values(infer(server)) == [1, 2]
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_replaced():
+    with FaultServer(then_close(ANSWER), answer_all) as server:
+        transport = HttpTransport(parse_url(server.url))
+        for _ in range(3):
+            assert values(transport.infer(SMALL, Deadline(LONG_S))) == [1, 2]
+        transport.close()
+        assert server.connections == 2
+
+
+def test_a_connection_that_breaks_when_used_again_is_tried_once_more():
+    def answer_once_then_drop(peer: Peer) -> None:
+        peer.request()
+        peer.send(ANSWER)
+        peer.request()
+
+    with FaultServer(answer_once_then_drop, answer_all) as server:
+        transport = HttpTransport(parse_url(server.url))
+        for _ in range(3):
+            assert values(transport.infer(SMALL, Deadline(LONG_S))) == [1, 2]
+        transport.close()
+        assert server.connections == 2
+
+
+def test_an_answer_that_breaks_off_is_not_asked_for_again():
+    def answer_once_then_half(peer: Peer) -> None:
+        peer.request()
+        peer.send(ANSWER)
+        peer.request()
+        peer.send(ANSWER[:60])
+
+    with FaultServer(answer_once_then_half, answer_all) as server:
+        transport = HttpTransport(parse_url(server.url))
+        transport.infer(SMALL, Deadline(LONG_S))
+        with pytest.raises(ServerUnavailable, match="closed"):
+            transport.infer(SMALL, Deadline(LONG_S))
+        transport.close()
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("stray", [b"x", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", ANSWER])
+def test_bytes_that_nobody_asked_for_are_never_an_answer(stray):
+    ready = threading.Event()
+
+    def answer_then_stray(peer: Peer) -> None:
+        peer.request()
+        peer.send(ANSWER)
+        ready.wait(LONG_S)
+        peer.send(stray)
+        peer.hold()
+
+    with FaultServer(answer_then_stray, then_close(ANSWER.replace(b'"3"', b'"4"'))) as server:
+        transport = HttpTransport(parse_url(server.url))
+        assert transport.infer(SMALL, Deadline(LONG_S)).version == "3"
+        ready.set()
+        (connection,) = transport._pool._idle
+        deadline = time.monotonic() + LONG_S
+        while connection.is_quiet() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert transport.infer(SMALL, Deadline(LONG_S)).version == "4"
+        transport.close()
+
+
+def test_bytes_after_an_answer_end_the_connection():
+    with FaultServer(then_hold(ANSWER + b"HTTP/1.1 500 no\r\n\r\n"), then_close(ANSWER)) as server:
+        transport = HttpTransport(parse_url(server.url))
+        for _ in range(2):
+            assert values(transport.infer(SMALL, Deadline(LONG_S))) == [1, 2]
+        transport.close()
+        assert server.connections == 2
+
+
+def test_a_closed_transport_says_so():
+    transport = HttpTransport(parse_url("http://127.0.0.1:1"))
+    transport.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        transport.infer(SMALL, Deadline(LONG_S))
+
+
+def test_connecting_is_within_the_deadline():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        waiting = []
+        try:
+            for _ in range(4):  # fills the backlog: a further connection is neither taken nor refused
+                client = socket.socket()
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", port))
+                waiting.append(client)
+            with pytest.raises(DeadlineExceeded):
+                HttpTransport(parse_url(f"http://127.0.0.1:{port}")).infer(SMALL, Deadline(0.3))
+        finally:
+            for client in waiting:
+                client.close()

@@ -1,0 +1,46 @@
+"""The URLs that a client takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonforge.client.url import parse_url
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("http://localhost:9000", "http://localhost:9000"),
+        ("localhost:9000", "http://localhost:9000"),
+        ("10.0.0.1", "http://10.0.0.1:8000"),
+        ("http://triton", "http://triton:8000"),
+        ("grpc://triton", "grpc://triton:8001"),
+        ("grpc://triton:1/", "grpc://triton:1"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://proxy/triton/", "http://proxy:8000/triton"),
+    ],
+)
+def test_a_url_is_completed(url, wanted):
+    assert str(parse_url(url)) == wanted
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://",
+        "ftp://host",
+        "https://host",
+        "http://host:port",
+        "http://host:70000",
+        "http://user@host",
+        "http://host?x=1",
+        "grpc://host/path",
+        "http://host\r\nX: y",
+        "http://a b",
+        "http://hôst",
+    ],
+)
+def test_what_is_no_server_url_is_refused_with_what_is(url):
+    with pytest.raises(ValueError, match="http://host:port or grpc://host:port"):
+        parse_url(url)

@@ -1,0 +1,44 @@
+"""The command line: parse, one call of the library, render. Only here is `sys.exit` called."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from tritonforge.cli.build import build
+from tritonforge.cli.infer import infer
+from tritonforge.cli.up import up
+from tritonforge.errors import TritonForgeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="tritonforge",
+    help="Typed Python model definitions, compiled into an NVIDIA Triton model repository.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(build)
+app.command()(up)
+app.command()(infer)
+
+
+@app.callback(invoke_without_command=True)
+def _options(*, version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from tritonforge import __version__
+
+        typer.echo(f"tritonforge {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's ends it with its text and exit code 1."""
+    try:
+        app()
+    except TritonForgeError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)

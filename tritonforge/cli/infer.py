@@ -1,0 +1,108 @@
+"""`tritonforge infer`: one call from the shell."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from tritonforge.client import Result
+
+__all__ = ["infer"]
+
+
+class Format(str, Enum):
+    """How a result is printed."""
+
+    table = "table"
+    json = "json"
+
+
+def infer(
+    model: Annotated[str, typer.Argument(help="The model's name on the server.", show_default=False)],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="NAME=VALUE",
+            help="An input: NAME=JSON, NAME=@FILE (.npy, .npz, .csv, .json, .txt), or @FILE.npz for several.",
+        ),
+    ] = None,
+    url: Annotated[
+        str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port.")
+    ] = "http://127.0.0.1:8000",
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.table,
+    output_file: Annotated[
+        Path | None, typer.Option(help="Write the outputs to this .npz file too.", dir_okay=False)
+    ] = None,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="The limit of the whole call.")] = 30.0,
+    version: Annotated[str, typer.Option(help="The model's version; the server chooses where none is given.")] = "",
+) -> None:
+    """Call a model once and print its outputs.
+
+    Values are cast to the model's datatypes where that loses nothing; a single row gets its batch dimension.
+    Mistakes in the inputs are said before anything is sent, and exit with 2; errors of the server's exit with 1.
+    """
+    result = _call(model, inputs or [], url, timeout, version)
+    if output_file is not None:
+        _write(result, output_file)
+    _show(result, format)
+
+
+def _call(model: str, options: list[str], url: str, timeout: float, version: str) -> Result:
+    from tritonforge.cli.infer_values import BadInput, make_arrays, read_sources
+    from tritonforge.client import Client, ClientError, DeadlineExceeded, InvalidRequest
+
+    try:
+        sources = read_sources(options)
+        with Client(url, timeout_s=timeout) as client:
+            deadline = time.monotonic() + timeout
+            signature = client.describe(model, version=version).signature
+            try:
+                arrays = make_arrays(sources, signature)
+            except BadInput as error:
+                _fail(f"{error}\n  signature: {model}{signature}", code=2)
+            return client.infer(model, arrays, version=version, timeout_s=max(deadline - time.monotonic(), 1e-3))
+    except InvalidRequest as error:
+        _fail(str(error), code=2)
+    except DeadlineExceeded as error:
+        _fail(f"{error.target}: no answer within {timeout:g} s", code=1)
+    except ClientError as error:
+        _fail(str(error), code=1)
+    except ValueError as error:  # of the input options, the URL, the timeout or the version
+        _fail(str(error), code=2)
+
+
+def _write(result: Result, path: Path) -> None:
+    from tritonforge.cli.infer_output import write_npz
+
+    try:
+        write_npz(result, path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        _fail(f"{path}: {reason}", code=1)
+
+
+def _show(result: Result, format: Format) -> None:
+    from tritonforge.cli import infer_output
+
+    if format is Format.json:
+        typer.echo(infer_output.to_json(result))
+        return
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal:
+        console.print(infer_output.to_table(result))
+    else:
+        typer.echo(infer_output.to_text(result))
+
+
+def _fail(message: str, *, code: int) -> NoReturn:
+    typer.secho(f"error: {message}", err=True)
+    raise typer.Exit(code)

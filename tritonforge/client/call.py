@@ -1,0 +1,90 @@
+"""Calling a model through its definition: arguments bound and outputs shaped as the definition's own signature says.
+
+Triton has no batched tensor of rank 1: where a definition says `batch` alone, clients see `[batch, 1]`. And it has no
+text: a String is UTF-8 bytes on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from tritonforge.client.checks import explain, find_problems
+from tritonforge.client.wire import Array
+from tritonforge.dtypes import from_numpy
+from tritonforge.errors import InvalidTensor
+from tritonforge.ir import Signature, TensorSpec
+
+__all__ = ["Definition", "from_wire", "to_wire"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Definition(Protocol[R_co]):
+    """A model as its author defines it: anything with a name, a signature, and a way to build its return value."""
+
+    @property
+    def name(self) -> str:
+        """The model's name on the server."""
+
+    @property
+    def signature(self) -> Signature:
+        """What the Python of the model takes and gives."""
+
+    def wrap(self, outputs: dict[str, Array]) -> R_co:
+        """Build the value that the definition returns from its outputs by name."""
+
+
+def to_wire(signature: Signature, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Bind arguments as the definition takes them, check them, and shape them as clients send them.
+
+    Optional inputs that are None are left out. Raise InvalidTensor where they don't match the signature.
+    """
+    names = [spec.name for spec in signature.inputs]
+    problems = []
+    if len(args) > len(names):
+        problems.append(f"{len(args)} positional inputs given, {len(names)} wanted")
+    inputs = dict(zip(names, args, strict=False))
+    problems += [f'input "{name}" is given twice' for name in named if name in inputs]
+    inputs.update(named)
+    problems += find_problems(signature, inputs)
+    if problems:
+        raise InvalidTensor(explain(problems, signature))
+    specs = {spec.name: spec for spec in signature.inputs}
+    return {
+        name: value if specs[name].dims else value[..., np.newaxis]
+        for name, value in inputs.items()
+        if value is not None
+    }
+
+
+def from_wire(signature: Signature, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Shape the outputs as the definition gives them, text as `str`. Raise InvalidTensor where they don't match."""
+    return {spec.name: _output(spec, outputs, batched=signature.batched) for spec in signature.outputs}
+
+
+def _output(spec: TensorSpec, outputs: Mapping[str, Array], *, batched: bool) -> Array:
+    array = outputs.get(spec.name)
+    if array is None:
+        found = ", ".join(outputs) or "none"
+        raise InvalidTensor(f'output "{spec.name}" of the definition is not among those served: {found}')
+    if not spec.dims and array.shape[-1:] == (1,):
+        array = array[..., 0]
+    dims = ("batch", *spec.dims) if batched else spec.dims
+    fits = len(dims) == array.ndim and all(dim in (size, str(dim)) for dim, size in zip(dims, array.shape, strict=True))
+    datatype = from_numpy(array.dtype)
+    if not fits or datatype is None or datatype.name != spec.datatype:
+        wanted = spec.describe(batched=batched)
+        raise InvalidTensor(f'output "{spec.name}" came as {datatype}{list(array.shape)}; the definition says {wanted}')
+    return _text(spec.name, array) if spec.text else array
+
+
+def _text(name: str, array: Array) -> Array:
+    text = np.empty(array.size, object)
+    try:
+        text[:] = [element.decode() for element in array.ravel().tolist()]
+    except UnicodeDecodeError as error:
+        raise InvalidTensor(f'output "{name}" is text for the definition, but not UTF-8: {error}') from error
+    return text.reshape(array.shape)

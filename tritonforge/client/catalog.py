@@ -1,0 +1,48 @@
+"""What the server has told of its models, kept so that each is asked for once."""
+
+from __future__ import annotations
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError, InvalidRequest, ModelNotFound, ServerUnavailable, Target
+from tritonforge.client.metadata import ServedModel, read_served_model
+from tritonforge.client.transport import Json, Transport
+
+__all__ = ["Catalog"]
+
+
+class Catalog:
+    """Served models by name and version, usable from several threads: at worst two ask for the same one."""
+
+    __slots__ = ("_models", "_transport")
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._models: dict[tuple[str, str], ServedModel] = {}
+
+    def known(self, target: Target) -> ServedModel | None:
+        """Give what is known already."""
+        return self._models.get((target.model, target.version))
+
+    def forget(self, target: Target) -> None:
+        """Have the model asked for again next time."""
+        self._models.pop((target.model, target.version), None)
+
+    def fetch(self, target: Target, deadline: Deadline) -> ServedModel:
+        """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
+        self.forget(target)
+        metadata = self._transport.model_metadata(target.model, target.version, deadline)
+        try:
+            served = read_served_model(metadata, self._config(target, deadline))
+        except ClientError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ServerUnavailable(f"the model's metadata are not Triton's: {error!r}", target) from error
+        self._models[target.model, target.version] = served
+        return served
+
+    def _config(self, target: Target, deadline: Deadline) -> Json:
+        """Fetch the configuration: an extension of Triton's, which other servers of the protocol don't have."""
+        try:
+            return self._transport.model_config(target.model, target.version, deadline)
+        except (ModelNotFound, InvalidRequest):
+            return {}

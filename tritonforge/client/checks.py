@@ -1,0 +1,124 @@
+"""What is wrong with the arrays of a request, said before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tritonforge.client.wire import Array, numpy_dtype
+from tritonforge.dtypes import DTYPES, from_numpy
+from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
+
+__all__ = ["explain", "find_problems"]
+
+
+def find_problems(
+    signature: Signature, inputs: Mapping[str, Any], outputs: Iterable[str] = (), *, max_batch_size: int = 0
+) -> list[str]:
+    """Find what keeps the inputs from matching: names, types, dtypes, ranks, dimensions, batch. No casts are made.
+
+    `outputs` are the names asked for. A `max_batch_size` of 0 sets no limit.
+    """
+    problems = []
+    sizes: dict[str, tuple[str, int]] = {}
+    known = 0
+    for spec in signature.inputs:
+        value = inputs.get(spec.name)
+        if value is not None:
+            known += 1
+            problem = _value_problem(spec, value, sizes, batched=signature.batched)
+            if problem:
+                problems.append(f'input "{spec.name}": {problem}')
+        elif not spec.optional:
+            known += spec.name in inputs
+            problems.append(f'input "{spec.name}" is missing: {spec.describe(batched=signature.batched)} wanted')
+        else:
+            known += spec.name in inputs
+    if known < len(inputs):
+        problems += _unknown("input", signature.inputs, inputs)
+    if outputs:
+        problems += _unknown("output", signature.outputs, outputs)
+    if signature.batched and "batch" in sizes:
+        problems += _batch_problems(*sizes["batch"], max_batch_size)
+    return problems
+
+
+def explain(problems: list[str], signature: Signature) -> str:
+    """Put the problems and the whole signature into one text."""
+    if len(problems) == 1:
+        return f"{problems[0]}\n  signature: {signature}"
+    lines = "".join(f"\n  {problem}" for problem in problems)
+    return f"{len(problems)} mistakes{lines}\n  signature: {signature}"
+
+
+def _unknown(kind: str, specs: tuple[TensorSpec, ...], names: Iterable[str]) -> list[str]:
+    known = [spec.name for spec in specs]
+    there = ", ".join(known) or "none"
+    return [f'there is no {kind} "{name}"; there are: {there}' for name in names if name not in known]
+
+
+def _value_problem(spec: TensorSpec, value: Any, sizes: dict[str, tuple[str, int]], *, batched: bool) -> str:
+    if not isinstance(value, np.ndarray):
+        return _not_an_array(spec, value, batched=batched)
+    wanted = numpy_dtype(spec.datatype)
+    # The comparison of dtypes is the quick path; the names also match for the other byte order.
+    if wanted is not None and value.dtype != wanted and from_numpy(value.dtype) is not DTYPES[spec.datatype]:
+        return f"{_found(value)} given, {spec.describe(batched=batched)} wanted{_cast_hint(spec, value)}"
+    shape = value.shape
+    if batched and shape[1:] == spec.dims and sizes.setdefault("batch", (spec.name, shape[0]))[1] == shape[0]:
+        return ""
+    return _shape_problem(spec, value, sizes, batched=batched)
+
+
+def _shape_problem(spec: TensorSpec, value: Array, sizes: dict[str, tuple[str, int]], *, batched: bool) -> str:
+    dims = ("batch", *spec.dims) if batched else spec.dims
+    if len(dims) != value.ndim:
+        given, rank = _found(value), len(dims)
+        hint = f"; if it is one row: {spec.name}[np.newaxis]" if batched and value.ndim == rank - 1 else ""
+        return f"{given} given, {spec.describe(batched=batched)} wanted: {value.ndim} dimensions, not {rank}{hint}"
+    for position, (dim, size) in enumerate(zip(dims, value.shape, strict=True)):
+        if isinstance(dim, int):
+            if size != dim:
+                wanted_shape = spec.describe(batched=batched)
+                return f"{_found(value)} given, {wanted_shape} wanted: dimension {position} is {size}, not {dim}"
+        elif dim != ANONYMOUS and sizes.setdefault(dim, (spec.name, size))[1] != size:
+            other, other_size = sizes[dim]
+            return f'{_found(value)} given: dimension {position}, {dim}, is {size}, but in input "{other}" {other_size}'
+    return ""
+
+
+def _batch_problems(name: str, size: int, max_batch_size: int) -> list[str]:
+    if size == 0:
+        return [f'input "{name}": the batch has no rows, which Triton doesn\'t take']
+    if 0 < max_batch_size < size:
+        return [f'input "{name}": a batch of {size} rows; max_batch_size is {max_batch_size}: split it']
+    return []
+
+
+def _found(array: Array) -> str:
+    dtype = from_numpy(array.dtype)
+    return f"{dtype or array.dtype}{list(array.shape)}"
+
+
+def _not_an_array(spec: TensorSpec, value: object, *, batched: bool) -> str:
+    kind = type(value)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    hint = f"{spec.name} = np.asarray({spec.name}, dtype={_dtype_code(spec)})"
+    return f"a {name} given, an array of {spec.describe(batched=batched)} wanted; make one: {hint}"
+
+
+def _cast_hint(spec: TensorSpec, value: Array) -> str:
+    if spec.datatype == "BYTES":
+        return "" if value.dtype.kind == "V" else "; for its values as text: .astype(str)"
+    return "" if value.dtype.kind == "O" else f"; to cast it: {spec.name}.astype({_dtype_code(spec)})"
+
+
+def _dtype_code(spec: TensorSpec) -> str:
+    dtype = DTYPES.get(spec.datatype)
+    if dtype is None or spec.datatype == "BYTES":
+        return "object"
+    if spec.datatype == "BF16":
+        return "ml_dtypes.bfloat16"
+    return f"np.{'bool_' if spec.datatype == 'BOOL' else dtype.numpy_name}"

@@ -1,0 +1,88 @@
+"""What a call to a server can fail with: each error has the model, version, URL and Triton's own words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tritonforge.errors import InvalidTensor, TritonForgeError
+
+__all__ = [
+    "ClientError",
+    "DeadlineExceeded",
+    "InferenceFailed",
+    "InvalidRequest",
+    "ModelNotFound",
+    "ModelNotReady",
+    "ServerUnavailable",
+    "Target",
+]
+
+
+class Target(NamedTuple):
+    """Whom a call speaks to. `model`, `version` and `request_id` are empty where the call has none."""
+
+    url: str
+    model: str = ""
+    version: str = ""
+    request_id: str = ""
+
+    def __str__(self) -> str:
+        version = f" version {self.version}" if self.version else ""
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.model}{version} at {self.url}{request}" if self.model else f"{self.url}{request}"
+
+
+class ClientError(TritonForgeError):
+    """The base of what a call can fail with. `reason` is what went wrong: Triton's own words where it said any."""
+
+    def __init__(self, reason: str, target: Target) -> None:
+        super().__init__(reason, target)
+        self.reason = reason
+        self.target = target
+
+    @property
+    def url(self) -> str:
+        """The URL that was called."""
+        return self.target.url
+
+    @property
+    def model(self) -> str:
+        """The model that was called; empty for a call about the server as a whole."""
+        return self.target.model
+
+    @property
+    def version(self) -> str:
+        """The version that was asked for; empty where the server chooses."""
+        return self.target.version
+
+    @property
+    def request_id(self) -> str:
+        """The request id that the caller gave."""
+        return self.target.request_id
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.reason}"
+
+
+class ServerUnavailable(ClientError):
+    """Nothing answers at the URL, what answers isn't a Triton server, or the server says that it can't take more."""
+
+
+class DeadlineExceeded(ClientError, TimeoutError):
+    """The whole of a call, connecting included, took longer than its `timeout_s`."""
+
+
+class InvalidRequest(ClientError, InvalidTensor):
+    """The request doesn't match the model: said before sending where that can be known, else by the server."""
+
+
+class ModelNotFound(ClientError):
+    """The server knows no model, or no version of it, by this name."""
+
+
+class ModelNotReady(ClientError):
+    """The server knows the model, but has it not loaded: it failed to load, is unloaded, or is still loading."""
+
+
+class InferenceFailed(ClientError):
+    """The model took the request and failed. `reason` holds its message, of a Python model the traceback too."""

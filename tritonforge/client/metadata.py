@@ -1,0 +1,65 @@
+"""What the server tells of a model, and of its repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tritonforge.client.transport import Json
+from tritonforge.ir import ANONYMOUS, Dim, Signature, TensorSpec
+
+__all__ = ["ModelStatus", "ServedModel", "read_served_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model as the server describes it.
+
+    `signature` is what clients see: dimensions as on the wire, variable ones as `_`. `versions` are those loaded;
+    `max_batch_size` is 0 for a model that doesn't batch.
+    """
+
+    name: str
+    versions: tuple[str, ...]
+    platform: str
+    signature: Signature
+    max_batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """One entry of the repository's index. `state`: READY, UNAVAILABLE, LOADING, UNLOADING, or empty (never loaded)."""
+
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+def read_served_model(metadata: Json, config: Json) -> ServedModel:
+    """Join a model's metadata and configuration. A server that has no configurations gives an empty `config`.
+
+    Raise ValueError, LookupError, TypeError or AttributeError where they are not what the protocol says.
+    """
+    max_batch_size = int(config.get("max_batch_size", 0))
+    optional = {tensor["name"] for tensor in config.get("input", []) if tensor.get("optional")}
+    batched = max_batch_size > 0
+    signature = Signature(
+        inputs=tuple(_tensor(entry, optional, batched=batched) for entry in metadata["inputs"]),
+        outputs=tuple(_tensor(entry, set(), batched=batched) for entry in metadata["outputs"]),
+        batched=batched,
+        decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled")),
+    )
+    return ServedModel(
+        name=metadata["name"],
+        versions=tuple(metadata.get("versions", ())),
+        platform=metadata.get("platform", ""),
+        signature=signature,
+        max_batch_size=max_batch_size,
+    )
+
+
+def _tensor(entry: dict[str, Any], optional: set[str], *, batched: bool) -> TensorSpec:
+    shape = [int(size) for size in entry["shape"]]
+    dims: tuple[Dim, ...] = tuple(size if size >= 0 else ANONYMOUS for size in shape[1 if batched else 0 :])
+    return TensorSpec(entry["name"], entry["datatype"], dims, optional=entry["name"] in optional)

@@ -1,0 +1,87 @@
+"""From arrays to a request, and from a response to a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tritonforge.client.checks import explain, find_problems
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
+from tritonforge.client.message import Parameter, Request, Response, Tensor
+from tritonforge.client.metadata import ServedModel
+from tritonforge.client.result import Result
+from tritonforge.client.wire import Array, decode, encode
+from tritonforge.errors import InvalidTensor
+
+__all__ = ["check", "make_request", "merge_inputs", "read_result", "version_text"]
+
+
+def version_text(version: str | int) -> str:
+    """Spell a model version as the protocol does. Raise ValueError where it isn't a number above 0, or empty."""
+    if version == "":
+        return ""
+    text = str(version)
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise ValueError(f"version is {version!r}; a model's version is a number above 0")
+    return text
+
+
+def merge_inputs(inputs: Mapping[str, Any] | None, named: dict[str, Any], target: Target) -> Mapping[str, Any]:
+    """Join the inputs given as a mapping and those given as keywords. Raise InvalidRequest where one is given twice."""
+    if not inputs:
+        return named
+    if not hasattr(inputs, "keys"):
+        kind = type(inputs).__name__
+        raise InvalidRequest(f"inputs is a {kind}; it takes a mapping of names to arrays: name=array", target)
+    twice = [name for name in named if name in inputs]
+    if twice:
+        raise InvalidRequest(f'input "{twice[0]}" is given twice, in inputs and as a keyword', target)
+    return {**inputs, **named}
+
+
+def check(served: ServedModel, inputs: Mapping[str, Any], outputs: Sequence[str]) -> str:
+    """Say what keeps the inputs from matching the model, with its signature; empty where they match."""
+    problems = find_problems(served.signature, inputs, outputs, max_batch_size=served.max_batch_size)
+    return explain(problems, served.signature) if problems else ""
+
+
+def make_request(
+    target: Target,
+    served: ServedModel,
+    inputs: Mapping[str, Array | None],
+    outputs: Sequence[str],
+    parameters: Mapping[str, Parameter] | None,
+) -> Request:
+    """Encode checked inputs, in the model's order. Raise InvalidRequest for a value that its tensor can't hold."""
+    tensors = []
+    for spec in served.signature.inputs:
+        array = inputs.get(spec.name)
+        if array is None:
+            continue
+        try:
+            tensors.append(Tensor(spec.name, spec.datatype, array.shape, encode(array, spec.datatype)))
+        except InvalidTensor as error:
+            raise InvalidRequest(f'input "{spec.name}": {error}\n  signature: {served.signature}', target) from error
+    return Request(target.model, tuple(tensors), target.version, tuple(outputs), target.request_id, parameters or {})
+
+
+def read_result(response: Response, served: ServedModel, outputs: Sequence[str], target: Target) -> Result:
+    """Decode a response, its outputs in the order that was asked for, else in the model's, else as they came."""
+    arrays = {tensor.name: _decoded(tensor, target) for tensor in response.outputs}
+    if len(arrays) > 1:
+        order = outputs or [spec.name for spec in served.signature.outputs]
+        arrays = {name: arrays.pop(name) for name in order if name in arrays} | arrays
+    return Result(
+        arrays,
+        model=response.model,
+        model_version=response.version,
+        id=response.id,
+        parameters=response.parameters,
+    )
+
+
+def _decoded(tensor: Tensor, target: Target) -> Array:
+    try:
+        return decode(tensor.datatype, tensor.shape, tensor.data)
+    except InvalidTensor as error:
+        raise InferenceFailed(f'output "{tensor.name}": {error}', target) from error

@@ -1,0 +1,50 @@
+"""The URLs that a client takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+__all__ = ["Endpoint", "parse_url"]
+
+_PORTS: dict[str, int] = {"http": 8000, "grpc": 8001}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens. `path` (`/prefix`) precedes Triton's own where a proxy puts it below one; HTTP only."""
+
+    scheme: Literal["http", "grpc"]
+    host: str
+    port: int
+    path: str = ""
+
+    @property
+    def authority(self) -> str:
+        """Spell `host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+def parse_url(url: str) -> Endpoint:
+    """Read `http://host:port`, `grpc://host:port`, or `host:port` alone, which is HTTP.
+
+    The port defaults to Triton's: 8000 for HTTP, 8001 for gRPC. Raise ValueError for anything else.
+    """
+    wanted = "http://host:port or grpc://host:port"
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not a URL ({error}); wanted {wanted}") from error
+    if parts.scheme not in ("http", "grpc"):
+        raise ValueError(f"{url!r}: {parts.scheme}:// is not supported; wanted {wanted}")
+    scheme: Literal["http", "grpc"] = "http" if parts.scheme == "http" else "grpc"
+    path = parts.path.rstrip("/")
+    extra = parts.query or parts.fragment or parts.username is not None or (path and scheme == "grpc")
+    if not host or extra or not (url.isascii() and url.isprintable()) or any(char.isspace() for char in url):
+        raise ValueError(f"{url!r} is not a URL of a Triton server; wanted {wanted}")
+    return Endpoint(scheme, host, port or _PORTS[scheme], path)

@@ -1,0 +1,34 @@
+"""The backend directory of the embedded server.
+
+The wheel's only backend is `python`; its stub lies apart, one for each Python version. The others, `onnxruntime` and
+`pytorch`, are Python-based backends of ours under the names of the native ones. All are copies: Triton 24.10 refuses a
+Python-based backend where libtriton_python.so is a link ("escapes backend directory").
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tritonforge.server.installation import Installation
+
+__all__ = ["assemble_backends"]
+
+_RUNTIME = "tritonforge_runtime"
+_NO_BYTECODE = shutil.ignore_patterns("__pycache__")
+
+
+def assemble_backends(folder: Path, installation: Installation, *, python: str, ours: Path) -> Path:
+    """Make a backend directory in a new folder: `python` with the stub of a Python version, and those in `ours`.
+
+    Each of ours gets a copy of the runtime that they share (`tritonforge_runtime`).
+    """
+    shutil.copytree(installation.python_backend, folder / "python", ignore=_NO_BYTECODE)
+    stub = installation.stub(python)
+    (folder / "python" / stub.name).symlink_to(stub)
+    for backend in sorted(ours.iterdir()):
+        if (backend / "model.py").is_file() and backend.name != _RUNTIME:
+            shutil.copytree(backend, folder / backend.name, ignore=_NO_BYTECODE)
+            if (ours / _RUNTIME).is_dir():
+                shutil.copytree(ours / _RUNTIME, folder / backend.name / _RUNTIME, ignore=_NO_BYTECODE)
+    return folder

@@ -1,0 +1,50 @@
+"""What can go wrong around a server: it can't start, doesn't get ready, dies, or refuses a model."""
+
+from __future__ import annotations
+
+from tritonforge.errors import DiagnosticError, TritonForgeError
+
+__all__ = ["ModelLoadError", "PreflightError", "ServerDied", "ServerError", "ServerTimeout", "SettingsError"]
+
+
+class ServerError(TritonForgeError):
+    """The base of every error about a running or starting server."""
+
+
+class SettingsError(ServerError, DiagnosticError):
+    """Settings that can't be: a port out of range, a flag that tritonforge sets itself."""
+
+
+class PreflightError(ServerError, DiagnosticError):
+    """What this machine, or the repository, lacks for a server to start. Nothing was started."""
+
+
+class ModelLoadError(ServerError, DiagnosticError):
+    """Models that the server could not load, one diagnostic each. The server has been stopped.
+
+    `log` is all that the server and the models had written until then.
+    """
+
+    log: str = ""
+
+
+class ServerDied(ServerError):
+    """The server ended by itself. `exit_code` is 128 + the signal's number if it was killed; `log` all it wrote."""
+
+    def __init__(self, exit_code: int, last_words: str, *, log: str = "") -> None:
+        self.exit_code = exit_code
+        self.log = log
+        said = f"; its last words:\n{last_words}" if last_words else ", and wrote nothing"
+        super().__init__(f"tritonserver ended with code {exit_code}{said}")
+
+
+class ServerTimeout(ServerError):
+    """The server was not ready in time; it has been stopped. `log` is all that it had written."""
+
+    def __init__(self, ready_timeout_s: float, waiting_for: str, last_words: str, *, log: str = "") -> None:
+        self.log = log
+        super().__init__(
+            f"the server was not ready within {ready_timeout_s:g} s: {waiting_for}\n"
+            f"  hint: give it longer with --timeout, ready_timeout_s= or TRITONFORGE_READY_TIMEOUT_S\n"
+            f"the end of its log:\n{last_words}"
+        )

@@ -1,0 +1,81 @@
+"""What a server says of itself over HTTP: whether it is ready, and the state of each model."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from tritonforge.server.errors import ServerError
+
+__all__ = ["Health", "ModelState"]
+
+_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One version of a model in the server's index: `state` is READY, UNAVAILABLE, …; `reason` says why it isn't READY.
+
+    A model that never came to a load, its configuration being wrong, has neither version nor state.
+    """
+
+    name: str
+    version: str = ""
+    state: str = ""
+    reason: str = ""
+
+
+class Health:
+    """Asks a server at a host and HTTP port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+
+    def status(self) -> int | None:
+        """Give the status of `/v2/health/ready`, 200 if all is well; None where nobody answers."""
+        try:
+            return self._request("GET", "/v2/health/ready")[0]
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def models(self) -> list[ModelState]:
+        """List the models that the server knows, by name and version.
+
+        Raises:
+            ServerError: the server doesn't answer, or refuses to tell.
+        """
+        try:
+            status, body = self._request("POST", "/v2/repository/index")
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerError(f"the server at {self._host}:{self._port} doesn't answer: {error}") from error
+        if status != http.client.OK:
+            said = body.decode(errors="replace").strip()
+            raise ServerError(f"the server at {self._host}:{self._port} doesn't list its models: {status} {said}")
+        entries: list[dict[str, Any]] = json.loads(body)
+        fields = ("name", "version", "state", "reason")
+        states = [ModelState(*(str(entry.get(field, "")) for field in fields)) for entry in entries]
+        return sorted(states, key=lambda model: (model.name, len(model.version), model.version))
+
+    def metadata(self, model: str, version: str) -> dict[str, Any]:
+        """Give what the server says of one version of a model: `platform`, `inputs`, `outputs`; nothing if it won't."""
+        path = f"/v2/models/{quote(model, safe='')}/versions/{version}"
+        try:
+            status, body = self._request("GET", path)
+        except (OSError, http.client.HTTPException):
+            return {}
+        found: dict[str, Any] = json.loads(body) if status == http.client.OK else {}
+        return found
+
+    def _request(self, method: str, path: str) -> tuple[int, bytes]:
+        """Make one request, on a connection of its own."""
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()

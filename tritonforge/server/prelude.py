@@ -1,0 +1,23 @@
+"""What every stub's Python runs first: it makes the isolated interpreter see what the launcher's sees.
+
+The stub's Python heeds no PYTHON* variable and no user site (seen in 24.10). `stub_python` copies this, as a module
+that a .pth file imports, into a stand-in environment, with prelude.json beside it.
+"""
+
+import faulthandler
+import json
+import os
+import site
+import sys
+
+with open(os.path.join(os.path.dirname(__file__), "prelude.json")) as file:
+    launcher = json.load(file)
+
+sys.dont_write_bytecode = True  # it would change the model repository
+for folder in launcher["site"]:
+    site.addsitedir(folder)
+sys.path[:0] = launcher["path"]
+sys.prefix = sys.exec_prefix = launcher["prefix"]
+sys.executable = launcher["executable"]
+sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a model prints is to be in the log at once
+faulthandler.enable()  # a crash in native code then tells the Python line in the log

@@ -1,0 +1,42 @@
+"""What a folder is: a model repository, a model, something that Triton's Python backend can start from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+__all__ = ["MANIFEST", "is_model", "is_repository", "model_folders", "shell_safe"]
+
+MANIFEST = "tritonforge.json"
+"""The file that tritonforge writes beside the models that it builds."""
+
+
+def shell_safe(path: str) -> bool:
+    """Tell whether the Python backend can start a stub with a path.
+
+    It writes the path into a line for a shell: with a space in it the stub dies, and the server waits for ever.
+    """
+    return re.fullmatch(r"[\w@%+=:,./-]+", path) is not None
+
+
+def is_repository(folder: Path) -> bool:
+    """Tell a model repository from a folder of definitions: a manifest, or folders that are models."""
+    return (folder / MANIFEST).is_file() or bool(model_folders(folder))
+
+
+def is_model(folder: Path) -> bool:
+    """Tell a model's folder: it holds config.pbtxt, or a folder that is a version's number."""
+    try:
+        return any(
+            (path.name == "config.pbtxt" and path.is_file()) or (path.name.isdecimal() and path.is_dir())
+            for path in folder.iterdir()
+        )
+    except OSError:
+        return False
+
+
+def model_folders(repository: Path) -> list[Path]:
+    """List the folders in a repository that are models, by name."""
+    if not repository.is_dir():
+        return []
+    return sorted(path for path in repository.iterdir() if path.is_dir() and is_model(path))

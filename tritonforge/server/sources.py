@@ -1,0 +1,69 @@
+"""From files in a model repository back to the files that the user wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritonforge.server.repository import MANIFEST
+
+__all__ = ["Sources", "read_sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Maps paths below a repository, as the server sees it at `served`, to the user's own files.
+
+    `models` is the manifest's: for each model, the path below its folder → the user's path, relative to the project.
+    The project may be one of `projects`, a folder above the repository, or the working directory.
+    """
+
+    repository: Path
+    served: Path
+    models: Mapping[str, Mapping[str, str]]
+    projects: tuple[Path, ...] = ()
+
+    def folder(self, model: str) -> Path:
+        """Give a model's folder."""
+        return self.repository / model
+
+    def original(self, file: str, model: str) -> str:
+        """Give the user's file behind one in the repository; "" if the file is not the model's, or generated.
+
+        It is an absolute path where that file is found, the manifest's relative one where it isn't. In a repository
+        that tritonforge didn't build, the file stands for itself.
+        """
+        for root in (self.served, self.repository):
+            with contextlib.suppress(ValueError):
+                inside = Path(file).relative_to(root / model)
+                return self._user_file(inside, model)
+        return ""
+
+    def named(self, name: str, model: str) -> str:
+        """Find a model's source by its bare file name; "" if there is none."""
+        known = self.models.get(model)
+        paths = known if known is not None else (str(path) for path in sorted(self.folder(model).glob(f"*/**/{name}")))
+        inside = next((path for path in paths if Path(path).name == name), None)
+        return "" if inside is None else self.original(str(self.repository / model / inside), model)
+
+    def _user_file(self, inside: Path, model: str) -> str:
+        known = self.models.get(model)
+        if known is None:
+            return str(self.repository / model / inside)
+        original = known.get(inside.as_posix())
+        if original is None:
+            return ""
+        projects = (*self.projects, self.repository.parent, Path.cwd(), *self.repository.parents[1:])
+        return next((str(project / original) for project in projects if (project / original).is_file()), original)
+
+
+def read_sources(repository: Path, *, served: Path | None = None, projects: Iterable[Path] = ()) -> Sources:
+    """Read the manifest of a repository; one that isn't ours, or can't be read, maps nothing."""
+    models: dict[str, Mapping[str, str]] = {}
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        manifest = json.loads((repository / MANIFEST).read_text())
+        models = {name: dict(model.get("sources", {})) for name, model in manifest["models"].items()}
+    return Sources(repository, served or repository, models, tuple(projects))

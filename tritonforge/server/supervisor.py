@@ -1,0 +1,239 @@
+"""Guard one tritonserver: nothing of it outlives the process that asked for it, however that process ends.
+
+A program of its own, on the standard library alone: `python -I -S supervisor.py FOLDER LAUNCHER_PID`. It reads lines of
+JSON from its standard input: {"launch": {command, environment, log, shared_memory, exit_timeout_s}}, then "stop" and
+"kill". The end of that input, or of the launcher, means "stop" too. It writes the server's process id to its standard
+output, and ends with the server's exit code (128 + the signal's number if it was killed), after it has removed the
+server's processes, its segments in /dev/shm whose names begin with `shared_memory`, and FOLDER.
+
+It adopts the orphans among its descendants (PR_SET_CHILD_SUBREAPER), so that a model's process that outlives the server
+becomes its child, to be killed. If it is killed itself, the kernel kills the server (PR_SET_PDEATHSIG); `sweep` is for
+what that leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+
+_SHARED_MEMORY = "/dev/shm"
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PARENT, _SESSION = 1, 3
+"""Places of fields in /proc/PID/stat, counted from the one after the name."""
+_GIVE_UP_S = 10.0
+"""How long a killed process may take to be gone: it may hang in the kernel, and nothing more can be done then."""
+
+
+class Supervisor:
+    """One server's life: launched, perhaps told to stop, ended, cleaned up after."""
+
+    def __init__(self, folder: str, launcher: int) -> None:
+        self._folder = folder
+        self._shared_memory = ""
+        self._exit_timeout_s = 0.0
+        self._server: int | None = None
+        self._code: int | None = None
+        self._kill_at: float | None = None
+        self._unread = b""
+        self._signals, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        for number in (*_STOPPING, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        self._poll = select.poll()
+        self._poll.register(sys.stdin.fileno(), select.POLLIN)
+        self._poll.register(self._signals, select.POLLIN)
+        self._launcher = _watch(launcher)
+        if self._launcher is not None:
+            self._poll.register(self._launcher, select.POLLIN)
+
+    def run(self) -> int:
+        """Serve until the server has ended, or nothing is to be launched; clean up; give the exit code."""
+        try:
+            while self._code is None:
+                for descriptor, _ in self._poll.poll(self._patience_ms()):
+                    self._handle(descriptor)
+                self._enforce()
+        finally:
+            kill_children()
+            remove(self._folder, self._shared_memory)
+        return self._code if self._code >= 0 else 128 - self._code
+
+    def _patience_ms(self) -> float | None:
+        """Give how long to wait for events: until the server is to be killed."""
+        return None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic()) * 1000 + 1
+
+    def _handle(self, descriptor: int) -> None:
+        """Take what is new: signals, the launcher's lines, the launcher's end."""
+        if descriptor == self._signals:
+            numbers = os.read(descriptor, 4096)
+            self._reap()
+            for number in numbers:
+                if number in _STOPPING:
+                    self._stop()
+        elif descriptor == self._launcher:
+            self._leave(descriptor)
+        else:
+            self._read(descriptor)
+
+    def _read(self, descriptor: int) -> None:
+        """Obey the launcher's whole lines; its end of file means that it is gone."""
+        data = os.read(descriptor, 1 << 16)
+        if not data:
+            self._leave(descriptor)
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            if order == "kill":
+                self._kill_at = time.monotonic()
+            elif order == "stop":
+                self._stop()
+            else:
+                self._launch(**order["launch"])
+
+    def _leave(self, descriptor: int) -> None:
+        """Hear no more of a launcher that is gone, and stop."""
+        self._poll.unregister(descriptor)
+        if self._kill_at is None:
+            self._stop()
+
+    def _launch(
+        self, command: list[str], environment: dict[str, str], log: str, shared_memory: str, exit_timeout_s: float
+    ) -> None:
+        """Start the server, in this session, so that a signal from a terminal doesn't reach it."""
+        self._shared_memory, self._exit_timeout_s = shared_memory, exit_timeout_s
+        supervisor = os.getpid()
+
+        def die_together() -> None:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != supervisor:
+                os._exit(1)
+
+        with open(log, "ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=die_together,  # noqa: PLW1509  there is only one thread here
+            )
+        self._server = process.pid
+        print(process.pid, flush=True)
+
+    def _stop(self) -> None:
+        """Ask the server to finish; told so twice, kill it."""
+        if self._server is None:
+            self._code = 0
+        elif self._kill_at is not None:
+            self._kill_at = time.monotonic()
+        else:
+            self._kill_at = time.monotonic() + self._exit_timeout_s
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._server, signal.SIGTERM)
+
+    def _enforce(self) -> None:
+        """Kill the server when its time is up; past any hope, count it as killed."""
+        if self._kill_at is None or self._server is None or self._code is not None:
+            return
+        late_s = time.monotonic() - self._kill_at
+        if late_s >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._server, signal.SIGKILL)
+            time.sleep(0.005)
+            self._reap()
+        if late_s >= _GIVE_UP_S:
+            self._code = -signal.SIGKILL
+
+    def _reap(self) -> None:
+        """Bury the children that have ended, adopted ones too; note the server's exit code."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid == self._server:
+                    self._code = os.waitstatus_to_exitcode(status)
+
+
+def kill_children() -> None:
+    """Kill this process's children, and theirs as they are adopted, until none is left."""
+    give_up = time.monotonic() + _GIVE_UP_S
+    while (children := list(_processes(_PARENT, os.getpid()))) and time.monotonic() < give_up:
+        _kill(children)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.002)
+
+
+def remove(folder: str, shared_memory: str) -> None:
+    """Remove the folder, and the segments of shared memory whose names begin so."""
+    if shared_memory:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(_SHARED_MEMORY):
+                if name.startswith(shared_memory):
+                    os.unlink(os.path.join(_SHARED_MEMORY, name))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(session: int, folder: str, shared_memory: str) -> None:
+    """Clean up after a supervisor that was killed: kill what is left of its session, then remove what it would have.
+
+    Those are no children of the caller: they are gone when the kernel says so.
+    """
+    give_up = time.monotonic() + _GIVE_UP_S
+    while (processes := list(_processes(_SESSION, session))) and time.monotonic() < give_up:
+        _kill(processes)
+        time.sleep(0.002)
+    remove(folder, shared_memory)
+
+
+def _processes(field: int, value: int) -> Iterable[int]:
+    """Find the processes with this value in a field of /proc/PID/stat, zombies of others' excepted."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+                if int(fields[field]) == value and (field == _PARENT or fields[0] != b"Z"):
+                    yield int(name)
+
+
+def _kill(processes: Iterable[int]) -> None:
+    """Kill processes that may be gone already."""
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _watch(pid: int) -> int | None:
+    """Open a descriptor that becomes readable when a process ends; None where the system has none (Linux < 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
+
+
+def _prctl(option: int, value: int) -> None:
+    """Set an attribute of this process."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def main() -> int:
+    """Run as a program."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    return Supervisor(sys.argv[1], int(sys.argv[2])).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

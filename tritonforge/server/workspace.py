@@ -1,0 +1,146 @@
+"""A temporary folder and its guard: what is put there and started from there doesn't outlive this process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from typing_extensions import Self
+
+from tritonforge.server import supervisor
+from tritonforge.server.errors import ServerError
+from tritonforge.server.repository import shell_safe
+
+__all__ = ["Workspace"]
+
+_CLEANING_S = 30.0
+"""How long the supervisor may take beyond the exit timeout before it counts as stuck."""
+
+
+class Workspace:
+    """A folder, and a supervising process that removes it at the end, after whatever was launched from it.
+
+    The end is `close()`, or the end of this process, be it by SIGKILL. One program can be launched.
+    """
+
+    def __init__(self) -> None:
+        name = f"tritonforge-{secrets.token_hex(8)}"
+        self.folder = _temporary() / name
+        self.shared_memory = f"{name}-"
+        self.server_pid: int | None = None
+        self._exit_timeout_s = 0.0
+        self._owner = os.getpid()
+        self._asked = False
+        command = [sys.executable, "-I", "-S", supervisor.__file__, str(self.folder), str(self._owner)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd="/"
+        )
+        self.folder.mkdir(mode=0o700)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def log(self) -> Path:
+        """The file that takes what the launched program writes."""
+        return self.folder / "server.log"
+
+    def launch(self, command: Sequence[str], environment: Mapping[str, str], *, exit_timeout_s: float) -> None:
+        """Start a program, in the folder; `exit_timeout_s` is what it has between SIGTERM and SIGKILL.
+
+        Raises:
+            ServerError: the program can't be started.
+        """
+        if self.server_pid is not None:
+            raise ServerError("this workspace has launched its server already; open another workspace")
+        self._exit_timeout_s = exit_timeout_s
+        order = {
+            "command": list(command),
+            "environment": dict(environment),
+            "log": str(self.log),
+            "shared_memory": self.shared_memory,
+            "exit_timeout_s": exit_timeout_s,
+        }
+        self._tell({"launch": order})
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline()
+        if not answer.strip():
+            self.close()
+            raise ServerError(f"{command[0]} could not be started; the supervising process said why on standard error")
+        self.server_pid = int(answer)
+
+    def poll(self) -> int | None:
+        """Give the exit code, once the program has ended and everything is removed; None until then."""
+        code = self._process.poll()
+        return None if code is None else self._settle(code)
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait for the program to end by itself, and give its exit code; None if the time was up first."""
+        try:
+            return self._settle(self._process.wait(timeout_s))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def close(self) -> int:
+        """Have everything stopped and removed; wait for that; give the program's exit code (0 if there was none).
+
+        A KeyboardInterrupt while waiting kills what is left, and passes on. In a process forked from the one that
+        opened this it does nothing.
+        """
+        if os.getpid() != self._owner:
+            return 0
+        if not self._asked:
+            self._asked = True
+            self._tell("stop")
+        try:
+            return self._finish(self._exit_timeout_s + _CLEANING_S)
+        except KeyboardInterrupt:
+            self._tell("kill")
+            self._finish(_CLEANING_S)
+            raise
+
+    def _finish(self, patience_s: float) -> int:
+        """Wait for the supervisor's end; kill it if it is stuck."""
+        code = self.wait(patience_s)
+        if code is None:
+            self._process.kill()
+            code = self._settle(self._process.wait())
+        return code
+
+    def _settle(self, code: int) -> int:
+        """Close the pipes; clean up in the supervisor's place if it was killed."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        if code < 0:
+            supervisor.sweep(self._process.pid, str(self.folder), self.shared_memory)
+            return 128 + signal.SIGKILL
+        return code
+
+    def _tell(self, order: object) -> None:
+        """Write a line to the supervisor, which may be gone."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+
+
+def _temporary() -> Path:
+    """Give the system's folder for temporary files; /tmp if a stub can't be started from there."""
+    folder = Path(tempfile.gettempdir()).resolve()
+    return folder if shell_safe(str(folder)) else Path("/tmp")
