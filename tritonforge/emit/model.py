@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from tritonforge import pbtxt
 from tritonforge.ir import File, Model, Shim
@@ -43,6 +44,10 @@ class Emitter:
         return tuple(sorted(files, key=lambda file: file.path))
 
     def _shim(self, shim: Shim) -> File:
-        environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-        text = environment.from_string(self.shim_template).render(shim=shim)
-        return File("model.py", content=text.encode())
+        return File("model.py", content=_compiled(self.shim_template).render(shim=shim).encode())
+
+
+@cache
+def _compiled(template: str) -> Template:
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    return environment.from_string(template)

@@ -1,0 +1,29 @@
+"""Ports: which are free, and whose the others are."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from tritonforge.server.ports import bind_error, free_ports, holder, listening
+
+
+def test_free_ports_are_different_and_free() -> None:
+    """Each can be listened on."""
+    ports = free_ports("127.0.0.1", 3)
+    assert len(set(ports)) == 3
+    assert [bind_error("127.0.0.1", port) for port in ports] == [None] * 3
+
+
+def test_a_taken_port_is_known_with_its_holder() -> None:
+    """Here this process is the holder."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = bind_error("127.0.0.1", port)
+        assert error is not None
+        assert error.errno == errno.EADDRINUSE
+        assert holder(port).startswith(f"process {os.getpid()} (")
+        assert port in (listening(os.getpid()) or ())
+    assert holder(port) == "another process"
+    assert port not in (listening(os.getpid()) or ())

@@ -1,0 +1,70 @@
+"""What a folder is, and the way from a repository's files back to the user's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tritonforge.server.repository import is_model, is_repository, model_folders, shell_safe
+from tritonforge.server.sources import read_sources
+
+
+def test_tells_repositories_from_other_folders(tmp_path: Path) -> None:
+    """A manifest makes one, and so does a folder in it that is a model."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "tritonforge.json").touch()
+    (tmp_path / "theirs" / "by_config").mkdir(parents=True)
+    (tmp_path / "theirs" / "by_config" / "config.pbtxt").touch()
+    (tmp_path / "theirs" / "by_version" / "12").mkdir(parents=True)
+    (tmp_path / "theirs" / "docs").mkdir()
+    (tmp_path / "theirs" / "README").touch()
+    assert is_repository(tmp_path / "ours")
+    assert is_repository(tmp_path / "theirs")
+    assert [folder.name for folder in model_folders(tmp_path / "theirs")] == ["by_config", "by_version"]
+    assert not is_repository(tmp_path / "theirs" / "by_config")
+    assert is_model(tmp_path / "theirs" / "by_config")
+    assert not is_repository(tmp_path)
+    assert not is_repository(tmp_path / "nowhere")
+    assert model_folders(tmp_path / "nowhere") == []
+
+
+def test_knows_which_paths_a_stub_can_be_started_with() -> None:
+    """Triton 24.10 writes them into a shell's line without quotes."""
+    assert shell_safe("/srv/models/é_1-2.x")
+    assert not any(shell_safe(path) for path in ("/a b", "/a'b", "/$a", "/a\n", ""))
+
+
+def test_maps_by_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the project's file if it is there, else to its name; generated files are nobody's."""
+    repository, project = tmp_path / "built" / "models", tmp_path / "project"
+    repository.mkdir(parents=True)
+    project.mkdir()
+    (project / "fraud.py").touch()
+    sources = {"1/source/fraud.py": "fraud.py", "1/source/lib/gone.py": "lib/gone.py"}
+    (repository / "tritonforge.json").write_text(json.dumps({"models": {"fraud": {"sources": sources}}}))
+    monkeypatch.chdir(tmp_path)
+    served = Path("/served")
+    found = read_sources(repository, served=served, projects=[project])
+    assert found.original("/served/fraud/1/source/fraud.py", "fraud") == str(project / "fraud.py")
+    assert found.original(f"{repository}/fraud/1/source/fraud.py", "fraud") == str(project / "fraud.py")
+    assert found.original("/served/fraud/1/source/lib/gone.py", "fraud") == "lib/gone.py"
+    assert found.original("/served/fraud/1/model.py", "fraud") == ""
+    assert found.original("/usr/lib/python3/json.py", "fraud") == ""
+    assert found.named("gone.py", "fraud") == "lib/gone.py"
+    assert found.named("model.py", "fraud") == ""
+
+
+@pytest.mark.parametrize("manifest", [None, "{", "[]", '{"models": []}', '{"models": {"m": 3}}'])
+def test_without_a_manifest_a_file_stands_for_itself(manifest: str | None, tmp_path: Path) -> None:
+    """One that can't be read is none."""
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m" / "1" / "model.py").touch()
+    if manifest is not None:
+        (tmp_path / "tritonforge.json").write_text(manifest)
+    found = read_sources(tmp_path)
+    model = str(tmp_path / "m" / "1" / "model.py")
+    assert found.original(model, "m") == model
+    assert found.named("model.py", "m") == model
+    assert found.original(model, "other") == ""
