@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 
 from .errors import InvalidResult, LoadError, TritonError  # noqa: E402 - the line above comes first
 from .model import Loaded, PythonModel, ServedModel  # noqa: E402
+from .padding import PaddedDim  # noqa: E402
 from .parts import PartSpec  # noqa: E402
 from .spec import ModelSpec, TensorSpec  # noqa: E402
 
@@ -21,6 +22,7 @@ __all__ = [
     "LoadError",
     "Loaded",
     "ModelSpec",
+    "PaddedDim",
     "PartSpec",
     "PythonModel",
     "ServedModel",

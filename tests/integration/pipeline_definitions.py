@@ -72,6 +72,19 @@ def nested(x: Float32[np.ndarray, "batch n"]) -> tuple[Float32[np.ndarray, "batc
     return maybe(double(x), x), maybe(x)
 
 
+class Partly(NamedTuple):
+    first: Float32[np.ndarray, "batch n"]
+    second: Float32[np.ndarray, "batch n"]
+    given: Float32[np.ndarray, "batch n"]
+
+
+@pipeline
+def partly(x: Float32[np.ndarray, "batch n"]) -> Partly:
+    """Give what other steps need, and a part of what a pipeline inside gives."""
+    first = double(x)
+    return Partly(first, fan_out(first).twice, x)
+
+
 @model
 def shout(text: String[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
     return np.array([[item.upper() + "!" for item in row] for row in text], dtype=object)
@@ -142,7 +155,35 @@ FUSED = pipeline(lowering="fused")
 fused_fan_out = FUSED(fan_out)
 fused_beside = FUSED(beside)
 fused_maybe = FUSED(maybe)
+fused_partly = FUSED(partly)
 fused_nested = FUSED(nested)
 fused_loudness = FUSED(loudness)
 fused_normed = FUSED(normed)
 fused_scored = pipeline(lowering="fused", instances=Instances(cpu=2), batching=Batching(max_batch_size=32))(scored)
+
+BLS = pipeline(lowering="bls")
+bls_fan_out = BLS(fan_out)
+bls_beside = BLS(beside)
+bls_maybe = BLS(maybe)
+bls_partly = BLS(partly)
+bls_nested = BLS(nested)
+bls_loudness = BLS(loudness)
+bls_normed = BLS(normed)
+bls_scored = BLS(scored)
+
+
+@pipeline(lowering="bls")
+def routed(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Branch and loop on what a model says, compute in the body, and call a model whose result is not used."""
+    sums = total(x)
+    double(x)
+    while sums.max() < 100:
+        x = double(x)
+        sums = total(x)
+    return add(x, x) if is_large(sums).all() else x - sums[:, np.newaxis]
+
+
+@pipeline(lowering="bls")
+def refused(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Call a model that refuses."""
+    return fussy(double(x))

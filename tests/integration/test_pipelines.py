@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pipeline_definitions as definitions
 import pytest
 
 from tritonforge.build import build
-from tritonforge.client import Client, InvalidRequest
+from tritonforge.client import Client, InferenceFailed, InvalidRequest
 from tritonforge.server import Server
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -34,11 +36,13 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (definitions.normed, {"x": X}),
     (definitions.scored, {"x": X}),
 ]
-FUSED = [
-    (getattr(definitions, f"fused_{definition.name}"), inputs)
+LOWERED = [
+    (getattr(definitions, f"{lowering}_{definition.name}"), inputs)
+    for lowering in ("fused", "bls")
     for definition, inputs in CALLS
-    if hasattr(definitions, f"fused_{definition.name}")
+    if hasattr(definitions, f"{lowering}_{definition.name}")
 ]
+ROUTED = [(definitions.routed, {"x": x}) for x in (X, X + 50)]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,9 @@ def client(request: pytest.FixtureRequest, pipelines: Server) -> Iterator[Client
         yield connected
 
 
-@pytest.mark.parametrize(("definition", "inputs"), [*CALLS, *FUSED], ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    ("definition", "inputs"), [*CALLS, *LOWERED, *ROUTED], ids=lambda value: getattr(value, "name", "")
+)
 def test_served_answers_equal_eager_ones(client: Client, definition: Any, inputs: dict[str, Any]) -> None:
     """The same type, the same dtypes and shapes, the same values to the last bit."""
     eager, served = definition(**inputs), client.call(definition, **inputs)
@@ -82,6 +88,33 @@ def test_a_refused_request_gets_the_models_own_words(client: Client) -> None:
     """A `TritonError` reaches the caller as it is."""
     with pytest.raises(InvalidRequest, match="below zero"):
         client.call(definitions.fussy, x=-X)
+
+
+@pytest.mark.parametrize("name", ["partly", "fused_partly", "bls_partly"])
+def test_any_of_the_outputs_can_be_asked_for(client: Client, name: str) -> None:
+    """Those that other steps need, too, and those that come from a pipeline inside."""
+    eager = definitions.partly(X)._asdict()
+    for count in (1, 2, 3):
+        for asked in itertools.combinations(eager, count):
+            found = client.infer(name, outputs=asked, x=X).outputs
+            assert found.keys() == set(asked)
+            for output, array in found.items():
+                np.testing.assert_array_equal(array.reshape(eager[output].shape), eager[output])
+
+
+def test_an_error_in_a_called_model_names_it(client: Client) -> None:
+    """Its code is lost: Triton 24.10 hands on INTERNAL."""
+    with pytest.raises(InferenceFailed, match="fussy: below zero"):
+        client.infer("refused", x=-X)
+
+
+def test_requests_of_a_body_that_branches_are_answered_each_by_itself(client: Client) -> None:
+    """Many at once, which take different branches."""
+    inputs = [np.full((1, 2), value, np.float32) for value in (1, 200, 3, 40)] * 8
+    with ThreadPoolExecutor(8) as threads:
+        served = list(threads.map(lambda x: client.call(definitions.routed, x=x), inputs))
+    for x, found in zip(inputs, served, strict=True):
+        np.testing.assert_array_equal(found, definitions.routed(x=x))
 
 
 def _arrays(result: Any) -> tuple[np.ndarray[Any, Any], ...]:

@@ -20,12 +20,14 @@ from tritonforge.define import Definition
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, Repository
 from tritonforge.lower import gather, lower
-from tritonforge.validate import validate
+from tritonforge.validate import check_target, validate
 
 __all__ = ["build", "check_build"]
 
+AnyPath = str | os.PathLike[str]
 
-def build(paths: Sequence[Path], output: Path, *, target: str = EMBEDDED_RELEASE) -> BuildReport:
+
+def build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_RELEASE) -> BuildReport:
     """Build a model repository from files or folders of definitions.
 
     The folder `output` is replaced in one step; where anything is wrong it stays as it was.
@@ -39,6 +41,7 @@ def build(paths: Sequence[Path], output: Path, *, target: str = EMBEDDED_RELEASE
         DiagnosticError: everything that is wrong with the definitions, collected.
         OSError: the folder can't be written.
     """
+    output = Path(output)
     previous = _previous(output)
     _refuse_strangers(previous, output)
     tree, warnings = _compile(paths, previous, target)
@@ -46,18 +49,19 @@ def build(paths: Sequence[Path], output: Path, *, target: str = EMBEDDED_RELEASE
     return report(tree, previous, output, warnings)
 
 
-def check_build(paths: Sequence[Path], output: Path, *, target: str = EMBEDDED_RELEASE) -> str:
+def check_build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_RELEASE) -> str:
     """Give the unified difference from the folder to what a build would write there; empty where it is up to date.
 
     Raises:
         DiagnosticError: everything that is wrong with the definitions, collected.
     """
+    output = Path(output)
     tree, _ = _compile(paths, _previous(output), target)
     return "".join(differences(tree, output))
 
 
-def _compile(paths: Sequence[Path], previous: dict[str, Any], target: str) -> tuple[Tree, tuple[Diagnostic, ...]]:
-    if not re.fullmatch(r"\d\d\.\d\d", target):
+def _compile(paths: Sequence[AnyPath], previous: dict[str, Any], target: str) -> tuple[Tree, tuple[Diagnostic, ...]]:
+    if not re.fullmatch(r"2\d\.(0[1-9]|1[0-2])", target):
         raise DiagnosticError(
             [
                 Diagnostic(
@@ -65,9 +69,9 @@ def _compile(paths: Sequence[Path], previous: dict[str, Any], target: str) -> tu
                 )
             ]
         )
-    sources = find_sources(paths)
+    sources = find_sources([Path(path) for path in paths])
     with importing(sources) as discovered:
-        repository, warnings = _lower(discovered)
+        repository, warnings = _lower(discovered, target)
         if not repository.models:
             places = ", ".join(str(path) for path in paths)
             reason = "no definitions in it: no module-level variable holds a model or a pipeline"
@@ -76,7 +80,7 @@ def _compile(paths: Sequence[Path], previous: dict[str, Any], target: str) -> tu
         return plan(repository, previous, target=target, project=project), warnings
 
 
-def _lower(discovered: list[Discovered]) -> tuple[Repository, tuple[Diagnostic, ...]]:
+def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, tuple[Diagnostic, ...]]:
     recorded = [asked for source in discovered for asked in source.assets]
     collected = cache(lambda module, file: collect(module, file, recorded))
 
@@ -86,7 +90,7 @@ def _lower(discovered: list[Discovered]) -> tuple[Repository, tuple[Diagnostic, 
 
     gathered = gather(definition for source in discovered for definition in source.definitions)
     repository, unlowered = lower(gathered, code_of)
-    found = dict.fromkeys((*gathered.diagnostics, *unlowered, *validate(repository)))
+    found = dict.fromkeys((*gathered.diagnostics, *unlowered, *validate(repository), *check_target(repository, target)))
     ordered = _without_consequences(sorted(found, key=lambda one: (one.where.file, one.where.line)))
     if any(diagnostic.severity == "error" for diagnostic in ordered):
         raise DiagnosticError(ordered)

@@ -24,7 +24,7 @@ from tritonforge.errors import Diagnostic, DiagnosticError, Where
 __all__ = ["Discovered", "Source", "find_sources", "importing"]
 
 SKIPPED = ("test_*.py", "*_test.py", "conftest.py", "setup.py")
-DEFINERS = frozenset({"model", "onnx", "torchscript", "torch_module", "sklearn", "pipeline"})
+DEFINERS = frozenset({"model", "model_files", "onnx", "torchscript", "torch_module", "sklearn", "pipeline"})
 TAKEN = sys.stdlib_module_names | {"jaxtyping", "numpy", "onnx", "onnxruntime", "sklearn", "torch", "tritonforge"}
 
 

@@ -43,6 +43,9 @@ class Project(BaseModel):
         return self.root / self.output
 
 
+SETTINGS = "the settings are " + ", ".join(name for name in Project.model_fields if name != "root")
+
+
 def load_project(start: Path | None = None) -> Project:
     """Read the settings from the nearest pyproject.toml that has some, from `start` upwards; defaults if none has.
 
@@ -56,30 +59,40 @@ def load_project(start: Path | None = None) -> Project:
             continue
         settings = _read(path)
         if settings is not None:
-            try:
-                return Project(root=folder, **settings)
-            except ValidationError as error:
-                raise DiagnosticError(_explain(error, path)) from error
+            return _validate(settings, path)
     return Project(root=here)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DiagnosticError([Diagnostic("TF403", Where(str(path)), f"it is not TOML: {error}")]) from error
-    found = content.get("tool", {}).get("tritonforge")
-    return found if isinstance(found, dict) else None
+    tool = content.get("tool")
+    found = tool.get("tritonforge") if isinstance(tool, dict) else None
+    if found is None or isinstance(found, dict):
+        return found
+    where = Where(str(path), 0, "[tool.tritonforge]")
+    raise DiagnosticError([Diagnostic("TF403", where, f"it is {found!r}, not a table", SETTINGS)])
+
+
+def _validate(settings: dict[str, Any], path: Path) -> Project:
+    if "root" in settings:
+        where = Where(str(path), 0, "[tool.tritonforge] root")
+        raise DiagnosticError([Diagnostic("TF403", where, "there is no such setting", SETTINGS)])
+    try:
+        return Project(root=path.parent, **settings)
+    except ValidationError as error:
+        raise DiagnosticError(_explain(error, path)) from error
 
 
 def _explain(error: ValidationError, path: Path) -> list[Diagnostic]:
-    allowed = ", ".join(name for name in Project.model_fields if name != "root")
     return [
         Diagnostic(
             "TF403",
             Where(str(path), 0, f"[tool.tritonforge] {'.'.join(map(str, fault['loc']))}"),
             fault["msg"],
-            f"the settings are {allowed}",
+            SETTINGS,
         )
         for fault in error.errors()
     ]

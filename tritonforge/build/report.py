@@ -29,10 +29,11 @@ class BuiltModel:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build made: the folder, its models, and what it warns of."""
+    """What a build made: the folder, its models, which of those before are gone, and what it warns of."""
 
     output: Path
     models: tuple[BuiltModel, ...]
+    removed: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
 
 
@@ -46,4 +47,5 @@ def report(tree: Tree, previous: Mapping[str, Any], output: Path, warnings: tupl
         if name in before:
             change = "unchanged" if before[name]["hash"] == built.content_hash else "changed"
         models.append(BuiltModel(name, built.version, kind_of(built.model), change, str(built.model.signature)))
-    return BuildReport(output, tuple(models), warnings)
+    removed = sorted(before.keys() - {model.name for model in models})
+    return BuildReport(output, tuple(models), tuple(removed), warnings)

@@ -41,20 +41,27 @@ def plan(repository: Repository, previous: Mapping[str, Any], *, target: str, pr
         target: the Triton release that it is built for.
         project: the folder that the manifest's source paths are relative to.
     """
+    earlier = {**previous.get("retired", {}), **previous.get("models", {})}
     emitter = Emitter((resources.model_templates() / "model.py.j2").read_text(), _runtime())
     hashes: dict[Path, str] = {}
     files: dict[str, File] = {}
     built = []
     for model in repository.models:
         config, inner = emitter.config(model), emitter.version(model)
-        digests = {file.path: _digest(file, hashes) for file in (config, *inner)}
-        content = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-        version = _version(previous.get("models", {}).get(model.config.name, {}), content)
-        placed = {"config.pbtxt": config, **{f"{version}/{file.path}": file for file in inner}}
-        files |= {f"{model.config.name}/{path}": file for path, file in placed.items()}
-        digested = {path: digests[file.path] for path, file in placed.items()}
-        built.append(Built(model, version, content, digested, _sources(model, version, project)))
-    files[MANIFEST] = File(MANIFEST, content=manifest(built, tool_version=__version__, target=target))
+        beside = {f"../{file.path}": file for file in model.beside}
+        keyed = {**{file.path: file for file in (config, *inner)}, **beside}
+        digests = {key: _digest(file, hashes) for key, file in keyed.items()}
+        digest = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+        version = model.version or _version(earlier.get(model.config.name, {}), digest)
+        placed = {config.path: config.path, **{f"{version}/{file.path}": file.path for file in inner}}
+        placed |= {key.removeprefix("../"): key for key in beside}
+        files |= {f"{model.config.name}/{path}": keyed[key] for path, key in placed.items()}
+        digested = {path: digests[key] for path, key in placed.items()}
+        built.append(Built(model, version, digest, digested, _sources(model, version, project)))
+    gone = earlier.keys() - {model.config.name for model in repository.models}
+    retired = {name: {key: earlier[name][key] for key in ("version", "hash")} for name in sorted(gone)}
+    content = manifest(built, retired, tool_version=__version__, target=target)
+    files[MANIFEST] = File(MANIFEST, content=content)
     return Tree(dict(sorted(files.items())), tuple(built))
 
 
@@ -71,7 +78,9 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ValueError(f"{path} is not a manifest of a schema that this version knows")
     models = content.get("models")
-    if not isinstance(models, dict) or not all(isinstance(one, dict) and KNOWN <= one.keys() for one in models.values()):
+    if not isinstance(models, dict) or not all(
+        isinstance(one, dict) and one.keys() >= KNOWN for one in models.values()
+    ):
         raise ValueError(f"{path} is not a manifest that a build has written")
     return content
 

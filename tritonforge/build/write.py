@@ -33,15 +33,31 @@ def write(files: Mapping[str, File], output: Path) -> None:
     output = output.resolve()  # a link stays one, and what it points to is replaced
     output.parent.mkdir(parents=True, exist_ok=True)
     with _temporary_folder(output) as folder:
+        written: dict[bytes | Path | None, Path] = {}
         for path, file in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            if file.content is not None:
-                target.write_bytes(file.content)
-            else:
-                assert file.source is not None
-                shutil.copyfile(file.source, target)
+            same = written.setdefault(file.source if file.content is None else file.content, target)
+            if same is target or not _link(same, target):
+                _write_file(file, target)
         _replace(folder, output)
+
+
+def _link(same: Path, target: Path) -> bool:
+    """Store content that several models share (the runtime, a large asset) once, where the file system can."""
+    try:
+        os.link(same, target)
+    except OSError:
+        return False
+    return True
+
+
+def _write_file(file: File, target: Path) -> None:
+    if file.content is not None:
+        target.write_bytes(file.content)
+    else:
+        assert file.source is not None
+        shutil.copyfile(file.source, target)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import sys
 import typer
 
 from tritonforge.cli.build import build
+from tritonforge.cli.check import check
+from tritonforge.cli.import_repository import import_repository
 from tritonforge.cli.infer import infer
 from tritonforge.cli.up import up
 from tritonforge.errors import TritonForgeError
@@ -22,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(build)
+app.command()(check)
+app.command("import")(import_repository)
 app.command()(up)
 app.command()(infer)
 
@@ -41,4 +45,7 @@ def main() -> None:
         app()
     except TritonForgeError as error:
         sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'error'}: {error.strerror or error}\n")
         sys.exit(1)

@@ -64,6 +64,8 @@ def _show(report: BuildReport, took_s: float) -> None:
         style = "dim" if model.change == "unchanged" else ""
         cells = (model.name, str(model.version), model.kind, model.change, model.signature)
         table.add_row(*(Text(cell) for cell in cells), style=style)
+    for name in report.removed:
+        table.add_row(Text(name), "", "", "removed", "", style="yellow")
     console.print(table)
     typer.echo(f"{len(report.models)} models in {report.output} ({took_s:.2f} s)")
 

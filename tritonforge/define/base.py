@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from typing_extensions import Self
+
 from tritonforge.define import tracing
 from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
 from tritonforge.define.origin import Origin, variable
+from tritonforge.define.settings import CommonArguments, OptionArguments, Options
 from tritonforge.define.signature import Returns
 from tritonforge.errors import InvalidTensor, Where
 from tritonforge.ir import Signature
@@ -30,6 +33,16 @@ class Definition(ABC, Generic[P, R_co]):
         self._origin = origin
         self._name = name
         self._variable = ""
+        self.options = Options()
+
+    def configured(self, options: CommonArguments | OptionArguments) -> Self:
+        """Set the options of a definition that has just been made.
+
+        Raises:
+            ValidationError: one of them isn't allowed.
+        """
+        self.options = Options(**cast(Any, options))
+        return self
 
     @property
     def name(self) -> str:

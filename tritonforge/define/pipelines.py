@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, get_args, overload
+
+from typing_extensions import Unpack
 
 from tritonforge.define import tracing
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
+from tritonforge.define.calls import named_models
 from tritonforge.define.origin import Origin, caller
-from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import ParsedFunction, Returns, parse_function
 from tritonforge.errors import Where
 from tritonforge.ir import Signature
 
 __all__ = ["Lowering", "Pipeline", "pipeline"]
 
-Lowering = Literal["ensemble", "fused"]
+Lowering = Literal["ensemble", "fused", "bls"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +40,8 @@ class Pipeline(Definition[P, R_co]):
         batching: Batching | None,
         instances: Instances | None,
     ) -> None:
+        if lowering not in get_args(Lowering):
+            raise ValueError(f"lowering={lowering!r}; it is one of {', '.join(map(repr, get_args(Lowering)))}")
         super().__init__(origin, name)
         self.body = body
         self.lowering = lowering
@@ -71,6 +76,10 @@ class Pipeline(Definition[P, R_co]):
         body: Callable[..., Any] = self.body
         return body(**inputs)
 
+    def called(self) -> tuple[Definition[..., Any], ...]:
+        """Find the models that the body names, without running it."""
+        return named_models(self.body)
+
     def trace(self) -> tracing.Traced:
         """Run the body on symbols; give the graph of its calls.
 
@@ -93,6 +102,7 @@ def pipeline(
     lowering: Lowering = "ensemble",
     batching: Batching | None = None,
     instances: Instances | None = None,
+    **options: Unpack[OptionArguments],
 ) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
 def pipeline(
     body: Callable[..., Any] | None = None,
@@ -102,6 +112,7 @@ def pipeline(
     lowering: Lowering = "ensemble",
     batching: Batching | None = None,
     instances: Instances | None = None,
+    **options: Unpack[OptionArguments],
 ) -> Any:
     """Make a function a pipeline.
 
@@ -114,14 +125,19 @@ def pipeline(
         lowering: what Triton serves. `"ensemble"`: an ensemble; each model in it is scheduled and batched by itself.
             `"fused"`: one Python model, in which the body runs, its Python functions and ONNX graphs in one process,
             with no hop between them. That is faster; its ONNX graphs need the package onnxruntime in Triton's Python.
-        batching: how requests are batched, of a fused pipeline; by default the largest batch that all its models take.
-            An ensemble leaves batching to its models.
-        instances: how many copies of a fused pipeline run; one on the CPU by default.
+            `"bls"`: one Python model, in which the body runs and calls the other models where Triton serves them, at
+            once where they don't depend on each other. Such a body may branch and loop on the data of a request.
+        batching: how requests are batched, of a fused or bls pipeline; by default the largest batch that all its models
+            take. An ensemble leaves batching to its models.
+        instances: how many copies of a fused or bls pipeline run; one on the CPU by default.
+        options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
-    origin = caller()
 
     def make(decorated: Callable[..., Any]) -> Pipeline[..., Any]:
         decorated = decorated.body if isinstance(decorated, Pipeline) else decorated
-        return Pipeline(decorated, origin=origin, name=name, lowering=lowering, batching=batching, instances=instances)
+        made: Pipeline[..., Any] = Pipeline(
+            decorated, origin=caller(), name=name, lowering=lowering, batching=batching, instances=instances
+        )
+        return made.configured(options)
 
     return make if body is None else make(body)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
+from typing_extensions import Self, Unpack
+
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
+from tritonforge.define.instance import Instance, instance_parameter
 from tritonforge.define.origin import Origin, caller
-from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.padding import Buckets, mask_name, parse_padding, trim
+from tritonforge.define.padding import pad as pad_inputs
+from tritonforge.define.sequences import Sequence, state_parameter, unfit
+from tritonforge.define.settings import Batching, CommonArguments, Instances
 from tritonforge.define.signature import ParsedFunction, Returns, parse_function
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
-from tritonforge.ir import Signature
+from tritonforge.ir import PaddedDim, PadValue, Signature
 
 __all__ = ["PythonModel", "model"]
 
@@ -24,6 +32,11 @@ R_co = TypeVar("R_co", covariant=True)
 
 class _Callable(Protocol[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+class _Stateful(Protocol[P, R_co]):
+    def start(self) -> Any: ...
+    def __call__(self, state: Any, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
 class PythonModel(Definition[P, R_co]):
@@ -37,11 +50,20 @@ class PythonModel(Definition[P, R_co]):
         name: str | None,
         batching: Batching | None,
         instances: Instances | None,
+        pad: Mapping[str, PadValue] | None = None,
+        pad_to: Buckets = (),
+        parameters: Mapping[str, str] | None = None,
+        sequence: Sequence | None = None,
     ) -> None:
         super().__init__(origin, name)
         self.target = target
         self.batching = batching
         self.instances = instances
+        self._pad = dict(pad or {})
+        self._pad_to = pad_to
+        self.parameters = dict(parameters or {})
+        self.sequence = sequence
+        self._begun: tuple[Any] | None = None
         self.__doc__ = target.__doc__
         self.__name__ = getattr(target, "__name__", "")
         self.__wrapped__ = target
@@ -66,9 +88,46 @@ class PythonModel(Definition[P, R_co]):
         """The form of its return annotation."""
         return self._parsed.returns
 
+    @cached_property
+    def padding(self) -> tuple[PaddedDim, ...]:
+        """The dimensions that are padded.
+
+        Raises:
+            DiagnosticError: they don't fit the signature.
+        """
+        if not self._pad and not self._pad_to:
+            return ()
+        return parse_padding(self._pad, self._pad_to, self.signature, self._parsed.internal, self.where)
+
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
-        """Call the function, or the instance (made at the first call)."""
-        return self._function(**inputs)
+        """Call the function, or the instance (made at the first call); padded as a request that is served alone."""
+        if self.sequence is not None:
+            (state,) = self._begun or (self._function.start(),)  # type: ignore[attr-defined]  # checked with the signature
+            return self._function(state, **inputs)
+        if not self.padding:
+            return self._function(**inputs)
+        padded, sizes = pad_inputs(self.name, self.padding, inputs)
+        result = self._function(**padded)
+        try:
+            outputs = self.returns.unpack(result, tuple(spec.name for spec in self.signature.outputs))
+        except ValueError:
+            return result  # of the wrong form, which the check of results explains
+        return self.returns.pack(trim(self.name, self.padding, outputs, inputs, sizes))
+
+    def begin(self) -> Self:
+        """Begin a sequence of a sequence model: give the model with a state of its own.
+
+        Each call of what is given is the sequence's next request. A call of the model itself is a sequence of one.
+
+        Raises:
+            TypeError: it is not a sequence model.
+        """
+        if self.sequence is None:
+            raise TypeError(f"{self.name} keeps no state: it is no sequence model")
+        assert self.signature.sequence
+        made = copy.copy(self)
+        made._begun = (self._function.start(),)  # type: ignore[attr-defined]  # checked with the signature
+        return made
 
     @cached_property
     def _parsed(self) -> ParsedFunction:
@@ -78,30 +137,48 @@ class PythonModel(Definition[P, R_co]):
             if fault:
                 raise DiagnosticError([Diagnostic("TF110", self.where, *fault)])
             function = function.__call__.__get__(object())  # bound to something, so that `self` is no parameter
-        return parse_function(function, self.name, self.where)
+        internal = {mask_name(dim) for dim in self._pad}
+        if self.sequence is not None and isinstance(self.target, type):
+            internal.add(state_parameter(self.target))
+        parsed = parse_function(function, self.name, self.where, internal=internal)
+        if self.sequence is None:
+            return parsed
+        found = unfit(self.target, parsed.signature, self.where, padded=bool(self._pad))
+        if found:
+            raise DiagnosticError(found)
+        return replace(parsed, signature=replace(parsed.signature, sequence=True))
 
     @cached_property
     def _function(self) -> Callable[..., Any]:
-        instance: Callable[..., Any] = self.target() if isinstance(self.target, type) else self.target
-        return instance
+        if not isinstance(self.target, type):
+            return self.target
+        instance = Instance("CPU", 0, f"{self.name}_0", self.name, 0, dict(self.parameters))
+        wanted = instance_parameter(self.target)
+        made: Callable[..., Any] = self.target(**{wanted: instance} if wanted else {})
+        return made
 
 
 def _unmakable(target: type) -> tuple[str, str] | None:
-    """Say what keeps a class from being made without arguments and called; and how to mend it."""
+    """Say what keeps a class from being made and called; and how to mend it."""
     if not any("__call__" in vars(base) for base in target.__mro__):
         return "the class has no __call__", "define __call__(self, …) with annotated tensors; Triton calls the instance"
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):
         return None
+    instance = instance_parameter(target)
     needed = [
         parameter.name
         for parameter in parameters
         if parameter.default is parameter.empty
+        and parameter.name != instance
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     if needed:
-        return f"its __init__ needs {', '.join(needed)}; Triton makes it without arguments", "give each a default"
+        return (
+            f"its __init__ needs {', '.join(needed)}; Triton gives it no more than its Instance",
+            "give each a default, or annotate one with tritonforge.Instance",
+        )
     return None
 
 
@@ -111,7 +188,24 @@ def model(target: type[_Callable[P, R]], /) -> PythonModel[P, R]: ...
 def model(target: Callable[P, R], /) -> PythonModel[P, R]: ...
 @overload
 def model(
-    *, name: str | None = None, batching: Batching | None = None, instances: Instances | None = None
+    *,
+    sequence: Sequence,
+    name: str | None = None,
+    batching: Batching | None = None,
+    instances: Instances | None = None,
+    parameters: Mapping[str, str] | None = None,
+    **options: Unpack[CommonArguments],
+) -> _SequenceDecorator: ...
+@overload
+def model(
+    *,
+    name: str | None = None,
+    batching: Batching | None = None,
+    instances: Instances | None = None,
+    pad: Mapping[str, PadValue] | None = None,
+    pad_to: Buckets = (),
+    parameters: Mapping[str, str] | None = None,
+    **options: Unpack[CommonArguments],
 ) -> _Decorator: ...
 def model(
     target: Any = None,
@@ -120,6 +214,11 @@ def model(
     name: str | None = None,
     batching: Batching | None = None,
     instances: Instances | None = None,
+    pad: Mapping[str, PadValue] | None = None,
+    pad_to: Buckets = (),
+    parameters: Mapping[str, str] | None = None,
+    sequence: Sequence | None = None,
+    **options: Unpack[CommonArguments],
 ) -> Any:
     """Make a function or a class a model.
 
@@ -128,19 +227,40 @@ def model(
     A leading dimension named `batch` is the one that Triton batches along: the function gets the rows of many requests
     at once and returns as many. A generator function, annotated `Iterator[…]`, gives many responses to one request.
     A class is made once, when Triton loads the model, and its `__call__` is the function; `finalize`, if it has one,
-    is called at the end.
+    is called at the end. A parameter of its `__init__` annotated with `Instance` gets the kind, device, names and
+    parameters of the copy that it serves.
 
     Args:
         target: the function or class; or a model, to make another of it with other settings.
         name: the model's name; by default that of the function or class.
         batching: how requests are batched; `Batching()` where the annotations have a batch dimension.
         instances: how many copies run; one on the CPU by default.
+        pad: named dimensions in which requests may differ and be stacked nevertheless, and what fills them up:
+            `{"seq": 0}`. A parameter `seq_mask: Bool[np.ndarray, "batch seq"]` gets True where the request's own
+            values are; it is no input. Outputs that have the dimension are cut back.
+        pad_to: sizes to fill up to, ascending: `[32, 64, 128]`, or by dimension `{"seq": [32, 64, 128]}`. Requests that
+            are longer than the last are refused. Without it, requests are filled up to the longest of their batch.
+        parameters: strings for config.pbtxt's `parameters`, which a class finds in its `Instance`; Triton's Python
+            backend knows some of its own, such as EXECUTION_ENV_PATH.
+        sequence: for a class with a method `start`, which gives a new state, and whose `__call__` takes the state
+            first: requests of one correlation id share a state, from the one that starts the sequence to the one that
+            ends it.
+        options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
-    origin = caller()
 
     def make(decorated: Any) -> PythonModel[..., Any]:
         decorated = decorated.target if isinstance(decorated, PythonModel) else decorated
-        return PythonModel(decorated, origin=origin, name=name, batching=batching, instances=instances)
+        return PythonModel(
+            decorated,
+            origin=caller(),  # where it is applied: one `fast = model(…)` may make many
+            name=name,
+            batching=batching,
+            instances=instances,
+            pad=pad,
+            pad_to=pad_to,
+            parameters=parameters,
+            sequence=sequence,
+        ).configured(options)
 
     return make if target is None else make(target)
 
@@ -150,3 +270,7 @@ class _Decorator(Protocol):
     def __call__(self, target: type[_Callable[P, R]], /) -> PythonModel[P, R]: ...
     @overload
     def __call__(self, target: Callable[P, R], /) -> PythonModel[P, R]: ...
+
+
+class _SequenceDecorator(Protocol):
+    def __call__(self, target: type[_Stateful[P, R]], /) -> PythonModel[P, R]: ...

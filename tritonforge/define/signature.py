@@ -6,8 +6,8 @@ import collections.abc
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tritonforge.define.annotations import InexpressibleAnnotation, ParsedTensor, is_tensor, parse_tensor
@@ -52,16 +52,23 @@ class Returns:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFunction:
-    """A function as read: its signature, and the form of what it returns."""
+    """A function as read: its signature, and the form of what it returns.
+
+    `internal` are the annotations of the parameters that the model itself gives, by their names.
+    """
 
     signature: Signature
     returns: Returns
+    internal: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_function(function: Callable[..., Any], name: str, where: Where) -> ParsedFunction:
+def parse_function(
+    function: Callable[..., Any], name: str, where: Where, *, internal: Collection[str] = ()
+) -> ParsedFunction:
     """Read the signature of a function whose parameters and result are annotated with jaxtyping.
 
-    A parameter that has a default other than None and no tensor annotation is not an input: it keeps its default.
+    A parameter that has a default other than None and no tensor annotation is not an input: it keeps its default. Nor
+    are those that `internal` names.
 
     Raises:
         DiagnosticError: everything in it that Triton can't express, collected.
@@ -84,7 +91,8 @@ def parse_function(function: Callable[..., Any], name: str, where: Where) -> Par
         found.append(
             Diagnostic("TF110", where.at(name), "it is an async function", "make it a plain function or a generator")
         )
-    inputs = _inputs(function, hints, name, where, found)
+    parameters = inspect.signature(function).parameters.values()
+    inputs = _inputs([one for one in parameters if one.name not in internal], hints, name, where, found)
     returned, decoupled = _stream(hints.get("return", inspect.Signature.empty))
     if inspect.isgeneratorfunction(inspect.unwrap(function)) and "return" in hints and not decoupled:
         found.append(
@@ -95,7 +103,8 @@ def parse_function(function: Callable[..., Any], name: str, where: Where) -> Par
     if found:
         raise DiagnosticError(found)
     specs = tuple(parsed.spec for parsed in inputs), tuple(parsed.spec for parsed in outputs)
-    return ParsedFunction(Signature(*specs, batched=batched, decoupled=decoupled), returns)
+    given = {one.name: hints.get(one.name, one.empty) for one in parameters if one.name in internal}
+    return ParsedFunction(Signature(*specs, batched=batched, decoupled=decoupled), returns, given)
 
 
 def _annotated(function: Any) -> Any:
@@ -126,10 +135,14 @@ def parse_tensors(
 
 
 def _inputs(
-    function: Callable[..., Any], hints: Mapping[str, Any], name: str, where: Where, found: list[Diagnostic]
+    parameters: Iterable[inspect.Parameter],
+    hints: Mapping[str, Any],
+    name: str,
+    where: Where,
+    found: list[Diagnostic],
 ) -> list[ParsedTensor]:
     inputs = []
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             found.append(
                 Diagnostic(

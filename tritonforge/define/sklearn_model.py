@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import Unpack
+
 from tritonforge import dtypes
 from tritonforge.define.origin import caller
-from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
 from tritonforge.define.weights import Annotations, OnnxModel
 from tritonforge.errors import Diagnostic, DiagnosticError
@@ -31,6 +33,7 @@ def sklearn(
     batching: Batching | None = None,
     instances: Instances | None = None,
     name: str | None = None,
+    **options: Unpack[OptionArguments],
 ) -> OnnxModel:
     """Serve a fitted scikit-learn estimator (or pipeline of them) as ONNX.
 
@@ -45,6 +48,7 @@ def sklearn(
         batching: how requests are batched.
         instances: how many copies run; by default Triton decides.
         name: the model's name; by default that of the variable.
+        options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
     return OnnxModel(
         partial(_convert, estimator, inputs, outputs),
@@ -52,7 +56,7 @@ def sklearn(
         name=name,
         batching=batching,
         instances=instances,
-    )
+    ).configured(options)
 
 
 def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] | None, model: OnnxModel) -> bytes:

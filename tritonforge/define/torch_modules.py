@@ -8,12 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import Unpack
 
 from tritonforge import dtypes
 from tritonforge.define.annotations import ParsedTensor
 from tritonforge.define.arrays import Array
 from tritonforge.define.origin import caller
-from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
 from tritonforge.define.weights import Annotations, OnnxModel
 from tritonforge.errors import Diagnostic, DiagnosticError
@@ -36,6 +37,7 @@ def torch_module(
     batching: Batching | None = None,
     instances: Instances | None = None,
     name: str | None = None,
+    **options: Unpack[OptionArguments],
 ) -> OnnxModel:
     """Serve a torch module as ONNX.
 
@@ -54,6 +56,7 @@ def torch_module(
         batching: how requests are batched.
         instances: how many copies run; by default Triton decides.
         name: the model's name; by default that of the variable.
+        options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
     return OnnxModel(
         partial(_export, module, example, inputs, outputs),
@@ -63,7 +66,7 @@ def torch_module(
         instances=instances,
         inputs=inputs,
         batched=True if inputs is None else None,
-    )
+    ).configured(options)
 
 
 def _export(

@@ -9,10 +9,11 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import Unpack
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.origin import caller
-from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
 from tritonforge.define.weights import Annotations, WeightsModel
 from tritonforge.errors import Diagnostic, DiagnosticError
@@ -32,6 +33,7 @@ def torchscript(
     batching: Batching | None = None,
     instances: Instances | None = None,
     name: str | None = None,
+    **options: Unpack[OptionArguments],
 ) -> TorchScriptModel:
     """Serve a TorchScript file.
 
@@ -45,8 +47,11 @@ def torchscript(
         batching: how requests are batched.
         instances: how many copies run; by default Triton decides.
         name: the model's name; by default that of the variable.
+        options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
-    return TorchScriptModel(path, inputs, outputs, origin=caller(), name=name, batching=batching, instances=instances)
+    return TorchScriptModel(
+        path, inputs, outputs, origin=caller(), name=name, batching=batching, instances=instances
+    ).configured(options)
 
 
 class TorchScriptModel(WeightsModel):

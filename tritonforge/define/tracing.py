@@ -48,7 +48,7 @@ def _refuse(operation: str) -> Callable[..., NoReturn]:
                     "TF209",
                     place,
                     f"its body {operation}; a pipeline only passes tensors between models",
-                    "move the computation into a function of its own with @model, and call that",
+                    'move the computation into a @model, or let the body run in the server: @pipeline(lowering="bls")',
                 )
             ]
         )
@@ -181,7 +181,7 @@ def _untraceable(error: Exception, where: Where) -> Diagnostic:
     """Say which line of the body failed."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, where.file)]
     return Diagnostic(
-        "TF216",
+        "TF219",
         Where(where.file, (lines[-1] if lines else None) or where.line, where.subject),
         f"its body fails when it is traced: {type(error).__name__}: {error}",
         "a pipeline's body runs once, on symbols, to record the models that it calls",

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from typing_extensions import Unpack
 
 from tritonforge.define.annotations import ParsedTensor
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.onnx_graph import OnnxGraph, declared_signature, read_graph
 from tritonforge.define.origin import Origin, caller
-from tritonforge.define.settings import Batching, Instances
+from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import Returns, parse_tensors
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import File, Signature
@@ -160,6 +161,7 @@ def onnx(
     batching: Batching | None = None,
     instances: Instances | None = None,
     name: str | None = None,
+    **options: Unpack[OptionArguments],
 ) -> OnnxModel:
     """Serve an ONNX file.
 
@@ -173,7 +175,8 @@ def onnx(
         batching: how requests are batched.
         instances: how many copies run; by default Triton decides.
         name: the model's name; by default that of the variable.
+        options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
     return OnnxModel(
         path, origin=caller(), name=name, batching=batching, instances=instances, inputs=inputs, outputs=outputs
-    )
+    ).configured(options)

@@ -26,14 +26,21 @@ class Built:
     sources: Mapping[str, str]
 
 
-def manifest(models: Iterable[Built], *, tool_version: str, target: str) -> bytes:
-    """Write the manifest, sorted, so that the same models give the same bytes."""
-    content = {
+def manifest(
+    models: Iterable[Built], retired: Mapping[str, Mapping[str, Any]], *, tool_version: str, target: str
+) -> bytes:
+    """Write the manifest, sorted, so that the same models give the same bytes.
+
+    `retired` are the last version and hash of models that are gone, so that a version never means two contents.
+    """
+    content: dict[str, Any] = {
         "schema": SCHEMA,
         "tritonforge": tool_version,
         "target": target,
         "models": {built.model.config.name: _model(built) for built in models},
     }
+    if retired:
+        content["retired"] = dict(retired)
     return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

@@ -13,14 +13,16 @@ from tritonforge.ir import File, Model, Shim
 
 __all__ = ["Emitter", "Kind", "kind_of"]
 
-Kind = Literal["python", "onnx", "torchscript", "ensemble"]
+Kind = Literal["python", "onnx", "torchscript", "ensemble", "files"]
 
-_KINDS: dict[str, Kind] = {"python": "python", "onnxruntime": "onnx", "pytorch": "torchscript", "": "ensemble"}
+_KINDS: dict[str, Kind] = {"python": "python", "onnxruntime": "onnx", "pytorch": "torchscript"}
 
 
 def kind_of(model: Model) -> Kind:
     """Say what runs a model."""
-    return _KINDS[model.config.backend]
+    if model.config.platform == "ensemble":
+        return "ensemble"
+    return _KINDS.get(model.config.backend, "files")
 
 
 @dataclass(frozen=True, slots=True)

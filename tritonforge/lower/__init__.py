@@ -1,6 +1,7 @@
 """Lowering: definitions into the representation of a repository."""
 
 from tritonforge.lower.closure import Gathered, gather
+from tritonforge.lower.files import lower_files
 from tritonforge.lower.repository import lower
 
-__all__ = ["Gathered", "gather", "lower"]
+__all__ = ["Gathered", "gather", "lower", "lower_files"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tritonforge.define import Definition, Pipeline, PythonModel, Traced
+from tritonforge.define import Definition, Pipeline, PythonModel
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Graph
 
@@ -18,28 +18,39 @@ AnyDefinition = Definition[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The definitions to lower, each once, the trace of each pipeline, and what was found wrong on the way."""
+    """The definitions to lower, each once, what each pipeline calls, and what was found wrong on the way.
+
+    A bls pipeline has no graph: its body isn't traced.
+    """
 
     definitions: tuple[AnyDefinition, ...]
-    traces: dict[int, Traced]
+    graphs: Mapping[int, Graph]
+    called: Mapping[int, tuple[AnyDefinition, ...]]
     diagnostics: tuple[Diagnostic, ...]
 
     def graph(self, definition: AnyDefinition) -> Graph | None:
-        """Give the graph of a pipeline."""
-        traced = self.traces.get(id(definition))
-        return None if traced is None else traced.graph
+        """Give the graph of a pipeline that was traced."""
+        return self.graphs.get(id(definition))
+
+    @property
+    def ensembles(self) -> dict[str, Graph]:
+        """The graphs of the pipelines that become ensembles, by name."""
+        return {
+            definition.name: self.graphs[id(definition)]
+            for definition in self.definitions
+            if isinstance(definition, Pipeline) and definition.lowering == "ensemble"
+        }
 
     def parts(self, definition: AnyDefinition) -> tuple[AnyDefinition, ...]:
-        """Give the models that a pipeline calls, itself and by way of other pipelines, each once."""
+        """Give the definitions that a pipeline calls, itself and by way of other pipelines, each once."""
         found: dict[int, AnyDefinition] = {}
         waiting = [definition]
         for caller in waiting:  # grows while it is walked
-            traced = self.traces.get(id(caller))
-            for model in traced.models if traced is not None else ():
-                if isinstance(model, Definition) and id(model) not in found:
+            for model in self.called.get(id(caller), ()):
+                if id(model) not in found:
                     found[id(model)] = model
                     waiting.append(model)
-        return tuple(model for model in found.values() if not isinstance(model, Pipeline))
+        return tuple(found.values())
 
 
 def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
@@ -50,7 +61,8 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
     waiting = deque(definitions)
     seen: dict[int, AnyDefinition] = {}
     kept: list[AnyDefinition] = []
-    traces: dict[int, Traced] = {}
+    graphs: dict[int, Graph] = {}
+    called: dict[int, tuple[AnyDefinition, ...]] = {}
     found: list[Diagnostic] = []
     while waiting:
         definition = waiting.popleft()
@@ -60,20 +72,24 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
         found += _unreachable(definition)
         try:
             _ = definition.signature
-            if isinstance(definition, Pipeline):
+            if isinstance(definition, Pipeline) and definition.lowering == "bls":
+                called[id(definition)] = definition.called()
+            elif isinstance(definition, Pipeline):
                 traced = definition.trace()
                 found += traced.diagnostics
-                traces[id(definition)] = traced
-                waiting += [model for model in traced.models if isinstance(model, Definition)]
+                graphs[id(definition)] = traced.graph
+                called[id(definition)] = tuple(model for model in traced.models if isinstance(model, Definition))
+            waiting += called.get(id(definition), ())
         except DiagnosticError as error:
             found += error.diagnostics
         else:
             kept.append(definition)
-    return Gathered(tuple(kept), traces, tuple(dict.fromkeys(found)))
+    return Gathered(tuple(kept), graphs, called, tuple(dict.fromkeys(found)))
 
 
 def _runs_in_python(definition: AnyDefinition) -> bool:
-    return isinstance(definition, PythonModel) or (isinstance(definition, Pipeline) and definition.lowering == "fused")
+    body = isinstance(definition, Pipeline) and definition.lowering != "ensemble"
+    return body or isinstance(definition, PythonModel)
 
 
 def _unreachable(definition: AnyDefinition) -> list[Diagnostic]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from tritonforge.define import Batching, Instances, Pipeline, PythonModel, WeightsModel
 from tritonforge.errors import Diagnostic, DiagnosticError
-from tritonforge.ir import DynamicBatching, InstanceGroup, ModelConfig
+from tritonforge.ir import ModelConfig
+from tritonforge.lower.sequences import schedule
 from tritonforge.lower.tensors import configure_tensor
 
 __all__ = ["configure"]
@@ -27,18 +28,23 @@ def configure(definition: Configurable, *, largest_batch: int | None = None) -> 
     signature = definition.signature
     batching = _batching(definition, largest_batch)
     weights = isinstance(definition, WeightsModel)
+    dims = definition.padding if isinstance(definition, PythonModel) else ()
+    sequence = definition.sequence if isinstance(definition, PythonModel) else None
+    padded = {name for dim in dims for name, _ in dim.inputs}
     instances = definition.instances or (None if weights else Instances(cpu=1))
     return ModelConfig(
         name=definition.name,
         backend=BACKENDS[definition.kind] if isinstance(definition, WeightsModel) else "python",
         max_batch_size=batching.max_batch_size if batching else 0,
-        inputs=tuple(configure_tensor(spec, batched=signature.batched) for spec in signature.inputs),
+        inputs=tuple(
+            configure_tensor(spec, batched=signature.batched, ragged=spec.name in padded) for spec in signature.inputs
+        ),
         outputs=tuple(configure_tensor(spec, batched=signature.batched) for spec in signature.outputs),
-        dynamic_batching=DynamicBatching(batching.preferred_batch_sizes, batching.max_queue_delay_us)
-        if batching and batching.dynamic
-        else None,
-        instance_groups=_groups(instances) if instances else (),
-        decoupled=signature.decoupled,
+        dynamic_batching=batching.lower() if batching and batching.dynamic and not sequence else None,
+        sequence_batching=schedule(sequence, batching) if sequence else None,
+        instance_groups=tuple(group.lower() for group in instances.groups()) if instances else (),
+        decoupled=signature.decoupled or None,
+        parameters=tuple(sorted(definition.parameters.items())) if isinstance(definition, PythonModel) else (),
     )
 
 
@@ -58,9 +64,3 @@ def _batching(definition: Configurable, largest_batch: int | None) -> Batching |
             ]
         )
     return None
-
-
-def _groups(instances: Instances) -> tuple[InstanceGroup, ...]:
-    cpu = (InstanceGroup("KIND_CPU", instances.cpu),) if instances.cpu else ()
-    gpu = (InstanceGroup("KIND_GPU", instances.gpu, instances.gpus),) if instances.gpu else ()
-    return cpu + gpu

@@ -1,4 +1,4 @@
-"""Models that Triton's Python backend runs: functions, classes, and pipelines fused into one model."""
+"""Models that Triton's Python backend runs: functions, classes, and the bodies of pipelines."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from tritonforge.define import Definition, Pipeline, PythonModel, WeightsModel
+from tritonforge.define import Definition, ModelFiles, Pipeline, PythonModel, WeightsModel
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Code, File, Graph, Model, Part
 from tritonforge.lower.configuration import configure
 
-__all__ = ["lower_function", "lower_fused"]
+__all__ = ["lower_body", "lower_function"]
 
 
 def lower_function(definition: PythonModel[..., Any], code: Code) -> Model:
@@ -20,42 +20,46 @@ def lower_function(definition: PythonModel[..., Any], code: Code) -> Model:
         config=configure(definition),
         signature=definition.signature,
         where=definition.where,
-        code=_reaching(definition, code),
+        code=_told(_reaching(definition, code), definition),
     )
 
 
-def lower_fused(
+def _told(code: Code, definition: PythonModel[..., Any]) -> Code:
+    shim = replace(code.shim, padding=definition.padding, sequence=definition.sequence is not None)
+    return replace(code, shim=shim)
+
+
+def lower_body(
     definition: Pipeline[..., Any],
-    graph: Graph,
+    graph: Graph | None,
     called: Iterable[Definition[..., Any]],
     *,
     largest_batch: int,
     code: Code,
 ) -> Model:
-    """Lower a pipeline to one Python model in which its body runs; `called` are the models that it calls.
+    """Lower a pipeline to one Python model in which its body runs.
+
+    `called` are the models that it calls. They run beside the body (fused), or where Triton serves them (bls).
 
     Raises:
-        DiagnosticError: one of them can't run there.
+        DiagnosticError: one of them can't be called there.
     """
+    remote = definition.lowering == "bls"
     parts: list[Part] = []
     files: list[File] = []
     for model in called:
+        if isinstance(model, Pipeline):
+            _require_stackable(definition, model)
+            continue
+        _require_variable(definition, model)
+        if isinstance(model, ModelFiles) and not remote:
+            raise _not_beside(definition, model, "is files that only Triton runs")
         path = ""
-        if isinstance(model, WeightsModel):
+        if isinstance(model, WeightsModel) and not remote:
             files += _weights(definition, model)
             path = f"weights/{model.name}/model.onnx"
-        strings = [spec for spec in model.signature.inputs if spec.datatype == "BYTES"]
-        parts.append(
-            Part(
-                model.module,
-                model.variable,
-                path,
-                inputs=tuple(spec.name for spec in model.signature.inputs),
-                outputs=tuple(spec.name for spec in model.signature.outputs),
-                text=tuple(spec.name for spec in strings if spec.text),
-                raw=tuple(spec.name for spec in strings if not spec.text),
-            )
-        )
+        padding = model.padding if isinstance(model, PythonModel) and not remote else ()
+        parts.append(Part(model.module, model.variable, model.name, model.signature, path, remote, padding))
     reaching = _reaching(definition, replace(code, files=(*code.files, *files)))
     return Model(
         config=configure(definition, largest_batch=largest_batch),
@@ -74,17 +78,25 @@ def _reaching(definition: Definition[..., Any], code: Code) -> Code:
 
 
 def _weights(pipeline: Pipeline[..., Any], model: WeightsModel) -> list[File]:
-    """Give the files of a model that a fused pipeline calls, in a folder of their own."""
-    if model.kind != "onnx" or not model.variable:
-        reason = "is no ONNX graph" if model.variable else "is held by no variable of its module"
-        raise DiagnosticError(
-            [
-                Diagnostic(
-                    "TF216",
-                    pipeline.where,
-                    f"{model.name} {reason}, so that it can't run inside a fused pipeline",
-                    'take lowering="ensemble"',
-                )
-            ]
-        )
+    """Give the files of a model that runs beside a pipeline's body, in a folder of their own."""
+    if model.kind != "onnx":
+        raise _not_beside(pipeline, model, "is no ONNX graph")
     return [replace(file, path=f"weights/{model.name}/{file.path}") for file in model.files]
+
+
+def _not_beside(pipeline: Pipeline[..., Any], model: Definition[..., Any], reason: str) -> DiagnosticError:
+    text = f"{model.name} {reason}, so that it can't run inside a fused pipeline"
+    return DiagnosticError([Diagnostic("TF216", pipeline.where, text, 'take lowering="ensemble" or "bls"')])
+
+
+def _require_variable(pipeline: Pipeline[..., Any], model: Definition[..., Any]) -> None:
+    if not model.variable:
+        reason = f"{model.name} is held by no variable of its module, so that the body can't find it inside Triton"
+        raise DiagnosticError([Diagnostic("TF108", pipeline.where, reason, "assign it at the top of the module")])
+
+
+def _require_stackable(pipeline: Pipeline[..., Any], inner: Pipeline[..., Any]) -> None:
+    """Refuse a body that may branch on data inside one that gets several requests at once."""
+    if pipeline.lowering == "fused" and inner.lowering == "bls":
+        reason = f"{inner.name} is a bls pipeline, whose body takes one request at a time; a fused one takes several"
+        raise DiagnosticError([Diagnostic("TF216", pipeline.where, reason, 'take lowering="bls" for both')])

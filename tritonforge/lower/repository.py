@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tritonforge.define import Batching, Definition, Pipeline, PythonModel, WeightsModel
+from tritonforge.define import Batching, Definition, ModelFiles, Pipeline, PythonModel, WeightsModel
 from tritonforge.errors import Diagnostic, DiagnosticError
-from tritonforge.ir import Code, Graph, Model, Repository, Signature
+from tritonforge.ir import Code, Graph, Model, Repository
 from tritonforge.lower.closure import Gathered
 from tritonforge.lower.configuration import configure
 from tritonforge.lower.ensemble import lower_ensemble
-from tritonforge.lower.python import lower_function, lower_fused
+from tritonforge.lower.files import lower_files
+from tritonforge.lower.options import apply_options
+from tritonforge.lower.python import lower_body, lower_function
 
 __all__ = ["lower"]
 
@@ -27,13 +29,14 @@ def lower(gathered: Gathered, code_of: CodeOf) -> tuple[Repository, list[Diagnos
     models: list[Model] = []
     found: list[Diagnostic] = []
     sizes: dict[str, int] = {}
-    graphs = {d.name: graph for d in gathered.definitions if (graph := gathered.graph(d)) is not None}
+    ensembles = gathered.ensembles
     # Pipelines last: the largest batch of one is known when those of its models are.
     for definition in sorted(gathered.definitions, key=lambda one: isinstance(one, Pipeline)):
         try:
             if isinstance(definition, Pipeline):
-                largest = _largest_batch(definition.name, definition.signature, graphs, sizes)
-                models += _lower_pipeline(definition, gathered, largest, code_of)
+                largest = _largest_batch(definition, gathered, sizes)
+                first, *others = _lower_pipeline(definition, gathered, ensembles, largest, code_of)
+                models += [apply_options(first, definition), *others]
             else:
                 models.append(_lower_model(definition, code_of))
                 sizes[definition.name] = models[-1].config.max_batch_size
@@ -44,22 +47,31 @@ def lower(gathered: Gathered, code_of: CodeOf) -> tuple[Repository, list[Diagnos
 
 def _lower_model(definition: Definition[..., Any], code_of: CodeOf) -> Model:
     if isinstance(definition, PythonModel):
-        return lower_function(definition, code_of(definition))
+        return apply_options(lower_function(definition, code_of(definition)), definition)
+    if isinstance(definition, ModelFiles):
+        return lower_files(definition)
     assert isinstance(definition, WeightsModel)
-    return Model(
+    model = Model(
         config=configure(definition),
         signature=definition.signature,
         where=definition.where,
         files=definition.files,
     )
+    return apply_options(model, definition)
 
 
-def _lower_pipeline(definition: Pipeline[..., Any], gathered: Gathered, largest: int, code_of: CodeOf) -> list[Model]:
+def _lower_pipeline(
+    definition: Pipeline[..., Any],
+    gathered: Gathered,
+    ensembles: Mapping[str, Graph],
+    largest: int,
+    code_of: CodeOf,
+) -> list[Model]:
     graph = gathered.graph(definition)
-    assert graph is not None, "every pipeline has been traced"
-    if definition.lowering == "fused":
+    if definition.lowering != "ensemble":
         called = gathered.parts(definition)
-        return [lower_fused(definition, graph, called, largest_batch=largest, code=code_of(definition))]
+        return [lower_body(definition, graph, called, largest_batch=largest, code=code_of(definition))]
+    assert graph is not None, "what becomes an ensemble has been traced"
     if definition.batching is not None or definition.instances is not None:
         raise DiagnosticError(
             [
@@ -71,19 +83,21 @@ def _lower_pipeline(definition: Pipeline[..., Any], gathered: Gathered, largest:
                 )
             ]
         )
-    return lower_ensemble(definition.name, definition.signature, graph, largest, definition.where)
+    return lower_ensemble(
+        definition.name,
+        definition.signature,
+        graph,
+        definition.where,
+        inner=ensembles,
+        max_batch_size=largest,
+    )
 
 
-def _largest_batch(
-    name: str, signature: Signature, graphs: Mapping[str, Graph], sizes: dict[str, int], above: tuple[str, ...] = ()
-) -> int:
+def _largest_batch(definition: Pipeline[..., Any], gathered: Gathered, sizes: Mapping[str, int]) -> int:
     """Give the largest batch that every model of a pipeline takes; 0 where it isn't batched."""
-    if not signature.batched:
+    if not definition.signature.batched:
         return 0
-    if name in above:
-        return Batching().max_batch_size  # a cycle, which the checks refuse
-    if name not in sizes:
-        steps = graphs[name].steps if name in graphs else ()
-        below = [_largest_batch(step.model, step.signature, graphs, sizes, (*above, name)) for step in steps]
-        sizes[name] = min((size for size in below if size), default=Batching().max_batch_size)
-    return sizes[name]
+    parts = gathered.parts(definition)
+    below = [sizes.get(part.name, 0) for part in parts]
+    below += [part.batching.max_batch_size for part in parts if isinstance(part, Pipeline) and part.batching]
+    return min((size for size in below if size), default=Batching().max_batch_size)

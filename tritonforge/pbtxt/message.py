@@ -1,94 +1,157 @@
-"""`ir.ModelConfig` ⇄ Triton's `ModelConfig` protobuf message."""
+"""`ir.ModelConfig` ⇄ Triton's `ModelConfig` protobuf message.
+
+One walk in each direction, over the fields of the records and the descriptors of the messages together;
+`ir.bindings` says where the two are spelled differently.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, cast
 
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from tritonclient.grpc import model_config_pb2 as schema
 
-from tritonforge.dtypes import from_config
-from tritonforge.ir import DynamicBatching, EnsembleStep, InstanceGroup, ModelConfig, TensorConfig
+from tritonforge.ir import Binding, ModelConfig, bindings
 
-__all__ = ["from_message", "to_message"]
+__all__ = ["fields", "from_message", "to_dict", "to_message"]
+
+T = TypeVar("T")
 
 
 def to_message(config: ModelConfig) -> Any:
-    """Make the protobuf message of a configuration."""
-    message = schema.ModelConfig(
-        name=config.name, backend=config.backend, platform=config.platform, max_batch_size=config.max_batch_size
-    )
-    for tensor in config.inputs:
-        _write_tensor(message.input.add(), tensor)
-    for tensor in config.outputs:
-        _write_tensor(message.output.add(), tensor)
-    for group in config.instance_groups:
-        kind = schema.ModelInstanceGroup.Kind.Value(group.kind)
-        message.instance_group.add(kind=kind, count=group.count, gpus=group.gpus)
-    if config.dynamic_batching is not None:
-        message.dynamic_batching.SetInParent()
-        message.dynamic_batching.preferred_batch_size.extend(config.dynamic_batching.preferred_batch_sizes)
-        message.dynamic_batching.max_queue_delay_microseconds = config.dynamic_batching.max_queue_delay_us
-    for step in config.ensemble_steps:
-        message.ensemble_scheduling.step.add(
-            model_name=step.model_name,
-            model_version=step.model_version,
-            input_map=dict(step.input_map),
-            output_map=dict(step.output_map),
-        )
-    for key, value in config.parameters:
-        message.parameters[key].string_value = value
-    if config.decoupled:
-        message.model_transaction_policy.decoupled = True
+    """Make the protobuf message of a configuration.
+
+    Raises:
+        ValueError: a value that the schema has no place for: an unknown kind, a format on an output, a number out of
+            range, a field of `extra` that doesn't exist.
+    """
+    message = schema.ModelConfig()
+    try:
+        _write(config, message)
+        json_format.ParseDict(json.loads(config.extra or "{}"), message)
+    except json_format.ParseError as error:
+        raise ValueError(f"extra: {error}") from error
     return message
 
 
 def from_message(message: Any) -> ModelConfig:
     """Read a configuration from a protobuf message."""
-    return ModelConfig(
-        name=message.name,
-        backend=message.backend,
-        platform=message.platform,
-        max_batch_size=message.max_batch_size,
-        inputs=tuple(_read_tensor(tensor, optional=tensor.optional) for tensor in message.input),
-        outputs=tuple(_read_tensor(tensor, optional=False) for tensor in message.output),
-        instance_groups=tuple(_read_group(group) for group in message.instance_group),
-        dynamic_batching=_read_batching(message.dynamic_batching) if message.HasField("dynamic_batching") else None,
-        ensemble_steps=tuple(_read_step(step) for step in message.ensemble_scheduling.step),
-        parameters=tuple(sorted((key, value.string_value) for key, value in message.parameters.items())),
-        decoupled=message.model_transaction_policy.decoupled,
-    )
+    return _read(ModelConfig, message, {"extra": _extra(message)})
 
 
-def _write_tensor(message: Any, tensor: TensorConfig) -> None:
-    message.name = tensor.name
-    message.data_type = schema.DataType.Value(tensor.data_type)
-    message.dims.extend(tensor.dims)
-    if tensor.reshape is not None:
-        message.reshape.SetInParent()
-        message.reshape.shape.extend(tensor.reshape)
-    if tensor.optional:
-        message.optional = True
+def to_dict(config: ModelConfig) -> dict[str, Any]:
+    """Give a configuration as JSON-like data by the fields' protobuf names, as `extra` has it."""
+    content: dict[str, Any] = json_format.MessageToDict(to_message(config), preserving_proto_field_name=True)
+    return content
 
 
-def _read_tensor(message: Any, *, optional: bool) -> TensorConfig:
-    data_type = schema.DataType.Name(message.data_type)
-    assert data_type == "TYPE_INVALID" or from_config(data_type) is not None
-    reshape = tuple(message.reshape.shape) if message.HasField("reshape") else None
-    return TensorConfig(message.name, data_type, tuple(message.dims), reshape, optional)
+def fields() -> frozenset[str]:
+    """Give the names of all fields of ModelConfig that the installed schema has."""
+    return frozenset(schema.ModelConfig.DESCRIPTOR.fields_by_name)
 
 
-def _read_group(message: Any) -> InstanceGroup:
-    return InstanceGroup(schema.ModelInstanceGroup.Kind.Name(message.kind), message.count, tuple(message.gpus))
+def is_map(field: FieldDescriptor) -> bool:
+    """Say whether a field is a `map<…>`."""
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
-def _read_batching(message: Any) -> DynamicBatching:
-    return DynamicBatching(tuple(message.preferred_batch_size), message.max_queue_delay_microseconds)
+def _write(record: Any, message: Any) -> None:
+    """Fill a message from a record, one field after the other."""
+    fields = message.DESCRIPTOR.fields_by_name
+    for binding in bindings(type(record)):
+        value = getattr(record, binding.attribute)
+        if binding.name == "extra" or value is None:
+            continue
+        if binding.name in fields:
+            _set(message, fields[binding.name], value, binding.wraps)
+        elif value and value != "FORMAT_NONE":
+            raise ValueError(f"{message.DESCRIPTOR.name} has no field {binding.name}")
 
 
-def _read_step(message: Any) -> EnsembleStep:
-    return EnsembleStep(
-        message.model_name,
-        tuple(sorted(message.input_map.items())),
-        tuple(sorted(message.output_map.items())),
-        message.model_version,
-    )
+def _set(message: Any, field: FieldDescriptor, value: Any, wraps: str | None) -> None:
+    target = getattr(message, field.name)
+    if is_map(field):
+        for key, item in value:
+            if field.message_type.fields_by_name["value"].message_type is None:
+                target[key] = item
+            else:
+                _fill(target[key], item, wraps)
+    elif field.is_repeated:
+        for item in value:
+            if field.message_type is None:
+                target.append(_encode(field, item))
+            else:
+                _fill(target.add(), item, wraps)
+    elif field.message_type is None:
+        setattr(message, field.name, _encode(field, value))
+    else:
+        target.SetInParent()
+        _fill(target, value, wraps)
+
+
+def _fill(message: Any, value: Any, wraps: str | None) -> None:
+    """Fill a message from a record, or its only field from what the record unwraps."""
+    if is_dataclass(value):
+        _write(value, message)
+    elif wraps:
+        _set(message, message.DESCRIPTOR.fields_by_name[wraps], value, None)
+
+
+def _encode(field: FieldDescriptor, value: Any) -> Any:
+    if field.enum_type is None:
+        return value
+    known = field.enum_type.values_by_name.get(value)
+    return known.number if known is not None else int(value)
+
+
+def _read(record: type[T], message: Any, given: dict[str, Any] | None = None) -> T:
+    """Make a record of a message."""
+    fields = message.DESCRIPTOR.fields_by_name
+    values = dict(given or {})
+    for binding in bindings(record):
+        if binding.name in fields:
+            values[binding.attribute] = _get(message, fields[binding.name], binding)
+    return record(**values)
+
+
+def _get(message: Any, field: FieldDescriptor, binding: Binding) -> Any:
+    if field.has_presence and not message.HasField(field.name):
+        return None
+    value = getattr(message, field.name)
+    if is_map(field):
+        of_messages = field.message_type.fields_by_name["value"].message_type is not None
+        return tuple((key, _unfold(value[key], binding) if of_messages else value[key]) for key in sorted(value))
+    if field.is_repeated:
+        of_messages = field.message_type is not None
+        return tuple(_unfold(item, binding) if of_messages else _decode(field.enum_type, item) for item in value)
+    return _unfold(value, binding) if field.message_type is not None else _decode(field.enum_type, value)
+
+
+def _unfold(message: Any, binding: Binding) -> Any:
+    """Make a record of a message, or give its only field's value where the record unwraps it."""
+    if not binding.wraps:
+        return True if binding.wraps is not None else _read(cast(Any, binding.record), message)
+    inner = message.DESCRIPTOR.fields_by_name[binding.wraps]
+    return _get(message, inner, Binding(binding.attribute, inner.name, None, binding.record))
+
+
+def _decode(enum: EnumDescriptor | None, value: Any) -> Any:
+    """Name an enum's value; a number stands for one that the schema has no name for."""
+    if enum is None:
+        return value
+    return enum.values_by_number[value].name if value in enum.values_by_number else str(value)
+
+
+def _extra(message: Any) -> str:
+    """Give what a message of a newer schema has and `ModelConfig` hasn't, as JSON."""
+    known = {binding.name for binding in bindings(ModelConfig)}
+    descriptor: Descriptor = message.DESCRIPTOR
+    unknown = [field.name for field in descriptor.fields if field.name not in known]
+    if not unknown:
+        return ""
+    content = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    found = {name: content[name] for name in unknown if name in content}
+    return json.dumps(found, sort_keys=True) if found else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +12,15 @@ from google.protobuf.descriptor import FieldDescriptor
 from tritonclient.grpc import model_config_pb2 as schema
 
 from tritonforge.ir import ModelConfig
-from tritonforge.pbtxt.message import from_message, to_message
+from tritonforge.pbtxt.message import from_message, is_map, to_message
 
 __all__ = ["emit", "parse"]
 
 LINE = 100
 """A message that fits into so many columns stands on one line."""
+
+FLOAT_LIMIT = 3.4028235677973366e38
+"""Smaller numbers round to a float of 32 bits; larger ones to infinity."""
 
 ALWAYS = frozenset({"inference.ModelConfig.max_batch_size", "inference.ModelTensorReshape.shape"})
 """Fields that are written also where they have their default: Triton's own tools want 0 said, and people the shape."""
@@ -59,7 +64,7 @@ def _lines(message: Any, indent: str) -> Iterator[str]:
 def _values(message: Any, field: FieldDescriptor) -> Iterator[Any]:
     """Give what is to be written of a field: scalars as text, a list of scalars as one, messages as they are."""
     value = getattr(message, field.name)
-    if _is_map(field):
+    if is_map(field):
         entry = field.message_type._concrete_class
         yield from (entry(key=key, value=value[key]) for key in sorted(value))
     elif field.is_repeated:
@@ -74,22 +79,32 @@ def _values(message: Any, field: FieldDescriptor) -> Iterator[Any]:
         yield _scalar(field, value)
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
-
-
 def _is_said(message: Any, field: FieldDescriptor, value: Any) -> bool:
     if field.full_name in ALWAYS:
         return True
-    return bool(message.HasField(field.name) if field.has_presence else value != field.default_value)
+    if field.has_presence:
+        return bool(message.HasField(field.name))
+    return bool(value != field.default_value) or (isinstance(value, float) and math.copysign(1, value) < 0)
 
 
 def _scalar(field: FieldDescriptor, value: Any) -> str:
     """Spell a value as protobuf's own text format does."""
     if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
-        return str(field.enum_type.values_by_number[value].name)
+        known = field.enum_type.values_by_number.get(value)
+        return str(value if known is None else known.name)
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         return f'"{text_format.text_encoding.CEscape(value, as_utf8=True)}"'
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return "true" if value else "false"
-    return repr(value)
+    return _shortest(value) if field.cpp_type == FieldDescriptor.CPPTYPE_FLOAT else repr(value)
+
+
+def _shortest(value: float) -> str:
+    """Write a float of 32 bits with as few digits as give it back: 0.1, not 0.10000000149011612."""
+    spellings = (float(f"{value:.{digits}g}") for digits in range(6, 10))
+    exact = (spelling for spelling in spellings if abs(spelling) < FLOAT_LIMIT and _single(spelling) == value)
+    return repr(next(exact, value))
+
+
+def _single(value: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", value))[0])

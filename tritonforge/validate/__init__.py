@@ -5,8 +5,9 @@ from __future__ import annotations
 from tritonforge.errors import Diagnostic
 from tritonforge.ir import Repository
 from tritonforge.validate import cycles, edges, names, usage
+from tritonforge.validate.target import check_target
 
-__all__ = ["validate"]
+__all__ = ["check_target", "validate"]
 
 CHECKS = (names.check, cycles.check, usage.check, edges.check)
 

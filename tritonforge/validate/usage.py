@@ -15,7 +15,8 @@ def check(repository: Repository) -> Iterator[Diagnostic]:
     for model in repository.models:
         if model.graph is not None:
             yield from _inputs(model, model.graph)
-            yield from _outputs(model, model.graph)
+            if model.config.platform == "ensemble":
+                yield from _outputs(model, model.graph)
             yield from _steps(model, model.graph)
 
 
@@ -48,6 +49,14 @@ def _outputs(model: Model, graph: Graph) -> Iterator[Diagnostic]:
                 "an input has the same name; in an ensemble both would be one tensor",
                 "rename the output",
             )
+        elif name in inputs:
+            yield Diagnostic(
+                "TF218",
+                model.where.at(f'{model.config.name}, output "{name}"'),
+                "it is the input of that name; Triton 24.10 fails a request that asks for other outputs but not for it",
+                "give the output another name",
+                "warning",
+            )
 
 
 def _steps(model: Model, graph: Graph) -> Iterator[Diagnostic]:
@@ -62,6 +71,13 @@ def _steps(model: Model, graph: Graph) -> Iterator[Diagnostic]:
                 step.where,
                 f"{step.model} gives a stream; a pipeline chains models that answer once",
                 "call the stream by itself, or give its results at once",
+            )
+        elif step.signature.sequence:
+            yield Diagnostic(
+                "TF213",
+                step.where,
+                f"{step.model} keeps a state between requests; a pipeline chains models that keep none",
+                "call the sequence model by itself",
             )
         elif index not in alive:
             yield Diagnostic(

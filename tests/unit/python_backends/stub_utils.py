@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -104,6 +104,53 @@ class Tensor:
         return tensor
 
 
+class Metric:
+    """One series."""
+
+    def __init__(self, kind: int, buckets: list[float] | None) -> None:
+        self.kind = kind
+        self.buckets = buckets
+        self.observed: list[float] = []
+        self._value = 0.0
+
+    def increment(self, value: float) -> None:
+        if self.kind == MetricFamily.COUNTER and value < 0:
+            raise TritonModelException("TRITONSERVER_METRIC_KIND_COUNTER can only be incremented monotonically")
+        self._value += value
+
+    def set(self, value: float) -> None:
+        if self.kind != MetricFamily.GAUGE:
+            raise TritonModelException("Unsupported metric kind")
+        self._value = value
+
+    def observe(self, value: float) -> None:
+        if self.kind != MetricFamily.HISTOGRAM:
+            raise TritonModelException("Unsupported metric kind")
+        self.observed.append(value)
+
+    def value(self) -> float:
+        return self._value
+
+
+class MetricFamily:
+    """Series of one name; `all` keeps every series of every family by its name and labels, as the server does."""
+
+    COUNTER, GAUGE, HISTOGRAM = range(3)
+    all: ClassVar[dict[tuple[str, str], Metric]] = {}
+    kinds: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, name: str, description: str, kind: int) -> None:
+        if self.kinds.setdefault(name, kind) != kind:
+            raise TritonModelException("Family name already exists with different type")
+        self.name = name
+        self.kind = kind
+
+    def Metric(self, labels: dict[str, str], buckets: list[float] | None = None) -> Metric:
+        if (buckets is not None) != (self.kind == 2):
+            raise TritonModelException("only histograms have buckets")
+        return self.all.setdefault((self.name, json.dumps(labels, sort_keys=True)), Metric(self.kind, buckets))
+
+
 class InferenceResponse:
     """One response: tensors, or an error."""
 
@@ -140,7 +187,16 @@ class ResponseSender:
 class InferenceRequest:
     """One request: its tensors, in any order."""
 
-    def __init__(self, *, is_cancelled: Callable[[], bool] = lambda: False, **arrays: np.ndarray[Any, Any]) -> None:
+    def __init__(
+        self,
+        *,
+        is_cancelled: Callable[[], bool] = lambda: False,
+        correlation_id: int | str = 0,
+        flags: int = 0,
+        **arrays: np.ndarray[Any, Any],
+    ) -> None:
+        self._correlation_id = correlation_id
+        self._flags = flags
         self._tensors = [
             Tensor.from_dlpack(name, _brain_capsule(array)) if array.dtype.name == "bfloat16" else Tensor(name, array)
             for name, array in arrays.items()
@@ -150,6 +206,12 @@ class InferenceRequest:
 
     def inputs(self) -> list[Tensor]:
         return self._tensors
+
+    def correlation_id(self) -> int | str:
+        return self._correlation_id
+
+    def flags(self) -> int:
+        return self._flags
 
     def get_response_sender(self) -> ResponseSender:
         return self.sender

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
@@ -10,25 +11,37 @@ from .batch import Array, Inputs, group, rows, stack
 from .errors import CAUGHT
 from .failure import Failures
 from .outputs import Outputs
+from .padding import Padding
 from .spec import ModelSpec
 from .wire import Request, Response, Wire
 
-__all__ = ["Execution"]
+__all__ = ["Execution", "SeparateExecution"]
 
 _PATIENCE_S = 0.005
 """How long a call must have taken, for each request, before cancellation is asked for. To ask costs 60 µs a request
 (a round trip to the server's process; Triton 24.10), and the server drops what is cancelled while it queues."""
 
+_MOST_AT_ONCE = 32
+
 
 class Execution:
     """Runs a function on the requests that Triton hands over together."""
 
-    def __init__(self, spec: ModelSpec, wire: Wire, function: Callable[..., Any], failures: Failures) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        wire: Wire,
+        function: Callable[..., Any],
+        failures: Failures,
+        *,
+        padding: Padding | None = None,
+    ) -> None:
         self._wire = wire
         self._function = function
         self._failures = failures
         self._outputs = Outputs(spec)
-        self._names = tuple(tensor.name for tensor in spec.inputs)
+        self._padding = padding
+        self._names = (*(tensor.name for tensor in spec.inputs), *(padding.masks if padding else ()))
         self._batched = spec.batched
         self._uniform = not any(tensor.optional or -1 in tensor.dims for tensor in spec.inputs)
         self._last_call_s = 0.0
@@ -52,6 +65,8 @@ class Execution:
             inputs, responses[index] = self._read(request, ask=ask)
             if inputs is not None:
                 readable.append((index, inputs))
+        if self._padding is not None:
+            return self._padding.group(readable)
         if self._uniform:
             return [readable] if readable else []
         return group(readable)
@@ -61,9 +76,12 @@ class Execution:
         try:
             if ask and request.is_cancelled():
                 return None, self._cancelled()
-            return self._wire.read(request), None
+            inputs = self._wire.read(request)
+            if self._padding is not None:
+                self._padding.sizes(inputs)  # a request that can't be padded fails here, before it is stacked
         except CAUGHT as error:
             return None, self._fail(error)
+        return inputs, None
 
     def _answer_stacked(
         self, stacked: list[tuple[int, Inputs]], requests: Sequence[Request], responses: list[Response]
@@ -75,8 +93,7 @@ class Execution:
                 responses[index] = self._answer(inputs)
             return
         try:
-            outputs = self._call(stack([inputs for _, inputs in stacked]), sum(sizes))
-            answers = self._wire.responses(outputs, sizes)
+            answers = self._respond([inputs for _, inputs in stacked], sizes)
         except CAUGHT as error:
             failure = error
         else:
@@ -95,9 +112,19 @@ class Execution:
     def _answer(self, inputs: Inputs) -> Response:
         """Call the function for one request."""
         try:
-            return self._wire.response(self._call(inputs, rows(inputs)))
+            size = rows(inputs)
+            if self._padding is not None and size is not None:
+                return self._respond([inputs], [size])[0]
+            return self._wire.response(self._call(inputs, size))
         except CAUGHT as error:
             return self._fail(error)
+
+    def _respond(self, requests: Sequence[Inputs], sizes: Sequence[int]) -> list[Response]:
+        """Call the function once for requests of so many rows each."""
+        if self._padding is None:
+            return self._wire.responses(self._call(stack(requests), sum(sizes)), sizes)
+        inputs, cut = self._padding.stack(requests, sizes)
+        return [self._wire.response(outputs) for outputs in cut(self._call(inputs, sum(sizes)))]
 
     def _call(self, inputs: Inputs, expected: int | None) -> list[Array]:
         start = perf_counter()
@@ -111,3 +138,28 @@ class Execution:
 
     def _cancelled(self) -> Response:
         return self._wire.error("the client cancelled the request", "CANCELLED")
+
+
+class SeparateExecution(Execution):
+    """Runs a function that mostly waits for other models: for each request by itself, for several at once.
+
+    Such a function may branch on what is in a request, so that requests can't share a call.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        wire: Wire,
+        function: Callable[..., Any],
+        failures: Failures,
+        *,
+        padding: Padding | None = None,
+    ) -> None:
+        super().__init__(spec, wire, function, failures, padding=padding)
+        self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="request")
+
+    def __call__(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer every request, in order."""
+        if len(requests) == 1:
+            return [self._answer_alone(requests[0])]
+        return list(self._threads.map(self._answer_alone, requests))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ModelSpec", "TensorSpec", "parse_spec"]
+__all__ = ["ModelSpec", "SequenceSpec", "TensorSpec", "parse_spec"]
 
 _NUMPY = {
     "BOOL": "bool",
@@ -32,13 +32,15 @@ _NUMPY = {
 class TensorSpec:
     """An input or output: its Triton datatype (`FP32`), and its dimensions as the model sees them, without the batch.
 
-    -1 is a variable dimension. Where the configuration reshapes, clients see other dimensions than these.
+    -1 is a variable dimension. Where the configuration reshapes, clients see other dimensions than these. `text` says
+    that the user's Python reads BYTES as `str`; a configuration doesn't know that.
     """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
     optional: bool = False
+    text: bool = False
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -68,6 +70,17 @@ class ModelSpec:
     decoupled: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    sequence: SequenceSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSpec:
+    """How a model's sequences are run: the inputs that Triton's sequence batcher adds, the one of them that says whether
+    a slot has a request, and how long a sequence may be idle."""
+
+    controls: frozenset[str]
+    ready: str
+    idle_s: float
 
 
 def parse_spec(config: str) -> ModelSpec:
@@ -79,7 +92,19 @@ def parse_spec(config: str) -> ModelSpec:
         decoupled=fields.get("model_transaction_policy", {}).get("decoupled", False),
         inputs=tuple(_parse_tensor(tensor) for tensor in fields["input"]),
         outputs=tuple(_parse_tensor(tensor) for tensor in fields["output"]),
+        sequence=_parse_sequence(fields["sequence_batching"]) if "sequence_batching" in fields else None,
     )
+
+
+def _parse_sequence(fields: Mapping[str, Any]) -> SequenceSpec:
+    controls = {
+        control["kind"].removeprefix("CONTROL_SEQUENCE_"): entry["name"]
+        for entry in fields.get("control_input", ())
+        for control in entry["control"]
+    }
+    # 0 is the server's own default, of a second.
+    idle_us = int(fields.get("max_sequence_idle_microseconds", 0)) or 1_000_000
+    return SequenceSpec(frozenset(controls.values()), controls.get("READY", ""), idle_us / 1e6)
 
 
 def _parse_tensor(fields: Mapping[str, Any]) -> TensorSpec:

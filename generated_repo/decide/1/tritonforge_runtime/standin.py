@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import metrics
 from .errors import TritonError
+from .instance import Instance
 from .parts import ClassPart, FunctionPart, WeightsPart
 
 __all__ = ["install"]
@@ -26,6 +28,7 @@ def install() -> None:
     if not isinstance(sys.modules.get("tritonforge"), _TritonForge):
         module = sys.modules["tritonforge"] = _TritonForge("tritonforge")
         module.__path__ = []  # as a package has one, so that the finder is asked for submodules
+        sys.modules["tritonforge.metrics"] = metrics
         sys.meta_path.insert(0, _NoSubmodules())
     if "jaxtyping" not in sys.modules and find_spec("jaxtyping") is None:
         sys.modules["jaxtyping"] = _Jaxtyping("jaxtyping")
@@ -39,7 +42,7 @@ class _Annotation:
 
 
 class _Setting:
-    """`Batching(…)` and `Instances(…)`, which config.pbtxt holds by now."""
+    """`Batching(…)` and all other settings, which config.pbtxt holds by now."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         pass
@@ -60,7 +63,7 @@ def _pipeline(target: Any = None, /, **_settings: object) -> Any:
 
 
 def _weights(kind: str) -> Any:
-    return lambda source, *args, **kwargs: WeightsPart(kind, source)
+    return lambda source="", *args, **kwargs: WeightsPart(kind, source)
 
 
 def _asset(path: str | PathLike[str]) -> Path:
@@ -79,14 +82,24 @@ def _asset(path: str | PathLike[str]) -> Path:
     return found
 
 
+_SETTINGS = (
+    "Accelerator", "Accelerators", "Agent", "BatchInput", "BatchOutput", "Batching", "Control", "ControlInput", "Cuda",
+    "Direct", "Ensemble", "EnsembleStep", "GraphLowerBound", "GraphSpec", "InitialState", "InstanceGroup", "Instances",
+    "MetricControl", "Oldest", "Optimization", "QueuePolicy", "RateLimiter", "Resource", "SecondaryDevice",
+    "SequenceBatching", "State", "Tensor", "VersionPolicy", "Warmup", "WarmupInput",
+)  # fmt: skip
+
 _NAMES: dict[str, Any] = {
-    "Batching": _Setting,
+    **dict.fromkeys(_SETTINGS, _Setting),
     "Bytes": type("Bytes", (_Annotation,), {}),
-    "Instances": _Setting,
+    "Instance": Instance,
+    "Sequence": _Setting,
     "String": type("String", (_Annotation,), {}),
     "TritonError": TritonError,
     "asset": _asset,
+    "metrics": metrics,
     "model": _model,
+    "model_files": _weights("folder"),
     "onnx": _weights("ONNX model"),
     "pipeline": _pipeline,
     "sklearn": _weights("estimator"),

@@ -1,47 +1,60 @@
-"""The models that a file of definitions holds, as code inside Triton calls them: a fused pipeline's body above all."""
+"""The models that a file of definitions holds, as code inside Triton calls them: a pipeline's body above all."""
 
 from __future__ import annotations
 
 import functools
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .batch import Array
+from . import instance, remote
 from .errors import LoadError
+from .outputs import Outputs
+from .padding import PaddedDim, Padding
+from .spec import ModelSpec, TensorSpec
 from .strings import as_bytes, as_text
 
 __all__ = ["ClassPart", "FunctionPart", "PartSpec", "WeightsPart"]
 
+Call = Callable[..., Any]
+
 
 @dataclass(frozen=True, slots=True)
 class PartSpec:
-    """A model that a fused pipeline calls: the variable that holds it, its tensors, and, of weights, their file.
+    """A model that a pipeline's body calls: the variable that holds it, its name in Triton, and its tensors.
 
-    `text` and `raw` name the BYTES inputs that it sees as `str` and as `bytes`.
+    `path` is the file of ONNX weights that run in this process. `remote` says that Triton serves the model, and that
+    the call goes there.
     """
 
     module: str
     variable: str
+    name: str
+    batched: bool
+    inputs: Sequence[TensorSpec]
+    outputs: Sequence[TensorSpec]
     path: str = ""
-    inputs: Sequence[str] = ()
-    outputs: Sequence[str] = ()
-    text: Sequence[str] = ()
-    raw: Sequence[str] = ()
+    remote: bool = False
+    padding: Sequence[PaddedDim] = ()
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model as such."""
+        return ModelSpec(self.name, self.batched, False, tuple(self.inputs), tuple(self.outputs))
 
 
 class FunctionPart:
     """A function that is a model."""
 
-    def __init__(self, target: Callable[..., Any]) -> None:
+    def __init__(self, target: Call) -> None:
         self.target = target
         self._call = target
         functools.update_wrapper(self, target)
 
     def load(self, spec: PartSpec) -> None:
-        """Take the inputs in the form that they have where the model is served by itself."""
-        self._call = _with_strings(self.target, spec)
+        """Make calls behave as calls of the served model do."""
+        self._call = remote.caller(spec.model) if spec.remote else _as_served(self.target, spec.model, spec.padding)
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         return self._call(*args, **kwargs)
@@ -53,19 +66,19 @@ class ClassPart:
     def __init__(self, target: type) -> None:
         self.target = target
         self._instance: Any = None
-        self._call: Callable[..., Any] | None = None
+        self._call: Call | None = None
         functools.update_wrapper(self, target, updated=())
 
     @property
     def instance(self) -> Any:
         """The instance; made at the first time."""
         if self._instance is None:
-            self._instance = self.target()
+            self._instance = instance.make(self.target)
         return self._instance
 
     def load(self, spec: PartSpec) -> None:
-        """Make the instance, and take its inputs in the form that they have where the model is served by itself."""
-        self._call = _with_strings(self.instance, spec)
+        """Make calls behave as calls of the served model do; the instance is made now."""
+        self._call = remote.caller(spec.model) if spec.remote else _as_served(self.instance, spec.model, spec.padding)
 
     def finalize(self) -> None:
         """Call the instance's `finalize`, if it has one."""
@@ -82,27 +95,30 @@ class WeightsPart:
 
     def __init__(self, kind: str, source: object) -> None:
         self._what = f"{kind} {getattr(source, '__name__', source)!r}"
-        self._call: Callable[..., Any] | None = None
+        self._call: Call | None = None
 
     def load(self, spec: PartSpec) -> None:
-        """Load an ONNX file.
+        """Load an ONNX file, or let calls go to the served model.
 
         Raises:
             LoadError: onnxruntime is not installed in the Python that Triton runs.
         """
+        if spec.remote:
+            self._call = remote.caller(spec.model)
+            return
         try:
             import onnxruntime
         except ImportError as error:
             raise LoadError(f"{self._what} runs inside this model, which needs the package onnxruntime") from error
         session = onnxruntime.InferenceSession(spec.path, providers=["CPUExecutionProvider"])
-        record = namedtuple("Outputs", spec.outputs, rename=True)  # type: ignore[misc]  # the names are known only now
-        wanted = list(spec.outputs)
+        wanted = [output.name for output in spec.outputs]
+        record = namedtuple("Outputs", wanted, rename=True)  # type: ignore[misc]  # the names are known only now
 
         def call(**inputs: object) -> Any:
             results = session.run(wanted, {name: value for name, value in inputs.items() if value is not None})
             return results[0] if len(results) == 1 else record(*results)
 
-        self._call = _with_strings(_by_name(call, spec.inputs), spec)
+        self._call = _as_served(call, spec.model)
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         if self._call is None:
@@ -110,23 +126,24 @@ class WeightsPart:
         return self._call(*args, **kwargs)
 
 
-def _by_name(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
-    return lambda *args, **kwargs: function(**dict(zip(names, args, strict=False)), **kwargs)
+def _as_served(function: Call, spec: ModelSpec, dims: Sequence[PaddedDim] = ()) -> Call:
+    """Wrap a function: it gets strings as its annotations say, and its results are held against its outputs."""
+    names = [tensor.name for tensor in spec.inputs]
+    strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
+    outputs = Outputs(spec)
+    if dims:
+        function = Padding(dims, names, [tensor.name for tensor in spec.outputs]).around(function, names)
 
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inputs = dict(zip(names, args, strict=False)) | kwargs
+        for name, convert in strings.items():
+            if inputs.get(name) is not None:
+                inputs[name] = convert(inputs[name], name)
+        rows = next((len(array) for array in inputs.values() if array is not None), None)
+        result = function(**inputs)
+        arrays = outputs.arrange(result, rows if spec.batched else None)
+        if not isinstance(result, tuple):
+            return arrays[0] if len(arrays) == 1 else tuple(arrays)
+        return type(result)(*arrays) if hasattr(result, "_fields") else tuple(arrays)
 
-def _with_strings(function: Callable[..., Any], spec: PartSpec) -> Callable[..., Any]:
-    """Convert BYTES arguments on the way to a function, as they are between the steps of an ensemble."""
-    convert: Mapping[str, Callable[[Array, str], Array]] = {
-        **dict.fromkeys(spec.text, as_text),
-        **dict.fromkeys(spec.raw, as_bytes),
-    }
-    if not convert:
-        return function
-
-    def call(**inputs: Any) -> Any:
-        for name in convert.keys() & inputs.keys():
-            if inputs[name] is not None:
-                inputs[name] = convert[name](inputs[name], name)
-        return function(**inputs)
-
-    return _by_name(call, spec.inputs)
+    return call

@@ -8,10 +8,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from . import source
-from .execution import Execution
+from . import remote, source
+from .execution import Execution, SeparateExecution
 from .failure import Failures
+from .instance import set_current
+from .padding import PaddedDim, Padding
 from .parts import PartSpec
+from .sequences import Sequences
 from .spec import ModelSpec, parse_spec
 from .streams import Streams
 from .wire import Request, Response, Wire
@@ -24,13 +27,18 @@ class Loaded:
     """What serves a model: a function from arrays, by keyword, to the results.
 
     `text` names the BYTES inputs that the function sees as `str`; the user's own files are below `roots`; `close` is
-    called at the end.
+    called at the end. Where it is not `stacked`, it is called for each request by itself, for several at once.
+    `padding` are the dimensions in which stacked requests may differ. Of a `sequence` model the function has a method
+    `start`, which gives the state that it takes first.
     """
 
     function: Callable[..., Any]
     text: Collection[str] = ()
     roots: Sequence[str] = ()
     close: Callable[[], object] | None = None
+    stacked: bool = True
+    padding: Sequence[PaddedDim] = ()
+    sequence: bool = False
 
 
 class ServedModel:
@@ -43,16 +51,24 @@ class ServedModel:
     def initialize(self, args: Mapping[str, str]) -> None:
         """Load the model, once for each instance."""
         spec = parse_spec(args["model_config"])
+        set_current(args)
         self._loaded = self.load(spec, args)
         wire = Wire(spec, self._loaded.text)
         failures = Failures(spec.name, roots=self._loaded.roots, function=self._loaded.function)
         self._streams = Streams(spec, wire, self._loaded.function, failures) if spec.decoupled else None
-        self._execution = Execution(spec, wire, self._loaded.function, failures)
+        self._sequences: Sequences | None = None
+        if self._loaded.sequence and spec.sequence is not None:
+            self._sequences = Sequences(spec, spec.sequence, wire, self._loaded.function, failures)
+        kind = Execution if self._loaded.stacked else SeparateExecution
+        padding = _padding(self._loaded.padding, spec)
+        self._execution = kind(spec, wire, self._loaded.function, failures, padding=padding)
 
     def execute(self, requests: Sequence[Request]) -> list[Response] | None:
         """Answer requests, as many as Triton hands over together; a decoupled model answers by itself."""
         if self._streams is not None:
             return self._streams(requests)
+        if self._sequences is not None:
+            return self._sequences(requests)
         return self._execution(requests)
 
     def finalize(self) -> None:
@@ -72,6 +88,8 @@ class PythonModel(ServedModel):
     text: ClassVar[Collection[str]] = frozenset()
     parts: ClassVar[Sequence[PartSpec]] = ()
     """The models that a fused pipeline calls; their paths are below the version folder."""
+    padding: ClassVar[Sequence[PaddedDim]] = ()
+    sequence: ClassVar[bool] = False
 
     def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
         """Import the user's module from beside the file that the subclass is in."""
@@ -85,4 +103,19 @@ class PythonModel(ServedModel):
             for part in made:
                 part.finalize()
 
-        return Loaded(function, text=self.text, roots=roots, close=close)
+        scripted = any(part.remote for part in parts)
+        return Loaded(
+            (lambda **inputs: remote.resolve(function(**inputs))) if scripted else function,
+            text=self.text,
+            roots=roots,
+            close=close,
+            stacked=not scripted,
+            padding=self.padding,
+            sequence=self.sequence,
+        )
+
+
+def _padding(dims: Sequence[PaddedDim], spec: ModelSpec) -> Padding | None:
+    if not dims:
+        return None
+    return Padding(dims, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])

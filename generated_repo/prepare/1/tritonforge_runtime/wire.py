@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,9 +10,14 @@ import triton_python_backend_utils as pb_utils
 
 from . import bfloat16, strings
 from .batch import Array, Inputs, split
+from .errors import CODES, TritonError
 from .spec import ModelSpec, TensorSpec
 
-__all__ = ["Request", "Response", "Sender", "Wire"]
+__all__ = ["ENDS", "STARTS", "Exchange", "Request", "Response", "Sender", "Wire"]
+
+STARTS = 1
+ENDS = 2
+"""Flags of a sequence's requests, which `triton_python_backend_utils` of 24.10 has no names for."""
 
 Request = Any
 Response = Any
@@ -28,7 +33,10 @@ class Wire:
         self._error = pb_utils.TritonError
         readers = [_reader(tensor, text=tensor.name in text) for tensor in spec.inputs]
         self._readers = {tensor.name: (place, readers[place]) for place, tensor in enumerate(spec.inputs)}
-        self._only = readers[0] if len(readers) == 1 and not spec.inputs[0].optional else None
+        self._controls = spec.sequence.controls if spec.sequence else frozenset()
+        self._ready = spec.sequence.ready if spec.sequence else ""
+        alone = len(readers) == 1 and not spec.inputs[0].optional and not self._controls
+        self._only = readers[0] if alone else None
         self._writers = [_writer(tensor) for tensor in spec.outputs]
 
     def read(self, request: Request) -> Inputs:
@@ -42,9 +50,20 @@ class Wire:
             return (self._only(tensors[0]),)
         arrays: list[Array | None] = [None] * len(self._readers)
         for tensor in tensors:
-            place, reader = self._readers[tensor.name()]
-            arrays[place] = reader(tensor)
+            name = tensor.name()
+            if name not in self._controls:
+                place, reader = self._readers[name]
+                arrays[place] = reader(tensor)
         return tuple(arrays)
+
+    def ready(self, request: Request) -> bool:
+        """Say whether a sequence's slot has a request."""
+        tensors = (tensor for tensor in request.inputs() if tensor.name() == self._ready)
+        return all(tensor.as_numpy().all() for tensor in tensors)
+
+    def nothing(self) -> Response:
+        """Make the response to a slot that has no request."""
+        return self._response([])
 
     def response(self, outputs: Sequence[Array]) -> Response:
         """Make the response of one request."""
@@ -75,6 +94,48 @@ class Wire:
             sender.send(flags=final)
         else:
             sender.send(response, flags=final)
+
+
+class Exchange:
+    """Requests from this model to another that Triton serves."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._writers = {tensor.name: _writer(tensor) for tensor in spec.inputs}
+        self._readers = [_reader(tensor, text=tensor.text) for tensor in spec.outputs]
+        self._strings = frozenset(tensor.name for tensor in spec.inputs if tensor.datatype == "BYTES")
+        # One value a row: [n] for Python, [n, 1] on the wire.
+        self._flat = frozenset(t.name for t in (*spec.inputs, *spec.outputs) if spec.batched and not t.dims)
+
+    def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Send arrays by input name; give the outputs by name.
+
+        Raises:
+            TritonError: the model refused or failed; the message names it.
+        """
+        response = pb_utils.InferenceRequest(
+            model_name=self._spec.name,
+            requested_output_names=[tensor.name for tensor in self._spec.outputs],
+            inputs=[self._writers[name](self._outgoing(name, array)) for name, array in arrays.items()],
+            preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+        ).exec()
+        if response.has_error():
+            raise self._failure(response.error())
+        outputs = {}
+        for tensor, read in zip(self._spec.outputs, self._readers, strict=True):
+            array = read(pb_utils.get_output_tensor_by_name(response, tensor.name))
+            outputs[tensor.name] = array.reshape(len(array)) if tensor.name in self._flat else array
+        return outputs
+
+    def _outgoing(self, name: str, array: Array) -> Array:
+        if name in self._strings:
+            array = strings.as_bytes(array, name)
+        return array.reshape(len(array), 1) if name in self._flat else array
+
+    def _failure(self, error: Any) -> TritonError:
+        # Triton 24.10 says INTERNAL here, whatever code the model gave.
+        code = next((name for name in CODES if getattr(pb_utils.TritonError, name) == error.code()), "INTERNAL")
+        return TritonError(f"{self._spec.name}: {error.message()}", code)
 
 
 def _reader(spec: TensorSpec, *, text: bool) -> Callable[[Any], Array]:

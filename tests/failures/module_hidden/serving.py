@@ -1,0 +1,11 @@
+import statistics
+
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import model
+
+
+@model
+def scale(features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
+    return features * statistics.FACTOR

@@ -1,0 +1,3 @@
+"""A constant of the package."""
+
+LIMIT = 1.0

@@ -1,0 +1,265 @@
+"""Discovery: which files are imported, under which names, and what is left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from projects import Project, scale
+
+from tritonforge.build import build
+
+
+def test_a_file_by_name(project: Project) -> None:
+    project.write({"serving.py": scale()})
+    report = project.build()
+    assert [(model.name, model.kind, model.change, model.version) for model in report.models] == [
+        ("scale", "python", "new", 1)
+    ]
+    assert report.output == project.output
+
+
+def test_several_files_with_one_model_each(project: Project) -> None:
+    project.write({"a.py": scale("one"), "b.py": scale("two")})
+    assert [model.name for model in project.build("b.py", "a.py").models] == ["one", "two"]
+
+
+def test_the_same_file_twice_is_one(project: Project) -> None:
+    project.write({"serving.py": scale()})
+    assert len(project.build("serving.py", "./serving.py", ".").models) == 1
+
+
+def test_a_folder_gives_the_files_that_define_models_and_runs_no_others(project: Project) -> None:
+    project.write(
+        {
+            "serving.py": scale("one"),
+            "deep/er/more.py": scale("two"),
+            "setup_models.py": scale("three"),
+            "train.py": "raise RuntimeError('not to be run')",
+            "client.py": "from tritonforge.client import Client\nraise RuntimeError('not to be run')",
+            "notes.txt": "@model",
+            "test_serving.py": scale("tested"),
+            "serving_test.py": scale("tested"),
+            "conftest.py": scale("tested"),
+            "setup.py": scale("tested"),
+            ".hidden/serving.py": scale("hidden"),
+            "venv/lib/site-packages/lib.py": scale("installed"),
+            "__pycache__/old.py": scale("old"),
+        }
+    )
+    assert [model.name for model in project.build(".").models] == ["one", "three", "two"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "import tritonforge\nfrom tritonforge import *\n",
+        "import tritonforge as tf\nmodel = tf.model\n",
+        "from tritonforge import model as model\n",
+        "def later():\n    from tritonforge import model\n    return model\nmodel = later()\n",
+    ],
+)
+def test_a_folder_finds_models_however_tritonforge_is_imported(project: Project, head: str) -> None:
+    imports = "import numpy as np\nfrom jaxtyping import Float32\n"
+    project.write({"serving.py": head + imports + scale()})
+    assert [model.name for model in project.build(".").models] == ["scale"]
+
+
+def test_a_folder_that_was_built_into_is_not_read_again(project: Project) -> None:
+    project.write({"serving.py": scale()})
+    project.build(".")
+    assert project.build(".").models[0].change == "unchanged"
+
+
+def test_a_folder_without_definitions_is_told(project: Project) -> None:
+    project.write({"train.py": "x = 1"})
+    assert "no Python file in it imports model, onnx, pipeline, … from tritonforge" in project.refused(".")
+
+
+def test_a_path_that_is_not_there_is_told(project: Project) -> None:
+    assert "missing.py: no such file or folder" in project.refused("missing.py")
+
+
+def test_a_broken_file_of_a_folder_is_told_where_it_may_define_models(project: Project) -> None:
+    project.write({"serving.py": scale(), "broken.py": "from tritonforge import (", "other.py": "def ("})
+    message = project.refused(".")
+    assert "broken.py:1: it can't be imported: SyntaxError" in message
+    assert "other.py" not in message
+
+
+def test_a_package_with_relative_imports(project: Project) -> None:
+    project.write(
+        {
+            "pkg/__init__.py": "from .definitions import scale\n",
+            "pkg/definitions.py": "from . import constants\nfrom .inner.factor import FACTOR\n"
+            "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import model\n" + scale(),
+            "pkg/constants.py": "",
+            "pkg/inner/__init__.py": "",
+            "pkg/inner/factor.py": "FACTOR = 2",
+        }
+    )
+    project.build("pkg")
+    everything = ["__init__.py", "constants.py", "definitions.py", "inner/__init__.py", "inner/factor.py"]
+    assert project.sources("scale") == [f"pkg/{name}" for name in everything]
+    assert 'module = "pkg.definitions"' in project.shim("scale")
+
+
+def test_a_file_of_a_package_is_imported_under_its_whole_name(project: Project) -> None:
+    project.write({"pkg/__init__.py": "", "pkg/sub/__init__.py": "", "pkg/sub/serving.py": scale()})
+    project.build("pkg/sub/serving.py")
+    assert 'module = "pkg.sub.serving"' in project.shim("scale")
+    assert project.sources("scale") == ["pkg/__init__.py", "pkg/sub/__init__.py", "pkg/sub/serving.py"]
+
+
+def test_a_definition_that_is_exported_again_is_one_model(project: Project) -> None:
+    project.write(
+        {"defs.py": scale(), "serving.py": "from defs import scale as other\nfrom tritonforge import model\n"}
+    )
+    assert [model.name for model in project.build(".").models] == ["scale"]
+    assert [model.name for model in project.build("serving.py").models] == ["scale"]
+
+
+def test_files_of_one_name_in_different_folders(project: Project) -> None:
+    for folder, factor in (("a", 3), ("b", 5)):
+        project.write(
+            {
+                f"{folder}/model.py": f"from helpers import FACTOR\nassert FACTOR == {factor}\n"
+                "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import model\n"
+                + scale(f"scale_{folder}", factor),
+                f"{folder}/helpers.py": f"FACTOR = {factor}",
+            }
+        )
+    project.build("a/model.py", "b/model.py")
+    for folder, factor in (("a", 3), ("b", 5)):
+        assert project.sources(f"scale_{folder}") == ["helpers.py", "model.py"]
+        (helpers,) = (project.output / f"scale_{folder}").glob("1/source/helpers.py")
+        assert helpers.read_text() == f"FACTOR = {factor}"
+
+
+def test_what_two_folders_share_is_imported_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project.root / "lib"))
+    project.write({"lib/shared.py": scale("shared")})
+    for folder in "ab":
+        text = f"""
+from shared import shared
+
+@pipeline
+def {folder}(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
+    return shared(x)
+"""
+        project.write({f"{folder}/serving.py": text})
+    assert [model.name for model in project.build("a/serving.py", "b/serving.py").models] == ["a", "b", "shared"]
+
+
+def test_definitions_with_odd_file_names(project: Project) -> None:
+    project.write({"my-model.py": scale("one"), "größe.py": scale("two"), "2nd.py": scale("three")})
+    assert [model.name for model in project.build("my-model.py", "größe.py", "2nd.py").models] == [
+        "one",
+        "three",
+        "two",
+    ]
+
+
+@pytest.mark.parametrize("name", ["queue.py", "numpy.py", "json/__init__.py", "torch.py"])
+def test_a_file_with_the_name_of_a_library_is_refused(project: Project, name: str) -> None:
+    project.write({name: scale()})
+    assert "would hide the one of Python or of a library" in project.refused(name)
+
+
+def test_a_file_with_a_dot_in_its_name_is_refused(project: Project) -> None:
+    project.write({"my.model.py": scale()})
+    assert "Python can't import a file or a package with a dot in its name" in project.refused("my.model.py")
+
+
+def test_all_files_that_cannot_be_imported_are_told_at_once(project: Project) -> None:
+    project.write({"a.py": "import tritonforge\n1 / 0", "b.py": "import tritonforge\nraise SystemExit(3)"})
+    message = project.refused("a.py", "b.py")
+    assert "a.py:2: it can't be imported: ZeroDivisionError: division by zero (in: 1 / 0)" in message
+    assert "b.py:2: it can't be imported: SystemExit: 3 (in: raise SystemExit(3))" in message
+
+
+def test_the_line_of_a_helper_that_fails_is_told(project: Project) -> None:
+    project.write({"serving.py": "import helper\n" + scale(), "helper.py": "\n\nint('x')\n"})
+    assert "helper.py:3: it can't be imported: ValueError" in project.refused()
+
+
+def test_a_build_leaves_python_as_it_was(project: Project) -> None:
+    project.write({"serving.py": "import helper_of_this_test\n" + scale(), "helper_of_this_test.py": ""})
+    path, modules, bytecode = list(sys.path), set(sys.modules), sys.dont_write_bytecode
+    project.build()
+    assert sys.path == path
+    assert sys.dont_write_bytecode == bytecode
+    assert not {"serving", "helper_of_this_test"} & set(sys.modules)
+    assert not {name for name in modules - set(sys.modules) if not name.startswith("_")}
+
+
+def test_a_module_that_was_imported_before_is_there_after(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write({"serving.py": "import helper_of_this_test\n" + scale(), "helper_of_this_test.py": "A = 1"})
+    monkeypatch.syspath_prepend(str(project.root))
+    import helper_of_this_test  # type: ignore[import-not-found]
+
+    project.build()
+    assert sys.modules.pop("helper_of_this_test") is helper_of_this_test
+
+
+def test_python_is_as_it_was_after_a_failure_too(project: Project) -> None:
+    project.write({"serving.py": scale() + "\n1 / 0\n"})
+    path = list(sys.path)
+    project.refused()
+    assert sys.path == path
+    assert "serving" not in sys.modules
+
+
+def test_builds_in_one_process_see_what_was_edited(project: Project) -> None:
+    project.write({"serving.py": "from helper import double\n" + scale(), "helper.py": scale("double")})
+    project.write({"serving.py": "from helper import double\n"})
+    assert [model.name for model in project.build().models] == ["double"]
+    project.write({"helper.py": scale("double") + scale("triple", 3), "serving.py": "from helper import *\n"})
+    assert [model.name for model in project.build().models] == ["double", "triple"]
+
+
+def test_no_compiled_files_are_left_in_the_project(project: Project) -> None:
+    project.write({"serving.py": "import helper\n" + scale(), "helper.py": ""})
+    project.build()
+    assert list(project.root.rglob("__pycache__")) == []
+
+
+def test_a_project_behind_a_link(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write({"serving.py": "import helper\n" + scale(), "helper.py": ""})
+    link = tmp_path / "link"
+    link.symlink_to(project.root)
+    monkeypatch.chdir(link)
+    build([Path("serving.py")], Path("model_repository"))
+    assert project.sources("scale") == ["helper.py", "serving.py"]
+
+
+def test_relative_paths_are_those_of_the_working_directory(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write({"deep/serving.py": scale()})
+    monkeypatch.chdir(project.root / "deep")
+    report = build([Path("serving.py")], Path("../model_repository"))
+    assert (project.output / "tritonforge.json").is_file()
+    assert report.output == Path("../model_repository")
+
+
+def test_a_file_that_prints_and_reads_its_name(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    project.write({"serving.py": "print(__name__, __file__)\n" + scale() + "\nif __name__ == '__main__':\n    1 / 0\n"})
+    project.build()
+    assert capfd.readouterr().out == f"serving {project.root / 'serving.py'}\n"
+
+
+def test_the_command_line_needs_nothing_on_the_path(project: Project) -> None:
+    project.write({"serving.py": "import helper\n" + scale(), "helper.py": ""})
+    done = subprocess.run(
+        [sys.executable, "-m", "tritonforge", "build", "serving.py"],
+        cwd=project.root,
+        env={"PATH": "/usr/bin", "PYTHONPATH": str(Path(__file__).resolve().parents[3]), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 models in model_repository" in done.stdout
+    assert project.versions() == {"scale": 1}

@@ -1,0 +1,51 @@
+"""Settings of a model: what they default to, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tritonforge import Batching, Instances
+
+
+def test_batching_is_dynamic_up_to_64_rows_by_default() -> None:
+    batching = Batching()
+    assert (batching.max_batch_size, batching.dynamic, batching.max_queue_delay_us) == (64, True, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_batch_size": 0}, "greater than or equal to 1"),
+        ({"max_queue_delay_us": -1}, "greater than or equal to 0"),
+        ({"max_batch_size": 8, "preferred_batch_sizes": (4, 16)}, "a preferred batch size of 16 is outside 1 … max_"),
+        ({"preferred_batch_sizes": (0,)}, "a preferred batch size of 0 is outside"),
+        ({"dynamic": False, "max_queue_delay_us": 5}, "need dynamic=True"),
+        ({"dynamic": False, "preferred_batch_sizes": (5,)}, "need dynamic=True"),
+        ({"max_batchsize": 8}, "Extra inputs are not permitted"),
+    ],
+)
+def test_batching_that_triton_would_refuse(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Batching(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "at least one instance is needed"),
+        ({"cpu": -1}, "greater than or equal to 0"),
+        ({"cpu": 1, "gpus": (0,)}, "gpus names GPUs, but gpu"),
+        ({"tpu": 1}, "Extra inputs are not permitted"),
+    ],
+)
+def test_instances_that_triton_would_refuse(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Instances(**given)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Batching().max_batch_size = 1

@@ -1,0 +1,105 @@
+"""scikit-learn estimators, converted and run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from jaxtyping import Float32, Float64
+from numpy.typing import NDArray
+
+from tritonforge import sklearn
+from tritonforge.errors import DiagnosticError
+from tritonforge.ir import Signature, TensorSpec
+
+pytest.importorskip("skl2onnx")
+linear_model = pytest.importorskip("sklearn.linear_model")
+preprocessing = pytest.importorskip("sklearn.preprocessing")
+compose = pytest.importorskip("sklearn.compose")
+make_pipeline = pytest.importorskip("sklearn.pipeline").make_pipeline
+
+RANDOM = np.random.default_rng(20)
+X: NDArray[np.float32] = RANDOM.normal(size=(60, 4)).astype(np.float32)
+Y: NDArray[np.int64] = (X[:, 0] + X[:, 1] > 0).astype(np.int64) + (X[:, 2] > 0.5)
+FEATURES = (TensorSpec("features", "FP32", (4,)),)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Any:
+    return make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression()).fit(X, Y)
+
+
+def test_a_classifier_gives_label_and_probability(classifier: Any) -> None:
+    definition = sklearn(classifier, name="classifier")
+    assert definition.signature == Signature(
+        FEATURES, (TensorSpec("label", "INT64", ()), TensorSpec("probability", "FP32", (3,))), batched=True
+    )
+    label, probability = definition(X)
+    np.testing.assert_array_equal(label, classifier.predict(X))
+    np.testing.assert_allclose(probability, classifier.predict_proba(X), rtol=1e-4, atol=1e-6)
+
+
+def test_a_regressor_gives_one_output() -> None:
+    regressor = linear_model.LinearRegression().fit(X, X @ np.ones(4))
+    definition = sklearn(regressor, name="regressor")
+    assert [spec.name for spec in definition.signature.outputs] == ["output"]
+    np.testing.assert_allclose(definition(X).reshape(-1), regressor.predict(X), rtol=1e-4, atol=1e-5)
+
+
+def test_a_transformer_too() -> None:
+    scaler = preprocessing.StandardScaler().fit(X)
+    np.testing.assert_allclose(sklearn(scaler, name="scaler")(X), scaler.transform(X), rtol=1e-5, atol=1e-6)
+
+
+def test_outputs_get_other_names(classifier: Any) -> None:
+    definition = sklearn(classifier, outputs=("kind", "chance"), name="classifier")
+    assert definition(X)._fields == ("kind", "chance")
+    with pytest.raises(DiagnosticError, match="outputs= gives 1 names, but it has 2"):
+        _ = sklearn(classifier, outputs=("kind",), name="classifier").signature
+
+
+def test_inputs_may_be_declared(classifier: Any) -> None:
+    definition = sklearn(classifier, inputs={"rows": Float64[np.ndarray, "batch 4"]}, name="classifier")
+    assert definition.signature.inputs == (TensorSpec("rows", "FP64", (4,)),)
+    np.testing.assert_array_equal(definition(X.astype(np.float64)).label, classifier.predict(X))
+
+
+def test_a_function_may_give_the_estimator(classifier: Any) -> None:
+    made = []
+
+    def load() -> Any:
+        made.append(1)
+        return classifier
+
+    definition = sklearn(load, name="classifier")
+    assert made == []
+    assert definition(X[:1]).label.shape == (1,)
+    assert definition.signature.batched
+    assert made == [1]
+
+
+def test_the_same_estimator_gives_the_same_bytes(classifier: Any) -> None:
+    one, other = (sklearn(classifier, name="classifier").files[0].content for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("estimator", "inputs", "message"),
+    [
+        (linear_model.LogisticRegression(), None, "LogisticRegression is not fitted, or doesn't say how many features"),
+        (
+            linear_model.LogisticRegression(),
+            {"x": Float32[np.ndarray, "batch 4"]},
+            "skl2onnx can't convert LogisticRegression: ",
+        ),
+        (object(), {"x": Float32[np.ndarray, "batch 4"]}, "skl2onnx can't convert object: "),
+    ],
+)
+def test_what_cannot_be_converted_is_told(estimator: Any, inputs: Any, message: str) -> None:
+    with pytest.raises(DiagnosticError) as raised:
+        _ = sklearn(estimator, inputs=inputs, name="classifier").signature
+    (found,) = raised.value.diagnostics
+    assert found.code == "TF304"
+    assert found.message.startswith(message)
+    assert found.where.subject == "classifier"

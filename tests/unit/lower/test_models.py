@@ -1,0 +1,176 @@
+"""Lowering of single models: the configuration that Triton is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import pytest
+from jaxtyping import Float32, Int64
+from onnx import TensorProto, helper
+
+from tritonforge import Batching, Instances, String, model
+from tritonforge import onnx as onnx_model
+from tritonforge.ir import Code, DynamicBatching, InstanceGroup, Model, Shim, TensorConfig
+from tritonforge.lower import gather, lower
+
+CODE = Code(Shim("test_models", "", ("source",)), ())
+
+
+class Scores(NamedTuple):
+    label: Int64[np.ndarray, "batch"]
+    title: String[np.ndarray, "batch 1"]
+
+
+@model
+def plain(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
+    return x
+
+
+@model(
+    name="other-name",
+    batching=Batching(max_batch_size=8, max_queue_delay_us=200, preferred_batch_sizes=(4, 8)),
+    instances=Instances(cpu=2, gpu=3, gpus=(0, 1)),
+)
+def configured(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
+    return x
+
+
+@model(batching=Batching(max_batch_size=8, dynamic=False))
+def static(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
+    return x
+
+
+@model
+def whole(
+    x: Float32[np.ndarray, "rows 4"], bonus: Int64[np.ndarray, "1"] | None = None
+) -> Float32[np.ndarray, "rows 4"]:
+    return x
+
+
+@model
+def count(x: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
+    yield x
+
+
+@model
+def classify(price: Float32[np.ndarray, "batch"], text: String[np.ndarray, "batch words"]) -> Scores: ...  # type: ignore[empty-body]
+
+
+def lowered(*definitions: Any, code_of: Callable[[Any], Code] = lambda definition: CODE) -> dict[str, Model]:
+    gathered = gather(definitions)
+    assert gathered.diagnostics == ()
+    repository, found = lower(gathered, code_of)
+    assert found == []
+    return dict(repository.by_name())
+
+
+def test_a_function_is_a_python_model_with_one_instance_and_dynamic_batching() -> None:
+    config = lowered(plain)["plain"].config
+    assert (config.name, config.backend, config.platform) == ("plain", "python", "")
+    assert config.max_batch_size == 64
+    assert config.dynamic_batching == DynamicBatching()
+    assert config.instance_groups == (InstanceGroup("KIND_CPU", 1),)
+    assert config.inputs == (TensorConfig("x", "TYPE_FP32", (4,)),)
+    assert config.outputs == (TensorConfig("output", "TYPE_FP32", (4,)),)
+    assert not config.decoupled
+
+
+def test_settings_are_passed_on() -> None:
+    config = lowered(configured)["other-name"].config
+    assert config.max_batch_size == 8
+    assert config.dynamic_batching == DynamicBatching((4, 8), 200)
+    assert config.instance_groups == (InstanceGroup("KIND_CPU", 2), InstanceGroup("KIND_GPU", 3, (0, 1)))
+
+
+def test_the_batcher_can_be_left_out() -> None:
+    config = lowered(static)["static"].config
+    assert (config.max_batch_size, config.dynamic_batching) == (8, None)
+
+
+def test_no_batch_means_a_batch_size_of_0_and_no_batcher() -> None:
+    config = lowered(whole)["whole"].config
+    assert (config.max_batch_size, config.dynamic_batching) == (0, None)
+    assert config.inputs == (
+        TensorConfig("x", "TYPE_FP32", (-1, 4)),
+        TensorConfig("bonus", "TYPE_INT64", (1,), None, True),
+    )
+
+
+def test_one_value_a_row_is_reshaped_and_names_are_variable() -> None:
+    config = lowered(classify)["classify"].config
+    assert config.inputs == (
+        TensorConfig("price", "TYPE_FP32", (1,), ()),
+        TensorConfig("text", "TYPE_STRING", (-1,)),
+    )
+    assert config.outputs == (
+        TensorConfig("label", "TYPE_INT64", (1,), ()),
+        TensorConfig("title", "TYPE_STRING", (1,)),
+    )
+
+
+def test_a_generator_is_decoupled() -> None:
+    assert lowered(count)["count"].config.decoupled
+
+
+def test_the_shim_knows_the_variable_and_the_text_tensors() -> None:
+    models = lowered(configured, classify)
+    shims = {name: one.code.shim for name, one in models.items() if one.code}
+    assert shims["other-name"] == Shim("test_models", "configured", ("source",))
+    assert shims["classify"] == Shim("test_models", "classify", ("source",), text=("text", "title"))
+
+
+def test_models_are_sorted_and_each_is_there_once() -> None:
+    gathered = gather([plain, classify, plain])
+    repository, _ = lower(gathered, lambda definition: CODE)
+    assert [one.config.name for one in repository.models] == ["classify", "plain"]
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("N", 4)) for name in "xy"]
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", tensors[:1], tensors[1:])), tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def test_onnx_keeps_tritons_native_backend_and_its_own_instances(graph: Path) -> None:
+    one = lowered(onnx_model(graph, name="classifier"))["classifier"]
+    assert (one.config.backend, one.config.platform, one.config.max_batch_size) == ("onnxruntime", "", 64)
+    assert one.config.instance_groups == ()
+    assert [(file.path, file.source) for file in one.files] == [("model.onnx", graph)]
+    assert one.code is None
+
+
+def test_what_cannot_be_lowered_is_told_and_the_rest_is_there(graph: Path) -> None:
+    broken = onnx_model(graph, name="broken", inputs={"x": Float32[np.ndarray, "4"]}, batching=Batching())
+    gathered = gather([plain, broken, onnx_model("missing.onnx", name="missing")])
+    repository, found = lower(gathered, lambda definition: CODE)
+    assert [one.config.name for one in repository.models] == ["plain"]
+    assert {one.code for one in (*gathered.diagnostics, *found)} == {"TF301", "TF303"}
+
+
+def test_a_batcher_without_a_batch_is_refused(graph: Path) -> None:
+    fixed = onnx_model(
+        graph,
+        name="fixed",
+        inputs={"x": Float32[np.ndarray, "rows 4"]},
+        outputs={"y": Float32[np.ndarray, "rows 4"]},
+        batching=Batching(),
+    )
+    _, found = lower(gather([fixed]), lambda definition: CODE)
+    assert [(one.code, one.message) for one in found] == [
+        ("TF111", "batching is set, but its tensors have no batch dimension")
+    ]
+
+
+def test_a_definition_that_no_variable_holds_is_told() -> None:
+    @model
+    def inner(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
+        return x
+
+    found = gather([inner, onnx_model("classifier.onnx")]).diagnostics
+    assert [one.code for one in found] == ["TF108", "TF108", "TF301"]

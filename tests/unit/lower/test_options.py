@@ -1,0 +1,186 @@
+"""Options of definitions: what config.pbtxt says then, and the files beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from jaxtyping import Float32, Int64
+
+from tritonforge import (
+    Batching,
+    InstanceGroup,
+    MetricControl,
+    RateLimiter,
+    Resource,
+    SequenceBatching,
+    String,
+    Tensor,
+    VersionPolicy,
+    Warmup,
+    WarmupInput,
+    model,
+    pbtxt,
+    pipeline,
+)
+from tritonforge.define import Definition
+from tritonforge.errors import DiagnosticError
+from tritonforge.ir import Code, Model, Repository, Shim
+from tritonforge.lower import gather, lower
+from tritonforge.validate import check_target
+
+ROWS = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def lowered(*definitions: Definition[..., Any]) -> dict[str, Model]:
+    gathered = gather(definitions)
+    repository, found = lower(gathered, lambda _: Code(Shim("m", "a", ()), ()))
+    if found:
+        raise DiagnosticError(found)
+    return dict(repository.by_name())
+
+
+@model(
+    batching=Batching(max_batch_size=8),
+    version_policy=VersionPolicy(latest=2),
+    response_cache=True,
+    metric_tags={"team": "fraud"},
+    parameters={"threshold": "0.5"},
+    instance_groups=[InstanceGroup(kind="cpu", rate_limiter=RateLimiter(resources=(Resource(name="r"),)))],
+    tensors={"output": Tensor(labels=("no", "yes")), "x": Tensor(format="nchw")},
+    extra={"default_model_filename": "model.py"},
+)
+def configured(x: Float32[np.ndarray, "batch 1 2 3"]) -> Float32[np.ndarray, "batch 2"]:
+    return x[:, 0, 0, :2]
+
+
+@model(
+    warmup=[
+        {"x": ROWS, "n": np.array([7, 8]), "w": np.array([["é"], ["b"]], object)},
+        Warmup(name="noise", inputs={"x": WarmupInput(data_type="FP32", dims=(3,), random_data=True)}),
+    ]
+)
+def warmed(
+    x: Float32[np.ndarray, "batch 3"], n: Int64[np.ndarray, "batch"], w: String[np.ndarray, "batch 1"]
+) -> Float32[np.ndarray, "batch 3"]:
+    return x
+
+
+@model(sequence_batching=SequenceBatching())
+def sequential(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+    return x
+
+
+@pipeline(max_inflight_requests=4, metric_tags={"team": "fraud"})
+def limited(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+    return sequential(x)
+
+
+def test_options_are_in_the_configuration() -> None:
+    one = lowered(configured)["configured"]
+    assert pbtxt.emit(one.config) == (
+        'name: "configured"\n'
+        'backend: "python"\n'
+        "version_policy { latest { num_versions: 2 } }\n"
+        "max_batch_size: 8\n"
+        'input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 1, 2, 3 ] }\n'
+        'output { name: "output" data_type: TYPE_FP32 dims: [ 2 ] label_filename: "output_labels.txt" }\n'
+        "dynamic_batching {}\n"
+        'instance_group { kind: KIND_CPU count: 1 rate_limiter { resources { name: "r" count: 1 } } }\n'
+        'default_model_filename: "model.py"\n'
+        'metric_tags { key: "team" value: "fraud" }\n'
+        'parameters { key: "threshold" value { string_value: "0.5" } }\n'
+        "response_cache { enable: true }\n"
+    )
+    assert {file.path: file.content for file in one.beside} == {"output_labels.txt": b"no\nyes\n"}
+
+
+def test_warm_up_arrays_become_requests_and_files() -> None:
+    one = lowered(warmed)["warmed"]
+    assert pbtxt.emit(one.config).partition("model_warmup")[2] == (
+        " {\n"
+        '  name: "sample_0"\n'
+        "  batch_size: 2\n"
+        '  inputs { key: "n" value { data_type: TYPE_INT64 dims: [ 1 ] input_data_file: "sample_0.n" } }\n'
+        '  inputs { key: "w" value { data_type: TYPE_STRING dims: [ 1 ] input_data_file: "sample_0.w" } }\n'
+        '  inputs { key: "x" value { data_type: TYPE_FP32 dims: [ 3 ] input_data_file: "sample_0.x" } }\n'
+        "}\n"
+        "model_warmup {\n"
+        '  name: "noise"\n'
+        "  batch_size: 1\n"
+        '  inputs { key: "x" value { data_type: TYPE_FP32 dims: [ 3 ] random_data: true } }\n'
+        "}\n"
+    )
+    assert {file.path: file.content for file in one.beside} == {
+        "warmup/sample_0.x": ROWS[:1].tobytes(),
+        "warmup/sample_0.n": np.array([7]).tobytes(),
+        "warmup/sample_0.w": b"\x02\x00\x00\x00\xc3\xa9",
+    }
+
+
+def test_a_sequence_batcher_takes_the_place_of_the_dynamic_one() -> None:
+    config = lowered(sequential)["sequential"].config
+    assert config.dynamic_batching is None
+    assert config.sequence_batching is not None
+
+
+def test_a_pipelines_options_are_the_ensembles() -> None:
+    config = lowered(limited)["limited"].config
+    assert config.ensemble is not None
+    assert config.ensemble.max_inflight_requests == 4
+    assert config.metric_tags == (("team", "fraud"),)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"tensors": {"y": Tensor()}},
+            'tensors names "y", which it hasn\'t\n  hint: its tensors are output, x',
+        ),
+        ({"tensors": {"x": Tensor(labels=("a",))}}, 'input "x" has labels'),
+        ({"tensors": {"output": Tensor(format="nhwc")}}, 'output "output" is optional, ragged, or has a format'),
+        ({"warmup": {"z": ROWS}}, 'warmup: there is no input "z"; there are x'),
+        ({"warmup": {"x": ROWS.astype(int)}}, r'warmup: m: argument "x" is INT64\[2, 3\]; wanted FP32\[batch, 3\]'),
+        ({"warmup": [3]}, "warmup: it is a int; wanted a dict of arrays by input"),
+        ({"max_inflight_requests": 2}, "it is no ensemble"),
+        (
+            {"extra": {"model_metric": {}}},
+            'extra has "model_metric", which is no field of ModelConfig\n  hint: did you mean model_metrics',
+        ),
+        ({"extra": {"response_cache": {"enabled": True}}}, 'no field named "enabled"'),
+        ({"extra": {"max_batch_size": "many"}}, "TF115"),
+    ],
+)
+def test_what_a_model_cannot_have_is_told(options: dict[str, Any], message: str) -> None:
+    @model(name="m", **options)
+    def held(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return x
+
+    gathered = gather([held])
+    _, found = lower(gathered, lambda _: Code(Shim("m", "a", ()), ()))
+    with pytest.raises(DiagnosticError, match=message):
+        raise DiagnosticError(found)
+
+
+def test_an_ensemble_refuses_what_belongs_to_its_models() -> None:
+    @pipeline(name="p", warmup={"x": ROWS})
+    def chained(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return sequential(x)
+
+    with pytest.raises(DiagnosticError, match="an ensemble has no warmup of its own"):
+        lowered(chained)
+
+
+def test_a_field_that_the_target_cannot_parse_is_refused_with_its_first_release() -> None:
+    @model(name="m", metrics=[MetricControl(family="f", buckets=(1.0,))])
+    def measured(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return x
+
+    found = lower(gather([measured]), lambda _: Code(Shim("m", "a", ()), ()))[0]
+    repository = Repository(found.models)
+    assert [(one.code, one.message) for one in check_target(repository, "24.10")] == [
+        ("TF405", "model_metrics is known to Triton since 24.11, and the target is 24.10")
+    ]
+    assert list(check_target(repository, "24.11")) == []

@@ -1,0 +1,160 @@
+"""A repository made by hand → definitions that build to equal configurations."""
+
+from __future__ import annotations
+
+import keyword
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tritonforge import pbtxt
+from tritonforge.build.expressions import call, names
+from tritonforge.build.typed_config import typed
+from tritonforge.define import ModelFiles
+from tritonforge.define.origin import Origin
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.ir import ModelConfig
+from tritonforge.lower import lower_files
+
+__all__ = ["Imported", "import_repository"]
+
+CONFIG = "config.pbtxt"
+HEADER = '"""The models in {folder}, imported; `tritonforge build` makes a repository of them again."""\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The source of the definitions, the names of their models, and what they leave out."""
+
+    source: str
+    models: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
+
+
+def import_repository(repository: Path, output: Path) -> Imported:
+    """Write definitions for every model of a repository; nothing is written to disk.
+
+    Each is a `model_files`: its settings typed, its files referenced where they are, relative to `output`. What the
+    typed settings can't say goes into `extra`, so that the configurations are equal in any case.
+
+    Args:
+        repository: the folder of model folders.
+        output: the file that the source is for.
+
+    Raises:
+        DiagnosticError: there are no models, or a config.pbtxt can't be read.
+    """
+    folders = sorted(path.parent for path in repository.glob(f"*/{CONFIG}"))
+    if not folders:
+        reason = f"no folder in it has a {CONFIG}"
+        raise DiagnosticError([Diagnostic("TF406", Where(str(repository)), reason, "name a model repository")])
+    configs: dict[Path, ModelConfig] = {}
+    faults: list[Diagnostic] = []
+    for folder in folders:
+        try:
+            configs[folder] = _read(folder)
+        except DiagnosticError as error:
+            faults += error.diagnostics
+    if faults:
+        raise DiagnosticError(faults)
+    taken: set[str] = set()
+    used: set[str] = {"model_files"}
+    blocks: list[str] = []
+    warnings: list[Diagnostic] = []
+    for folder, config in configs.items():
+        variable = _variable(config.name, taken)
+        arguments = _arguments(folder, config, variable, output)
+        used |= set(names(arguments))
+        path = Path(os.path.relpath(folder, output.parent)).as_posix()
+        blocks.append(f"{variable} = {call('model_files', (path,) if _has_files(folder) else (), arguments)}\n")
+        warnings += _left_out(folder, arguments.get("version", 1))
+    header = HEADER.format(folder=repository.name)
+    imports = _enumerate(sorted(used, key=lambda name: (name[0].islower(), name.lower())))
+    source = f"{header}\n{imports}\n{''.join(blocks)}"
+    return Imported(source, tuple(config.name for config in configs.values()), tuple(warnings))
+
+
+def _read(folder: Path) -> ModelConfig:
+    path = folder / CONFIG
+    try:
+        config = pbtxt.parse(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        line = re.match(r"(\d+):", str(error))
+        where = Where(str(path.resolve()), int(line[1]) if line else 0, folder.name)
+        hint = "tritonforge check tells more"
+        raise DiagnosticError([Diagnostic("TF406", where, f"it is no ModelConfig: {error}", hint)]) from error
+    return config if config.name else replace(config, name=folder.name)  # Triton names it after its folder, too
+
+
+def _arguments(folder: Path, config: ModelConfig, variable: str, output: Path) -> dict[str, Any]:
+    """Give the arguments of `model_files`, and make sure that they say what config.pbtxt does."""
+    common: dict[str, Any] = {} if variable == config.name else {"name": config.name}
+    version = _version(folder, config)
+    if version not in (None, 1):
+        common["version"] = version
+    wanted = pbtxt.to_message(config)
+    arguments = {**common, **typed(config)}
+    if _configured(config.name, arguments, output) == wanted:
+        return arguments
+    content = {name: value for name, value in pbtxt.to_dict(config).items() if name not in ("name", "max_batch_size")}
+    return {**common, "max_batch_size": config.max_batch_size, "extra": content}
+
+
+def _configured(name: str, arguments: dict[str, Any], output: Path) -> Any:
+    """Build the configuration that arguments of `model_files` give."""
+    origin = Origin(Where(str(output)), {})
+    try:
+        definition = ModelFiles("", origin=origin, **{**arguments, "name": name})
+        return pbtxt.to_message(lower_files(definition).config)
+    except (DiagnosticError, ValueError):
+        return None
+
+
+def _versions(folder: Path) -> list[int]:
+    return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and entry.name.isdecimal())
+
+
+def _has_files(folder: Path) -> bool:
+    """Say whether a model has files at all; an ensemble has an empty version folder, or none."""
+    return any(path.is_file() for path in folder.rglob("*") if path != folder / CONFIG)
+
+
+def _version(folder: Path, config: ModelConfig) -> int | None:
+    versions = _versions(folder)
+    policy = config.version_policy
+    if policy is not None and policy.specific:
+        versions = [version for version in versions if version in policy.specific] or versions
+    return versions[-1] if versions else None
+
+
+def _left_out(folder: Path, version: int) -> Iterator[Diagnostic]:
+    others = [str(other) for other in _versions(folder) if other != version]
+    if others:
+        where = Where(str(folder.resolve()), 0, folder.name)
+        reason = f"only version {version} is referenced; a build leaves out {', '.join(others)}"
+        yield Diagnostic("TF407", where, reason, "copy the folders into the built repository", "warning")
+
+
+def _variable(name: str, taken: set[str]) -> str:
+    """Make a variable's name of a model's, and take it."""
+    base = re.sub(r"\W", "_", name, flags=re.ASCII)
+    base = f"model_{base}" if not base or base[0].isdigit() else base
+    if keyword.iskeyword(base) or base == "model_files" or base[:1].isupper():
+        base = f"{base}_"
+    variable, number = base, 2
+    while variable in taken:
+        variable, number = f"{base}_{number}", number + 1
+    taken.add(variable)
+    return variable
+
+
+def _enumerate(used: Iterable[str]) -> str:
+    """Write the import statement."""
+    listed = list(used)
+    line = f"from tritonforge import {', '.join(listed)}\n"
+    if len(line) <= 100:
+        return line
+    return "from tritonforge import (\n" + "".join(f"    {one},\n" for one in listed) + ")\n"

@@ -1,0 +1,93 @@
+"""The tensors between an ensemble's steps: names, data types, shapes, batch sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tritonforge.check.finding import Found, error
+from tritonforge.check.model import Model
+from tritonforge.check.rules.tensors import tensors
+from tritonforge.pbtxt.document import enum_name
+
+__all__ = ["check_edges"]
+
+_STEPS = "ensemble_scheduling.step"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    """What a tensor is to one of those that have it: the model, and there its type and dimensions."""
+
+    model: str
+    datatype: str
+    dims: tuple[int, ...]
+    batched: bool
+
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """The dimensions with that of the batch."""
+        return (-1, *self.dims) if self.batched else self.dims
+
+    def fits(self, other: _Tensor) -> bool:
+        """Tell whether shapes can be equal: beside the batch, or with it where one of the models has none."""
+        return _equal(self.dims, other.dims) or _equal(self.whole, other.whole)
+
+    def __str__(self) -> str:
+        batch = ["batch"] if self.batched else []
+        return f"{self.datatype.removeprefix('TYPE_')}[{', '.join([*batch, *map(str, self.dims)])}]"
+
+
+def check_edges(ensemble: Model, members: Sequence[Model], *, wrong: Collection[str]) -> Iterator[Found]:
+    """Check the steps in their order, each against what came before; `members` are the steps' models.
+
+    The ensemble's tensors of which a field is in `wrong` are left out.
+    """
+    config = ensemble.config
+    known: dict[str, _Tensor] = {}
+    for _, path, tensor in tensors(config):
+        if any(field.startswith(path) for field in wrong):
+            continue
+        dims = tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims
+        known.setdefault(tensor.name, _tensor(ensemble, tensor, dims))
+    for number, (step, member) in enumerate(zip(config.ensemble_scheduling.step, members, strict=True)):
+        path, limit = f"{_STEPS}[{number}]", member.config.max_batch_size
+        if 0 < limit < config.max_batch_size:
+            message = f"max_batch_size is {config.max_batch_size}, but {member.name} takes batches up to {limit} only"
+            yield error("TF675", "max_batch_size", message, f"{limit} or less, or raise that of {member.name}")
+        if not member.config.input and not member.config.output:  # its backend completes it
+            continue
+        yield from _check_side(path, "input", step.input_map, member, known)
+        for tensor in member.config.input:
+            if tensor.name not in step.input_map and not tensor.optional:
+                message = f'the input "{tensor.name}" of {member.name} is fed by no tensor'
+                yield error("TF672", f"{path}.input_map", message, f'input_map {{ key: "{tensor.name}" value: "…" }}')
+        yield from _check_side(path, "output", step.output_map, member, known)
+
+
+def _check_side(path: str, kind: str, mapping: Any, member: Model, known: dict[str, _Tensor]) -> Iterator[Found]:
+    there = {tensor.name: tensor for tensor in getattr(member.config, kind)}
+    for key, name in sorted(mapping.items()):
+        field = f'{path}.{kind}_map["{key}"]'
+        tensor = there.get(key)
+        if tensor is None:
+            listed = ", ".join(sorted(there))
+            yield error("TF671", field, f'{member.name} has no {kind} "{key}"', f"its {kind}s are {listed}")
+            continue
+        here = _tensor(member, tensor, tensor.dims)
+        before = known.setdefault(name, here)
+        verb = "takes" if kind == "input" else "gives"
+        both = f'"{name}" is {before} in {before.model}, and {member.name} {verb} {here}'
+        if before.datatype != here.datatype:
+            yield error("TF673", field, f"data types disagree: {both}", "convert in a model between them")
+        elif not before.fits(here):
+            yield error("TF674", field, f"shapes disagree: {both}", "dims must be equal, or -1 on one side")
+
+
+def _tensor(model: Model, tensor: Any, dims: Sequence[int]) -> _Tensor:
+    return _Tensor(model.name, enum_name(tensor, "data_type"), tuple(dims), model.batched)
+
+
+def _equal(left: Sequence[int], right: Sequence[int]) -> bool:
+    return len(left) == len(right) and all(-1 in pair or len(set(pair)) == 1 for pair in zip(left, right, strict=True))

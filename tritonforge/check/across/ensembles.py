@@ -1,0 +1,118 @@
+"""Ensembles beside their models: existence, versions, circles, and the order in which they are looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from tritonforge.check.across.decoupled import check_decoupled, is_stream
+from tritonforge.check.across.edges import check_edges
+from tritonforge.check.complete import served_versions
+from tritonforge.check.finding import Found, error
+from tritonforge.check.model import Model
+
+__all__ = ["check_ensembles"]
+
+_STEPS = "ensemble_scheduling.step"
+_TENSOR = re.compile(r"(input|output|batch_input|batch_output)\b")
+_CRASH = "take one of the steps out: Triton 24.10 crashes on ensembles that go in a circle"
+
+
+def check_ensembles(models: Mapping[str, Model], refused: dict[str, set[str]]) -> Iterator[tuple[Model, Found]]:
+    """Check each ensemble against its models. `refused` are the models that Triton won't load; it grows.
+
+    `models` are all whose text could be read; a name that is only in `refused` has a folder. With each name in
+    `refused` are the fields that are wrong: an ensemble with nothing worse than a wrong tensor is looked into.
+    """
+    circles = _circles(models)
+    decoupled = {name for name, model in models.items() if model.config.model_transaction_policy.decoupled}
+    for name in _in_order(models):
+        model = models[name]
+        wrong = refused.get(name, set())
+        if not model.config.HasField("ensemble_scheduling") or not all(_TENSOR.match(field) for field in wrong):
+            continue
+        found = [circles[name]] if name in circles else list(_check(model, models, refused, decoupled))
+        if found:
+            refused.setdefault(name, set()).update(each.field for each in found)
+        elif is_stream(model, decoupled):
+            decoupled.add(name)
+        yield from ((model, each) for each in found)
+
+
+def _check(
+    model: Model, models: Mapping[str, Model], refused: Mapping[str, set[str]], decoupled: set[str]
+) -> Iterator[Found]:
+    steps = model.config.ensemble_scheduling.step
+    amiss = [each for number, step in enumerate(steps) for each in _check_member(number, step, models, refused)]
+    if amiss:
+        yield from amiss
+        return
+    members = [models[step.model_name] for step in steps]
+    edges = list(check_edges(model, members, wrong=refused.get(model.name, set())))
+    yield from edges or check_decoupled(model, decoupled)
+
+
+def _check_member(
+    number: int, step: object, models: Mapping[str, Model], refused: Mapping[str, set[str]]
+) -> Iterator[Found]:
+    name, version = getattr(step, "model_name", ""), int(getattr(step, "model_version", -1))
+    field = f"{_STEPS}[{number}].model_name"
+    if name in refused:
+        yield error("TF678", field, f"its step {name} won't load", f"mend {name} first")
+    elif name not in models:
+        close = ", ".join(sorted(models))
+        yield error("TF670", field, f'there is no model "{name}" in the repository', f"the models are {close}")
+    elif version != -1 and version not in served_versions(models[name].config, models[name].folder):
+        served = ", ".join(map(str, served_versions(models[name].config, models[name].folder)))
+        message = f"{name} doesn't serve version {version}; it serves {served}"
+        hint = "model_version: -1 takes the latest; left out it is 0"
+        yield error("TF670", f"{_STEPS}[{number}].model_version", message, hint)
+
+
+def _members(model: Model) -> list[str]:
+    return [step.model_name for step in model.config.ensemble_scheduling.step]
+
+
+def _in_order(models: Mapping[str, Model]) -> list[str]:
+    """Order models so that each comes after those it is made of; circles come as they may."""
+    done: dict[str, None] = {}
+    for start in sorted(models):
+        stack, entered = [start], set()
+        while stack:
+            name = stack[-1]
+            waiting = [each for each in _members(models[name]) if each in models and each not in done]
+            if name in entered or not waiting:
+                done.setdefault(name)
+                stack.pop()
+            else:
+                entered.add(name)
+                stack += [each for each in waiting if each not in entered]
+    return list(done)
+
+
+def _circles(models: Mapping[str, Model]) -> dict[str, Found]:
+    """Find the ensembles that contain themselves, and say how."""
+    found: dict[str, Found] = {}
+    for name, model in models.items():
+        for number, member in enumerate(_members(model)):
+            way = _way(models, member, name)
+            if way:
+                message = f"it contains itself: {' → '.join([name, *way])}"
+                found[name] = error("TF676", f"{_STEPS}[{number}].model_name", message, _CRASH)
+                break
+    return found
+
+
+def _way(models: Mapping[str, Model], start: str, end: str) -> list[str]:
+    """Find the way from a model to another by way of steps."""
+    ways = {start: [start]}
+    queue = [start] if start in models else []
+    while queue:
+        name = queue.pop(0)
+        if name == end:
+            return ways[name]
+        for member in _members(models[name]):
+            if member in models and member not in ways:
+                ways[member] = [*ways[name], member]
+                queue.append(member)
+    return []

@@ -1,0 +1,145 @@
+"""The whole check of a repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritonforge.check.across import check_ensembles
+from tritonforge.check.advice import advise, check_shared_memory
+from tritonforge.check.complete import complete
+from tritonforge.check.files import check_files, check_is_model
+from tritonforge.check.finding import Finding, Found, error
+from tritonforge.check.folders import CONFIG, ModelFolder, read_folders
+from tritonforge.check.model import Model
+from tritonforge.check.onnx_signature import check_onnx
+from tritonforge.check.rules import RULES
+from tritonforge.check.text import check_releases, check_text
+from tritonforge.pbtxt.document import Document, Problem, read_document
+
+__all__ = ["DEFAULT_TARGET", "Report", "check_repository"]
+
+DEFAULT_TARGET = "24.10"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, by model and line, and what there is: the names of all models, and of the backends they use.
+
+    `refused` are the models with errors; `completed` those whose tensors a file tells, and not config.pbtxt; `ensembles`
+    has the models of each ensemble.
+    """
+
+    findings: tuple[Finding, ...]
+    models: tuple[str, ...]
+    refused: frozenset[str]
+    backends: frozenset[str]
+    completed: frozenset[str]
+    ensembles: Mapping[str, tuple[str, ...]]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that Triton refuses, or that can't work."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+def check_repository(repository: Path, *, target: str = DEFAULT_TARGET, cores: int | None = None) -> Report:
+    """Check every model of a repository, each by itself and then together.
+
+    `target` is the Triton release (`YY.MM`) it is for; `cores` those of the machine that will serve it, by default
+    this one's.
+
+    Raises:
+        OSError: the repository can't be read.
+    """
+    findings: list[Finding] = []
+    models: dict[str, Model] = {}
+    refused: dict[str, set[str]] = {}
+    folders = read_folders(repository)
+    for folder in folders:
+        model = _read(folder, target)
+        own = list(_check_one(model, cores or os.cpu_count() or 1))
+        findings += own
+        wrong = {finding.field for finding in own if finding.severity == "error"}
+        if wrong:
+            refused[folder.name] = wrong
+        if not model.document.problems:
+            models[folder.name] = model
+    for model, found in check_ensembles(models, refused):
+        findings.append(_place(model, found))
+    findings += [Finding("", "", 0, "", each.code, each.severity, each.message, each.hint) for each in _whole(models)]
+    return _report(findings, folders, models, refused)
+
+
+def _report(
+    findings: Iterable[Finding], folders: Iterable[ModelFolder], models: Mapping[str, Model], refused: Iterable[str]
+) -> Report:
+    single = {name: model for name, model in models.items() if not model.is_ensemble}
+    written = {name: model.document.message for name, model in single.items()}
+    return Report(
+        findings=tuple(sorted(findings, key=lambda finding: (finding.model, finding.path, finding.line))),
+        models=tuple(folder.name for folder in folders),
+        refused=frozenset(refused),
+        backends=frozenset(model.config.backend for model in single.values() if model.config.backend),
+        completed=frozenset(name for name, message in written.items() if not (message.input and message.output)),
+        ensembles={
+            name: tuple(step.model_name for step in model.config.ensemble_scheduling.step)
+            for name, model in models.items()
+            if model.is_ensemble
+        },
+    )
+
+
+def _read(folder: ModelFolder, target: str) -> Model:
+    """Read a model's configuration, and complete it."""
+    document, has_config = Document(), CONFIG in folder.files
+    if has_config:
+        try:
+            document = read_document((folder.path / CONFIG).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as failure:
+            document = Document(problems=(Problem("syntax", 0, "", f"it can't be read: {failure}"),))
+    config = type(document.message)()
+    config.CopyFrom(document.message)
+    if not document.problems:
+        complete(config, folder)
+    return Model(folder, document, config, target, has_config)
+
+
+def _check_one(model: Model, cores: int) -> Iterator[Finding]:
+    """Check one model by itself; what can't be read is not looked into further."""
+    problems = [_place(model, found, line) for found, line in check_text(model)]
+    if problems:
+        yield from problems
+        return
+    no_model = list(check_is_model(model))
+    if no_model:
+        yield from (_place(model, found) for found in no_model)
+        return
+    for found in _all(model, cores):
+        yield _place(model, found)
+
+
+def _all(model: Model, cores: int) -> Iterator[Found]:
+    yield from check_releases(model)
+    yield from check_onnx(model)
+    for rule in RULES:
+        yield from rule(model)
+    yield from check_files(model)
+    yield from advise(model, cores=cores)
+
+
+def _whole(models: Mapping[str, Model]) -> Iterable[Found]:
+    """Check what concerns the repository as a whole."""
+    if not models:
+        return [error("TF683", "", "the repository holds no model", "each folder in it is a model")]
+    return check_shared_memory(models.values())
+
+
+def _place(model: Model, found: Found, line: int | None = None) -> Finding:
+    """Find the file and line of what was found."""
+    path = found.file or (f"{model.name}/{CONFIG}" if model.has_config else model.name)
+    if line is None:
+        line = 0 if found.file or not model.has_config else model.document.line(found.field)
+    return Finding(model.name, path, line, found.field, found.code, found.severity, found.message, found.hint)

@@ -1,0 +1,93 @@
+"""A model's folder: version folders, the model's file in each, label files, what doesn't belong there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tritonforge.check.complete import default_filename, served_versions
+from tritonforge.check.finding import Found, error, warning
+from tritonforge.check.folders import CONFIG, is_version
+from tritonforge.check.model import Model
+
+__all__ = ["check_files", "check_is_model"]
+
+_ENVIRONMENT = "EXECUTION_ENV_PATH"
+_HERE = "$$TRITON_MODEL_DIRECTORY/"
+_NUMBER = re.compile(r"[+-]?[0-9]+")
+_MEANT = re.compile(r"[vV]_?[0-9]+|version_?[0-9]+")
+
+
+def check_is_model(model: Model) -> Iterator[Found]:
+    """Complain of a folder that is no model, though Triton takes every folder for one."""
+    if model.has_config or model.is_ensemble:
+        return
+    if not model.config.backend or not model.folder.versions:
+        message = f"the folder is no model: it has no {CONFIG}, and no model file in a version folder tells its backend"
+        hint = "move it out of the repository: Triton takes every folder there for a model, and refuses this one"
+        yield error("TF683", "", message, hint, file=model.name)
+
+
+def check_files(model: Model) -> Iterator[Found]:
+    """Check what lies in the model's folder."""
+    yield from _check_versions(model)
+    yield from _check_model_files(model)
+    yield from _check_labels(model)
+    yield from _check_environment(model)
+
+
+def _check_versions(model: Model) -> Iterator[Found]:
+    if not model.folder.versions:
+        message = "there is no version folder"
+        hint = "add an empty folder named 1" if model.is_ensemble else "put the model into a folder named 1"
+        yield error("TF680", "", message, hint, file=model.name)
+    for name in model.folder.folders:
+        yield from _check_folder_name(model, name)
+
+
+def _check_folder_name(model: Model, name: str) -> Iterator[Found]:
+    """Find folders that are meant for versions, or that Triton 24.10 takes for one: it reads a number off the start."""
+    file, hint = f"{model.name}/{name}", "a version's folder is a number without sign or leading zero"
+    number = _NUMBER.match(name)
+    if is_version(name) or (number is None and not _MEANT.fullmatch(name)):
+        return
+    if number is None or number[0].startswith("0"):
+        yield warning("TF682", "", f'Triton passes over the folder "{name}"', hint, file=file)
+    elif abs(int(number[0])) >= 1 << 63:
+        yield error("TF682", "", f'the folder "{name}" ends Triton: the number has more than 64 bits', hint, file=file)
+    else:
+        message = f'Triton takes the folder "{name}" for version {int(number[0])}, and looks for it in another folder'
+        yield error("TF682", "", message, hint, file=file)
+
+
+def _check_model_files(model: Model) -> Iterator[Found]:
+    filename = default_filename(model.config)
+    if model.is_ensemble or not filename or model.config.cc_model_filenames or model.config.runtime:
+        return
+    for version in served_versions(model.config, model.folder):
+        listing = model.folder.listing(version)
+        if filename not in listing and not (model.folder.path / str(version) / filename).exists():
+            found = f"; there is {', '.join(listing)}" if listing else "; the folder is empty"
+            message = f"version {version} has no {filename}, which the {model.config.backend} backend loads{found}"
+            hint = "put it there, or set default_model_filename"
+            yield error("TF681", "default_model_filename", message, hint, file=f"{model.name}/{version}")
+
+
+def _check_labels(model: Model) -> Iterator[Found]:
+    for number, tensor in enumerate(model.config.output):
+        if not tensor.label_filename:
+            continue
+        field = f"output[{number}].label_filename"
+        file = model.folder.path / tensor.label_filename
+        if not file.is_file():
+            message = f"the label file {tensor.label_filename} is not in the model's folder"
+            yield error("TF626", field, message, "one label a line, in a file beside config.pbtxt")
+
+
+def _check_environment(model: Model) -> Iterator[Found]:
+    value = model.config.parameters[_ENVIRONMENT].string_value if _ENVIRONMENT in model.config.parameters else ""
+    if model.config.backend != "python" or not value.startswith(_HERE):
+        return
+    if not (model.folder.path / value.removeprefix(_HERE)).exists():
+        field = f'parameters["{_ENVIRONMENT}"]'
+        yield error("TF684", field, f"the environment {value} is not there", "a conda-pack archive, or a folder")

@@ -1,0 +1,106 @@
+"""ONNX files beside their configuration: completed as the backend does it, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tritonforge.check.complete import default_filename, served_versions
+from tritonforge.check.finding import Found, error
+from tritonforge.check.model import Model
+from tritonforge.dtypes import DTYPES
+from tritonforge.errors import DiagnosticError, Where
+from tritonforge.pbtxt.document import enum_name
+
+if TYPE_CHECKING:
+    from tritonforge.define.onnx_graph import OnnxGraph, OnnxTensor
+
+__all__ = ["check_onnx"]
+
+_DEFAULT_MAX_BATCH_SIZE = 4
+
+
+def check_onnx(model: Model) -> Iterator[Found]:
+    """Read the graph of each version; complete `model.config` from the last, and compare it with all."""
+    if model.config.backend != "onnxruntime":
+        return
+    for version in reversed(served_versions(model.config, model.folder)):
+        file = model.folder.path / str(version) / default_filename(model.config)
+        if not file.is_file():
+            continue
+        try:
+            graph = _read(file)
+        except DiagnosticError as failure:
+            for each in failure.diagnostics:
+                yield error("TF685", "", each.message, each.hint, file=f"{model.name}/{version}/{file.name}")
+            continue
+        batched = all(tensor.dims and not isinstance(tensor.dims[0], int) for tensor in [*graph.inputs, *graph.outputs])
+        if not (model.config.input and model.config.output):
+            _complete(model.config, graph, batched=batched)
+        yield from _compare(model, graph, batched=batched)
+
+
+def _read(file: Path) -> OnnxGraph:
+    from tritonforge.define.onnx_graph import read_graph
+
+    return read_graph(file, Where())
+
+
+def _complete(config: Any, graph: OnnxGraph, *, batched: bool) -> None:
+    if batched and config.max_batch_size == 0:
+        config.max_batch_size = _DEFAULT_MAX_BATCH_SIZE
+    if config.max_batch_size > 1 and config.WhichOneof("scheduling_choice") is None:
+        config.dynamic_batching.SetInParent()
+    for field, there in ((config.input, graph.inputs), (config.output, graph.outputs)):
+        if field:
+            continue
+        for tensor in there:
+            new = field.add(name=tensor.name)
+            enum = new.DESCRIPTOR.fields_by_name["data_type"].enum_type
+            new.data_type = enum.values_by_name[DTYPES[tensor.datatype].config].number
+            dims = [dim if isinstance(dim, int) else -1 for dim in tensor.dims or ()][batched:]
+            new.dims.extend(dims or [1])
+            if not dims and batched:
+                new.reshape.SetInParent()
+
+
+def _compare(model: Model, graph: OnnxGraph, *, batched: bool) -> Iterator[Found]:
+    if model.batched and not batched:
+        listed = ", ".join(f"{tensor.name}: {tensor}" for tensor in [*graph.inputs, *graph.outputs])
+        message = f"max_batch_size is {model.config.max_batch_size}, but the graph has no batch dimension: {listed}"
+        yield error("TF686", "max_batch_size", message, "0, or export with a dynamic first dimension in every tensor")
+        return
+    for kind, there in (("input", graph.inputs), ("output", graph.outputs)):
+        known = {tensor.name: tensor for tensor in there}
+        given = getattr(model.config, kind)
+        for number, tensor in enumerate(given):
+            yield from _compare_tensor(model, f"{kind}[{number}]", kind, tensor, known)
+        missing = sorted(set(known) - {tensor.name for tensor in given}) if kind == "input" else []
+        for name in missing:
+            yield error("TF686", "input", f'the graph needs the input "{name}", {known[name]}', "add it")
+
+
+def _compare_tensor(model: Model, path: str, kind: str, tensor: Any, known: dict[str, OnnxTensor]) -> Iterator[Found]:
+    node = known.get(tensor.name)
+    if node is None:
+        message = f'the graph has no {kind} "{tensor.name}"'
+        yield error("TF686", f"{path}.name", message, f"its {kind}s are {', '.join(sorted(known))}")
+        return
+    datatype = DTYPES[node.datatype].config
+    if enum_name(tensor, "data_type") != datatype:
+        message = f'{kind} "{tensor.name}" is {enum_name(tensor, "data_type")} here, and {datatype} in the graph'
+        yield error("TF686", f"{path}.data_type", message, f"data_type: {datatype}")
+    shape = list(tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims)
+    dims = [-1, *shape] if model.batched else shape
+    if node.dims is None or (not node.dims and dims == [1]):
+        return
+    wanted = [dim if isinstance(dim, int) else -1 for dim in node.dims]
+    if not _equal(wanted, dims):
+        where = "here with the batch" if model.batched else "here"
+        message = f'{kind} "{tensor.name}" is {dims} {where}, and {wanted} in the graph'
+        yield error("TF686", f"{path}.dims", message, f"dims: {wanted[model.batched :] or [1]}")
+
+
+def _equal(left: Sequence[int], right: Sequence[int]) -> bool:
+    return len(left) == len(right) and all(-1 in pair or len(set(pair)) == 1 for pair in zip(left, right, strict=True))

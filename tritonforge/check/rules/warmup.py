@@ -1,0 +1,72 @@
+"""Warmup samples, held against the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+from tritonforge import dtypes
+from tritonforge.check.finding import Found, error
+from tritonforge.check.model import Model
+from tritonforge.pbtxt.document import enum_name
+
+__all__ = ["FOLDER", "check_warmup"]
+
+FOLDER = "warmup"
+
+
+def check_warmup(model: Model) -> Iterator[Found]:
+    """Check that each sample is a request that the model takes."""
+    if model.is_ensemble:
+        return
+    for number, sample in enumerate(model.config.model_warmup):
+        if sample.batch_size == 0:  # Triton skips it
+            continue
+        path = f"model_warmup[{number}]"
+        for name, given in sorted(sample.inputs.items()):
+            yield from _check_data(model, f'{path}.inputs["{name}"]', name, given)
+        yield from _check_inputs(model, path, sample)
+
+
+def _check_data(model: Model, path: str, name: str, given: Any) -> Iterator[Found]:
+    if any(dim == -1 for dim in given.dims):
+        message = f'the sample of "{name}" needs a size for each dimension; found {list(given.dims)}'
+        yield error("TF650", f"{path}.dims", message, "give the sizes that requests have")
+        return
+    choice = given.WhichOneof("input_data_type")
+    if choice is None:
+        message = f'the sample of "{name}" says no values'
+        yield error("TF650", path, message, "zero_data: true, random_data: true, or input_data_file")
+    elif choice == "input_data_file":
+        file = model.folder.path / FOLDER / given.input_data_file
+        dtype = dtypes.from_config(enum_name(given, "data_type"))
+        wanted = prod(given.dims) * dtype.itemsize if dtype else 0
+        field = f"{path}.input_data_file"
+        if not file.is_file():
+            message = f"{FOLDER}/{given.input_data_file} is not there"
+            yield error("TF650", field, message, f"the path is relative to the model's folder {FOLDER}")
+        elif file.stat().st_size < wanted:
+            message = f'{FOLDER}/{given.input_data_file} has {file.stat().st_size} bytes; "{name}" needs {wanted}'
+            yield error("TF650", field, message, "write the bytes of one row, in C order")
+
+
+def _check_inputs(model: Model, path: str, sample: Any) -> Iterator[Found]:
+    inputs = {tensor.name: tensor for tensor in model.config.input}
+    for name, tensor in inputs.items():
+        if name not in sample.inputs and not tensor.optional:
+            yield error("TF650", f"{path}.inputs", f'the sample lacks the input "{name}"', "add it")
+    for name, given in sorted(sample.inputs.items()):
+        tensor = inputs.get(name)
+        if tensor is None:  # taken as a control input
+            continue
+        field = f'{path}.inputs["{name}"]'
+        if given.data_type != tensor.data_type:
+            found, wanted = enum_name(given, "data_type"), enum_name(tensor, "data_type")
+            yield error("TF650", f"{field}.data_type", f'"{name}" is {wanted}; found {found}', f"data_type: {wanted}")
+        dims, wanted_dims = list(given.dims), list(tensor.dims)
+        if -1 in dims:  # told already
+            continue
+        if len(dims) != len(wanted_dims) or any(w not in (-1, d) for d, w in zip(dims, wanted_dims, strict=False)):
+            message = f'"{name}" has dims {wanted_dims}; the sample has {dims}'
+            yield error("TF650", f"{field}.dims", message, "the input's dims, without the batch")

@@ -1,0 +1,84 @@
+"""What all settings have in common: frozen, refusing what they don't know, and each the form of a record of the IR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import Self
+
+__all__ = ["Count", "Datatype", "Index", "Microseconds", "Setting"]
+
+Datatype = Literal[
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BF16",
+    "BYTES", "INVALID",
+]  # fmt: skip
+
+Microseconds = Annotated[int, Field(ge=0, lt=2**64)]
+Count = Annotated[int, Field(ge=0, lt=2**32)]
+Index = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Setting(BaseModel):
+    """A group of a model's configuration. Its fields have the names of those of its record, `tritonforge.ir`'s.
+
+    `prefixes` are what the record's spelling of a field's values has before ours: `KIND_` makes "cpu" `KIND_CPU`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    record: ClassVar[type[Any]]
+    prefixes: ClassVar[Mapping[str, str]] = {}
+
+    def lower(self) -> Any:
+        """Make the record."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.record(**{name: self._lowered(name, value) for name, value in values.items()})
+
+    @classmethod
+    def lift(cls, record: Any, **given: Any) -> Self:
+        """Make the setting of a record; `given` are fields that the record hasn't.
+
+        Raises:
+            ValidationError: the record says what the setting doesn't allow.
+        """
+        hints = get_type_hints(cls)
+        names = [name for name in cls.model_fields if hasattr(record, name)]
+        return cls(**{name: _lifted(cls, name, getattr(record, name), hints[name]) for name in names}, **given)
+
+    def _lowered(self, name: str, value: Any) -> Any:
+        if isinstance(value, str) and name in self.prefixes:
+            return "TYPE_STRING" if (name, value) == ("data_type", "BYTES") else self.prefixes[name] + value.upper()
+        if isinstance(value, Mapping):
+            return tuple((key, _each(value[key])) for key in sorted(value))
+        return _each(value)
+
+
+def _each(value: Any) -> Any:
+    if isinstance(value, Setting):
+        return value.lower()
+    return tuple(map(_each, value)) if isinstance(value, tuple) else value
+
+
+def _lifted(setting: type[Setting], name: str, value: Any, hint: Any) -> Any:
+    inner = next(iter(_settings(hint)), None)
+    if isinstance(value, str) and name in setting.prefixes:
+        short = "BYTES" if value == "TYPE_STRING" else value.removeprefix(setting.prefixes[name])
+        return short if name == "data_type" else short.lower()
+    if isinstance(value, tuple) and any(_is_mapping(one) for one in (hint, *get_args(hint))):
+        return {key: inner.lift(one) if inner else one for key, one in value}
+    if isinstance(value, tuple):
+        return tuple(inner.lift(one) if inner else one for one in value)
+    return inner.lift(value) if inner and value is not None else value
+
+
+def _is_mapping(hint: Any) -> bool:
+    origin = getattr(hint, "__origin__", None)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _settings(hint: Any) -> list[type[Setting]]:
+    if isinstance(hint, type) and not get_args(hint) and issubclass(hint, Setting):
+        return [hint]
+    return [found for argument in get_args(hint) for found in _settings(argument)]

@@ -1,0 +1,103 @@
+"""All that a definition may say of its configuration, beside batching and instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from pydantic import model_validator
+
+from tritonforge.define.settings.base import Setting
+from tritonforge.define.settings.instances import InstanceGroup
+from tritonforge.define.settings.optimization import Optimization
+from tritonforge.define.settings.sequences import SequenceBatching
+from tritonforge.define.settings.serving import Agent, MetricControl, VersionPolicy
+from tritonforge.define.settings.tensors import BatchInput, BatchOutput, Tensor
+from tritonforge.define.settings.warmup import Warmup
+
+__all__ = ["CommonArguments", "OptionArguments", "Options", "Parameter"]
+
+Parameter = bool | int | float | str
+
+
+class CommonArguments(TypedDict, total=False):
+    """The options as keyword arguments of every definition; `Options` says what each is."""
+
+    version_policy: VersionPolicy
+    instance_groups: Sequence[InstanceGroup]
+    response_cache: bool
+    warmup: Mapping[str, Any] | Warmup | Sequence[Mapping[str, Any] | Warmup]
+    tensors: Mapping[str, Tensor]
+    batch_inputs: Sequence[BatchInput]
+    batch_outputs: Sequence[BatchOutput]
+    sequence_batching: SequenceBatching
+    optimization: Optimization
+    decoupled: bool
+    agents: Sequence[Agent]
+    op_libraries: Sequence[str]
+    metrics: Sequence[MetricControl]
+    metric_tags: Mapping[str, str]
+    max_inflight_requests: int
+    default_model_filename: str
+    cc_model_filenames: Mapping[str, str]
+    runtime: str
+    extra: Mapping[str, Any]
+
+
+class OptionArguments(CommonArguments, total=False):
+    """The options of definitions that don't run in Python; those have parameters of their own."""
+
+    parameters: Mapping[str, Parameter]
+
+
+class Options(Setting):
+    """What every definition takes as keyword arguments, beside `batching`, `instances` and `name`."""
+
+    version_policy: VersionPolicy | None = None
+    """Which versions are served. Default: the newest."""
+    instance_groups: tuple[InstanceGroup, ...] = ()
+    """Copies of the model, where `instances` can't say it: rate limits, host policies, names. Default: `instances`."""
+    response_cache: bool | None = None
+    """Whether equal requests are answered from the server's cache, which `--cache-config` sets up. Default: no."""
+    warmup: tuple[Any, ...] = ()
+    """Requests that the model is run with before it is ready: a dict of arrays by input, as a client would send them;
+    a `Warmup`; or several of either. Default: none."""
+    parameters: Mapping[str, Parameter] = {}
+    """Parameters of the backend, or of the model itself; a Python model finds them in its configuration."""
+    tensors: Mapping[str, Tensor] = {}
+    """What the annotations don't say of inputs and outputs, by name."""
+    batch_inputs: tuple[BatchInput, ...] = ()
+    """Tensors that Triton computes of the shapes of a batch's requests. Default: none."""
+    batch_outputs: tuple[BatchOutput, ...] = ()
+    """Outputs that are cut as an input was put together. Default: none."""
+    sequence_batching: SequenceBatching | None = None
+    """Sequences, in the place of the dynamic batcher. Default: none."""
+    optimization: Optimization | None = None
+    """What the server and its backends optimize. Default: the server's choice."""
+    decoupled: bool | None = None
+    """Whether a request may have any number of responses. Default: a generator's may; else each has one."""
+    agents: tuple[Agent, ...] | None = None
+    """Repository agents, in their order. Default: none."""
+    op_libraries: tuple[str, ...] | None = None
+    """Paths of libraries with custom operations, for the ONNX backend. Default: none."""
+    metrics: tuple[MetricControl, ...] | None = None
+    """Buckets of the server's histograms. Default: the server's. Since 24.11."""
+    metric_tags: Mapping[str, str] = {}
+    """Labels that the model's metrics get. Default: none."""
+    max_inflight_requests: int | None = None
+    """Of an ensemble: how many results of a streaming step may wait for the next. Default: any number. Since 25.11."""
+    default_model_filename: str = ""
+    """The file of the version folder that is loaded. Default: the backend's: `model.onnx`, `model.py`, …"""
+    cc_model_filenames: Mapping[str, str] = {}
+    """That file by the GPU's compute capability: `{"7.5": "model_t4.plan"}`. Default: the same for all."""
+    runtime: str = ""
+    """The backend's library, where it has several. Default: its only one."""
+    extra: Mapping[str, Any] = {}
+    """Fields of the configuration by their protobuf names, added to all others: `{"model_metrics": {…}}`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several(cls, given: Any) -> Any:
+        """Take one warm-up request for a list of one."""
+        warmup = given.get("warmup")
+        return {**given, "warmup": (warmup,)} if isinstance(warmup, Mapping | Warmup) else given

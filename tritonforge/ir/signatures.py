@@ -1,0 +1,66 @@
+"""Signatures: what a model takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ANONYMOUS", "Dim", "Signature", "TensorSpec"]
+
+Dim = int | str
+"""A dimension: a fixed size, or the name of a variable one. `ANONYMOUS` names nothing: each one may differ."""
+
+ANONYMOUS = "_"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output: its name, Triton datatype (`FP32`, `BYTES`), and dimensions without the batch.
+
+    `text` says that a BYTES tensor holds `str` for the Python that reads it, rather than `bytes`.
+    """
+
+    name: str
+    datatype: str
+    dims: tuple[Dim, ...]
+    optional: bool = False
+    text: bool = False
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The dimensions as Triton writes them: -1 for a variable one."""
+        return tuple(dim if isinstance(dim, int) else -1 for dim in self.dims)
+
+    def describe(self, *, batched: bool) -> str:
+        """Spell it as people read it: `FP32[batch, 20]`."""
+        dims = (["batch"] if batched else []) + [str(dim) for dim in self.dims]
+        return f"{self.datatype}[{', '.join(dims)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a model takes and gives. `batched`: every tensor has a leading dimension that Triton batches along.
+
+    A `sequence` model keeps a state between the requests of one correlation id.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batched: bool
+    decoupled: bool = False
+    sequence: bool = False
+
+    def input(self, name: str) -> TensorSpec | None:
+        """Find an input by its name."""
+        return next((spec for spec in self.inputs if spec.name == name), None)
+
+    def output(self, name: str) -> TensorSpec | None:
+        """Find an output by its name."""
+        return next((spec for spec in self.outputs if spec.name == name), None)
+
+    def __str__(self) -> str:
+        inputs = ", ".join(
+            f"{spec.name}: {spec.describe(batched=self.batched)}{' | None' if spec.optional else ''}"
+            for spec in self.inputs
+        )
+        outputs = ", ".join(f"{spec.name}: {spec.describe(batched=self.batched)}" for spec in self.outputs)
+        return f"({inputs}) -> ({outputs})"

@@ -1,0 +1,128 @@
+"""The options of a definition → its configuration, and the files that lie beside it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tritonforge import pbtxt
+from tritonforge.define import Definition, Options, Tensor
+from tritonforge.define.settings import Setting
+from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.ir import Ensemble, Model, ModelConfig, TensorConfig
+from tritonforge.lower.tensors import label_files, refine_tensor
+from tritonforge.lower.warmups import lower_warmups
+
+__all__ = ["apply_options"]
+
+PLAIN = (
+    "version_policy", "optimization", "sequence_batching", "response_cache", "decoupled", "agents", "op_libraries",
+    "metrics", "metric_tags", "cc_model_filenames", "default_model_filename", "runtime", "batch_inputs",
+    "batch_outputs", "instance_groups",
+)  # fmt: skip
+"""Options whose field of the configuration has the same name."""
+
+NOT_OF_ENSEMBLES = ("optimization", "sequence_batching", "warmup", "instance_groups")
+
+
+def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
+    """Give the model of a definition with the definition's options.
+
+    Raises:
+        DiagnosticError: an option names what isn't there, or what such a model can't have.
+    """
+    options = definition.options
+    if options == Options():
+        return model
+    config = model.config
+    faults = [*_impossible(config, options), *_unknown_tensors(config, options), *_unknown_fields(options)]
+    if faults:
+        raise DiagnosticError([Diagnostic(code, definition.where, text, hint) for code, text, hint in faults])
+    warmups, written = lower_warmups(definition)
+    config = replace(
+        config,
+        **_plain(options),
+        inputs=_tensors(config.inputs, options.tensors),
+        outputs=_tensors(config.outputs, options.tensors),
+        dynamic_batching=None if options.sequence_batching else config.dynamic_batching,
+        ensemble=_limited(config.ensemble, options.max_inflight_requests),
+        parameters=tuple(sorted({**dict(config.parameters), **_strings(options.parameters)}.items())),
+        warmups=warmups,
+        extra=json.dumps(options.extra, sort_keys=True) if options.extra else "",
+    )
+    try:
+        pbtxt.to_message(config)
+    except ValueError as error:
+        hint = "see docs/reference/config.md for what each setting takes"
+        raise DiagnosticError(
+            [Diagnostic("TF115", definition.where, f"Triton has no place for it: {error}", hint)]
+        ) from error
+    return replace(model, config=config, beside=(*model.beside, *written, *label_files(options.tensors)))
+
+
+def _plain(options: Options) -> dict[str, Any]:
+    """Give the fields that are set, each as its record."""
+    given = {name: getattr(options, name) for name in PLAIN}
+    return {name: _record(value) for name, value in given.items() if value is not None and value not in ((), {}, "")}
+
+
+def _record(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple(sorted(value.items()))
+    if isinstance(value, tuple):
+        return tuple(map(_record, value))
+    return value.lower() if isinstance(value, Setting) else value
+
+
+def _strings(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Write parameters as Triton's backends read them: true, not True."""
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in parameters.items()}
+
+
+def _limited(ensemble: Ensemble | None, limit: int | None) -> Ensemble | None:
+    return replace(ensemble, max_inflight_requests=limit) if ensemble is not None and limit is not None else ensemble
+
+
+def _tensors(configs: Iterable[TensorConfig], tensors: Mapping[str, Tensor]) -> tuple[TensorConfig, ...]:
+    return tuple(
+        refine_tensor(config, tensors[config.name]) if config.name in tensors else config for config in configs
+    )
+
+
+def _impossible(config: ModelConfig, options: Options) -> list[tuple[str, str, str]]:
+    """Say which options such a model can't have."""
+    if config.ensemble is None:
+        limited = options.max_inflight_requests is not None
+        reason = "max_inflight_requests is set, but it is no ensemble"
+        return [("TF114", reason, "leave it out, or set it on a pipeline that becomes an ensemble")] if limited else []
+    wrong = [name for name in NOT_OF_ENSEMBLES if getattr(options, name)]
+    hint = 'set it on its models, or take lowering="fused"'
+    return [("TF217", f"an ensemble has no {name} of its own", hint) for name in wrong]
+
+
+def _unknown_tensors(config: ModelConfig, options: Options) -> list[tuple[str, str, str]]:
+    inputs, outputs = ({tensor.name for tensor in side} for side in (config.inputs, config.outputs))
+    faults = []
+    for name, tensor in options.tensors.items():
+        if name not in inputs | outputs:
+            known = ", ".join(sorted(inputs | outputs))
+            faults.append(("TF114", f'tensors names "{name}", which it hasn\'t', f"its tensors are {known}"))
+        elif name not in outputs and (tensor.labels or tensor.label_filename):
+            faults.append(("TF114", f'input "{name}" has labels', "only outputs have labels"))
+        elif name not in inputs and (tensor.optional or tensor.format != "none" or tensor.allow_ragged_batch):
+            faults.append(("TF114", f'output "{name}" is optional, ragged, or has a format', "only inputs can be"))
+    return faults
+
+
+def _unknown_fields(options: Options) -> list[tuple[str, str, str]]:
+    known = pbtxt.fields()
+    unknown = [name for name in options.extra if name not in known]
+    faults = []
+    for name in unknown:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(sorted(known))}"
+        faults.append(("TF115", f'extra has "{name}", which is no field of ModelConfig', hint))
+    return faults

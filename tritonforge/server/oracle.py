@@ -1,0 +1,118 @@
+"""What the real server says of a repository's configurations, without running any model.
+
+Every backend is replaced by one that does nothing (`null_backend`), so Triton's own core is all that is asked: reading,
+validation, instances, warmup samples, ensembles. Auto-completion by backends is not.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from tritonforge.server.command import server_command, server_environment
+from tritonforge.server.errors import PreflightError, ServerDied, ServerTimeout
+from tritonforge.server.health import Health, ModelState
+from tritonforge.server.launch import local_host, resolve_ports
+from tritonforge.server.log import last_words, read_failures
+from tritonforge.server.machine import probe
+from tritonforge.server.null_backend import write_null_backends
+from tritonforge.server.preflight import check_machine
+from tritonforge.server.repository import shell_safe
+from tritonforge.server.settings import ServerSettings
+from tritonforge.server.workspace import Workspace
+
+__all__ = ["Verdict", "ask_server"]
+
+_POLL_S = 0.01
+_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Triton's word on a model: whether it loads, and if not, why."""
+
+    model: str
+    accepted: bool
+    words: str = ""
+
+
+def ask_server(
+    repository: Path, backends: Iterable[str], *, arguments: tuple[str, ...] = (), timeout_s: float = _TIMEOUT_S
+) -> dict[str, Verdict]:
+    """Start the server on a repository with nothing behind the backends; give its verdict on each model.
+
+    `backends` are the names of all that the configurations use; `arguments` go to tritonserver.
+
+    Raises:
+        PreflightError: what this machine lacks for the server.
+        ServerDied: the server ended.
+        ServerTimeout: it hadn't gone through all models within `timeout_s`.
+    """
+    machine = probe()
+    lacking = check_machine(machine)
+    if lacking or machine.installation is None:
+        raise PreflightError(lacking)
+    settings = resolve_ports(
+        ServerSettings(
+            http_port=0,
+            grpc_port=0,
+            metrics_port=0,
+            exit_timeout_s=0,
+            extra_args=("--strict-readiness=false", "--allow-grpc=false", "--allow-metrics=false", *arguments),
+        )
+    )
+    with Workspace() as workspace:
+        served = workspace.folder / "repository"
+        if shell_safe(str(repository.absolute())):
+            served = repository.absolute()
+        else:
+            served.symlink_to(repository.absolute())
+        folder = write_null_backends(workspace.folder / "backends", {name for name in backends if name})
+        command = server_command(
+            machine.installation, served, folder, settings=settings, shared_memory=workspace.shared_memory
+        )
+        environment = server_environment(
+            os.environ, python=workspace.folder, libraries=(machine.installation.libraries,)
+        )
+        workspace.launch(command, environment, exit_timeout_s=0)
+        with workspace.log.open(errors="replace") as log:  # kept open: it is gone with the workspace
+            states = _await_states(workspace, settings, log, timeout_s)
+            return _verdicts(states, _read(log))
+
+
+def _await_states(workspace: Workspace, settings: ServerSettings, log: TextIO, timeout_s: float) -> list[ModelState]:
+    """Wait until the server listens, which is after it has tried all models."""
+    deadline = time.monotonic() + timeout_s
+    health = Health(local_host(settings.host), settings.http_port)
+    while health.status() is None:
+        code = workspace.poll()
+        if code is not None:
+            raise ServerDied(code, last_words(_read(log)), log=_read(log))
+        if time.monotonic() >= deadline:
+            raise ServerTimeout(timeout_s, "still reading models", last_words(_read(log)), log=_read(log))
+        time.sleep(_POLL_S)
+    return health.models()
+
+
+def _read(log: TextIO) -> str:
+    log.seek(0)
+    return log.read()
+
+
+def _verdicts(states: Iterable[ModelState], log: str) -> dict[str, Verdict]:
+    """Put index and log together: the index lists models, the log says why some never came to a load."""
+    reasons = {failure.model: failure.syntax or failure.reason for failure in reversed(read_failures(log))}
+    verdicts = {name: Verdict(name, accepted=False, words=words) for name, words in reasons.items()}
+    for state in states:
+        if state.state == "READY":
+            if state.name not in reasons:
+                verdicts.setdefault(state.name, Verdict(state.name, accepted=True))
+        else:
+            verdicts[state.name] = Verdict(
+                state.name, accepted=False, words=state.reason or reasons.get(state.name, "")
+            )
+    return verdicts

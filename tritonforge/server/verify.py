@@ -1,0 +1,74 @@
+"""The checker's word beside the real server's, model by model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritonforge.check import Finding, Report
+from tritonforge.server.errors import ServerDied
+from tritonforge.server.oracle import Verdict, ask_server
+
+__all__ = ["Comparison", "verify"]
+
+_FILES = {"TF681", "TF682", "TF684", "TF685", "TF686"}
+"""Codes of what lies in files that the server isn't asked about: no model is run."""
+
+_MACHINE = ("no GPUs are available", "invalid or unsupported gpu id", "specifies no GPUs")
+_REPORT = "the checker and Triton disagree; please report this, with the config.pbtxt"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Triton's verdicts on all models, and where the checker doesn't agree: `disagreements`, as findings."""
+
+    verdicts: Mapping[str, Verdict]
+    disagreements: tuple[Finding, ...]
+
+
+def verify(repository: Path, report: Report) -> Comparison:
+    """Ask the real server about a checked repository.
+
+    Raises:
+        PreflightError: what this machine lacks for the server.
+        ServerTimeout: the server didn't come to an end.
+    """
+    try:
+        verdicts = ask_server(repository, report.backends)
+    except ServerDied as died:
+        told = any(finding.code in ("TF676", "TF682") for finding in report.errors)
+        message = f"Triton itself ends on this repository: {died}"
+        hint = "mend the errors above first" if told else _REPORT
+        finding = Finding("", "", 0, "", "TF697", "warning" if told else "error", message, hint)
+        return Comparison({}, (finding,))
+    return Comparison(verdicts, tuple(_disagreements(report, verdicts)))
+
+
+def _disagreements(report: Report, verdicts: Mapping[str, Verdict]) -> Iterator[Finding]:
+    errors: dict[str, list[Finding]] = {name: [] for name in report.models}
+    for finding in report.errors:
+        errors.setdefault(finding.model, []).append(finding)
+    unasked = _unasked(report, errors)
+    for model in report.models:
+        verdict = verdicts.get(model)
+        if verdict is None or model in unasked or any(words in verdict.words for words in _MACHINE):
+            continue
+        path = f"{model}/config.pbtxt"
+        if not verdict.accepted and not errors[model]:
+            yield Finding(model, path, 0, "", "TF697", "error", f"Triton refuses it: {verdict.words}", _REPORT)
+        elif verdict.accepted and errors[model]:
+            codes = ", ".join(sorted({finding.code for finding in errors[model]}))
+            yield Finding(model, path, 0, "", "TF698", "warning", f"Triton accepts it, in spite of {codes}", _REPORT)
+
+
+def _unasked(report: Report, errors: Mapping[str, list[Finding]]) -> set[str]:
+    """Name the models on which the server's word says nothing: files decide, and the ensembles made of such models."""
+    unasked = {
+        name
+        for name in report.models
+        if any(finding.code in _FILES for finding in errors[name]) or (name in report.completed and not errors[name])
+    }
+    while more := {name for name, members in report.ensembles.items() if unasked & set(members)} - unasked:
+        unasked |= more
+    return unasked
