@@ -64,6 +64,15 @@ class TritonPythonModel:
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 """
 
+MORTAL = """
+import os
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        os._exit(3)
+"""
+
 SCORER = """
 import numpy as np
 import triton_python_backend_utils as pb_utils

@@ -228,7 +228,7 @@ def _change_map(target: Any, field: FieldDescriptor, rng: random.Random) -> None
     if values and rng.random() < 0.3:
         del values[rng.choice(sorted(values))]
         return
-    key = rng.choice(sorted(values)) if values and rng.random() < 0.6 else abs_value(key_field, rng)
+    key = rng.choice(sorted(values)) if values and rng.random() < 0.6 else _key(key_field, rng)
     value_field = field.message_type.fields_by_name["value"]
     if value_field.message_type is None:
         values[key] = rng.choice(("x", "y", "t_0", "t_1", "new")) if field.name.endswith("_map") else "value"
@@ -236,7 +236,7 @@ def _change_map(target: Any, field: FieldDescriptor, rng: random.Random) -> None
         values[key].SetInParent()
 
 
-def abs_value(field: FieldDescriptor, rng: random.Random) -> Any:
+def _key(field: FieldDescriptor, rng: random.Random) -> Any:
     """Give a key of a map."""
     return rng.choice(("a", "b", "c", "x")) if field.cpp_type == FieldDescriptor.CPPTYPE_STRING else rng.randint(0, 5)
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
-from client_models import IDENTITY, MOODY, tensor, write, write_client_models
+from client_models import IDENTITY, MOODY, MORTAL, tensor, write, write_client_models
 
 from tritonforge.client import (
     Client,
@@ -135,7 +135,7 @@ def test_large_tensors_arrive_whole(client):
     [
         ({"x_FP32": ONE.astype(float)}, r"FP64\[1, 1\] given, FP32\[batch, _\] wanted; to cast it: .*np\.float32"),
         ({"x_FP32": np.ones((9, 1), np.float32)}, "a batch of 9 rows; max_batch_size is 8"),
-        ({"x_FP32": ONE[0]}, "1 dimensions, not 2"),
+        ({"x_FP32": ONE[0]}, r"1 dimensions, not 2; if it is one row: x_FP32\[np\.newaxis\]"),
         ({"x_FP32": [1.0]}, "a list given"),
         ({"y": ONE}, 'there is no input "y"'),
         ({"x_FP32": ONE, "x_INT8": np.ones((2, 1), np.int8)}, "dimension 0, batch, is"),
@@ -161,8 +161,10 @@ def test_errors_of_the_model_have_its_words(client):
 
 
 def test_a_model_or_version_that_is_not_there_is_said_so(client):
-    with pytest.raises(ModelNotFound, match=r"nope at .*'nope' is not found"):
-        client.infer("nope", x=ONE)
+    with pytest.raises(ModelNotFound, match=r"identiti at .*'identiti' is not found; did you mean identity\?"):
+        client.infer("identiti", x=ONE)
+    with pytest.raises(ModelNotFound, match=r"'nope' is not found; there are: counter, .*scorer"):
+        client.describe("nope")
     with pytest.raises(ModelNotFound, match=r"moody version 7 at .*version 7 is not found"):
         client.infer("moody", x=ONE, version=7)
     assert client.infer("identity", x_FP32=ONE, version=1).model_version == "1"
@@ -229,6 +231,19 @@ def test_a_definition_that_the_server_has_otherwise_is_refused(client):
         client.call(Other(), np.ones(1, np.float32), np.array(["a"]))
 
 
+def test_a_batch_that_is_too_large_is_refused_with_the_definitions_own_signature(client):
+    with pytest.raises(
+        InvalidRequest, match=r"max_batch_size is 8: split it\n  signature: \(amount: FP32\[batch\]"
+    ) as it:
+        client.call(Scorer(), np.ones(9, np.float32), np.array(["a"] * 9))
+    assert "served" not in str(it.value)
+
+
+def test_one_value_a_row_is_hinted_at_by_name(client):
+    with pytest.raises(InvalidRequest, match=r"if it is one value a row: amount\[:, np\.newaxis\]"):
+        client.infer("scorer", amount=np.ones(3, np.float32), title=np.array([["a"]] * 3))
+
+
 def test_admin(served, client):
     assert client.is_ready()
     assert client.is_ready("moody")
@@ -270,11 +285,25 @@ def test_a_decoupled_model_is_streamed(served):
         assert client.infer("moody", x=ONE * 0.001).y.shape == (1, 1)
 
 
+def test_a_definition_is_streamed_as_it_is_written(served):
+    with Client(served.grpc_url) as client:
+        scored = list(client.stream(Scorer(), np.array([2, 1], np.float32), title=np.array(["a", "ü"])))
+        assert [(one.rank.tolist(), one.word.tolist()) for one in scored] == [([1, 0], ["A", "Ü"])]
+        assert isinstance(scored[0], Scored)
+        with pytest.raises(InvalidRequest, match=r"FP32\[3, 1\] given, FP32\[batch\] wanted"):
+            client.stream(Scorer(), np.ones((3, 1), np.float32), title=np.array(["a"] * 3))
+        with pytest.raises(TypeError, match="not int"):
+            client.stream(1)
+
+
 def test_a_decoupled_model_is_not_for_infer_nor_a_stream_for_http(served, client):
     count = np.array([1], np.int32)
     with pytest.raises(InvalidRequest, match=r"use stream\(\)"):
         client.infer("counter", count=count)
-    with Client(served.http_url) as http, pytest.raises(InvalidRequest, match="grpc:// URL"):
+    with (
+        Client(served.http_url) as http,
+        pytest.raises(InvalidRequest, match=r"gRPC URL, such as grpc://127\.0\.0\.1:8001"),
+    ):
         list(http.stream("counter", count=count))
 
 
@@ -324,6 +353,27 @@ def test_names_that_a_url_must_quote_are_reached(repository, served, client):
         write(repository, name, f"{tensor('input', 'x y')} {tensor('output', 'y y')}", IDENTITY)
         if load(served, urllib.parse.quote(name)) == 200:
             assert client.infer(name, {"x y": np.ones(1, np.float32)})["y y"].tolist() == [1]
+
+
+def test_the_wrong_port_is_told(served):
+    http, grpc = served.http_url.partition("://")[2], served.grpc_url.partition("://")[2]
+    message = "this is a gRPC port, not an HTTP one; use the URL grpc://"
+    with Client(f"http://{grpc}") as client, pytest.raises(ServerUnavailable, match=message):
+        client.infer("moody", x=ONE)
+    with Client(f"grpc://{http}") as client, pytest.raises(ServerUnavailable, match="is it the server's HTTP port"):
+        client.infer("moody", x=ONE)
+
+
+def test_a_model_whose_process_died_says_to_restart_the_server(tmp_path):
+    tensors = f"{tensor('input', 'x')} {tensor('output', 'y')}"
+    write(tmp_path, "mortal", f"max_batch_size: 8 {tensors}", MORTAL)
+    write(tmp_path, "fickle", f"{tensors} model_transaction_policy {{ decoupled: true }}", MORTAL)
+    with Server.embedded(tmp_path, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
+        for url in (server.http_url, server.grpc_url):
+            with Client(url) as client, pytest.raises(InferenceFailed, match=r"not healthy\.; the model's process has"):
+                client.infer("mortal", x=ONE)
+        with Client(server.grpc_url) as client, pytest.raises(InferenceFailed, match="restart the server"):
+            list(client.stream("fickle", x=ONE[0]))
 
 
 def test_a_server_that_comes_back_is_reached_by_the_same_client(tmp_path):

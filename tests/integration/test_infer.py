@@ -70,6 +70,26 @@ def test_files_go_in_and_out(infer, tmp_path):
         assert found["y_BOOL"].tolist() == (array > 2).tolist()
 
 
+def test_each_response_of_a_stream_is_printed(served, tmp_path):
+    def run(*arguments, url=served.grpc_url):
+        return CliRunner().invoke(app, ["infer", "counter", "--url", url, *arguments])
+
+    assert run("-i", "count=2").stdout == (
+        "counter version 1\nnumber: INT32[1]\n[0]\ncounter version 1\nnumber: INT32[1]\n[1]\n"
+    )
+    lines = run("-i", "count=3", "--format", "json").stdout.splitlines()
+    assert [json.loads(line)["outputs"][0]["data"] for line in lines] == [[0], [1], [2]]
+    assert run("-i", "count=0").stdout == ""
+    failed = run("-i", "count=-1")
+    assert (failed.exit_code, "below zero" in failed.stderr) == (1, True)
+    refused = run("-i", "count=1", url=served.http_url)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "counter streams its responses, which goes over gRPC only" in refused.stderr
+    assert "--url grpc://127.0.0.1:8001" in refused.stderr
+    refused = run("-i", "count=1", "--output-file", str(tmp_path / "out.npz"))
+    assert (refused.exit_code, "--output-file takes one" in refused.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -77,22 +97,20 @@ def test_files_go_in_and_out(infer, tmp_path):
         (["identity", "-i", "x_FP31=1"], 'there is no input "x_FP31"'),
         (["identity", "-i", "x_FP32=[[[1]]]"], "FP32[1, 1, 1] given, FP32[batch, _] wanted"),
         (["moody"], 'input "x" is missing: FP32[batch, 1] wanted'),
-        (["counter", "-i", "count=1"], "use stream()"),
     ],
 )
 def test_mistakes_are_told_before_sending_with_the_signature(infer, arguments, message):
     result = infer(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
-    if arguments[0] != "counter":
-        assert "signature: " in result.stderr
+    assert "signature: " in result.stderr
     assert result.stdout == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nope"], "'nope' is not found"),
+        (["mody"], "'mody' is not found; did you mean moody?"),
         (["moody", "-i", "x=1", "--version", "7"], "version 7 is not found"),
         (["moody", "-i", "x=-1"], "ValueError: boom"),
         (["moody", "-i", "x=1", "--timeout", "0.3"], "no answer within 0.3 s"),

@@ -15,9 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tritonclient.grpc
-from repositories import DEADLINE_S, ECHO, FREE_PORTS, SLOW, UNDER_WAY, Trace, infer, trace, until, write_model
+from repositories import DEADLINE_S, ECHO, FREE_PORTS, PYTHON, SLOW, UNDER_WAY, Trace, infer, trace, until, write_model
 
-from tritonforge.server import ModelState, PreflightError, Server, ServerDied, ServerSettings, ServerTimeout, Workspace
+from tritonforge.server import (
+    ModelLoadError,
+    ModelState,
+    PreflightError,
+    Server,
+    ServerDied,
+    ServerSettings,
+    ServerTimeout,
+    Workspace,
+)
 
 LAUNCHER = """
 import dataclasses, json, sys
@@ -156,6 +165,17 @@ def test_a_model_finds_the_launchers_packages_and_writes_no_bytecode(
     with Server.embedded(repository, exit_timeout_s=0, **FREE_PORTS) as server:
         assert f"far away {sys.prefix}" in server.log_text()
     assert sorted(path.name for path in version.iterdir()) == ["model.py"]
+
+
+def test_one_model_that_cannot_be_read_among_good_ones_is_told(tmp_path: Path) -> None:
+    """The server itself says that it is ready then."""
+    write_model(tmp_path, "good", ECHO)
+    write_model(tmp_path, "typo", ECHO, config=f"{PYTHON}\nmax_batchsize: 4")
+    with pytest.raises(ModelLoadError) as raised, Server.embedded(tmp_path, exit_timeout_s=0, **FREE_PORTS):
+        pass
+    (found,) = raised.value.diagnostics
+    assert (found.code, found.where.line, found.where.subject) == ("TF521", 2, "typo")
+    assert 'no field named "max_batchsize"' in found.message
 
 
 def test_gives_up_on_a_model_that_takes_too_long(tmp_path: Path) -> None:

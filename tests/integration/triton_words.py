@@ -76,7 +76,7 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"expected \d+ inputs but got|missing required input", ("model_warmup.inputs",)),
     (r"specifies one or more GPUs", ("instance_group.gpus",)),
     (r"unexpected kind KIND_AUTO", ("instance_group.kind",)),
-    (r"profile", ("instance_group.profile",)),
+    (r"profile|unable to parse '.*': stoi", ("instance_group.profile",)),
     (r"ensemble scheduling (cannot|must) be set", ("platform",)),
     (r"instance group should not be", ("instance_group",)),
     (r"optimization should not be", ("optimization",)),
@@ -94,7 +94,10 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"mapped from non-existing output", (f"{_STEP}.output_map",)),
     (r"is not mapped to any ensemble", (f"{_STEP}.input_map",)),
     (r"inconsistent data type", (*_MAPS, "input.data_type", "output.data_type")),
-    (r"inconsistent shape", (*_MAPS, "input.dims", "output.dims", "input.reshape", "output.reshape")),
+    (
+        r"inconsistent shape",
+        (*_MAPS, "input.dims", "output.dims", "input.reshape", "output.reshape", "output.reshape.shape"),
+    ),
     (r"originated from different decoupled", (f"{_STEP}.input_map",)),
 )
 _COMPILED = tuple((re.compile(pattern), fields) for pattern, fields in _WORDS)

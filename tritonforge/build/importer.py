@@ -12,6 +12,7 @@ from typing import Any
 
 from tritonforge import pbtxt
 from tritonforge.build.expressions import call, names
+from tritonforge.build.imported_onnx import onnx_arguments
 from tritonforge.build.typed_config import typed
 from tritonforge.define import ModelFiles
 from tritonforge.define.origin import Origin
@@ -37,8 +38,9 @@ class Imported:
 def import_repository(repository: Path, output: Path) -> Imported:
     """Write definitions for every model of a repository; nothing is written to disk.
 
-    Each is a `model_files`: its settings typed, its files referenced where they are, relative to `output`. What the
-    typed settings can't say goes into `extra`, so that the configurations are equal in any case.
+    Its settings are typed, its files referenced where they are, relative to `output`. An ONNX file whose graph says
+    its tensors is an `onnx`, all else a `model_files`. What the typed settings can't say goes into `extra`, so that the
+    configurations are equal in any case.
 
     Args:
         repository: the folder of model folders.
@@ -51,6 +53,26 @@ def import_repository(repository: Path, output: Path) -> Imported:
     if not folders:
         reason = f"no folder in it has a {CONFIG}"
         raise DiagnosticError([Diagnostic("TF406", Where(str(repository)), reason, "name a model repository")])
+    configs = _read_all(folders)
+    taken: set[str] = set()
+    used: set[str] = set()
+    blocks: list[str] = []
+    warnings: list[Diagnostic] = []
+    for folder, config in configs.items():
+        variable = _variable(config.name, taken)
+        function, path, arguments = _definition(folder, config, output)
+        used |= {function, *names(arguments)}
+        relative = (Path(os.path.relpath(path, output.parent)).as_posix(),) if path else ()
+        named = arguments if variable == config.name else {"name": config.name, **arguments}
+        blocks.append(f"{variable} = {call(function, relative, named)}\n")
+        warnings += _left_out(folder, arguments.get("version", 1))
+    header = HEADER.format(folder=repository.name)
+    imports = _enumerate(sorted(used, key=lambda name: (name[0].islower(), name.lower())))
+    source = f"{header}\n{imports}\n{''.join(blocks)}"
+    return Imported(source, tuple(config.name for config in configs.values()), tuple(warnings))
+
+
+def _read_all(folders: Iterable[Path]) -> dict[Path, ModelConfig]:
     configs: dict[Path, ModelConfig] = {}
     faults: list[Diagnostic] = []
     for folder in folders:
@@ -60,21 +82,7 @@ def import_repository(repository: Path, output: Path) -> Imported:
             faults += error.diagnostics
     if faults:
         raise DiagnosticError(faults)
-    taken: set[str] = set()
-    used: set[str] = {"model_files"}
-    blocks: list[str] = []
-    warnings: list[Diagnostic] = []
-    for folder, config in configs.items():
-        variable = _variable(config.name, taken)
-        arguments = _arguments(folder, config, variable, output)
-        used |= set(names(arguments))
-        path = Path(os.path.relpath(folder, output.parent)).as_posix()
-        blocks.append(f"{variable} = {call('model_files', (path,) if _has_files(folder) else (), arguments)}\n")
-        warnings += _left_out(folder, arguments.get("version", 1))
-    header = HEADER.format(folder=repository.name)
-    imports = _enumerate(sorted(used, key=lambda name: (name[0].islower(), name.lower())))
-    source = f"{header}\n{imports}\n{''.join(blocks)}"
-    return Imported(source, tuple(config.name for config in configs.values()), tuple(warnings))
+    return configs
 
 
 def _read(folder: Path) -> ModelConfig:
@@ -89,12 +97,19 @@ def _read(folder: Path) -> ModelConfig:
     return config if config.name else replace(config, name=folder.name)  # Triton names it after its folder, too
 
 
-def _arguments(folder: Path, config: ModelConfig, variable: str, output: Path) -> dict[str, Any]:
-    """Give the arguments of `model_files`, and make sure that they say what config.pbtxt does."""
-    common: dict[str, Any] = {} if variable == config.name else {"name": config.name}
+def _definition(folder: Path, config: ModelConfig, output: Path) -> tuple[str, Path | None, dict[str, Any]]:
+    """Give the function that defines a model, the path it is given, and its other arguments."""
     version = _version(folder, config)
-    if version not in (None, 1):
-        common["version"] = version
+    if version == 1 and {entry.name for entry in folder.iterdir()} == {CONFIG, "1"}:
+        arguments = onnx_arguments(folder / "1" / "model.onnx", config, output)
+        if arguments is not None:
+            return "onnx", folder / "1" / "model.onnx", arguments
+    common = {} if version in (None, 1) else {"version": version}
+    return "model_files", folder if _has_files(folder) else None, _arguments(config, common, output)
+
+
+def _arguments(config: ModelConfig, common: dict[str, Any], output: Path) -> dict[str, Any]:
+    """Give the arguments of `model_files`, and make sure that they say what config.pbtxt does."""
     wanted = pbtxt.to_message(config)
     arguments = {**common, **typed(config)}
     if _configured(config.name, arguments, output) == wanted:
@@ -142,7 +157,7 @@ def _variable(name: str, taken: set[str]) -> str:
     """Make a variable's name of a model's, and take it."""
     base = re.sub(r"\W", "_", name, flags=re.ASCII)
     base = f"model_{base}" if not base or base[0].isdigit() else base
-    if keyword.iskeyword(base) or base == "model_files" or base[:1].isupper():
+    if keyword.iskeyword(base) or base in ("model_files", "onnx") or base[:1].isupper():
         base = f"{base}_"
     variable, number = base, 2
     while variable in taken:

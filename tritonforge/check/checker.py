@@ -28,8 +28,8 @@ DEFAULT_TARGET = "24.10"
 class Report:
     """What was found, by model and line, and what there is: the names of all models, and of the backends they use.
 
-    `refused` are the models with errors; `completed` those whose tensors a file tells, and not config.pbtxt; `ensembles`
-    has the models of each ensemble.
+    `refused` are the models with errors; `completed` those whose tensors are told by a file and not by config.pbtxt;
+    `ensembles` has the models of each ensemble.
     """
 
     findings: tuple[Finding, ...]
@@ -57,7 +57,8 @@ def check_repository(repository: Path, *, target: str = DEFAULT_TARGET, cores: i
     findings: list[Finding] = []
     models: dict[str, Model] = {}
     refused: dict[str, set[str]] = {}
-    folders = read_folders(repository)
+    is_model = (repository / CONFIG).is_file()
+    folders = [] if is_model else read_folders(repository)
     for folder in folders:
         model = _read(folder, target)
         own = list(_check_one(model, cores or os.cpu_count() or 1))
@@ -69,7 +70,8 @@ def check_repository(repository: Path, *, target: str = DEFAULT_TARGET, cores: i
             models[folder.name] = model
     for model, found in check_ensembles(models, refused):
         findings.append(_place(model, found))
-    findings += [Finding("", "", 0, "", each.code, each.severity, each.message, each.hint) for each in _whole(models)]
+    for found in check_shared_memory(models.values()) if folders else [_nothing(repository, is_model=is_model)]:
+        findings.append(Finding("", "", 0, "", found.code, found.severity, found.message, found.hint))
     return _report(findings, folders, models, refused)
 
 
@@ -130,11 +132,10 @@ def _all(model: Model, cores: int) -> Iterator[Found]:
     yield from advise(model, cores=cores)
 
 
-def _whole(models: Mapping[str, Model]) -> Iterable[Found]:
-    """Check what concerns the repository as a whole."""
-    if not models:
-        return [error("TF683", "", "the repository holds no model", "each folder in it is a model")]
-    return check_shared_memory(models.values())
+def _nothing(repository: Path, *, is_model: bool) -> Found:
+    if is_model:
+        return error("TF683", "", "the folder is itself a model", f"give its parent, {repository.absolute().parent}")
+    return error("TF683", "", "the repository holds no model", "each folder in it is a model; build one into it")
 
 
 def _place(model: Model, found: Found, line: int | None = None) -> Finding:

@@ -12,8 +12,6 @@ from tritonforge.check.model import Model
 
 __all__ = ["check_files", "check_is_model"]
 
-_ENVIRONMENT = "EXECUTION_ENV_PATH"
-_HERE = "$$TRITON_MODEL_DIRECTORY/"
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 _MEANT = re.compile(r"[vV]_?[0-9]+|version_?[0-9]+")
 
@@ -33,7 +31,6 @@ def check_files(model: Model) -> Iterator[Found]:
     yield from _check_versions(model)
     yield from _check_model_files(model)
     yield from _check_labels(model)
-    yield from _check_environment(model)
 
 
 def _check_versions(model: Model) -> Iterator[Found]:
@@ -82,12 +79,3 @@ def _check_labels(model: Model) -> Iterator[Found]:
         if not file.is_file():
             message = f"the label file {tensor.label_filename} is not in the model's folder"
             yield error("TF626", field, message, "one label a line, in a file beside config.pbtxt")
-
-
-def _check_environment(model: Model) -> Iterator[Found]:
-    value = model.config.parameters[_ENVIRONMENT].string_value if _ENVIRONMENT in model.config.parameters else ""
-    if model.config.backend != "python" or not value.startswith(_HERE):
-        return
-    if not (model.folder.path / value.removeprefix(_HERE)).exists():
-        field = f'parameters["{_ENVIRONMENT}"]'
-        yield error("TF684", field, f"the environment {value} is not there", "a conda-pack archive, or a folder")

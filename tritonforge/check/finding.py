@@ -30,7 +30,7 @@ class Finding:
     def diagnostic(self, repository: str) -> Diagnostic:
         """Give it in the form that every command prints."""
         subject = ", ".join(part for part in (self.model, self.field) if part)
-        where = Where(f"{repository}/{self.path}", self.line, subject)
+        where = Where(f"{repository}/{self.path}" if self.path else repository, self.line, subject)
         return Diagnostic(self.code, where, self.message, self.hint, self.severity)
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from tritonforge.client import Result
 
 __all__ = ["infer"]
+
+_GRPC = "name the server's gRPC port with --url grpc://127.0.0.1:8001"
 
 
 class Format(str, Enum):
@@ -30,7 +33,8 @@ def infer(
             "--input",
             "-i",
             metavar="NAME=VALUE",
-            help="An input: NAME=JSON, NAME=@FILE (.npy, .npz, .csv, .json, .txt), or @FILE.npz for several.",
+            help="An input: NAME=JSON; NAME=@FILE (.npy, .npz, .csv, .json, .txt; .bin, .jpg, .png, … for the bytes of "
+            "a BYTES input); or @FILE.npz, @FILE.json for several.",
         ),
     ] = None,
     url: Annotated[
@@ -38,23 +42,28 @@ def infer(
     ] = "http://127.0.0.1:8000",
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.table,
     output_file: Annotated[
-        Path | None, typer.Option(help="Write the outputs to this .npz file too.", dir_okay=False)
+        Path | None, typer.Option(help="Write the outputs of one response to this .npz file too.", dir_okay=False)
     ] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="The limit of the whole call.")] = 30.0,
     version: Annotated[str, typer.Option(help="The model's version; the server chooses where none is given.")] = "",
 ) -> None:
-    """Call a model once and print its outputs.
+    """Call a model once and print its outputs; of a decoupled model each response as it comes (grpc:// only).
 
-    Values are cast to the model's datatypes where that loses nothing; a single row gets its batch dimension.
+    Values are cast to the model's datatypes where that loses nothing: whole numbers are kept exactly or refused, other
+    numbers (FP64 in a file too) become the nearest one of the model's type. A single row gets its batch dimension.
+
     Mistakes in the inputs are said before anything is sent, and exit with 2; errors of the server's exit with 1.
     """
-    result = _call(model, inputs or [], url, timeout, version)
-    if output_file is not None:
-        _write(result, output_file)
-    _show(result, format)
+    for result in _responses(model, inputs or [], url, timeout, version, single=output_file is not None):
+        if output_file is not None:
+            _write(result, output_file)
+        _show(result, format)
 
 
-def _call(model: str, options: list[str], url: str, timeout: float, version: str) -> Result:
+def _responses(
+    model: str, options: list[str], url: str, timeout: float, version: str, *, single: bool
+) -> Iterator[Result]:
+    """Give the responses as they come: one, but of a decoupled model any number, which `single` refuses."""
     from tritonforge.cli.infer_values import BadInput, make_arrays, read_sources
     from tritonforge.client import Client, ClientError, DeadlineExceeded, InvalidRequest
 
@@ -67,7 +76,15 @@ def _call(model: str, options: list[str], url: str, timeout: float, version: str
                 arrays = make_arrays(sources, signature)
             except BadInput as error:
                 _fail(f"{error}\n  signature: {model}{signature}", code=2)
-            return client.infer(model, arrays, version=version, timeout_s=max(deadline - time.monotonic(), 1e-3))
+            left_s = max(deadline - time.monotonic(), 1e-3)
+            if not signature.decoupled:
+                yield client.infer(model, arrays, version=version, timeout_s=left_s)
+                return
+            if not url.startswith("grpc://"):
+                _fail(f"{model} streams its responses, which goes over gRPC only: {_GRPC}", code=2)
+            if single:
+                _fail(f"{model} streams its responses; --output-file takes one: print them with --format json", code=2)
+            yield from client.stream(model, arrays, version=version, timeout_s=left_s)
     except InvalidRequest as error:
         _fail(str(error), code=2)
     except DeadlineExceeded as error:

@@ -48,7 +48,7 @@ def cast_array(array: Array, datatype: str) -> Array:
         return cast_values(array.ravel().tolist(), datatype).reshape(array.shape)
     if _is_float(wanted.numpy):
         if array.dtype.kind in "iu":
-            return _floats(array.ravel().tolist(), datatype).reshape(array.shape)
+            return _whole(array, datatype)
         return _narrowed(array, datatype)
     with np.errstate(invalid="ignore"):
         cast: Array = array.astype(wanted.numpy)
@@ -63,6 +63,16 @@ def cast_array(array: Array, datatype: str) -> Array:
 
 def _is_float(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def _whole(array: Array, datatype: str) -> Array:
+    """Make floats of an array of integers."""
+    try:
+        return _floats(array.ravel().tolist(), datatype).reshape(array.shape)
+    except ValueError as error:
+        found = from_numpy(array.dtype)
+        hint = f"the file holds {found}; if rounding is meant, save it as float64"
+        raise ValueError(f"{error}; {hint}") from error
 
 
 def _floats(numbers: list[int | float], datatype: str) -> Array:

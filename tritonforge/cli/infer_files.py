@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import zlib
@@ -14,6 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tritonforge.cli.infer_tables import Table, numbers
 
 __all__ = ["Literal", "Source", "read_file", "read_mapping"]
 
@@ -61,29 +62,6 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table of cells of text.
-
-    Its first row is a header if nothing in it is a number; for text, if it is the input's own name alone.
-    """
-
-    rows: tuple[tuple[str, ...], ...]
-
-    def content(self, *, text: bool, name: str) -> Any:
-        """Give the rows below the header, as strings or as numbers."""
-        header = self.rows and (
-            self.rows[0] == (name,) if text else all(_number(cell) is None for cell in self.rows[0])
-        )
-        rows = self.rows[1:] if header else self.rows
-        widths = {len(row) for row in rows}
-        if len(widths) > 1:
-            raise ValueError(f"the rows have between {min(widths)} and {max(widths)} cells")
-        if text:
-            return [list(row) for row in rows]
-        return [[_parsed(cell, line) for cell in row] for line, row in enumerate(rows, 2 if header else 1)]
-
-
-@dataclass(frozen=True, slots=True)
 class TextFile:
     """The text of a file: one value for a BYTES input, else a table with spaces between its numbers."""
 
@@ -93,16 +71,37 @@ class TextFile:
         """Give the text without the end of its last line, or the numbers."""
         if text:
             return self.text.removesuffix("\n").removesuffix("\r")
-        rows = tuple(tuple(line.split()) for line in self.text.splitlines() if line.strip())
-        return Table(rows).content(text=False, name=name)
+        return numbers([line.split() for line in self.text.splitlines() if line.strip()])
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """The bytes of a file of a kind that holds no table: one value of a BYTES input."""
+
+    data: bytes
+    suffix: str
+
+    def content(self, *, text: bool, name: str) -> Any:
+        """Give the bytes."""
+        if not text:
+            raise ValueError(f"the bytes of a {self.suffix} file are for a BYTES input; {_TABLES}")
+        return self.data
 
 
 def read_file(path: str) -> Source:
-    """Read the value of one input by the file's ending; a file with another ending is one value: its bytes.
+    """Read the value of one input by the file's ending.
 
-    Raise OSError, or ValueError where the content isn't what the ending says.
+    Raise OSError, or ValueError where the ending is unknown, or the content isn't what it says.
     """
-    return _READERS.get(Path(path).suffix.lower(), _read_bytes)(Path(path))
+    suffix = Path(path).suffix.lower()
+    if suffix in _BLOBS:
+        return Blob(Path(path).read_bytes(), suffix)
+    reader = _READERS.get(suffix)
+    if reader is None:
+        Path(path).open("rb").close()  # a file that isn't there is the first thing to say
+        kind = f"{suffix} files are not read" if suffix else "the file's name has no ending"
+        raise ValueError(f"{kind}; {_TABLES}, and {', '.join(_BLOBS)} as the bytes of a BYTES input")
+    return reader(Path(path))
 
 
 def read_mapping(path: str) -> Mapping[str, Source]:
@@ -152,15 +151,7 @@ def _json(path: Path) -> Any:
 
 
 def _read_csv(path: Path) -> Source:
-    try:
-        rows = tuple(tuple(cell.strip() for cell in row) for row in csv.reader(io.StringIO(_text(path))) if row)
-    except csv.Error as error:
-        raise ValueError(f"not CSV: {error}") from error
-    return Table(rows)
-
-
-def _read_bytes(path: Path) -> Source:
-    return Stored(path.read_bytes())
+    return Table(_text(path))
 
 
 def _text(path: Path) -> str:
@@ -175,18 +166,6 @@ _READERS: dict[str, Callable[[Path], Source]] = {
     ".txt": lambda path: TextFile(_text(path)),
 }
 
+_BLOBS = (".bin", ".bmp", ".flac", ".gif", ".jpeg", ".jpg", ".mp3", ".pdf", ".png", ".tif", ".tiff", ".wav", ".webp")
 
-def _number(cell: str) -> int | float | None:
-    for kind in (int, float):
-        try:
-            return kind(cell)
-        except ValueError:
-            continue
-    return None
-
-
-def _parsed(cell: str, row: int) -> int | float:
-    number = _number(cell)
-    if number is None:
-        raise ValueError(f"row {row} has {cell!r}, which is not a number")
-    return number
+_TABLES = f"known are {', '.join(_READERS)} for values"

@@ -12,13 +12,16 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from tritonforge.client.checks import explain, find_problems
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
+from tritonforge.client.result import Result
 from tritonforge.client.wire import Array
 from tritonforge.dtypes import from_numpy
 from tritonforge.errors import InvalidTensor
 from tritonforge.ir import Signature, TensorSpec
 
-__all__ = ["Definition", "from_wire", "to_wire"]
+__all__ = ["Definition", "from_wire", "give_back", "make_inputs", "require_definition", "to_wire"]
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -35,6 +38,35 @@ class Definition(Protocol[R_co]):
 
     def wrap(self, outputs: dict[str, Array]) -> R_co:
         """Build the value that the definition returns from its outputs by name."""
+
+
+def require_definition(definition: object, method: str, by_name: str) -> None:
+    """Raise TypeError, naming the client's method that takes names, where something is no definition."""
+    if isinstance(definition, str):
+        raise TypeError(f'{method}() takes a definition; for a model by its name: client.{by_name}("{definition}", …)')
+    if not all(hasattr(definition, name) for name in ("name", "signature", "wrap")):
+        found = definition if callable(definition) else type(definition).__name__
+        raise TypeError(f"{method}() takes a definition, such as @model and @pipeline make, not {found}")
+
+
+def make_inputs(
+    definition: Definition[Any], args: Sequence[Any], named: Mapping[str, Any], target: Target
+) -> dict[str, Any]:
+    """Make the inputs of a request of a definition's arguments. Raise InvalidRequest where they don't match it."""
+    try:
+        return to_wire(definition.signature, args, named)
+    except InvalidTensor as error:
+        raise InvalidRequest(str(error), target) from error
+
+
+def give_back(definition: Definition[R], result: Result, target: Target) -> R:
+    """Give a result as the definition returns it. Raise InferenceFailed where it doesn't match the signature."""
+    try:
+        outputs = from_wire(definition.signature, result.outputs)
+    except InvalidTensor as error:
+        hint = "the server's build may be of another state of the definition"
+        raise InferenceFailed(f"{error}; {hint}", target) from error
+    return definition.wrap(outputs)
 
 
 def to_wire(signature: Signature, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:

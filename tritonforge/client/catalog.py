@@ -5,6 +5,7 @@ from __future__ import annotations
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, InvalidRequest, ModelNotFound, ServerUnavailable, Target
 from tritonforge.client.metadata import ServedModel, read_served_model
+from tritonforge.client.names import near_names
 from tritonforge.client.transport import Json, Transport
 
 __all__ = ["Catalog"]
@@ -30,7 +31,7 @@ class Catalog:
     def fetch(self, target: Target, deadline: Deadline) -> ServedModel:
         """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
         self.forget(target)
-        metadata = self._transport.model_metadata(target.model, target.version, deadline)
+        metadata = self._metadata(target, deadline)
         try:
             served = read_served_model(metadata, self._config(target, deadline))
         except ClientError:
@@ -39,6 +40,17 @@ class Catalog:
             raise ServerUnavailable(f"the model's metadata are not Triton's: {error!r}", target) from error
         self._models[target.model, target.version] = served
         return served
+
+    def _metadata(self, target: Target, deadline: Deadline) -> Json:
+        """Fetch the metadata; of a model that isn't there, name those that are."""
+        try:
+            return self._transport.model_metadata(target.model, target.version, deadline)
+        except ModelNotFound as error:
+            try:
+                there = {str(entry["name"]) for entry in self._transport.index(deadline)}
+            except (ClientError, LookupError, TypeError):
+                raise error from None
+            raise ModelNotFound(f"{error.reason}{near_names(target.model, there)}", target) from error
 
     def _config(self, target: Target, deadline: Deadline) -> Json:
         """Fetch the configuration: an extension of Triton's, which other servers of the protocol don't have."""

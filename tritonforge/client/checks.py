@@ -76,7 +76,7 @@ def _shape_problem(spec: TensorSpec, value: Array, sizes: dict[str, tuple[str, i
     dims = ("batch", *spec.dims) if batched else spec.dims
     if len(dims) != value.ndim:
         given, rank = _found(value), len(dims)
-        hint = f"; if it is one row: {spec.name}[np.newaxis]" if batched and value.ndim == rank - 1 else ""
+        hint = _rank_hint(spec, value, rank, batched=batched)
         return f"{given} given, {spec.describe(batched=batched)} wanted: {value.ndim} dimensions, not {rank}{hint}"
     for position, (dim, size) in enumerate(zip(dims, value.shape, strict=True)):
         if isinstance(dim, int):
@@ -87,6 +87,16 @@ def _shape_problem(spec: TensorSpec, value: Array, sizes: dict[str, tuple[str, i
             other, other_size = sizes[dim]
             return f'{_found(value)} given: dimension {position}, {dim}, is {size}, but in input "{other}" {other_size}'
     return ""
+
+
+def _rank_hint(spec: TensorSpec, value: Array, rank: int, *, batched: bool) -> str:
+    if not spec.dims and value.ndim == rank + 1 and value.shape[-1] == 1:
+        return f"; to take its last dimension off: {spec.name}[..., 0]"
+    if not batched or value.ndim != rank - 1:
+        return ""
+    if spec.dims == (1,):
+        return f"; if it is one value a row: {spec.name}[:, np.newaxis]"
+    return f"; if it is one row: {spec.name}[np.newaxis]"
 
 
 def _batch_problems(name: str, size: int, max_batch_size: int) -> list[str]:

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from tritonforge.client.call import Definition, from_wire, to_wire
+from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.catalog import Catalog
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import (
-    DeadlineExceeded,
-    InferenceFailed,
-    InvalidRequest,
-    ServerUnavailable,
-    Target,
-)
+from tritonforge.client.errors import DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.http import HttpTransport
-from tritonforge.client.message import Parameter, Request, Response
+from tritonforge.client.message import Parameter, Request
 from tritonforge.client.metadata import ModelStatus, ServedModel
 from tritonforge.client.payload import check, make_request, merge_inputs, read_result, version_text
 from tritonforge.client.result import Result
+from tritonforge.client.streams import read_results, typed_results
 from tritonforge.client.transport import Json, Transport
 from tritonforge.client.url import parse_url
-from tritonforge.errors import InvalidTensor
+from tritonforge.ir import Signature
 
 __all__ = ["Client"]
 
@@ -73,17 +67,9 @@ class Client:
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
-        deadline = self._deadline(timeout_s)
         target = Target(self.url, model, version_text(version), request_id)
-        served, request = self._prepare(target, merge_inputs(inputs, named, target), outputs, parameters, deadline)
-        if served.signature.decoupled:
-            raise InvalidRequest("the model is decoupled: it may give any number of responses; use stream()", target)
-        try:
-            response = self._transport.infer(request, deadline)
-        except InvalidRequest:
-            self._catalog.forget(target)  # it passed the checks: the model has changed, perhaps
-            raise
-        return read_result(response, served, outputs, target)
+        merged = merge_inputs(inputs, named, target)
+        return self._infer(target, merged, self._deadline(timeout_s), outputs=outputs, parameters=parameters)
 
     def call(
         self,
@@ -97,21 +83,17 @@ class Client:
     ) -> R:
         """Call a model through its definition: the arguments and the result are those of the definition called here.
 
-        Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's.
+        Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's;
+        TypeError where it is given a name, or anything else that is no definition.
         """
+        require_definition(definition, "call", "infer")
         target = Target(self.url, definition.name, version_text(version), request_id)
-        try:
-            sent = to_wire(definition.signature, args, inputs)
-        except InvalidTensor as error:
-            raise InvalidRequest(str(error), target) from error
-        result = self.infer(target.model, sent, version=version, timeout_s=timeout_s, request_id=request_id)
-        try:
-            outputs = from_wire(definition.signature, result.outputs)
-        except InvalidTensor as error:
-            hint = "the server's build may be of another state of the definition"
-            raise InferenceFailed(f"{error}; {hint}", target) from error
-        return definition.wrap(outputs)
+        sent = make_inputs(definition, args, inputs, target)
+        return give_back(
+            definition, self._infer(target, sent, self._deadline(timeout_s), defined=definition.signature), target
+        )
 
+    @overload
     def stream(
         self,
         model: str,
@@ -124,15 +106,29 @@ class Client:
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         **named: Any,
-    ) -> Generator[Result, None, None]:
-        """Send one request, as `infer` does, and give each response of a decoupled model as it comes; gRPC only.
+    ) -> Generator[Result, None, None]: ...
+    @overload
+    def stream(
+        self,
+        definition: Definition[Iterator[R]],
+        /,
+        *args: Any,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **inputs: Any,
+    ) -> Generator[R, None, None]: ...
+    def stream(self, model: Any, /, *args: Any, **options: Any) -> Generator[Any, None, None]:
+        """Send one request and give each response of a decoupled model as it comes; gRPC only.
 
-        The timeout is for the whole stream. Closing the generator cancels the request.
+        By name it takes what `infer` takes and gives Results; through a definition it takes what `call` takes, and
+        gives what the definition yields. The timeout is for the whole stream. Closing the generator cancels the
+        request.
         """
-        deadline = self._deadline(timeout_s)
-        target = Target(self.url, model, version_text(version), request_id)
-        served, request = self._prepare(target, merge_inputs(inputs, named, target), outputs, parameters, deadline)
-        return _results(self._transport.stream(request, deadline), served, outputs, target)
+        if isinstance(model, str):
+            return self._stream_by_name(model, *args, **options)
+        require_definition(model, "stream", "stream")
+        return self._stream_definition(model, *args, **options)
 
     def is_ready(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""
@@ -206,6 +202,60 @@ class Client:
             return self._transport.model_ready(model, version, deadline)
         return self._transport.server_ready(deadline)
 
+    def _infer(
+        self,
+        target: Target,
+        inputs: Mapping[str, Any],
+        deadline: Deadline,
+        *,
+        outputs: Sequence[str] = (),
+        parameters: Mapping[str, Parameter] | None = None,
+        defined: Signature | None = None,
+    ) -> Result:
+        served, request = self._prepare(target, inputs, outputs, parameters, deadline, defined)
+        if served.signature.decoupled:
+            raise InvalidRequest("the model is decoupled: it may give any number of responses; use stream()", target)
+        try:
+            response = self._transport.infer(request, deadline)
+        except InvalidRequest:
+            self._catalog.forget(target)  # it passed the checks: the model has changed, perhaps
+            raise
+        return read_result(response, served, outputs, target)
+
+    def _stream_by_name(
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        outputs: Sequence[str] = (),
+        request_id: str = "",
+        parameters: Mapping[str, Parameter] | None = None,
+        **named: Any,
+    ) -> Generator[Result, None, None]:
+        deadline = self._deadline(timeout_s)
+        target = Target(self.url, model, version_text(version), request_id)
+        served, request = self._prepare(target, merge_inputs(inputs, named, target), outputs, parameters, deadline)
+        return read_results(self._transport.stream(request, deadline), served, outputs, target)
+
+    def _stream_definition(
+        self,
+        definition: Definition[R],
+        /,
+        *args: Any,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **inputs: Any,
+    ) -> Generator[R, None, None]:
+        deadline = self._deadline(timeout_s)
+        target = Target(self.url, definition.name, version_text(version), request_id)
+        sent = make_inputs(definition, args, inputs, target)
+        served, request = self._prepare(target, sent, (), None, deadline, definition.signature)
+        results = read_results(self._transport.stream(request, deadline), served, (), target)
+        return typed_results(results, definition, target)
+
     def _prepare(
         self,
         target: Target,
@@ -213,23 +263,19 @@ class Client:
         outputs: Sequence[str],
         parameters: Mapping[str, Parameter] | None,
         deadline: Deadline,
+        defined: Signature | None = None,
     ) -> tuple[ServedModel, Request]:
-        """Check the inputs against the model, asking the server anew where what is known of it doesn't fit."""
+        """Check the inputs against the model, asking the server anew where what is known of it doesn't fit.
+
+        `defined` is the signature of the definition that the inputs have been checked against already.
+        """
         served = self._catalog.known(target)
-        if served is None or check(served, inputs, outputs):
+        if served is None or check(served, inputs, outputs, defined):
             served = self._catalog.fetch(target, deadline)
-            problem = check(served, inputs, outputs)
+            problem = check(served, inputs, outputs, defined)
             if problem:
                 raise InvalidRequest(problem, target)
         return served, make_request(target, served, inputs, outputs, parameters)
-
-
-def _results(
-    responses: Generator[Response, None, None], served: ServedModel, outputs: Sequence[str], target: Target
-) -> Generator[Result, None, None]:
-    with closing(responses):
-        for response in responses:
-            yield read_result(response, served, outputs, target)
 
 
 def _transport(url: str) -> Transport:

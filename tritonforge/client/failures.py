@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tritonforge.client.errors import (
     ClientError,
     DeadlineExceeded,
@@ -13,7 +15,9 @@ from tritonforge.client.errors import (
     Target,
 )
 
-__all__ = ["from_grpc_code", "from_http_status"]
+__all__ = ["IS_IT_UP", "from_grpc_code", "from_http_status", "with_hint"]
+
+IS_IT_UP = "is the server up? tritonforge up"
 
 _BY_HTTP_STATUS: dict[int, type[ClientError]] = {
     404: ModelNotFound,
@@ -39,6 +43,19 @@ _BY_GRPC_CODE: dict[str, type[ClientError]] = {
     "UNIMPLEMENTED": InvalidRequest,
 }
 
+_HINTS = (
+    (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
+    # What grpc 1.x says of a connection that the other side ends at once, as Triton's HTTP port does.
+    (
+        re.compile(r"failed to connect to all addresses.*Socket closed"),
+        "what answers there speaks no gRPC: is it the server's HTTP port? then use http://…, or the gRPC port",
+    ),
+    (
+        re.compile(r"Stub process '.*' is not healthy"),
+        "the model's process has died, and Triton doesn't start it again: see the server's log, and restart the server",
+    ),
+)
+
 
 def from_http_status(status: int, words: str, target: Target) -> ClientError:
     """Make the error of an HTTP status that isn't a success; `words` are the server's."""
@@ -53,10 +70,16 @@ def from_grpc_code(code: str, words: str, target: Target) -> ClientError:
     return _refined(_BY_GRPC_CODE.get(code, InferenceFailed), words or code, target)
 
 
+def with_hint(words: str) -> str:
+    """Add to words of the server's, or of grpc's, what they don't say: what to do."""
+    hint = next((hint for pattern, hint in _HINTS if pattern.search(words)), "")
+    return f"{words}; {hint}" if hint else words
+
+
 def _refined(kind: type[ClientError], words: str, target: Target) -> ClientError:
     if kind is ModelNotFound and not target.model:
         return ServerUnavailable(f"not a Triton server, or one without this endpoint: {words}", target)
     # Triton 24.10 says "not found" of a model that failed to load, too; only its words tell the two apart.
     if kind is ModelNotFound and "no available versions" in words:
         return ModelNotReady(words, target)
-    return kind(words, target)
+    return kind(with_hint(words), target)

@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2_grpc
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InferenceFailed, ServerUnavailable, Target
-from tritonforge.client.failures import from_grpc_code
+from tritonforge.client.failures import from_grpc_code, with_hint
 from tritonforge.client.grpc_message import from_message, to_json, to_message
 from tritonforge.client.message import Request, Response
 from tritonforge.client.transport import Json
@@ -63,7 +63,7 @@ class GrpcTransport:
         try:
             for answer in call:
                 if answer.error_message:
-                    raise InferenceFailed(answer.error_message, target)
+                    raise InferenceFailed(with_hint(answer.error_message), target)
                 response = from_message(answer.infer_response)
                 final = response.parameters.get("triton_final_response", False)
                 if response.outputs or not final:

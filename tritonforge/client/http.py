@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import from_http_status
+from tritonforge.client.failures import IS_IT_UP, from_http_status
 from tritonforge.client.http_connection import Answer, Connection, Dropped, Garbled
 from tritonforge.client.http_message import read_response, write_request
 from tritonforge.client.http_pool import Pool
@@ -31,6 +31,7 @@ class HttpTransport:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.url = str(endpoint)
+        self._grpc_authority = Endpoint("grpc", endpoint.host, 8001).authority
         self._pool = Pool(endpoint.host, endpoint.port)
         self._prefix = quote(endpoint.path, safe="/%")
         self._host = f" HTTP/1.1\r\nHost: {endpoint.authority}\r\n"
@@ -58,7 +59,8 @@ class HttpTransport:
 
     def stream(self, request: Request, deadline: Deadline) -> Generator[Response, None, None]:
         """Refuse: Triton streams tensors over gRPC only."""
-        reason = "Triton streams tensors over gRPC only; give the client a grpc:// URL"
+        example = f"grpc://{self._grpc_authority}"
+        reason = f"Triton streams tensors over gRPC only; give the client the server's gRPC URL, such as {example}"
         raise InvalidRequest(reason, self._target(request))
 
     def server_ready(self, deadline: Deadline) -> bool:
@@ -146,6 +148,8 @@ class HttpTransport:
 def _failure(error: Exception, deadline: Deadline, target: Target) -> ClientError:
     if isinstance(error, TimeoutError):
         return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
+    if isinstance(error, ConnectionRefusedError):
+        return ServerUnavailable(f"Connection refused; {IS_IT_UP}", target)
     if isinstance(error, OSError):
         return ServerUnavailable(error.strerror or str(error), target)
     if isinstance(error, Garbled):

@@ -115,7 +115,7 @@ class Connection:
         """Read the status, HTTP version and headers; give with them the bytes that came after."""
         while (end := data.find(b"\r\n\r\n")) < 0:
             if len(data) > _LARGEST_HEAD or b"HTTP/1."[: len(data)] != data[:7]:
-                raise Garbled(f"not an HTTP response: {data[:60]!r}")
+                raise Garbled(_not_http(data))
             data += self._more(deadline)
         first, *lines = data[:end].decode("latin-1").split("\r\n")
         if not (first.startswith("HTTP/1.") and first[8:9] == " " and first[9:12].isdecimal()):
@@ -171,6 +171,13 @@ class Connection:
         while part := self._read(deadline):
             parts.append(part)
         return b"".join(parts)
+
+
+def _not_http(data: bytes) -> str:
+    # An HTTP/2 server speaks first: a SETTINGS frame (type 4) of stream 0, RFC 9113, 6.5.
+    if data[3:4] == b"\x04" and data[5:9] == bytes(4):
+        return "this is a gRPC port, not an HTTP one; use the URL grpc://…, or the server's HTTP port (8000 by default)"
+    return f"not an HTTP response: {data[:60]!r}"
 
 
 def _packets(parts: Iterable[Buffer]) -> Iterator[Buffer]:

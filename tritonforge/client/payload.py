@@ -12,6 +12,7 @@ from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
 from tritonforge.client.wire import Array, decode, encode
 from tritonforge.errors import InvalidTensor
+from tritonforge.ir import Signature
 
 __all__ = ["check", "make_request", "merge_inputs", "read_result", "version_text"]
 
@@ -39,10 +40,22 @@ def merge_inputs(inputs: Mapping[str, Any] | None, named: dict[str, Any], target
     return {**inputs, **named}
 
 
-def check(served: ServedModel, inputs: Mapping[str, Any], outputs: Sequence[str]) -> str:
-    """Say what keeps the inputs from matching the model, with its signature; empty where they match."""
+def check(
+    served: ServedModel, inputs: Mapping[str, Any], outputs: Sequence[str], defined: Signature | None = None
+) -> str:
+    """Say what keeps the inputs from matching the model, with its signature; empty where they match.
+
+    `defined` is the signature of the definition that is called, which the inputs match: it is shown instead.
+    """
     problems = find_problems(served.signature, inputs, outputs, max_batch_size=served.max_batch_size)
-    return explain(problems, served.signature) if problems else ""
+    if not problems:
+        return ""
+    if defined is None:
+        return explain(problems, served.signature)
+    text = explain(problems, defined)
+    if find_problems(served.signature, inputs, outputs):  # it is not the size of the batch alone
+        text += f"\n  served: {served.signature}\n  the server's build may be of another state of the definition"
+    return text
 
 
 def make_request(

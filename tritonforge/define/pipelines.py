@@ -126,7 +126,8 @@ def pipeline(
             `"fused"`: one Python model, in which the body runs, its Python functions and ONNX graphs in one process,
             with no hop between them. That is faster; its ONNX graphs need the package onnxruntime in Triton's Python.
             `"bls"`: one Python model, in which the body runs and calls the other models where Triton serves them, at
-            once where they don't depend on each other. Such a body may branch and loop on the data of a request.
+            once where they don't depend on each other. Such a body may
+            branch and loop on the data of a request; it then runs for each request by itself.
         batching: how requests are batched, of a fused or bls pipeline; by default the largest batch that all its models
             take. An ensemble leaves batching to its models.
         instances: how many copies of a fused or bls pipeline run; one on the CPU by default.

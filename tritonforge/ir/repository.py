@@ -60,7 +60,8 @@ class Shim:
     """What the generated model.py of a Python model is told: where the user's function is.
 
     `paths` are the import roots below the version folder; `text` names the BYTES tensors that hold `str`; `parts` are
-    the models that a pipeline's body calls; `padding` are the dimensions that are padded;
+    the models that a pipeline's body calls; a function that isn't
+    `stacked` is called for each request by itself; `padding` are the dimensions that are padded;
     a `sequence` keeps a state.
     """
 
@@ -70,6 +71,7 @@ class Shim:
     text: tuple[str, ...] = ()
     origin: str = ""
     parts: tuple[Part, ...] = ()
+    stacked: bool = True
     padding: tuple[PaddedDim, ...] = ()
     sequence: bool = False
 

@@ -3,5 +3,6 @@
 from tritonforge.lower.closure import Gathered, gather
 from tritonforge.lower.files import lower_files
 from tritonforge.lower.repository import lower
+from tritonforge.lower.weights import lower_weights
 
-__all__ = ["Gathered", "gather", "lower", "lower_files"]
+__all__ = ["Gathered", "gather", "lower", "lower_files", "lower_weights"]

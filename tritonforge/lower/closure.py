@@ -20,7 +20,7 @@ AnyDefinition = Definition[..., Any]
 class Gathered:
     """The definitions to lower, each once, what each pipeline calls, and what was found wrong on the way.
 
-    A bls pipeline has no graph: its body isn't traced.
+    A bls pipeline has a graph only where its body is one that another lowering would take too.
     """
 
     definitions: tuple[AnyDefinition, ...]
@@ -73,6 +73,9 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
         try:
             _ = definition.signature
             if isinstance(definition, Pipeline) and definition.lowering == "bls":
+                graph = _straight(definition)
+                if graph is not None:
+                    graphs[id(definition)] = graph
                 called[id(definition)] = definition.called()
             elif isinstance(definition, Pipeline):
                 traced = definition.trace()
@@ -85,6 +88,15 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
         else:
             kept.append(definition)
     return Gathered(tuple(kept), graphs, called, tuple(dict.fromkeys(found)))
+
+
+def _straight(pipeline: Pipeline[..., Any]) -> Graph | None:
+    """Trace the body of a bls pipeline; give nothing where it computes or branches on data."""
+    try:
+        traced = pipeline.trace()
+    except DiagnosticError:
+        return None
+    return None if traced.diagnostics else traced.graph
 
 
 def _runs_in_python(definition: AnyDefinition) -> bool:

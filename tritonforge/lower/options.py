@@ -94,6 +94,8 @@ def _tensors(configs: Iterable[TensorConfig], tensors: Mapping[str, Tensor]) -> 
 
 def _impossible(config: ModelConfig, options: Options) -> list[tuple[str, str, str]]:
     """Say which options such a model can't have."""
+    if config.sequence_batching is not None and options.sequence_batching is not None:
+        return [("TF114", "sequence and sequence_batching are both set", "leave one of them out")]
     if config.ensemble is None:
         limited = options.max_inflight_requests is not None
         reason = "max_inflight_requests is set, but it is no ensemble"

@@ -34,12 +34,14 @@ def lower_body(
     graph: Graph | None,
     called: Iterable[Definition[..., Any]],
     *,
+    stacked: bool,
     largest_batch: int,
     code: Code,
 ) -> Model:
     """Lower a pipeline to one Python model in which its body runs.
 
-    `called` are the models that it calls. They run beside the body (fused), or where Triton serves them (bls).
+    `called` are the models that it calls. They run beside the body (fused), or where Triton serves them (bls). Where it
+    is not `stacked`, the body runs for each request by itself, as it may branch on what is in it.
 
     Raises:
         DiagnosticError: one of them can't be called there.
@@ -65,7 +67,7 @@ def lower_body(
         config=configure(definition, largest_batch=largest_batch),
         signature=definition.signature,
         where=definition.where,
-        code=replace(reaching, shim=replace(reaching.shim, parts=tuple(parts))),
+        code=replace(reaching, shim=replace(reaching.shim, parts=tuple(parts), stacked=stacked)),
         graph=graph,
     )
 

@@ -9,11 +9,11 @@ from tritonforge.define import Batching, Definition, ModelFiles, Pipeline, Pytho
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Code, Graph, Model, Repository
 from tritonforge.lower.closure import Gathered
-from tritonforge.lower.configuration import configure
 from tritonforge.lower.ensemble import lower_ensemble
 from tritonforge.lower.files import lower_files
 from tritonforge.lower.options import apply_options
 from tritonforge.lower.python import lower_body, lower_function
+from tritonforge.lower.weights import lower_weights
 
 __all__ = ["lower"]
 
@@ -51,13 +51,7 @@ def _lower_model(definition: Definition[..., Any], code_of: CodeOf) -> Model:
     if isinstance(definition, ModelFiles):
         return lower_files(definition)
     assert isinstance(definition, WeightsModel)
-    model = Model(
-        config=configure(definition),
-        signature=definition.signature,
-        where=definition.where,
-        files=definition.files,
-    )
-    return apply_options(model, definition)
+    return lower_weights(definition)
 
 
 def _lower_pipeline(
@@ -70,7 +64,10 @@ def _lower_pipeline(
     graph = gathered.graph(definition)
     if definition.lowering != "ensemble":
         called = gathered.parts(definition)
-        return [lower_body(definition, graph, called, largest_batch=largest, code=code_of(definition))]
+        bodies = [one for one in (definition, *called) if isinstance(one, Pipeline)]
+        stacked = all(gathered.graph(body) is not None for body in bodies)
+        code = code_of(definition)
+        return [lower_body(definition, graph, called, stacked=stacked, largest_batch=largest, code=code)]
     assert graph is not None, "what becomes an ensemble has been traced"
     if definition.batching is not None or definition.instances is not None:
         raise DiagnosticError(

@@ -66,7 +66,7 @@ def _read_string(tokens: Sequence[Token], start: int, field: FieldDescriptor) ->
 
 def _unescape(text: str) -> bytes:
     try:
-        return text_format.text_encoding.CUnescape(text)
+        return bytes(text_format.text_encoding.CUnescape(text))
     except (ValueError, UnicodeError) as error:
         raise ScalarError(f"a string has an escape that is none: {error}") from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from tritonforge.errors import DiagnosticError, TritonForgeError
 
 __all__ = ["ModelLoadError", "PreflightError", "ServerDied", "ServerError", "ServerTimeout", "SettingsError"]
@@ -35,7 +37,7 @@ class ServerDied(ServerError):
         self.exit_code = exit_code
         self.log = log
         said = f"; its last words:\n{last_words}" if last_words else ", and wrote nothing"
-        super().__init__(f"tritonserver ended with code {exit_code}{said}")
+        super().__init__(f"tritonserver ended with code {exit_code}{_signal(exit_code)}{said}")
 
 
 class ServerTimeout(ServerError):
@@ -48,3 +50,14 @@ class ServerTimeout(ServerError):
             f"  hint: give it longer with --timeout, ready_timeout_s= or TRITONFORGE_READY_TIMEOUT_S\n"
             f"the end of its log:\n{last_words}"
         )
+
+
+def _signal(exit_code: int) -> str:
+    """Name the signal that an exit code above 128 stands for."""
+    if exit_code <= 128:
+        return ""
+    try:
+        name = signal.Signals(exit_code - 128).name
+    except ValueError:
+        return ""
+    return f" ({name}: it was killed from outside, or for want of memory)" if name == "SIGKILL" else f" ({name})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.health import ModelState
@@ -26,18 +27,16 @@ def explain_failures(states: Iterable[ModelState], log: str, sources: Sources, *
     """Explain each model that isn't served, by name; none if all are.
 
     The index has the loads that failed; the log also has the models that never came to one: unreadable configurations,
-    ensembles. `ready` is the server's own word that nothing is amiss: then only what its index calls a failure is one,
-    so that a stray `.git` in the repository is none.
+    ensembles. `ready` is the server's own word that nothing is amiss; it says so of a model too that it couldn't even
+    read (seen in 24.10). Then a folder without a model in it, such as a stray `.git`, is no failure.
     """
     states = list(states)
     failures = {(state.name, state.version): _from_state(state) for state in states if state.reason and _failed(state)}
     logged = {(failure.model, failure.version): failure for failure in read_failures(log)}
-    if not ready:
-        failures = logged | failures
-        told = {model for model, _ in failures}
-        for state in states:
-            if not state.state and state.name not in told:
-                failures[state.name, ""] = Failure(state.name, "the server didn't load it, and gave no reason")
+    absent = {s.name for s in states if not s.state and (not ready or _has_model(sources.folder(s.name)))}
+    failures = {key: failure for key, failure in logged.items() if not ready or key[0] in absent} | failures
+    for name in absent - {model for model, _ in failures}:
+        failures[name, ""] = Failure(name, "the server didn't load it, and gave no reason")
     counts = Counter(model for model, _ in failures)
     crashes = crash_frames(log)
     return [_explain(failures[key], sources, crashes, versioned=counts[key[0]] > 1) for key in sorted(failures)]
@@ -62,6 +61,11 @@ def explain_dead_stubs(dead: Sequence[DeadStub], log: str, sources: Sources, *, 
         message = f"failed to load: the process that runs its Python {stub.cause}{trace}"
         diagnostics.append(Diagnostic("TF523", where.at(subject), message, _death_hint(stub.cause)))
     return diagnostics
+
+
+def _has_model(folder: Path) -> bool:
+    """Tell whether a folder of the repository was meant to be a model."""
+    return (folder / "config.pbtxt").exists() or any(entry.name.isdecimal() for entry in folder.glob("*/"))
 
 
 def _failed(state: ModelState) -> bool:

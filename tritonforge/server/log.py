@@ -37,6 +37,9 @@ _NOISE = re.compile(
     r"^[+|]|^\s*$|NVML|DCGM|pinned_memory_manager|cuda_memory_manager|CudaDriverHelper|Collecting CPU metrics"
     r"|model_lifecycle\.cc:\d+\] \"loading: |tritonserver\.cc:\d+\] $|server\.cc:\d+\] $"
 )
+_WIDEST = 1000
+"""Characters of a line: a model's traceback may be one line of Triton's log."""
+
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
 
 
@@ -60,8 +63,9 @@ def loading_models(log: str) -> list[str]:
 
 
 def last_words(log: str, *, lines: int = 12) -> str:
-    """Give the last lines of a log that say something."""
-    return "\n".join([line for line in log.splitlines() if not _NOISE.search(line)][-lines:])
+    """Give the last lines of a log that say something, long ones cut."""
+    said = [line for line in log.splitlines() if not _NOISE.search(line)][-lines:]
+    return "\n".join(line if len(line) <= _WIDEST else f"{line[:_WIDEST]} …" for line in said)
 
 
 def _failure(line: str, syntax: str) -> Failure | None:

@@ -56,15 +56,7 @@ def ask_server(
     lacking = check_machine(machine)
     if lacking or machine.installation is None:
         raise PreflightError(lacking)
-    settings = resolve_ports(
-        ServerSettings(
-            http_port=0,
-            grpc_port=0,
-            metrics_port=0,
-            exit_timeout_s=0,
-            extra_args=("--strict-readiness=false", "--allow-grpc=false", "--allow-metrics=false", *arguments),
-        )
-    )
+    settings = _settings(arguments)
     with Workspace() as workspace:
         served = workspace.folder / "repository"
         if shell_safe(str(repository.absolute())):
@@ -82,6 +74,12 @@ def ask_server(
         with workspace.log.open(errors="replace") as log:  # kept open: it is gone with the workspace
             states = _await_states(workspace, settings, log, timeout_s)
             return _verdicts(states, _read(log))
+
+
+def _settings(arguments: tuple[str, ...]) -> ServerSettings:
+    flags = ("--strict-readiness=false", "--allow-grpc=false", *arguments)
+    free = ServerSettings(http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0, extra_args=flags)
+    return resolve_ports(free)
 
 
 def _await_states(workspace: Workspace, settings: ServerSettings, log: TextIO, timeout_s: float) -> list[ModelState]:

@@ -13,6 +13,7 @@ from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
+from tritonforge.server.manifest import check_manifest
 from tritonforge.server.ports import bind_error, holder
 from tritonforge.server.repository import is_model, model_folders, shell_safe
 from tritonforge.server.settings import PORTS, ServerSettings
@@ -31,7 +32,8 @@ def preflight(repository: Path, settings: ServerSettings) -> Machine:
         PreflightError: everything that is amiss.
     """
     machine = probe()
-    found = [*check_machine(machine), *check_repository(repository), *check_ports(settings)]
+    found = [*check_machine(machine), *check_repository(repository), *check_manifest(repository)]
+    found += check_ports(settings)
     found += _check_shared_memory(machine, models=len(model_folders(repository)))
     if found:
         raise PreflightError(found)

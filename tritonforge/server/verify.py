@@ -15,6 +15,9 @@ __all__ = ["Comparison", "verify"]
 _FILES = {"TF681", "TF682", "TF684", "TF685", "TF686"}
 """Codes of what lies in files that the server isn't asked about: no model is run."""
 
+_DEADLY = {"TF644", "TF653", "TF676", "TF682"}
+"""Codes of what Triton 24.10 may die of: initial states, tags, ensembles in a circle, versions of over 64 bits."""
+
 _MACHINE = ("no GPUs are available", "invalid or unsupported gpu id", "specifies no GPUs")
 _REPORT = "the checker and Triton disagree; please report this, with the config.pbtxt"
 
@@ -37,7 +40,7 @@ def verify(repository: Path, report: Report) -> Comparison:
     try:
         verdicts = ask_server(repository, report.backends)
     except ServerDied as died:
-        told = any(finding.code in ("TF676", "TF682") for finding in report.errors)
+        told = any(finding.code in _DEADLY for finding in report.errors)
         message = f"Triton itself ends on this repository: {died}"
         hint = "mend the errors above first" if told else _REPORT
         finding = Finding("", "", 0, "", "TF697", "warning" if told else "error", message, hint)

@@ -17,7 +17,7 @@ def run(*arguments, env=None):
 def test_the_server_that_is_down_is_named():
     result = run("fraud", "--url", NOBODY)
     assert result.exit_code == 1
-    assert result.stderr == f"error: fraud at {NOBODY}: Connection refused\n"
+    assert result.stderr == f"error: fraud at {NOBODY}: Connection refused; is the server up? tritonforge up\n"
     assert result.stdout == ""
 
 

@@ -7,7 +7,7 @@ import json
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritonforge.cli.infer_cast import cast_array, cast_values
@@ -154,10 +154,23 @@ def test_json_files(saved):
 
 @pytest.mark.parametrize(
     "content",
-    ["1,2,3\n4,5,6.5\n", "a,b,c\n1,2,3\n4,5,6.5\n", "\ufeffa,b,c\r\n1, 2, 3\r\n\r\n4,5,6.5", '"1","2","3"\n4,5,6.5'],
+    [
+        "1,2,3\n4,5,6.5\n",
+        "a,b,c\n1,2,3\n4,5,6.5\n",
+        "\ufeffa,b,c\r\n1, 2, 3\r\n\r\n4,5,6.5",
+        '"1","2","3"\n4,5,6.5',
+        "1;2;3\n4;5;6.5\n",
+        "a\tb\tc\n1\t2\t3\n4\t5\t6.5",
+    ],
 )
 def test_csv_files_with_and_without_a_header(saved, content):
     assert value(saved("x.csv", content)).tolist() == [[1, 2, 3], [4, 5, 6.5]]
+
+
+def test_a_csv_file_of_one_row_is_that_row(saved):
+    assert value(saved("x.csv", "1;2;3\n")).tolist() == [[1, 2, 3]]
+    assert value(saved("x.csv", "x"), "BYTES", (1,)).tolist() == [["x"]]
+    assert value(saved("x.csv", "x\na;b"), "BYTES", (1,)).tolist() == [["a;b"]]
 
 
 def test_csv_columns_and_strings(saved):
@@ -187,7 +200,20 @@ def test_text_and_other_files(saved):
         ("x.npy", np.array([[1e39, 1, 1]]), "1e+39 is too large for FP32"),
         ("x.npy", np.array([[2**24 + 1, 1, 1]]), "can't hold it exactly"),
         ("x.npz", {"a": np.ones(3), "b": np.ones(3)}, "it holds 2 arrays (a, b); to give them all: --input @"),
-        ("x.bin", b"123", "is not a number"),
+        ("x.bin", b"123", "the bytes of a .bin file are for a BYTES input; known are .csv, .json"),
+        (
+            "x.pkl",
+            b"123",
+            "x.pkl: .pkl files are not read; known are .csv, .json, .npy, .npz, .txt for values, and .bin",
+        ),
+        ("x", b"123", "the file's name has no ending"),
+        ("x.csv", "", "no rows"),
+        ("x.csv", "\n\n", "no rows"),
+        ("x.txt", "", "no rows"),
+        ("x.csv", "a,b,c\n", "row 1 has 'a', which is not a number"),
+        ("x.csv", "1;2;x\n", "row 1 has 'x', which is not a number"),
+        ("x.csv", "1,5;2,5;3,5\n", "look separated by semicolons: then write decimals with points"),
+        ("x.npy", np.array([[2**24 + 1, 1, 1]]), "the file holds INT64; if rounding is meant, save it as float64"),
     ],
 )
 def test_a_file_that_is_not_what_is_wanted_is_refused_by_name(saved, name, content, message):
@@ -232,6 +258,7 @@ def test_an_option_that_cannot_be_read_is_refused(options, message):
 INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**64), 2**65)), st.sampled_from([*INTEGERS, "FP16", "FP32", "FP64", "BF16"]))
 def test_a_whole_number_is_kept_exactly_or_refused(numbers, datatype):
     try:
@@ -242,6 +269,7 @@ def test_a_whole_number_is_kept_exactly_or_refused(numbers, datatype):
     assert [int(number) for number in exact] == numbers
 
 
+@settings(deadline=None)
 @given(st.data(), st.sampled_from(INTEGERS), st.sampled_from([*INTEGERS, "FP32", "FP64"]))
 def test_a_saved_array_is_cast_exactly_or_refused(data, datatype, found):
     dtype = DTYPES[found].numpy

@@ -142,3 +142,17 @@ def test_all_problems_are_told_at_once_with_the_signature():
         '  there is no input "feature"; there are: features, tokens, title\n'
         f"  signature: {SIGNATURE}"
     )
+
+
+@pytest.mark.parametrize(
+    ("dims", "shape", "hint"),
+    [
+        ((1,), (3,), "1 dimensions, not 2; if it is one value a row: x[:, np.newaxis]"),
+        ((4,), (4,), "1 dimensions, not 2; if it is one row: x[np.newaxis]"),
+        ((), (3, 1), "2 dimensions, not 1; to take its last dimension off: x[..., 0]"),
+        ((), (3, 2), "2 dimensions, not 1"),
+    ],
+)
+def test_a_rank_that_is_one_off_comes_with_its_mend(dims, shape, hint):
+    signature = Signature((TensorSpec("x", "FP32", dims),), (), batched=True)
+    assert problem({"x": np.zeros(shape, np.float32)}, signature=signature).endswith(hint)

@@ -51,12 +51,25 @@ def test_inputs_given_twice_or_not_by_name_are_refused():
         client.infer("m", [1, 2])
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("fraud", r'call\(\) takes a definition; for a model by its name: client\.infer\("fraud", …\)'),
+        (len, "such as @model and @pipeline make, not <built-in function len>"),
+        (1, "make, not int"),
+    ],
+)
+def test_what_is_no_definition_is_not_called(given, message):
+    with pytest.raises(TypeError, match=message):
+        Client("http://127.0.0.1:1").call(given)
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_a_server_that_is_down(scheme):
     with Client(f"{scheme}://127.0.0.1:{free_port()}") as client:
         assert client.is_ready() is False
         assert client.is_ready("m") is False
-        with pytest.raises(ServerUnavailable):
+        with pytest.raises(ServerUnavailable, match=r"onnection refused; is the server up\? tritonforge up"):
             client.infer("m")
         with pytest.raises(DeadlineExceeded, match=r"not ready within 0\.2 s: .*[Cc]onnection refused"):
             client.wait_ready(timeout_s=0.2)

@@ -75,3 +75,16 @@ def test_grpc_codes(code, words, wanted):
 
 def test_a_missing_path_of_the_server_itself_is_no_missing_model():
     assert type(from_http_status(404, "Not Found", Target("http://host:1"))) is ServerUnavailable
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("Failed to connect to remote host: Connection refused", "is the server up? tritonforge up"),
+        ("failed to connect to all addresses; last error: Socket closed", "then use http://…, or the gRPC port"),
+        ("Failed to process: Stub process 'x' is not healthy.", "and restart the server"),
+    ],
+)
+def test_words_that_do_not_say_what_to_do_get_a_hint(words, hint):
+    assert from_grpc_code("UNAVAILABLE", words, TARGET).reason.startswith(f"{words}; ")
+    assert from_http_status(500, words, TARGET).reason.endswith(hint)

@@ -99,7 +99,7 @@ def test_a_grpc_server_is_no_http_server():
     with (
         FaultServer(then_close(b"\0\0\x12\4\0\0\0\0\0")) as server,
         Client(server.url) as client,
-        pytest.raises(ServerUnavailable, match="not an HTTP response"),
+        pytest.raises(ServerUnavailable, match="this is a gRPC port, not an HTTP one; use the URL grpc://"),
     ):
         client.metadata("m")
 

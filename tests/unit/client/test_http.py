@@ -131,7 +131,7 @@ def test_a_server_that_does_not_finish_ends_in_a_deadline(behaviour, request_):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\0\0\x12\4\0\0\0\0\0", "not an HTTP response"),
+        (b"\0\0\x12\4\0\0\0\0\0", "this is a gRPC port"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not an HTTP response"),
         (b"HTTP/1.1 abc\r\n\r\n", "not an HTTP response"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "a length of '-5'"),

@@ -154,7 +154,8 @@ def test_batching_with_priorities_becomes_the_batchers_record() -> None:
         (WarmupInput, {"data_type": "FP32"}, "one of zero_data, random_data and data_file"),
         (InitialState, {"name": "a", "data_type": "FP32"}, "one of zero_data and data_file"),
         (tritonforge.Tensor, {"labels": ("a\nb",)}, "one line"),
-        (Options, {"warm_up": ()}, "Extra inputs are not permitted"),
+        (Options, {"warm_up": ()}, '"warm_up"; did you mean "warmup"'),
+        (Options, {"zzz": ()}, "Extra inputs are not permitted"),
     ],
 )
 def test_what_triton_would_refuse_is_refused(setting: type[Setting], given: dict[str, Any], message: str) -> None:

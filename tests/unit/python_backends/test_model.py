@@ -105,7 +105,7 @@ def test_a_wrong_result_names_the_function(serve: Serve) -> None:
         ("def other(x): ...\n", "AttributeError: module 'fraud' has no attribute 'predict'"),
         ("class predict:\n    def __init__(self):\n        open('/nowhere')\n", "FileNotFoundError: "),
         ("from tritonforge import build\n", "ImportError: tritonforge.build is not there inside Triton: "),
-        ("import tritonforge.testing\n", "ModuleNotFoundError: tritonforge.testing is not there inside Triton: "),
+        ("import tritonforge.elsewhere\n", "ModuleNotFoundError: tritonforge.elsewhere is not there inside Triton: "),
         ("from tritonforge import asset\nasset('gone.npz')\n", 'FileNotFoundError: asset "gone.npz" is missing beside'),
     ],
 )

@@ -47,7 +47,7 @@ def check_edges(ensemble: Model, members: Sequence[Model], *, wrong: Collection[
     config = ensemble.config
     known: dict[str, _Tensor] = {}
     for _, path, tensor in tensors(config):
-        if any(field.startswith(path) for field in wrong):
+        if any(field.startswith(f"{path}.{part}") for field in wrong for part in ("data_type", "dims", "reshape")):
             continue
         dims = tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims
         known.setdefault(tensor.name, _tensor(ensemble, tensor, dims))

@@ -15,7 +15,7 @@ __all__ = ["check_ensembles"]
 
 _STEPS = "ensemble_scheduling.step"
 _TENSOR = re.compile(r"(input|output|batch_input|batch_output)\b")
-_CRASH = "take one of the steps out: Triton 24.10 crashes on ensembles that go in a circle"
+_CRASH = "take one of the steps out: Triton 24.10 refuses it, or crashes where another ensemble is made of it"
 
 
 def check_ensembles(models: Mapping[str, Model], refused: dict[str, set[str]]) -> Iterator[tuple[Model, Found]]:

@@ -9,9 +9,10 @@ from tritonforge.check.model import Model
 from tritonforge.check.rules.batch_tensors import check_batch_tensors
 from tritonforge.check.rules.dynamic_batching import check_dynamic_batching
 from tritonforge.check.rules.ensemble import check_ensemble
-from tritonforge.check.rules.features import check_metrics, check_response_cache
+from tritonforge.check.rules.features import check_metric_tags, check_metrics, check_response_cache
 from tritonforge.check.rules.identity import check_backend, check_max_batch_size, check_name, check_version_policy
 from tritonforge.check.rules.instances import check_instances
+from tritonforge.check.rules.python_backend import check_python_parameters
 from tritonforge.check.rules.sequences import check_sequence_batching
 from tritonforge.check.rules.states import check_states
 from tritonforge.check.rules.tensors import check_duplicates, check_tensors
@@ -31,11 +32,13 @@ RULES: tuple[Rule, ...] = (
     check_ensemble,
     check_response_cache,
     check_metrics,
+    check_metric_tags,
     check_tensors,
     check_batch_tensors,
     check_instances,
     check_warmup,
     check_states,
+    check_python_parameters,
     check_duplicates,
 )
 """What is checked of every model whose text can be read."""

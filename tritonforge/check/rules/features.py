@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tritonforge.check.finding import Found, error
 from tritonforge.check.model import Model
 
-__all__ = ["check_metrics", "check_response_cache"]
+__all__ = ["check_metric_tags", "check_metrics", "check_response_cache"]
+
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def check_response_cache(model: Model) -> Iterator[Found]:
@@ -32,3 +35,13 @@ def check_metrics(model: Model) -> Iterator[Found]:
             yield error("TF652", path, "it has no histogram_options", "histogram_options { buckets: [ … ] }")
         elif not control.histogram_options.buckets:
             yield error("TF652", f"{path}.histogram_options", "it has no buckets", "buckets: [ … ]")
+
+
+def check_metric_tags(model: Model) -> Iterator[Found]:
+    """Check that tags are names that Prometheus takes for labels: Triton 24.10 ends on others."""
+    for tag in sorted(model.config.metric_tags):
+        if not _LABEL.fullmatch(tag):
+            message = f'"{tag}" is no name of a label, and Triton 24.10 ends on it'
+            yield error(
+                "TF653", f'metric_tags["{tag}"]', message, "letters, digits and _, not beginning with a digit or __"
+            )

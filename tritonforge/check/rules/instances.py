@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tritonforge.check.finding import Found, error
@@ -10,6 +11,8 @@ from tritonforge.check.rules.tensors import TENSORRT
 from tritonforge.pbtxt.document import enum_name
 
 __all__ = ["check_instances"]
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+")
 
 
 def check_instances(model: Model) -> Iterator[Found]:
@@ -29,6 +32,7 @@ def check_instances(model: Model) -> Iterator[Found]:
             yield error("TF646", f"{path}.profile", "profile is TensorRT's; this is another platform", "take it out")
         elif group.profile:
             for index, profile in enumerate(group.profile):
-                if not profile.isdecimal():
+                found = _INTEGER.match(profile)  # as C++ reads it: what follows the digits is passed over
+                if found is None or int(found[0]) < 0:
                     message = f'a profile is a number, written as a string; found "{profile}"'
                     yield error("TF646", f"{path}.profile[{index}]", message, '"0"')

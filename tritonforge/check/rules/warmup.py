@@ -18,7 +18,8 @@ FOLDER = "warmup"
 
 def check_warmup(model: Model) -> Iterator[Found]:
     """Check that each sample is a request that the model takes."""
-    if model.is_ensemble:
+    groups = model.config.instance_group
+    if model.is_ensemble or (groups and all(group.passive for group in groups)):  # passive instances aren't warmed up
         return
     for number, sample in enumerate(model.config.model_warmup):
         if sample.batch_size == 0:  # Triton skips it
@@ -56,6 +57,10 @@ def _check_inputs(model: Model, path: str, sample: Any) -> Iterator[Found]:
     for name, tensor in inputs.items():
         if name not in sample.inputs and not tensor.optional:
             yield error("TF650", f"{path}.inputs", f'the sample lacks the input "{name}"', "add it")
+    required = [tensor.name for tensor in model.config.input if not tensor.optional]
+    for name in sorted({name for name in required if required.count(name) > 1}):
+        message = f'there are {required.count(name)} inputs named "{name}", and a sample can have only one'
+        yield error("TF650", f"{path}.inputs", message, "rename one of the inputs")
     for name, given in sorted(sample.inputs.items()):
         tensor = inputs.get(name)
         if tensor is None:  # taken as a control input
@@ -64,6 +69,10 @@ def _check_inputs(model: Model, path: str, sample: Any) -> Iterator[Found]:
         if given.data_type != tensor.data_type:
             found, wanted = enum_name(given, "data_type"), enum_name(tensor, "data_type")
             yield error("TF650", f"{field}.data_type", f'"{name}" is {wanted}; found {found}', f"data_type: {wanted}")
+        if tensor.is_shape_tensor and model.batched:
+            message = f'Triton 24.10 can\'t warm up a batched model with a shape tensor, as "{name}" is'
+            yield error("TF650", f"{field}.dims", message, "take the warmup sample out")
+            continue
         dims, wanted_dims = list(given.dims), list(tensor.dims)
         if -1 in dims:  # told already
             continue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 __all__ = ["Count", "Datatype", "Index", "Microseconds", "Setting"]
@@ -30,6 +31,16 @@ class Setting(BaseModel):
 
     record: ClassVar[type[Any]]
     prefixes: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        """Offer the nearest name for one that there isn't."""
+        unknown = [name for name in given if name not in cls.model_fields] if isinstance(given, Mapping) else []
+        close = get_close_matches(unknown[0], cls.model_fields, n=1) if unknown else []
+        if close:
+            raise ValueError(f'Extra inputs are not permitted: "{unknown[0]}"; did you mean "{close[0]}"?')
+        return given
 
     def lower(self) -> Any:
         """Make the record."""

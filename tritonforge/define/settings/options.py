@@ -91,7 +91,7 @@ class Options(Setting):
     cc_model_filenames: Mapping[str, str] = {}
     """That file by the GPU's compute capability: `{"7.5": "model_t4.plan"}`. Default: the same for all."""
     runtime: str = ""
-    """The backend's library, where it has several. Default: its only one."""
+    """The backend's library, where it has several. Default: its only one. Since 24.01."""
     extra: Mapping[str, Any] = {}
     """Fields of the configuration by their protobuf names, added to all others: `{"model_metrics": {…}}`."""
 

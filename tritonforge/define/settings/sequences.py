@@ -35,7 +35,7 @@ class Oldest(Setting):
     max_queue_delay_us: Microseconds = 0
     """How long to wait for more requests, in microseconds. Default: 0."""
     preserve_ordering: bool = False
-    """Whether responses come in the order of their requests. Default: no."""
+    """Whether responses come in the order of their requests. Default: no. Since 23.09."""
 
 
 class Control(Setting):
@@ -119,9 +119,10 @@ class State(Setting):
     initial_states: tuple[InitialState, ...] = ()
     """What it is at first. Default: whatever is there."""
     use_same_buffer_for_input_output: bool = False
-    """Whether the model may write it in place. Default: no."""
+    """Whether the model may write it in place. Default: no. Since 23.11."""
     use_growable_memory: bool = False
-    """Whether its memory on the GPU grows without being copied; needs the same buffer. Default: no."""
+    """Whether its memory on the GPU grows without being copied; needs the same buffer. Default: no. Since
+    23.11."""
 
 
 class SequenceBatching(Setting):
@@ -140,7 +141,7 @@ class SequenceBatching(Setting):
     states: tuple[State, ...] = ()
     """What Triton keeps between requests. Default: nothing; the model keeps it."""
     iterative_sequence: bool = False
-    """Whether the model asks for its request to be scheduled again, until it is done. Default: no."""
+    """Whether the model asks for its request to be scheduled again, until it is done. Default: no. Since 23.11."""
 
     @model_validator(mode="after")
     def _agrees(self) -> SequenceBatching:

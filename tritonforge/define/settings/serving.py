@@ -68,7 +68,7 @@ class EnsembleStep(Setting):
     model_version: int = -1
     """Its version. Default -1: the newest."""
     model_namespace: str = ""
-    """The repository that it is in, where the server has namespaces. Default: any."""
+    """The repository that it is in, where the server has namespaces. Default: any. Since 23.03."""
 
 
 class Ensemble(Setting):

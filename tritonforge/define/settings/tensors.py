@@ -33,7 +33,7 @@ class Tensor(Setting):
     """Whether requests of different shapes may be in one batch; the backend gets them end to end. Default: no. Of
     inputs only."""
     is_non_linear_format_io: bool = False
-    """Whether TensorRT's engine has it in a format that isn't linear. Default: no."""
+    """Whether TensorRT's engine has it in a format that isn't linear. Default: no. Since 24.08."""
     label_filename: str = ""
     """A file in the model's folder with a label a line, for the classification extension. Of outputs only."""
     labels: tuple[str, ...] = ()

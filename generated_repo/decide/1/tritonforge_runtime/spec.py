@@ -75,8 +75,11 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class SequenceSpec:
-    """How a model's sequences are run: the inputs that Triton's sequence batcher adds, the one of them that says whether
-    a slot has a request, and how long a sequence may be idle."""
+    """How a model's sequences are run.
+
+    `controls` are the inputs that Triton's sequence batcher adds, `ready` is the one of them that says whether a slot
+    has a request, and `idle_s` is how long a sequence may be idle.
+    """
 
     controls: frozenset[str]
     ready: str

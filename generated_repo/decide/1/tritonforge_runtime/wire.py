@@ -15,9 +15,9 @@ from .spec import ModelSpec, TensorSpec
 
 __all__ = ["ENDS", "STARTS", "Exchange", "Request", "Response", "Sender", "Wire"]
 
-STARTS = 1
-ENDS = 2
-"""Flags of a sequence's requests, which `triton_python_backend_utils` of 24.10 has no names for."""
+STARTS: int = pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START
+ENDS: int = pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END
+"""Flags of a sequence's requests."""
 
 Request = Any
 Response = Any
@@ -38,6 +38,7 @@ class Wire:
         alone = len(readers) == 1 and not spec.inputs[0].optional and not self._controls
         self._only = readers[0] if alone else None
         self._writers = [_writer(tensor) for tensor in spec.outputs]
+        self._write = self._writers[0] if len(self._writers) == 1 else None
 
     def read(self, request: Request) -> Inputs:
         """Give a request's arrays in the order of the model's inputs; None for an optional one that isn't there.
@@ -67,6 +68,8 @@ class Wire:
 
     def response(self, outputs: Sequence[Array]) -> Response:
         """Make the response of one request."""
+        if self._write is not None:
+            return self._response([self._write(outputs[0])])
         return self._response([write(array) for write, array in zip(self._writers, outputs, strict=True)])
 
     def responses(self, outputs: Sequence[Array], sizes: Sequence[int]) -> list[Response]:

@@ -86,6 +86,7 @@ class PythonModel(ServedModel):
     attribute: ClassVar[str]
     paths: ClassVar[Sequence[str]]
     text: ClassVar[Collection[str]] = frozenset()
+    stacked: ClassVar[bool] = True
     parts: ClassVar[Sequence[PartSpec]] = ()
     """The models that a fused pipeline calls; their paths are below the version folder."""
     padding: ClassVar[Sequence[PaddedDim]] = ()
@@ -103,13 +104,13 @@ class PythonModel(ServedModel):
             for part in made:
                 part.finalize()
 
-        scripted = any(part.remote for part in parts)
+        waits = any(part.remote for part in parts)
         return Loaded(
-            (lambda **inputs: remote.resolve(function(**inputs))) if scripted else function,
+            (lambda **inputs: remote.resolve(function(**inputs))) if waits else function,
             text=self.text,
             roots=roots,
             close=close,
-            stacked=not scripted,
+            stacked=self.stacked,
             padding=self.padding,
             sequence=self.sequence,
         )

@@ -1,0 +1,175 @@
+"""A generated Python model beside the same model written by hand, in one run, against one embedded server.
+
+    python perf/bench_runtime.py [--rounds N] [--seconds S] [--concurrency N …]
+
+The model takes FP32[batch, 20], subtracts one vector and divides by another. `hand` is it written by hand as well as we
+can: requests stacked into one call, results split into views, all else looked up beforehand, no checks. `generated` is
+what `tritonforge build` writes. `alone` is by hand without stacking, as most people write it. Requests are prepared
+bytes of one row over HTTP, sent by wrk (Debian package `wrk`). The models take turns, A B B A, so that a
+slow moment of the machine is shared; figures are medians over rounds, and the ratio is the median of each round's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from tritonforge.build import build
+from tritonforge.client import Client
+from tritonforge.client.http_message import write_request
+from tritonforge.client.message import Request, Tensor
+from tritonforge.server import Server
+
+GENERATED = """
+import numpy as np
+from jaxtyping import Float32
+from tritonforge import Batching, model
+
+MEAN = np.linspace(-1, 1, 20, dtype=np.float32)
+STD = np.linspace(1, 2, 20, dtype=np.float32)
+
+
+@model(batching=Batching(max_batch_size=64))
+def generated(x: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
+    return (x - MEAN) / STD
+"""
+BY_HAND = """
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+MEAN = np.linspace(-1, 1, 20, dtype=np.float32)
+STD = np.linspace(1, 2, 20, dtype=np.float32)
+
+
+class TritonPythonModel:
+    def initialize(self, args):
+        self.tensor, self.response = pb_utils.Tensor, pb_utils.InferenceResponse
+
+    def execute(self, requests):
+        Tensor, Response = self.tensor, self.response
+        inputs = [request.inputs()[0].as_numpy() for request in requests]
+        if len(inputs) == 1:
+            return [Response([Tensor("output", (inputs[0] - MEAN) / STD)])]
+        outputs = (np.concatenate(inputs) - MEAN) / STD
+        responses = []
+        start = 0
+        for x in inputs:
+            end = start + len(x)
+            responses.append(Response([Tensor("output", outputs[start:end])]))
+            start = end
+        return responses
+"""
+ALONE = """
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+MEAN = np.linspace(-1, 1, 20, dtype=np.float32)
+STD = np.linspace(1, 2, 20, dtype=np.float32)
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        responses = []
+        for request in requests:
+            x = pb_utils.get_input_tensor_by_name(request, "x").as_numpy()
+            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor("output", (x - MEAN) / STD)]))
+        return responses
+"""
+ROW = np.random.default_rng(0).random((1, 20), np.float32)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        parser.error("wrk is not installed: apt-get install wrk")
+    with tempfile.TemporaryDirectory() as folder:
+        repository = write(Path(folder))
+        with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
+            agree(server)
+            for concurrency in options.concurrency:
+                report(concurrency, measure(server, Path(folder), concurrency, options.rounds, options.seconds))
+
+
+def write(folder: Path) -> Path:
+    """Build the generated model; put those by hand beside it, with the same config.pbtxt."""
+    (folder / "pyproject.toml").touch()
+    (folder / "served.py").write_text(GENERATED)
+    repository = folder / "model_repository"
+    build([folder / "served.py"], repository)
+    config = (repository / "generated" / "config.pbtxt").read_text()
+    for name, code in {"hand": BY_HAND, "alone": ALONE}.items():
+        (repository / name / "1").mkdir(parents=True)
+        (repository / name / "config.pbtxt").write_text(config.replace('"generated"', f'"{name}"'))
+        (repository / name / "1" / "model.py").write_text(code)
+    return repository
+
+
+def agree(server: Server) -> None:
+    """Make sure that all models give the same."""
+    with Client(server.grpc_url) as client:
+        answers = [client.infer(model, x=ROW)["output"] for model in ("generated", "hand", "alone")]
+    assert all(np.array_equal(answer, answers[0]) for answer in answers), answers
+
+
+def measure(server: Server, folder: Path, concurrency: int, rounds: int, seconds: int) -> dict[str, list[float]]:
+    """Give the requests a second of each model in each round."""
+    rates: dict[str, list[float]] = {"generated": [], "hand": [], "alone": []}
+    order = list(rates)
+    for model in order:
+        load(server, folder, model, concurrency, 1)
+    for _ in range(rounds):
+        for model in order:
+            rates[model].append(load(server, folder, model, concurrency, seconds))
+        order.reverse()
+    return rates
+
+
+def load(server: Server, folder: Path, model: str, concurrency: int, seconds: int) -> float:
+    """Run wrk; give the requests a second.
+
+    Raises:
+        RuntimeError: a request failed, or wrk said nothing.
+    """
+    header = write_request(Request(model, (Tensor("x", "FP32", ROW.shape, ROW.tobytes()),)))
+    body = (header + ROW.tobytes()).hex()
+    script = folder / f"{model}.lua"
+    script.write_text(
+        f'wrk.method = "POST"\nlocal hex = "{body}"\n'
+        'wrk.body = hex:gsub("..", function(pair) return string.char(tonumber(pair, 16)) end)\n'
+        f'wrk.headers["Inference-Header-Content-Length"] = "{len(header)}"\n'
+    )
+    url = f"http://{urlsplit(server.http_url).netloc}/v2/models/{model}/infer"
+    command = ["wrk", "-t1", f"-c{concurrency}", f"-d{seconds}s", "-s", str(script), url]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
+    found = re.search(r"Requests/sec:\s*([\d.]+)", said)
+    if found is None or "Non-2xx" in said or "Socket errors" in said:
+        raise RuntimeError(said)
+    return float(found[1])
+
+
+def report(concurrency: int, rates: dict[str, list[float]]) -> None:
+    """Print medians, and the ratios of rates of the same round."""
+    medians = {model: statistics.median(found) for model, found in rates.items()}
+    figures = ", ".join(f"{model} {median:7.0f}/s" for model, median in medians.items())
+    ratios = [one / other for one, other in zip(rates["generated"], rates["hand"], strict=True)]
+    spread = f"{min(ratios):.2f} … {max(ratios):.2f}"
+    print(
+        f"concurrency {concurrency:3}: {figures}; generated/hand {statistics.median(ratios):.3f} ({spread})", flush=True
+    )
+
+
+if __name__ == "__main__":
+    main()

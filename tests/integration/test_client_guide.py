@@ -1,0 +1,72 @@
+"""Every snippet of the client's guide, run as it stands against a real Triton."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tritonforge.build import build
+from tritonforge.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "docs" / "guides" / "client.md"
+TYPED = """
+from typing import Any, Generator
+from typing_extensions import assert_type
+from shop import Offer, count, offer
+from tritonforge.client import Client, Result
+
+def typed(client: Client, x: Any) -> None:
+    assert_type(client.call(offer, x, x), Offer)
+    assert_type(client.infer("offer", amount=x), Result)
+    assert_type(client.stream("count", upto=x), Generator[Result, None, None])
+    for number in client.stream(count, x):
+        number.item()
+        number.nothing
+"""
+
+
+def snippets() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    definitions, *calls = snippets()
+    assert definitions.startswith("# shop.py\n")
+    (tmp_path / "shop.py").write_text(definitions, encoding="utf-8")
+    build((tmp_path / "shop.py",), tmp_path / "repository")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
+    names: dict[str, object] = {}
+    with Server.embedded(tmp_path / "repository", http_port=0, grpc_port=0, metrics_port=0) as server:
+        for call in calls:
+            ready = call.replace("http://127.0.0.1:8000", server.http_url).replace(
+                "grpc://127.0.0.1:8001", server.grpc_url
+            )
+            exec(compile(ready, str(GUIDE), "exec"), names)
+    assert len(calls) > 7
+
+
+def test_type_checkers_see_the_definitions_types(tmp_path: Path) -> None:
+    definitions, *calls = snippets()
+    texts = {"shop.py": definitions, "guide.py": "\n".join(calls), "typed.py": TYPED}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    options = ["--config-file=", "--follow-imports=silent", f"--cache-dir={ROOT / '.mypy_cache'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, *texts],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert errors[0].startswith("typed.py:13: ")
+    assert '"nothing"' in errors[0]

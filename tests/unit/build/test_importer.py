@@ -1,0 +1,258 @@
+"""Repositories made by hand, imported and built again: equal configurations, and the same files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from google.protobuf import text_format
+from onnx import TensorProto, helper
+from projects import Project
+from tritonclient.grpc import model_config_pb2
+
+from tritonforge.build import build
+from tritonforge.build.importer import import_repository
+from tritonforge.errors import DiagnosticError
+
+REPOSITORIES = {
+    "python models, an ensemble, priorities": {
+        "scale/config.pbtxt": """
+            backend: "python"
+            max_batch_size: 8
+            input [ { name: "x" data_type: TYPE_FP32 dims: [ 3 ] } ]
+            output [ { name: "y" data_type: TYPE_FP32 dims: [ 3 ] label_filename: "names.txt" } ]
+            dynamic_batching {
+              preferred_batch_size: [ 4, 8 ]
+              max_queue_delay_microseconds: 100
+              priority_levels: 2
+              default_priority_level: 1
+              priority_queue_policy { key: 2 value { timeout_action: DELAY default_timeout_microseconds: 5 } }
+            }
+            instance_group [ { kind: KIND_CPU count: 2 } ]
+            parameters { key: "say" value { string_value: "b \\"q\\" \\n" } }
+            model_warmup {
+              name: "w" batch_size: 2
+              inputs { key: "x" value { data_type: TYPE_FP32 dims: [ 3 ] input_data_file: "row" } }
+            }
+            response_cache { enable: true }
+            """,
+        "scale/names.txt": "a\nb\nc",
+        "scale/warmup/row": "123456789012",
+        "scale/1/model.py": "# by hand",
+        "scale/1/helpers/inner.py": "x = 1",
+        "both/config.pbtxt": """
+            name: "both"
+            platform: "ensemble"
+            max_batch_size: 8
+            input [ { name: "x" data_type: TYPE_FP32 dims: [ 3 ] } ]
+            output [ { name: "y" data_type: TYPE_FP32 dims: [ 3 ] } ]
+            ensemble_scheduling {
+              step [ { model_name: "scale" model_version: -1
+                       input_map { key: "x" value: "x" } output_map { key: "y" value: "y" } } ]
+            }
+            """,
+    },
+    "weights, GPUs, optimization": {
+        "res-net.v2/config.pbtxt": """
+            platform: "onnxruntime_onnx"
+            max_batch_size: 16
+            input { name: "image" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 224, 224 ] }
+            output { name: "1:scores" data_type: TYPE_FP32 dims: [ 1, 1000 ] reshape { shape: [ 1000 ] } }
+            instance_group [ { kind: KIND_GPU count: 1 gpus: [ 0 ] rate_limiter { resources { name: "r" count: 1 } } },
+                             { kind: KIND_CPU count: 4 } ]
+            optimization {
+              execution_accelerators {
+                gpu_execution_accelerator { name: "tensorrt" parameters { key: "precision_mode" value: "FP16" } }
+              }
+              graph { level: 1 }
+            }
+            version_policy { all {} }
+            default_model_filename: "net.onnx"
+            metric_tags { key: "team" value: "vision" }
+            """,
+        "res-net.v2/3/net.onnx": "not read",
+    },
+    "sequences, and what typed settings refuse": {
+        "talk/config.pbtxt": """
+            backend: "custom"
+            max_batch_size: 0
+            input { name: "t" data_type: TYPE_STRING dims: [ -1, 2 ] reshape { shape: [ -1 ] } }
+            output { name: "t" data_type: TYPE_STRING dims: [ 1 ] }
+            sequence_batching {
+              max_sequence_idle_microseconds: 5000000
+              oldest { max_candidate_sequences: 4 }
+              control_input [ { name: "START" control [ { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } ] },
+                              { name: "ODD" control [] } ]
+              state { input_name: "i" output_name: "o" data_type: TYPE_INT64 dims: [ 1 ]
+                      initial_state { name: "zero" data_type: TYPE_INT64 dims: [ 1 ] zero_data: true } }
+            }
+            model_transaction_policy {}
+            instance_group { count: -1 }
+            model_repository_agents {}
+            """,
+        "talk/1/libtriton_custom.so": "code",
+    },
+    "names": {
+        "class/config.pbtxt": 'backend: "python" max_batch_size: 0',
+        "class/1/model.py": "",
+        "2nd/config.pbtxt": 'backend: "python" max_batch_size: 4 dynamic_batching {}',
+        "2nd/1/model.py": "",
+        "a-b/config.pbtxt": 'backend: "python"',
+        "a-b/1/model.py": "",
+        "a_b/config.pbtxt": 'backend: "python"',
+        "a_b/1/model.py": "",
+    },
+}
+
+
+def write(repository: Path, files: dict[str, str]) -> None:
+    for path, content in files.items():
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text(dedent(content))
+
+
+def read_config(path: Path) -> model_config_pb2.ModelConfig:
+    config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+    config.name = config.name or path.parent.name
+    return config
+
+
+@pytest.mark.parametrize("files", REPOSITORIES.values(), ids=REPOSITORIES)
+def test_what_is_imported_builds_to_an_equal_repository(project: Project, files: dict[str, str]) -> None:
+    hand = project.root / "hand"
+    write(hand, files)
+    project.write({"serving.py": import_repository(hand, project.root / "serving.py").source})
+    build([project.root / "serving.py"], project.output)
+    for path, content in files.items():
+        if path.endswith("config.pbtxt"):
+            assert read_config(project.output / path) == read_config(hand / path)
+        else:
+            assert (project.output / path).read_text() == dedent(content)
+
+
+def test_settings_are_typed_and_the_rest_is_kept_in_extra(project: Project) -> None:
+    write(project.root / "hand", REPOSITORIES["sequences, and what typed settings refuse"])
+    assert import_repository(project.root / "hand", project.root / "serving.py").source == dedent(
+        '''\
+        """The models in hand, imported; `tritonforge build` makes a repository of them again."""
+
+        from tritonforge import (
+            Control,
+            ControlInput,
+            InitialState,
+            Oldest,
+            SequenceBatching,
+            State,
+            Tensor,
+            model_files,
+        )
+
+        talk = model_files(
+            "hand/talk",
+            inputs={"t": Tensor(data_type="BYTES", dims=(-1, 2), reshape=(-1,))},
+            outputs={"t": Tensor(data_type="BYTES", dims=(1,))},
+            backend="custom",
+            sequence_batching=SequenceBatching(
+                oldest=Oldest(max_candidate_sequences=4),
+                max_sequence_idle_us=5000000,
+                control_inputs=(
+                    ControlInput(name="START", controls=(Control(kind="start", int32_false_true=(0, 1)),)),
+                    ControlInput(name="ODD", controls=()),
+                ),
+                states=(
+                    State(
+                        input_name="i",
+                        output_name="o",
+                        data_type="INT64",
+                        dims=(1,),
+                        initial_states=(InitialState(name="zero", data_type="INT64", dims=(1,), zero_data=True),),
+                    ),
+                ),
+            ),
+            decoupled=False,
+            extra={"instance_group": [{"count": -1}], "model_repository_agents": {}},
+        )
+        '''
+    )
+
+
+def test_of_several_versions_the_one_that_is_served_is_taken(project: Project) -> None:
+    hand = project.root / "hand"
+    policy = 'backend: "python" version_policy { specific { versions: [ 2 ] } }'
+    write(hand, {"m/config.pbtxt": policy, "m/1/model.py": "one", "m/2/model.py": "two", "m/3/model.py": "three"})
+    imported = import_repository(hand, project.root / "serving.py")
+    assert [(one.code, one.severity, one.message) for one in imported.warnings] == [
+        ("TF407", "warning", "only version 2 is referenced; a build leaves out 1, 3")
+    ]
+    project.write({"serving.py": imported.source})
+    build([project.root / "serving.py"], project.output)
+    assert [path.read_text() for path in (project.output / "m").glob("*/model.py")] == ["two"]
+    assert project.versions() == {"m": 2}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "hand: no folder in it has a config.pbtxt\n  hint: name a model repository  [TF406]"),
+        (
+            {"m/config.pbtxt": 'name: "m"\nmax_batchsize: 8'},
+            'hand/m/config.pbtxt:2 m: it is no ModelConfig: 2:1 : Message type "inference.ModelConfig" has no field',
+        ),
+    ],
+)
+def test_what_cannot_be_imported_is_told(project: Project, files: dict[str, str], message: str) -> None:
+    hand = project.root / "hand"
+    hand.mkdir()
+    write(hand, files)
+    with pytest.raises(DiagnosticError) as raised:
+        import_repository(hand, project.root / "serving.py")
+    assert message in str(raised.value)
+
+
+def test_a_model_of_files_without_its_version_is_told(project: Project) -> None:
+    (project.root / "empty").mkdir()
+    project.write({"serving.py": 'from tritonforge import model_files\n\nm = model_files("empty", backend="python")\n'})
+    assert project.refused() == (
+        'serving.py:3 m: "empty" has no version at all; there is none\n'
+        "  hint: a model's files are in folders 1, 2, …  [TF301]"
+    )
+
+
+def test_an_onnx_file_is_referenced_as_such_where_its_graph_says_the_tensors(project: Project) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", 3)) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "graph", [x], [y])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    tensors = """
+        max_batch_size: 8
+        input { name: "x" data_type: TYPE_FP32 dims: [ 3 ] }
+        output { name: "y" data_type: TYPE_FP32 dims: [ 3 ] }
+        """
+    hand = project.root / "hand"
+    write(hand, {"net/config.pbtxt": f'backend: "onnxruntime" {tensors} response_cache {{ enable: true }}'})
+    write(hand, {"older/config.pbtxt": f'platform: "onnxruntime_onnx" {tensors}'})
+    for name in ("net", "older"):
+        (hand / name / "1").mkdir()
+        (hand / name / "1" / "model.onnx").write_bytes(proto.SerializeToString())
+    source = import_repository(hand, project.root / "serving.py").source
+    assert source.startswith(
+        dedent(
+            '''\
+            """The models in hand, imported; `tritonforge build` makes a repository of them again."""
+
+            from tritonforge import Batching, Tensor, model_files, onnx
+
+            net = onnx(
+                "hand/net/1/model.onnx",
+                response_cache=True,
+                batching=Batching(max_batch_size=8, dynamic=False),
+            )
+            older = model_files(
+                "hand/older",
+            '''
+        )
+    )
+    project.write({"built.py": source})
+    build([project.root / "built.py"], project.output)
+    for name in ("net", "older"):
+        assert read_config(project.output / name / "config.pbtxt") == read_config(hand / name / "config.pbtxt")

@@ -1,0 +1,58 @@
+"""The check of a repository as a whole: targets, order, what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tritonforge.check import check_repository
+
+CUSTOM = """backend: "custom"
+input { name: "x" data_type: TYPE_FP32 dims: [ 1 ] }
+output { name: "y" data_type: TYPE_FP32 dims: [ 1 ] }
+"""
+
+
+def write(repository: Path, name: str, config: str = CUSTOM) -> None:
+    (repository / name / "1").mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(config)
+
+
+@pytest.mark.parametrize(
+    ("target", "fields"), [("23.07", ["sequence_batching.iterative_sequence", "runtime"]), ("24.01", [])]
+)
+def test_fields_are_judged_by_the_target(target: str, fields: list[str], tmp_path: Path) -> None:
+    write(tmp_path, "m", f'{CUSTOM}sequence_batching {{ iterative_sequence: true }} runtime: "libtriton_custom.so"')
+    found = check_repository(tmp_path, target=target, cores=8).findings
+    assert [finding.field for finding in found] == fields
+    assert {finding.code for finding in found} <= {"TF604"}
+
+
+def test_findings_come_by_model_and_line(tmp_path: Path) -> None:
+    write(tmp_path, "b", f'{CUSTOM}max_batch_size: -1\nname: "c"\n')
+    write(tmp_path, "a", f"{CUSTOM}max_batch_size: -1\n")
+    report = check_repository(tmp_path, cores=8)
+    assert [(finding.model, finding.line) for finding in report.findings] == [("a", 4), ("b", 4), ("b", 5)]
+    assert report.models == ("a", "b")
+    assert report.refused == {"a", "b"}
+
+
+def test_files_beside_the_models_are_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, "m")
+    (tmp_path / "tritonforge.json").write_text("{}")
+    (tmp_path / "m" / "notes").mkdir()
+    assert check_repository(tmp_path, cores=8).findings == ()
+
+
+def test_a_model_given_for_a_repository(tmp_path: Path) -> None:
+    write(tmp_path, "m")
+    (finding,) = check_repository(tmp_path / "m").findings
+    assert (finding.message, finding.hint) == ("the folder is itself a model", f"give its parent, {tmp_path}")
+
+
+def test_a_configuration_that_is_no_text(tmp_path: Path) -> None:
+    write(tmp_path, "m")
+    (tmp_path / "m" / "config.pbtxt").write_bytes(b"\xff\xfe")
+    (finding,) = check_repository(tmp_path).findings
+    assert (finding.code, finding.path) == ("TF600", "m/config.pbtxt")

@@ -1,0 +1,23 @@
+"""Names that someone may have meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonforge.client.names import near_names
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "said"),
+    [
+        ("wine_scal", {"wine_scale", "wine"}, "; did you mean wine_scale or wine?"),
+        ("Fraud", {"fraud"}, "; did you mean fraud?"),
+        ("scale", {"wine_scale", "x"}, "; did you mean wine_scale?"),
+        ("zebra", {"b", "a"}, "; there are: a, b"),
+        ("zebra", {f"model_{number}" for number in range(20)}, ""),
+        ("zebra", set(), "; the server has no models"),
+        ("a", {"a"}, ""),
+    ],
+)
+def test_near_names_or_a_few_are_offered(name, there, said):
+    assert near_names(name, there) == said

@@ -1,0 +1,49 @@
+"""What is said of a manifest that no build has written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tritonforge.server import PreflightError, ServerSettings
+from tritonforge.server.manifest import check_manifest
+from tritonforge.server.preflight import preflight
+
+GENERATED = Path(__file__).resolve().parents[3] / "generated_repo"
+SIGNATURE = {"batched": True, "inputs": [], "outputs": []}
+
+
+def test_no_manifest_and_a_builds_own_are_fine(tmp_path: Path) -> None:
+    assert check_manifest(tmp_path) == []
+    assert check_manifest(GENERATED) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not JSON: Expecting value"),
+        ("{", "is not JSON"),
+        ("[]", "is not a manifest that a build has written: it has no schema"),
+        ({"name": "another tool's"}, "it has no schema"),
+        ({"schema": 99, "models": {}}, "is of schema 99, and this tritonforge reads schema 1"),
+        ({"schema": 1}, "it has no models"),
+        ({"schema": 1, "models": {"m": {}}}, "its model m is incomplete"),
+        ({"schema": 1, "models": {"m": {"version": 1, "kind": "onnx", "signature": []}}}, "its model m is incomplete"),
+        (
+            {"schema": 1, "models": {"m": {"version": 1, "kind": "onnx", "signature": SIGNATURE, "sources": 1}}},
+            "its model m is incomplete",
+        ),
+    ],
+)
+def test_a_manifest_that_is_none_stops_the_start(content: Any, message: str, tmp_path: Path) -> None:
+    (tmp_path / "echo" / "1").mkdir(parents=True)
+    (tmp_path / "tritonforge.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(PreflightError) as caught:
+        preflight(tmp_path, ServerSettings(http_port=0, grpc_port=0, metrics_port=0))
+    (found,) = caught.value.diagnostics
+    assert found.code == "TF512"
+    assert message in found.message
+    assert str(found.where).endswith("tritonforge.json")

@@ -1,0 +1,141 @@
+"""`tritonforge.testing`: models of a repository, run without a server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tritonforge.build import build
+from tritonforge.testing import ModelError, load_model
+
+BUILT = """
+import numpy as np
+from collections.abc import Iterator
+from jaxtyping import Bool, Float32, Int64, BFloat16
+from tritonforge import Bytes, Instance, TritonError, asset, model
+
+@model(pad={"n": 0})
+def scaled(x: Float32[np.ndarray, "batch n"], n_mask: Bool[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    import helper
+    if (x < 0).any():
+        raise TritonError("negative", code="INVALID_ARG")
+    return x * helper.FACTOR
+
+@model
+def count(n: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
+    for index in range(n.item()):
+        yield np.array([index])
+
+@model
+def brain(x: BFloat16[np.ndarray, "n"]) -> BFloat16[np.ndarray, "n"]:
+    return x + x
+
+@model
+class Told:
+    def __init__(self, own: Instance):
+        self.own = own
+
+    def __call__(self, x: Int64[np.ndarray, "n"]) -> Bytes[np.ndarray, "1"]:
+        return np.array([f"{self.own.kind} {self.own.device_id} {self.own.version}"], dtype=object)
+
+    def finalize(self):
+        print("finalized")
+"""
+HAND_WRITTEN = """
+import json
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def initialize(self, args):
+        config = json.loads(args["model_config"])
+        output = pb_utils.get_output_config_by_name(config, "y")
+        self.dtype = pb_utils.triton_string_to_numpy(output["data_type"])
+        assert output["dims"] == [-1, 2] and config["max_batch_size"] == 0
+        pb_utils.Logger.log_info("ready")
+
+    def execute(self, requests):
+        return [
+            pb_utils.InferenceResponse(
+                [pb_utils.Tensor("y", pb_utils.get_input_tensor_by_name(request, "x").as_numpy().astype(self.dtype))]
+            )
+            for request in requests
+        ]
+"""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("testing")
+    (folder / "pyproject.toml").touch()
+    (folder / "helper.py").write_text("import numpy as np\nFACTOR = np.float32(3)\n")
+    (folder / "served.py").write_text(BUILT)
+    build([folder / "served.py"], folder / "model_repository")
+    return folder / "model_repository"
+
+
+def test_a_built_model_answers_as_in_triton(repository: Path) -> None:
+    with load_model(repository / "scaled") as model:
+        assert model.infer(x=np.ones((2, 1), np.float32))["output"].tolist() == [[3], [3]]
+        answers = model.infer_together(
+            [{"x": np.full((1, size), value, np.float32)} for size, value in ((1, 1), (3, -1), (2, 2))]
+        )
+
+    one, refused, two = answers
+    assert isinstance(refused, ModelError)
+    assert (refused.message, refused.code) == ("negative", "INVALID_ARG")
+    assert not isinstance(one, ModelError)
+    assert not isinstance(two, ModelError)
+    assert (one["output"].tolist(), two["output"].tolist()) == ([[3]], [[6, 6]])
+
+
+def test_an_error_is_raised(repository: Path) -> None:
+    with load_model(repository / "scaled") as model, pytest.raises(ModelError, match="negative"):
+        model.infer(x=-np.ones((1, 1), np.float32))
+
+
+def test_a_stream_is_collected(repository: Path) -> None:
+    with load_model(repository / "count") as model:
+        assert [answer["output"].item() for answer in model.stream(n=np.array([3]))] == [0, 1, 2]  # type: ignore[index]
+
+
+def test_bf16_goes_in_and_out(repository: Path) -> None:
+    import ml_dtypes
+
+    with load_model(repository / "brain") as model:
+        answer = model.infer(x=np.array([1.5], ml_dtypes.bfloat16))["output"]
+    assert (answer.dtype, answer.tolist()) == (np.dtype(ml_dtypes.bfloat16), [3.0])
+
+
+def test_the_instance_is_as_told_and_finalized(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with load_model(repository / "Told", kind="GPU", device_id=2) as model:
+        assert model.infer(x=np.arange(1))["output"].tolist() == [b"GPU 2 1"]
+    assert capsys.readouterr().out == "finalized\n"
+
+
+def test_nothing_of_a_model_stays_behind(repository: Path) -> None:
+    before = dict(sys.modules), list(sys.path), list(sys.meta_path)
+
+    with load_model(repository / "scaled") as one, load_model(repository / "count"):
+        assert one.infer(x=np.ones((1, 1), np.float32))["output"].item() == 3
+        assert sys.modules["tritonforge"] is before[0]["tritonforge"]
+    assert (dict(sys.modules), sys.path, sys.meta_path) == before
+
+
+def test_a_model_written_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for version in ("1", "2"):
+        (tmp_path / "hand" / version).mkdir(parents=True)
+        (tmp_path / "hand" / version / "model.py").write_text(HAND_WRITTEN.replace("ready", f"ready {version}"))
+    (tmp_path / "hand" / "config.pbtxt").write_text(
+        'backend: "python" input { name: "x" data_type: TYPE_INT64 dims: [-1, 2] } '
+        'output { name: "y" data_type: TYPE_FP16 dims: [-1, 2] }'
+    )
+
+    with load_model(tmp_path / "hand") as model:
+        assert model.infer(x=np.ones((1, 2), np.int64))["y"].dtype == np.float16
+    assert "ready 2" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError, match=r"model\.py is missing"), load_model(tmp_path / "hand", version=3):
+        pass

@@ -1,0 +1,32 @@
+"""Parameters that the Python backend reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tritonforge.check.finding import Found, error, warning
+from tritonforge.check.model import Model
+
+__all__ = ["check_python_parameters"]
+
+_ENVIRONMENT = "EXECUTION_ENV_PATH"
+_FORCE_CPU = "FORCE_CPU_ONLY_INPUT_TENSORS"
+_HERE = "$$TRITON_MODEL_DIRECTORY/"
+
+
+def check_python_parameters(model: Model) -> Iterator[Found]:
+    """Check the parameters of a Python model."""
+    if model.config.backend != "python":
+        return
+    parameters = {name: parameter.string_value for name, parameter in model.config.parameters.items()}
+    force = parameters.get(_FORCE_CPU, "yes")
+    if force not in ("yes", "no"):
+        message = f'{_FORCE_CPU} is yes or no; found "{force}"'
+        yield error("TF684", f'parameters["{_FORCE_CPU}"]', message, 'string_value: "no" leaves tensors on the GPU')
+    path = parameters.get(_ENVIRONMENT, "")
+    field, hint = f'parameters["{_ENVIRONMENT}"]', "an archive of conda-pack, or a folder"
+    if path.startswith(_HERE):
+        if not (model.folder.path / path.removeprefix(_HERE)).exists():
+            yield error("TF684", field, f"the environment {path} is not there", hint)
+    elif path.startswith("/") and not model.folder.path.joinpath(path).exists():
+        yield warning("TF684", field, f"the environment {path} is not on this machine", hint)

@@ -1,0 +1,24 @@
+"""What someone may have meant by a model's name that the server doesn't know."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+__all__ = ["near_names"]
+
+_FEW = 8
+
+
+def near_names(name: str, there: Collection[str]) -> str:
+    """Give the end of a sentence that offers names like this one, or all where there are few; empty if it is there."""
+    if name in there:
+        return ""
+    lower = {known.lower(): known for known in there}
+    near = difflib.get_close_matches(name.lower(), sorted(lower), n=3)
+    near += [known for known in sorted(lower) if known not in near and name and name.lower() in known][:3]
+    if near:
+        return f"; did you mean {' or '.join(lower[known] for known in near)}?"
+    if not there:
+        return "; the server has no models"
+    return f"; there are: {', '.join(sorted(there))}" if len(there) <= _FEW else ""

@@ -1,0 +1,53 @@
+"""What a model changes in this process while it runs: put in place for each of its calls, and taken back after."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from tritonforge.testing import backend_utils
+
+__all__ = ["Isolation"]
+
+_STAND_INS = ("tritonforge", "jaxtyping")
+"""What isn't there inside Triton, or may be something else: each model has its own."""
+
+
+class Isolation:
+    """The modules and search paths of one model, of files below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = os.path.join(os.path.realpath(folder), "")
+        self._modules: dict[str, ModuleType] = {"triton_python_backend_utils": backend_utils}
+        self._path: list[str] | None = None
+        self._finders = list(sys.meta_path)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be the process that Triton starts for the model."""
+        modules, path, finders = dict(sys.modules), list(sys.path), list(sys.meta_path)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tritonforge"]:
+            del sys.modules[name]
+        sys.modules.update(self._modules)
+        sys.path[:] = self._path or path
+        sys.meta_path[:] = self._finders
+        try:
+            yield
+        finally:
+            self._path, self._finders = list(sys.path), list(sys.meta_path)
+            sys.path[:], sys.meta_path[:] = path, finders
+            for name in [name for name, module in sys.modules.items() if module is not modules.get(name)]:
+                self._take_back(name)
+            sys.modules.update(modules)
+
+    def _take_back(self, name: str) -> None:
+        """Keep a module of the model's own for its next call. Libraries stay for all: many can be loaded only once."""
+        module = sys.modules[name]
+        own = os.path.realpath(getattr(module, "__file__", None) or "").startswith(self._folder)
+        if own or name in self._modules or (name.partition(".")[0] in _STAND_INS):
+            self._modules[name] = module
+            del sys.modules[name]
