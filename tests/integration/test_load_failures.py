@@ -39,7 +39,8 @@ def test_errors_in_the_users_own_files(tmp_path: Path, monkeypatch: pytest.Monke
         + "\n    def initialize(self, args):\n        fraud.Fraud()\n"
     )
     (tmp_path / "serving").mkdir()
-    manifest: dict[str, dict[str, object]] = {"models": {}}
+    built = {"version": 1, "kind": "python", "signature": {"batched": True, "inputs": [], "outputs": []}}
+    models: dict[str, dict[str, object]] = {}
     for name, text in {"fraud": fraud, "typo": "def broken(:\n", "needy": "import sklearn_extra.robust\n"}.items():
         source = write_model(tmp_path / "repository", name, shim) / "source"
         source.mkdir()
@@ -47,8 +48,9 @@ def test_errors_in_the_users_own_files(tmp_path: Path, monkeypatch: pytest.Monke
             (source / path).write_text(content)
         original = f"serving/{name}.py"
         (tmp_path / original).write_text(text)
-        manifest["models"][name] = {"sources": {"1/source/fraud.py": original, "1/source/helper.py": "gone/helper.py"}}
-    (tmp_path / "repository" / "tritonforge.json").write_text(json.dumps(manifest))
+        sources = {"1/source/fraud.py": original, "1/source/helper.py": "gone/helper.py"}
+        models[name] = {**built, "sources": sources}
+    (tmp_path / "repository" / "tritonforge.json").write_text(json.dumps({"schema": 1, "models": models}))
 
     assert str(refused(tmp_path / "repository")).splitlines() == [
         "gone/helper.py:2 fraud: failed to load: FileNotFoundError: [Errno 2] No such file or directory: "
