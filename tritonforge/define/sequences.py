@@ -50,4 +50,4 @@ def unfit(target: Any, signature: Signature, where: Where, *, padded: bool) -> l
         found.append(("sequence is set on a stream", "answer each request once"))
     if padded:
         found.append(("sequence is set beside pad, but its requests are never stacked", "leave pad out"))
-    return [Diagnostic("TF114", where, message, hint) for message, hint in found]
+    return [Diagnostic("TF116", where, message, hint) for message, hint in found]
