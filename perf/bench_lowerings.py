@@ -12,6 +12,7 @@ import argparse
 import shutil
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,18 +84,15 @@ def main() -> None:
         with Server.embedded(folder / "model_repository", http_port=0, grpc_port=0, metrics_port=0) as server:
             for concurrency in options.concurrency:
                 for models, ratios in zip(GROUPS, RATIOS, strict=True):
-                    rates = take_turns(
-                        models,
-                        lambda model, concurrency=concurrency: load(
-                            server.http_url,
-                            folder,
-                            model,
-                            {"features": ROW},
-                            concurrency=concurrency,
-                            seconds=options.seconds,
-                        ),
-                        rounds=options.rounds,
+                    measure = partial(
+                        load,
+                        server.http_url,
+                        folder,
+                        inputs={"features": ROW},
+                        concurrency=concurrency,
+                        seconds=options.seconds,
                     )
+                    rates = take_turns(models, measure, rounds=options.rounds)
                     figures = ", ".join(f"{model} {statistics.median(found):.0f}/s" for model, found in rates.items())
                     print(f"concurrency {concurrency}: {figures}")
                     print("   " + "; ".join(ratio(rates, *pair) for pair in ratios), flush=True)

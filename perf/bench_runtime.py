@@ -12,20 +12,17 @@ slow moment of the machine is shared; figures are medians over rounds, and the r
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import statistics
-import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
+from wrk_load import load, ratio, take_turns
 
 from tritonforge.build import build
 from tritonforge.client import Client
-from tritonforge.client.http_message import write_request
-from tritonforge.client.message import Request, Tensor
 from tritonforge.server import Server
 
 GENERATED = """
@@ -100,7 +97,15 @@ def main() -> None:
         with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
             agree(server)
             for concurrency in options.concurrency:
-                report(concurrency, measure(server, Path(folder), concurrency, options.rounds, options.seconds))
+                measure = partial(
+                    load,
+                    server.http_url,
+                    Path(folder),
+                    inputs={"x": ROW},
+                    concurrency=concurrency,
+                    seconds=options.seconds,
+                )
+                report(concurrency, take_turns(["generated", "hand", "alone"], measure, rounds=options.rounds))
 
 
 def write(folder: Path) -> Path:
@@ -124,51 +129,10 @@ def agree(server: Server) -> None:
     assert all(np.array_equal(answer, answers[0]) for answer in answers), answers
 
 
-def measure(server: Server, folder: Path, concurrency: int, rounds: int, seconds: int) -> dict[str, list[float]]:
-    """Give the requests a second of each model in each round."""
-    rates: dict[str, list[float]] = {"generated": [], "hand": [], "alone": []}
-    order = list(rates)
-    for model in order:
-        load(server, folder, model, concurrency, 1)
-    for _ in range(rounds):
-        for model in order:
-            rates[model].append(load(server, folder, model, concurrency, seconds))
-        order.reverse()
-    return rates
-
-
-def load(server: Server, folder: Path, model: str, concurrency: int, seconds: int) -> float:
-    """Run wrk; give the requests a second.
-
-    Raises:
-        RuntimeError: a request failed, or wrk said nothing.
-    """
-    header = write_request(Request(model, (Tensor("x", "FP32", ROW.shape, ROW.tobytes()),)))
-    body = (header + ROW.tobytes()).hex()
-    script = folder / f"{model}.lua"
-    script.write_text(
-        f'wrk.method = "POST"\nlocal hex = "{body}"\n'
-        'wrk.body = hex:gsub("..", function(pair) return string.char(tonumber(pair, 16)) end)\n'
-        f'wrk.headers["Inference-Header-Content-Length"] = "{len(header)}"\n'
-    )
-    url = f"http://{urlsplit(server.http_url).netloc}/v2/models/{model}/infer"
-    command = ["wrk", "-t1", f"-c{concurrency}", f"-d{seconds}s", "-s", str(script), url]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    found = re.search(r"Requests/sec:\s*([\d.]+)", said)
-    if found is None or "Non-2xx" in said or "Socket errors" in said:
-        raise RuntimeError(said)
-    return float(found[1])
-
-
 def report(concurrency: int, rates: dict[str, list[float]]) -> None:
     """Print medians, and the ratios of rates of the same round."""
-    medians = {model: statistics.median(found) for model, found in rates.items()}
-    figures = ", ".join(f"{model} {median:7.0f}/s" for model, median in medians.items())
-    ratios = [one / other for one, other in zip(rates["generated"], rates["hand"], strict=True)]
-    spread = f"{min(ratios):.2f} … {max(ratios):.2f}"
-    print(
-        f"concurrency {concurrency:3}: {figures}; generated/hand {statistics.median(ratios):.3f} ({spread})", flush=True
-    )
+    figures = ", ".join(f"{model} {statistics.median(found):7.0f}/s" for model, found in rates.items())
+    print(f"concurrency {concurrency:3}: {figures}; {ratio(rates, 'generated', 'hand')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -69,4 +69,4 @@ def take_turns(models: Sequence[str], measure: Callable[[str], Any], *, rounds: 
 def ratio(rates: Rates, one: str, other: str) -> str:
     """Give the median of the ratios of the same round, and how far they spread."""
     ratios = [mine / theirs for mine, theirs in zip(rates[one], rates[other], strict=True)]
-    return f"{one}/{other} {statistics.median(ratios):.2f} ({min(ratios):.2f} … {max(ratios):.2f})"
+    return f"{one}/{other} {statistics.median(ratios):.3f} ({min(ratios):.2f} … {max(ratios):.2f})"

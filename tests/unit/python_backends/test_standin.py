@@ -68,6 +68,12 @@ def test_weights_cannot_be_called_where_they_are_not_loaded(names: dict[str, Any
         names["a"](1)
 
 
+def test_everything_can_be_imported_at_once(names: dict[str, Any]) -> None:
+    exec("from tritonforge import *\n@model\ndef double(x): return x * 2\n", names)
+
+    assert names["double"](2) == 4
+
+
 def test_a_pipeline_is_its_body_and_a_class_its_one_instance(names: dict[str, Any]) -> None:
     exec(
         """
