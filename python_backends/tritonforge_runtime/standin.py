@@ -27,7 +27,7 @@ def install() -> None:
     """Put the stand-ins where `import` finds them; an installed jaxtyping is left alone."""
     if not isinstance(sys.modules.get("tritonforge"), _TritonForge):
         module = sys.modules["tritonforge"] = _TritonForge("tritonforge")
-        module.__all__ = list(_NAMES)
+        module.__dict__["__all__"] = list(_NAMES)
         module.__path__ = []  # as a package has one, so that the finder is asked for submodules
         sys.modules["tritonforge.metrics"] = metrics
         sys.meta_path.insert(0, _NoSubmodules())
