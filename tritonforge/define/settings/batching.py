@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,8 +16,8 @@ __all__ = ["Batching", "QueuePolicy"]
 class QueuePolicy(Setting):
     """How long requests wait in a queue, and how many may."""
 
-    record: ClassVar = ir.QueuePolicy
-    prefixes: ClassVar = {"timeout_action": ""}
+    record: ClassVar[type[Any]] = ir.QueuePolicy
+    prefixes: ClassVar[Mapping[str, str]] = {"timeout_action": ""}
 
     timeout_action: Literal["reject", "delay"] = "reject"
     """What becomes of a request that has waited too long: it fails, or it is served after all others. Default: it
@@ -36,7 +36,7 @@ class Batching(Setting):
     With `dynamic` (the default) the server's dynamic batcher joins waiting requests.
     """
 
-    record: ClassVar = ir.DynamicBatching
+    record: ClassVar[type[Any]] = ir.DynamicBatching
 
     max_batch_size: int = Field(default=64, ge=1, lt=2**31)
     """The largest number of rows in one execution, and in one request. Default: 64."""

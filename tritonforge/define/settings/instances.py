@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,7 +14,10 @@ __all__ = ["InstanceGroup", "Instances", "RateLimiter", "Resource", "SecondaryDe
 
 
 class Instances(Setting):
-    """How many copies of a model run: `cpu` on the processor, `gpu` on each GPU (of `gpus`, or of all)."""
+    """How many copies of a model run: `cpu` on the processor, `gpu` on each GPU (of `gpus`, or of all).
+
+    It is what `instances=` takes. `instance_groups=` takes groups that it can't say, and replaces it.
+    """
 
     cpu: int = Field(default=0, ge=0, lt=2**31)
     """How many on the processor. Default: 0."""
@@ -40,7 +44,7 @@ class Instances(Setting):
 class Resource(Setting):
     """What an instance must have while it runs; the server is told how much there is by `--rate-limit-resource`."""
 
-    record: ClassVar = ir.Resource
+    record: ClassVar[type[Any]] = ir.Resource
 
     name: str
     """The resource's name."""
@@ -53,7 +57,7 @@ class Resource(Setting):
 class RateLimiter(Setting):
     """When an instance may run; counts where the server is started with `--rate-limit=execution_count`."""
 
-    record: ClassVar = ir.RateLimiter
+    record: ClassVar[type[Any]] = ir.RateLimiter
 
     resources: tuple[Resource, ...] = ()
     """What it needs. Default: nothing."""
@@ -64,8 +68,8 @@ class RateLimiter(Setting):
 class SecondaryDevice(Setting):
     """A further device that an instance uses."""
 
-    record: ClassVar = ir.SecondaryDevice
-    prefixes: ClassVar = {"kind": "KIND_"}
+    record: ClassVar[type[Any]] = ir.SecondaryDevice
+    prefixes: ClassVar[Mapping[str, str]] = {"kind": "KIND_"}
 
     kind: Literal["nvdla"] = "nvdla"
     """The kind of device: an NVDLA core of a Jetson."""
@@ -74,10 +78,13 @@ class SecondaryDevice(Setting):
 
 
 class InstanceGroup(Setting):
-    """Copies of a model on one kind of device. `instances=` takes several groups where `Instances` can't say it."""
+    """Copies of a model on one kind of device.
 
-    record: ClassVar = ir.InstanceGroup
-    prefixes: ClassVar = {"kind": "KIND_"}
+    `instance_groups=` takes a list of them, where `instances=Instances(cpu=2)` doesn't say enough.
+    """
+
+    record: ClassVar[type[Any]] = ir.InstanceGroup
+    prefixes: ClassVar[Mapping[str, str]] = {"kind": "KIND_"}
 
     kind: Literal["auto", "gpu", "cpu", "model"] = "auto"
     """Where: on GPUs if there are some (auto), on GPUs, on the processor, or where the model itself puts them."""

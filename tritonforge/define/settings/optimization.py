@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ __all__ = ["Accelerator", "Accelerators", "Cuda", "GraphLowerBound", "GraphSpec"
 class GraphLowerBound(Setting):
     """The smallest shapes that a CUDA graph is used for."""
 
-    record: ClassVar = ir.GraphLowerBound
+    record: ClassVar[type[Any]] = ir.GraphLowerBound
 
     batch_size: Index = 0
     """The smallest batch. Default 0: none of the model's."""
@@ -27,7 +27,7 @@ class GraphLowerBound(Setting):
 class GraphSpec(Setting):
     """Shapes that a CUDA graph is captured for."""
 
-    record: ClassVar = ir.GraphSpec
+    record: ClassVar[type[Any]] = ir.GraphSpec
 
     batch_size: Index = 0
     """The batch size. Default 0: the model isn't batched."""
@@ -40,7 +40,7 @@ class GraphSpec(Setting):
 class Cuda(Setting):
     """CUDA graphs and streams, of the TensorRT backend."""
 
-    record: ClassVar = ir.Cuda
+    record: ClassVar[type[Any]] = ir.Cuda
 
     graphs: bool = False
     """Whether CUDA graphs are captured. Default: no."""
@@ -55,7 +55,7 @@ class Cuda(Setting):
 class Accelerator(Setting):
     """An execution accelerator of the ONNX or TensorFlow backend."""
 
-    record: ClassVar = ir.Accelerator
+    record: ClassVar[type[Any]] = ir.Accelerator
 
     name: str
     """Its name: `tensorrt`, `cuda`, `openvino`, …"""
@@ -66,7 +66,7 @@ class Accelerator(Setting):
 class Accelerators(Setting):
     """Execution accelerators, in the order in which they are tried."""
 
-    record: ClassVar = ir.Accelerators
+    record: ClassVar[type[Any]] = ir.Accelerators
 
     gpu: tuple[Accelerator, ...] = ()
     """Of instances on GPUs. Default: none."""
@@ -77,8 +77,8 @@ class Accelerators(Setting):
 class Optimization(Setting):
     """What the server and its backends optimize."""
 
-    record: ClassVar = ir.Optimization
-    prefixes: ClassVar = {"priority": "PRIORITY_"}
+    record: ClassVar[type[Any]] = ir.Optimization
+    prefixes: ClassVar[Mapping[str, str]] = {"priority": "PRIORITY_"}
 
     graph_level: int | None = Field(default=None, ge=-(2**31), lt=2**31)
     """The backend's optimization of the graph: -1 and 1 of the ONNX backend are less than its default. Default: the

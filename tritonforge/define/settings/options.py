@@ -56,14 +56,17 @@ class Options(Setting):
     version_policy: VersionPolicy | None = None
     """Which versions are served. Default: the newest."""
     instance_groups: tuple[InstanceGroup, ...] = ()
-    """Copies of the model, where `instances` can't say it: rate limits, host policies, names. Default: `instances`."""
+    """Copies of the model, where `instances=Instances(cpu=2)` can't say it: rate limits, host policies, names. They
+    replace those of `instances`. Default: `instances`."""
     response_cache: bool | None = None
     """Whether equal requests are answered from the server's cache, which `--cache-config` sets up. Default: no."""
     warmup: tuple[Any, ...] = ()
     """Requests that the model is run with before it is ready: a dict of arrays by input, as a client would send them;
-    a `Warmup`; or several of either. Default: none."""
+    a `Warmup`; or several of either. Of a dict of arrays only the first row is kept, and the number of rows: Triton
+    repeats one row's data. No more rows than max_batch_size. Default: none."""
     parameters: Mapping[str, Parameter] = {}
-    """Parameters of the backend, or of the model itself; a Python model finds them in its configuration."""
+    """Parameters of the backend, or of the model itself; a Python model finds them in its configuration. config.pbtxt
+    has strings only: `@model` takes nothing else, other definitions write numbers and booleans as `3` and `true`."""
     tensors: Mapping[str, Tensor] = {}
     """What the annotations don't say of inputs and outputs, by name."""
     batch_inputs: tuple[BatchInput, ...] = ()
@@ -93,7 +96,10 @@ class Options(Setting):
     runtime: str = ""
     """The backend's library, where it has several. Default: its only one. Since 24.01."""
     extra: Mapping[str, Any] = {}
-    """Fields of the configuration by their protobuf names, added to all others: `{"model_metrics": {…}}`."""
+    """Fields of the configuration by their protobuf names, added to all others: `{"model_metrics": {…}}`. Lists are
+    appended to, groups merged, maps merged key by key; a value of its own replaces one. What the definition itself says
+    is refused: name, max_batch_size, backend, platform, input, output, ensemble_scheduling; `model_files` takes the
+    last five where its own arguments don't say them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,7 +16,7 @@ __all__ = ["Control", "ControlInput", "Direct", "InitialState", "Oldest", "Seque
 class Direct(Setting):
     """Each sequence keeps a batch slot of one instance until it ends."""
 
-    record: ClassVar = ir.DirectStrategy
+    record: ClassVar[type[Any]] = ir.DirectStrategy
 
     max_queue_delay_us: Microseconds = 0
     """How long to wait for a fuller batch, in microseconds. Default: 0."""
@@ -26,7 +27,7 @@ class Direct(Setting):
 class Oldest(Setting):
     """Each sequence keeps to one instance; batches are made of the oldest requests of different sequences."""
 
-    record: ClassVar = ir.OldestStrategy
+    record: ClassVar[type[Any]] = ir.OldestStrategy
 
     max_candidate_sequences: Index = 1
     """How many sequences one instance handles at a time. Default: 1."""
@@ -41,8 +42,8 @@ class Oldest(Setting):
 class Control(Setting):
     """What a control input tells the model."""
 
-    record: ClassVar = ir.Control
-    prefixes: ClassVar = {"kind": "CONTROL_SEQUENCE_", "data_type": "TYPE_"}
+    record: ClassVar[type[Any]] = ir.Control
+    prefixes: ClassVar[Mapping[str, str]] = {"kind": "CONTROL_SEQUENCE_", "data_type": "TYPE_"}
 
     kind: Literal["start", "ready", "end", "corrid"]
     """Whether the request starts its sequence, whether the slot has a request at all, whether it ends its sequence; or
@@ -70,7 +71,7 @@ class Control(Setting):
 class ControlInput(Setting):
     """An input of the model that the sequence batcher fills; it isn't among the model's own inputs."""
 
-    record: ClassVar = ir.ControlInput
+    record: ClassVar[type[Any]] = ir.ControlInput
 
     name: str
     """The tensor's name."""
@@ -81,8 +82,8 @@ class ControlInput(Setting):
 class InitialState(Setting):
     """What a state is for the first request of a sequence. Without one, Triton gives what happens to be there."""
 
-    record: ClassVar = ir.InitialState
-    prefixes: ClassVar = {"data_type": "TYPE_"}
+    record: ClassVar[type[Any]] = ir.InitialState
+    prefixes: ClassVar[Mapping[str, str]] = {"data_type": "TYPE_"}
 
     name: str
     """A name for people."""
@@ -105,8 +106,8 @@ class InitialState(Setting):
 class State(Setting):
     """An output that Triton keeps, and gives the next request of the same sequence as an input."""
 
-    record: ClassVar = ir.State
-    prefixes: ClassVar = {"data_type": "TYPE_"}
+    record: ClassVar[type[Any]] = ir.State
+    prefixes: ClassVar[Mapping[str, str]] = {"data_type": "TYPE_"}
 
     input_name: str
     """The input by which the model gets it."""
@@ -128,7 +129,7 @@ class State(Setting):
 class SequenceBatching(Setting):
     """Requests with the same correlation id reach the same instance, in their order."""
 
-    record: ClassVar = ir.SequenceBatching
+    record: ClassVar[type[Any]] = ir.SequenceBatching
 
     direct: Direct | None = None
     """The strategy in which a sequence keeps its slot. Default: this one, where neither is given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,7 +16,7 @@ __all__ = ["Agent", "Ensemble", "EnsembleStep", "MetricControl", "VersionPolicy"
 class VersionPolicy(Setting):
     """Which versions of a model are served. Default: the newest."""
 
-    record: ClassVar = ir.VersionPolicy
+    record: ClassVar[type[Any]] = ir.VersionPolicy
 
     latest: int | None = Field(default=None, ge=0, lt=2**32)
     """The newest so many."""
@@ -35,7 +35,7 @@ class VersionPolicy(Setting):
 class Agent(Setting):
     """A repository agent that handles the model's files before they are loaded: decryption, a checksum."""
 
-    record: ClassVar = ir.Agent
+    record: ClassVar[type[Any]] = ir.Agent
 
     name: str
     """Its name: `checksum`."""
@@ -46,7 +46,7 @@ class Agent(Setting):
 class MetricControl(Setting):
     """The buckets of one of the server's histograms, for this model. Since 24.11."""
 
-    record: ClassVar = ir.MetricControl
+    record: ClassVar[type[Any]] = ir.MetricControl
 
     family: str | None
     """The histogram: `nv_inference_first_response_histogram_ms`."""
@@ -57,7 +57,7 @@ class MetricControl(Setting):
 class EnsembleStep(Setting):
     """One step of an ensemble that is written by hand, or imported."""
 
-    record: ClassVar = ir.EnsembleStep
+    record: ClassVar[type[Any]] = ir.EnsembleStep
 
     model_name: str
     """The model that is called."""
@@ -74,7 +74,7 @@ class EnsembleStep(Setting):
 class Ensemble(Setting):
     """Models chained by the server. `@pipeline` writes one by itself; this is for `model_files`."""
 
-    record: ClassVar = ir.Ensemble
+    record: ClassVar[type[Any]] = ir.Ensemble
 
     steps: tuple[EnsembleStep, ...] = ()
     """The steps; their order doesn't matter."""

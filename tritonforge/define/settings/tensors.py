@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -15,7 +16,7 @@ __all__ = ["BatchInput", "BatchOutput", "Tensor"]
 class Tensor(Setting):
     """What the annotations don't say of an input or output: `tensors={"image": Tensor(format="nchw")}`."""
 
-    prefixes: ClassVar = {"format": "FORMAT_", "data_type": "TYPE_"}
+    prefixes: ClassVar[Mapping[str, str]] = {"format": "FORMAT_", "data_type": "TYPE_"}
 
     data_type: Datatype | None = None
     """Its type. Default: that of the annotation. Only files that are served as they are need it."""
@@ -49,8 +50,8 @@ class Tensor(Setting):
 class BatchInput(Setting):
     """A tensor that Triton computes of the shapes of a batch's requests, and gives to the backend."""
 
-    record: ClassVar = ir.BatchInput
-    prefixes: ClassVar = {"kind": "BATCH_", "data_type": "TYPE_"}
+    record: ClassVar[type[Any]] = ir.BatchInput
+    prefixes: ClassVar[Mapping[str, str]] = {"kind": "BATCH_", "data_type": "TYPE_"}
 
     kind: Literal[
         "element_count",
@@ -72,8 +73,8 @@ class BatchInput(Setting):
 class BatchOutput(Setting):
     """Outputs that are cut into responses as an input was put together."""
 
-    record: ClassVar = ir.BatchOutput
-    prefixes: ClassVar = {"kind": "BATCH_"}
+    record: ClassVar[type[Any]] = ir.BatchOutput
+    prefixes: ClassVar[Mapping[str, str]] = {"kind": "BATCH_"}
 
     target_names: tuple[str, ...]
     """The outputs."""

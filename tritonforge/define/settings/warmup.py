@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import model_validator
 
@@ -16,8 +16,8 @@ __all__ = ["Warmup", "WarmupInput"]
 class WarmupInput(Setting):
     """One input of a warm-up request."""
 
-    record: ClassVar = ir.WarmupInput
-    prefixes: ClassVar = {"data_type": "TYPE_"}
+    record: ClassVar[type[Any]] = ir.WarmupInput
+    prefixes: ClassVar[Mapping[str, str]] = {"data_type": "TYPE_"}
 
     data_type: Datatype
     """Its type."""
@@ -43,7 +43,7 @@ class Warmup(Setting):
     Simpler than this is `warmup=samples`: a dict of arrays by input, or several of them. The build writes them down.
     """
 
-    record: ClassVar = ir.Warmup
+    record: ClassVar[type[Any]] = ir.Warmup
 
     name: str
     """A name for logs."""
