@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,5 +25,11 @@ def test_a_mistake_is_told_with_its_place_and_its_mend(
     sources = [path for path in sorted(tmp_path.glob("*.py")) if path.name in ("serving.py", "queue.py")]
     with pytest.raises(DiagnosticError) as raised:
         build([path.relative_to(tmp_path) for path in sources], Path("model_repository"))
-    assert str(raised.value) + "\n" == (case / "expected.txt").read_text()
+    assert str(raised.value) + "\n" == _expected(case).read_text()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def _expected(case: Path) -> Path:
+    """Find the expected text; CPython 3.10 says another line of a statement with a decorator than later ones."""
+    older = case / "expected-3.10.txt"
+    return older if sys.version_info < (3, 11) and older.exists() else case / "expected.txt"

@@ -130,6 +130,6 @@ def _spell(annotation: Any) -> str:
     """Name an annotation as its author wrote it, as far as that can be known."""
     if _is_jaxtyping(annotation):
         return f'{annotation.dtype.__name__}[{_spell(annotation.array_type)}, "{annotation.dim_str}"]'
-    if isinstance(annotation, type):
+    if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__qualname__
     return str(annotation).replace("jaxtyping.", "").replace("typing.", "")
