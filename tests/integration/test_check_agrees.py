@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,42 @@ def test_triton_ends_on_ensembles_in_a_circle(tmp_path: Path) -> None:
     assert [finding.code for finding in report.findings] == ["TF678", "TF676", "TF676"]
     (finding,) = verify(tmp_path, report).disagreements
     assert (finding.code, finding.severity, finding.hint) == ("TF697", "warning", "mend the errors above first")
+
+
+def test_a_folder_named_config_pbtxt_costs_no_other_verdicts(tmp_path: Path) -> None:
+    """Triton 24.10 ends on it, so it isn't shown to the server."""
+    write_model(tmp_path, "good", None, config=CUSTOM)
+    write_model(tmp_path, "bad", None, config=CUSTOM.replace("8", "-8"))
+    (tmp_path / "folder" / "config.pbtxt").mkdir(parents=True)
+    comparison = verify(tmp_path, check_repository(tmp_path))
+    assert comparison.disagreements == ()
+    assert comparison.words("good") == "accepted"
+    assert comparison.words("bad") == "'max_batch_size' must be non-negative value for bad"
+    assert comparison.words("folder") is None
+
+
+def test_the_others_are_judged_where_triton_ends_on_one(tmp_path: Path) -> None:
+    write_model(tmp_path, "good", None, config=CUSTOM)
+    write_model(tmp_path, "tagged", None, config=CUSTOM + 'metric_tags { key: "my team" value: "a" }')
+    comparison = verify(tmp_path, check_repository(tmp_path))
+    assert [(each.code, each.severity) for each in comparison.disagreements] == [("TF697", "warning")]
+    assert (comparison.words("good"), comparison.words("tagged")) == ("accepted", None)
+
+
+def test_a_refusal_for_want_of_a_gpu_is_explained(tmp_path: Path) -> None:
+    """Where there is no GPU, Triton refuses the model; that says nothing of its configuration."""
+    write_model(tmp_path, "gpu", None, config=CUSTOM + "instance_group { kind: KIND_GPU gpus: [ 4096 ] }")
+    comparison = verify(tmp_path, check_repository(tmp_path))
+    assert comparison.disagreements == ()
+    (finding,) = comparison.explained
+    assert (finding.code, finding.model, finding.severity) == ("TF696", "gpu", "warning")
+    result = CliRunner().invoke(app, ["check", str(tmp_path), "--verify"])
+    assert result.exit_code == 0
+    assert "hint: this machine lacks what it asks for  [TF696]" in result.output
+
+
+def test_json_has_tritons_words(tmp_path: Path) -> None:
+    write_model(tmp_path, "bad", None, config=CUSTOM.replace("8", "-8"))
+    result = CliRunner().invoke(app, ["check", str(tmp_path), "--verify", "--format", "json"])
+    (finding,) = json.loads(result.output)
+    assert finding["triton"] == "'max_batch_size' must be non-negative value for bad"

@@ -1,4 +1,4 @@
-"""The build: discover → lower → check → emit → write."""
+"""The build: discover → lower → validate → emit → write → check → exchange."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from tritonforge.build.discover import Discovered, find_sources, importing
 from tritonforge.build.project import EMBEDDED_RELEASE
+from tritonforge.build.refused import refuse
 from tritonforge.build.report import BuildReport, report
 from tritonforge.build.sources import Sources, collect, project_root
 from tritonforge.build.tree import Tree, differences, plan, present, read_manifest
@@ -38,14 +39,15 @@ def build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_R
         target: the Triton release to build for, `YY.MM`.
 
     Raises:
-        DiagnosticError: everything that is wrong with the definitions, collected.
+        DiagnosticError: everything that is wrong with the definitions, collected; or what Triton would refuse of what
+            they say.
         OSError: the folder can't be written.
     """
     output = Path(output)
     previous = _previous(output)
     _refuse_strangers(previous, output)
     tree, warnings = _compile(paths, previous, target)
-    write(tree.files, output)
+    write(tree.files, output, inspect=lambda folder: refuse(folder, tree, target=target))
     return report(tree, previous, output, warnings)
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import keyword
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tritonforge import pbtxt
 from tritonforge.build.expressions import call, names
+from tritonforge.build.import_warnings import (
+    versions_in,
+    warn_of_names,
+    warn_of_others,
+    warn_of_steps,
+    warn_of_versions,
+)
 from tritonforge.build.imported_onnx import onnx_arguments
 from tritonforge.build.typed_config import typed
 from tritonforge.define import ModelFiles
@@ -52,12 +59,13 @@ def import_repository(repository: Path, output: Path) -> Imported:
     folders = sorted(path.parent for path in repository.glob(f"*/{CONFIG}"))
     if not folders:
         reason = f"no folder in it has a {CONFIG}"
-        raise DiagnosticError([Diagnostic("TF406", Where(str(repository)), reason, "name a model repository")])
+        others = warn_of_others(repository, output, ())
+        raise DiagnosticError([Diagnostic("TF406", Where(str(repository)), reason, "name a model repository"), *others])
     configs = _read_all(folders)
     taken: set[str] = set()
     used: set[str] = set()
     blocks: list[str] = []
-    warnings: list[Diagnostic] = []
+    kept: dict[str, int] = {}
     for folder, config in configs.items():
         variable = _variable(config.name, taken)
         function, path, arguments = _definition(folder, config, output)
@@ -65,11 +73,17 @@ def import_repository(repository: Path, output: Path) -> Imported:
         relative = (Path(os.path.relpath(path, output.parent)).as_posix(),) if path else ()
         named = arguments if variable == config.name else {"name": config.name, **arguments}
         blocks.append(f"{variable} = {call(function, relative, named)}\n")
-        warnings += _left_out(folder, arguments.get("version", 1))
+        kept[config.name] = arguments.get("version", 1)
     header = HEADER.format(folder=repository.name)
     imports = _enumerate(sorted(used, key=lambda name: (name[0].islower(), name.lower())))
     source = f"{header}\n{imports}\n{''.join(blocks)}"
-    return Imported(source, tuple(config.name for config in configs.values()), tuple(warnings))
+    warnings = (
+        *(one for folder, config in configs.items() for one in warn_of_versions(folder, kept[config.name])),
+        *warn_of_steps(configs, kept),
+        *warn_of_names(configs),
+        *warn_of_others(repository, output, folders),
+    )
+    return Imported(source, tuple(config.name for config in configs.values()), warnings)
 
 
 def _read_all(folders: Iterable[Path]) -> dict[Path, ModelConfig]:
@@ -128,29 +142,17 @@ def _configured(name: str, arguments: dict[str, Any], output: Path) -> Any:
         return None
 
 
-def _versions(folder: Path) -> list[int]:
-    return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and entry.name.isdecimal())
-
-
 def _has_files(folder: Path) -> bool:
     """Say whether a model has files at all; an ensemble has an empty version folder, or none."""
     return any(path.is_file() for path in folder.rglob("*") if path != folder / CONFIG)
 
 
 def _version(folder: Path, config: ModelConfig) -> int | None:
-    versions = _versions(folder)
+    versions = versions_in(folder)
     policy = config.version_policy
     if policy is not None and policy.specific:
         versions = [version for version in versions if version in policy.specific] or versions
     return versions[-1] if versions else None
-
-
-def _left_out(folder: Path, version: int) -> Iterator[Diagnostic]:
-    others = [str(other) for other in _versions(folder) if other != version]
-    if others:
-        where = Where(str(folder.resolve()), 0, folder.name)
-        reason = f"only version {version} is referenced; a build leaves out {', '.join(others)}"
-        yield Diagnostic("TF407", where, reason, "copy the folders into the built repository", "warning")
 
 
 def _variable(name: str, taken: set[str]) -> str:

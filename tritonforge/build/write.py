@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,10 +22,11 @@ SWEEPER = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], igno
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
-def write(files: Mapping[str, File], output: Path) -> None:
+def write(files: Mapping[str, File], output: Path, *, inspect: Callable[[Path], None] = lambda folder: None) -> None:
     """Write files below a new folder, and put it in the place of `output` in one step.
 
     Whatever ends the build before that step, SIGKILL too, the old folder stays whole and nothing is left beside it.
+    `inspect` is given the new folder before that; what it raises ends the build.
 
     Raises:
         OSError: the disk is full, a file can't be read, …
@@ -40,6 +41,7 @@ def write(files: Mapping[str, File], output: Path) -> None:
             same = written.setdefault(file.source if file.content is None else file.content, target)
             if same is target or not _link(same, target):
                 _write_file(file, target)
+        inspect(folder)
         _replace(folder, output)
 
 

@@ -45,11 +45,13 @@ class Report:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
-def check_repository(repository: Path, *, target: str = DEFAULT_TARGET, cores: int | None = None) -> Report:
+def check_repository(
+    repository: Path, *, target: str = DEFAULT_TARGET, cores: int | None = None, graphs: bool = True
+) -> Report:
     """Check every model of a repository, each by itself and then together.
 
     `target` is the Triton release (`YY.MM`) it is for; `cores` those of the machine that will serve it, by default
-    this one's.
+    this one's; without `graphs`, ONNX files aren't read.
 
     Raises:
         OSError: the repository can't be read.
@@ -61,7 +63,7 @@ def check_repository(repository: Path, *, target: str = DEFAULT_TARGET, cores: i
     folders = [] if is_model else read_folders(repository)
     for folder in folders:
         model = _read(folder, target)
-        own = list(_check_one(model, cores or os.cpu_count() or 1))
+        own = list(_check_one(model, cores or os.cpu_count() or 1, graphs=graphs))
         findings += own
         wrong = {finding.field for finding in own if finding.severity == "error"}
         if wrong:
@@ -109,23 +111,24 @@ def _read(folder: ModelFolder, target: str) -> Model:
     return Model(folder, document, config, target, has_config)
 
 
-def _check_one(model: Model, cores: int) -> Iterator[Finding]:
+def _check_one(model: Model, cores: int, *, graphs: bool) -> Iterator[Finding]:
     """Check one model by itself; what can't be read is not looked into further."""
     problems = [_place(model, found, line) for found, line in check_text(model)]
     if problems:
         yield from problems
         return
     no_model = list(check_is_model(model))
-    if no_model:
-        yield from (_place(model, found) for found in no_model)
+    yield from (_place(model, found) for found in no_model)
+    if any(found.severity == "error" for found in no_model):
         return
-    for found in _all(model, cores):
+    for found in _all(model, cores, graphs=graphs):
         yield _place(model, found)
 
 
-def _all(model: Model, cores: int) -> Iterator[Found]:
+def _all(model: Model, cores: int, *, graphs: bool) -> Iterator[Found]:
     yield from check_releases(model)
-    yield from check_onnx(model)
+    if graphs:
+        yield from check_onnx(model)
     for rule in RULES:
         yield from rule(model)
     yield from check_files(model)

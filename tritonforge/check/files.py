@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
+from math import prod
 
 from tritonforge.check.complete import default_filename, served_versions
 from tritonforge.check.finding import Found, error, warning
@@ -18,8 +20,17 @@ _MEANT = re.compile(r"[vV]_?[0-9]+|version_?[0-9]+")
 
 def check_is_model(model: Model) -> Iterator[Found]:
     """Complain of a folder that is no model, though Triton takes every folder for one."""
+    if CONFIG in model.folder.folders:
+        message = f"{CONFIG} is a folder, and Triton 24.10 ends on it"
+        yield error(
+            "TF687", "", message, "write the configuration into a file of that name", file=f"{model.name}/{CONFIG}"
+        )
+        return
     if model.has_config or model.is_ensemble:
         return
+    for name in get_close_matches(CONFIG, model.folder.files, n=1, cutoff=0.85):
+        message = f"Triton doesn't read {name}: a configuration is named {CONFIG}"
+        yield warning("TF689", "", message, f"rename it to {CONFIG}", file=f"{model.name}/{name}")
     if not model.config.backend or not model.folder.versions:
         message = f"the folder is no model: it has no {CONFIG}, and no model file in a version folder tells its backend"
         hint = "move it out of the repository: Triton takes every folder there for a model, and refuses this one"
@@ -79,3 +90,10 @@ def _check_labels(model: Model) -> Iterator[Found]:
         if not file.is_file():
             message = f"the label file {tensor.label_filename} is not in the model's folder"
             yield error("TF626", field, message, "one label a line, in a file beside config.pbtxt")
+            continue
+        labels, values = len(file.read_bytes().splitlines()), prod(tensor.dims)
+        if tensor.dims and min(tensor.dims) > 0 and labels != values:
+            message = (
+                f'{tensor.label_filename} has {labels} labels, and the output "{tensor.name}" {values} values a row'
+            )
+            yield warning("TF626", field, message, "one label a line, for each value")

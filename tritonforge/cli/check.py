@@ -6,7 +6,7 @@ import json
 import re
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-_RELEASE = re.compile(r"\d\d\.(0[1-9]|1[0-2])")
+_RELEASE = re.compile(r"2\d\.(0[1-9]|1[0-2])")
 
 
 class Format(str, Enum):
@@ -48,9 +48,9 @@ def check(
         from tritonforge.server.verify import verify as ask
 
         comparison = ask(repository, report)
-        findings += comparison.disagreements
+        findings += [*comparison.explained, *comparison.disagreements]
     if output is Format.json:
-        typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([_as_dict(finding, comparison) for finding in findings], indent=2, ensure_ascii=False))
     elif output is Format.github:
         for finding in findings:
             typer.echo(_annotation(finding, repository))
@@ -59,13 +59,18 @@ def check(
     raise typer.Exit(1 if any(finding.severity == "error" for finding in findings) else 0)
 
 
+def _as_dict(finding: Finding, comparison: Comparison | None) -> dict[str, Any]:
+    asked = {"triton": comparison.words(finding.model)} if comparison else {}
+    return finding.as_dict() | asked
+
+
 def _show(findings: list[Finding], repository: Path, models: int, comparison: Comparison | None) -> None:
     told: set[str] = set()
     folder = str(repository.absolute())
     for finding in findings:
         typer.echo(str(finding.diagnostic(folder)))
         verdict = comparison.verdicts.get(finding.model) if comparison else None
-        if verdict and not verdict.accepted and finding.code != "TF697" and finding.model not in told:
+        if verdict and not verdict.accepted and finding.code not in ("TF696", "TF697") and finding.model not in told:
             typer.echo(f"  triton: {verdict.words}")
             told.add(finding.model)
     errors = sum(finding.severity == "error" for finding in findings)

@@ -12,7 +12,7 @@ from typing_extensions import Self
 from tritonforge.define import tracing
 from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
 from tritonforge.define.origin import Origin, variable
-from tritonforge.define.settings import CommonArguments, OptionArguments, Options
+from tritonforge.define.settings import Batching, CommonArguments, Instances, OptionArguments, Options
 from tritonforge.define.signature import Returns
 from tritonforge.errors import InvalidTensor, Where
 from tritonforge.ir import Signature
@@ -21,6 +21,16 @@ __all__ = ["Definition"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+
+
+TYPES: dict[str, tuple[type[Any], str]] = {
+    "batching": (Batching, "write batching=Batching(max_batch_size=8)"),
+    "instances": (
+        Instances,
+        "write instances=Instances(cpu=2), or instance_groups=[InstanceGroup(…)] for what that can't say",
+    ),
+}
+"""The settings that each definition has beside its options: their type, and how to give one."""
 
 
 class Definition(ABC, Generic[P, R_co]):
@@ -40,7 +50,12 @@ class Definition(ABC, Generic[P, R_co]):
 
         Raises:
             ValidationError: one of them isn't allowed.
+            TypeError: batching or instances are of another type.
         """
+        for name, (wanted, mend) in TYPES.items():
+            given = getattr(self, name, None)
+            if given is not None and not isinstance(given, wanted):
+                raise TypeError(f"{name}= takes {wanted.__name__}, not a {type(given).__name__}; {mend}")
         self.options = Options(**cast(Any, options))
         return self
 

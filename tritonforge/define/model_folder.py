@@ -98,7 +98,6 @@ class ModelFiles(Definition[..., Any]):
         **options: Unpack[OptionArguments],
     ) -> None:
         super().__init__(origin, name)
-        self.configured(options)
         self._folder = folder
         self.backend = backend
         self.platform = platform
@@ -109,6 +108,7 @@ class ModelFiles(Definition[..., Any]):
         self.instances = instances
         self.ensemble = ensemble
         self.version = version
+        self.configured(options)
 
     @cached_property
     def signature(self) -> Signature:

@@ -61,7 +61,7 @@ class PythonModel(Definition[P, R_co]):
         self.instances = instances
         self._pad = dict(pad or {})
         self._pad_to = pad_to
-        self.parameters = dict(parameters or {})
+        self.parameters = _strings(parameters or {})
         self.sequence = sequence
         self._begun: tuple[Any] | None = None
         self.__doc__ = target.__doc__
@@ -158,6 +158,19 @@ class PythonModel(Definition[P, R_co]):
         return made
 
 
+def _strings(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Check parameters.
+
+    Raises:
+        TypeError: one isn't a string.
+    """
+    for key, value in parameters.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            found = f"{key!r} is {value!r}, of type {type(value).__name__}"
+            raise TypeError(f'parameters: {found}; config.pbtxt has strings only: write {{"{key}": "{value}"}}')
+    return dict(parameters)
+
+
 def _unmakable(target: type) -> tuple[str, str] | None:
     """Say what keeps a class from being made and called; and how to mend it."""
     if not any("__call__" in vars(base) for base in target.__mro__):
@@ -240,8 +253,8 @@ def model(
             values are; it is no input. Outputs that have the dimension are cut back.
         pad_to: sizes to fill up to, ascending: `[32, 64, 128]`, or by dimension `{"seq": [32, 64, 128]}`. Requests that
             are longer than the last are refused. Without it, requests are filled up to the longest of their batch.
-        parameters: strings for config.pbtxt's `parameters`, which a class finds in its `Instance`; Triton's Python
-            backend knows some of its own, such as EXECUTION_ENV_PATH.
+        parameters: strings (`{"times": "4"}`) for config.pbtxt's `parameters`, which a class finds in its `Instance`;
+            Triton's Python backend knows some of its own, such as EXECUTION_ENV_PATH.
         sequence: for a class with a method `start`, which gives a new state, and whose `__call__` takes the state
             first: requests of one correlation id share a state, from the one that starts the sequence to the one that
             ends it.

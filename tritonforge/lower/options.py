@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from tritonforge.define import Definition, Options, Tensor
 from tritonforge.define.settings import Setting
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Ensemble, Model, ModelConfig, TensorConfig
+from tritonforge.lower.extra import check_extra
 from tritonforge.lower.tensors import label_files, refine_tensor
 from tritonforge.lower.warmups import lower_warmups
 
@@ -38,13 +38,13 @@ def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
     if options == Options():
         return model
     config = model.config
-    faults = [*_impossible(config, options), *_unknown_tensors(config, options), *_unknown_fields(options)]
+    faults = [*_impossible(config, options), *_unknown_tensors(config, options), *check_extra(definition)]
     if faults:
         raise DiagnosticError([Diagnostic(code, definition.where, text, hint) for code, text, hint in faults])
-    warmups, written = lower_warmups(definition)
+    warmups, written = lower_warmups(definition, config.max_batch_size)
     config = replace(
         config,
-        **_plain(options),
+        **{**_default_instances(definition), **_plain(options)},
         inputs=_tensors(config.inputs, options.tensors),
         outputs=_tensors(config.outputs, options.tensors),
         dynamic_batching=None if options.sequence_batching else config.dynamic_batching,
@@ -67,6 +67,12 @@ def _plain(options: Options) -> dict[str, Any]:
     """Give the fields that are set, each as its record."""
     given = {name: getattr(options, name) for name in PLAIN}
     return {name: _record(value) for name, value in given.items() if value is not None and value not in ((), {}, "")}
+
+
+def _default_instances(definition: Definition[..., Any]) -> dict[str, Any]:
+    """Leave out the copies that nobody has asked for where `extra` has some."""
+    chosen = getattr(definition, "instances", None) is not None or definition.options.instance_groups
+    return {"instance_groups": ()} if "instance_group" in definition.options.extra and not chosen else {}
 
 
 def _record(value: Any) -> Any:
@@ -116,15 +122,4 @@ def _unknown_tensors(config: ModelConfig, options: Options) -> list[tuple[str, s
             faults.append(("TF114", f'input "{name}" has labels', "only outputs have labels"))
         elif name not in inputs and (tensor.optional or tensor.format != "none" or tensor.allow_ragged_batch):
             faults.append(("TF114", f'output "{name}" is optional, ragged, or has a format', "only inputs can be"))
-    return faults
-
-
-def _unknown_fields(options: Options) -> list[tuple[str, str, str]]:
-    known = pbtxt.fields()
-    unknown = [name for name in options.extra if name not in known]
-    faults = []
-    for name in unknown:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(sorted(known))}"
-        faults.append(("TF115", f'extra has "{name}", which is no field of ModelConfig', hint))
     return faults

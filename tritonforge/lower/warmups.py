@@ -18,11 +18,13 @@ from tritonforge.ir import Warmup as WarmupConfig
 __all__ = ["lower_warmups"]
 
 
-def lower_warmups(definition: Definition[..., Any]) -> tuple[tuple[WarmupConfig, ...], tuple[File, ...]]:
+def lower_warmups(
+    definition: Definition[..., Any], max_batch_size: int
+) -> tuple[tuple[WarmupConfig, ...], tuple[File, ...]]:
     """Give the `model_warmup` entries of a definition, and the files of the arrays among them.
 
     Raises:
-        DiagnosticError: an array doesn't match the signature.
+        DiagnosticError: an array doesn't match the signature, or a request has more rows than a batch.
     """
     configs: list[WarmupConfig] = []
     files: list[File] = []
@@ -33,7 +35,20 @@ def lower_warmups(definition: Definition[..., Any]) -> tuple[tuple[WarmupConfig,
         config, written = _sample(definition, f"sample_{number}", sample)
         configs.append(config)
         files += written
+    for config in configs:
+        _check_size(definition, config, max_batch_size)
     return tuple(configs), tuple(files)
+
+
+def _check_size(definition: Definition[..., Any], config: WarmupConfig, limit: int) -> None:
+    """Refuse more rows than a batch has: Triton fails to load such a model, or even ends (SIGSEGV, seen in 24.10)."""
+    if config.batch_size <= max(1, limit):
+        return
+    known, hint = "the model has no batch dimension", "leave batch_size out"
+    if limit:
+        known, hint = f"max_batch_size is {limit}", f"take {limit} rows or fewer, or raise batching's max_batch_size"
+    reason = f'warmup: "{config.name}" has {config.batch_size} rows, and {known}'
+    raise DiagnosticError([Diagnostic("TF114", definition.where, reason, hint)])
 
 
 def _sample(definition: Definition[..., Any], name: str, sample: Any) -> tuple[WarmupConfig, Iterable[File]]:

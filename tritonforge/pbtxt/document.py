@@ -14,13 +14,13 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from tritonclient.grpc import model_config_pb2 as schema
 
 from tritonforge.pbtxt.scalars import ScalarError, read_scalar
-from tritonforge.pbtxt.spelling import suggest_field, suggest_value
+from tritonforge.pbtxt.spelling import suggest_field, suggest_scalar
 from tritonforge.pbtxt.tokens import END, Token, TokenError, tokenize
 
 __all__ = ["Document", "Problem", "enum_name", "read_document"]
 
 _CLOSING = {"{": "}", "<": ">"}
-_MAP_FIELDS = 2
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,8 @@ class _Reader:
     def _read_field(self, message: Any, path: str, seen: dict[str, str]) -> None:
         name = self._peek
         if name.kind != "name":
+            if name.text.startswith(_BYTE_ORDER_MARK):
+                raise self._syntax(path, "the file begins with a byte order mark", "save it as UTF-8 without one")
             raise self._syntax(path, f"expected a field's name, found {name.text}", "each field is `name: value`")
         self._next += 1
         descriptor: Descriptor = message.DESCRIPTOR
@@ -148,7 +150,9 @@ class _Reader:
     def _read_message(self, message: Any, known: FieldDescriptor, path: str) -> None:
         opening = self._peek
         if opening.text not in _CLOSING or opening.kind != "symbol":
-            raise self._syntax(path, f"expected {{ after {known.name}, found {opening.text or 'the end'}")
+            holds_text = opening.kind == "string" and "string_value" in known.message_type.fields_by_name
+            hint = f"{known.name} {{ string_value: {opening.text} }}" if holds_text else ""
+            raise self._syntax(path, f"expected {{ after {known.name}, found {opening.text or 'the end'}", hint)
         self._next += 1
         end = _CLOSING[opening.text]
         if known.message_type.GetOptions().map_entry:
@@ -187,7 +191,7 @@ class _Reader:
         try:
             value, self._next = read_scalar(self._tokens, self._next, known)
         except ScalarError as error:
-            hint = suggest_value(first.text, known) if error.unknown_name else ""
+            hint = suggest_scalar(first.text, known)
             self.problems.append(Problem("value", first.line, path, str(error), hint))
             self._skip_value(path)
             return

@@ -7,6 +7,7 @@ One walk in each direction, over the fields of the records and the descriptors o
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, TypeVar, cast
 
@@ -31,10 +32,35 @@ def to_message(config: ModelConfig) -> Any:
     message = schema.ModelConfig()
     try:
         _write(config, message)
-        json_format.ParseDict(json.loads(config.extra or "{}"), message)
+        _add(message, json.loads(config.extra or "{}"))
     except json_format.ParseError as error:
         raise ValueError(f"extra: {error}") from error
     return message
+
+
+def _add(message: Any, content: Mapping[str, Any]) -> None:
+    """Add JSON-like data to a message: lists are appended, groups merged, maps merged key by key, values replaced.
+
+    Raises:
+        ParseError: the schema has no place for it.
+    """
+    added = type(message)()
+    json_format.ParseDict(content, added)
+    message.MergeFrom(added)
+    _replace(message, added, content)
+
+
+def _replace(message: Any, added: Any, content: Mapping[str, Any]) -> None:
+    """Set the values that are a default's, which merging takes for not given: false, 0."""
+    fields = {key: field for field in message.DESCRIPTOR.fields for key in (field.name, field.json_name)}
+    for key, value in content.items():
+        field = fields[key]
+        if field.is_repeated or value is None:
+            continue
+        if field.message_type is None:
+            setattr(message, field.name, getattr(added, field.name))
+        elif isinstance(value, Mapping):
+            _replace(getattr(message, field.name), getattr(added, field.name), value)
 
 
 def from_message(message: Any) -> ModelConfig:

@@ -24,11 +24,7 @@ _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
 class ScalarError(ValueError):
-    """A value that the field can't hold; `unknown_name` if it is a name that the field's enum hasn't."""
-
-    def __init__(self, message: str, *, unknown_name: bool = False) -> None:
-        self.unknown_name = unknown_name
-        super().__init__(message)
+    """A value that the field can't hold."""
 
 
 def read_scalar(tokens: Sequence[Token], start: int, field: FieldDescriptor) -> tuple[bool | int | float | str, int]:
@@ -87,7 +83,7 @@ def _read_enum(token: Token, field: FieldDescriptor, *, negative: bool) -> int:
         value = field.enum_type.values_by_name.get(token.text)
         if value is not None:
             return int(value.number)
-        raise ScalarError(f"{token.text} is no value of {field.name}", unknown_name=True)
+        raise ScalarError(f"{token.text} is no value of {field.name}")
     raise ScalarError(f"{field.name} is one of a set of names; found {_show(token, negative=negative)}")
 
 

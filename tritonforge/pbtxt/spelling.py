@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cache
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from tritonclient.grpc import model_config_pb2 as schema
 
-__all__ = ["suggest_field", "suggest_value"]
+__all__ = ["suggest_field", "suggest_scalar", "suggest_value"]
 
 _DTYPES = {
+    "TYPE_BYTE": "TYPE_STRING",
     "TYPE_BYTES": "TYPE_STRING",
     "TYPE_FLOAT": "TYPE_FP32",
     "TYPE_FLOAT16": "TYPE_FP16",
@@ -22,6 +24,8 @@ _DTYPES = {
     "TYPE_INT": "TYPE_INT32",
     "TYPE_LONG": "TYPE_INT64",
 }
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
 
 
 def suggest_field(name: str, message: Descriptor) -> str:
@@ -46,6 +50,24 @@ def suggest_value(name: str, field: FieldDescriptor) -> str:
     if meant is None:
         meant = next(iter(difflib.get_close_matches(name.upper(), names, n=1, cutoff=0.6)), None)
     return f"did you mean {meant}?" if meant else f"its values are {', '.join(names)}"
+
+
+def suggest_scalar(text: str, field: FieldDescriptor) -> str:
+    """Say how a value was meant that is written as one of another type; "" where that is open."""
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return f'in quotes: "{text}"' if re.fullmatch(r"[\w.]+", text) else ""
+    quoted = len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]
+    inner = text[1:-1] if quoted else text
+    if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
+        known = quoted and inner in field.enum_type.values_by_name
+        return f"without quotes: {inner}" if known else suggest_value(inner, field)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return f"without quotes: {inner.lower()}" if quoted and inner.lower() in ("true", "false") else ""
+    if not _NUMBER.fullmatch(inner) or (inner.isdecimal() and not quoted):
+        return ""
+    if field.cpp_type in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE):
+        return f"without quotes: {inner}"
+    return f"write {int(float(inner))}" if float(inner).is_integer() and abs(float(inner)) < 2**31 else ""
 
 
 @cache

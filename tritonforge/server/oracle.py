@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -41,11 +41,17 @@ class Verdict:
 
 
 def ask_server(
-    repository: Path, backends: Iterable[str], *, arguments: tuple[str, ...] = (), timeout_s: float = _TIMEOUT_S
+    repository: Path,
+    backends: Iterable[str],
+    *,
+    without: Collection[str] = (),
+    arguments: tuple[str, ...] = (),
+    timeout_s: float = _TIMEOUT_S,
 ) -> dict[str, Verdict]:
     """Start the server on a repository with nothing behind the backends; give its verdict on each model.
 
-    `backends` are the names of all that the configurations use; `arguments` go to tritonserver.
+    `backends` are the names of all that the configurations use; the models `without` aren't shown to
+    the server; `arguments` go to tritonserver.
 
     Raises:
         PreflightError: what this machine lacks for the server.
@@ -58,11 +64,7 @@ def ask_server(
         raise PreflightError(lacking)
     settings = _settings(arguments)
     with Workspace() as workspace:
-        served = workspace.folder / "repository"
-        if shell_safe(str(repository.absolute())):
-            served = repository.absolute()
-        else:
-            served.symlink_to(repository.absolute())
+        served = _serve(repository.absolute(), workspace.folder / "repository", without)
         folder = write_null_backends(workspace.folder / "backends", {name for name in backends if name})
         command = server_command(
             machine.installation, served, folder, settings=settings, shared_memory=workspace.shared_memory
@@ -74,6 +76,20 @@ def ask_server(
         with workspace.log.open(errors="replace") as log:  # kept open: it is gone with the workspace
             states = _await_states(workspace, settings, log, timeout_s)
             return _verdicts(states, _read(log))
+
+
+def _serve(repository: Path, link: Path, without: Collection[str]) -> Path:
+    """Give the folder that the server is started on: the repository, a link to it, or a folder of links to models."""
+    if without:
+        link.mkdir()
+        for path in repository.iterdir():
+            if path.name not in without:
+                (link / path.name).symlink_to(path)
+    elif shell_safe(str(repository)):
+        return repository
+    else:
+        link.symlink_to(repository)
+    return link
 
 
 def _settings(arguments: tuple[str, ...]) -> ServerSettings:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tritonforge.check import Finding, Report
@@ -12,11 +12,14 @@ from tritonforge.server.oracle import Verdict, ask_server
 
 __all__ = ["Comparison", "verify"]
 
-_FILES = {"TF681", "TF682", "TF684", "TF685", "TF686"}
-"""Codes of what lies in files that the server isn't asked about: no model is run."""
+_FILES = {"TF654", "TF681", "TF682", "TF684", "TF685", "TF686", "TF688"}
+"""Codes of what lies in files, or in what backends do, that the server isn't asked about: no model is run."""
 
 _DEADLY = {"TF644", "TF653", "TF676", "TF682"}
 """Codes of what Triton 24.10 may die of: initial states, tags, ensembles in a circle, versions of over 64 bits."""
+
+_FATAL = "TF687"
+"""What it always dies of, a folder in the place of config.pbtxt; it isn't asked about such models."""
 
 _MACHINE = ("no GPUs are available", "invalid or unsupported gpu id", "specifies no GPUs")
 _REPORT = "the checker and Triton disagree; please report this, with the config.pbtxt"
@@ -24,10 +27,21 @@ _REPORT = "the checker and Triton disagree; please report this, with the config.
 
 @dataclass(frozen=True)
 class Comparison:
-    """Triton's verdicts on all models, and where the checker doesn't agree: `disagreements`, as findings."""
+    """Triton's verdicts on all models, and where the checker doesn't agree: `disagreements`, as findings.
+
+    `explained` are refusals that say nothing of the configuration, each with its reason.
+    """
 
     verdicts: Mapping[str, Verdict]
     disagreements: tuple[Finding, ...]
+    explained: tuple[Finding, ...] = ()
+
+    def words(self, model: str) -> str | None:
+        """Give Triton's words on a model: "accepted", why not, or None where it wasn't asked."""
+        verdict = self.verdicts.get(model)
+        if verdict is None:
+            return None
+        return "accepted" if verdict.accepted else verdict.words
 
 
 def verify(repository: Path, report: Report) -> Comparison:
@@ -37,22 +51,52 @@ def verify(repository: Path, report: Report) -> Comparison:
         PreflightError: what this machine lacks for the server.
         ServerTimeout: the server didn't come to an end.
     """
+    fatal = {finding.model for finding in report.errors if finding.code == _FATAL}
     try:
-        verdicts = ask_server(repository, report.backends)
+        return _compare(report, ask_server(repository, report.backends, without=fatal))
     except ServerDied as died:
-        told = any(finding.code in _DEADLY for finding in report.errors)
+        deadly = {finding.model for finding in report.errors if finding.code in _DEADLY}
         message = f"Triton itself ends on this repository: {died}"
-        hint = "mend the errors above first" if told else _REPORT
-        finding = Finding("", "", 0, "", "TF697", "warning" if told else "error", message, hint)
-        return Comparison({}, (finding,))
-    return Comparison(verdicts, tuple(_disagreements(report, verdicts)))
+        hint = "mend the errors above first" if deadly else _REPORT
+        finding = Finding("", "", 0, "", "TF697", "warning" if deadly else "error", message, hint)
+    if deadly:
+        try:
+            rest = _compare(report, ask_server(repository, report.backends, without=fatal | deadly))
+        except ServerDied:
+            return Comparison({}, (finding,))
+        return replace(rest, disagreements=(finding, *rest.disagreements))
+    return Comparison({}, (finding,))
 
 
-def _disagreements(report: Report, verdicts: Mapping[str, Verdict]) -> Iterator[Finding]:
+def _compare(report: Report, verdicts: Mapping[str, Verdict]) -> Comparison:
     errors: dict[str, list[Finding]] = {name: [] for name in report.models}
     for finding in report.errors:
         errors.setdefault(finding.model, []).append(finding)
     unasked = _unasked(report, errors)
+    explained = tuple(_explained(report, verdicts, errors, unasked))
+    return Comparison(verdicts, tuple(_disagreements(report, verdicts, errors, unasked)), explained)
+
+
+def _explained(
+    report: Report, verdicts: Mapping[str, Verdict], errors: Mapping[str, list[Finding]], unasked: Collection[str]
+) -> Iterator[Finding]:
+    for model in report.models:
+        verdict = verdicts.get(model)
+        if verdict is None or verdict.accepted or errors[model]:
+            continue
+        if any(words in verdict.words for words in _MACHINE):
+            why = "this machine lacks what it asks for"
+        elif model in unasked:
+            why = "files or backends complete or decide it, and none were looked at"
+        else:
+            continue
+        message = f"Triton refuses it here, which doesn't count: {verdict.words}"
+        yield Finding(model, f"{model}/config.pbtxt", 0, "", "TF696", "warning", message, why)
+
+
+def _disagreements(
+    report: Report, verdicts: Mapping[str, Verdict], errors: Mapping[str, list[Finding]], unasked: Collection[str]
+) -> Iterator[Finding]:
     for model in report.models:
         verdict = verdicts.get(model)
         if verdict is None or model in unasked or any(words in verdict.words for words in _MACHINE):

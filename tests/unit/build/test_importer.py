@@ -77,7 +77,7 @@ REPOSITORIES = {
         "talk/config.pbtxt": """
             backend: "custom"
             max_batch_size: 0
-            input { name: "t" data_type: TYPE_STRING dims: [ -1, 2 ] reshape { shape: [ -1 ] } }
+            input { name: "t" data_type: TYPE_STRING dims: [ -1, 1 ] reshape { shape: [ -1 ] } }
             output { name: "t" data_type: TYPE_STRING dims: [ 1 ] }
             sequence_batching {
               max_sequence_idle_microseconds: 5000000
@@ -150,7 +150,7 @@ def test_settings_are_typed_and_the_rest_is_kept_in_extra(project: Project) -> N
 
         talk = model_files(
             "hand/talk",
-            inputs={"t": Tensor(data_type="BYTES", dims=(-1, 2), reshape=(-1,))},
+            inputs={"t": Tensor(data_type="BYTES", dims=(-1, 1), reshape=(-1,))},
             outputs={"t": Tensor(data_type="BYTES", dims=(1,))},
             backend="custom",
             sequence_batching=SequenceBatching(
@@ -256,3 +256,61 @@ def test_an_onnx_file_is_referenced_as_such_where_its_graph_says_the_tensors(pro
     build([project.root / "built.py"], project.output)
     for name in ("net", "older"):
         assert read_config(project.output / name / "config.pbtxt") == read_config(hand / name / "config.pbtxt")
+
+
+def test_what_an_import_leaves_behind_is_told(project: Project) -> None:
+    hand = project.root / "hand"
+    steps = 'step { model_name: "m" model_version: 1 } step { model_name: "gone" model_version: -1 }'
+    newest = 'step { model_name: "m" model_version: -1 } step { model_name: "m" model_version: 2 }'
+    files = {
+        "m/config.pbtxt": 'backend: "python"',
+        "m/1/model.py": "one",
+        "m/2/model.py": "two",
+        "both/config.pbtxt": f'platform: "ensemble" ensemble_scheduling {{ {steps} {newest} }}',
+        "123-x y/config.pbtxt": 'backend: "python"',
+        "123-x y/1/model.py": "",
+        "plain/3/model.onnx": "not read",
+        "b-c/1/model.plan": "not read",
+        "docs/readme.md": "no model",
+    }
+    write(hand, files)
+    imported = import_repository(hand, project.root / "serving.py")
+    assert [(one.code, one.where.subject, one.message, one.hint) for one in imported.warnings] == [
+        (
+            "TF407",
+            "m",
+            "only version 2 is referenced; a build leaves out 1",
+            "copy the folders into the built repository",
+        ),
+        (
+            "TF408",
+            "both",
+            'step 0 takes "m" version 1, and only version 2 is imported',
+            "take model_version=-1 for the newest, or copy the folder 1 after a build",
+        ),
+        (
+            "TF408",
+            "both",
+            'step 1 takes "gone", which isn\'t imported',
+            "define gone, or load it from another repository",
+        ),
+        (
+            "TF410",
+            "123-x y",
+            'a build refuses the name "123-x y", which no URL can have',
+            "rename the folder to letters of ASCII, digits, _ . and -, the first one no - or .",
+        ),
+        (
+            "TF409",
+            "b-c",
+            "it has no config.pbtxt, and isn't imported",
+            'write model_files("hand/b-c", backend="…", inputs={…}, outputs={…})',
+        ),
+        (
+            "TF409",
+            "plain",
+            "it has no config.pbtxt, and isn't imported",
+            'write plain = onnx("hand/plain/3/model.onnx")',
+        ),
+    ]
+    assert {one.severity for one in imported.warnings} == {"warning"}

@@ -168,6 +168,17 @@ def test_a_wrong_definition_leaves_the_old_repository_whole(project: Project) ->
     assert tree(project.output) == before
 
 
+def test_what_triton_refuses_leaves_the_old_repository_whole(project: Project) -> None:
+    """The checker looks at what was written before it takes the old one's place."""
+    project.write({"serving.py": scale()})
+    project.build()
+    before = tree(project.output)
+    project.write({"serving.py": scale().replace("@model", '@model(metric_tags={"my team": "a"})')})
+    assert project.refused().startswith('serving.py:9 scale, metric_tags["my team"]: ')
+    assert tree(project.output) == before
+    assert strays(project.root, ["serving.py", "model_repository"]) == []
+
+
 @pytest.fixture(params=["exchange", "rename"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the kernel's exchange of two folders, and without it."""

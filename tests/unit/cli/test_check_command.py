@@ -69,7 +69,9 @@ def test_a_clean_repository(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nowhere"], ["repo", "--target", "24.13"], ["repo", "--format", "xml"], []], ids=" ".join
+    "arguments",
+    [["nowhere"], ["repo", "--target", "24.13"], ["repo", "--target", "99.01"], ["repo", "--format", "xml"], []],
+    ids=" ".join,
 )
 def test_misuse(arguments: list[str], repository: Path) -> None:
     assert run(*arguments)[0] == 2

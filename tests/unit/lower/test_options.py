@@ -11,7 +11,9 @@ from jaxtyping import Float32, Int64
 from tritonforge import (
     Batching,
     InstanceGroup,
+    Instances,
     MetricControl,
+    Optimization,
     RateLimiter,
     Resource,
     SequenceBatching,
@@ -21,13 +23,14 @@ from tritonforge import (
     Warmup,
     WarmupInput,
     model,
+    model_files,
     pbtxt,
     pipeline,
 )
 from tritonforge.define import Definition
 from tritonforge.errors import DiagnosticError
 from tritonforge.ir import Code, Model, Repository, Shim
-from tritonforge.lower import gather, lower
+from tritonforge.lower import gather, lower, lower_files
 from tritonforge.validate import check_target
 
 ROWS = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -119,6 +122,69 @@ def test_warm_up_arrays_become_requests_and_files() -> None:
     }
 
 
+@model(
+    name="added",
+    instances=Instances(cpu=2),
+    response_cache=True,
+    parameters={"k": "v", "same": "old"},
+    metric_tags={"team": "fraud"},
+    warmup={"x": ROWS},
+    optimization=Optimization(eager_batching=True),
+    extra={
+        "parameters": {"z": {"string_value": "1"}, "same": {"string_value": "new"}},
+        "metric_tags": {"stage": "test"},
+        "instance_group": [{"kind": "KIND_GPU", "count": 1}],
+        "model_warmup": [{"name": "more", "batch_size": 1}],
+        "optimization": {"gather_kernel_buffer_threshold": 3},
+        "response_cache": {"enable": False},
+    },
+)
+def added(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+    return x
+
+
+def test_extra_is_added_to_the_settings() -> None:
+    """Lists are appended, groups merged, maps merged key by key, and a single value replaced, by false too."""
+    config = pbtxt.to_dict(lowered(added)["added"].config)
+    assert [group["kind"] for group in config["instance_group"]] == ["KIND_CPU", "KIND_GPU"]
+    assert config["parameters"] == {
+        "k": {"string_value": "v"},
+        "same": {"string_value": "new"},
+        "z": {"string_value": "1"},
+    }
+    assert config["metric_tags"] == {"team": "fraud", "stage": "test"}
+    assert [sample["name"] for sample in config["model_warmup"]] == ["sample_0", "more"]
+    assert config["optimization"] == {"eager_batching": True, "gather_kernel_buffer_threshold": 3}
+    assert config["response_cache"] == {}
+
+
+def test_instance_groups_of_extra_replace_the_default_ones() -> None:
+    @model(name="m", extra={"instance_group": [{"kind": "KIND_CPU", "count": 3}]})
+    def held(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return x
+
+    assert pbtxt.to_dict(lowered(held)["m"].config)["instance_group"] == [{"kind": "KIND_CPU", "count": 3}]
+
+
+def test_extra_of_model_files_may_say_what_its_arguments_do_not() -> None:
+    tensor = {"name": "x", "data_type": "TYPE_FP32", "dims": ["3"]}
+    config = lower_files(model_files("", name="m", backend="b", extra={"input": [tensor]})).config
+    assert pbtxt.to_dict(config)["input"] == [tensor]
+    with pytest.raises(DiagnosticError, match='extra has "backend", which backend= says too'):
+        lower_files(model_files("", name="m", backend="b", extra={"backend": "c"}))
+
+
+def test_warm_up_rows_of_a_model_without_a_batch_are_refused() -> None:
+    sample = Warmup(name="w", batch_size=2, inputs={"x": WarmupInput(data_type="FP32", dims=(3,), zero_data=True)})
+
+    @model(name="m", warmup=sample)
+    def held(x: Float32[np.ndarray, "3"]) -> Float32[np.ndarray, "3"]:
+        return x
+
+    with pytest.raises(DiagnosticError, match='"w" has 2 rows, and the model has no batch dimension'):
+        lowered(held)
+
+
 def test_a_sequence_batcher_takes_the_place_of_the_dynamic_one() -> None:
     config = lowered(sequential)["sequential"].config
     assert config.dynamic_batching is None
@@ -150,7 +216,11 @@ def test_a_pipelines_options_are_the_ensembles() -> None:
             'extra has "model_metric", which is no field of ModelConfig\n  hint: did you mean model_metrics',
         ),
         ({"extra": {"response_cache": {"enabled": True}}}, 'no field named "enabled"'),
-        ({"extra": {"max_batch_size": "many"}}, "TF115"),
+        (
+            {"extra": {"max_batch_size": "many"}},
+            r"which the definition itself says\n  hint: take batching=Batching\(max_batch_size=…\)  \[TF115\]",
+        ),
+        ({"warmup": {"x": ROWS}, "batching": Batching(max_batch_size=1)}, "has 2 rows, and max_batch_size is 1"),
     ],
 )
 def test_what_a_model_cannot_have_is_told(options: dict[str, Any], message: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tritonforge.check.finding import Found, error
+from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
 from tritonforge.check.rules.tensors import tensors
 from tritonforge.pbtxt.document import enum_name
@@ -45,6 +45,7 @@ def check_edges(ensemble: Model, members: Sequence[Model], *, wrong: Collection[
     The ensemble's tensors of which a field is in `wrong` are left out.
     """
     config = ensemble.config
+    optional = {tensor.name for tensor in config.input if tensor.optional}
     known: dict[str, _Tensor] = {}
     for _, path, tensor in tensors(config):
         if any(field.startswith(f"{path}.{part}") for field in wrong for part in ("data_type", "dims", "reshape")):
@@ -64,6 +65,7 @@ def check_edges(ensemble: Model, members: Sequence[Model], *, wrong: Collection[
                 message = f'the input "{tensor.name}" of {member.name} is fed by no tensor'
                 yield error("TF672", f"{path}.input_map", message, f'input_map {{ key: "{tensor.name}" value: "…" }}')
         yield from _check_side(path, "output", step.output_map, member, known)
+        yield from _check_optional(path, step, member, optional)
 
 
 def _check_side(path: str, kind: str, mapping: Any, member: Model, known: dict[str, _Tensor]) -> Iterator[Found]:
@@ -83,6 +85,19 @@ def _check_side(path: str, kind: str, mapping: Any, member: Model, known: dict[s
             yield error("TF673", field, f"data types disagree: {both}", "convert in a model between them")
         elif not before.fits(here):
             yield error("TF674", field, f"shapes disagree: {both}", "dims must be equal, or -1 on one side")
+        elif before.batched and not here.batched and not _equal(before.whole, here.whole):
+            message = f"only requests of one row work: {both}, without a batch"
+            yield warning(
+                "TF699", field, message, f"raise max_batch_size of {member.name}, or dims: {[-1, *here.dims]}"
+            )
+
+
+def _check_optional(path: str, step: Any, member: Model, optional: Collection[str]) -> Iterator[Found]:
+    required = {tensor.name for tensor in member.config.input if not tensor.optional}
+    for key, name in sorted(step.input_map.items()):
+        if name in optional and key in required:
+            message = f'"{name}" is optional here, but {member.name} needs its "{key}": a request without it fails'
+            yield warning("TF679", f'{path}.input_map["{key}"]', message, "make both optional, or none")
 
 
 def _tensor(model: Model, tensor: Any, dims: Sequence[int]) -> _Tensor:

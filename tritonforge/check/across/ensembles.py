@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 
 from tritonforge.check.across.decoupled import check_decoupled, is_stream
 from tritonforge.check.across.edges import check_edges
@@ -32,8 +33,9 @@ def check_ensembles(models: Mapping[str, Model], refused: dict[str, set[str]]) -
         if not model.config.HasField("ensemble_scheduling") or not all(_TENSOR.match(field) for field in wrong):
             continue
         found = [circles[name]] if name in circles else list(_check(model, models, refused, decoupled))
-        if found:
-            refused.setdefault(name, set()).update(each.field for each in found)
+        amiss = {each.field for each in found if each.severity == "error"}
+        if amiss:
+            refused.setdefault(name, set()).update(amiss)
         elif is_stream(model, decoupled):
             decoupled.add(name)
         yield from ((model, each) for each in found)
@@ -49,7 +51,9 @@ def _check(
         return
     members = [models[step.model_name] for step in steps]
     edges = list(check_edges(model, members, wrong=refused.get(model.name, set())))
-    yield from edges or check_decoupled(model, decoupled)
+    yield from edges
+    if not any(each.severity == "error" for each in edges):
+        yield from check_decoupled(model, decoupled)
 
 
 def _check_member(
@@ -60,8 +64,9 @@ def _check_member(
     if name in refused:
         yield error("TF678", field, f"its step {name} won't load", f"mend {name} first")
     elif name not in models:
-        close = ", ".join(sorted(models))
-        yield error("TF670", field, f'there is no model "{name}" in the repository', f"the models are {close}")
+        near = get_close_matches(name, models, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"the models are {', '.join(sorted(models))}"
+        yield error("TF670", field, f'there is no model "{name}" in the repository', hint)
     elif version != -1 and version not in served_versions(models[name].config, models[name].folder):
         served = ", ".join(map(str, served_versions(models[name].config, models[name].folder)))
         message = f"{name} doesn't serve version {version}; it serves {served}"

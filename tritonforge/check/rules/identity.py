@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
-from tritonforge.check.finding import Found, error
+from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import ENSEMBLE, Model
 
 __all__ = ["check_backend", "check_max_batch_size", "check_name", "check_version_policy"]
@@ -16,6 +17,9 @@ PLATFORMS = {
     "tensorrt": ("tensorrt_plan",),
 }
 """The platforms that each of the backends takes that Triton knows by name."""
+
+_BACKENDS = (*PLATFORMS, "dali", "fil", "identity", "openvino", "python", "repeat", "square", "tensorrtllm", "vllm")
+"""Backends that are around; any other name may be one too."""
 
 
 def check_name(model: Model) -> Iterator[Found]:
@@ -45,6 +49,19 @@ def check_backend(model: Model) -> Iterator[Found]:
         message = f'the backend "{backend}" doesn\'t go with the platform "{platform}"'
         field = "platform" if platform else "backend"
         yield error("TF611", field, message, f'leave platform out, or set "{allowed}"')
+    elif backend and model.document.wrote("backend"):
+        yield from _check_known(model)
+
+
+def _check_known(model: Model) -> Iterator[Found]:
+    """Warn of a backend's name that is nearly another's, unless the model brings the backend itself."""
+    backend = model.config.backend
+    near = [] if backend in _BACKENDS else get_close_matches(backend, _BACKENDS, n=1, cutoff=0.75)
+    library = f"libtriton_{backend}.so"
+    own = library in model.folder.files or any(library in model.folder.listing(each) for each in model.folder.versions)
+    if near and not own:
+        message = f'the backend "{backend}" is none that is around'
+        yield warning("TF695", "backend", message, f'did you mean "{near[0]}"?')
 
 
 def check_max_batch_size(model: Model) -> Iterator[Found]:
@@ -67,6 +84,12 @@ def check_version_policy(model: Model) -> Iterator[Found]:
             listed = ", ".join(map(str, versions))
             message = f"none of the versions {wanted} is there; there are {listed}"
             yield error("TF613", "version_policy.specific.versions", message, "name a version that has a folder")
+        elif missing:
+            listed = ", ".join(map(str, missing))
+            message = (
+                f"Triton passes over what isn't there, version {listed}; there are {', '.join(map(str, versions))}"
+            )
+            yield warning("TF613", "version_policy.specific.versions", message, "name versions that have a folder")
     elif choice == "latest" and policy.latest.num_versions == 0 and model.document.wrote("version_policy"):
         message = "the latest 0 versions are none"
         yield error("TF613", "version_policy.latest.num_versions", message, "1 or more")

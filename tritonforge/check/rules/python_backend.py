@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
 
-__all__ = ["check_python_parameters"]
+__all__ = ["check_python_folder", "check_python_parameters"]
 
 _ENVIRONMENT = "EXECUTION_ENV_PATH"
 _FORCE_CPU = "FORCE_CPU_ONLY_INPUT_TENSORS"
 _HERE = "$$TRITON_MODEL_DIRECTORY/"
+_SAFE = re.compile(r"[\w@%+=:,.-]+")
+
+
+def check_python_folder(model: Model) -> Iterator[Found]:
+    """Check that a shell takes the folder's name: the Python backend 24.10 writes it into a command unquoted."""
+    if model.config.backend == "python" and not _SAFE.fullmatch(model.name):
+        message = f'the Python backend can\'t start a model from a folder named "{model.name}"'
+        yield error("TF688", "", message, "letters, digits, and any of _ - .", file=model.name)
 
 
 def check_python_parameters(model: Model) -> Iterator[Found]:

@@ -15,6 +15,9 @@ __all__ = ["FOLDER", "check_warmup"]
 
 FOLDER = "warmup"
 
+_BACKENDS = {"onnxruntime", "openvino", "python", "pytorch", "tensorflow", "tensorrt"}
+"""Those that refuse a batch above max_batch_size themselves; Triton's core lets warmup samples pass."""
+
 
 def check_warmup(model: Model) -> Iterator[Found]:
     """Check that each sample is a request that the model takes."""
@@ -28,6 +31,10 @@ def check_warmup(model: Model) -> Iterator[Found]:
         for name, given in sorted(sample.inputs.items()):
             yield from _check_data(model, f'{path}.inputs["{name}"]', name, given)
         yield from _check_inputs(model, path, sample)
+        limit = model.config.max_batch_size
+        if sample.batch_size > max(limit, 1) and model.config.backend in _BACKENDS:
+            message = f"the sample's batch size is {sample.batch_size}, and max_batch_size is {limit}"
+            yield error("TF654", f"{path}.batch_size", message, f"{max(limit, 1)} or less")
 
 
 def _check_data(model: Model, path: str, name: str, given: Any) -> Iterator[Found]:

@@ -48,7 +48,7 @@ class Warmup(Setting):
     name: str
     """A name for logs."""
     batch_size: Count = 1
-    """How many rows: the data of one row is repeated. Default: 1, also where the model has no batch."""
+    """How many rows: one row's data is repeated. At most max_batch_size; 1 where the model has no batch. Default: 1."""
     inputs: Mapping[str, WarmupInput]
     """Each input of the model, by name."""
     count: Count = 0

@@ -1,0 +1,76 @@
+"""What an import leaves out, or writes down although a build or Triton won't take it: warnings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tritonforge.errors import Diagnostic, Where
+from tritonforge.ir import ModelConfig
+from tritonforge.validate.names import ALLOWED
+
+__all__ = ["versions_in", "warn_of_names", "warn_of_others", "warn_of_steps", "warn_of_versions"]
+
+BY_HAND = (
+    ("model.onnx", 'onnx("{path}")'),
+    ("model.pt", 'torchscript("{path}", inputs={{…}}, outputs={{…}})'),
+    ("model.py", 'model_files("{folder}", backend="python", inputs={{…}}, outputs={{…}})'),
+)
+"""The definition to write for a model without config.pbtxt, by the file of its version."""
+
+ANY = 'model_files("{folder}", backend="…", inputs={{…}}, outputs={{…}})'
+
+
+def versions_in(folder: Path) -> list[int]:
+    """Give the versions of a model folder, ascending."""
+    return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and entry.name.isdecimal())
+
+
+def warn_of_versions(folder: Path, kept: int) -> Iterator[Diagnostic]:
+    """Name the versions that are left out."""
+    others = [str(other) for other in versions_in(folder) if other != kept]
+    if others:
+        reason = f"only version {kept} is referenced; a build leaves out {', '.join(others)}"
+        yield _warning("TF407", folder, reason, "copy the folders into the built repository")
+
+
+def warn_of_steps(configs: Mapping[Path, ModelConfig], kept: Mapping[str, int]) -> Iterator[Diagnostic]:
+    """Name the steps of ensembles whose model, or its version, isn't imported; `kept` are versions by model."""
+    for folder, config in configs.items():
+        for number, step in enumerate(config.ensemble.steps if config.ensemble else ()):
+            version = kept.get(step.model_name)
+            subject = f'step {number} takes "{step.model_name}"'
+            if version is None:
+                reason = f"{subject}, which isn't imported"
+                yield _warning("TF408", folder, reason, f"define {step.model_name}, or load it from another repository")
+            elif step.model_version not in (-1, version):
+                reason = f"{subject} version {step.model_version}, and only version {version} is imported"
+                hint = f"take model_version=-1 for the newest, or copy the folder {step.model_version} after a build"
+                yield _warning("TF408", folder, reason, hint)
+
+
+def warn_of_names(configs: Mapping[Path, ModelConfig]) -> Iterator[Diagnostic]:
+    """Name the models that a build refuses for their names."""
+    for folder, config in configs.items():
+        if not ALLOWED.fullmatch(config.name):
+            reason = f'a build refuses the name "{config.name}", which no URL can have'
+            hint = "rename the folder to letters of ASCII, digits, _ . and -, the first one no - or ."
+            yield _warning("TF410", folder, reason, hint)
+
+
+def warn_of_others(repository: Path, output: Path, imported: Sequence[Path]) -> Iterator[Diagnostic]:
+    """Name the model folders without a config.pbtxt, and what to write for each into `output`."""
+    for folder in sorted(path for path in repository.iterdir() if path.is_dir() and path not in imported):
+        if folder.name.startswith(".") or not versions_in(folder):
+            continue
+        newest = folder / str(versions_in(folder)[-1])
+        file, text = next((one for one in BY_HAND if (newest / one[0]).exists()), ("", ANY))
+        path, below = (Path(os.path.relpath(one, output.parent)).as_posix() for one in (newest / file, folder))
+        written = text.format(path=path, folder=below)
+        hint = f"write {folder.name} = {written}" if folder.name.isidentifier() else f"write {written}"
+        yield _warning("TF409", folder, "it has no config.pbtxt, and isn't imported", hint)
+
+
+def _warning(code: str, folder: Path, reason: str, hint: str) -> Diagnostic:
+    return Diagnostic(code, Where(str(folder.resolve()), 0, folder.name), reason, hint, "warning")

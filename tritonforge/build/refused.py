@@ -1,0 +1,36 @@
+"""What the checker says of a repository that is about to be put in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tritonforge.build.tree import Tree
+from tritonforge.check import Finding, check_repository
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+
+__all__ = ["refuse"]
+
+_CONSEQUENCE = "TF678"
+"""Of an ensemble, that one of its models won't load."""
+
+
+def refuse(folder: Path, tree: Tree, *, target: str) -> None:
+    """Check a written repository; ONNX files are left out, since their configurations were made from them.
+
+    Raises:
+        DiagnosticError: what Triton would refuse, at the definitions' lines.
+    """
+    errors = check_repository(folder, target=target, graphs=False).errors
+    if not errors:
+        return
+    places = {built.model.config.name: built.model.where for built in tree.models}
+    causes = [finding for finding in errors if finding.code != _CONSEQUENCE]
+    found = dict.fromkeys(_diagnostic(finding, places) for finding in causes or errors)
+    raise DiagnosticError(sorted(found, key=lambda one: (one.where.file, one.where.line)))
+
+
+def _diagnostic(finding: Finding, places: Mapping[str, Where]) -> Diagnostic:
+    subject = ", ".join(part for part in (finding.model or finding.path, finding.field) if part)
+    where = places.get(finding.model, Where()).at(subject)
+    return Diagnostic(finding.code, where, finding.message, finding.hint)
