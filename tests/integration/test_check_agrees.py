@@ -69,6 +69,16 @@ def test_a_disagreement_is_reported_as_such(tmp_path: Path) -> None:
     assert finding.message == "Triton refuses it: 'max_batch_size' must be non-negative value for model"
 
 
+def test_a_disagreement_the_other_way_is_reported_too(tmp_path: Path) -> None:
+    """Here the file has been mended since the checker refused it."""
+    folder = write_model(tmp_path, "model", None, config=CUSTOM.replace("8", "-8"))
+    report = check_repository(tmp_path)
+    (folder.parent / "config.pbtxt").write_text(CUSTOM)
+    (finding,) = verify(tmp_path, report).disagreements
+    assert (finding.code, finding.model, finding.severity) == ("TF698", "model", "warning")
+    assert finding.message == "Triton accepts it, in spite of TF612"
+
+
 def test_triton_ends_on_ensembles_in_a_circle(tmp_path: Path) -> None:
     """It does where another ensemble is made of one. The checker finds the circle, and what the server does is told."""
     write_model(tmp_path, "made_of_one", None, config=ensemble("one"))
