@@ -12,11 +12,10 @@ from tritonforge.define import tracing
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.calls import named_models
+from tritonforge.define.function_definition import FunctionDefinition
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.settings import Batching, Instances, OptionArguments
-from tritonforge.define.signature import ParsedFunction, Returns, parse_function
-from tritonforge.errors import Where
-from tritonforge.ir import Signature
+from tritonforge.define.signature import ParsedFunction, parse_function
 
 __all__ = ["Lowering", "Pipeline", "pipeline"]
 
@@ -27,7 +26,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Pipeline(Definition[P, R_co]):
+class Pipeline(FunctionDefinition[P, R_co]):
     """A function whose body passes tensors between models."""
 
     def __init__(
@@ -42,34 +41,11 @@ class Pipeline(Definition[P, R_co]):
     ) -> None:
         if lowering not in get_args(Lowering):
             raise ValueError(f"lowering={lowering!r}; it is one of {', '.join(map(repr, get_args(Lowering)))}")
-        super().__init__(origin, name)
+        super().__init__(body, origin=origin, name=name)
         self.body = body
         self.lowering = lowering
         self.batching = batching
         self.instances = instances
-        self.__doc__ = body.__doc__
-        self.__name__ = getattr(body, "__name__", "")
-        self.__wrapped__ = body
-
-    @property
-    def name(self) -> str:
-        """The pipeline's name: as given, or that of its variable, or that of the function."""
-        return super().name or self.__name__
-
-    @property
-    def where(self) -> Where:
-        """The line at which the function begins."""
-        return self._origin.begin(self.body).at(self.name)
-
-    @property
-    def signature(self) -> Signature:
-        """What it takes and gives, read from its annotations."""
-        return self._parsed.signature
-
-    @property
-    def returns(self) -> Returns:
-        """The form of its return annotation."""
-        return self._parsed.returns
 
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
         """Run the body on arrays: each model in it runs in this process."""

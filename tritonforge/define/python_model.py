@@ -12,16 +12,16 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 from typing_extensions import Self, Unpack
 
 from tritonforge.define.arrays import Array
-from tritonforge.define.base import Definition
+from tritonforge.define.function_definition import FunctionDefinition
 from tritonforge.define.instance import Instance, instance_parameter
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.padding import Buckets, mask_name, parse_padding, trim
 from tritonforge.define.padding import pad as pad_inputs
 from tritonforge.define.sequences import Sequence, state_parameter, unfit
 from tritonforge.define.settings import Batching, CommonArguments, Instances
-from tritonforge.define.signature import ParsedFunction, Returns, parse_function
-from tritonforge.errors import Diagnostic, DiagnosticError, Where
-from tritonforge.ir import PaddedDim, PadValue, Signature
+from tritonforge.define.signature import ParsedFunction, parse_function
+from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.ir import PaddedDim, PadValue
 
 __all__ = ["PythonModel", "model"]
 
@@ -39,7 +39,7 @@ class _Stateful(Protocol[P, R_co]):
     def __call__(self, state: Any, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
-class PythonModel(Definition[P, R_co]):
+class PythonModel(FunctionDefinition[P, R_co]):
     """A function, or a class whose instance is called, that Triton's Python backend runs."""
 
     def __init__(
@@ -55,7 +55,7 @@ class PythonModel(Definition[P, R_co]):
         parameters: Mapping[str, str] | None = None,
         sequence: Sequence | None = None,
     ) -> None:
-        super().__init__(origin, name)
+        super().__init__(target, origin=origin, name=name)
         self.target = target
         self.batching = batching
         self.instances = instances
@@ -64,29 +64,6 @@ class PythonModel(Definition[P, R_co]):
         self.parameters = _strings(parameters or {})
         self.sequence = sequence
         self._begun: tuple[Any] | None = None
-        self.__doc__ = target.__doc__
-        self.__name__ = getattr(target, "__name__", "")
-        self.__wrapped__ = target
-
-    @property
-    def name(self) -> str:
-        """The model's name: as given, or that of its variable, or that of the function."""
-        return super().name or self.__name__
-
-    @property
-    def where(self) -> Where:
-        """The line at which the function or class begins."""
-        return self._origin.begin(self.target).at(self.name)
-
-    @property
-    def signature(self) -> Signature:
-        """What it takes and gives, read from its annotations."""
-        return self._parsed.signature
-
-    @property
-    def returns(self) -> Returns:
-        """The form of its return annotation."""
-        return self._parsed.returns
 
     @cached_property
     def padding(self) -> tuple[PaddedDim, ...]:

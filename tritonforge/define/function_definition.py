@@ -1,0 +1,53 @@
+"""What definitions that are written as a function or a class have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from tritonforge.define.base import Definition
+from tritonforge.define.origin import Origin
+from tritonforge.define.signature import ParsedFunction, Returns
+from tritonforge.errors import Where
+from tritonforge.ir import Signature
+
+__all__ = ["FunctionDefinition"]
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class FunctionDefinition(Definition[P, R_co]):
+    """A definition whose name, place and signature are those of the function or class that it wraps."""
+
+    def __init__(self, wrapped: Callable[..., Any], *, origin: Origin, name: str | None) -> None:
+        super().__init__(origin, name)
+        self.__doc__ = wrapped.__doc__
+        self.__name__ = getattr(wrapped, "__name__", "")
+        self.__wrapped__ = wrapped
+
+    @property
+    def name(self) -> str:
+        """The model's name: as given, or that of its variable, or that of the function or class."""
+        return super().name or self.__name__
+
+    @property
+    def where(self) -> Where:
+        """The line at which the function or class begins."""
+        return self._origin.begin(self.__wrapped__).at(self.name)
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes and gives, read from its annotations."""
+        return self._parsed.signature
+
+    @property
+    def returns(self) -> Returns:
+        """The form of its return annotation."""
+        return self._parsed.returns
+
+    @property
+    @abstractmethod
+    def _parsed(self) -> ParsedFunction:
+        """Its annotations as read."""
