@@ -19,9 +19,6 @@ _PACKAGES = {
 }
 """Packages whose names on the index differ from the modules'."""
 
-_SINCE = {"model_metrics": "24.11", "max_inflight_requests": "25.11"}
-"""Fields of config.pbtxt, and the first release that can read each."""
-
 _RELEASE = "24.10"
 
 
@@ -37,9 +34,11 @@ def _missing_module(found: re.Match[str]) -> str:
 
 
 def _unknown_field(found: re.Match[str]) -> str:
-    field = found["field"]
-    if field in _SINCE:
-        return f"Triton reads {field} since {_SINCE[field]}, and this server is {_RELEASE}: leave the field out here"
+    from tritonforge.pbtxt.releases import SINCE  # brings protobuf's schema along, which a start doesn't need
+
+    since = SINCE.get(f"{found['message']}.{found['field']}")
+    if since:
+        return f"Triton reads {found['field']} since {since}, and this server is {_RELEASE}: leave the field out here"
     return f"check how it is spelled; Triton {_RELEASE} knows no such field there"
 
 
@@ -68,7 +67,10 @@ _HINTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         re.compile(r"has no attribute 'TritonPythonModel'"),
         _say("a Python model's model.py must define a class named TritonPythonModel"),
     ),
-    (re.compile(r'has no field named "(?P<field>\w+)"'), _unknown_field),
+    (
+        re.compile(r'"(?:inference\.)?(?P<message>[\w.]+)" has no field named "(?P<field>\w+)"'),
+        _unknown_field,
+    ),
     (
         re.compile(r'Unknown enumeration value of "TYPE_\w*"'),
         _say("the types are TYPE_BOOL, _UINT8 … _UINT64, _INT8 … _INT64, _FP16, _BF16, _FP32, _FP64 and _STRING"),
