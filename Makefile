@@ -31,8 +31,9 @@ lint: $(STAMP) ## style, format, strict types, and the contract of which layer m
 build: $(STAMP) ## rebuild generated_repo, the committed build of the examples
 	$(BIN)/tritonforge build
 
-bench: $(STAMP) ## time the build itself
+bench: $(STAMP) ## time the build itself; measure peers beside tritonforge into perf/REPORT.md (needs wrk)
 	$(BIN)/python -m pytest perf --benchmark-only
+	$(BIN)/python perf/peers/bench.py
 
 clean: ## remove .venv and all caches and outputs
 	rm -rf $(VENV) $(REPOSITORY) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks

@@ -2,8 +2,9 @@
 
     python perf/bench_lowerings.py [--rounds N] [--seconds S] [--concurrency N …]
 
-Two pairs of steps: two Python functions (`steps_…`), and the breast-cancer example's function and ONNX classifier
-(`example_…`), the latter beside its bare ONNX classifier. One row a request, as prepared bytes over HTTP, by wrk.
+Two pairs of steps: two Python functions (`steps_…`; the body of `steps_branching` looks at what the first gives), and
+the breast-cancer example's function and ONNX classifier (`example_…`), the latter beside its bare ONNX classifier. One
+row a request, as prepared bytes over HTTP, by wrk.
 """
 
 from __future__ import annotations
@@ -48,17 +49,25 @@ def steps_ensemble(features: Float32[np.ndarray, "batch 30"]) -> Float32[np.ndar
 
 steps_fused = pipeline(lowering="fused")(steps_ensemble)
 steps_bls = pipeline(lowering="bls")(steps_ensemble)
+
+
+@pipeline(lowering="bls")
+def steps_branching(features: Float32[np.ndarray, "batch 30"]) -> Float32[np.ndarray, "batch 30"]:
+    shifted = shift(features)
+    return scale(shifted) if (shifted < 0).any() else shifted
+
+
 example_ensemble = pipeline()(breast_cancer)
 example_fused = pipeline(lowering="fused")(breast_cancer)
 example_bls = pipeline(lowering="bls")(breast_cancer)
 """
 ROW = np.random.default_rng(0).random((1, 30), np.float32)
 GROUPS = (
-    ("steps_ensemble", "steps_fused", "steps_bls"),
+    ("steps_ensemble", "steps_fused", "steps_bls", "steps_branching"),
     ("example_ensemble", "example_fused", "example_bls", "classifier"),
 )
 RATIOS = (
-    (("steps_fused", "steps_ensemble"), ("steps_bls", "steps_ensemble")),
+    (("steps_fused", "steps_ensemble"), ("steps_bls", "steps_ensemble"), ("steps_branching", "steps_ensemble")),
     (
         ("example_fused", "example_ensemble"),
         ("example_bls", "example_ensemble"),

@@ -30,6 +30,7 @@ MODULES = ("options", "batching", "instances", "serving", "sequences", "optimiza
 BOUNDED = {"Count": "int", "Index": "int", "Microseconds": "int", "Datatype": "str"}
 RECORDS: dict[str, type[object]] = {"Options": ModelConfig, "Tensor": TensorConfig}
 RENAMED = {
+    "environment": "parameters",
     "labels": "label_filename",
     "max_batch_size": "max_batch_size",
     "max_inflight_requests": "ensemble_scheduling",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tritonforge_runtime import LoadError, ModelSpec, TensorSpec
+from tritonforge_runtime import LoadError, ModelSpec, Ragged, TensorSpec
 
 __all__ = ["Node", "check", "complete", "dims", "is_batched"]
 
@@ -56,17 +56,21 @@ def complete(fields: dict[str, Any], session: Any) -> None:
             fields[key] = [_tensor(node, batched=batched) for node in nodes]
 
 
-def check(spec: ModelSpec, session: Any) -> None:
-    """Compare a configuration with the graph.
+def check(spec: ModelSpec, session: Any, ragged: Ragged | None = None) -> None:
+    """Compare a configuration with the graph, whose tensors have no batch where they are `ragged`.
 
     Raises:
         LoadError: a tensor is missing here or there, or its datatype or dimensions differ.
     """
     initializers = session.get_overridable_initializers()
     given = {node.name: node for node in [*session.get_inputs(), *initializers]}
-    _check_all("input", spec.inputs, given, batched=spec.batched)
-    _check_all("output", spec.outputs, {node.name: node for node in session.get_outputs()}, batched=spec.batched)
-    missing = [node.name for node in session.get_inputs() if node.name not in {each.name for each in spec.inputs}]
+    results = {node.name: node for node in session.get_outputs()}
+    seen = ragged.seen(spec) if ragged else (spec,)
+    for part in seen:
+        _check_all("input", part.inputs, given, batched=part.batched)
+        _check_all("output", part.outputs, results, batched=part.batched)
+    known = {each.name for part in seen for each in part.inputs}
+    missing = [node.name for node in session.get_inputs() if node.name not in known]
     if missing:
         raise LoadError(f"the graph's inputs {', '.join(missing)} are missing in the configuration")
 

@@ -6,12 +6,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch_arrays
-from tritonforge_runtime import Loaded, LoadError, ModelSpec, TensorSpec
+from tritonforge_runtime import Loaded, LoadError, ModelSpec, TensorSpec, parse_ragged, refuse_states
 
 __all__ = ["arguments_of", "load"]
 
@@ -26,6 +27,7 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
     Raises:
         LoadError: the file is missing, is no TorchScript, or wants other inputs than the configuration has.
     """
+    refuse_states(spec)
     fields = json.loads(args["model_config"])
     parameters = {name: value["string_value"] for name, value in fields["parameters"].items()}
     _set_threads(parameters)
@@ -38,7 +40,10 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
     except RuntimeError as error:
         raise LoadError(f"torch can't load {path}: {error}") from error
     strings = [tensor.name for tensor in spec.inputs if tensor.datatype == "BYTES"]
-    return Loaded(_runner(spec, module, device, parameters), text=strings)
+    ragged = parse_ragged(args["model_config"]) if spec.batched else None
+    computed = [one.tensor for one in ragged.computed] if ragged else []
+    fed = replace(spec, inputs=(*spec.inputs, *computed))
+    return Loaded(_runner(fed, module, device, parameters), text=strings, ragged=ragged)
 
 
 def arguments_of(inputs: Sequence[TensorSpec], arguments: Sequence[str]) -> list[str]:

@@ -15,7 +15,8 @@ from .errors import InvalidResult, LoadError, TritonError  # noqa: E402 - the li
 from .model import Loaded, PythonModel, ServedModel  # noqa: E402
 from .padding import PaddedDim  # noqa: E402
 from .parts import PartSpec  # noqa: E402
-from .spec import ModelSpec, TensorSpec  # noqa: E402
+from .ragged import Ragged, parse_ragged  # noqa: E402
+from .spec import ModelSpec, TensorSpec, refuse_states  # noqa: E402
 
 __all__ = [
     "InvalidResult",
@@ -25,7 +26,10 @@ __all__ = [
     "PaddedDim",
     "PartSpec",
     "PythonModel",
+    "Ragged",
     "ServedModel",
     "TensorSpec",
     "TritonError",
+    "parse_ragged",
+    "refuse_states",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Inputs", "group", "rows", "split", "stack"]
+__all__ = ["Array", "Inputs", "all_rows", "group", "rows", "split", "stack"]
 
 Array = NDArray[Any]
 
@@ -36,10 +36,20 @@ def rows(inputs: Inputs) -> int | None:
     return None
 
 
+def all_rows(requests: Sequence[Inputs]) -> list[int] | None:
+    """Count the rows of each request of one group; None where no input is there to tell."""
+    for place, array in enumerate(requests[0]):
+        if array is not None:  # in a group all are there, or none
+            return [len(inputs[place]) for inputs in requests]  # type: ignore[arg-type]
+    return None
+
+
 def stack(requests: Sequence[Inputs]) -> Inputs:
     """Join requests of one group along the batch; a single request's arrays are passed on as they are."""
     if len(requests) == 1:
         return requests[0]
+    if len(requests[0]) == 1 and requests[0][0] is not None:  # as of most models
+        return (np.concatenate([array for (array,) in requests]),)  # in a group all are there
     return tuple(
         None if column[0] is None else np.concatenate(column)  # in a group all are there, or none
         for column in zip(*requests, strict=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .asynchronous import then
 from .batch import Array, Inputs
 from .errors import InvalidResult, TritonError
 
@@ -87,13 +88,7 @@ class Padding:
             rows = next(len(array) for array in inputs if array is not None)
             padded, cut = self.stack([inputs], [rows])
             result = function(**dict(zip((*names, *self.masks), padded, strict=True)))
-            try:
-                if not isinstance(result, tuple):
-                    return cut([result])[0][0]
-                parts = cut(result)[0]
-            except (AttributeError, IndexError):
-                return result  # of the wrong form, which the check of results explains
-            return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+            return then(result, lambda found: _cut_as_returned(found, cut))
 
         return call
 
@@ -164,6 +159,17 @@ class Padding:
 
 
 Cut = Callable[[Sequence[Array]], list[list[Array]]]
+
+
+def _cut_as_returned(result: Any, cut: Cut) -> Any:
+    """Cut what a function returned for one request, and leave its form."""
+    try:
+        if not isinstance(result, tuple):
+            return cut([result])[0][0]
+        parts = cut(result)[0]
+    except (AttributeError, IndexError):
+        return result  # of the wrong form, which the check of results explains
+    return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
 
 
 def _take(array: Array, rows: slice, place: dict[int, slice]) -> Array:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import instance, remote
+from .asynchronous import is_async, then
 from .errors import LoadError
 from .outputs import Outputs
 from .padding import PaddedDim, Padding
@@ -54,7 +55,7 @@ class FunctionPart:
 
     def load(self, spec: PartSpec) -> None:
         """Make calls behave as calls of the served model do."""
-        self._call = remote.caller(spec.model) if spec.remote else _as_served(self.target, spec.model, spec.padding)
+        self._call = _call(self.target, spec)
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         return self._call(*args, **kwargs)
@@ -77,8 +78,8 @@ class ClassPart:
         return self._instance
 
     def load(self, spec: PartSpec) -> None:
-        """Make calls behave as calls of the served model do; the instance is made now."""
-        self._call = remote.caller(spec.model) if spec.remote else _as_served(self.instance, spec.model, spec.padding)
+        """Make calls behave as calls of the served model do; the instance is made now, if it is called here."""
+        self._call = _call(self.target if spec.remote else self.instance, spec)
 
     def finalize(self) -> None:
         """Call the instance's `finalize`, if it has one."""
@@ -126,6 +127,13 @@ class WeightsPart:
         return self._call(*args, **kwargs)
 
 
+def _call(target: Any, spec: PartSpec) -> Call:
+    """Make the call of a Python model: here, or where Triton serves it."""
+    if spec.remote:
+        return remote.caller(spec.model, awaited=is_async(target))
+    return _as_served(target, spec.model, spec.padding)
+
+
 def _as_served(function: Call, spec: ModelSpec, dims: Sequence[PaddedDim] = ()) -> Call:
     """Wrap a function: it gets strings as its annotations say, and its results are held against its outputs."""
     names = [tensor.name for tensor in spec.inputs]
@@ -140,8 +148,10 @@ def _as_served(function: Call, spec: ModelSpec, dims: Sequence[PaddedDim] = ()) 
             if inputs.get(name) is not None:
                 inputs[name] = convert(inputs[name], name)
         rows = next((len(array) for array in inputs.values() if array is not None), None)
-        result = function(**inputs)
-        arrays = outputs.arrange(result, rows if spec.batched else None)
+        return then(function(**inputs), lambda result: arranged(result, rows if spec.batched else None))
+
+    def arranged(result: Any, rows: int | None) -> Any:
+        arrays = outputs.arrange(result, rows)
         if not isinstance(result, tuple):
             return arrays[0] if len(arrays) == 1 else tuple(arrays)
         return type(result)(*arrays) if hasattr(result, "_fields") else tuple(arrays)

@@ -39,6 +39,27 @@ def joined(text: String[np.ndarray, "batch words"]) -> String[np.ndarray, "batch
     return np.array([[" ".join(row).strip()] for row in text], dtype=object)
 
 
+def helper(ids: np.ndarray) -> Pooled:
+    return bucketed(ids)
+
+
+@model(batching=TOGETHER)
+def within(ids: Int64[np.ndarray, "batch seq"]) -> Pooled:
+    """Call a model that pads, by way of a plain function."""
+    return helper(ids)
+
+
+@model(batching=TOGETHER)
+class Within:
+    def __call__(self, ids: Int64[np.ndarray, "batch seq"]) -> Pooled:
+        return within(ids)
+
+
+@pipeline(lowering="fused")
+def fused_within(ids: Int64[np.ndarray, "batch seq"]) -> Pooled:
+    return Within(ids)
+
+
 @pipeline(lowering="fused")
 def fused_pool(ids: Int64[np.ndarray, "batch seq"]) -> Pooled:
     return bucketed(ids)

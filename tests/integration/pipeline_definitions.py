@@ -171,6 +171,13 @@ bls_loudness = BLS(loudness)
 bls_normed = BLS(normed)
 bls_scored = BLS(scored)
 
+AUTO = pipeline(lowering="auto")
+auto_fan_out = AUTO(fan_out)
+auto_maybe = AUTO(maybe)
+auto_nested = AUTO(nested)
+auto_loudness = AUTO(loudness)
+auto_scored = AUTO(scored)
+
 
 @pipeline(lowering="bls")
 def routed(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:

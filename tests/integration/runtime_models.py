@@ -17,6 +17,7 @@ def write(repository: Path) -> None:
     _write_streams(repository)
     _write_onnx(repository)
     _write_torch(repository)
+    _write_ragged(repository)
 
 
 def tensors(kind: str, *specs: str) -> str:
@@ -260,6 +261,49 @@ def _write_onnx(repository: Path) -> None:
         optional,
         write_model(repository, "onnx_optional", f'backend: "onnxruntime" max_batch_size: 4 {config}') / "model.onnx",
     )
+
+
+def _write_ragged(repository: Path) -> None:
+    """Graphs and modules that get their requests end to end."""
+    import onnx
+    import runtime_torch
+    from onnx import TensorProto, helper
+
+    infos = {
+        "x": (TensorProto.FLOAT, ["total"]),
+        "ends": (TensorProto.INT32, ["requests"]),
+        "shapes": (TensorProto.FLOAT, ["rows", "rank"]),
+        "doubled": (TensorProto.FLOAT, ["total"]),
+        "last": (TensorProto.FLOAT, ["requests", 1]),
+        "width": (TensorProto.FLOAT, ["rows", "rank"]),
+    }
+    made = {name: helper.make_tensor_value_info(name, *kind) for name, kind in infos.items()}
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["doubled"]),
+        helper.make_node("Cast", ["ends"], ["long_ends"], to=TensorProto.INT64),
+        helper.make_node("Sub", ["long_ends", "one"], ["places"]),
+        helper.make_node("Gather", ["x", "places"], ["taken"]),
+        helper.make_node("Unsqueeze", ["taken", "one"], ["last"]),
+        helper.make_node("Identity", ["shapes"], ["width"]),
+    ]
+    one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(nodes, "ragged", list(made.values())[:3], list(made.values())[3:], [one])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    ends = """batch_input {
+        kind: BATCH_ACCUMULATED_ELEMENT_COUNT target_name: "ends" data_type: TYPE_INT32 source_input: "x" }"""
+    config = f"""{BATCHED} {
+        _io(["x FP32 [-1] allow_ragged_batch: true"], ["doubled FP32 [-1]", "last FP32 [1]", "width FP32 [1]"])
+    }
+        {ends}
+        batch_input {{ kind: BATCH_ITEM_SHAPE target_name: "shapes" data_type: TYPE_FP32 source_input: "x" }}
+        batch_output {{ kind: BATCH_SCATTER_WITH_INPUT_SHAPE target_name: "doubled" source_input: "x" }}"""
+    onnx.save(model, write_model(repository, "onnx_ragged", f'backend: "onnxruntime" {config}') / "model.onnx")
+
+    config = f"""{BATCHED} {_io(["x FP32 [-1] allow_ragged_batch: true"], ["doubled__0 FP32 [-1]", "last__1 FP32 [1]"])}
+        {ends}
+        batch_output {{ kind: BATCH_SCATTER_WITH_INPUT_SHAPE target_name: "doubled__0" source_input: "x" }}"""
+    version = write_model(repository, "torch_ragged", f'backend: "pytorch" {config}')
+    runtime_torch.save(runtime_torch.Last(), version)
 
 
 def _write_torch(repository: Path) -> None:

@@ -23,7 +23,7 @@ from jinja2 import Environment, FileSystemLoader
 from tritonforge import resources
 from tritonforge.ir import Shim
 
-START_S = 60.0
+START_S = 180.0
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,13 @@ class Brain(torch.nn.Module):
         return x * 2 if factor is None else x * factor
 
 
+class Last(torch.nn.Module):
+    """Requests end to end: doubled, and the last value of each."""
+
+    def forward(self, x: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x * 2, x[ends.long() - 1].unsqueeze(1)
+
+
 def save(module: torch.nn.Module, folder: Path, *, trace: bool = False) -> None:
     """Write `model.pt`."""
     with warnings.catch_warnings():

@@ -44,9 +44,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(repository: Path) -> Iterator[Server]:
     """A server that loads and unloads on request, as some of these tests do with models of their own."""
-    flags = ("--model-control-mode=explicit", "--load-model=*")
     with Server.embedded(
-        repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0, extra_args=flags
+        repository,
+        http_port=0,
+        grpc_port=0,
+        metrics_port=0,
+        exit_timeout_s=0,
+        model_control="explicit",
+        restricted_apis=(),
     ) as server:
         yield server
 

@@ -38,7 +38,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
 ]
 LOWERED = [
     (getattr(definitions, f"{lowering}_{definition.name}"), inputs)
-    for lowering in ("fused", "bls")
+    for lowering in ("fused", "bls", "auto")
     for definition, inputs in CALLS
     if hasattr(definitions, f"{lowering}_{definition.name}")
 ]

@@ -18,6 +18,7 @@ from runtime_support import Server, serve
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 PATIENCE_S = 20.0
+TORCH_RAGGED = ("doubled__0", "last__1")
 
 Infer = Callable[..., dict[str, Any]]
 
@@ -348,3 +349,31 @@ def test_torchscript_without_a_configuration_is_refused(server: Server) -> None:
     assert "config.pbtxt names no input and no output, which a TorchScript file doesn't say" in server.reason(
         "torch_bare"
     )
+
+
+# --- ragged batches -------------------------------------------------------------------------------------------------
+
+RAGGED = [np.arange(1, size + 1, dtype=np.float32)[None] for size in (1, 4, 2, 3, 5, 1)]
+
+
+@pytest.mark.parametrize(("model", "names"), [("onnx_ragged", ("doubled", "last")), ("torch_ragged", TORCH_RAGGED)])
+def test_requests_of_different_sizes_reach_a_graph_end_to_end(infer: Infer, model: str, names: tuple[str, str]) -> None:
+    results = together([lambda x=x: infer(model, x=x) for x in RAGGED])
+
+    doubled, last = names
+    for x, result in zip(RAGGED, results, strict=True):
+        np.testing.assert_array_equal(result[doubled], x * 2)
+        assert result[last].tolist() == [[x.shape[1]]]
+        if "width" in result:
+            assert result["width"].tolist() == [[x.shape[1]]]
+
+
+def test_one_execution_takes_ragged_requests_together(infer: Infer, server: Server) -> None:
+    def executions() -> int:
+        with triton.InferenceServerClient(server.grpc) as client:
+            return int(client.get_inference_statistics("onnx_ragged").model_stats[0].execution_count)
+
+    before = executions()
+    together([lambda x=x: infer("onnx_ragged", x=x) for x in RAGGED])
+
+    assert executions() - before < len(RAGGED)

@@ -67,6 +67,17 @@ def test_one_request_is_padded_as_an_eager_call_is(client: Client, definition: A
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("name", ["within", "Within", "fused_within"])
+def test_a_model_that_pads_is_padded_inside_another(client: Client, name: str) -> None:
+    """It gets its mask and its bucket there too."""
+    definition = getattr(definitions, name)
+    for row in ROWS:
+        served, eager = client.call(definition, ids=row), definition(ids=row)
+        assert served.width.item() == (4 if row.shape[1] <= 4 else 8)
+        for one, other in zip(served, eager, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("definition", [definitions.bucketed, definitions.fused_pool])
 def test_a_request_past_the_last_bucket_is_refused(client: Client, definition: Any) -> None:
     with pytest.raises(ClientError, match="seq is 9, longer than the 8 at most"):

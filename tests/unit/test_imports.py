@@ -67,10 +67,16 @@ def test_only_pbtxt_knows_the_model_config_message() -> None:
 
 
 @pytest.mark.parametrize("module", ["grpc", "tritonclient.grpc.service_pb2"])
-def test_only_the_client_knows_the_wire(module: str) -> None:
+def test_only_the_client_and_load_know_the_wire(module: str) -> None:
     users = importers("tritonforge", module)
     assert users
-    assert {Path(user).parts[1] for user in users} == {"client"}
+    assert {Path(user).parts[1] for user in users} <= {"client", "load"}
+
+
+def test_only_the_servers_docker_modules_know_dockers_sdk() -> None:
+    users = importers("tritonforge", "docker")
+    assert users
+    assert all(user.startswith("tritonforge/server/docker") for user in users)
 
 
 def test_importing_tritonforge_loads_nothing_heavy() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tritonforge.build.discover import Discovered, find_sources, importing
+from tritonforge.build.environments import add_environments
 from tritonforge.build.project import EMBEDDED_RELEASE
 from tritonforge.build.refused import refuse
 from tritonforge.build.report import BuildReport, report
@@ -20,7 +21,7 @@ from tritonforge.build.write import write
 from tritonforge.define import Definition
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, Repository
-from tritonforge.lower import gather, lower
+from tritonforge.lower import Choice, gather, lower
 from tritonforge.validate import check_target, validate
 
 __all__ = ["build", "check_build"]
@@ -46,9 +47,9 @@ def build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_R
     output = Path(output)
     previous = _previous(output)
     _refuse_strangers(previous, output)
-    tree, warnings = _compile(paths, previous, target)
+    tree, lowerings, warnings = _compile(paths, previous, target)
     write(tree.files, output, inspect=lambda folder: refuse(folder, tree, target=target))
-    return report(tree, previous, output, warnings)
+    return report(tree, previous, output, warnings, lowerings)
 
 
 def check_build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_RELEASE) -> str:
@@ -58,11 +59,13 @@ def check_build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBE
         DiagnosticError: everything that is wrong with the definitions, collected.
     """
     output = Path(output)
-    tree, _ = _compile(paths, _previous(output), target)
+    tree, _, _ = _compile(paths, _previous(output), target)
     return "".join(differences(tree, output))
 
 
-def _compile(paths: Sequence[AnyPath], previous: dict[str, Any], target: str) -> tuple[Tree, tuple[Diagnostic, ...]]:
+def _compile(
+    paths: Sequence[AnyPath], previous: dict[str, Any], target: str
+) -> tuple[Tree, tuple[Choice, ...], tuple[Diagnostic, ...]]:
     if not re.fullmatch(r"2\d\.(0[1-9]|1[0-2])", target):
         raise DiagnosticError(
             [
@@ -73,16 +76,16 @@ def _compile(paths: Sequence[AnyPath], previous: dict[str, Any], target: str) ->
         )
     sources = find_sources([Path(path) for path in paths])
     with importing(sources) as discovered:
-        repository, warnings = _lower(discovered, target)
+        repository, lowerings, warnings = _lower(discovered, target)
         if not repository.models:
             places = ", ".join(str(path) for path in paths)
             reason = "no definitions in it: no module-level variable holds a model or a pipeline"
             raise DiagnosticError([Diagnostic("TF105", Where(subject=places), reason, "define one with @model")])
         project = project_root(sources[0].file)
-        return plan(repository, previous, target=target, project=project), warnings
+        return plan(repository, previous, target=target, project=project), lowerings, warnings
 
 
-def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, tuple[Diagnostic, ...]]:
+def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, tuple[Choice, ...], tuple[Diagnostic, ...]]:
     recorded = [asked for source in discovered for asked in source.assets]
     collected = cache(lambda module, file: collect(module, file, recorded))
 
@@ -96,7 +99,8 @@ def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, tuple
     ordered = _without_consequences(sorted(found, key=lambda one: (one.where.file, one.where.line)))
     if any(diagnostic.severity == "error" for diagnostic in ordered):
         raise DiagnosticError(ordered)
-    return repository, tuple(ordered)
+    lowerings = sorted(gathered.choices.values(), key=lambda choice: choice.name)
+    return add_environments(repository, gathered), tuple(lowerings), tuple(ordered)
 
 
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tritonforge.build.tree import Tree
 from tritonforge.emit import kind_of
 from tritonforge.errors import Diagnostic
+from tritonforge.lower import Choice
 
 __all__ = ["BuildReport", "BuiltModel", "report"]
 
@@ -29,15 +30,25 @@ class BuiltModel:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build made: the folder, its models, which of those before are gone, and what it warns of."""
+    """What a build made: the folder, its models, which of those before are gone, and what it warns of.
+
+    `lowerings` say of each pipeline what it became, and why.
+    """
 
     output: Path
     models: tuple[BuiltModel, ...]
     removed: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
+    lowerings: tuple[Choice, ...] = ()
 
 
-def report(tree: Tree, previous: Mapping[str, Any], output: Path, warnings: tuple[Diagnostic, ...]) -> BuildReport:
+def report(
+    tree: Tree,
+    previous: Mapping[str, Any],
+    output: Path,
+    warnings: tuple[Diagnostic, ...],
+    lowerings: tuple[Choice, ...],
+) -> BuildReport:
     """Hold what was built against the previous manifest."""
     before = previous.get("models", {})
     models = []
@@ -48,4 +59,4 @@ def report(tree: Tree, previous: Mapping[str, Any], output: Path, warnings: tupl
             change = "unchanged" if before[name]["hash"] == built.content_hash else "changed"
         models.append(BuiltModel(name, built.version, kind_of(built.model), change, str(built.model.signature)))
     removed = sorted(before.keys() - {model.name for model in models})
-    return BuildReport(output, tuple(models), tuple(removed), warnings)
+    return BuildReport(output, tuple(models), tuple(removed), warnings, lowerings)

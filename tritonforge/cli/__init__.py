@@ -8,8 +8,14 @@ import typer
 
 from tritonforge.cli.build import build
 from tritonforge.cli.check import check
+from tritonforge.cli.doctor import doctor
+from tritonforge.cli.image import image
 from tritonforge.cli.import_repository import import_repository
 from tritonforge.cli.infer import infer
+from tritonforge.cli.life import down, load, logs, reload, unload
+from tritonforge.cli.perf import perf
+from tritonforge.cli.status import status
+from tritonforge.cli.stubs import stubs
 from tritonforge.cli.up import up
 from tritonforge.errors import TritonForgeError
 
@@ -26,8 +32,18 @@ app = typer.Typer(
 app.command()(build)
 app.command()(check)
 app.command("import")(import_repository)
+app.command()(image)
 app.command()(up)
+app.command()(status)
+app.command()(logs)
+app.command()(down)
+app.command()(reload)
+app.command()(load)
+app.command()(unload)
 app.command()(infer)
+app.command()(stubs)
+app.add_typer(perf, name="perf")
+app.command()(doctor)
 
 
 @app.callback(invoke_without_command=True)

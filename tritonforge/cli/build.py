@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from tritonforge.build import BuildReport
+    from tritonforge.lower import Choice
 
 __all__ = ["build"]
 
@@ -26,6 +27,9 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 and show the difference if a build would change it.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of each pipeline which lowering it took, and why.")
+    ] = False,
 ) -> None:
     """Build a Triton model repository from definitions."""
     from tritonforge.build import build as build_repository
@@ -40,6 +44,8 @@ def build(
         )
     folder = output or _shorten(project.repository)
     release = target or project.target
+    if check and explain:
+        raise typer.BadParameter("it tells of a build, and --check builds nothing", param_hint="--explain")
     if check:
         difference = check_build(sources, folder, target=release)
         typer.echo(difference or f"{folder} is up to date", nl=not difference)
@@ -47,6 +53,8 @@ def build(
     started = time.perf_counter()
     report = build_repository(sources, folder, target=release)
     _show(report, time.perf_counter() - started)
+    if explain:
+        typer.echo("\n".join(map(_explain, report.lowerings)) or "no pipelines, so there is nothing to choose")
 
 
 def _show(report: BuildReport, took_s: float) -> None:
@@ -68,6 +76,15 @@ def _show(report: BuildReport, took_s: float) -> None:
         table.add_row(Text(name), "", "", "removed", "", style="yellow")
     console.print(table)
     typer.echo(f"{len(report.models)} models in {report.output} ({took_s:.2f} s)")
+
+
+def _explain(choice: Choice) -> str:
+    """Tell of a pipeline's lowering in lines."""
+    by = "chosen by auto" if choice.automatic else "as its definition says"
+    lines = [f"{choice.where}: {choice.lowering}, {by}"]
+    lines += [f"  because {reason}" for reason in choice.reasons if choice.automatic]
+    lines += [f"  not {lowering}: {reason}" for lowering, reason in choice.others]
+    return "\n".join(lines)
 
 
 def _shorten(path: Path) -> Path:

@@ -8,32 +8,47 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from tritonforge.server import Server
+    from pathlib import Path
+
+    from tritonforge.server import EmbeddedServer
     from tritonforge.server.catalog import ServedModel
+    from tritonforge.server.docker import DockerServer
 
 __all__ = ["show_served"]
 
 
-def show_served(server: Server) -> None:
-    """Print the models that a server serves, and its addresses."""
+def show_served(server: EmbeddedServer | DockerServer, *, key_file: Path | None = None, detached: bool = False) -> None:
+    """Print the models that a server serves, and its addresses; the key to restricted APIs where others reach it."""
     models = server.describe()
     addresses = {
         "HTTP": server.http_url,
         "gRPC": server.grpc_url,
         "metrics": server.metrics_url,
         "log": str(server.log_path),
+        "key": _key(server, key_file) if key_file else "",
+        "name": server.name,
+        "shm": str(shared) if (shared := getattr(server, "shared_memory", None)) else "",
     }
+    addresses = {name: address for name, address in addresses.items() if address}
     if sys.stdout.isatty():
         _show_table(models)
         for name, address in addresses.items():
             typer.echo(f"{name:>8}  {address}")
-        typer.echo("ready; Ctrl-C stops it")
+        typer.echo(f"ready; stop it with: tritonforge down {server.name}" if detached else "ready; Ctrl-C stops it")
         return
     for model in models:
         typer.echo(f"model {model.name} {model.version} {model.kind} {model.state} {model.signature}")
     for name, address in addresses.items():
         typer.echo(f"{name} {address}")
     typer.echo("ready")
+
+
+def _key(server: EmbeddedServer | DockerServer, file: Path) -> str:
+    """Tell the key where other machines need it; else the file that has it, where our commands find it."""
+    settings = server.settings
+    wanted = f"{settings.restricted_header} header, for {', '.join(settings.restricted)}"
+    key = settings.restricted_key.get_secret_value() if settings.public and settings.restricted_key else ""
+    return f"{key} in {file} ({wanted})" if key else f"{file} ({wanted})"
 
 
 def _show_table(models: list[ServedModel]) -> None:

@@ -1,23 +1,30 @@
-"""`tritonforge up`: an embedded Triton server on a repository, or on definitions built for the occasion."""
+"""`tritonforge up`: a Triton server on a repository, or on definitions built for the occasion."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tritonforge.cli.docker_options import Runtime, read_docker_options
+
 if TYPE_CHECKING:
     from tritonforge.build import Project
-    from tritonforge.server import Server, ServerSettings, Workspace
+    from tritonforge.cli.detach import Detached
+    from tritonforge.cli.served_repository import Chosen
+    from tritonforge.server import EmbeddedServer, Server, ServerSettings
+    from tritonforge.server.docker import DockerServer
+    from tritonforge.server.docker_settings import DockerSettings
+    from tritonforge.server.records import ServerRecord
 
 __all__ = ["up"]
 
 _INTERRUPTED = 130
-_DEFAULT = Path("model_repository")
 
 
 def up(
@@ -28,91 +35,175 @@ def up(
             help="A model repository, or definitions to build [default: model_repository, or pyproject.toml's].",
         ),
     ] = None,
+    name: Annotated[
+        str, typer.Option("--name", "-n", help="What status, logs and down know it by [default: after REPO or FILE].")
+    ] = "",
+    detached: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background once it is ready.")] = False,
     http_port: Annotated[int | None, typer.Option(help="HTTP; 0 takes a free port [default: 8000].")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="gRPC; 0 takes a free port [default: 8001].")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Metrics; 0 takes a free port [default: 8002].")] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on [default: 127.0.0.1].")] = None,
+    public: Annotated[
+        bool | None,
+        typer.Option("--public", help="Listen for other machines, with a key for all that changes the server."),
+    ] = None,
+    open_apis: Annotated[bool, typer.Option("--no-key", help="Ask no key for any API.")] = False,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds until all models must be ready [default: 120].")
     ] = None,
+    tritonserver: Annotated[
+        str | None, typer.Option(help="Another server than the embedded one: a program, or its folder.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SETTING=VALUE", help="Any setting of the server: --set cache_size=64MB."),
+    ] = None,
+    runtime: Annotated[Runtime, typer.Option(help="Run it as a process, or in a container.")] = Runtime.EMBEDDED,
+    image: Annotated[str | None, typer.Option(help="The container's image [default: NVIDIA's, of the target].")] = None,
+    gpus: Annotated[str | None, typer.Option(help="The container's GPUs: all, a number, or ids: 0,2.")] = None,
+    docker_sets: Annotated[
+        list[str] | None,
+        typer.Option("--docker", metavar="SETTING=VALUE", help="shm_size, memory, cpus, user, restart, pull."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log.")] = False,
 ) -> None:
-    """Serve a model repository with an embedded Triton server, until Ctrl-C."""
+    """Serve a model repository with an embedded Triton server, or in a container, until Ctrl-C."""
     from tritonforge.build import load_project
+    from tritonforge.cli.detach import detach
+    from tritonforge.cli.served_repository import choose
     from tritonforge.server import ServerSettings
 
     project = load_project()
     settings = ServerSettings.load(
-        defaults=project.server,
-        http_port=http_port,
-        grpc_port=grpc_port,
-        metrics_port=metrics_port,
-        host=host,
-        ready_timeout_s=timeout,
+        defaults={"model_control": "explicit", **project.server},
+        **{
+            **_pairs(sets or []),
+            "http_port": http_port,
+            "grpc_port": grpc_port,
+            "metrics_port": metrics_port,
+            "host": host,
+            "public": public,
+            "restricted_apis": () if open_apis else None,
+            "ready_timeout_s": timeout,
+            "tritonserver": tritonserver,
+        },
     )
+    docker = read_docker_options(runtime.value, image, gpus, docker_sets or [])
+    chosen = choose(path, project)
     ready = False
     try:
-        with _interruptible(), _started(path, project, settings, verbose=verbose) as server:
-            _announce(server)
-            ready = True
-            _serve(server)
+        with _interruptible():
+            background = detach() if detached else None
+            with (
+                _recorded(chosen, settings, name, runtime=runtime.value, detached=detached) as record,
+                _started(chosen, project, settings, docker, record, verbose=verbose and not detached) as server,
+            ):
+                _announce(server, record, chosen, project, background)
+                ready = True
+                _serve(server)
     except KeyboardInterrupt:
         raise typer.Exit(0 if ready else _INTERRUPTED) from None
 
 
+def _pairs(sets: list[str]) -> dict[str, Any]:
+    """Read SETTING=VALUE; those that are lists have their values separated by commas."""
+    from tritonforge.server.settings import LISTS
+
+    values: dict[str, Any] = {}
+    for text in sets:
+        setting, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"found {text}; write SETTING=VALUE", param_hint="--set")
+        values[setting] = tuple(filter(None, value.split(","))) if setting in LISTS else value
+    return values
+
+
 @contextmanager
-def _started(path: Path | None, project: Project, settings: ServerSettings, *, verbose: bool) -> Iterator[Server]:
+def _recorded(
+    chosen: Chosen, settings: ServerSettings, name: str, *, runtime: str, detached: bool
+) -> Iterator[ServerRecord]:
+    """Have the server in the user's state folder for the block; one in the background stays there if it dies."""
+    from tritonforge.server import ServerDied
+    from tritonforge.server.records import claim, find_record, forget
+
+    record = claim(name, fallback=chosen.title, runtime=runtime, detached=detached)
+    record = replace(record, exit_timeout_s=settings.exit_timeout_s)
+    try:
+        yield record
+    except ServerDied:
+        if not (detached and find_record(record.name).ready):
+            forget(record)
+        raise
+    except BaseException:
+        forget(record)
+        raise
+
+
+@contextmanager
+def _started(
+    chosen: Chosen,
+    project: Project,
+    settings: ServerSettings,
+    docker: DockerSettings | None,
+    record: ServerRecord,
+    *,
+    verbose: bool,
+) -> Iterator[EmbeddedServer | DockerServer]:
     """Run a server for the block, with its log shown if so wished."""
     from tritonforge.cli.follow import following
+    from tritonforge.cli.served_repository import build_chosen, warn_of_foreign_code
     from tritonforge.server import Server, Workspace
     from tritonforge.server.preflight import preflight_machine
 
-    preflight_machine(settings)
-    with Workspace() as workspace:
-        repository = _repository(path, project, workspace)
-        projects = (project.root, *([path.parent.resolve()] if path else []))
+    if docker is None:
+        preflight_machine(settings)
+    with Workspace(log=Path(record.log) if record.log else None) as workspace:
+        repository = build_chosen(chosen, project, workspace)
+        warn_of_foreign_code(repository)
+        folder = chosen.repository or chosen.sources[0]
+        projects = (project.root, folder.parent.resolve())
         with following(workspace.log) if verbose else nullcontext():
-            yield Server.embedded(repository, settings, workspace=workspace, projects=projects)
+            common: dict[str, Any] = {"name": record.name, "workspace": workspace, "projects": projects}
+            if docker is None:
+                yield Server.embedded(repository, settings, **common)
+            else:
+                yield Server.docker(repository, settings, docker=docker, progress=_progress, **common)
             workspace.close()  # while the log is still followed
 
 
-def _repository(path: Path | None, project: Project, workspace: Workspace) -> Path:
-    """Find the repository to serve; build it in the workspace if definitions are given."""
-    from tritonforge.server.repository import MANIFEST, is_repository
-
-    if path is None:
-        for folder in (_DEFAULT, project.repository):
-            if is_repository(folder):
-                return folder
-        if not project.sources:
-            raise typer.BadParameter(
-                f"name a model repository or a file of definitions; there is no {_DEFAULT} here, and pyproject.toml "
-                'has no definitions = ["…"] in [tool.tritonforge]',
-                param_hint="REPO or FILE",
-            )
-        return _build(project.sources, project, workspace)
-    if not path.exists():
-        raise typer.BadParameter(f"{path} does not exist", param_hint="REPO or FILE")
-    if path.is_dir() and ((path / MANIFEST).is_file() or not any(path.glob("*.py"))) and is_repository(path):
-        return path
-    return _build((path,), project, workspace)
+def _progress(line: str) -> None:
+    typer.echo(line, err=True)
 
 
-def _build(sources: tuple[Path, ...], project: Project, workspace: Workspace) -> Path:
-    """Build definitions into the workspace."""
-    from tritonforge.build import build
-
-    report = build(sources, workspace.folder / "model_repository", target=project.target)
-    for warning in report.warnings:
-        typer.echo(str(warning), err=True)
-    return workspace.folder / "model_repository"
-
-
-def _announce(server: Server) -> None:
-    """Say what is served, and where."""
+def _announce(
+    server: EmbeddedServer | DockerServer,
+    record: ServerRecord,
+    chosen: Chosen,
+    project: Project,
+    background: Detached | None,
+) -> None:
+    """Record what is served, and where; say so; and leave the terminal, if that is wished."""
     from tritonforge.cli.served import show_served
+    from tritonforge.server.records import save
 
-    show_served(server)
+    key = server.settings.restricted_key.get_secret_value() if server.settings.restricted_key else ""
+    record = replace(
+        record,
+        ready=True,
+        server_pid=server.pid,
+        http_url=server.http_url,
+        grpc_url=server.grpc_url,
+        metrics_url=server.metrics_url,
+        repository=str(server.repository),
+        served=str(server.served.folder),
+        sources=tuple(str(source.resolve()) for source in chosen.sources),
+        target=project.target,
+        log=str(server.log_path),
+    )
+    save(record, key=key)
+    show_served(server, key_file=record.key_file if key else None, detached=background is not None)
+    if background is not None:
+        background.ready(record.folder / "launcher.log")
 
 
 def _serve(server: Server) -> None:

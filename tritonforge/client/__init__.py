@@ -12,7 +12,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tritonforge.client.async_client import AsyncClient
     from tritonforge.client.call import Definition
+    from tritonforge.client.classes import Label
     from tritonforge.client.client import Client
     from tritonforge.client.errors import (
         ClientError,
@@ -23,30 +25,58 @@ if TYPE_CHECKING:
         ModelNotReady,
         ServerUnavailable,
     )
+    from tritonforge.client.map_calls import AsyncMapped
+    from tritonforge.client.mapping import Mapped, Progress
     from tritonforge.client.metadata import ModelStatus, ServedModel
+    from tritonforge.client.options import TLS, ConnectionOptions
+    from tritonforge.client.replicas import Breaker
     from tritonforge.client.result import Result
+    from tritonforge.client.retries import Retries
+    from tritonforge.client.sequence_calls import AsyncModelSequence, ModelSequence
 
 __all__ = [
+    "TLS",
+    "AsyncClient",
+    "AsyncMapped",
+    "AsyncModelSequence",
+    "Breaker",
     "Client",
     "ClientError",
+    "ConnectionOptions",
     "DeadlineExceeded",
     "Definition",
     "InferenceFailed",
     "InvalidRequest",
+    "Label",
+    "Mapped",
     "ModelNotFound",
     "ModelNotReady",
+    "ModelSequence",
     "ModelStatus",
+    "Progress",
     "Result",
+    "Retries",
     "ServedModel",
     "ServerUnavailable",
 ]
 
 _MODULES = {
+    "AsyncClient": "async_client",
+    "AsyncMapped": "map_calls",
+    "AsyncModelSequence": "sequence_calls",
+    "Breaker": "replicas",
     "Client": "client",
+    "ConnectionOptions": "options",
     "Definition": "call",
+    "Label": "classes",
+    "Mapped": "mapping",
+    "ModelSequence": "sequence_calls",
     "ModelStatus": "metadata",
+    "Progress": "mapping",
     "Result": "result",
+    "Retries": "retries",
     "ServedModel": "metadata",
+    "TLS": "options",
 }
 
 

@@ -6,17 +6,18 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, InvalidRequest, ModelNotFound, ServerUnavailable, Target
 from tritonforge.client.metadata import ServedModel, read_served_model
 from tritonforge.client.names import near_names
-from tritonforge.client.transport import Json, Transport
+from tritonforge.client.questions import Question
+from tritonforge.client.transport import AsyncTransport, Json
 
 __all__ = ["Catalog"]
 
 
 class Catalog:
-    """Served models by name and version, usable from several threads: at worst two ask for the same one."""
+    """Served models by name and version, usable from several threads and tasks: at worst two ask for the same one."""
 
     __slots__ = ("_models", "_transport")
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
         self._models: dict[tuple[str, str], ServedModel] = {}
 
@@ -28,12 +29,12 @@ class Catalog:
         """Have the model asked for again next time."""
         self._models.pop((target.model, target.version), None)
 
-    def fetch(self, target: Target, deadline: Deadline) -> ServedModel:
+    async def fetch(self, target: Target, deadline: Deadline) -> ServedModel:
         """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
         self.forget(target)
-        metadata = self._metadata(target, deadline)
+        metadata = await self._metadata(target, deadline)
         try:
-            served = read_served_model(metadata, self._config(target, deadline))
+            served = read_served_model(metadata, await self._config(target, deadline))
         except ClientError:
             raise
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -41,20 +42,25 @@ class Catalog:
         self._models[target.model, target.version] = served
         return served
 
-    def _metadata(self, target: Target, deadline: Deadline) -> Json:
+    async def _metadata(self, target: Target, deadline: Deadline) -> Json:
         """Fetch the metadata; of a model that isn't there, name those that are."""
         try:
-            return self._transport.model_metadata(target.model, target.version, deadline)
+            metadata: Json = await self._transport.ask(
+                Question("model_metadata", target.model, target.version), deadline
+            )
         except ModelNotFound as error:
             try:
-                there = {str(entry["name"]) for entry in self._transport.index(deadline)}
+                index: list[Json] = await self._transport.ask(Question("index"), deadline)
+                there = {str(entry["name"]) for entry in index}
             except (ClientError, LookupError, TypeError):
                 raise error from None
             raise ModelNotFound(f"{error.reason}{near_names(target.model, there)}", target) from error
+        return metadata
 
-    def _config(self, target: Target, deadline: Deadline) -> Json:
+    async def _config(self, target: Target, deadline: Deadline) -> Json:
         """Fetch the configuration: an extension of Triton's, which other servers of the protocol don't have."""
         try:
-            return self._transport.model_config(target.model, target.version, deadline)
+            config: Json = await self._transport.ask(Question("model_config", target.model, target.version), deadline)
         except (ModelNotFound, InvalidRequest):
             return {}
+        return config

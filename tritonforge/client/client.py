@@ -1,51 +1,78 @@
-"""The client: checks before sending, one deadline a call, errors that say what and where."""
+"""The client that blocks: checks before sending, one deadline a call, errors that say what and where."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
-from tritonforge.client.catalog import Catalog
-from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.http import HttpTransport
-from tritonforge.client.message import Parameter, Request
+from tritonforge.client.admin import Admin
+from tritonforge.client.assembly import assemble_blocking
+from tritonforge.client.blocking import finish, iterate
+from tritonforge.client.call import Definition
+from tritonforge.client.calls import Calls
+from tritonforge.client.casts import Cast
+from tritonforge.client.map_calls import map_in_threads
+from tritonforge.client.mapping import Mapped, Progress
+from tritonforge.client.message import Parameter
 from tritonforge.client.metadata import ModelStatus, ServedModel
-from tritonforge.client.payload import check, make_request, merge_inputs, read_result, version_text
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.payload import merge_inputs, version_text
+from tritonforge.client.questions import Question
+from tritonforge.client.replicas import Balance, Breaker
 from tritonforge.client.result import Result
-from tritonforge.client.streams import read_results, typed_results
-from tritonforge.client.transport import Json, Transport
-from tritonforge.client.url import parse_url
-from tritonforge.ir import Signature
+from tritonforge.client.retries import Retries
+from tritonforge.client.sequence_calls import ModelSequence, begin_sequence
+from tritonforge.client.sequences import sequence_parameters
+from tritonforge.client.shared_arrays import Shape, SharedArrays
+from tritonforge.client.transport import Json
+from tritonforge.client.wire import Array
 
 __all__ = ["Client"]
 
 R = TypeVar("R")
 
-_POLL_S = 0.05
-
 
 class Client:
-    """A client of one Triton server, usable from any number of threads, and as a context manager.
+    """A client of one Triton server for any number of threads, over HTTP also after a fork; a context manager.
 
-    `url` is `http://host:port`, `grpc://host:port`, or `host:port`, which is HTTP. `timeout_s` is the limit of each
-    call as a whole, connecting included, where the call itself gives none. Nothing connects before the first call.
+    `url` is `http://host:port`, `grpc://host:port`, `https://…`, `grpcs://…`, or `host:port`, which is HTTP.
+    `timeout_s` is the limit of each call as a whole, connecting included, where the call itself gives none.
+    `options` are headers, tokens, TLS and the like. Nothing connects before the first call.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
-        """Raise ValueError where the URL is not one, or `timeout_s` not a finite number above 0."""
-        Deadline(timeout_s)
-        self.timeout_s = timeout_s
-        self._transport = _transport(url)
-        self._catalog = Catalog(self._transport)
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        options: ConnectionOptions | None = None,
+        retries: Retries | None = None,
+        breaker: Breaker | None = None,
+        balance: Balance = "round_robin",
+        shared_memory: bool = True,
+    ) -> None:
+        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none."""
+        self._assembly = assemble_blocking(
+            url, options, retries=retries, breaker=breaker, balance=balance, shared_memory=shared_memory
+        )
+        self._calls = Calls(self._assembly.transport, timeout_s)
 
     @property
     def url(self) -> str:
         """The server's URL."""
-        return self._transport.url
+        return self._calls.transport.url
+
+    @property
+    def admin(self) -> Admin:
+        """Statistics, loading and unloading, the settings of traces and of the log."""
+        return Admin(self._ask)
+
+    @property
+    def timeout_s(self) -> float:
+        """The limit of each call that gives none."""
+        return self._calls.timeout_s
 
     def infer(
         self,
@@ -58,18 +85,39 @@ class Client:
         outputs: Sequence[str] = (),
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
+        cast: Cast = "none",
+        top: Mapping[str, int] | None = None,
+        sequence_id: int | str | None = None,
+        sequence_start: bool = False,
+        sequence_end: bool = False,
         **named: Any,
     ) -> Result:
         """Send arrays by tensor name, as keywords or in `inputs`, and give the named outputs.
 
-        `outputs` asks for some only, in that order. Arrays go as they are: no casts, no added dimensions. A name
-        that is also an option's goes into `inputs`. An optional input may be None or left out.
+        `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions, unless `cast`
+        says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None or left out.
+        `top={"scores": 3}` gives the three highest values of an output as Labels. `sequence_id`, `sequence_start` and
+        `sequence_end` say where in a sequence the request is, for which there is also `sequence`.
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
-        target = Target(self.url, model, version_text(version), request_id)
-        merged = merge_inputs(inputs, named, target)
-        return self._infer(target, merged, self._deadline(timeout_s), outputs=outputs, parameters=parameters)
+        if sequence_id is not None:
+            place = sequence_parameters(sequence_id, start=sequence_start, end=sequence_end)
+            parameters = {**(parameters or {}), **place}
+        return finish(
+            self._calls.infer(
+                model,
+                inputs,
+                named,
+                version=version,
+                timeout_s=timeout_s,
+                outputs=outputs,
+                request_id=request_id,
+                parameters=parameters,
+                cast=cast,
+                top=top,
+            )
+        )
 
     def call(
         self,
@@ -86,11 +134,8 @@ class Client:
         Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's;
         TypeError where it is given a name, or anything else that is no definition.
         """
-        require_definition(definition, "call", "infer")
-        target = Target(self.url, definition.name, version_text(version), request_id)
-        sent = make_inputs(definition, args, inputs, target)
-        return give_back(
-            definition, self._infer(target, sent, self._deadline(timeout_s), defined=definition.signature), target
+        return finish(
+            self._calls.call(definition, args, inputs, version=version, timeout_s=timeout_s, request_id=request_id)
         )
 
     @overload
@@ -125,63 +170,149 @@ class Client:
         gives what the definition yields. The timeout is for the whole stream. Closing the generator cancels the
         request.
         """
-        if isinstance(model, str):
-            return self._stream_by_name(model, *args, **options)
-        require_definition(model, "stream", "stream")
-        return self._stream_definition(model, *args, **options)
+        start = self._calls.stream_by_name if isinstance(model, str) else self._calls.stream_definition
+        return iterate(finish(start(model, *args, **options)))
+
+    def generate(
+        self,
+        model: str,
+        /,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **named: Any,
+    ) -> Json:
+        """Send inputs and parameters as JSON and give the one answer as such, as models of text take it; HTTP only.
+
+        Scalars and lists go as they are; the model's one response comes with its outputs by name, beside model_name
+        and model_version.
+        """
+        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
+        return finish(self._calls.generate(model, merged, version=version, timeout_s=timeout_s, request_id=request_id))
+
+    def generate_stream(
+        self,
+        model: str,
+        /,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **named: Any,
+    ) -> Generator[Json, None, None]:
+        """Send inputs as `generate` does, and give each response as it comes; HTTP only."""
+        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
+        return iterate(
+            self._calls.generate_stream(model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+        )
+
+    def map(
+        self,
+        model: str | Definition[R],
+        inputs: Any,
+        /,
+        *,
+        concurrency: int = 8,
+        ordered: bool = True,
+        batch_size: int | None = None,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Mapped[Any]:
+        """Infer many batches, `concurrency` at a time, and give each one's result: in order, else as they come.
+
+        `inputs` are arrays, alone or by name, which are cut along the batch into requests of `batch_size` rows
+        (max_batch_size, if none is given); or an iterable of batches, read as it is needed, one result for each. A
+        batch larger than a request is cut, and its results are put together. `merge()` joins all results. At most twice
+        `concurrency` requests are held in memory. The timeout is for each request. The first error ends it.
+        """
+        return map_in_threads(
+            self._calls,
+            model,
+            inputs,
+            version=version,
+            timeout_s=timeout_s,
+            concurrency=concurrency,
+            ordered=ordered,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    def sequence(
+        self,
+        model: str,
+        /,
+        *,
+        version: str | int = "",
+        sequence_id: int | str | None = None,
+        closing: Mapping[str, Any] | None = None,
+        replay: bool = False,
+        timeout_s: float | None = None,
+    ) -> ModelSequence:
+        """Begin a sequence: requests with a state between them, all to one instance of the model, on one server.
+
+        The id is drawn where none is given. The first request starts the sequence, one with `end=True` ends it. Where
+        none did, the block's end sends `closing` as the last request; without it, Triton ends the sequence after the
+        model's idle time. With `replay`, the inputs are kept, and sent again where the server has lost the sequence.
+        """
+        core = begin_sequence(
+            self._calls,
+            model,
+            version=version,
+            sequence_id=sequence_id,
+            closing=closing,
+            replay=replay,
+            timeout_s=timeout_s,
+        )
+        return ModelSequence(core)
+
+    @contextmanager
+    def shared(self, **shapes: Shape) -> Iterator[dict[str, Array]]:
+        """Give arrays in shared memory, for the block: `shared(x=((64, 20), np.float32))`.
+
+        Sent as they are, or slices of them along the first dimension, they aren't copied. Don't change them while a
+        call is under way. Raise ValueError where no server is on this machine.
+        """
+        shared = SharedArrays(self._assembly.shared, shapes, self.url)
+        try:
+            yield shared.arrays
+        finally:
+            finish(shared.close())
 
     def is_ready(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""
-        try:
-            return self._is_ready(model, version_text(version), self._deadline(timeout_s))
-        except (ServerUnavailable, DeadlineExceeded):
-            return False
+        return finish(self._calls.is_ready(model, version=version, timeout_s=timeout_s))
 
     def wait_ready(self, *models: str, timeout_s: float | None = None) -> None:
         """Wait until the server, and each of these models, is ready. Raise DeadlineExceeded where it isn't in time."""
-        deadline = self._deadline(timeout_s)
-        waiting = ["", *models]
-        last = "it said that it is not ready"
-        try:
-            while waiting:
-                try:
-                    while waiting and self._is_ready(waiting[0], "", deadline):
-                        waiting.pop(0)
-                except ServerUnavailable as error:
-                    last = error.reason
-                if waiting:
-                    time.sleep(min(_POLL_S, deadline.left_s()))
-        except (TimeoutError, DeadlineExceeded) as error:
-            reason = f"not ready within {deadline.timeout_s:g} s: {last}"
-            raise DeadlineExceeded(reason, Target(self.url, waiting[0])) from error
+        finish(self._calls.wait_ready(models, timeout_s=timeout_s))
 
     def describe(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> ServedModel:
         """Fetch what the server says of a model: signature, versions, batch limit. Later checks use it, too."""
-        return self._catalog.fetch(Target(self.url, model, version_text(version)), self._deadline(timeout_s))
+        return finish(self._calls.describe(model, version=version, timeout_s=timeout_s))
 
     def models(self, *, timeout_s: float | None = None) -> list[ModelStatus]:
         """List the models of the server's repository with their states."""
-        entries = self._transport.index(self._deadline(timeout_s))
-        return [
-            ModelStatus(*(str(entry.get(key, "")) for key in ("name", "version", "state", "reason")))
-            for entry in entries
-        ]
+        return finish(self._calls.models(timeout_s=timeout_s))
 
     def server(self, *, timeout_s: float | None = None) -> Json:
         """Fetch the server's name, version and extensions."""
-        return self._transport.server_metadata(self._deadline(timeout_s))
+        return dict(self._ask(Question("server_metadata"), timeout_s))
 
     def metadata(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> Json:
         """Fetch a model's metadata as Triton's HTTP API words it."""
-        return self._transport.model_metadata(model, version_text(version), self._deadline(timeout_s))
+        return dict(self._ask(Question("model_metadata", model, version_text(version)), timeout_s))
 
     def config(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> Json:
         """Fetch a model's configuration as Triton's HTTP API words it."""
-        return self._transport.model_config(model, version_text(version), self._deadline(timeout_s))
+        return dict(self._ask(Question("model_config", model, version_text(version)), timeout_s))
 
     def close(self) -> None:
         """Close all connections. A later call raises RuntimeError."""
-        self._transport.close()
+        finish(self._calls.transport.close())
 
     def __enter__(self) -> Client:
         return self
@@ -194,94 +325,5 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.url!r}, timeout_s={self.timeout_s:g})"
 
-    def _deadline(self, timeout_s: float | None) -> Deadline:
-        return Deadline(self.timeout_s if timeout_s is None else timeout_s)
-
-    def _is_ready(self, model: str, version: str, deadline: Deadline) -> bool:
-        if model:
-            return self._transport.model_ready(model, version, deadline)
-        return self._transport.server_ready(deadline)
-
-    def _infer(
-        self,
-        target: Target,
-        inputs: Mapping[str, Any],
-        deadline: Deadline,
-        *,
-        outputs: Sequence[str] = (),
-        parameters: Mapping[str, Parameter] | None = None,
-        defined: Signature | None = None,
-    ) -> Result:
-        served, request = self._prepare(target, inputs, outputs, parameters, deadline, defined)
-        if served.signature.decoupled:
-            raise InvalidRequest("the model is decoupled: it may give any number of responses; use stream()", target)
-        try:
-            response = self._transport.infer(request, deadline)
-        except InvalidRequest:
-            self._catalog.forget(target)  # it passed the checks: the model has changed, perhaps
-            raise
-        return read_result(response, served, outputs, target)
-
-    def _stream_by_name(
-        self,
-        model: str,
-        inputs: Mapping[str, Any] | None = None,
-        *,
-        version: str | int = "",
-        timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
-        request_id: str = "",
-        parameters: Mapping[str, Parameter] | None = None,
-        **named: Any,
-    ) -> Generator[Result, None, None]:
-        deadline = self._deadline(timeout_s)
-        target = Target(self.url, model, version_text(version), request_id)
-        served, request = self._prepare(target, merge_inputs(inputs, named, target), outputs, parameters, deadline)
-        return read_results(self._transport.stream(request, deadline), served, outputs, target)
-
-    def _stream_definition(
-        self,
-        definition: Definition[R],
-        /,
-        *args: Any,
-        version: str | int = "",
-        timeout_s: float | None = None,
-        request_id: str = "",
-        **inputs: Any,
-    ) -> Generator[R, None, None]:
-        deadline = self._deadline(timeout_s)
-        target = Target(self.url, definition.name, version_text(version), request_id)
-        sent = make_inputs(definition, args, inputs, target)
-        served, request = self._prepare(target, sent, (), None, deadline, definition.signature)
-        results = read_results(self._transport.stream(request, deadline), served, (), target)
-        return typed_results(results, definition, target)
-
-    def _prepare(
-        self,
-        target: Target,
-        inputs: Mapping[str, Any],
-        outputs: Sequence[str],
-        parameters: Mapping[str, Parameter] | None,
-        deadline: Deadline,
-        defined: Signature | None = None,
-    ) -> tuple[ServedModel, Request]:
-        """Check the inputs against the model, asking the server anew where what is known of it doesn't fit.
-
-        `defined` is the signature of the definition that the inputs have been checked against already.
-        """
-        served = self._catalog.known(target)
-        if served is None or check(served, inputs, outputs, defined):
-            served = self._catalog.fetch(target, deadline)
-            problem = check(served, inputs, outputs, defined)
-            if problem:
-                raise InvalidRequest(problem, target)
-        return served, make_request(target, served, inputs, outputs, parameters)
-
-
-def _transport(url: str) -> Transport:
-    endpoint = parse_url(url)
-    if endpoint.scheme == "grpc":
-        from tritonforge.client.grpc import GrpcTransport
-
-        return GrpcTransport(endpoint)
-    return HttpTransport(endpoint)
+    def _ask(self, question: Question, timeout_s: float | None) -> Any:
+        return finish(self._calls.ask(question, timeout_s=timeout_s))

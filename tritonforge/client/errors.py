@@ -65,7 +65,14 @@ class ClientError(TritonForgeError):
 
 
 class ServerUnavailable(ClientError):
-    """Nothing answers at the URL, what answers isn't a Triton server, or the server says that it can't take more."""
+    """Nothing answers at the URL, what answers isn't a Triton server, or the server says that it can't take more.
+
+    `sent` is False where nothing of the request can have reached the server: to try again is safe, whatever it does.
+    """
+
+    def __init__(self, reason: str, target: Target, *, sent: bool = True) -> None:
+        super().__init__(reason, target)
+        self.sent = sent
 
 
 class DeadlineExceeded(ClientError, TimeoutError):
@@ -85,4 +92,12 @@ class ModelNotReady(ClientError):
 
 
 class InferenceFailed(ClientError):
-    """The model took the request and failed. `reason` holds its message, of a Python model the traceback too."""
+    """The model took the request and failed. `reason` holds its message, of a Python model the traceback too.
+
+    `step` is the model that failed inside an ensemble, where Triton's message tells it: it does for what a Python
+    model raises, and not for a TritonError that it gives (seen with 24.10). Empty elsewhere.
+    """
+
+    def __init__(self, reason: str, target: Target, *, step: str = "") -> None:
+        super().__init__(reason, target)
+        self.step = step

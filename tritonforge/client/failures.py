@@ -15,7 +15,7 @@ from tritonforge.client.errors import (
     Target,
 )
 
-__all__ = ["IS_IT_UP", "from_grpc_code", "from_http_status", "with_hint"]
+__all__ = ["IS_IT_UP", "from_grpc_code", "from_http_status", "inference_failed", "with_hint"]
 
 IS_IT_UP = "is the server up? tritonforge up"
 
@@ -57,6 +57,16 @@ _HINTS = (
 )
 
 
+_NEVER_SENT = re.compile(r"failed to connect to all addresses|[Cc]onnection refused|(DNS|Name) resolution failed")
+"""What grpc 1.x says where it had no connection to send anything over."""
+
+_BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/2)")
+"""What grpc 1.x says, as UNKNOWN or INTERNAL, of bytes that are no HTTP/2."""
+
+# A Python model's instances are named after it, with a number.
+_STEP = re.compile(r"^in ensemble '.*?', Failed to process the request\(s\) for model '(.+?)_\d+', message: ")
+
+
 def from_http_status(status: int, words: str, target: Target) -> ClientError:
     """Make the error of an HTTP status that isn't a success; `words` are the server's."""
     if status < 400:
@@ -67,7 +77,14 @@ def from_http_status(status: int, words: str, target: Target) -> ClientError:
 
 def from_grpc_code(code: str, words: str, target: Target) -> ClientError:
     """Make the error of a gRPC status code, by its name; `words` are the server's, or grpc's own."""
-    return _refined(_BY_GRPC_CODE.get(code, InferenceFailed), words or code, target)
+    kind = _BY_GRPC_CODE.get(code, InferenceFailed)
+    return _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
+
+
+def inference_failed(words: str, target: Target) -> InferenceFailed:
+    """Make the error of a model that took a request and failed, with the ensemble's step where the words name it."""
+    step = _STEP.match(words)
+    return InferenceFailed(with_hint(words), target, step=step[1] if step else "")
 
 
 def with_hint(words: str) -> str:
@@ -82,4 +99,10 @@ def _refined(kind: type[ClientError], words: str, target: Target) -> ClientError
     # Triton 24.10 says "not found" of a model that failed to load, too; only its words tell the two apart.
     if kind is ModelNotFound and "no available versions" in words:
         return ModelNotReady(words, target)
+    if kind is ServerUnavailable and "protocol is restricted" in words:  # gRPC's word for it is UNAVAILABLE (24.10)
+        return InvalidRequest(words, target)
+    if kind is ServerUnavailable:
+        return ServerUnavailable(with_hint(words), target, sent=not _NEVER_SENT.search(words))
+    if kind is InferenceFailed:
+        return inference_failed(words, target)
     return kind(with_hint(words), target)

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 from tritonclient.grpc import service_pb2 as pb
 
-from tritonforge.client.message import Parameter, Request, Response, Tensor
+from tritonforge.client.message import Parameter, Region, Request, Response, Tensor
 from tritonforge.client.transport import Json
 
 __all__ = ["from_message", "to_json", "to_message"]
@@ -17,10 +17,17 @@ def to_message(request: Request) -> Any:
     """Build a ModelInferRequest, all tensors in its raw contents."""
     message = pb.ModelInferRequest(model_name=request.model, model_version=request.version, id=request.id)
     for tensor in request.inputs:
-        message.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
-        message.raw_input_contents.append(bytes(tensor.data))
+        given = message.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+        if tensor.region is None:
+            message.raw_input_contents.append(bytes(tensor.data))
+        else:
+            _set_region(given, tensor.region)
     for name in request.outputs:
-        message.outputs.add(name=name)
+        wanted = message.outputs.add(name=name)
+        if name in request.into:
+            _set_region(wanted, request.into[name])
+        elif name in request.top:
+            wanted.parameters["classification"].int64_param = request.top[name]
     for name, value in request.parameters.items():
         setattr(message.parameters[name], _parameter_field(value), value)
     return message
@@ -35,6 +42,12 @@ def from_message(message: Any) -> Response:
         ]
     )
     return Response(message.model_name, message.model_version, message.id, outputs, _parameters(message))
+
+
+def _set_region(tensor: Any, region: Region) -> None:
+    tensor.parameters["shared_memory_region"].string_param = region.name
+    tensor.parameters["shared_memory_offset"].int64_param = region.offset
+    tensor.parameters["shared_memory_byte_size"].int64_param = region.size
 
 
 def _parameters(message: Any) -> dict[str, Parameter]:

@@ -4,54 +4,76 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-
-import numpy as np
+import ssl
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.http_answer import Answer, Dropped, read_answer, scratch_memory
 from tritonforge.client.message import Buffer
+from tritonforge.client.sockets import keep_alive
 
-__all__ = ["Answer", "Connection", "Dropped", "Garbled"]
+__all__ = ["Connection", "Route", "packets"]
 
 _JOIN_BELOW = 1 << 16  # up to here a copy costs less than another packet
-_READ_SIZE = 1 << 16
-_LARGEST_HEAD = 1 << 18
 
 
-class Dropped(OSError):
-    """The peer closed the connection before the first byte of its answer."""
+class Route:
+    """Where connections of a pool lead, and over what."""
 
+    __slots__ = ("context", "host", "keepalive_s", "port", "server_name")
 
-class Garbled(Exception):
-    """What came is not an HTTP response, or not a whole one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP response. Names of headers are in lower case; `reusable`: the connection may take another request."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Buffer
-    reusable: bool
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        context: ssl.SSLContext | None = None,
+        server_name: str = "",
+        keepalive_s: float = 0.0,
+    ) -> None:
+        self.host, self.port = host, port
+        self.context, self.server_name = context, server_name or host
+        self.keepalive_s = keepalive_s
 
 
 class Connection:
     """A connected socket. After any error it is of no more use: close it."""
 
-    __slots__ = ("_arrivals", "_socket")
+    __slots__ = ("_arrivals", "_departures", "_scratch", "_socket")
 
-    def __init__(self, host: str, port: int, deadline: Deadline) -> None:
+    def __init__(self, route: Route, deadline: Deadline) -> None:
         """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
-        self._socket = _connect(host, port, deadline)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._arrivals = select.poll()
-        self._arrivals.register(self._socket, select.POLLIN)
+        connected = _connect(route.host, route.port, deadline)
+        try:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keep_alive(connected, route.keepalive_s)
+            if route.context:
+                connected.settimeout(deadline.left_s())
+                connected = route.context.wrap_socket(connected, server_hostname=route.server_name)
+            connected.setblocking(False)
+        except BaseException:
+            connected.close()
+            raise
+        self._socket = connected
+        self._scratch = scratch_memory()
+        self._arrivals, self._departures = select.poll(), select.poll()
+        self._arrivals.register(connected, select.POLLIN)
+        self._departures.register(connected, select.POLLOUT)
 
     def is_quiet(self) -> bool:
         """Tell whether nothing has come since the last answer: neither the peer's close nor stray bytes."""
-        return not self._arrivals.poll(0)
+        if not self._arrivals.poll(0):
+            return True
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return False
+        try:
+            self._socket.recv(1)
+        except ssl.SSLWantReadError:
+            return True  # what came is TLS's own: a session ticket, which a server may send at any time
+        except OSError:
+            pass
+        return False
 
     def close(self) -> None:
         """Close the socket."""
@@ -64,123 +86,82 @@ class Connection:
         """
         refused: OSError | None = None
         try:
-            self._send(parts, deadline)
-        except (BrokenPipeError, ConnectionResetError) as error:
+            for packet in packets(parts):
+                self._send(packet, deadline)
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
             refused = error  # a server that refuses a large body answers and closes before it has read all
         try:
             return self._receive(deadline)
         except Dropped as error:
             raise error from refused
 
-    def _send(self, parts: Iterable[Buffer], deadline: Deadline) -> None:
-        for packet in _packets(parts):
-            self._socket.settimeout(deadline.left_s())
-            self._socket.sendall(packet)
+    def _send(self, packet: Buffer, deadline: Deadline) -> None:
+        """Send it all; most often the socket takes it at once."""
+        rest = packet
+        while True:
+            try:
+                sent = self._socket.send(rest)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                _wait(self._departures, deadline)
+            except ssl.SSLWantReadError:
+                _wait(self._arrivals, deadline)
+            else:
+                if sent == len(rest):
+                    return
+                rest = memoryview(rest)[sent:]
 
-    def _read(self, deadline: Deadline) -> bytes:
-        """Read some bytes; none where the peer has closed."""
-        self._socket.settimeout(deadline.left_s())
-        return self._socket.recv(_READ_SIZE)
+    def exchange_chunks(self, parts: Iterable[Buffer], deadline: Deadline) -> Generator[bytes, None, Answer]:
+        """Send a request, give each chunk of the answer as it comes, and return what is left of it.
 
-    def _more(self, deadline: Deadline) -> bytes:
-        data = self._read(deadline)
-        if not data:
-            raise Garbled("the connection was closed in the middle of the response")
-        return data
+        Raise what `exchange` raises.
+        """
+        came: deque[bytes] = deque()
+        for packet in packets(parts):
+            self._send(packet, deadline)
+        reading = read_answer(self._scratch, came.append)
+        memory = next(reading)
+        while True:
+            try:
+                memory = reading.send(self._fill(memory, deadline))
+            except StopIteration as stop:
+                answer: Answer = stop.value
+                yield from came
+                return answer
+            while came:
+                yield came.popleft()
 
     def _receive(self, deadline: Deadline) -> Answer:
+        reading = read_answer(self._scratch)
+        target = next(reading)
+        waits = not isinstance(self._socket, ssl.SSLSocket)  # TLS may hold bytes that the socket no longer has
         try:
-            data = self._read(deadline)
+            _wait(self._arrivals, deadline) if waits else None
+            count = self._fill(target, deadline)
         except ConnectionError as error:
             raise Dropped(str(error)) from error
-        if not data:
-            raise Dropped("the connection was closed before an answer")
-        status, version, headers, data = self._head(data, deadline)
-        while 100 <= status < 200:
-            status, version, headers, data = self._head(data, deadline)
-        body: Buffer
-        kept = headers.get("connection", "").lower()
-        reusable = "close" not in kept and (version == "1.1" or "keep-alive" in kept)
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            body, rest = self._chunks(data, deadline)
-        elif "content-length" in headers:
-            body, rest = self._exactly(data, _length(headers["content-length"], 10), deadline)
-        elif status in (204, 304):
-            body, rest = b"", data
-        else:
-            body, rest, reusable = self._until_close(data, deadline), b"", False
-        return Answer(status, headers, body, reusable and not rest)
-
-    def _head(self, data: bytes, deadline: Deadline) -> tuple[int, str, dict[str, str], bytes]:
-        """Read the status, HTTP version and headers; give with them the bytes that came after."""
-        while (end := data.find(b"\r\n\r\n")) < 0:
-            if len(data) > _LARGEST_HEAD or b"HTTP/1."[: len(data)] != data[:7]:
-                raise Garbled(_not_http(data))
-            data += self._more(deadline)
-        first, *lines = data[:end].decode("latin-1").split("\r\n")
-        if not (first.startswith("HTTP/1.") and first[8:9] == " " and first[9:12].isdecimal()):
-            raise Garbled(f"not an HTTP response: {first[:60]!r}")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        return int(first[9:12]), first[5:8], headers, data[end + 4 :]
-
-    def _exactly(self, data: bytes, size: int, deadline: Deadline) -> tuple[Buffer, bytes]:
-        """Read `size` bytes, those in `data` first; give with them what came after."""
-        if size <= len(data):
-            return data[:size], data[size:]
         try:
-            body = np.empty(size, np.uint8).data
-        except (MemoryError, ValueError) as error:
-            raise Garbled(f"a response of {size} bytes doesn't fit into memory") from error
-        body[: len(data)] = data
-        filled = len(data)
-        while filled < size:
-            self._socket.settimeout(deadline.left_s())
-            came = self._socket.recv_into(body[filled:])
-            if not came:
-                raise Garbled(f"the connection was closed after {filled} of {size} bytes of the response")
-            filled += came
-        return body, b""
+            while True:
+                target = reading.send(count)
+                count = self._fill(target, deadline)
+        except StopIteration as stop:
+            answer: Answer = stop.value
+            return answer
 
-    def _chunks(self, data: bytes, deadline: Deadline) -> tuple[bytes, bytes]:
-        """Read a chunked body and its trailer; give with it what came after."""
-        chunks = []
+    def _fill(self, memory: memoryview, deadline: Deadline) -> int:
+        """Receive some bytes; none where the peer has closed."""
         while True:
-            line, data = self._line(data, deadline)
-            size = _length(line.split(b";")[0].decode("latin-1"), 16)
-            if not size:
-                break
-            chunk, data = self._exactly(data, size, deadline)
-            chunks.append(bytes(chunk))
-            _, data = self._line(data, deadline)
-        while line:
-            line, data = self._line(data, deadline)
-        return b"".join(chunks), data
-
-    def _line(self, data: bytes, deadline: Deadline) -> tuple[bytes, bytes]:
-        while (end := data.find(b"\r\n")) < 0:
-            if len(data) > _LARGEST_HEAD:
-                raise Garbled("a chunk without a length")
-            data += self._more(deadline)
-        return data[:end], data[end + 2 :]
-
-    def _until_close(self, data: bytes, deadline: Deadline) -> bytes:
-        parts = [data]
-        while part := self._read(deadline):
-            parts.append(part)
-        return b"".join(parts)
+            deadline.left_s()
+            try:
+                return self._socket.recv_into(memory)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                _wait(self._arrivals, deadline)
+            except ssl.SSLWantWriteError:
+                _wait(self._departures, deadline)
+            except ssl.SSLEOFError:
+                return 0
 
 
-def _not_http(data: bytes) -> str:
-    # An HTTP/2 server speaks first: a SETTINGS frame (type 4) of stream 0, RFC 9113, 6.5.
-    if data[3:4] == b"\x04" and data[5:9] == bytes(4):
-        return "this is a gRPC port, not an HTTP one; use the URL grpc://…, or the server's HTTP port (8000 by default)"
-    return f"not an HTTP response: {data[:60]!r}"
-
-
-def _packets(parts: Iterable[Buffer]) -> Iterator[Buffer]:
+def packets(parts: Iterable[Buffer]) -> Iterator[Buffer]:
     """Join small parts, and leave large ones as they are."""
     small: list[Buffer] = []
     size = 0
@@ -197,15 +178,10 @@ def _packets(parts: Iterable[Buffer]) -> Iterator[Buffer]:
         yield b"".join(small)
 
 
-def _length(text: str, base: int) -> int:
-    """Read a length; Python's int() would also take signs and underscores."""
-    text = text.strip()
-    if not text.isascii() or not text.isalnum():
-        raise Garbled(f"a length of {text[:60]!r}")
-    try:
-        return int(text, base)
-    except ValueError as error:
-        raise Garbled(f"a length of {text[:60]!r}") from error
+def _wait(ready: select.poll, deadline: Deadline) -> None:
+    """Wait until the socket is ready. Raise TimeoutError past the deadline."""
+    while not ready.poll(deadline.left_s() * 1000 + 1):
+        deadline.left_s()
 
 
 def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:

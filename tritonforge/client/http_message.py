@@ -6,14 +6,14 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tritonforge.client.message import Buffer, Request, Response, Tensor
+from tritonforge.client.message import Buffer, Region, Request, Response, Tensor
 from tritonforge.client.wire import encode
 from tritonforge.dtypes import DTYPES
 
@@ -24,21 +24,44 @@ _quote = lru_cache(maxsize=4096)(json.dumps)
 
 def write_request(request: Request) -> bytes:
     """Write the JSON header of a request; its tensors' bytes follow it in their order. All outputs come as bytes."""
-    inputs = ",".join(
-        f'{{"name":{_quote(tensor.name)},"datatype":"{tensor.datatype}","shape":{list(tensor.shape)},'
-        f'"parameters":{{"binary_data_size":{len(tensor.data)}}}}}'
-        for tensor in request.inputs
-    )
+    inputs = tuple([_InputSpec(*tensor[:3], len(tensor.data), tensor.region) for tensor in request.inputs])
+    if not (request.id or request.parameters or request.top or request.into):
+        return _plain_header(inputs, request.outputs)
     identity = f'"id":{json.dumps(request.id)},' if request.id else ""
     parameters = "".join(f",{json.dumps(name)}:{json.dumps(value)}" for name, value in request.parameters.items())
-    outputs = ",".join(f'{{"name":{_quote(name)},"parameters":{{"binary_data":true}}}}' for name in request.outputs)
-    wanted = f',"outputs":[{outputs}]' if outputs else ""
-    header = f'{{{identity}"parameters":{{"binary_data_output":true{parameters}}},"inputs":[{inputs}]{wanted}}}'
-    return header.encode()
+    outputs = [f'{{"name":{_quote(name)},"parameters":{_wanted(name, request)}}}' for name in request.outputs]
+    return _header(inputs, outputs, identity, parameters)
 
 
-def read_response(body: Buffer, header_size: int | None) -> Response:
+class _InputSpec(NamedTuple):
+    """What the header says of an input. `size` is that of its data in bytes."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    size: int
+    region: Region | None
+
+
+@lru_cache(maxsize=1024)  # requests for one model and shape have the same header
+def _plain_header(inputs: tuple[_InputSpec, ...], outputs: tuple[str, ...]) -> bytes:
+    return _header(inputs, [f'{{"name":{_quote(name)},"parameters":{{"binary_data":true}}}}' for name in outputs])
+
+
+def _header(inputs: tuple[_InputSpec, ...], outputs: list[str], identity: str = "", parameters: str = "") -> bytes:
+    given = ",".join(
+        f'{{"name":{_quote(spec.name)},"datatype":"{spec.datatype}","shape":{list(spec.shape)},'
+        f'"parameters":{_region(spec.region) if spec.region else _inline(spec)}}}'
+        for spec in inputs
+    )
+    wanted = f',"outputs":[{",".join(outputs)}]' if outputs else ""
+    return f'{{{identity}"parameters":{{"binary_data_output":true{parameters}}},"inputs":[{given}]{wanted}}}'.encode()
+
+
+def read_response(body: Buffer, header_size: int | None, into: Collection[str] = ()) -> Response:
     """Read a response whose JSON takes the first `header_size` bytes (None: all of them).
+
+    The data of outputs that went `into` shared memory are left empty.
 
     Raise ValueError, KeyError or TypeError where the body is not one; the caller knows whom to blame.
     """
@@ -49,7 +72,7 @@ def read_response(body: Buffer, header_size: int | None) -> Response:
     data = memoryview(body)
     outputs = []
     for output in answer["outputs"]:
-        length = output["parameters"]["binary_data_size"] if "data" not in output else None
+        length = None if "data" in output else _length(output, into)
         if length is not None:
             if not 0 <= length <= len(data) - size:
                 raise ValueError(f"output {output['name']!r} has {length} bytes, but {len(data) - size} are left")
@@ -62,6 +85,30 @@ def read_response(body: Buffer, header_size: int | None) -> Response:
     return Response(
         answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), parameters
     )
+
+
+def _inline(spec: _InputSpec) -> str:
+    return f'{{"binary_data_size":{spec.size}}}'
+
+
+def _region(region: Region) -> str:
+    name, offset, size = region
+    return f'{{"shared_memory_region":{_quote(name)},"shared_memory_offset":{offset},"shared_memory_byte_size":{size}}}'
+
+
+def _wanted(name: str, request: Request) -> str:
+    if name in request.into:
+        return _region(request.into[name])
+    classes = f',"classification":{request.top[name]}' if name in request.top else ""
+    return f'{{"binary_data":true{classes}}}'
+
+
+def _length(output: Mapping[str, Any], into: Collection[str]) -> int:
+    # Triton gives neither data nor parameters of an output that it wrote to shared memory.
+    if output["name"] in into:
+        return 0
+    length: int = output["parameters"]["binary_data_size"]
+    return length
 
 
 def _from_json(output: Mapping[str, Any]) -> Buffer:

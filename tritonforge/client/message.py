@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["Buffer", "Parameter", "Request", "Response", "Tensor"]
+__all__ = ["Buffer", "Parameter", "Region", "Request", "Response", "Tensor", "is_sequence"]
 
 Buffer = bytes | bytearray | memoryview
 """Bytes of a tensor, or a view of them."""
@@ -18,17 +18,33 @@ Parameter = bool | int | float | str
 """A value of the protocol's parameters extension."""
 
 
+class Region(NamedTuple):
+    """A part of the shared memory that the server knows by this name; `offset` and `size` in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+
 class Tensor(NamedTuple):
-    """One tensor on the wire: little-endian, row-major; BYTES elements each after their length in four bytes."""
+    """One tensor on the wire: little-endian, row-major; BYTES elements each after their length in four bytes.
+
+    One that lies in a `region` is not sent: its data are there.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     data: Buffer
+    region: Region | None = None
 
 
 class Request(NamedTuple):
-    """One inference to ask for. No `outputs` asks for all; an empty `version` leaves the choice to the server."""
+    """One inference to ask for. No `outputs` asks for all; an empty `version` leaves the choice to the server.
+
+    Of outputs in `top`, that many classes are wanted in place of the tensor; those in `into` go to shared memory. Both
+    are among `outputs`.
+    """
 
     model: str
     inputs: tuple[Tensor, ...]
@@ -36,6 +52,8 @@ class Request(NamedTuple):
     outputs: tuple[str, ...] = ()
     id: str = ""
     parameters: Mapping[str, Parameter] = MappingProxyType({})
+    top: Mapping[str, int] = MappingProxyType({})
+    into: Mapping[str, Region] = MappingProxyType({})
 
 
 class Response(NamedTuple):
@@ -46,3 +64,8 @@ class Response(NamedTuple):
     id: str
     outputs: tuple[Tensor, ...]
     parameters: Mapping[str, Parameter]
+
+
+def is_sequence(request: Request) -> bool:
+    """Tell whether a request is one of a sequence, which has a state on its server: sending it twice changes that."""
+    return "sequence_id" in request.parameters

@@ -16,7 +16,8 @@ class ServedModel:
     """A model as the server describes it.
 
     `signature` is what clients see: dimensions as on the wire, variable ones as `_`. `versions` are those loaded;
-    `max_batch_size` is 0 for a model that doesn't batch.
+    `max_batch_size` is 0 for a model that doesn't batch. `queue_timeout`: a request's own time limit in the queue is
+    heeded, by it or by a model of its steps.
     """
 
     name: str
@@ -24,6 +25,7 @@ class ServedModel:
     platform: str
     signature: Signature
     max_batch_size: int
+    queue_timeout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def read_served_model(metadata: Json, config: Json) -> ServedModel:
         outputs=tuple(_tensor(entry, set(), batched=batched) for entry in metadata["outputs"]),
         batched=batched,
         decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled")),
+        sequence="sequence_batching" in config,
     )
     return ServedModel(
         name=metadata["name"],
@@ -56,7 +59,14 @@ def read_served_model(metadata: Json, config: Json) -> ServedModel:
         platform=metadata.get("platform", ""),
         signature=signature,
         max_batch_size=max_batch_size,
+        queue_timeout=_heeds_timeouts(config),
     )
+
+
+def _heeds_timeouts(config: Json) -> bool:
+    batching = config.get("dynamic_batching", {})
+    policies = [batching.get("default_queue_policy", {}), *batching.get("priority_queue_policy", {}).values()]
+    return "ensemble_scheduling" in config or any(policy.get("allow_timeout_override") for policy in policies)
 
 
 def _tensor(entry: dict[str, Any], optional: set[str], *, batched: bool) -> TensorSpec:

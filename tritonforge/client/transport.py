@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, Protocol
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.message import Request, Response
+from tritonforge.client.questions import Question
 
-__all__ = ["Json", "Transport"]
+__all__ = ["AsyncTransport", "Json", "Transport"]
 
 Json = dict[str, Any]
 """An object of the server's, with the names that Triton's HTTP API gives."""
 
 
 class Transport(Protocol):
-    """One way to reach one server, usable from several threads.
+    """One way to reach one server that blocks the thread, usable from several.
 
-    Each method is over by its deadline, and raises nothing but the errors of `tritonforge.client.errors`.
+    Each method is over by its deadline, and raises nothing but the errors of `tritonforge.client.errors`, and
+    RuntimeError once it is closed.
     """
 
     @property
@@ -30,23 +32,40 @@ class Transport(Protocol):
     def stream(self, request: Request, deadline: Deadline) -> Generator[Response, None, None]:
         """Send one request and give each response as it comes. Closing the generator cancels the request."""
 
-    def server_ready(self, deadline: Deadline) -> bool:
-        """Tell whether the server says that it is ready."""
+    def ask(self, question: Question, deadline: Deadline) -> Any:
+        """Ask the server something: a bool where it is about readiness, else an object or a list of objects."""
 
-    def model_ready(self, model: str, version: str, deadline: Deadline) -> bool:
-        """Tell whether the model is loaded."""
-
-    def server_metadata(self, deadline: Deadline) -> Json:
-        """Fetch the server's name, version and extensions."""
-
-    def model_metadata(self, model: str, version: str, deadline: Deadline) -> Json:
-        """Fetch a model's versions, inputs and outputs."""
-
-    def model_config(self, model: str, version: str, deadline: Deadline) -> Json:
-        """Fetch a model's configuration, as completed by the server."""
-
-    def index(self, deadline: Deadline) -> list[Json]:
-        """Fetch the models of the repository and their states."""
+    def events(self, question: Question, deadline: Deadline) -> Generator[bytes, None, None]:
+        """Ask what is answered piece by piece, over HTTP. Closing the generator gives the rest up."""
 
     def close(self) -> None:
+        """Close all connections."""
+
+
+class AsyncTransport(Protocol):
+    """The same within an event loop. Cancelling a task cancels its request; over gRPC the server learns of it.
+
+    Calls are written once, over this protocol; `tritonforge.client.blocking` makes one of a Transport.
+    """
+
+    @property
+    def url(self) -> str:
+        """The server's URL, for people."""
+
+    async def infer(self, request: Request, deadline: Deadline) -> Response:
+        """Send one request and wait for its one response."""
+
+    def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
+        """Send one request and give each response as it comes. Closing the generator cancels the request."""
+
+    async def ask(self, question: Question, deadline: Deadline) -> Any:
+        """Ask the server something: a bool where it is about readiness, else an object or a list of objects."""
+
+    def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
+        """Ask what is answered piece by piece, over HTTP. Closing the generator gives the rest up."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, as the calls over this transport do."""
+
+    async def close(self) -> None:
         """Close all connections."""

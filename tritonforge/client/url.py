@@ -8,17 +8,30 @@ from urllib.parse import urlsplit
 
 __all__ = ["Endpoint", "parse_url"]
 
-_PORTS: dict[str, int] = {"http": 8000, "grpc": 8001}
+Scheme = Literal["http", "https", "grpc", "grpcs"]
+
+# Triton speaks TLS over gRPC only: HTTPS is a proxy's, and has a proxy's port.
+_PORTS: dict[Scheme, int] = {"http": 8000, "https": 443, "grpc": 8001, "grpcs": 8001}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a server listens. `path` (`/prefix`) precedes Triton's own where a proxy puts it below one; HTTP only."""
 
-    scheme: Literal["http", "grpc"]
+    scheme: Scheme
     host: str
     port: int
     path: str = ""
+
+    @property
+    def speaks_grpc(self) -> bool:
+        """Whether it is the gRPC API; else it is the HTTP one."""
+        return self.scheme in ("grpc", "grpcs")
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection is over TLS."""
+        return self.scheme in ("https", "grpcs")
 
     @property
     def authority(self) -> str:
@@ -30,21 +43,22 @@ class Endpoint:
 
 
 def parse_url(url: str) -> Endpoint:
-    """Read `http://host:port`, `grpc://host:port`, or `host:port` alone, which is HTTP.
+    """Read `http://host:port`, `grpc://host:port`, `https://…`, `grpcs://…`, or `host:port` alone, which is HTTP.
 
-    The port defaults to Triton's: 8000 for HTTP, 8001 for gRPC. Raise ValueError for anything else.
+    The port defaults to Triton's, 8000 for HTTP and 8001 for gRPC, and to 443 for HTTPS. Raise ValueError for
+    anything else.
     """
-    wanted = "http://host:port or grpc://host:port"
+    wanted = "http://host:port or grpc://host:port, over TLS https:// or grpcs://"
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ValueError(f"{url!r} is not a URL ({error}); wanted {wanted}") from error
-    if parts.scheme not in ("http", "grpc"):
+    scheme = next((known for known in _PORTS if known == parts.scheme), None)
+    if scheme is None:
         raise ValueError(f"{url!r}: {parts.scheme}:// is not supported; wanted {wanted}")
-    scheme: Literal["http", "grpc"] = "http" if parts.scheme == "http" else "grpc"
     path = parts.path.rstrip("/")
-    extra = parts.query or parts.fragment or parts.username is not None or (path and scheme == "grpc")
+    extra = parts.query or parts.fragment or parts.username is not None or (path and scheme in ("grpc", "grpcs"))
     if not host or extra or not (url.isascii() and url.isprintable()) or any(char.isspace() for char in url):
         raise ValueError(f"{url!r} is not a URL of a Triton server; wanted {wanted}")
     return Endpoint(scheme, host, port or _PORTS[scheme], path)

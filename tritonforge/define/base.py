@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -11,6 +11,7 @@ from typing_extensions import Self
 
 from tritonforge.define import tracing
 from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
+from tritonforge.define.asynchronous import then
 from tritonforge.define.origin import Origin, variable
 from tritonforge.define.settings import Batching, CommonArguments, Instances, OptionArguments, Options
 from tritonforge.define.signature import Returns
@@ -36,8 +37,11 @@ TYPES: dict[str, tuple[type[Any], str]] = {
 class Definition(ABC, Generic[P, R_co]):
     """Something that becomes one model of a repository.
 
-    Calling it on arrays runs it in this process; calling it inside a pipeline that is being built records a step.
+    Calling it on arrays runs it in this process; calling it inside a pipeline that is being built records a step. Where
+    it is `asynchronous`, the call is awaited.
     """
+
+    asynchronous: bool = False
 
     def __init__(self, origin: Origin, name: str | None) -> None:
         self._origin = origin
@@ -125,8 +129,13 @@ class Definition(ABC, Generic[P, R_co]):
         sizes = Sizes()
         result = self.run(check_inputs(self.name, signature, given, sizes))
         if signature.decoupled:
-            return cast(R_co, self._stream(result))
-        return self._checked(result, sizes)
+            stream = self._async_stream if isinstance(result, AsyncIterator) else self._stream
+            return cast(R_co, stream(result))
+        return cast(R_co, then(result, lambda found: self._checked(found, sizes)))
+
+    async def _async_stream(self, results: AsyncIterator[Any]) -> AsyncIterator[R_co]:
+        async for result in results:
+            yield self._checked(result, Sizes())
 
     def _stream(self, results: Iterator[Any]) -> Iterator[R_co]:
         for result in results:

@@ -1,4 +1,4 @@
-"""The models that a function's code names: for bodies that can't be traced, as they branch on data."""
+"""The models that a function's code names: for bodies that branch on data, and models that call others."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ __all__ = ["named_models"]
 
 
 def named_models(body: Callable[..., Any]) -> tuple[Definition[..., Any], ...]:
-    """Find the definitions that a function refers to, by name or as `module.name`, in its own code and in that of the
-    plain functions of its module that it refers to."""
+    """Find the definitions that a function, or a class's methods, refer to, by name or as `module.name`.
+
+    Those are meant that stand in their own code, and in that of the plain functions of the module that they refer to.
+    """
     found: dict[int, Definition[..., Any]] = {}
     seen: set[int] = set()
     waiting: list[object] = [inspect.unwrap(body)]
+    if isinstance(body, type):
+        waiting = [inspect.unwrap(value) for base in body.__mro__ for value in vars(base).values() if callable(value)]
     while waiting:
         function = waiting.pop()
         if not isinstance(function, FunctionType) or id(function) in seen:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from tritonforge.define.asynchronous import is_async
 from tritonforge.define.base import Definition
 from tritonforge.define.origin import Origin
 from tritonforge.define.signature import ParsedFunction, Returns
@@ -26,6 +27,7 @@ class FunctionDefinition(Definition[P, R_co]):
         self.__doc__ = wrapped.__doc__
         self.__name__ = getattr(wrapped, "__name__", "")
         self.__wrapped__ = wrapped
+        self.asynchronous = is_async(wrapped)
 
     @property
     def name(self) -> str:

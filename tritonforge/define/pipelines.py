@@ -19,7 +19,7 @@ from tritonforge.define.signature import ParsedFunction, parse_function
 
 __all__ = ["Lowering", "Pipeline", "pipeline"]
 
-Lowering = Literal["ensemble", "fused", "bls"]
+Lowering = Literal["auto", "ensemble", "fused", "bls"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,7 +103,9 @@ def pipeline(
             with no hop between them. That is faster; its ONNX graphs need the package onnxruntime in Triton's Python.
             `"bls"`: one Python model, in which the body runs and calls the other models where Triton serves them, at
             once where they don't depend on each other. Such a body may
-            branch and loop on the data of a request; it then runs for each request by itself.
+            branch and loop on the data of a request; it then runs for each request by itself. `"auto"`: fused where
+            all that it calls is Python that loses nothing by it, else an ensemble; `tritonforge build --explain` says
+            which, and why.
         batching: how requests are batched, of a fused or bls pipeline; by default the largest batch that all its models
             take. An ensemble leaves batching to its models.
         instances: how many copies of a fused or bls pipeline run; one on the CPU by default.

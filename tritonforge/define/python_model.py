@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 from typing_extensions import Self, Unpack
 
 from tritonforge.define.arrays import Array
+from tritonforge.define.asynchronous import then
 from tritonforge.define.function_definition import FunctionDefinition
 from tritonforge.define.instance import Instance, instance_parameter
 from tritonforge.define.origin import Origin, caller
@@ -65,6 +66,11 @@ class PythonModel(FunctionDefinition[P, R_co]):
         self.sequence = sequence
         self._begun: tuple[Any] | None = None
 
+    @property
+    def pads(self) -> bool:
+        """Whether requests that differ in a dimension are filled up."""
+        return bool(self._pad or self._pad_to)
+
     @cached_property
     def padding(self) -> tuple[PaddedDim, ...]:
         """The dimensions that are padded.
@@ -72,7 +78,7 @@ class PythonModel(FunctionDefinition[P, R_co]):
         Raises:
             DiagnosticError: they don't fit the signature.
         """
-        if not self._pad and not self._pad_to:
+        if not self.pads:
             return ()
         return parse_padding(self._pad, self._pad_to, self.signature, self._parsed.internal, self.where)
 
@@ -84,12 +90,15 @@ class PythonModel(FunctionDefinition[P, R_co]):
         if not self.padding:
             return self._function(**inputs)
         padded, sizes = pad_inputs(self.name, self.padding, inputs)
-        result = self._function(**padded)
-        try:
-            outputs = self.returns.unpack(result, tuple(spec.name for spec in self.signature.outputs))
-        except ValueError:
-            return result  # of the wrong form, which the check of results explains
-        return self.returns.pack(trim(self.name, self.padding, outputs, inputs, sizes))
+
+        def trimmed(result: Any) -> Any:
+            try:
+                outputs = self.returns.unpack(result, tuple(spec.name for spec in self.signature.outputs))
+            except ValueError:
+                return result  # of the wrong form, which the check of results explains
+            return self.returns.pack(trim(self.name, self.padding, outputs, inputs, sizes))
+
+        return then(self._function(**padded), trimmed)
 
     def begin(self) -> Self:
         """Begin a sequence of a sequence model: give the model with a state of its own.
@@ -216,6 +225,7 @@ def model(
     `output_0`, `output_1`, …; the field names). All are annotated with jaxtyping: `Float32[np.ndarray, "batch 20"]`.
     A leading dimension named `batch` is the one that Triton batches along: the function gets the rows of many requests
     at once and returns as many. A generator function, annotated `Iterator[…]`, gives many responses to one request.
+    An `async` function, or generator (`AsyncIterator[…]`), shares its instance with other calls while it awaits.
     A class is made once, when Triton loads the model, and its `__call__` is the function; `finalize`, if it has one,
     is called at the end. A parameter of its `__init__` annotated with `Instance` gets the kind, device, names and
     parameters of the copy that it serves.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tritonforge.define.asynchronous import is_async
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.ir import Signature
 
@@ -48,6 +49,10 @@ def unfit(target: Any, signature: Signature, where: Where, *, padded: bool) -> l
         found.append(("sequence is set, but the class has no start", "define start(self), which gives a new state"))
     if signature.decoupled:
         found.append(("sequence is set on a stream", "answer each request once"))
+    if is_async(target):
+        found.append(
+            ("sequence is set on an async class", "make __call__ a plain method: one request follows the other")
+        )
     if padded:
         found.append(("sequence is set beside pad, but its requests are never stacked", "leave pad out"))
     return [Diagnostic("TF116", where, message, hint) for message, hint in found]

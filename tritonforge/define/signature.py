@@ -17,6 +17,7 @@ from tritonforge.ir import Signature, TensorSpec
 __all__ = ["ParsedFunction", "Returns", "parse_function", "parse_tensors"]
 
 _STREAMS = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
+_ASYNC_STREAMS = (collections.abc.AsyncIterator, collections.abc.AsyncGenerator, collections.abc.AsyncIterable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +88,11 @@ def parse_function(
                 )
             ]
         ) from error
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        found.append(
-            Diagnostic("TF110", where.at(name), "it is an async function", "make it a plain function or a generator")
-        )
     parameters = inspect.signature(function).parameters.values()
     inputs = _inputs([one for one in parameters if one.name not in internal], hints, name, where, found)
     returned, decoupled = _stream(hints.get("return", inspect.Signature.empty))
-    if inspect.isgeneratorfunction(inspect.unwrap(function)) and "return" in hints and not decoupled:
-        found.append(
-            Diagnostic("TF110", where.at(name), "it yields, but is annotated to return once", "annotate Iterator[…]")
-        )
+    if "return" in hints:
+        found += _mistaken_stream(inspect.unwrap(function), hints["return"], where.at(name), decoupled=decoupled)
     returns, outputs = _outputs(returned, name, where, found)
     batched = _agree_on_batch([*inputs, *outputs], name, where, found)
     if found:
@@ -105,6 +100,23 @@ def parse_function(
     specs = tuple(parsed.spec for parsed in inputs), tuple(parsed.spec for parsed in outputs)
     given = {one.name: hints.get(one.name, one.empty) for one in parameters if one.name in internal}
     return ParsedFunction(Signature(*specs, batched=batched, decoupled=decoupled), returns, given)
+
+
+def _mistaken_stream(function: Any, annotation: Any, where: Where, *, decoupled: bool) -> list[Diagnostic]:
+    """Say where a function yields and its annotation doesn't say so, or the other way round."""
+    waits = inspect.isasyncgenfunction(function)
+    right = "AsyncIterator[…]" if waits else "Iterator[…]"
+    if inspect.isgeneratorfunction(function) or waits:
+        if not decoupled:
+            return [Diagnostic("TF110", where, "it yields, but is annotated to return once", f"annotate {right}")]
+        if (typing.get_origin(annotation) in _ASYNC_STREAMS) != waits:
+            kind = "an async" if waits else "a plain"
+            return [
+                Diagnostic("TF110", where, f"it is {kind} generator, and its annotation is not", f"annotate {right}")
+            ]
+    elif decoupled and inspect.iscoroutinefunction(function):
+        return [Diagnostic("TF110", where, "it is annotated as a stream, but doesn't yield", "yield its results")]
+    return []
 
 
 def _annotated(function: Any) -> Any:
@@ -215,7 +227,7 @@ def _tensor(
 
 def _stream(annotation: Any) -> tuple[Any, bool]:
     """Take the stream of `Iterator[X]` off: what it yields, and that it is decoupled."""
-    if typing.get_origin(annotation) in _STREAMS and typing.get_args(annotation):
+    if typing.get_origin(annotation) in (*_STREAMS, *_ASYNC_STREAMS) and typing.get_args(annotation):
         return typing.get_args(annotation)[0], True
     return annotation, False
 

@@ -6,10 +6,11 @@ import contextvars
 import difflib
 import os
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
+from tritonforge.define.asynchronous import finish
 from tritonforge.define.origin import caller
 from tritonforge.define.signature import Returns
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
@@ -27,6 +28,8 @@ class Traceable(Protocol):
     def signature(self) -> Signature: ...
     @property
     def returns(self) -> Returns: ...
+    @property
+    def asynchronous(self) -> bool: ...
 
 
 class Symbol:
@@ -37,6 +40,18 @@ class Symbol:
     def __init__(self, pipeline: str, reference: Reference) -> None:
         self.pipeline = pipeline
         self.reference = reference
+
+
+@dataclass(frozen=True, slots=True)
+class Unawaited:
+    """A call of an async model while a pipeline is traced: it gives its symbols when it is awaited."""
+
+    model: str
+    outputs: Any
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from ()
+        return self.outputs
 
 
 def _refuse(operation: str) -> Callable[..., NoReturn]:
@@ -108,9 +123,10 @@ class Tracer:
         index = len(self.steps)
         self.steps.append(Step(model.name, signature, tuple(inputs), where))
         self.models.append(model)
-        return model.returns.pack(
+        given_back = model.returns.pack(
             {spec.name: Symbol(self.pipeline, StepRef(index, spec.name)) for spec in signature.outputs}
         )
+        return Unawaited(model.name, given_back) if model.asynchronous else given_back
 
     def output(self, name: str, value: object, where: Where) -> tuple[str, Reference] | None:
         """Take one of the values that the body returned."""
@@ -130,6 +146,11 @@ class Tracer:
     def _is_symbol(self, value: object, where: Where) -> bool:
         if isinstance(value, Symbol):
             return True
+        if isinstance(value, Unawaited):
+            reason = f"is fed with a call of {value.model}, which is async, and isn't awaited"
+            hint = f"write `await {value.model}(…)` in an `async def` body"
+            self.diagnostics.append(Diagnostic("TF201", where, reason, hint))
+            return False
         self.diagnostics.append(
             Diagnostic(
                 "TF201",
@@ -160,7 +181,7 @@ def trace(body: Callable[..., Any], name: str, signature: Signature, returns: Re
     names = tuple(spec.name for spec in signature.outputs)
     token = _active.set(tracer)
     try:
-        result = body(**symbols)
+        result = finish(body(**symbols))
     except DiagnosticError as error:
         raise DiagnosticError([*tracer.diagnostics, *error.diagnostics]) from error
     except Exception as error:

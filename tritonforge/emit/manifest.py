@@ -58,6 +58,10 @@ def _model(built: Built) -> dict[str, Any]:
         },
         "files": dict(built.files),
     }
+    if built.model.environment:
+        entry["environment"] = {"python": built.model.environment}
+    if built.model.requirements:
+        entry["requirements"] = list(built.model.requirements)
     if built.sources:
         entry["sources"] = dict(built.sources)
     if built.model.graph is not None:

@@ -142,7 +142,8 @@ class Model:
     """One model folder: configuration, what is in its version folder, and, of a pipeline, the graph.
 
     `beside` are the files next to config.pbtxt: labels, warm-up data. `version` is the folder's number where it is
-    given; else the build finds one.
+    given; else the build finds one. `environment` is the CPython (`3.11`) of the environment beside, if it has one;
+    `requirements` are what it needs in the server's own Python, as pip writes them.
     """
 
     config: ModelConfig
@@ -153,6 +154,8 @@ class Model:
     beside: tuple[File, ...] = ()
     version: int | None = None
     graph: Graph | None = None
+    environment: str = ""
+    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 from tritonforge.define import Definition, Pipeline, PythonModel
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Graph
+from tritonforge.lower.choice import Choice, choose, count_callers
 
 __all__ = ["Gathered", "gather"]
 
@@ -20,12 +21,14 @@ AnyDefinition = Definition[..., Any]
 class Gathered:
     """The definitions to lower, each once, what each pipeline calls, and what was found wrong on the way.
 
-    A bls pipeline has a graph only where its body is one that another lowering would take too.
+    `choices` are the lowerings of the pipelines, by the definitions' ids. A bls pipeline has a graph only where its
+    body is one that another lowering would take too.
     """
 
     definitions: tuple[AnyDefinition, ...]
     graphs: Mapping[int, Graph]
     called: Mapping[int, tuple[AnyDefinition, ...]]
+    choices: Mapping[int, Choice]
     diagnostics: tuple[Diagnostic, ...]
 
     def graph(self, definition: AnyDefinition) -> Graph | None:
@@ -38,19 +41,12 @@ class Gathered:
         return {
             definition.name: self.graphs[id(definition)]
             for definition in self.definitions
-            if isinstance(definition, Pipeline) and definition.lowering == "ensemble"
+            if isinstance(definition, Pipeline) and self.choices[id(definition)].lowering == "ensemble"
         }
 
     def parts(self, definition: AnyDefinition) -> tuple[AnyDefinition, ...]:
         """Give the definitions that a pipeline calls, itself and by way of other pipelines, each once."""
-        found: dict[int, AnyDefinition] = {}
-        waiting = [definition]
-        for caller in waiting:  # grows while it is walked
-            for model in self.called.get(id(caller), ()):
-                if id(model) not in found:
-                    found[id(model)] = model
-                    waiting.append(model)
-        return tuple(found.values())
+        return _parts(definition, self.called)
 
 
 def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
@@ -87,7 +83,24 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
             found += error.diagnostics
         else:
             kept.append(definition)
-    return Gathered(tuple(kept), graphs, called, tuple(dict.fromkeys(found)))
+    callers = count_callers(called)
+    choices = {
+        id(one): choose(one, graphs.get(id(one)), _parts(one, called), callers)
+        for one in kept
+        if isinstance(one, Pipeline)
+    }
+    return Gathered(tuple(kept), graphs, called, choices, tuple(dict.fromkeys(found)))
+
+
+def _parts(definition: AnyDefinition, called: Mapping[int, tuple[AnyDefinition, ...]]) -> tuple[AnyDefinition, ...]:
+    found: dict[int, AnyDefinition] = {}
+    waiting = [definition]
+    for caller in waiting:  # grows while it is walked
+        for model in called.get(id(caller), ()):
+            if id(model) not in found:
+                found[id(model)] = model
+                waiting.append(model)
+    return tuple(found.values())
 
 
 def _straight(pipeline: Pipeline[..., Any]) -> Graph | None:
@@ -100,7 +113,7 @@ def _straight(pipeline: Pipeline[..., Any]) -> Graph | None:
 
 
 def _runs_in_python(definition: AnyDefinition) -> bool:
-    body = isinstance(definition, Pipeline) and definition.lowering != "ensemble"
+    body = isinstance(definition, Pipeline) and definition.lowering in ("fused", "bls")
     return body or isinstance(definition, PythonModel)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tritonforge.define import Definition, ModelFiles, Pipeline, PythonModel, WeightsModel
+from tritonforge.define.calls import named_models
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Code, File, Graph, Model, Part
 from tritonforge.lower.configuration import configure
@@ -25,8 +26,32 @@ def lower_function(definition: PythonModel[..., Any], code: Code) -> Model:
 
 
 def _told(code: Code, definition: PythonModel[..., Any]) -> Code:
-    shim = replace(code.shim, padding=definition.padding, sequence=definition.sequence is not None)
+    shim = replace(
+        code.shim,
+        padding=definition.padding,
+        sequence=definition.sequence is not None,
+        parts=tuple(map(_part, _padded_within(definition))),
+    )
     return replace(code, shim=shim)
+
+
+def _padded_within(definition: Definition[..., Any]) -> list[PythonModel[..., Any]]:
+    """Find the models that pad among those that a model's own code calls, also by way of each other.
+
+    They must be told of their dimensions to pad and to take their masks there as where they are served.
+    """
+    found = {id(definition): definition}
+    waiting = [definition]
+    for one in waiting:  # grows while it is walked
+        for model in named_models(one.target) if isinstance(one, PythonModel) else ():
+            if id(model) not in found:
+                found[id(model)] = model
+                waiting.append(model)
+    return [one for one in waiting[1:] if isinstance(one, PythonModel) and one.pads and one.variable]
+
+
+def _part(model: PythonModel[..., Any]) -> Part:
+    return Part(model.module, model.variable, model.name, model.signature, padding=model.padding)
 
 
 def lower_body(
@@ -34,24 +59,26 @@ def lower_body(
     graph: Graph | None,
     called: Iterable[Definition[..., Any]],
     *,
+    remote: bool,
     stacked: bool,
     largest_batch: int,
     code: Code,
 ) -> Model:
     """Lower a pipeline to one Python model in which its body runs.
 
-    `called` are the models that it calls. They run beside the body (fused), or where Triton serves them (bls). Where it
-    is not `stacked`, the body runs for each request by itself, as it may branch on what is in it.
+    `called` are the models that it calls. They run beside the body (fused), or are `remote`, where Triton serves them
+    (bls). Where it is not `stacked`, the body runs for each request by itself, as it may branch on what is in it.
 
     Raises:
         DiagnosticError: one of them can't be called there.
     """
-    remote = definition.lowering == "bls"
     parts: list[Part] = []
     files: list[File] = []
+    called = tuple(called)
     for model in called:
         if isinstance(model, Pipeline):
-            _require_stackable(definition, model)
+            if not remote:
+                _require_stackable(definition, model)
             continue
         _require_variable(definition, model)
         if isinstance(model, ModelFiles) and not remote:
@@ -62,6 +89,9 @@ def lower_body(
             path = f"weights/{model.name}/model.onnx"
         padding = model.padding if isinstance(model, PythonModel) and not remote else ()
         parts.append(Part(model.module, model.variable, model.name, model.signature, path, remote, padding))
+    if not remote:
+        within = {model.name: model for one in called for model in _padded_within(one)}
+        parts += [_part(model) for name, model in within.items() if name not in {part.name for part in parts}]
     reaching = _reaching(definition, replace(code, files=(*code.files, *files)))
     return Model(
         config=configure(definition, largest_batch=largest_batch),
@@ -99,6 +129,6 @@ def _require_variable(pipeline: Pipeline[..., Any], model: Definition[..., Any])
 
 def _require_stackable(pipeline: Pipeline[..., Any], inner: Pipeline[..., Any]) -> None:
     """Refuse a body that may branch on data inside one that gets several requests at once."""
-    if pipeline.lowering == "fused" and inner.lowering == "bls":
+    if inner.lowering == "bls":
         reason = f"{inner.name} is a bls pipeline, whose body takes one request at a time; a fused one takes several"
         raise DiagnosticError([Diagnostic("TF216", pipeline.where, reason, 'take lowering="bls" for both')])

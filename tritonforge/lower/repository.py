@@ -62,12 +62,15 @@ def _lower_pipeline(
     code_of: CodeOf,
 ) -> list[Model]:
     graph = gathered.graph(definition)
-    if definition.lowering != "ensemble":
+    lowering = gathered.choices[id(definition)].lowering
+    if lowering != "ensemble":
         called = gathered.parts(definition)
         bodies = [one for one in (definition, *called) if isinstance(one, Pipeline)]
         stacked = all(gathered.graph(body) is not None for body in bodies)
         code = code_of(definition)
-        return [lower_body(definition, graph, called, stacked=stacked, largest_batch=largest, code=code)]
+        remote = lowering == "bls"
+        body = lower_body(definition, graph, called, remote=remote, stacked=stacked, largest_batch=largest, code=code)
+        return [body]
     assert graph is not None, "what becomes an ensemble has been traced"
     if definition.batching is not None or definition.instances is not None:
         raise DiagnosticError(

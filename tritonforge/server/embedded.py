@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from typing_extensions import Self
-
 from tritonforge.server.catalog import ServedModel, describe_models
+from tritonforge.server.control import unload_model
 from tritonforge.server.errors import ServerDied
-from tritonforge.server.health import Health, ModelState
-from tritonforge.server.launch import await_ready, local_host, resolve_ports, start
+from tritonforge.server.follow import follow_file
+from tritonforge.server.health import ModelState
+from tritonforge.server.launch import await_ready, health_of, local_host, resolve_ports, start
 from tritonforge.server.machine import Machine
 from tritonforge.server.preflight import preflight
+from tritonforge.server.protocol import Runtime, Server
+from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.settings import PORTS, ServerSettings
 from tritonforge.server.sources import read_sources
+from tritonforge.server.statistics import ModelStatistics, read_statistics
+from tritonforge.server.status import ModelStatus, model_statuses
 from tritonforge.server.workspace import Workspace
 
-__all__ = ["Server"]
+__all__ = ["EmbeddedServer", "start_embedded", "with_key"]
 
 _ATTEMPTS = 3
 """How often a start is tried whose free ports another process took first."""
 
 
-class Server:
-    """A running Triton server with all its models ready.
+class EmbeddedServer(Server):
+    """A Triton server that is a process of this machine, with all its models ready: see `Server.embedded`.
 
-    Start it with `Server.embedded(repository)`; use it in a `with` block, or call `stop()`. It ends with this process,
-    however that ends.
+    It ends with this process, however that ends.
     """
+
+    runtime: Runtime = "embedded"
 
     def __init__(
         self,
@@ -40,77 +45,26 @@ class Server:
         *,
         machine: Machine,
         workspace: Workspace,
+        name: str = "",
         projects: Sequence[Path] = (),
     ) -> None:
+        self.name = name
         self.repository = repository
         self.settings = settings
         self._workspace = workspace
-        self._health = Health(local_host(settings.host), settings.http_port)
+        self._health = health_of(settings)
         self._log: int | None = None
         try:
-            served = start(repository, settings, machine=machine, workspace=workspace)
+            self.served = Served(
+                repository, start(repository, settings, machine=machine, workspace=workspace), tuple(projects)
+            )
             # Kept open: the log can then be read when its folder is gone.
             self._log = os.open(workspace.log, os.O_RDONLY | os.O_CLOEXEC)
-            sources = read_sources(repository, served=served, projects=projects)
+            sources = read_sources(repository, served=self.served.folder, projects=projects)
             await_ready(workspace, settings, sources=sources, read_log=self.log_text)
         except BaseException:
             self.stop()
             raise
-
-    @classmethod
-    def embedded(
-        cls,
-        repository: str | os.PathLike[str],
-        settings: ServerSettings | None = None,
-        *,
-        workspace: Workspace | None = None,
-        projects: Sequence[Path] = (),
-        **overrides: Any,
-    ) -> Self:
-        """Start tritonserver from the nvidia-pytriton wheel on a model repository, and wait until it is ready.
-
-        Settings come from TRITONFORGE_* variables unless `settings` is given; `overrides` are fields of theirs
-        (`http_port=0`). A `workspace` is one whose folder the caller has put things in; it is closed with the server.
-        `projects` are folders to look for the user's sources in, when an error in one is told.
-
-        Raises:
-            SettingsError: settings that can't be.
-            PreflightError: what this machine lacks, a port that is taken, a folder that is no model repository.
-            ModelLoadError: models that failed to load, each with its reason.
-            ServerDied: the server ended before it was ready.
-            ServerTimeout: it was not ready within `ready_timeout_s`.
-        """
-        folder = Path(repository).absolute()
-        attempts = 1 if workspace else _ATTEMPTS
-        try:
-            wanted = ServerSettings.load(**overrides) if settings is None else settings.replace(**overrides)
-            machine = preflight(folder, wanted)
-        except BaseException:
-            if workspace is not None:
-                workspace.close()
-            raise
-        while True:
-            attempts -= 1
-            try:
-                return cls(
-                    folder,
-                    resolve_ports(wanted),
-                    machine=machine,
-                    workspace=workspace or Workspace(),
-                    projects=projects,
-                )
-            except ServerDied as died:
-                chosen = any(getattr(wanted, name) == 0 for name in PORTS)
-                if not (attempts and chosen and "already in use" in died.log):
-                    raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def http_url(self) -> str:
@@ -124,7 +78,9 @@ class Server:
 
     @property
     def metrics_url(self) -> str:
-        """The page of metrics for Prometheus."""
+        """The page of metrics for Prometheus; empty where there is none."""
+        if not self.settings.metrics:
+            return ""
         return f"http://{local_host(self.settings.host)}:{self.settings.metrics_port}/metrics"
 
     @property
@@ -145,20 +101,45 @@ class Server:
         return os.pread(self._log, os.fstat(self._log).st_size, 0).decode(errors="replace")
 
     def models(self) -> list[ModelState]:
-        """List each version of each model, with its state.
-
-        Raises:
-            ServerError: the server doesn't answer.
-        """
+        """List each version of each model, with its state."""
         return self._health.models()
 
     def describe(self) -> list[ServedModel]:
-        """List each version of each model, with its state, kind and signature.
+        """List each version of each model, with its state, kind and signature."""
+        return describe_models(self.models(), self.served.folder, self._health)
+
+    def statistics(self) -> list[ModelStatistics]:
+        """Give each loaded version's counts and times since it was loaded."""
+        return read_statistics(self._health)
+
+    def load(self, model: str) -> None:
+        """Load a model of the repository, and wait until it serves."""
+        reload_model(self._health, model, self.served, read_log=self.log_text)
+
+    def unload(self, model: str) -> None:
+        """Unload a model; requests under way finish."""
+        unload_model(self._health, model)
+
+    def reload(self, model: str) -> None:
+        """Load what the repository now has of a model; also where its files are unchanged, but its process has died."""
+        reload_model(self._health, model, self.served, read_log=self.log_text)
+
+    def changed_models(self) -> list[str]:
+        """Name the models of which the repository now has other files than the server, new ones too."""
+        return self.served.changed()
+
+    def status(self) -> list[ModelStatus]:
+        """Give how each model is doing, and whether its processes live.
 
         Raises:
             ServerError: the server doesn't answer.
         """
-        return describe_models(self.models(), self.repository, self._health)
+        return model_statuses(self, self._health, server_pid=self.pid)
+
+    def follow_log(self) -> Iterator[str]:
+        """Give the log as it grows, in pieces, from its start until the server's end."""
+        assert self._log is not None
+        return follow_file(self._log, ended=lambda: self._workspace.poll() is not None)
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait for the server to end by itself, and give its exit code; None if the time was up first."""
@@ -175,3 +156,47 @@ class Server:
         log = getattr(self, "_log", None)
         if log is not None:
             os.close(log)
+
+
+def start_embedded(
+    repository: str | os.PathLike[str],
+    settings: ServerSettings | None,
+    *,
+    name: str,
+    workspace: Workspace | None,
+    projects: Sequence[Path],
+    overrides: Mapping[str, Any],
+) -> EmbeddedServer:
+    """Start a server: what `Server.embedded` does."""
+    folder = Path(repository).absolute()
+    attempts = 1 if workspace else _ATTEMPTS
+    try:
+        wanted = ServerSettings.load(**overrides) if settings is None else settings.replace(**overrides)
+        wanted = with_key(wanted)
+        machine = preflight(folder, wanted)
+    except BaseException:
+        if workspace is not None:
+            workspace.close()
+        raise
+    while True:
+        attempts -= 1
+        try:
+            return EmbeddedServer(
+                folder,
+                resolve_ports(wanted),
+                machine=machine,
+                workspace=workspace or Workspace(),
+                name=name,
+                projects=projects,
+            )
+        except ServerDied as died:
+            chosen = any(getattr(wanted, port) == 0 for port in PORTS)
+            if not (attempts and chosen and "already in use" in died.log):
+                raise
+
+
+def with_key(settings: ServerSettings) -> ServerSettings:
+    """Give the settings with a new key, where they restrict APIs and name none."""
+    if not settings.restricted or settings.restricted_key is not None:
+        return settings
+    return settings.replace(restricted_key=secrets.token_urlsafe(24))

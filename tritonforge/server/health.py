@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -29,16 +30,17 @@ class ModelState:
 
 
 class Health:
-    """Asks a server at a host and HTTP port."""
+    """Asks a server at a host and HTTP port; `headers` go with every request, such as the key of restricted APIs."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, headers: Mapping[str, str] | None = None) -> None:
         self._host = host
         self._port = port
+        self._headers = dict(headers or {})
 
     def status(self) -> int | None:
         """Give the status of `/v2/health/ready`, 200 if all is well; None where nobody answers."""
         try:
-            return self._request("GET", "/v2/health/ready")[0]
+            return self._send("GET", "/v2/health/ready", timeout_s=_TIMEOUT_S)[0]
         except (OSError, http.client.HTTPException):
             return None
 
@@ -48,10 +50,7 @@ class Health:
         Raises:
             ServerError: the server doesn't answer, or refuses to tell.
         """
-        try:
-            status, body = self._request("POST", "/v2/repository/index")
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerError(f"the server at {self._host}:{self._port} doesn't answer: {error}") from error
+        status, body = self.request("POST", "/v2/repository/index")
         if status != http.client.OK:
             said = body.decode(errors="replace").strip()
             raise ServerError(f"the server at {self._host}:{self._port} doesn't list its models: {status} {said}")
@@ -64,17 +63,30 @@ class Health:
         """Give what the server says of one version of a model: `platform`, `inputs`, `outputs`; nothing if it won't."""
         path = f"/v2/models/{quote(model, safe='')}/versions/{version}"
         try:
-            status, body = self._request("GET", path)
-        except (OSError, http.client.HTTPException):
+            status, body = self.request("GET", path)
+        except ServerError:
             return {}
         found: dict[str, Any] = json.loads(body) if status == http.client.OK else {}
         return found
 
-    def _request(self, method: str, path: str) -> tuple[int, bytes]:
-        """Make one request, on a connection of its own."""
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+    def request(
+        self, method: str, path: str, body: bytes | None = None, *, timeout_s: float = _TIMEOUT_S
+    ) -> tuple[int, bytes]:
+        """Make one request; give the answer's status and body.
+
+        Raises:
+            ServerError: the server doesn't answer.
+        """
         try:
-            connection.request(method, path)
+            return self._send(method, path, body, timeout_s=timeout_s)
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerError(f"the server at {self._host}:{self._port} doesn't answer: {error}") from error
+
+    def _send(self, method: str, path: str, body: bytes | None = None, *, timeout_s: float) -> tuple[int, bytes]:
+        """Make one request, on a connection of its own."""
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+        try:
+            connection.request(method, path, body, self._headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Installation", "find_installation"]
+__all__ = ["Installation", "find_installation", "find_tritonserver"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +52,14 @@ def find_installation() -> Installation | None:
         if found.server.is_file() and found.python_backend.is_dir():
             return found
     return None
+
+
+def find_tritonserver(named: str) -> Installation | None:
+    """Find a server installed by other means: its program, its folder (`/opt/tritonserver`), or a name on PATH.
+
+    Its backends, caches and libraries lie as in NVIDIA's image. None where there is no such program.
+    """
+    path = Path(named)
+    root = path.absolute() if path.is_dir() else Path(shutil.which(named) or "/").resolve().parent.parent
+    found = Installation(root, root / "lib")
+    return found if found.server.is_file() else None

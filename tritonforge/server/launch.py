@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -10,22 +11,24 @@ from pathlib import Path
 from tritonforge.errors import Diagnostic
 from tritonforge.resources import python_backends
 from tritonforge.server import ports
-from tritonforge.server.backends import assemble_backends
+from tritonforge.server.backends import assemble_backends, keep_environments_in
 from tritonforge.server.command import served_ports, server_command, server_environment
 from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
 from tritonforge.server.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.health import Health, ModelState
+from tritonforge.server.installation import Installation, find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.log import last_words, loading_models
 from tritonforge.server.machine import Machine
 from tritonforge.server.repository import shell_safe
 from tritonforge.server.settings import PORTS, ServerSettings
+from tritonforge.server.snapshot import can_link, take_snapshot
 from tritonforge.server.sources import Sources
 from tritonforge.server.stub_python import make_stub_python
 from tritonforge.server.stubs import StubWatch
 from tritonforge.server.workspace import Workspace
 
-__all__ = ["await_ready", "local_host", "resolve_ports", "start"]
+__all__ = ["await_ready", "health_of", "key_header", "local_host", "resolve_ports", "served_folder", "start"]
 
 _POLL_S = 0.01
 _LOOK_S = 0.25
@@ -33,11 +36,28 @@ _LOOK_S = 0.25
 
 
 def start(repository: Path, settings: ServerSettings, *, machine: Machine, workspace: Workspace) -> Path:
-    """Launch the server in a workspace; give the repository's path as the server has it.
+    """Launch the server in a workspace; give the repository's path as the server has it: a snapshot where it can be.
 
     Raises:
         ServerError: it can't be launched.
     """
+    served = served_folder(repository, settings, workspace)
+    named = find_tritonserver(settings.tritonserver) if settings.tritonserver else None
+    if named is not None:
+        installation, backends, python = named, named.root / "backends", None
+        libraries = [named.libraries]
+    else:
+        installation, backends, libraries = _embedded(machine, workspace)
+        python = make_stub_python(workspace.folder / "python", os.environ)
+    command = server_command(installation, served, backends, settings=settings, shared_memory=workspace.shared_memory)
+    environment = server_environment(os.environ, python=python, libraries=libraries)
+    secret = settings.restricted_key.get_secret_value() if settings.restricted_key and settings.restricted else ""
+    workspace.launch(command, environment, exit_timeout_s=settings.exit_timeout_s, secret=secret)
+    return served
+
+
+def _embedded(machine: Machine, workspace: Workspace) -> tuple[Installation, Path, list[Path]]:
+    """Put the wheel's server together: its files, its backend directory, the folders of its libraries."""
     libpython, installation = choose_libpython(machine.libpythons), machine.installation
     if libpython is None or installation is None:
         raise ServerError("this machine can't run the embedded server; see preflight()")
@@ -45,20 +65,30 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
     backends = assemble_backends(
         folder / "backends", installation, python=".".join(machine.python.split(".")[:2]), ours=python_backends()
     )
+    environments = Path(f"/tmp/tf{workspace.token[:8]}")
+    if keep_environments_in(environments, backends):
+        workspace.own(environments)
     (folder / "lib").mkdir()
     (folder / "lib" / SONAME).symlink_to(libpython.path)
-    served = repository
-    if not shell_safe(str(repository)):
-        served = folder / "repository"
-        served.symlink_to(repository)
-    command = server_command(installation, served, backends, settings=settings, shared_memory=workspace.shared_memory)
-    environment = server_environment(
-        os.environ,
-        python=make_stub_python(folder / "python", os.environ),
-        libraries=(folder / "lib", installation.libraries),
-    )
-    workspace.launch(command, environment, exit_timeout_s=settings.exit_timeout_s)
-    return served
+    return installation, backends, [folder / "lib", installation.libraries]
+
+
+def served_folder(repository: Path, settings: ServerSettings, workspace: Workspace) -> Path:
+    """Give the folder that the server is to read: a snapshot, beside the repository if only there it can link.
+
+    Where there can be none, and where the server is to look for changes itself, it is the repository, or a link to it.
+    """
+    if settings.model_control != "poll":
+        with contextlib.suppress(OSError):
+            base = workspace.folder
+            if not can_link(repository, base):
+                base = workspace.own(repository.parent / f".{repository.name}.{workspace.folder.name}")
+            return take_snapshot(repository, base / "repository")
+    if shell_safe(str(repository)):
+        return repository
+    link = workspace.folder / "link"
+    link.symlink_to(repository)
+    return link
 
 
 def await_ready(
@@ -73,7 +103,7 @@ def await_ready(
     """
     assert workspace.server_pid is not None
     deadline = time.monotonic() + settings.ready_timeout_s
-    health = Health(local_host(settings.host), settings.http_port)
+    health = health_of(settings)
     watch, look_at = StubWatch(workspace.server_pid), 0.0
     while True:
         code = workspace.poll()
@@ -100,6 +130,18 @@ def resolve_ports(settings: ServerSettings) -> ServerSettings:
     if not wanted:
         return settings
     return settings.replace(**dict(zip(wanted, ports.free_ports(settings.host, len(wanted)), strict=True)))
+
+
+def health_of(settings: ServerSettings) -> Health:
+    """Give what asks the server of some settings, with its key."""
+    return Health(local_host(settings.host), settings.http_port, key_header(settings))
+
+
+def key_header(settings: ServerSettings) -> dict[str, str]:
+    """Give the HTTP header that opens restricted APIs; none where nothing is restricted."""
+    if settings.restricted_key is None or not settings.restricted:
+        return {}
+    return {settings.restricted_header: settings.restricted_key.get_secret_value()}
 
 
 def local_host(host: str) -> str:

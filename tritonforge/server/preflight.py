@@ -11,14 +11,22 @@ from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import PreflightError
+from tritonforge.server.installation import find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
-from tritonforge.server.manifest import check_manifest
+from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.ports import bind_error, holder
 from tritonforge.server.repository import is_model, model_folders, shell_safe
 from tritonforge.server.settings import PORTS, ServerSettings
 
-__all__ = ["check_machine", "check_ports", "check_repository", "preflight", "preflight_machine"]
+__all__ = [
+    "check_machine",
+    "check_ports",
+    "check_repository",
+    "check_shared_memory",
+    "preflight",
+    "preflight_machine",
+]
 
 OLDEST_GLIBC = (2, 35)
 SHARED_MEMORY_A_MODEL = 2 << 20
@@ -32,12 +40,18 @@ def preflight(repository: Path, settings: ServerSettings) -> Machine:
         PreflightError: everything that is amiss.
     """
     machine = probe()
-    found = [*check_machine(machine), *check_repository(repository), *check_manifest(repository)]
+    found = [*_check_server(machine, settings), *check_repository(repository)]
+    found += check_manifest(repository) or _check_environments(repository, machine, settings)
     found += check_ports(settings)
-    found += _check_shared_memory(machine, models=len(model_folders(repository)))
+    found += check_shared_memory(machine, models=len(model_folders(repository)))
     if found:
         raise PreflightError(found)
     return machine
+
+
+def _check_environments(repository: Path, machine: Machine, settings: ServerSettings) -> list[Diagnostic]:
+    """Check the models' environments against the Python that will run them; another server's isn't known."""
+    return [] if settings.tritonserver else check_environments(repository, ".".join(machine.python.split(".")[:2]))
 
 
 def preflight_machine(settings: ServerSettings) -> None:
@@ -46,9 +60,20 @@ def preflight_machine(settings: ServerSettings) -> None:
     Raises:
         PreflightError: everything that is amiss.
     """
-    found = [*check_machine(probe()), *check_ports(settings)]
+    found = [*_check_server(probe(), settings), *check_ports(settings)]
     if found:
         raise PreflightError(found)
+
+
+def _check_server(machine: Machine, settings: ServerSettings) -> list[Diagnostic]:
+    """Check what the wheel's server needs, or that there is the one which is named instead."""
+    if not settings.tritonserver:
+        return check_machine(machine)
+    if find_tritonserver(settings.tritonserver) is not None:
+        return []
+    message = f"found no program {settings.tritonserver}"
+    hint = "name the program, its folder (/opt/tritonserver), or leave it out for the embedded server"
+    return [Diagnostic("TF504", Where(subject="tritonserver"), message, hint)]
 
 
 def check_machine(machine: Machine) -> list[Diagnostic]:
@@ -89,7 +114,8 @@ def check_ports(settings: ServerSettings) -> list[Diagnostic]:
         where = Where(subject=f"host {settings.host}")
         hint = "listen on 127.0.0.1 (this machine only) or 0.0.0.0 (everywhere): --host or TRITONFORGE_HOST"
         return [Diagnostic("TF508", where, f"is not an IPv4 address or a known name: {error.strerror}", hint)]
-    return [diagnostic for field in PORTS for diagnostic in _check_port(field, settings)]
+    wanted = [field for field in PORTS if field != "metrics_port" or settings.metrics]
+    return [diagnostic for field in wanted for diagnostic in _check_port(field, settings)]
 
 
 def _platform(machine: Machine) -> Iterator[Diagnostic]:
@@ -170,7 +196,8 @@ def _family() -> str:
     return "fedora" if any(name in names for name in ("fedora", "rhel", "centos")) else "debian"
 
 
-def _check_shared_memory(machine: Machine, *, models: int) -> Iterator[Diagnostic]:
+def check_shared_memory(machine: Machine, *, models: int) -> Iterator[Diagnostic]:
+    """Check that /dev/shm has room for what this many Python models need at least."""
     if machine.system != "Linux":
         return
     needed = SHARED_MEMORY_A_MODEL * max(models, 1)

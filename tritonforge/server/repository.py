@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["MANIFEST", "is_model", "is_repository", "model_folders", "shell_safe"]
+__all__ = ["MANIFEST", "is_model", "is_repository", "model_folders", "python_models", "shell_safe"]
 
 MANIFEST = "tritonforge.json"
 """The file that tritonforge writes beside the models that it builds."""
@@ -40,3 +40,14 @@ def model_folders(repository: Path) -> list[Path]:
     if not repository.is_dir():
         return []
     return sorted(path for path in repository.iterdir() if path.is_dir() and is_model(path))
+
+
+def python_models(repository: Path) -> list[str]:
+    """Name the models of a repository that are Python: their code runs as the user who serves them."""
+    return [folder.name for folder in model_folders(repository) if _is_python(folder)]
+
+
+def _is_python(folder: Path) -> bool:
+    config = folder / "config.pbtxt"
+    text = config.read_text(errors="replace") if config.is_file() else ""
+    return re.search(r'\bbackend\s*:\s*["\']python["\']', text) is not None or any(folder.glob("*/model.py"))

@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import shlex
 from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import Self
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import SettingsError
 
-__all__ = ["PORTS", "ServerSettings"]
+__all__ = ["LISTS", "PORTS", "ServerSettings"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 PORTS = ("http_port", "grpc_port", "metrics_port")
 """The fields that are ports."""
 
+Api = Literal[
+    "health",
+    "metadata",
+    "inference",
+    "shared-memory",
+    "model-config",
+    "model-repository",
+    "statistics",
+    "trace",
+    "logging",
+]
+"""What tritonserver can ask a key for (24.10)."""
+
 _PREFIX = "TRITONFORGE_"
+LISTS = {"extra_args", "rate_limit_resources", "restricted_apis", "load_models"}
+
+_SMALLEST_CACHE = 1024
+
+_CONTROL: tuple[Api, ...] = ("model-repository",)
+_PUBLIC: tuple[Api, ...] = ("model-repository", "shared-memory", "trace", "logging")
 
 _OURS = {
+    "--allow-metrics": "metrics",
     "--backend-directory": "",
     "--cache-directory": "",
     "--exit-on-error": "",
     "--exit-timeout-secs": "exit_timeout_s",
     "--grpc-address": "host",
     "--grpc-port": "grpc_port",
+    "--grpc-restricted-protocol": "restricted_apis",
     "--http-address": "host",
     "--http-port": "http_port",
+    "--http-restricted-api": "restricted_apis",
+    "--load-model": "load_models",
     "--log-file": "",
     "--log-verbose": "log_verbose",
     "--metrics-address": "host",
     "--metrics-port": "metrics_port",
+    "--model-control-mode": "model_control",
     "--model-repository": "",
     "--model-store": "",
 }
@@ -42,10 +78,16 @@ _OURS = {
 
 
 class ServerSettings(BaseModel):
-    """How to run a server. A port of 0 takes a free one; times are in seconds; `extra_args` go to tritonserver.
+    """How to run a server, whatever runs it.
 
-    `host` is the address to listen on: 127.0.0.1 is reached from this machine only, 0.0.0.0 from everywhere.
+    A port of 0 takes a free one; times are in seconds; sizes are bytes or "64MB"; `extra_args` go to tritonserver.
+    `host` is the address to listen on. Any but this machine's own needs `public`, which alone means 0.0.0.0.
     `exit_timeout_s` is how long requests under way have, once the server is told to stop; 0 kills it at once.
+    `model_control` none loads all models at the start; explicit too, or `load_models`, and lets them be loaded and
+    unloaded afterwards; poll looks at the repository every `poll_s`.
+    `restricted_apis` are those that want `restricted_key`; None is what control (explicit) and `public` call for, ()
+    none. A server whose key is None makes one.
+    `tritonserver` is another server's program than the wheel's: a path, or a name on PATH; its own backends lie beside.
     The server runs in a temporary folder: a path in `extra_args` is to be absolute.
     """
 
@@ -55,10 +97,40 @@ class ServerSettings(BaseModel):
     grpc_port: Port = 8001
     metrics_port: Port = 8002
     host: str = Field(default="127.0.0.1", min_length=1)
+    public: bool = False
     ready_timeout_s: float = Field(default=120.0, gt=0)
     exit_timeout_s: float = Field(default=10.0, ge=0)
+    strict_readiness: bool = True
     log_verbose: int = Field(default=0, ge=0)
+    log_level: Literal["error", "warning", "info"] = "info"
+    log_format: Literal["default", "ISO8601"] = "default"
+    model_control: Literal["none", "poll", "explicit"] = "none"
+    load_models: tuple[str, ...] = ()
+    poll_s: int = Field(default=2, ge=1)
+    cache_size: ByteSize = ByteSize(0)
+    rate_limiter: bool = False
+    rate_limit_resources: tuple[str, ...] = ()
+    metrics: bool = True
+    latency_quantiles: bool = True
+    trace_endpoint: str = ""
+    trace_rate: int = Field(default=1000, ge=1)
+    restricted_apis: tuple[Api, ...] | None = None
+    restricted_key: SecretStr | None = None
+    restricted_header: str = Field(default="triton-key", pattern=r"^[a-z][a-z0-9-]*$")
+    grpc_tls_cert: Path | None = None
+    grpc_tls_key: Path | None = None
+    grpc_tls_root: Path | None = None
+    tritonserver: str = ""
     extra_args: tuple[str, ...] = ()
+
+    @property
+    def restricted(self) -> tuple[Api, ...]:
+        """The APIs that want the key."""
+        if self.restricted_apis is not None:
+            return self.restricted_apis
+        if self.public:
+            return _PUBLIC
+        return _CONTROL if self.model_control == "explicit" else ()
 
     @classmethod
     def load(
@@ -81,8 +153,10 @@ class ServerSettings(BaseModel):
             text = variables.get(variable, "").strip()
             if text:
                 names[field] = variable
-                values[field] = shlex.split(text) if field == "extra_args" else text
+                values[field] = shlex.split(text) if field in LISTS else text
         given = {field: value for field, value in explicit.items() if value is not None}
+        if _truth(given.get("public", values.get("public", False))) and "host" not in given | values:
+            given["host"] = "0.0.0.0"
         try:
             return cls(**(dict(defaults or {}) | values | given))
         except ValidationError as error:
@@ -110,6 +184,40 @@ class ServerSettings(BaseModel):
                 raise ValueError(f"tritonforge gives {flag} itself{instead}")
         return extra_args
 
+    @field_validator("restricted_key")
+    @classmethod
+    def _one_word(cls, key: SecretStr | None) -> SecretStr | None:
+        """Refuse a key that a header or Triton's flag can't hold."""
+        if key is not None and not re.fullmatch(r"[\w.~+/-]{8,}", key.get_secret_value()):
+            raise ValueError("a key is at least 8 letters, digits and ._~+/-")
+        return key
+
+    @field_validator("cache_size")
+    @classmethod
+    def _cache_has_room(cls, size: ByteSize) -> ByteSize:
+        """Refuse a cache that Triton can't make (24.10)."""
+        if 0 < size < _SMALLEST_CACHE:
+            raise ValueError(f"the response cache needs at least {_SMALLEST_CACHE} bytes; 0 is none")
+        return size
+
+    @model_validator(mode="after")
+    def _public_is_said(self) -> Self:
+        """Refuse to listen for other machines where that isn't said."""
+        if not self.public and not _is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host} is reached from other machines; say --public (public=True) if that is meant"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        """Refuse half of a pair."""
+        if (self.grpc_tls_cert is None) != (self.grpc_tls_key is None):
+            raise ValueError("grpc_tls_cert and grpc_tls_key go together")
+        if self.grpc_tls_root is not None and self.grpc_tls_cert is None:
+            raise ValueError("grpc_tls_root, for clients' certificates, needs grpc_tls_cert and grpc_tls_key")
+        return self
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         """Refuse one port for two services."""
@@ -117,6 +225,19 @@ class ServerSettings(BaseModel):
         if len(set(fixed)) < len(fixed):
             raise ValueError(f"http_port, grpc_port and metrics_port must differ, found {', '.join(map(str, fixed))}")
         return self
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell an address that only this machine reaches."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _truth(value: Any) -> bool:
+    """Read a switch as the settings do."""
+    return value if isinstance(value, bool) else str(value).strip().lower() in {"1", "true", "yes", "on", "t", "y"}
 
 
 def _explain(error: ValidationError, variables: Mapping[str, str]) -> list[Diagnostic]:

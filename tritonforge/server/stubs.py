@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DeadStub", "StubWatch"]
+__all__ = ["DeadStub", "StubWatch", "living_stubs"]
 
 _UNNOTICED_S = 2.0
 """A stub that has been dead for so long won't be noticed by the server: it buries one that it waits for at once."""
+
+_INSTANCE = 8
 
 _EXIT_CODE = 49
 """The place of `exit_code` in /proc/PID/stat, counted from the field after the name."""
@@ -69,13 +71,42 @@ class StubWatch:
                         yield int(process.name), fields
 
 
+def living_stubs(server_pid: int) -> dict[tuple[str, str], set[str]]:
+    """Find the processes that run a server's models: the names of their instances by (model, version).
+
+    Each stub's command line has its model's file, in a version folder, and, as its ninth word, the instance (24.10).
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for pid in _children_of(server_pid):
+        words = _stub_words(pid)
+        if len(words) > _INSTANCE:
+            version = Path(words[1]).parent
+            found.setdefault((version.parent.name, version.name), set()).add(words[_INSTANCE])
+    return found
+
+
+def _children_of(parent: int) -> Iterator[int]:
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                if int(fields[1]) == parent and fields[0] != "Z":
+                    yield int(process.name)
+
+
+def _stub_words(pid: int) -> list[str]:
+    """Read a stub's command line; nothing of any other program, or of one that is gone."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        if os.path.basename(words[0]) == "triton_python_backend_stub":
+            return words
+    return []
+
+
 def _model(pid: int) -> str:
     """Read the model's name off a stub's command line: the folder above the version's; "" of any other program."""
-    with contextlib.suppress(OSError):
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        if len(arguments) > 1 and os.path.basename(arguments[0]) == "triton_python_backend_stub":
-            return Path(arguments[1]).parent.parent.name
-    return ""
+    words = _stub_words(pid)
+    return Path(words[1]).parent.parent.name if len(words) > 1 else ""
 
 
 def _cause(fields: list[str]) -> str:

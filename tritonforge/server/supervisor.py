@@ -1,10 +1,11 @@
 """Guard one tritonserver: nothing of it outlives the process that asked for it, however that process ends.
 
 A program of its own, on the standard library alone: `python -I -S supervisor.py FOLDER LAUNCHER_PID`. It reads lines of
-JSON from its standard input: {"launch": {command, environment, log, shared_memory, exit_timeout_s}}, then "stop" and
-"kill". The end of that input, or of the launcher, means "stop" too. It writes the server's process id to its standard
-output, and ends with the server's exit code (128 + the signal's number if it was killed), after it has removed the
-server's processes, its segments in /dev/shm whose names begin with `shared_memory`, and FOLDER.
+JSON from its standard input: {"own": FOLDER} for another folder that it is to remove, {"launch": {command, environment,
+log, shared_memory, exit_timeout_s, secret}} (arguments that hold the secret are hidden), then "stop" and "kill". The
+end of that input, or of the launcher, means "stop" too. It writes the server's process id to its standard output, and
+ends with the server's exit code (128 + the signal's number if it was killed), after it has removed the server's
+processes, its segments in /dev/shm whose names begin with `shared_memory`, and the folders.
 
 It adopts the orphans among its descendants (PR_SET_CHILD_SUBREAPER), so that a model's process that outlives the server
 becomes its child, to be killed. If it is killed itself, the kernel kills the server (PR_SET_PDEATHSIG); `sweep` is for
@@ -24,6 +25,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from typing import BinaryIO
+
+if __name__ == "__main__":  # isolated, it doesn't see the folder that it lies in
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from hidden_arguments import (  # type: ignore[import-not-found]  # the checker sees the other branch
+        conceal,
+        reveal,
+        trace_me,
+    )
+
+    del sys.path[0]  # modules of ours have names of the standard library's
+else:
+    from tritonforge.server.hidden_arguments import conceal, reveal, trace_me
 
 _SHARED_MEMORY = "/dev/shm"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -38,7 +52,7 @@ class Supervisor:
     """One server's life: launched, perhaps told to stop, ended, cleaned up after."""
 
     def __init__(self, folder: str, launcher: int) -> None:
-        self._folder = folder
+        self._folders = [folder]
         self._shared_memory = ""
         self._exit_timeout_s = 0.0
         self._server: int | None = None
@@ -65,7 +79,7 @@ class Supervisor:
                 self._enforce()
         finally:
             kill_children()
-            remove(self._folder, self._shared_memory)
+            remove(self._folders, self._shared_memory)
         return self._code if self._code >= 0 else 128 - self._code
 
     def _patience_ms(self) -> float | None:
@@ -97,6 +111,9 @@ class Supervisor:
                 self._kill_at = time.monotonic()
             elif order == "stop":
                 self._stop()
+            elif "own" in order:
+                self._folders.append(order["own"])
+                print("own", flush=True)
             else:
                 self._launch(**order["launch"])
 
@@ -107,29 +124,51 @@ class Supervisor:
             self._stop()
 
     def _launch(
-        self, command: list[str], environment: dict[str, str], log: str, shared_memory: str, exit_timeout_s: float
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        log: str,
+        shared_memory: str,
+        exit_timeout_s: float,
+        secret: str,
     ) -> None:
         """Start the server, in this session, so that a signal from a terminal doesn't reach it."""
         self._shared_memory, self._exit_timeout_s = shared_memory, exit_timeout_s
+        shown, enriched, hidden = conceal(command, environment, secret)
+        with open(log, "ab") as output:
+            try:
+                process = self._start(shown, enriched, output, stopped=bool(hidden))
+            except subprocess.SubprocessError:  # no ptrace here: a container's or a system's rule
+                output.write(b"tritonforge: ptrace is forbidden here; `ps` shows the key of the restricted APIs\n")
+                output.flush()
+                process, hidden = self._start(command, environment, output, stopped=False), {}
+        self._server = process.pid
+        if hidden:
+            reveal(process.pid, hidden)
+        print(process.pid, flush=True)
+
+    def _start(
+        self, command: list[str], environment: dict[str, str], output: BinaryIO, *, stopped: bool
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that dies with this one; `stopped` at its first instruction, for its arguments."""
         supervisor = os.getpid()
 
-        def die_together() -> None:
+        def prepare() -> None:
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != supervisor:
                 os._exit(1)
+            if stopped:
+                trace_me()
 
-        with open(log, "ab") as output:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                preexec_fn=die_together,  # noqa: PLW1509  there is only one thread here
-            )
-        self._server = process.pid
-        print(process.pid, flush=True)
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=self._folders[0],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=prepare,  # noqa: PLW1509  there is only one thread here
+        )
 
     def _stop(self) -> None:
         """Ask the server to finish; told so twice, kill it."""
@@ -177,17 +216,18 @@ def kill_children() -> None:
         time.sleep(0.002)
 
 
-def remove(folder: str, shared_memory: str) -> None:
-    """Remove the folder, and the segments of shared memory whose names begin so."""
+def remove(folders: Iterable[str], shared_memory: str) -> None:
+    """Remove folders, and the segments of shared memory whose names begin so."""
     if shared_memory:
         with contextlib.suppress(OSError):
             for name in os.listdir(_SHARED_MEMORY):
                 if name.startswith(shared_memory):
                     os.unlink(os.path.join(_SHARED_MEMORY, name))
-    shutil.rmtree(folder, ignore_errors=True)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(session: int, folder: str, shared_memory: str) -> None:
+def sweep(session: int, folders: Iterable[str], shared_memory: str) -> None:
     """Clean up after a supervisor that was killed: kill what is left of its session, then remove what it would have.
 
     Those are no children of the caller: they are gone when the kernel says so.
@@ -196,7 +236,7 @@ def sweep(session: int, folder: str, shared_memory: str) -> None:
     while (processes := list(_processes(_SESSION, session))) and time.monotonic() < give_up:
         _kill(processes)
         time.sleep(0.002)
-    remove(folder, shared_memory)
+    remove(folders, shared_memory)
 
 
 def _processes(field: int, value: int) -> Iterable[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -32,18 +33,24 @@ class Workspace:
     The end is `close()`, or the end of this process, be it by SIGKILL. One program can be launched.
     """
 
-    def __init__(self) -> None:
-        name = f"tritonforge-{secrets.token_hex(8)}"
+    def __init__(self, *, log: Path | None = None) -> None:
+        self.token = secrets.token_hex(8)
+        name = f"tritonforge-{self.token}"
         self.folder = _temporary() / name
+        self._own = [self.folder]
         self.shared_memory = f"{name}-"
         self.server_pid: int | None = None
+        self._log = log
         self._exit_timeout_s = 0.0
         self._owner = os.getpid()
         self._asked = False
         command = [sys.executable, "-I", "-S", supervisor.__file__, str(self.folder), str(self._owner)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd="/"
-        )
+        # A log that was given is that of a server without a terminal: one must not be held open for its sake.
+        with contextlib.ExitStack() as stack:
+            errors = stack.enter_context(log.open("ab")) if log else None
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, cwd="/"
+            )
         self.folder.mkdir(mode=0o700)
 
     def __enter__(self) -> Self:
@@ -56,11 +63,29 @@ class Workspace:
 
     @property
     def log(self) -> Path:
-        """The file that takes what the launched program writes."""
-        return self.folder / "server.log"
+        """The file that takes what the launched program writes; one that was given outlives it."""
+        return self._log or self.folder / "server.log"
 
-    def launch(self, command: Sequence[str], environment: Mapping[str, str], *, exit_timeout_s: float) -> None:
+    def own(self, folder: Path) -> Path:
+        """Make a folder elsewhere, which goes as this one does.
+
+        Raises:
+            OSError: it is there already, or can't be made.
+        """
+        if folder.exists():
+            raise FileExistsError(errno.EEXIST, "another's folder is in the way", str(folder))
+        self._tell({"own": str(folder)})
+        self._hear()  # from here on it is removed, whatever happens
+        self._own.append(folder)
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def launch(
+        self, command: Sequence[str], environment: Mapping[str, str], *, exit_timeout_s: float, secret: str = ""
+    ) -> None:
         """Start a program, in the folder; `exit_timeout_s` is what it has between SIGTERM and SIGKILL.
+
+        Arguments that hold `secret` are hidden from `ps`; where the system has no way to, the log says so.
 
         Raises:
             ServerError: the program can't be started.
@@ -74,10 +99,10 @@ class Workspace:
             "log": str(self.log),
             "shared_memory": self.shared_memory,
             "exit_timeout_s": exit_timeout_s,
+            "secret": secret,
         }
         self._tell({"launch": order})
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline()
+        answer = self._hear()
         if not answer.strip():
             self.close()
             raise ServerError(f"{command[0]} could not be started; the supervising process said why on standard error")
@@ -128,9 +153,14 @@ class Workspace:
                 with contextlib.suppress(OSError):
                     pipe.close()
         if code < 0:
-            supervisor.sweep(self._process.pid, str(self.folder), self.shared_memory)
+            supervisor.sweep(self._process.pid, [str(folder) for folder in self._own], self.shared_memory)
             return 128 + signal.SIGKILL
         return code
+
+    def _hear(self) -> bytes:
+        """Read a line of the supervisor's; nothing if it is gone."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
     def _tell(self, order: object) -> None:
         """Write a line to the supervisor, which may be gone."""

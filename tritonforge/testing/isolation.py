@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,12 @@ _STAND_INS = ("tritonforge", "jaxtyping")
 """What isn't there inside Triton, or may be something else: each model has its own."""
 
 
+_INSTALLED = tuple(
+    os.path.join(os.path.realpath(sysconfig.get_path(name)), "") for name in ("stdlib", "purelib", "platlib")
+)
+"""Where the standard library and packages are; below them no module is the user's."""
+
+
 class Isolation:
     """The modules and search paths of one model, of files below `folder`."""
 
@@ -25,12 +32,15 @@ class Isolation:
         self._modules: dict[str, ModuleType] = {"triton_python_backend_utils": backend_utils}
         self._path: list[str] | None = None
         self._finders = list(sys.meta_path)
+        self._own_names = {path.stem for path in folder.rglob("*.py")} | {
+            path.parent.name for path in folder.rglob("*.py")
+        }
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Be the process that Triton starts for the model."""
         modules, path, finders = dict(sys.modules), list(sys.path), list(sys.meta_path)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "tritonforge"]:
+        for name in [name for name, module in modules.items() if self._is_hidden(name, module)]:
             del sys.modules[name]
         sys.modules.update(self._modules)
         sys.path[:] = self._path or path
@@ -43,6 +53,14 @@ class Isolation:
             for name in [name for name, module in sys.modules.items() if module is not modules.get(name)]:
                 self._take_back(name)
             sys.modules.update(modules)
+
+    def _is_hidden(self, name: str, module: ModuleType) -> bool:
+        """Say whether the model's process has no such module, or one of its own: a test imports what it has built."""
+        top = name.partition(".")[0]
+        if top not in self._own_names or top in self._modules:
+            return top == "tritonforge"
+        file = getattr(module, "__file__", None)
+        return file is not None and not os.path.realpath(file).startswith(_INSTALLED)
 
     def _take_back(self, name: str) -> None:
         """Keep a module of the model's own for its next call. Libraries stay for all: many can be loaded only once."""

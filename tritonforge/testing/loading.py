@@ -34,9 +34,10 @@ class ModelError(TritonForgeError):
 class LoadedModel:
     """A model.py in this process, as Triton's Python backend would run it."""
 
-    def __init__(self, model: Any, isolation: Isolation) -> None:
+    def __init__(self, model: Any, isolation: Isolation, *, decoupled: bool) -> None:
         self._model = model
         self._isolation = isolation
+        self._decoupled = decoupled
 
     def infer(self, **inputs: Any) -> dict[str, Any]:
         """Call it with one request of these arrays; give its outputs by name.
@@ -69,17 +70,28 @@ class LoadedModel:
                 )
         return [_read(response) for response in request.sender.responses]
 
-    def execute(self, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
-        """Call its `execute` itself.
+    def execute(self, requests: Sequence[InferenceRequest], *, timeout_s: float = 60.0) -> list[InferenceResponse]:
+        """Call its `execute` itself. A model that gives None, as an async one does, answers by its response senders.
 
         Raises:
             AssertionError: it didn't give a response for each request.
+            TimeoutError: not all responses came in time.
         """
         with self._isolation.entered():
             responses = self._model.execute(list(requests))
+            if responses is None and not self._decoupled:
+                responses = [_sent(request, timeout_s) for request in requests]
         if not isinstance(responses, list) or len(responses) != len(requests):
             raise AssertionError(f"execute gave {responses!r} for {len(requests)} requests; is it a decoupled model?")
         return responses
+
+
+def _sent(request: InferenceRequest, timeout_s: float) -> InferenceResponse:
+    """Wait for the one response that a model sends."""
+    if not request.sender.finished.wait(timeout_s):
+        raise TimeoutError(f"no response within {timeout_s:g} s")
+    (response,) = request.sender.responses
+    return response
 
 
 @contextmanager
@@ -117,7 +129,7 @@ def load_model(
         if hasattr(model, "initialize"):
             model.initialize(arguments)
     try:
-        yield LoadedModel(model, isolation)
+        yield LoadedModel(model, isolation, decoupled=bool(config.decoupled))
     finally:
         with isolation.entered():
             if hasattr(model, "finalize"):

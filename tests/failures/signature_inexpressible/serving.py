@@ -11,7 +11,7 @@ def anything(*features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, 
 
 @model
 async def later(features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
-    return features
+    yield features
 
 
 @model

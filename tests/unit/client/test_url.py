@@ -18,6 +18,8 @@ from tritonforge.client.url import parse_url
         ("grpc://triton:1/", "grpc://triton:1"),
         ("http://[::1]:8000", "http://[::1]:8000"),
         ("http://proxy/triton/", "http://proxy:8000/triton"),
+        ("https://proxy", "https://proxy:443"),
+        ("grpcs://triton", "grpcs://triton:8001"),
     ],
 )
 def test_a_url_is_completed(url, wanted):
@@ -30,7 +32,6 @@ def test_a_url_is_completed(url, wanted):
         "",
         "http://",
         "ftp://host",
-        "https://host",
         "http://host:port",
         "http://host:70000",
         "http://user@host",

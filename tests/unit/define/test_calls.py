@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from tritonforge import model, pipeline
+from tritonforge.define.calls import named_models
 
 
 @model
@@ -69,6 +70,17 @@ def test_those_of_modules_nested_code_and_closures_are_found() -> None:
     assert through_a_module.called() == (halve,)
     assert nested.called() == (branching,)
     assert captured().called() == (double,)
+
+
+def test_those_of_a_classs_methods_are_found() -> None:
+    class Both:
+        def __init__(self) -> None:
+            self.first = double
+
+        def __call__(self, x):
+            return helper(self.first(x))
+
+    assert set(named_models(Both)) == {double, halve}
 
 
 def test_the_body_that_branches_runs_here() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -187,7 +187,11 @@ def yields(x: Float32[np.ndarray, "4"]) -> Float32[np.ndarray, "4"]:  # type: ig
     yield x  # type: ignore[misc]  # what this file tests
 
 
-async def coroutine(x: Float32[np.ndarray, "4"]) -> Float32[np.ndarray, "4"]: ...  # type: ignore[empty-body]
+async def coroutine(x: Float32[np.ndarray, "4"]) -> AsyncIterator[Float32[np.ndarray, "4"]]: ...  # type: ignore[empty-body]
+
+
+async def waits(x: Float32[np.ndarray, "4"]) -> Iterator[Float32[np.ndarray, "4"]]:  # type: ignore[misc]
+    yield x
 
 
 class Uncallable:
@@ -214,7 +218,8 @@ class NeedsArguments(Scale):
         (lambda: 0, "TF102", "has no annotation"),
         (mixed, "TF104", '"x", "output" has a batch dimension, "y" has none'),
         (yields, "TF110", "it yields, but is annotated to return once"),
-        (coroutine, "TF110", "it is an async function"),
+        (coroutine, "TF110", "it is annotated as a stream, but doesn't yield"),
+        (waits, "TF110", "it is an async generator, and its annotation is not"),
         (Uncallable, "TF110", "the class has no __call__"),
         (NeedsArguments, "TF110", "its __init__ needs factor, offset; Triton gives it no more than its Instance"),
         (Unannotated, "TF102", "has no annotation"),

@@ -156,3 +156,35 @@ def test_a_scalar_has_one_element_for_clients(version: Path) -> None:
     )
 
     assert loaded.function(x=np.array(3, np.float32))[0].tolist() == [3]
+
+
+def test_implicit_state_is_refused(version: Path) -> None:
+    """Triton would hand the initial state to every request."""
+    write(version, "batch", 2)
+    state = {"input_name": "before", "output_name": "after", "data_type": "TYPE_FP32", "dims": [1]}
+    args = stub_utils.arguments(
+        [tensor("x", "FP32", [2])],
+        [tensor("y", "FP32", [2])],
+        folder=version.parent,
+        default_model_filename="",
+        sequence_batching={"state": [state]},
+    )
+
+    with pytest.raises(LoadError, match="it has implicit state, which Triton keeps for native backends only"):
+        onnx_session.load(parse_spec(args["model_config"]), args)
+
+
+def test_a_ragged_input_runs_through_all_requests(version: Path) -> None:
+    write(version, "total")
+    ragged = [tensor("x", "FP32", [-1], allow_ragged_batch=True)]
+    output = {"target_name": ["y"], "kind": "BATCH_SCATTER_WITH_INPUT_SHAPE", "source_input": ["x"]}
+    more = {"folder": version.parent, "default_model_filename": ""}
+    args = stub_utils.arguments(ragged, [tensor("y", "FP32", [-1])], batch_output=[output], **more)
+    plain = stub_utils.arguments([tensor("x", "FP32", [-1])], [tensor("y", "FP32", [-1])], **more)
+
+    loaded = onnx_session.load(parse_spec(args["model_config"]), args)
+
+    assert loaded.ragged is not None
+    assert loaded.ragged.scattered == {"y": "x"}
+    with pytest.raises(LoadError, match='input "x" is'):
+        onnx_session.load(parse_spec(plain["model_config"]), plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +135,29 @@ def test_an_idle_state_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(run) == 2
     assert run([request(1, 1)])[0].has_error()
     assert values(run([request(2, 1)])) == [2]
+
+
+def test_an_idle_state_is_dropped_also_while_no_requests_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_GRACE", -0.9)  # it is kept for 0.1 s then
+    freed = threading.Event()
+
+    class State:
+        def __del__(self) -> None:
+            freed.set()
+
+    class Kept(Total):
+        def start(self) -> Any:
+            return State()
+
+        def __call__(self, state: Any, x: np.ndarray) -> np.ndarray:
+            return x
+
+    run = running(Kept(), idle_us=1_000_000)
+    run([request(1, 1, STARTS)])
+
+    assert freed.wait(10)
+    assert len(run) == 0
+    run.close()
 
 
 def test_a_model_of_a_file_keeps_states(serve: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tritonforge.server import PreflightError, ServerSettings
-from tritonforge.server.manifest import check_manifest
+from tritonforge.server.manifest import check_environments, check_manifest, read_requirements, read_target
 from tritonforge.server.preflight import preflight
 
 GENERATED = Path(__file__).resolve().parents[3] / "generated_repo"
@@ -32,6 +32,9 @@ def test_no_manifest_and_a_builds_own_are_fine(tmp_path: Path) -> None:
         ({"schema": 1}, "it has no models"),
         ({"schema": 1, "models": {"m": {}}}, "its model m is incomplete"),
         ({"schema": 1, "models": {"m": {"version": 1, "kind": "onnx", "signature": []}}}, "its model m is incomplete"),
+        ({"schema": 1, "models": {"../m": {}}}, "names a path that leaves the repository: ../m"),
+        ({"schema": 1, "models": {"m": {"sources": {"1/../../x": "a"}}}}, "leaves the repository: 1/../../x"),
+        ({"schema": 1, "models": {"m": {"sources": {"/etc/passwd": "a"}}}}, "leaves the repository: /etc/passwd"),
         (
             {"schema": 1, "models": {"m": {"version": 1, "kind": "onnx", "signature": SIGNATURE, "sources": 1}}},
             "its model m is incomplete",
@@ -47,3 +50,24 @@ def test_a_manifest_that_is_none_stops_the_start(content: Any, message: str, tmp
     assert found.code == "TF512"
     assert message in found.message
     assert str(found.where).endswith("tritonforge.json")
+
+
+def test_an_environment_for_another_python_is_refused(tmp_path: Path) -> None:
+    manifest = json.loads((GENERATED / "tritonforge.json").read_text())
+    manifest["models"]["normalize"]["environment"] = {"python": "3.9"}
+    (tmp_path / "tritonforge.json").write_text(json.dumps(manifest))
+    assert check_environments(tmp_path, "3.9") == []
+    (found,) = check_environments(tmp_path, "3.11")
+    assert found.code == "TF513"
+    assert found.where.subject == "normalize"
+    assert found.message == "its environment is made for CPython 3.9, and the server runs 3.11"
+
+
+def test_what_an_image_needs_is_read_of_the_manifest(tmp_path: Path) -> None:
+    """A repository without a manifest needs nothing, and is taken to be for the embedded server's release."""
+    assert (read_target(tmp_path), read_requirements(tmp_path)) == ("24.10", ())
+    manifest = json.loads((GENERATED / "tritonforge.json").read_text())
+    manifest["target"] = "25.01"
+    manifest["models"]["normalize"]["requirements"] = ["pandas"]
+    (tmp_path / "tritonforge.json").write_text(json.dumps(manifest))
+    assert (read_target(tmp_path), read_requirements(tmp_path)) == ("25.01", ("pandas",))

@@ -166,7 +166,7 @@ def test_faults_of_ports() -> None:
 @pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid"])
 def test_an_address_that_is_not_this_machines(host: str) -> None:
     """Neither somebody else's address nor an unknown name can be listened on."""
-    found = check_ports(ServerSettings(host=host, http_port=0, grpc_port=0, metrics_port=0))
+    found = check_ports(ServerSettings(host=host, public=True, http_port=0, grpc_port=0, metrics_port=0))
     assert {diagnostic.code for diagnostic in found} == {"TF508"}
 
 

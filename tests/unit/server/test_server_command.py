@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerSettings
-from tritonforge.server.backends import assemble_backends
-from tritonforge.server.command import served_ports, server_command, server_environment
+from tritonforge.server.backends import assemble_backends, keep_environments_in
+from tritonforge.server.command import served_ports, server_command, server_environment, server_flags
 from tritonforge.server.installation import Installation, find_installation
 
 
@@ -39,17 +39,17 @@ def test_the_environment_leads_with_ours_and_keeps_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra_args", "ports"),
+    ("metrics", "extra_args", "ports"),
     [
-        ((), {1, 2, 3}),
-        (("--allow-metrics=false",), {1, 2}),
-        (("--allow-grpc", "0", "--allow-metrics=False"), {1}),
-        (("--allow-metrics=true",), {1, 2, 3}),
+        (True, (), {1, 2, 3}),
+        (False, (), {1, 2}),
+        (False, ("--allow-grpc", "0"), {1}),
+        (True, ("--allow-grpc=false",), {1, 3}),
     ],
 )
-def test_services_that_are_off_are_not_waited_for(extra_args: tuple[str, ...], ports: set[int]) -> None:
+def test_services_that_are_off_are_not_waited_for(metrics: bool, extra_args: tuple[str, ...], ports: set[int]) -> None:
     """The flags are given with = or as two words."""
-    settings = ServerSettings(http_port=1, grpc_port=2, metrics_port=3, extra_args=extra_args)
+    settings = ServerSettings(http_port=1, grpc_port=2, metrics_port=3, metrics=metrics, extra_args=extra_args)
     assert served_ports(settings) == ports
 
 
@@ -75,3 +75,70 @@ def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, t
     assert library.is_file()
     assert not library.is_symlink()
     assert (made / "python" / "triton_python_backend_stub").resolve() == installation.stub("3.11").resolve()
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        (
+            {"model_control": "explicit", "restricted_key": "k" * 8},
+            [
+                "--model-control-mode=explicit",
+                "--load-model=*",
+                "--http-restricted-api=model-repository:triton-key=kkkkkkkk",
+                "--grpc-restricted-protocol=model-repository:triton-key=kkkkkkkk",
+            ],
+        ),
+        (
+            {"model_control": "explicit", "load_models": ("a", "b"), "restricted_apis": ()},
+            ["--model-control-mode=explicit", "--load-model=a", "--load-model=b"],
+        ),
+        ({"model_control": "poll", "poll_s": 5}, ["--model-control-mode=poll", "--repository-poll-secs=5"]),
+        ({"cache_size": "1MiB"}, ["--cache-config=local,size=1048576"]),
+        (
+            {"rate_limiter": True, "rate_limit_resources": ("R1:10",)},
+            ["--rate-limit=execution_count", "--rate-limit-resource=R1:10"],
+        ),
+        (
+            {"log_level": "error", "log_format": "ISO8601"},
+            ["--log-info=false", "--log-warning=false", "--log-format=ISO8601"],
+        ),
+        ({"strict_readiness": False}, ["--strict-readiness=false"]),
+        ({"metrics": False}, ["--allow-metrics=false"]),
+        (
+            {"trace_endpoint": "http://127.0.0.1:4318/v1/traces", "trace_rate": 1},
+            [
+                "--trace-config=mode=opentelemetry",
+                "--trace-config=opentelemetry,url=http://127.0.0.1:4318/v1/traces",
+                "--trace-config=rate=1",
+                "--trace-config=level=TIMESTAMPS",
+            ],
+        ),
+        (
+            {"grpc_tls_cert": "/c", "grpc_tls_key": "/k"},
+            ["--grpc-use-ssl=true", "--grpc-server-cert=/c", "--grpc-server-key=/k"],
+        ),
+        (
+            {"grpc_tls_cert": "/c", "grpc_tls_key": "/k", "grpc_tls_root": "/r"},
+            ["--grpc-use-ssl-mutual=true", "--grpc-root-cert=/r", "--grpc-server-cert=/c", "--grpc-server-key=/k"],
+        ),
+    ],
+)
+def test_settings_become_flags(settings: dict[str, object], flags: list[str]) -> None:
+    """Those beyond what is always given."""
+    plain = server_flags(ServerSettings.load({}))
+    without_metrics = [flag for flag in plain if "metrics-config" not in flag]
+    made = server_flags(ServerSettings.load({}, **settings))
+    assert [flag for flag in made if flag not in plain] == flags
+    assert set(without_metrics) <= set(made)
+
+
+def test_environments_of_models_are_unpacked_where_it_is_said(installation: Installation, tmp_path: Path) -> None:
+    """The path in the library is replaced by one of the same length; another length is refused."""
+    made = assemble_backends(tmp_path / "made", installation, python="3.11", ours=tmp_path)
+    library = made / "python" / "libtriton_python.so"
+    before = library.read_bytes()
+    assert not keep_environments_in(tmp_path, made)
+    assert library.read_bytes() == before
+    assert keep_environments_in(Path("/tmp/tf01234567"), made)
+    assert library.read_bytes() == before.replace(b"/tmp/python_env_", b"/tmp/tf01234567/")

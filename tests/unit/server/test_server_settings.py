@@ -78,3 +78,45 @@ def test_replace_checks_again_and_leaves_the_original() -> None:
     assert (free.http_port, free.host, settings.http_port) == (0, "127.0.0.1", 8000)
     with pytest.raises(SettingsError):
         settings.replace(http_port=-1)
+
+
+def test_other_machines_are_listened_to_only_where_that_is_said() -> None:
+    """`public` alone means everywhere."""
+    with pytest.raises(SettingsError, match=r"host 0\.0\.0\.0 is reached from other machines; say --public"):
+        ServerSettings.load({}, host="0.0.0.0")
+    with pytest.raises(SettingsError, match="say --public"):
+        ServerSettings.load({"TRITONFORGE_HOST": "gpu-1.example"})
+    assert ServerSettings.load({}, public=True).host == "0.0.0.0"
+    assert ServerSettings.load({"TRITONFORGE_PUBLIC": "true"}).host == "0.0.0.0"
+    assert ServerSettings.load({}, public=True, host="10.0.0.1").host == "10.0.0.1"
+    assert ServerSettings.load({}, host="localhost").host == "localhost"
+
+
+def test_what_changes_the_server_wants_a_key() -> None:
+    """Control does on this machine too, as any program and web page here reaches it; unless it is told otherwise."""
+    assert ServerSettings.load({}).restricted == ()
+    assert ServerSettings.load({}, model_control="explicit").restricted == ("model-repository",)
+    public = ServerSettings.load({}, public=True)
+    assert public.restricted == ("model-repository", "shared-memory", "trace", "logging")
+    assert ServerSettings.load({}, public=True, restricted_apis=()).restricted == ()
+    chosen = ServerSettings.load({"TRITONFORGE_RESTRICTED_APIS": "statistics trace"})
+    assert chosen.restricted == ("statistics", "trace")
+
+
+def test_a_key_is_not_shown_and_must_fit_into_a_header() -> None:
+    """Neither in the settings' text nor in an error."""
+    settings = ServerSettings.load({"TRITONFORGE_RESTRICTED_KEY": "s3cret-s3cret"})
+    assert "s3cret" not in repr(settings)
+    with pytest.raises(SettingsError) as refused:
+        ServerSettings.load({}, restricted_key="with space")
+    assert "a key is at least 8 letters, digits and ._~+/-" in str(refused.value)
+    assert "with space" not in str(refused.value)
+
+
+def test_sizes_are_read_with_their_units_and_pairs_are_whole() -> None:
+    """Half of a certificate is none."""
+    assert ServerSettings.load({"TRITONFORGE_CACHE_SIZE": "64MiB"}).cache_size == 64 << 20
+    with pytest.raises(SettingsError, match="the response cache needs at least 1024 bytes"):
+        ServerSettings.load({}, cache_size=10)
+    with pytest.raises(SettingsError, match="grpc_tls_cert and grpc_tls_key go together"):
+        ServerSettings.load({}, grpc_tls_cert="cert.pem")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -114,6 +115,19 @@ def test_the_instance_is_as_told_and_finalized(repository: Path, capsys: pytest.
     with load_model(repository / "Told", kind="GPU", device_id=2) as model:
         assert model.infer(x=np.arange(1))["output"].tolist() == [b"GPU 2 1"]
     assert capsys.readouterr().out == "finalized\n"
+
+
+def test_a_test_may_import_what_it_has_built(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repository.parent))
+    served = importlib.import_module("served")
+    x = np.ones((2, 1), np.float32)
+    try:
+        with load_model(repository / "scaled") as model:
+            np.testing.assert_array_equal(model.infer(x=x)["output"], served.scaled(x=x))
+            assert sys.modules["served"] is served
+    finally:
+        for name in ("served", "helper"):
+            del sys.modules[name]
 
 
 def test_nothing_of_a_model_stays_behind(repository: Path) -> None:

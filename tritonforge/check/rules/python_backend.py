@@ -35,7 +35,12 @@ def check_python_parameters(model: Model) -> Iterator[Found]:
     path = parameters.get(_ENVIRONMENT, "")
     field, hint = f'parameters["{_ENVIRONMENT}"]', "an archive of conda-pack, or a folder"
     if path.startswith(_HERE):
-        if not (model.folder.path / path.removeprefix(_HERE)).exists():
+        environment = model.folder.path / path.removeprefix(_HERE)
+        if not environment.exists():
             yield error("TF684", field, f"the environment {path} is not there", hint)
+        elif environment.is_dir() and not (environment / "bin" / "activate").is_file():
+            yield error(
+                "TF684", field, f"the environment {path} has no bin/activate", "a folder of conda-pack's has one"
+            )
     elif path.startswith("/") and not model.folder.path.joinpath(path).exists():
         yield warning("TF684", field, f"the environment {path} is not on this machine", hint)

@@ -41,6 +41,8 @@ class CommonArguments(TypedDict, total=False):
     default_model_filename: str
     cc_model_filenames: Mapping[str, str]
     runtime: str
+    environment: str
+    requirements: Sequence[str]
     extra: Mapping[str, Any]
 
 
@@ -95,6 +97,12 @@ class Options(Setting):
     """That file by the GPU's compute capability: `{"7.5": "model_t4.plan"}`. Default: the same for all."""
     runtime: str = ""
     """The backend's library, where it has several. Default: its only one. Since 24.01."""
+    environment: str = ""
+    """Of a model in Python: a requirements file of pip's, beside the file of the definition. The model gets a Python
+    environment of its own, with these packages and no others, in its folder. Default: the server's Python."""
+    requirements: tuple[str, ...] = ()
+    """Packages that the model needs in the server's own Python, as pip writes them (`"scikit-learn==1.5.2"`):
+    `tritonforge image` installs them. Default: none."""
     extra: Mapping[str, Any] = {}
     """Fields of the configuration by their protobuf names, added to all others: `{"model_metrics": {…}}`. Lists are
     appended to, groups merged, maps merged key by key; a value of its own replaces one. What the definition itself says

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,15 +41,25 @@ class Sequences:
         self._names = tuple(tensor.name for tensor in spec.inputs)
         self._keep_s = sequence.idle_s * _GRACE + 1
         self._held: OrderedDict[int | str, _Held] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._watch: threading.Thread | None = None
 
     def __call__(self, requests: Sequence[Request]) -> list[Response]:
         """Answer every request, in order; no two of them are of the same sequence."""
         self._expire()
+        if self._watch is None:
+            self._watch = threading.Thread(target=self._expire_by_time, name="idle sequences", daemon=True)
+            self._watch.start()
         return [self._answer(request) for request in requests]
 
     def __len__(self) -> int:
         """Count the sequences that have a state."""
         return len(self._held)
+
+    def close(self) -> None:
+        """Drop no more states by time."""
+        self._closed.set()
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -61,10 +72,10 @@ class Sequences:
 
     def _step(self, request: Request) -> list[Array]:
         identity, flags = request.correlation_id(), request.flags()
+        with self._lock:
+            held = self._held.pop(identity, None)  # while it is used, it can't expire
         if flags & STARTS:
-            self._held.pop(identity, None)
-            self._held[identity] = _Held(self._start(), monotonic())
-        held = self._held.get(identity)
+            held = _Held(self._start(), monotonic())
         if held is None:
             raise TritonError(f"sequence {identity} has no state: its start failed, or it was idle", "UNAVAILABLE")
         try:
@@ -73,15 +84,22 @@ class Sequences:
             return self._outputs.arrange(result, rows(inputs))
         finally:
             held.used = monotonic()
-            self._held.move_to_end(identity)
-            if flags & ENDS:
-                del self._held[identity]
+            if not flags & ENDS:
+                with self._lock:
+                    self._held[identity] = held
 
     def _expire(self) -> None:
         """Drop the states of sequences that Triton has ended without telling."""
         oldest = monotonic() - self._keep_s
-        while self._held:
-            identity, held = next(iter(self._held.items()))
-            if held.used > oldest:
-                return
-            del self._held[identity]
+        dropped = []  # freed after the lock, for what a state frees may take its time
+        with self._lock:
+            while self._held:
+                identity, held = next(iter(self._held.items()))
+                if held.used > oldest:
+                    break
+                dropped.append(self._held.pop(identity))
+
+    def _expire_by_time(self) -> None:
+        """Drop states also while no requests come."""
+        while not self._closed.wait(self._keep_s / 2):
+            self._expire()

@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int64
 
 from tritonforge import Batching, Instances, asset, model, onnx, pipeline
 
-STATS = np.load(asset("stats.npz"))
+STATS = dict(np.load(asset("stats.npz")))
 
 
 @model(batching=Batching(max_batch_size=64), instances=Instances(cpu=2))

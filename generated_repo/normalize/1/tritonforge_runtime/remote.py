@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 from collections import namedtuple
 from collections.abc import Callable, Mapping
@@ -11,13 +12,18 @@ from typing import Any
 
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from .asynchronous import is_async
 from .batch import Array
+from .merge import Merger
 from .spec import ModelSpec
 
-__all__ = ["Pending", "caller", "resolve"]
+__all__ = ["Pending", "caller", "merge_up_to", "resolve", "resolving"]
 
 _MOST_CALLS = 64
 """How many calls of one instance are under way at once; further ones wait for their turn."""
+
+
+_most_rows = [0]  # of a request that calls share
 
 
 class Pending(NDArrayOperatorsMixin):
@@ -26,6 +32,10 @@ class Pending(NDArrayOperatorsMixin):
     def __init__(self, call: Future[Mapping[str, Array]], output: str) -> None:
         self._call = call
         self._output = output
+
+    async def wait(self) -> None:
+        """Wait until the call is over, and let other coroutines run meanwhile."""
+        await asyncio.wait([asyncio.wrap_future(self._call)])
 
     def result(self) -> Array:
         """Wait for the array.
@@ -76,14 +86,16 @@ class Pending(NDArrayOperatorsMixin):
         return repr(self.result())
 
 
-def caller(spec: ModelSpec) -> Callable[..., Any]:
-    """Make a function that calls a served model: it gives `Pending` outputs at once.
+def caller(spec: ModelSpec, *, awaited: bool = False) -> Callable[..., Any]:
+    """Make a function that calls a served model: it gives `Pending` outputs at once; `awaited`, it is a coroutine's.
 
     A call waits for the calls that its arguments come from, and for nothing else.
     """
     from .wire import Exchange
 
-    exchange = Exchange(spec)
+    exchange: Callable[..., Any] = Exchange(spec)
+    if spec.batched and _most_rows[0] > 1:
+        exchange = Merger(exchange, _most_rows[0])
     names = [tensor.name for tensor in spec.inputs]
     outputs = [tensor.name for tensor in spec.outputs]
     record = namedtuple("Outputs", outputs, rename=True)  # type: ignore[misc]  # the names are known only now
@@ -94,7 +106,32 @@ def caller(spec: ModelSpec) -> Callable[..., Any]:
         results = [Pending(under_way, name) for name in outputs]
         return results[0] if len(results) == 1 else record(*results)
 
-    return call
+    async def call_and_wait(*args: object, **kwargs: object) -> Any:
+        return await _resolve_later(call(*args, **kwargs))
+
+    return call_and_wait if awaited else call
+
+
+def merge_up_to(rows: int) -> None:
+    """Let calls that are made at the same time share a request, of so many rows; said before any `caller` is made."""
+    _most_rows[:] = [rows]
+
+
+def resolving(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a body so that what it returns is waited for."""
+
+    async def later(**inputs: Any) -> Any:
+        return await _resolve_later(await body(**inputs))
+
+    return later if is_async(body) else lambda **inputs: resolve(body(**inputs))
+
+
+async def _resolve_later(result: Any) -> Any:
+    values = result.values() if isinstance(result, Mapping) else result if isinstance(result, tuple) else (result,)
+    for value in values:
+        if isinstance(value, Pending):
+            await value.wait()
+    return resolve(result)
 
 
 def resolve(result: Any) -> Any:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ModelSpec", "SequenceSpec", "TensorSpec", "parse_spec"]
+from .errors import LoadError
+
+__all__ = ["ModelSpec", "SequenceSpec", "TensorSpec", "parse_spec", "refuse_states"]
 
 _NUMPY = {
     "BOOL": "bool",
@@ -78,12 +80,13 @@ class SequenceSpec:
     """How a model's sequences are run.
 
     `controls` are the inputs that Triton's sequence batcher adds, `ready` is the one of them that says whether a slot
-    has a request, and `idle_s` is how long a sequence may be idle.
+    has a request, and `idle_s` is how long a sequence may be idle. `states` says that it has implicit state.
     """
 
     controls: frozenset[str]
     ready: str
     idle_s: float
+    states: bool = False
 
 
 def parse_spec(config: str) -> ModelSpec:
@@ -99,6 +102,18 @@ def parse_spec(config: str) -> ModelSpec:
     )
 
 
+def refuse_states(spec: ModelSpec) -> None:
+    """Refuse a graph that Triton should keep a state for.
+
+    Seen in Triton 24.10: each request brings a Python-based backend the initial state, and nothing takes the next one.
+
+    Raises:
+        LoadError: it has implicit state.
+    """
+    if spec.sequence is not None and spec.sequence.states:
+        raise LoadError("it has implicit state, which Triton keeps for native backends only, not for this stand-in")
+
+
 def _parse_sequence(fields: Mapping[str, Any]) -> SequenceSpec:
     controls = {
         control["kind"].removeprefix("CONTROL_SEQUENCE_"): entry["name"]
@@ -107,7 +122,9 @@ def _parse_sequence(fields: Mapping[str, Any]) -> SequenceSpec:
     }
     # 0 is the server's own default, of a second.
     idle_us = int(fields.get("max_sequence_idle_microseconds", 0)) or 1_000_000
-    return SequenceSpec(frozenset(controls.values()), controls.get("READY", ""), idle_us / 1e6)
+    return SequenceSpec(
+        frozenset(controls.values()), controls.get("READY", ""), idle_us / 1e6, bool(fields.get("state"))
+    )
 
 
 def _parse_tensor(fields: Mapping[str, Any]) -> TensorSpec:

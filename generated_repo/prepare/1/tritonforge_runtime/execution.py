@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
-from .batch import Array, Inputs, group, rows, stack
+from .batch import Array, Inputs, all_rows, group, rows, stack
 from .errors import CAUGHT
 from .failure import Failures
 from .outputs import Outputs
@@ -43,8 +42,10 @@ class Execution:
         self._outputs = Outputs(spec)
         self._padding = padding
         self._names = (*(tensor.name for tensor in spec.inputs), *(padding.masks if padding else ()))
+        self._only = self._names[0] if len(self._names) == 1 else None
         self._batched = spec.batched
-        self._uniform = not any(tensor.optional or -1 in tensor.dims for tensor in spec.inputs)
+        varying = any(tensor.optional or -1 in tensor.dims for tensor in spec.inputs)
+        self._uniform = bool(spec.inputs) and padding is None and not varying
         self._last_call_s = 0.0
 
     def __call__(self, requests: Sequence[Request]) -> list[Response]:
@@ -53,27 +54,46 @@ class Execution:
             return [self._answer_alone(requests[0])]
         if not self._batched:
             return [self._answer_alone(request) for request in requests]
-        responses: list[Response] = [None] * len(requests)
-        for stacked in self._groups(requests, responses):
-            self._answer_stacked(stacked, requests, responses)
-        return responses
-
-    def _groups(self, requests: Sequence[Request], responses: list[Response]) -> list[list[tuple[int, Inputs]]]:
-        """Read the requests and group those that can be stacked; those that can't be read get their response here."""
         ask = self._last_call_s > _PATIENCE_S * len(requests)
-        if self._uniform and self._padding is None and not ask:
-            with suppress(*CAUGHT):  # what is wrong with one is found below
-                return [list(enumerate(map(self._wire.read, requests)))]
+        if self._uniform and not ask:
+            try:
+                inputs = self._wire.read_all(requests)
+            except CAUGHT:
+                pass  # what is wrong with one is found below
+            else:
+                return self._answer_stacked(inputs, requests)
+        return self._answer_in_groups(requests, ask=ask)
+
+    def _answer_alone(self, request: Request) -> Response:
+        """Answer one request. Most requests come alone, and each call of a function here is seen in their latency."""
+        if self._padding is None and self._last_call_s <= _PATIENCE_S:
+            try:
+                inputs = self._wire.read(request)
+                only = self._only
+                start = perf_counter()
+                result = self._function(**({only: inputs[0]} if only else dict(zip(self._names, inputs, strict=True))))
+                self._last_call_s = perf_counter() - start
+                size = len(inputs[0]) if self._uniform else rows(inputs)  # type: ignore[arg-type]
+                return self._wire.response(self._outputs.arrange(result, size))
+            except CAUGHT as error:
+                return self._fail(error)
+        readable, response = self._read(request, ask=self._last_call_s > _PATIENCE_S)
+        return response if readable is None else self._answer(readable)
+
+    def _answer_in_groups(self, requests: Sequence[Request], *, ask: bool) -> list[Response]:
+        """Answer requests of which some may not be readable, or can't be stacked; `ask` whether they were cancelled."""
+        responses: list[Response] = [None] * len(requests)
         readable: list[tuple[int, Inputs]] = []
         for index, request in enumerate(requests):
             inputs, responses[index] = self._read(request, ask=ask)
             if inputs is not None:
                 readable.append((index, inputs))
-        if self._padding is not None:
-            return self._padding.group(readable)
-        if self._uniform:
-            return [readable] if readable else []
-        return group(readable)
+        for stacked in self._padding.group(readable) if self._padding else group(readable):
+            places = [index for index, _ in stacked]
+            answers = self._answer_stacked([inputs for _, inputs in stacked], [requests[index] for index in places])
+            for index, answer in zip(places, answers, strict=True):
+                responses[index] = answer
+        return responses
 
     def _read(self, request: Request, *, ask: bool) -> tuple[Inputs | None, Response]:
         """Read a request, or give its response at once; `ask` whether it was cancelled."""
@@ -87,38 +107,22 @@ class Execution:
             return None, self._fail(error)
         return inputs, None
 
-    def _answer_stacked(
-        self, stacked: list[tuple[int, Inputs]], requests: Sequence[Request], responses: list[Response]
-    ) -> None:
+    def _answer_stacked(self, stacked: Sequence[Inputs], requests: Sequence[Request]) -> list[Response]:
         """Call the function once for a group. Where that fails, once for each request, to find the culprits."""
-        sizes = [size for _, inputs in stacked if (size := rows(inputs)) is not None]
-        if len(stacked) == 1 or len(sizes) < len(stacked):
-            for index, inputs in stacked:
-                responses[index] = self._answer(inputs)
-            return
+        sizes = all_rows(stacked)
+        if len(stacked) == 1 or sizes is None:
+            return [self._answer(inputs) for inputs in stacked]
         try:
-            answers = self._respond([inputs for _, inputs in stacked], sizes)
+            return self._respond(stacked, sizes)
         except CAUGHT as error:
             failure = error
-        else:
-            for (index, _), answer in zip(stacked, answers, strict=True):
-                responses[index] = answer
-            return
-        for index, inputs in stacked:
-            responses[index] = self._cancelled() if requests[index].is_cancelled() else self._answer(inputs)
-        if not any(responses[index].has_error() for index, _ in stacked):
+        responses = [
+            self._cancelled() if request.is_cancelled() else self._answer(inputs)
+            for inputs, request in zip(stacked, requests, strict=True)
+        ]
+        if not any(response.has_error() for response in responses):
             self._failures.log(failure, f"failed for {len(stacked)} requests stacked, and for none of them alone")
-
-    def _answer_alone(self, request: Request) -> Response:
-        """Answer one request. Most requests come alone, and each call of a function here is seen in their latency."""
-        if self._padding is None and self._last_call_s <= _PATIENCE_S:
-            try:
-                given = self._wire.read(request)
-                return self._wire.response(self._call(given, rows(given)))
-            except CAUGHT as error:
-                return self._fail(error)
-        inputs, response = self._read(request, ask=self._last_call_s > _PATIENCE_S)
-        return response if inputs is None else self._answer(inputs)
+        return responses
 
     def _answer(self, inputs: Inputs) -> Response:
         """Call the function for one request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,11 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from . import remote, source
+from .async_execution import AsyncExecution, AsyncStreams
+from .asynchronous import is_async
 from .execution import Execution, SeparateExecution
 from .failure import Failures
 from .instance import set_current
 from .padding import PaddedDim, Padding
 from .parts import PartSpec
+from .ragged import Ragged, RaggedExecution
 from .sequences import Sequences
 from .spec import ModelSpec, parse_spec
 from .streams import Streams
@@ -28,8 +32,8 @@ class Loaded:
 
     `text` names the BYTES inputs that the function sees as `str`; the user's own files are below `roots`; `close` is
     called at the end. Where it is not `stacked`, it is called for each request by itself, for several at once.
-    `padding` are the dimensions in which stacked requests may differ. Of a `sequence` model the function has a method
-    `start`, which gives the state that it takes first.
+    `padding` are the dimensions in which stacked requests may differ; `ragged` is what a graph gets end to end. Of a
+    `sequence` model the function has a method `start`, which gives the state that it takes first.
     """
 
     function: Callable[..., Any]
@@ -39,6 +43,7 @@ class Loaded:
     stacked: bool = True
     padding: Sequence[PaddedDim] = ()
     sequence: bool = False
+    ragged: Ragged | None = None
 
 
 class ServedModel:
@@ -55,26 +60,17 @@ class ServedModel:
         self._loaded = self.load(spec, args)
         wire = Wire(spec, self._loaded.text)
         failures = Failures(spec.name, roots=self._loaded.roots, function=self._loaded.function)
-        self._streams = Streams(spec, wire, self._loaded.function, failures) if spec.decoupled else None
-        self._sequences: Sequences | None = None
-        if self._loaded.sequence and spec.sequence is not None:
-            self._sequences = Sequences(spec, spec.sequence, wire, self._loaded.function, failures)
-        kind = Execution if self._loaded.stacked else SeparateExecution
-        padding = _padding(self._loaded.padding, spec)
-        self._execution = kind(spec, wire, self._loaded.function, failures, padding=padding)
+        self._run = _executor(spec, wire, self._loaded, failures)
 
     def execute(self, requests: Sequence[Request]) -> list[Response] | None:
-        """Answer requests, as many as Triton hands over together; a decoupled model answers by itself."""
-        if self._streams is not None:
-            return self._streams(requests)
-        if self._sequences is not None:
-            return self._sequences(requests)
-        return self._execution(requests)
+        """Answer requests, as many as Triton hands over together; a decoupled or async model answers by itself."""
+        return self._run(requests)
 
     def finalize(self) -> None:
         """Let go of what the model holds."""
-        if self._streams is not None:
-            self._streams.close()
+        close = getattr(self._run, "close", None)
+        if close is not None:
+            close()
         if self._loaded.close is not None:
             self._loaded.close()
 
@@ -98,6 +94,8 @@ class PythonModel(ServedModel):
         roots = [os.path.join(folder, path) for path in self.paths]
         parts = [replace(part, path=os.path.join(folder, part.path)) for part in self.parts]
         failures = Failures(spec.name, roots=roots)
+        if not self.stacked:
+            remote.merge_up_to(json.loads(args["model_config"])["max_batch_size"])
         function, made = source.find(self.module, self.attribute, roots, failures, parts)
 
         def close() -> None:
@@ -106,7 +104,7 @@ class PythonModel(ServedModel):
 
         waits = any(part.remote for part in parts)
         return Loaded(
-            (lambda **inputs: remote.resolve(function(**inputs))) if waits else function,
+            remote.resolving(function) if waits else function,
             text=self.text,
             roots=roots,
             close=close,
@@ -114,6 +112,24 @@ class PythonModel(ServedModel):
             padding=self.padding,
             sequence=self.sequence,
         )
+
+
+def _executor(
+    spec: ModelSpec, wire: Wire, loaded: Loaded, failures: Failures
+) -> Callable[[Sequence[Request]], list[Response] | None]:
+    """Make what answers requests: it depends on how the function is called."""
+    function = loaded.function
+    if spec.decoupled:
+        return (AsyncStreams if is_async(function) else Streams)(spec, wire, function, failures)
+    if loaded.sequence and spec.sequence is not None:
+        return Sequences(spec, spec.sequence, wire, function, failures)
+    if loaded.ragged is not None:
+        return RaggedExecution(spec, loaded.ragged, wire, function, failures)
+    padding = _padding(loaded.padding, spec)
+    if is_async(function):
+        return AsyncExecution(spec, wire, function, failures, padding=padding, stacked=loaded.stacked)
+    kind = Execution if loaded.stacked else SeparateExecution
+    return kind(spec, wire, function, failures, padding=padding)
 
 
 def _padding(dims: Sequence[PaddedDim], spec: ModelSpec) -> Padding | None:

@@ -1,0 +1,79 @@
+"""Coroutines inside Triton: an instance has one event loop, in a thread of its own, and its `async` code runs there."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+__all__ = ["Loop", "is_async", "then"]
+
+_CLOSING_S = 5.0
+
+
+class Loop:
+    """An event loop that runs up to `most` coroutines at once."""
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(most)
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="coroutines", daemon=True)
+        self._thread.start()
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine; wait only where as many are running as may."""
+        self._free.acquire()
+        self._loop.call_soon_threadsafe(self._begin, work)
+
+    def close(self) -> None:
+        """Cancel all coroutines and end the loop; wait for it, but not for ever."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._cancel(), self._loop)
+            self._thread.join(_CLOSING_S)
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = self._loop.create_task(work())
+        self._tasks.add(task)  # the loop itself keeps no more than a weak reference
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._free.release()
+
+    async def _cancel(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=_CLOSING_S)
+        await self._loop.shutdown_asyncgens()
+        self._loop.stop()
+
+
+def is_async(target: Any) -> bool:
+    """Say whether a function, a class's instances, or an object are called with `await` or `async for`."""
+    function = inspect.unwrap(target) if inspect.isroutine(target) else target
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function):
+        kind = function if isinstance(function, type) else type(function)
+        function = inspect.unwrap(kind.__call__)
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def then(result: Any, step: Callable[[Any], Any]) -> Any:
+    """Give what a step makes of a result; of a coroutine's, give a coroutine."""
+    if not inspect.isawaitable(result):
+        return step(result)
+
+    async def later() -> Any:
+        return step(await result)
+
+    return later()

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Run a command with a Docker daemon: `scripts/with_docker.py COMMAND …`.
+
+Where no daemon answers, docker.io comes from Debian's packages, and a daemon is started for the command alone, with
+data and a socket of its own. The image that tests build on is made by debootstrap, from the mirror of this machine's
+apt, and kept in the user's cache. Where none of this can be (no root, not Debian), it says so, and runs the command
+without: tests that need Docker then skip.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+IMAGE = "tritonforge-test-base:bookworm"
+SUITE, PACKAGES = "bookworm", "python3.11,libpython3.11"
+START_S, STOP_S = 60.0, 30.0
+
+
+class NoDockerError(Exception):
+    """Why there can be no Docker here."""
+
+
+def main(command: list[str]) -> int:
+    """Run the command, with Docker if there can be one; give its exit code."""
+    try:
+        with daemon() as environment:
+            make_base(environment)
+            return subprocess.run(command, env=environment, check=False).returncode
+    except NoDockerError as error:
+        print(f"!! NO DOCKER: {error}\n!! The tests of containers are SKIPPED.", flush=True)
+        return subprocess.run(command, check=False).returncode
+
+
+@contextmanager
+def daemon() -> Iterator[dict[str, str]]:
+    """Give the environment in which a daemon is reached: one that is there, or a new one for the block."""
+    environment = dict(os.environ)
+    if shutil.which("docker") and answers(environment):
+        yield environment
+        return
+    if os.geteuid() != 0:
+        raise NoDockerError("no daemon answers, and starting one takes root")
+    install("dockerd", "docker.io", "iptables")
+    folder = Path(tempfile.mkdtemp(prefix="tritonforge-docker-"))
+    environment["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
+    options = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    with (folder / "log").open("wb") as log:
+        started = ["dockerd", *options, "-H", environment["DOCKER_HOST"]]
+        process = subprocess.Popen(started, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + START_S
+        while not answers(environment):
+            if process.poll() is not None or time.monotonic() > deadline:
+                end = (folder / "log").read_text(errors="replace")[-2000:]
+                raise NoDockerError(f"dockerd doesn't start on this machine; the end of its log:\n{end}")
+            time.sleep(0.2)
+        yield environment
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(environment: dict[str, str]) -> bool:
+    """Tell whether a daemon answers."""
+    return subprocess.run(["docker", "version"], env=environment, capture_output=True, check=False).returncode == 0
+
+
+def make_base(environment: dict[str, str]) -> None:
+    """Have the base image in the daemon: Debian with its Python, and nothing more."""
+    if subprocess.run(
+        ["docker", "image", "inspect", IMAGE], env=environment, capture_output=True, check=False
+    ).returncode:
+        cache = (
+            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tritonforge" / f"{SUITE}-python3.11.tar"
+        )
+        if not cache.is_file():
+            bootstrap(cache)
+        run(["docker", "import", str(cache), IMAGE], environment)
+
+
+def bootstrap(target: Path) -> None:
+    """Write the base image's files into an archive."""
+    if os.geteuid() != 0:
+        raise NoDockerError("making the tests' base image takes root")
+    install("debootstrap", "debootstrap")
+    print(f"making the tests' base image, {target}", flush=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tritonforge-base-") as scratch:
+        root = Path(scratch) / "root"
+        run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root), mirror()])
+        for cached in ("var/cache/apt/archives", "var/lib/apt/lists"):
+            shutil.rmtree(root / cached, ignore_errors=True)
+        new = target.with_suffix(".new")
+        run(["tar", "-C", str(root), "-cf", str(new), "."])
+        new.rename(target)
+
+
+def mirror() -> str:
+    """Give the Debian mirror of this machine's apt."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Identifier: Packages"]
+    if shutil.which("apt-get"):
+        for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
+            uri, codename, component = line.split()
+            if codename == SUITE and component == "main" and uri.rstrip("/").endswith("debian"):
+                return uri
+    raise NoDockerError(f"the tests' base image is Debian's {SUITE}, and this machine's apt has no mirror of that")
+
+
+def install(program: str, *packages: str) -> None:
+    """Install Debian packages if a program is missing."""
+    if shutil.which(program):
+        return
+    if not shutil.which("apt-get"):
+        raise NoDockerError(f"{program} is missing, and there is no apt-get to install it")
+    run(["apt-get", "update", "-q"])
+    options = ["--yes", "--quiet", "--no-install-recommends"]
+    run(["apt-get", "install", *options, *packages], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    """Run a step; its output is shown only if it fails."""
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        raise NoDockerError(f"{' '.join(command[:3])} … fails:\n{done.stdout[-2000:]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

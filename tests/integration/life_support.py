@@ -1,0 +1,76 @@
+"""Running the command line on servers of its own, with a state folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repositories import DEADLINE_S, Trace
+
+PORTS = ("--http-port=0", "--grpc-port=0", "--metrics-port=0")
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`tritonforge` in a folder, with the servers of a state folder."""
+
+    state: Path
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "XDG_STATE_HOME": str(self.state),
+            "TRITONFORGE_EXIT_TIMEOUT_S": "5",
+        }
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run a command to its end; check its exit code; give what it says, on both its outputs."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tritonforge", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=2 * DEADLINE_S,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tritonforge", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Read a server's record."""
+        record: dict[str, Any] = json.loads((self.state / "tritonforge" / "servers" / name / "record.json").read_text())
+        return record
+
+    def status(self, name: str, *, code: int = 0) -> dict[str, Any]:
+        """Ask for a server's status."""
+        found: list[dict[str, Any]] = json.loads(self.run("status", name, "--json", code=code))
+        return found[0]
+
+    def trace(self, name: str) -> Trace:
+        """Find what a server has on the machine."""
+        record = self.record(name)
+        workspace = Path(record["served"]).parent
+        ports = tuple(int(re.findall(r":(\d+)", record[url])[0]) for url in ("http_url", "grpc_url", "metrics_url"))
+        return Trace(os.getsid(record["server_pid"]), f"{workspace.name}-", str(workspace), ports)

@@ -1,0 +1,397 @@
+"""What the client can do beside plain calls, over both protocols and in both kinds, against a real Triton."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from feature_models import write_feature_models
+
+from tritonforge.client import (
+    AsyncClient,
+    Client,
+    ConnectionOptions,
+    InferenceFailed,
+    InvalidRequest,
+    Label,
+    ModelNotFound,
+    Retries,
+    ServerUnavailable,
+)
+from tritonforge.client.blocking import finish
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.segments import PREFIX
+from tritonforge.server import Server
+
+KEY = "test-key-of-this-server"
+OPTIONS = ConnectionOptions(headers={"triton-key": KEY, "triton-grpc-protocol-triton-key": KEY})
+"""What opens the APIs that change models: over gRPC Triton wants the header with a prefix."""
+ONE = np.ones((1, 1), np.float32)
+ROWS = np.arange(300, dtype=np.float32).reshape(100, 3)
+LARGE = np.random.default_rng(0).random((4, 1 << 17), np.float32)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("feature_models")
+    write_feature_models(folder)
+    with Server.embedded(
+        folder, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0, model_control="explicit", restricted_key=KEY
+    ) as server:
+        yield server
+
+
+@pytest.fixture(params=["http", "grpc"])
+def url(request: pytest.FixtureRequest, served: Server) -> str:
+    return served.http_url if request.param == "http" else served.grpc_url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url, options=OPTIONS) as client:
+        yield client
+
+
+def run(url: str, use: Callable[[AsyncClient], Any]) -> Any:
+    async def main() -> Any:
+        async with AsyncClient(url) as client:
+            return await use(client)
+
+    return asyncio.run(main())
+
+
+def segments() -> list[str]:
+    return [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
+
+
+# map
+
+
+def test_arrays_are_cut_mapped_and_merged(client):
+    assert np.array_equal(client.map("labelled", ROWS).merge().scores, ROWS)
+    parts = [result.scores for result in client.map("labelled", {"x": ROWS}, batch_size=3, concurrency=4)]
+    assert [len(part) for part in parts] == [3] * 33 + [1]
+    assert np.array_equal(np.concatenate(parts), ROWS)
+
+
+def test_each_batch_has_a_result_whatever_its_size(client):
+    batches = [ROWS[:3], ROWS[3:30], ROWS[30:31]]
+    assert [len(result.scores) for result in client.map("labelled", batches)] == [3, 27, 1]
+    indexed = dict(client.map("labelled", iter(batches), ordered=False).indexed())
+    assert all(np.array_equal(indexed[number].scores, batch) for number, batch in enumerate(batches))
+
+
+def test_a_map_reads_its_input_no_further_than_it_must(client):
+    read = []
+
+    def batches() -> Iterator[np.ndarray]:
+        for number in range(1000):
+            read.append(number)
+            yield ROWS[:1]
+
+    results = client.map("labelled", batches(), concurrency=3)
+    next(results)
+    assert len(read) <= 7
+    results.close()
+    assert len(read) <= 7
+
+
+def test_a_map_tells_how_far_it_is(client):
+    told = []
+    client.map("labelled", ROWS, progress=told.append).merge()
+    assert (told[-1].requests, told[-1].rows) == (13, 100)
+    assert [progress.requests for progress in told] == list(range(1, 14))
+
+
+def test_the_first_error_of_a_map_names_its_item(client):
+    batches = [ONE * 0.001, ONE * 0, ONE * 0.001]
+    with pytest.raises(InferenceFailed, match="item 1: not zero, please"):
+        list(client.map("moody", batches, concurrency=1))
+
+
+def test_an_async_client_maps(url):
+    async def use(client: AsyncClient) -> None:
+        assert np.array_equal((await client.map("labelled", ROWS).merge()).scores, ROWS)
+        lengths = [len(r.scores) async for r in client.map("labelled", [ROWS[:3], ROWS[3:30]])]
+        assert lengths == [3, 27]
+        with pytest.raises(InferenceFailed, match="item 1: "):
+            async for _ in client.map("moody", [ONE * 0.001, ONE * 0]):
+                pass
+
+    run(url, use)
+
+
+# sequences
+
+
+def test_a_sequence_keeps_its_state_and_ends(client):
+    with client.sequence("adder") as sequence:
+        assert [sequence.infer(x=ONE * n).y.item() for n in (1, 2)] == [1, 3]
+        assert sequence.infer(x=ONE, end=True).y.item() == 4
+        with pytest.raises(RuntimeError, match="has ended"):
+            sequence.infer(x=ONE)
+    with pytest.raises(InvalidRequest, match="START flag"):
+        client.infer("adder", x=ONE, sequence_id=sequence.id)
+
+
+def test_two_sequences_do_not_mix(client):
+    with client.sequence("adder") as one, client.sequence("adder", sequence_id=7) as other:
+        assert [s.infer(x=ONE * n).y.item() for s, n in ((one, 1), (other, 5), (one, 1), (other, 5))] == [1, 5, 2, 10]
+        assert other.id == 7
+
+
+def test_the_end_of_the_block_ends_the_sequence_with_what_closes_it(client):
+    with client.sequence("adder", closing={"x": ONE}) as sequence:
+        sequence.infer(x=ONE)
+    with pytest.raises(InvalidRequest, match="START flag"):
+        client.infer("adder", x=ONE, sequence_id=sequence.id)
+    failing = client.sequence("adder", closing={"x": ONE})
+    failing.infer(x=ONE)
+    failing.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+    with pytest.raises(InvalidRequest, match="START flag"):
+        client.infer("adder", x=ONE, sequence_id=failing.id)
+
+
+def test_a_lost_sequence_is_replayed_if_asked(client):
+    with client.sequence("adder", replay=True) as sequence:
+        assert [sequence.infer(x=ONE * n).y.item() for n in (1, 2)] == [1, 3]
+        client.infer("adder", x=ONE, sequence_id=sequence.id, sequence_end=True)  # the server forgets it
+        assert sequence.infer(x=ONE * 4).y.item() == 7
+    with client.sequence("adder") as sequence:
+        sequence.infer(x=ONE)
+        client.infer("adder", x=ONE, sequence_id=sequence.id, sequence_end=True)
+        with pytest.raises(InvalidRequest, match="START flag"):
+            sequence.infer(x=ONE)
+
+
+def test_a_sequence_stays_on_one_server(url):
+    with Client([url, url]) as client, client.sequence("adder") as sequence:
+        assert [sequence.infer(x=ONE).y.item() for _ in range(4)] == [1, 2, 3, 4]
+        replicas = client._assembly.transport._replicas
+        assert len({id(replica) for replica in replicas._pinned.values()}) == 1
+
+
+def test_an_async_sequence(url):
+    async def use(client: AsyncClient) -> list[float]:
+        async with client.sequence("adder") as sequence:
+            return [(await sequence.infer(x=ONE)).y.item() for _ in range(3)]
+
+    assert run(url, use) == [1, 2, 3]
+
+
+# classes, casts, steps, queue timeouts
+
+
+def test_the_highest_classes_come_with_their_labels(client):
+    scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]], np.float32)
+    result = client.infer("labelled", x=scores, top={"scores": 2})
+    assert result.scores.shape == (2, 2)
+    assert result.scores[0].tolist() == [Label(0.7, 1, "dog"), Label(0.2, 2, "bird")]
+    with pytest.raises(ValueError, match="1 or more"):
+        client.infer("labelled", x=scores, top={"scores": 0})
+
+
+def test_casts_are_made_if_asked(client):
+    assert client.infer("identity", x_INT8=[[1, 2]], cast="exact").y_INT8.dtype == np.int8
+    assert client.infer("identity", x_FP32=0.1, cast="round").y_FP32.shape == (1, 1)
+    with pytest.raises(InvalidRequest, match=r'cast="round" allows it'):
+        client.infer("identity", x_FP32=[[0.1]], cast="exact")
+
+
+def test_the_step_of_an_ensemble_that_fails_is_named(client):
+    with pytest.raises(InferenceFailed, match="boom") as caught:
+        client.infer("chain", x=-ONE)
+    assert caught.value.step == "moody"
+
+
+def test_the_deadline_is_sent_as_the_limit_in_the_queue_where_the_model_heeds_one(client):
+    served = client.describe("queued")
+    assert served.queue_timeout
+    assert client.describe("chain").queue_timeout
+    assert not client.describe("moody").queue_timeout
+    sent = client._calls.prepare(client._calls.target("queued"), {"x": ONE}, (), None, Deadline(2))
+    assert 1_000_000 < finish(sent)[1].parameters["timeout"] <= 2_000_000
+    assert client.infer("queued", x=ONE * 0.001).y.shape == (1, 1)
+
+
+# generate
+
+
+def test_texts_are_generated(served):
+    with Client(served.http_url) as client:
+        assert client.generate("words", text="hello")["word"] == "hello"
+        assert [answer["word"] for answer in client.generate_stream("words", text="a b c")] == ["a", "b", "c"]
+        stream = client.generate_stream("words", text="a b bad c")
+        assert [next(stream)["word"], next(stream)["word"]] == ["a", "b"]
+        with pytest.raises(InferenceFailed, match="a bad word"):
+            next(stream)
+        with pytest.raises(InferenceFailed, match="exactly 1 response"):
+            client.generate("words", text="a b")
+        with pytest.raises(ModelNotFound):
+            list(client.generate_stream("nothing", text="a"))
+    with Client(served.grpc_url) as client, pytest.raises(InvalidRequest, match="over HTTP only"):
+        client.generate("words", text="a")
+
+
+def test_texts_are_generated_in_a_loop(served):
+    async def use(client: AsyncClient) -> list[str]:
+        assert (await client.generate("words", text="hello"))["word"] == "hello"
+        return [answer["word"] async for answer in client.generate_stream("words", text="a b")]
+
+    assert run(served.http_url, use) == ["a", "b"]
+
+
+# shared memory
+
+
+def test_large_tensors_go_through_shared_memory_both_ways(client):
+    arrays = [client.infer("identity", x_FP32=LARGE + number).y_FP32 for number in range(4)]
+    assert all(np.array_equal(array, LARGE + number) for number, array in enumerate(arrays))
+    (shared,) = client._assembly.shared
+    (sizes,) = shared.arena._sizes.values()
+    assert sizes["y_FP32"] == ("FP32", LARGE.nbytes)
+    names = {entry["name"] for entry in client.admin.shared_memory()}
+    assert names >= set(segments())
+    assert segments()
+    client.close()
+    assert not segments()
+
+
+def test_results_stay_what_they_are_while_their_memory_is_used_again(client):
+    kept = [client.infer("identity", x_FP32=LARGE * number).y_FP32 for number in range(6)]
+    assert all(np.array_equal(array, LARGE * number) for number, array in enumerate(kept))
+
+
+def test_outputs_that_outgrow_their_place_come_all_the_same(client):
+    words = np.array([["x" * 400_000]], object)
+    for text in ("x" * 400_000, "y" * 800_000):
+        words[0, 0] = text
+        assert client.infer("identity", x_STRING=words).y_STRING[0, 0] == text.encode()
+
+
+def test_a_callers_own_arrays_lie_in_shared_memory(client):
+    with client.shared(x=(LARGE.shape, np.float32)) as arrays:
+        arrays["x"][...] = LARGE
+        assert np.array_equal(client.infer("identity", x_FP32=arrays["x"]).y_FP32, LARGE)
+        assert np.array_equal(client.infer("identity", x_FP32=arrays["x"][1:3]).y_FP32, LARGE[1:3])
+        kept = arrays["x"]
+    assert np.array_equal(kept, LARGE)
+    assert np.array_equal(client.infer("identity", x_FP32=kept).y_FP32, LARGE)
+
+
+def test_shared_arrays_need_a_server_on_this_machine():
+    with Client("http://192.0.2.1") as client, pytest.raises(ValueError, match="on this machine"), client.shared():
+        pass
+
+
+def test_what_a_killed_client_leaves_is_swept_by_the_next(url):
+    code = (
+        "import numpy as np, os, signal, sys; from tritonforge.client import Client\n"
+        "client = Client(sys.argv[1]); client.infer('identity', x_FP32=np.ones((1, 1 << 18), np.float32))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, url], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    left = [name for name in os.listdir("/dev/shm") if name.startswith(PREFIX)]
+    assert left
+    with Client(url) as client:
+        assert set(left) <= {entry["name"] for entry in client.admin.shared_memory()}
+        client.infer("identity", x_FP32=LARGE)
+        assert not set(left) & {entry["name"] for entry in client.admin.shared_memory()}
+    assert not set(left) & set(os.listdir("/dev/shm"))
+
+
+def test_an_async_client_uses_shared_memory(url):
+    async def use(client: AsyncClient) -> None:
+        for _ in range(3):
+            assert np.array_equal((await client.infer("identity", x_FP32=LARGE)).y_FP32, LARGE)
+        assert await client.admin.shared_memory()
+        async with client.shared(x=(LARGE.shape, np.float32)) as arrays:
+            arrays["x"][...] = LARGE
+            assert np.array_equal((await client.infer("identity", x_FP32=arrays["x"])).y_FP32, LARGE)
+
+    run(url, use)
+    assert not segments()
+
+
+# administration
+
+
+def test_the_administration_says_the_same_over_both_protocols(served):
+    with Client(served.http_url) as http, Client(served.grpc_url) as grpc:
+        assert http.admin.log_settings() == grpc.admin.log_settings()
+        assert http.admin.trace_settings() == grpc.admin.trace_settings()
+        assert [entry["name"] for entry in http.admin.statistics()] == [e["name"] for e in grpc.admin.statistics()]
+
+
+def test_settings_are_changed_and_cleared(client):
+    assert client.admin.log_settings({"log_verbose_level": 0, "log_info": True})["log_info"] is True
+    changed = client.admin.trace_settings({"trace_rate": 77, "trace_level": ["OFF"]}, model="moody")
+    assert (changed["trace_rate"], changed["trace_level"]) == ("77", ["OFF"])
+    assert client.admin.trace_settings({"trace_rate": None}, model="moody")["trace_rate"] == "1000"
+
+
+def test_models_are_loaded_with_another_configuration_and_unloaded(client, served):
+    config = {**client.config("scorer"), "max_batch_size": 3}
+    client.admin.load("scorer", config=config)
+    assert client.describe("scorer").max_batch_size == 3
+    client.admin.unload("scorer")
+    deadline = time.monotonic() + 30
+    while client.is_ready("scorer"):
+        assert time.monotonic() < deadline
+    client.admin.load("scorer", config={**config, "max_batch_size": 8})
+    assert client.is_ready("scorer")
+
+
+# several servers
+
+
+def test_a_dead_server_is_left_out_and_calls_go_on(url):
+    dead = f"{urllib.parse.urlsplit(url).scheme}://127.0.0.1:1"
+    with Client([dead, url], retries=Retries(first_delay_s=0.01)) as client:
+        for _ in range(30):
+            client.infer("identity", x_FP32=ONE)
+        first, second = client._assembly.transport._replicas.all
+        assert first.open
+        assert not second.open
+
+
+def test_nothing_to_connect_to_is_an_error_within_the_deadline(url):
+    scheme = urllib.parse.urlsplit(url).scheme
+    with Client([f"{scheme}://127.0.0.1:1", f"{scheme}://127.0.0.1:2"], timeout_s=2) as client:
+        for _ in range(12):
+            with pytest.raises(ServerUnavailable):
+                client.infer("identity", x_FP32=ONE)
+
+
+def test_a_stub_module_calls_and_notices_a_change(url, served, tmp_path, monkeypatch):
+    from tritonforge.client.stubs import generate, read_server
+
+    text = generate(read_server(url, options=OPTIONS))
+    assert text == generate(read_server(served.http_url, options=OPTIONS))
+    Path(tmp_path, "made_client.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "made_client", raising=False)
+    import made_client
+
+    with made_client.connect(url) as models:
+        assert models.labelled(x=ROWS[:2]).tolist() == ROWS[:2].tolist()
+        assert models.client.call(made_client.LABELLED, x=ROWS[:1]).tolist() == ROWS[:1].tolist()
+    changed = text.replace('tensor("x", "FP32", 3)', 'tensor("x", "FP32", 4)')
+    Path(tmp_path, "old_client.py").write_text(changed, encoding="utf-8")
+    import old_client
+
+    from tritonforge.client.stub import SchemaChanged
+
+    with pytest.raises(SchemaChanged, match=r"labelled: generated for .*FP32\[batch, 4\]"), old_client.connect(url):
+        pass

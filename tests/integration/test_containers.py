@@ -1,0 +1,316 @@
+"""Servers in containers, on the image that `tritonforge image` makes: `scripts/with_docker.py pytest -m docker`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from repositories import ECHO, FREE_PORTS, infer, until, write_model
+
+from tritonforge.build import build
+from tritonforge.client import Client
+from tritonforge.image import ImageOptions, write_context
+from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied, ServerError
+from tritonforge.server.docker_client import build_image, connect, find_image
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+    from tritonforge.server.docker import DockerServer
+
+pytestmark = pytest.mark.docker
+
+BASE = "tritonforge-test-base:bookworm"
+IMAGE = "tritonforge-test-slim:latest"
+EXAMPLES = Path(__file__).parents[2] / "generated_repo"
+LARGEST = 700e6
+"""Bytes: well under a gigabyte."""
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[DockerClient]:
+    """Docker, or a skip with the reason."""
+    try:
+        client = connect()
+        find_image(client, BASE, pull="never")
+    except PreflightError as error:
+        pytest.skip(f"{error.diagnostics[0].message}; scripts/with_docker.py starts one and makes {BASE}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The slim image of the examples, their models baked in."""
+    context = tmp_path_factory.mktemp("image") / "context"
+    write_context(EXAMPLES, context, ImageOptions(base=BASE))
+    build_image(docker, context, IMAGE, lambda line: None)
+    yield IMAGE
+    docker.images.remove(IMAGE, force=True)
+
+
+@pytest.fixture(scope="session")
+def examples(image: str) -> Iterator[DockerServer]:
+    """The examples, mounted, in a container."""
+    with Server.docker(EXAMPLES, image=image, **FREE_PORTS) as server:
+        yield server
+
+
+def container(docker: DockerClient, server: DockerServer) -> Container:
+    """Find a server's container."""
+    return docker.containers.get(server.container_id)
+
+
+def test_the_image_is_small_and_not_roots(docker: DockerClient, image: str) -> None:
+    facts = docker.images.get(image).attrs
+    assert facts["Size"] < LARGEST
+    assert facts["Config"]["User"] == "10001:10001"
+
+
+def test_the_image_serves_its_own_models(docker: DockerClient, image: str) -> None:
+    running = docker.containers.run(image, detach=True, ports={"8000/tcp": ("127.0.0.1", None)}, read_only=False)
+    try:
+        until(lambda: health(running) == 0, "the image's health check")
+        running.reload()
+        port = running.attrs["NetworkSettings"]["Ports"]["8000/tcp"][0]["HostPort"]
+        with Client(f"http://127.0.0.1:{port}") as client:
+            assert client.infer("digits", image=np.zeros((1, 8, 8), np.uint8))["digit"].shape == (1, 1)
+    finally:
+        running.remove(force=True)
+
+
+def health(running: Container) -> int:
+    """Run the image's health check in a container; 0 is healthy."""
+    test = running.image.attrs["Config"]["Healthcheck"]["Test"] if running.image else []
+    code, _ = running.exec_run(test[1:])
+    return int(code)
+
+
+def test_the_examples_answer_alike_embedded_and_in_a_container(examples: DockerServer) -> None:
+    random = np.random.default_rng(0)
+    inputs = {
+        "breast_cancer": {"features": random.normal(size=(16, 30)).astype(np.float32)},
+        "digits": {"image": random.integers(0, 17, (16, 8, 8), np.uint8)},
+    }
+    with Server.embedded(EXAMPLES, **FREE_PORTS) as embedded:
+        for name, given in inputs.items():
+            with Client(embedded.http_url) as here, Client(examples.grpc_url) as there:
+                one, other = here.infer(name, **given), there.infer(name, **given)
+            assert one.outputs.keys() == other.outputs.keys()
+            for output, value in one.outputs.items():
+                np.testing.assert_array_equal(value, other.outputs[output])
+
+
+def test_a_container_gets_no_more_than_it_needs(docker: DockerClient, examples: DockerServer) -> None:
+    facts = container(docker, examples).attrs
+    assert facts["HostConfig"]["CapDrop"] == ["ALL"]
+    assert facts["Mounts"][0]["Destination"] == "/models"
+    assert not facts["Mounts"][0]["RW"]
+    published = facts["NetworkSettings"]["Ports"].values()
+    assert {binding["HostIp"] for bindings in published if bindings for binding in bindings} == {"127.0.0.1"}
+    assert container(docker, examples).exec_run(["id", "-u"]).output.strip() != b"0"
+    assert facts["Config"]["Labels"]["io.tritonforge.server"] == examples.name
+
+
+def test_shared_memory_is_as_large_as_was_said(docker: DockerClient, examples: DockerServer) -> None:
+    assert examples.shared_memory.instances == 6
+    assert shared_memory(docker, examples) == examples.shared_memory.size
+
+
+def shared_memory(docker: DockerClient, server: DockerServer) -> int:
+    """Ask a container for the size of its /dev/shm."""
+    command = ["python3", "-c", "import os; s = os.statvfs('/dev/shm'); print(s.f_blocks * s.f_frsize)"]
+    return int(container(docker, server).exec_run(command).output)
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Path:
+    """A repository with one model, x → x."""
+    write_model(tmp_path / "models", "echo", ECHO)
+    return tmp_path / "models"
+
+
+def test_settings_of_the_container_are_heeded(docker: DockerClient, image: str, echo: Path) -> None:
+    limits = {"shm_size": "96m", "memory": "1g", "cpus": 0.5, "user": "1234:1234"}
+    with Server.docker(echo, image=image, **limits, **FREE_PORTS) as server:
+        assert infer(server.http_url, "echo", 3.0) == 3.0
+        assert shared_memory(docker, server) == 96 << 20
+        facts = container(docker, server).attrs
+        assert facts["HostConfig"]["Memory"] == 1 << 30
+        assert facts["HostConfig"]["NanoCpus"] == 500_000_000
+        assert container(docker, server).exec_run(["id", "-u"]).output.strip() == b"1234"
+
+
+def test_a_model_is_reloaded(image: str, echo: Path) -> None:
+    with Server.docker(echo, image=image, model_control="explicit", **FREE_PORTS) as server:
+        assert infer(server.http_url, "echo", 3.0) == 3.0
+        (echo / "echo" / "1" / "model.py").write_text(ECHO.replace('"y", x', '"y", x * 2'))
+        server.reload("echo")
+        assert infer(server.http_url, "echo", 3.0) == 6.0
+        server.unload("echo")
+        until(lambda: [model.state for model in server.models()] == ["UNAVAILABLE"], "the model's end")
+
+
+def test_a_container_that_is_killed_leaves_its_code_and_its_log(docker: DockerClient, image: str, echo: Path) -> None:
+    with Server.docker(echo, image=image, **FREE_PORTS) as server:
+        container(docker, server).kill()
+        assert server.wait(30.0) == 137
+        assert "Started HTTPService" in server.log_text()
+    assert server.stop() == 137
+    assert "Started HTTPService" in server.log_text()
+
+
+def test_a_container_that_dies_at_the_start_is_told_with_its_last_words(image: str, tmp_path: Path) -> None:
+    code = "import os, signal\nprint('a model kills the server', flush=True)\nos.kill(os.getppid(), signal.SIGKILL)\n"
+    write_model(tmp_path / "models", "killer", code)
+    with pytest.raises(ServerDied, match=r"ended with code 137.*\n(.*\n)*.*a model kills the server") as died:
+        Server.docker(tmp_path / "models", image=image, **FREE_PORTS)
+    assert died.value.exit_code == 137
+
+
+def test_a_model_that_fails_to_load_is_told_at_its_line(image: str, tmp_path: Path) -> None:
+    write_model(tmp_path / "models", "broken", "import numpy\nraise RuntimeError('it is broken')\n")
+    with pytest.raises(ModelLoadError, match=r"models/broken/1/model\.py:2 broken: .*it is broken"):
+        Server.docker(tmp_path / "models", image=image, **FREE_PORTS)
+
+
+def test_a_name_is_one_containers(image: str, echo: Path) -> None:
+    with Server.docker(echo, image=image, name="first", **FREE_PORTS) as server:
+        with pytest.raises(ServerError, match=r"(?s)already in use.*give this one another name"):
+            Server.docker(echo, image=image, name="first", **FREE_PORTS)
+        assert infer(server.http_url, "echo", 3.0) == 3.0
+
+
+def test_docker_restarts_a_server_that_crashed(docker: DockerClient, image: str, echo: Path) -> None:
+    with Server.docker(echo, image=image, restart="on-failure", **FREE_PORTS) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        until(lambda: container(docker, server).attrs["RestartCount"] == 1, "the restart")
+        until(lambda: answers(server.http_url), "an answer of the restarted server")
+        until(lambda: server.log_text().count("Started HTTPService") == 2, "its log")
+        assert server.wait(0.0) is None
+
+
+def answers(url: str) -> bool:
+    """Tell whether the model echo answers."""
+    try:
+        return infer(url, "echo", 3.0) == 3.0
+    except OSError:
+        return False
+
+
+def test_nothing_is_left(docker: DockerClient, image: str, echo: Path) -> None:
+    """Neither after a stop, nor after a failed start, nor after the launcher's SIGKILL."""
+    with Server.docker(echo, image=image, name="left", **FREE_PORTS):
+        pass
+    assert not left(docker)
+    with pytest.raises(ServerError, match="port is already allocated"):
+        taken(image, echo)
+    assert not left(docker)
+    code = (
+        "from tritonforge.server import Server\n"
+        f"Server.docker({str(echo)!r}, image={image!r}, name='left', http_port=0, grpc_port=0, metrics_port=0)\n"
+        "print('ready', flush=True)\n"
+        "import time; time.sleep(600)\n"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    assert launcher.stdout.readline() == "ready\n"
+    launcher.kill()
+    launcher.wait()
+    launcher.stdout.close()
+    until(lambda: not left(docker), "the removal of the launcher's container")
+
+
+def left(docker: DockerClient) -> list[str]:
+    """List the containers of the test above that there are."""
+    found = docker.containers.list(all=True, ignore_removed=True, filters={"label": "io.tritonforge.server"})
+    return [one.name for one in found if one.name in ("tritonforge-left", "tritonforge-left-too")]
+
+
+def taken(image: str, repository: Path) -> None:
+    """Start a server on a port that a first one has."""
+    with Server.docker(repository, image=image, name="left", **FREE_PORTS) as first:
+        port = int(first.http_url.rpartition(":")[2])
+        Server.docker(repository, image=image, name="left-too", **{**FREE_PORTS, "http_port": port})
+
+
+def test_models_have_environments_of_their_own(image: str, tmp_path: Path, versions: Path) -> None:
+    build([versions], tmp_path / "models")
+    with Server.docker(tmp_path / "models", image=image, **FREE_PORTS) as server:
+        assert [answer(server.http_url, model) for model in ("old", "new")] == [1.0, 2.0]
+
+
+def answer(url: str, model: str) -> float:
+    """Ask a model of `versions` for the version of the package that it has."""
+    with Client(url) as client:
+        return float(client.infer(model, x=np.ones((1, 1), np.float32))["output"][0, 0])
+
+
+def test_an_image_that_is_not_here_is_told(docker: DockerClient, echo: Path) -> None:
+    with pytest.raises(PreflightError, match="is not on this machine") as missing:
+        Server.docker(echo, image="tritonforge-no-such-image:1", pull="never", **FREE_PORTS)
+    assert "docker load" in str(missing.value)
+    with pytest.raises(PreflightError, match=r"can't be pulled: .*connection refused"):
+        Server.docker(echo, image="127.0.0.1:1/no/such:image", **FREE_PORTS)
+
+
+def test_the_command_makes_an_image(docker: DockerClient, image: str, tmp_path: Path, echo: Path) -> None:
+    command = [sys.executable, "-m", "tritonforge", "image", str(echo), "--tag", "tritonforge-test-cli:latest"]
+    command += ["--base", BASE, "--no-bake", "--no-project-requirements", "--compose", str(tmp_path / "compose")]
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    try:
+        assert "tritonforge-test-cli:latest (" in done.stdout
+        assert (tmp_path / "compose" / "compose.yaml").is_file()
+        with Server.docker(echo, image="tritonforge-test-cli:latest", **FREE_PORTS) as server:
+            assert infer(server.http_url, "echo", 3.0) == 3.0
+    finally:
+        docker.images.remove("tritonforge-test-cli:latest", force=True)
+
+
+KILL_STUBS = """
+import os, pathlib
+for process in pathlib.Path("/proc").iterdir():
+    if process.name.isdecimal() and b"python_backend" + b"_stub" in (process / "cmdline").read_bytes():
+        os.kill(int(process.name), 9)
+"""
+
+
+def test_the_commands_manage_a_container(
+    docker: DockerClient, image: str, echo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """up, status, infer, logs, a model's process killed, reload, down."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
+    up = run("up", str(echo), "--runtime", "docker", "--image", image, "--name", "contained", "--detach", *ports)
+    try:
+        url = next(line.removeprefix("HTTP ") for line in up.splitlines() if line.startswith("HTTP "))
+        assert "shm 64 MiB for 1 Python instance" in up
+        assert "model echo 1 state=READY instances=1" in run("status", "contained")
+        assert infer(url, "echo", 3.0) == 3.0
+        assert "Started HTTPService" in run("logs", "contained")
+        running = docker.containers.get("tritonforge-contained")
+        assert running.exec_run(["python3", "-c", KILL_STUBS]).exit_code == 0
+        until(lambda: "a process of it has died" in run("status", "contained", exit_code=None), "the stub's death")
+        (echo / "echo" / "1" / "model.py").write_text(ECHO.replace('"y", x', '"y", x * 2'))
+        run("reload", "echo", "--name", "contained")
+        assert infer(url, "echo", 3.0) == 6.0
+    finally:
+        run("down", "contained")
+    assert not docker.containers.list(all=True, filters={"name": "tritonforge-contained"})
+
+
+def run(*arguments: str, exit_code: int | None = 0) -> str:
+    """Run a command of tritonforge's, and give what it prints; None takes any exit code."""
+    command = [sys.executable, "-m", "tritonforge", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert exit_code in (None, done.returncode), done.stderr
+    return done.stdout

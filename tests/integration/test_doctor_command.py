@@ -1,0 +1,57 @@
+"""`tritonforge doctor` on this machine, where a server does run, and with faults planted around it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+FREE = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
+
+
+def doctor(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tritonforge", "doctor", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=os.environ | environ, timeout=120, check=False
+    )
+
+
+def test_the_server_is_started_and_asked(tmp_path: Path) -> None:
+    answer = doctor(*FREE, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    lines = answer.stdout.splitlines()
+    assert lines[-1] == "a server runs here"
+    assert any(line.split()[:4] == ["ok", "server", "Triton", "2.51.0"] for line in lines)
+
+
+def test_a_planted_fault_ends_it_with_1_and_its_mend_in_json(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        answer = doctor("--json", *FREE[2:], "--http-port", port, cwd=tmp_path, DOCKER_HOST=f"unix://{tmp_path}/none")
+    assert answer.returncode == 1
+    checkups = {checkup["name"]: checkup for checkup in json.loads(answer.stdout)}
+    assert {name for name, checkup in checkups.items() if checkup["status"] == "error"} == {"ports"}
+    assert checkups["ports"]["findings"][0]["code"] == "TF508"
+    assert checkups["Docker"]["status"] == "absent"
+    assert checkups["server"]["status"] == "ok"
+
+
+def test_a_server_that_is_not_whole_fails_the_trial(tmp_path: Path) -> None:
+    """A NumPy that can't be imported is seen only by running a model."""
+    (tmp_path / "numpy.py").write_text("raise ImportError('planted')\n")
+    program = (
+        "import sys; sys.argv = ['tritonforge', 'doctor', *sys.argv[1:]]\n"
+        "import os; os.environ['PYTHONPATH'] = os.environ['PLANTED']\n"
+        "from tritonforge.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, *FREE]
+    environ = os.environ | {"PLANTED": str(tmp_path)}
+    answer = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=120, check=False)
+    assert answer.returncode == 1, answer.stdout
+    assert "planted" in answer.stdout
+    assert answer.stdout.splitlines()[-1] == "to mend before a server starts here: server"

@@ -1,0 +1,243 @@
+"""A server's life from the command line: started, watched, reloaded, stopped; and how it dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from life_support import PORTS, CommandLine
+from repositories import DEADLINE_S, ECHO, SLOW, UNDER_WAY, infer, until, write_model
+
+BROKEN = "raise RuntimeError('this version is broken')"
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[CommandLine]:
+    """The command line, whose servers are killed at the end."""
+    line = CommandLine(tmp_path / "state", tmp_path)
+    yield line
+    line.run("down", "--all", "--kill")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """A detached server `main` of the models `echo` and `double`, which tests may load and unload."""
+    folder = tmp_path_factory.mktemp("life")
+    line = CommandLine(folder / "state", folder)
+    write_model(folder / "models", "echo", ECHO)
+    write_model(folder / "models", "double", ECHO.replace("as_numpy()", "as_numpy() * 2"))
+    said = line.run("up", "models", "--detach", "--name", "main", *PORTS)
+    assert said.endswith("ready\n")
+    assert "models was not built by tritonforge; Python code of its models runs as you: double, echo" in said
+    yield line
+    left = line.trace("main")
+    assert left.remains()
+    assert line.run("down", "main") == "main stopped\n"
+    assert left.remains() == []
+    assert line.run("status") == "no server runs; start one with: tritonforge up\n"
+
+
+def test_status_shows_models_with_their_processes_and_times(shared: CommandLine) -> None:
+    """As JSON, and as lines where nobody reads a table."""
+    url = shared.record("main")["http_url"]
+    for _ in range(3):
+        assert infer(url, "double", 2.0) == 4.0
+    found = shared.status("main")
+    assert (found["state"], found["healthy"], found["http_url"]) == ("running", True, url)
+    double = next(model for model in found["models"] if model["name"] == "double")
+    expected = {"version": "1", "state": "READY", "kind": "python", "instances": 1, "alive": 1, "failures": 0}
+    assert expected.items() <= double.items()
+    assert double["requests"] >= 3
+    assert 0 < double["p50_us"] <= double["p99_us"]
+    lines = shared.run("status").splitlines()
+    assert lines[0] == f"server main running {url}"
+    assert [line.split()[:3] for line in lines[1:]] == [["model", "double", "1"], ["model", "echo", "1"]]
+
+
+def test_a_dead_process_is_seen_and_started_again(shared: CommandLine) -> None:
+    """Triton itself calls the model READY."""
+    stub = next(
+        pid for pid in shared.trace("main").stubs() if b"/echo/1/model.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    os.kill(stub, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{stub}/cmdline").read_bytes(), "the process is dead")
+    found = shared.status("main", code=1)
+    echo = next(model for model in found["models"] if model["name"] == "echo")
+    assert (echo["state"], echo["alive"], echo["instances"]) == ("READY", 0, 1)
+    assert shared.run("reload", "echo").startswith("echo 1 reloaded in ")
+    assert shared.status("main")["healthy"]
+    assert infer(shared.record("main")["http_url"], "echo", 3.0) == 3.0
+
+
+def test_reload_takes_what_changed_and_keeps_the_old_where_that_is_broken(shared: CommandLine) -> None:
+    """The new version replaces the old; a broken one, and a broken configuration, are told at their own files."""
+    models, url = shared.folder / "models", shared.record("main")["http_url"]
+    assert shared.run("reload") == "nothing has changed\n"
+    (models / "echo" / "1").rename(models / "echo" / "2")
+    (models / "echo" / "2" / "model.py").write_text(ECHO.replace("as_numpy()", "as_numpy() + 1"))
+    assert shared.run("reload").startswith("echo 2 reloaded in ")
+    assert infer(url, "echo", 1.0) == 2.0
+    (models / "echo" / "3").mkdir()
+    (models / "echo" / "3" / "model.py").write_text(BROKEN)
+    shutil.rmtree(models / "echo" / "2")
+    assert "models/echo/3/model.py:1 echo: failed to load: RuntimeError: this version is broken" in shared.run(
+        "reload", "echo", code=1
+    )
+    assert infer(url, "echo", 1.0) == 2.0
+    config = (models / "echo" / "config.pbtxt").read_text()
+    (models / "echo" / "config.pbtxt").write_text("nonsense: 1")
+    assert "models/echo/config.pbtxt:1 echo: can't be read: " in shared.run("reload", "echo", code=1)
+    assert infer(url, "echo", 1.0) == 2.0
+    (models / "echo" / "config.pbtxt").write_text(config)
+    (models / "echo" / "3" / "model.py").write_text(ECHO)
+    assert shared.run("reload", "echo").startswith("echo 3 reloaded in ")
+    assert infer(url, "echo", 1.0) == 1.0
+
+
+def test_load_and_unload(shared: CommandLine) -> None:
+    """A mistaken name is said, with what to do."""
+    url = shared.record("main")["http_url"]
+    assert shared.run("unload", "double") == "double unloaded\n"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        infer(url, "double", 1.0)
+    refused.value.close()
+    assert shared.run("load", "double") == "double 1 loaded\n"
+    assert infer(url, "double", 1.0) == 2.0
+    assert "the server serves no model doubel;" in shared.run("unload", "doubel", code=1)
+    assert "there is no model doubel in " in shared.run("load", "doubel", code=1)
+
+
+def test_a_second_server_of_the_name_is_refused(shared: CommandLine) -> None:
+    """The first goes on."""
+    said = shared.run("up", "models", "-d", "--name", "main", *PORTS, code=1)
+    assert "a server named main runs already (process " in said
+    assert "there is no server named other; there is main" in shared.run("status", "other", code=1)
+    assert shared.status("main")["state"] == "running"
+
+
+def test_logs_are_of_all_models_or_of_one(shared: CommandLine) -> None:
+    """The log of a detached server is in the state folder."""
+    assert "successfully loaded 'echo'" in shared.run("logs")
+    of_double = shared.run("logs", "main", "--model", "double")
+    assert "successfully loaded 'double'" in of_double
+    assert "successfully loaded 'echo'" not in of_double
+    with shared.start("logs", "main", "--follow") as follower:
+        assert follower.stdout is not None
+        until(lambda: "Started HTTPService" in follower.stdout.readline(), "the log is shown")
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(DEADLINE_S) == 0
+
+
+def test_the_key_opens_model_control_and_nobody_else_sees_it(shared: CommandLine) -> None:
+    """Another program of the same machine, or a page in a browser, can't load models; the key is in no command line."""
+    record = shared.record("main")
+    key_file = shared.state / "tritonforge" / "servers" / "main" / "key"
+    key = key_file.read_text().strip()
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    load = urllib.request.Request(f"{record['http_url']}/v2/repository/models/echo/load", b"{}", method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(load)
+    assert refused.value.code == 403
+    refused.value.close()
+    load.add_header("triton-key", key)
+    with urllib.request.urlopen(load) as answer:
+        assert answer.status == 200
+    command = Path(f"/proc/{record['server_pid']}/cmdline").read_bytes().split(b"\0")
+    assert b"--http-restricted-api=model-repository:triton-key=***" in command
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not any(key.encode() in line for line in lines)
+    assert key not in Path(record["log"]).read_text()
+    assert shared.run("reload", "echo", "--url", record["http_url"], "--key-file", str(key_file)).startswith("echo ")
+
+
+def test_a_detached_server_that_dies_is_shown_with_its_last_words(cli: CommandLine) -> None:
+    """Its record stays until down; nothing else of it does."""
+    write_model(cli.folder / "models", "echo", ECHO)
+    cli.run("up", "models", "-d", "-n", "doomed", *PORTS)
+    left, record = cli.trace("doomed"), cli.record("doomed")
+    os.kill(record["server_pid"], signal.SIGSEGV)
+    until(lambda: not left.remains() and not _runs(record["launcher"]["pid"]), "it is gone")
+    found = cli.status("doomed", code=1)
+    assert (found["state"], found["models"]) == ("ended", [])
+    assert found["reason"]
+    assert "ended with code 139 (SIGSEGV)" in (cli.state / "tritonforge/servers/doomed/launcher.log").read_text()
+    assert cli.run("down", "doomed") == "doomed had ended; its record and log are removed\n"
+
+
+def test_a_start_that_fails_in_the_background_fails_in_the_foreground(cli: CommandLine) -> None:
+    """The reason is said, and nothing is recorded."""
+    write_model(cli.folder / "models", "echo", BROKEN)
+    assert "RuntimeError: this version is broken" in cli.run("up", "models", "-d", *PORTS, code=1)
+    assert cli.run("status") == "no server runs; start one with: tritonforge up\n"
+
+
+def test_definitions_are_built_again_for_a_reload(cli: CommandLine) -> None:
+    """The server of a file follows that file; a killed launcher takes everything along, its record too."""
+    definitions = (
+        "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import model\n\n@model\n"
+        'def halve(x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:\n    return x / FACTOR\n'
+    )
+    file = cli.folder / "halving.py"
+    file.write_text(definitions.replace("FACTOR", "2"))
+    cli.run("up", "halving.py", "-d", *PORTS)
+    url = cli.record("halving")["http_url"]
+    assert _halved(url) == 4.0
+    file.write_text(definitions.replace("FACTOR", "4"))
+    assert cli.run("reload").startswith("halve 2 reloaded in ")
+    assert _halved(url) == 2.0
+    file.write_text("import nothing_of_this_name\n")
+    assert "halving.py:1" in cli.run("reload", code=1)
+    assert _halved(url) == 2.0
+    left, record = cli.trace("halving"), cli.record("halving")
+    os.kill(record["launcher"]["pid"], signal.SIGKILL)
+    until(lambda: not left.remains(), "everything is gone")
+
+
+def test_down_lets_requests_finish_and_kill_does_not(cli: CommandLine) -> None:
+    """SIGTERM drains; the second one kills."""
+    write_model(cli.folder / "models", "slow", SLOW.replace("SECONDS", "1000"))
+    cli.run("up", "models", "-d", "-n", "slow", *PORTS)
+    record, left = cli.record("slow"), cli.trace("slow")
+    with pytest.raises(OSError, match=r"."), _background(cli, record["log"]):
+        infer(record["http_url"], "slow", 1.0)
+    assert left.remains() == []
+
+
+class _background:
+    """`down --kill`, as soon as a request is under way."""
+
+    def __init__(self, cli: CommandLine, log: str) -> None:
+        import threading
+
+        self._thread = threading.Thread(target=self._run, args=(cli, log))
+
+    def _run(self, cli: CommandLine, log: str) -> None:
+        until(lambda: UNDER_WAY in Path(log).read_text(), UNDER_WAY)
+        cli.run("down", "slow", "--kill")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+
+def _halved(url: str) -> float:
+    import json
+
+    body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [8.0]}]}).encode()
+    with urllib.request.urlopen(f"{url}/v2/models/halve/infer", body) as answer:
+        return float(json.load(answer)["outputs"][0]["data"][0])
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,273 @@
+"""The load engine against a real server: both protocols, both loops, streams, sequences, shared memory, a stall."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from client_models import COUNTER, row, tensor, write
+
+from tritonforge.load import Data, Load, LoadFailed, ModelLoad, Report, Session, Settings, Slo, find_max, sweep
+from tritonforge.load.settings import Kind
+from tritonforge.server import Server
+
+DOUBLE = """
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        arrays = [pb_utils.get_input_tensor_by_name(request, "x").as_numpy() for request in requests]
+        if any(array.size and array.flat[0] < 0 for array in arrays):
+            raise ValueError("below zero")
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("y", array * 2)]) for array in arrays]
+"""
+
+STALL = """
+import time
+
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def initialize(self, args):
+        self.seen = 0
+
+    def execute(self, requests):
+        self.seen += len(requests)
+        if self.seen == 300:
+            time.sleep(1)
+        return [
+            pb_utils.InferenceResponse([pb_utils.Tensor("y", request.inputs()[0].as_numpy())]) for request in requests
+        ]
+"""
+
+SEQUENCES = """
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def initialize(self, args):
+        self.state = {}
+
+    def execute(self, requests):
+        responses = []
+        for request in requests:
+            start, end, number = (
+                pb_utils.get_input_tensor_by_name(request, name).as_numpy().flat[0] for name in ("START", "END", "ID")
+            )
+            count = 1 if start else self.state[number] + 1
+            self.state[number] = count
+            if end:
+                assert count == 4, count
+                del self.state[number]
+            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor("y", np.array([count], np.float32))]))
+        return responses
+"""
+
+CONTROLS = """
+sequence_batching {
+  control_input { name: "START" control { kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] } }
+  control_input { name: "END" control { kind: CONTROL_SEQUENCE_END int32_false_true: [0, 1] } }
+  control_input { name: "ID" control { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 } }
+}
+"""
+
+QUICK = Settings("", (ModelLoad("double"),), window_s=0.3, warmup_s=0.1, stability=10.0)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    repository = tmp_path_factory.mktemp("load")
+    write(repository, "double", f"max_batch_size: 8 {row('input', 'x', 'FP32')} {row('output', 'y', 'FP32')}", DOUBLE)
+    wide = f"{tensor('input', 'x', dims=-1)} {tensor('output', 'y', dims=-1)}"
+    write(repository, "wide", wide, DOUBLE)
+    write(repository, "stall", f"{tensor('input', 'x')} {tensor('output', 'y')}", STALL)
+    write(repository, "sequences", f"{tensor('input', 'x')} {tensor('output', 'y')} {CONTROLS}", SEQUENCES)
+    write(
+        repository,
+        "counter",
+        f"{tensor('input', 'count', 'INT32')} {tensor('output', 'number', 'INT32')} "
+        "model_transaction_policy { decoupled: true }",
+        COUNTER,
+    )
+    write_ensemble(repository)
+    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
+        yield running
+
+
+def write_ensemble(repository: Path) -> None:
+    """Write `both`: `double` twice."""
+    (repository / "both" / "1").mkdir(parents=True)
+    maps = 'input_map {{ key: "x" value: "{}" }} output_map {{ key: "y" value: "{}" }}'
+    step = f'step {{{{ model_name: "double" model_version: -1 {maps} }}}} '
+    tensors = 'input { name: "x" data_type: TYPE_FP32 dims: [1] } output { name: "z" data_type: TYPE_FP32 dims: [1] }'
+    steps = step.format("x", "y") + step.format("y", "z")
+    config = f'name: "both" platform: "ensemble" max_batch_size: 8 {tensors} ensemble_scheduling {{ {steps} }}'
+    (repository / "both" / "config.pbtxt").write_text(config)
+
+
+def url(server: Server, protocol: str) -> str:
+    return server.http_url if protocol == "http" else server.grpc_url
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize(("kind", "value"), [("concurrency", 4), ("rate", 200)])
+def test_both_loops_count_what_the_server_counts(loaded: Server, protocol: str, kind: Kind, value: int) -> None:
+    settings = replace(QUICK, url=url(loaded, protocol), loads=(Load(kind, value),), processes=2, duration_s=0.9)
+    report = sweep(settings)
+    (point,) = report.points
+    assert (point.failed, point.protocol, len(point.windows)) == (0, protocol, 3)
+    (server,) = point.server
+    assert (server.model, server.composing) == ("double", False)
+    assert server.requests == pytest.approx(point.requests, rel=0.3)
+    assert sum(step.mean_us for step in point.breakdown) == pytest.approx(point.latency.mean_us.value, rel=0.5)
+    assert point.processes is not None
+    assert point.processes.processes >= 2
+    assert point.generator.cpu_share > 0
+    if kind == "rate":
+        assert point.request_rate.value == pytest.approx(value, rel=0.3)
+        assert point.latency.mean_us.value >= point.latency_uncorrected.mean_us.value
+    assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_so_many_requests_are_sent_and_their_answers_checked(loaded: Server, tmp_path: Path, protocol: str) -> None:
+    x = np.arange(6, dtype=np.float32)
+    np.savez(tmp_path / "right.npz", x=x, y=x * 2)
+    np.savez(tmp_path / "wrong.npz", x=x, y=np.where(x == 5, 0, x * 2))
+    for name, wrong in (("right.npz", 0), ("wrong.npz", 20)):
+        model = ModelLoad("double", data=Data(str(tmp_path / name), check=True))
+        settings = replace(QUICK, url=url(loaded, protocol), models=(model,), requests=120, warmup_s=0.0)
+        (point,) = sweep(settings).points
+        assert point.requests + point.failed == 120
+        assert point.failed == wrong
+        assert {error.kind for error in point.errors} == ({"wrong answer"} if wrong else set())
+
+
+@pytest.mark.parametrize("body", ["binary", "json"])
+def test_errors_are_told_in_the_servers_words(loaded: Server, tmp_path: Path, body: str) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"x": 1}\n{"x": -1}\n')
+    for protocol, kind in (("http", "HTTP 500"), ("grpc", "gRPC 13")):
+        settings = replace(
+            QUICK,
+            url=url(loaded, protocol),
+            models=(ModelLoad("double", data=Data(str(tmp_path / "rows.jsonl"))),),
+            body=body,
+            requests=40,
+            warmup_s=0.0,
+            slo=(Slo("p99", 1e9),),
+        )
+        (point,) = sweep(settings).points
+        assert [(error.kind, error.count) for error in point.errors] == [(kind, 20)]
+        assert "below zero" in point.errors[0].example
+        assert point.slo_met is False
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("memory", ["none", "system"])
+def test_large_tensors_pass_flow_control_or_shared_memory(loaded: Server, protocol: str, memory: str) -> None:
+    model = ModelLoad("wide", data=Data(shapes={"x": (300_000,)}, payloads=2))
+    settings = replace(
+        QUICK,
+        url=url(loaded, protocol),
+        models=(model,),
+        loads=(Load("concurrency", 3),),
+        shared_memory=memory,  # type: ignore[arg-type]
+        requests=12,
+        warmup_s=0.0,
+    )
+    (point,) = sweep(settings).points
+    assert (point.requests, point.failed) == (12, 0)
+
+
+def test_streams_are_timed_by_their_responses(loaded: Server, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"count": 5}\n')
+    model = ModelLoad("counter", data=Data(str(tmp_path / "rows.jsonl")))
+    settings = replace(QUICK, url=loaded.grpc_url, models=(model,), loads=(Load("concurrency", 2),))
+    (point,) = sweep(settings).points
+    assert point.failed == 0
+    assert point.first_response is not None
+    assert point.between_responses is not None
+    assert point.between_responses.count == pytest.approx(4 * point.first_response.count, abs=20)
+    assert point.first_response.p50_us.value <= point.latency.p50_us.value
+
+
+def test_errors_within_streams_are_counted(loaded: Server, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"count": 2}\n{"count": -1}\n')
+    model = ModelLoad("counter", data=Data(str(tmp_path / "rows.jsonl")))
+    (point,) = sweep(replace(QUICK, url=loaded.grpc_url, models=(model,), requests=20, warmup_s=0.0)).points
+    assert [(error.kind, error.count) for error in point.errors] == [("stream", 10)]
+    assert "below zero" in point.errors[0].example
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize(("kind", "value"), [("concurrency", 3), ("rate", 100)])
+def test_sequences_run_from_start_to_end(loaded: Server, protocol: str, kind: Kind, value: int) -> None:
+    settings = replace(
+        QUICK,
+        url=url(loaded, protocol),
+        models=(ModelLoad("sequences", sequence_length=4),),
+        loads=(Load(kind, value),),
+    )
+    (point,) = sweep(settings).points
+    assert point.requests > 20
+    assert point.errors == ()
+
+
+def test_a_mix_has_its_shares_and_the_steps_of_its_ensembles(loaded: Server) -> None:
+    settings = replace(
+        QUICK,
+        url=loaded.http_url,
+        models=(ModelLoad("both", weight=1), ModelLoad("wide", weight=3, data=Data(shapes={"x": (1,)}))),
+        loads=(Load("concurrency", 4),),
+    )
+    (point,) = sweep(settings).points
+    found = {statistics.model: statistics for statistics in point.server}
+    assert [(model, found[model].composing) for model in found] == [("both", False), ("wide", False), ("double", True)]
+    assert found["wide"].requests / found["both"].requests == pytest.approx(3, rel=0.3)
+    assert found["double"].requests == pytest.approx(2 * found["both"].requests, rel=0.1)
+    assert {"double: compute infer", "wide: queue"} <= {step.name for step in point.breakdown}
+
+
+def test_a_stall_is_seen_by_the_corrected_latency_only(loaded: Server) -> None:
+    settings = replace(
+        QUICK,
+        url=loaded.http_url,
+        models=(ModelLoad("stall"),),
+        loads=(Load("rate", 200),),
+        duration_s=5.0,
+        max_in_flight=2,
+    )
+    (point,) = sweep(settings).points
+    assert point.failed == 0
+    assert point.latency.percentile_us(99.5) >= 900_000
+    assert point.latency_uncorrected.percentile_us(99.5) < 900_000
+    assert any("max_in_flight" in warning for warning in point.generator.warnings)
+
+
+def test_a_search_ends_at_a_load_that_meets_the_objective(loaded: Server) -> None:
+    loads = (Load("concurrency", 1), Load("concurrency", 4))
+    settings = replace(QUICK, url=loaded.http_url, loads=loads, slo=(Slo("p50", 1e7),))
+    report = find_max(settings)
+    assert report.best == Load("concurrency", 4)
+    assert [point.load.value for point in report.points] == [1, 2, 4]
+    assert all(point.goodput and point.goodput.value > 0 for point in report.points)
+
+
+def test_one_session_measures_many_times(loaded: Server) -> None:
+    with Session(replace(QUICK, url=loaded.grpc_url)) as session:
+        for value in (1, 2, 1):
+            point = session.measure(Load("concurrency", value), windows=2)
+            assert len(point.windows) == 2
+            assert point.in_flight == pytest.approx(value, rel=0.2)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with pytest.raises(LoadFailed, match="is a server listening there"):
+        sweep(replace(QUICK, url="http://127.0.0.1:1"))

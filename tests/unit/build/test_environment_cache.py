@@ -1,0 +1,70 @@
+"""Environments of models: what they are cached by, what they hold, and what can't be made."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from projects import Project, scale
+
+from tritonforge.build.environment_cache import UnbuildableEnvironment, environment_folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_an_environment_is_made_once_for_the_same_requirements(tmp_path: Path) -> None:
+    """Files that a requirements file includes count, too."""
+    requirements, included = tmp_path / "requirements.txt", tmp_path / "base.txt"
+    included.write_text("# nothing yet\n")
+    requirements.write_text("-r base.txt\n")
+    folder = environment_folder(requirements)
+    assert environment_folder(requirements) == folder
+    assert (folder / "site-packages" / "numpy").is_dir()
+    assert f"CPython {sys.version_info.major}.{sys.version_info.minor}" in (folder / "bin" / "activate").read_text()
+    included.write_text("# something else\n")
+    assert environment_folder(requirements) != folder
+
+
+def test_packages_that_pip_cant_find_are_told(tmp_path: Path, cache: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("--no-index\ntritonforge-no-such-package==1\n")
+    with pytest.raises(UnbuildableEnvironment, match=r"pip can't install requirements\.txt: ERROR"):
+        environment_folder(requirements)
+    assert not list((cache / "tritonforge" / "environments").iterdir())
+
+
+def test_an_included_file_that_is_missing_is_told(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("-r base.txt\n")
+    with pytest.raises(UnbuildableEnvironment, match=r"base\.txt can't be read"):
+        environment_folder(requirements)
+
+
+def test_a_build_tells_what_pip_says_at_the_definition(project: Project) -> None:
+    project.write(
+        {
+            "requirements.txt": "--no-index\ntritonforge-no-such-package==1\n",
+            "serving.py": scale().replace("@model", '@model(environment="requirements.txt")'),
+        }
+    )
+    refused = project.refused()
+    assert refused.startswith("serving.py:9 scale: pip can't install requirements.txt: ")
+    assert refused.rstrip().endswith("[TF306]")
+
+
+def test_the_manifest_knows_environments_and_requirements(project: Project) -> None:
+    settings = '@model(environment="requirements.txt", requirements=["pandas"])'
+    project.write({"requirements.txt": "", "serving.py": scale().replace("@model", settings)})
+    project.build()
+    entry = json.loads((project.output / "tritonforge.json").read_text())["models"]["scale"]
+    assert entry["environment"] == {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    assert entry["requirements"] == ["pandas"]
+    assert "environment/bin/activate" in entry["files"]
+    assert project.check() == ""

@@ -1,0 +1,47 @@
+"""Options of commands that are about containers, as far as they need no Docker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tritonforge.cli import app
+
+TENSORS = 'input { name: "x" data_type: TYPE_FP32 dims: [ 1 ] } output { name: "y" data_type: TYPE_FP32 dims: [ 1 ] }'
+CONFIG = f'backend: "python" {TENSORS}'
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository of one model."""
+    (tmp_path / "models" / "echo" / "1").mkdir(parents=True)
+    (tmp_path / "models" / "echo" / "config.pbtxt").write_text(CONFIG)
+    return tmp_path / "models"
+
+
+def test_a_containers_options_need_a_container(repository: Path) -> None:
+    result = CliRunner().invoke(app, ["up", str(repository), "--image", "fraud:1"])
+    assert result.exit_code == 2
+    assert "add --runtime docker" in " ".join(result.output.split())
+
+
+def test_an_unknown_setting_of_a_container_is_told(repository: Path) -> None:
+    options = ["--runtime", "docker", "--docker", "ram=2g"]
+    result = CliRunner().invoke(app, ["up", str(repository), *options])
+    assert "the settings are image, gpus, shm_size, memory" in str(result.exception)
+
+
+def test_no_daemon_is_told_before_packages_are_fetched(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    result = CliRunner().invoke(app, ["image", str(repository)])
+    assert "no Docker daemon answers" in str(result.exception)
+
+
+def test_a_folder_that_is_no_repository_gets_no_image(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["image", str(tmp_path), "--output", str(tmp_path / "context")])
+    assert "holds no model" in str(result.exception)
+    assert not (tmp_path / "context").exists()

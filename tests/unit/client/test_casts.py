@@ -1,0 +1,83 @@
+"""Casts that were asked for."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritonforge.client.casts import cast_inputs, require_cast
+from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.ir import Signature, TensorSpec
+
+TARGET = Target("http://h:1", "m")
+
+
+def cast(datatype, value, how="exact", dims=("_",)):
+    signature = Signature((TensorSpec("x", datatype, dims),), (), batched=True)
+    return cast_inputs(signature, {"x": value}, how, TARGET)["x"]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value", "dtype"),
+    [
+        ("INT8", [[1, -128]], np.int8),
+        ("FP32", [[1, 2]], np.float32),
+        ("FP32", [[0.5, float("nan"), float("inf")]], np.float32),
+        ("INT64", [[3.0]], np.int64),
+        ("UINT8", np.array([[255]], np.int64), np.uint8),
+        ("BOOL", [[True]], np.bool_),
+        ("BYTES", [["a", b"b"]], np.object_),
+        ("BF16", [[1.5]], ml_dtypes.bfloat16),
+        ("FP64", 3, np.float64),
+    ],
+)
+def test_values_that_stay_what_they_are_are_cast(datatype, value, dtype):
+    array = cast(datatype, value)
+    assert array.dtype == dtype
+    assert array.ndim == 2
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"),
+    [
+        ("INT8", [[128]]),
+        ("UINT64", [[-1]]),
+        ("INT32", [[0.5]]),
+        ("INT32", [[float("nan")]]),
+        ("FP32", [[0.1]]),
+        ("FP32", [[2**24 + 1]]),
+        ("BOOL", [[1]]),
+        ("FP32", [["a"]]),
+        ("INT8", [[1], [1, 2]]),
+    ],
+)
+def test_values_that_would_change_are_refused(datatype, value):
+    with pytest.raises(InvalidRequest, match='input "x": '):
+        cast(datatype, value)
+
+
+def test_round_loses_digits_but_neither_range_nor_fractions():
+    assert cast("FP32", [[0.1]], "round").tolist() == [[np.float32(0.1)]]
+    with pytest.raises(InvalidRequest, match=r"1e\+300"):
+        cast("FP32", [[1e300]], "round")
+    with pytest.raises(InvalidRequest, match=r"0\.5"):
+        cast("INT32", [[0.5]], "round")
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1), st.sampled_from(["INT8", "UINT8", "INT32", "UINT64"]))
+def test_what_is_cast_is_equal(numbers, datatype):
+    try:
+        array = cast(datatype, np.array([numbers], np.int64))
+    except InvalidRequest:
+        limits = np.iinfo(datatype.lower())
+        assert not all(limits.min <= number <= limits.max for number in numbers)
+    else:
+        assert array.tolist() == [numbers]
+
+
+def test_other_names_of_casts_are_refused():
+    with pytest.raises(ValueError, match="'none', 'exact', 'round'"):
+        require_cast("safe")

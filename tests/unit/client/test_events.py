@@ -1,0 +1,47 @@
+"""Server-sent events, as Triton's generate extension sends them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.events import Events, generate_body, read_event
+
+TARGET = Target("http://h:1", "m", request_id="r")
+STREAM = b'data: {"a":1}\n\ndata: {"a":2}\r\n\r\n: nothing\n\ndata: {"a":\ndata: 3}\n\n'
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=6))
+def test_events_are_whole_however_their_bytes_come(cuts):
+    edges = [0, *sorted(cuts), len(STREAM)]
+    events = Events()
+    found = [e for a, b in pairwise(edges) for e in events.feed(STREAM[a:b])]
+    assert [read_event(event, TARGET)["a"] for event in found] == [1, 2, 3]
+    events.end(TARGET)
+
+
+def test_a_stream_that_breaks_off_is_an_error():
+    events = Events()
+    assert list(events.feed(b'data: {"a"')) == []
+    with pytest.raises(InferenceFailed, match="middle of an event"):
+        events.end(TARGET)
+
+
+def test_errors_and_what_is_no_event_raise():
+    with pytest.raises(InferenceFailed, match="bad"):
+        read_event(b'{"error": "bad"}', TARGET)
+    for wrong in (b"[]", b"x", b""):
+        with pytest.raises(ServerUnavailable, match="not Triton's"):
+            read_event(wrong, TARGET)
+
+
+def test_inputs_are_worded_for_json():
+    inputs = {"text": b"a", "numbers": np.array([1, 2]), "n": np.float32(0.5)}
+    assert generate_body(inputs, TARGET) == {"id": "r", "text": "a", "numbers": [1, 2], "n": 0.5}
+    with pytest.raises(InvalidRequest, match="sent as JSON"):
+        generate_body({"x": object()}, TARGET)

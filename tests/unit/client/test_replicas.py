@@ -1,0 +1,150 @@
+"""The choice among servers, and the circuits that leave dead ones out."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonforge.client.attempts import Attempts
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.message import Request
+from tritonforge.client.replicas import Breaker, Replicas
+from tritonforge.client.retries import Budget, Retries
+
+TARGET = Target("a, b", "m")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def names(replicas: Replicas[str], count: int) -> list[str]:
+    chosen = [replicas.choose() for _ in range(count)]
+    for replica in chosen:
+        assert replica
+        replicas.done(replica)
+    return [replica.transport for replica in chosen if replica]
+
+
+def test_round_robin_takes_each_in_turn():
+    found = names(Replicas(["a", "b", "c"]), 6)
+    assert found[:3] == found[3:]
+    assert sorted(found[:3]) == ["a", "b", "c"]
+
+
+def test_the_least_busy_is_taken():
+    replicas = Replicas(["a", "b"], "least_in_flight")
+    first = replicas.choose()
+    second = replicas.choose()
+    assert {first.transport, second.transport} == {"a", "b"}
+    replicas.done(second)
+    assert replicas.choose() is second
+
+
+def test_a_circuit_opens_pauses_longer_each_time_and_closes():
+    clock = Clock()
+    replicas = Replicas(["a"], breaker=Breaker(failures=2, pause_s=1, longest_pause_s=3), clock=clock)
+    (only,) = replicas.all
+    replicas.failed(only)
+    assert replicas.choose() is only
+    replicas.failed(only)
+    assert replicas.choose() is None
+    assert replicas.wait_s() == 1
+    for pause_s in (2, 3, 3):
+        clock.now = only.retry_at
+        assert replicas.choose() is only, "the one trial"
+        assert replicas.choose() is None, "while it lasts, no other"
+        replicas.failed(only)
+        assert replicas.wait_s() == pause_s
+    clock.now = only.retry_at
+    replicas.succeeded(replicas.choose())
+    assert replicas.choose() is only
+    assert not only.open
+
+
+def test_one_that_is_left_out_is_probed_while_others_serve():
+    clock = Clock()
+    replicas = Replicas(["a", "b"], breaker=Breaker(failures=1, pause_s=1), clock=clock)
+    dead, well = replicas.all
+    replicas.failed(dead)
+    assert set(names(replicas, 4)) == {"b"}
+    assert replicas.due() == []
+    clock.now = 1
+    assert replicas.due() == [dead]
+    assert replicas.due() == [], "it is being probed"
+    replicas.succeeded(dead)
+    assert set(names(replicas, 4)) == {"a", "b"}
+    assert not well.open
+
+
+@pytest.mark.parametrize("wrong", [{"failures": 0}, {"pause_s": 0}, {"probe_s": float("inf")}])
+def test_a_breaker_refuses_numbers_out_of_range(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Breaker(**wrong)
+
+
+def test_an_unknown_balance_is_refused():
+    with pytest.raises(ValueError, match="round_robin or least_in_flight"):
+        Replicas(["a"], "random")
+
+
+def attempts(replicas: Replicas[str], request: Request | None = None, **settings: object) -> Attempts[str]:
+    retries = Retries(first_delay_s=0, **settings)
+    return Attempts(replicas, retries, Budget(retries), Deadline(5), TARGET, request=request)
+
+
+def test_the_next_attempt_goes_to_another_server_at_once():
+    call = attempts(Replicas(["a", "b"]))
+    first = call.begin()
+    assert call.failed(first, ServerUnavailable("gone", TARGET)) == 0
+    assert call.begin() is not first
+
+
+def test_attempts_end():
+    call = attempts(Replicas(["a"]), attempts=2)
+    call.failed(call.begin(), ServerUnavailable("gone", TARGET))
+    with pytest.raises(ServerUnavailable, match="gone"):
+        call.failed(call.begin(), ServerUnavailable("gone", TARGET))
+
+
+def test_what_the_server_answers_closes_its_circuit():
+    replicas = Replicas(["a"])
+    call = attempts(replicas)
+    replicas.failed(replicas.all[0])
+    with pytest.raises(InvalidRequest):
+        call.failed(call.begin(), InvalidRequest("no", TARGET))
+    assert replicas.all[0].failures == 0
+    assert replicas.all[0].in_flight == 0
+
+
+def test_a_slow_model_opens_no_circuit_where_there_is_no_other_server():
+    for servers, failures in ((["a"], 0), (["a", "b"], 1)):
+        replicas = Replicas(servers)
+        call = attempts(replicas)
+        chosen = call.begin()
+        with pytest.raises(DeadlineExceeded):
+            call.failed(chosen, DeadlineExceeded("late", TARGET))
+        assert chosen.failures == failures
+
+
+def test_a_sequence_stays_where_it_began_and_is_not_sent_twice():
+    replicas = Replicas(["a", "b"])
+    start = Request("m", (), parameters={"sequence_id": 5, "sequence_start": True})
+    begun = attempts(replicas, start).begin()
+    names(replicas, 1)
+    going_on = Request("m", (), parameters={"sequence_id": 5})
+    call = attempts(replicas, going_on)
+    assert call.begin() is begun
+    with pytest.raises(ServerUnavailable):
+        call.failed(begun, ServerUnavailable("reset", TARGET))
+
+
+def test_all_circuits_open_is_said_with_the_reason():
+    replicas = Replicas(["a"], breaker=Breaker(failures=1))
+    replicas.failed(replicas.all[0], "Connection refused")
+    with pytest.raises(ServerUnavailable, match=r"circuit open\): Connection refused") as caught:
+        attempts(replicas).begin()
+    assert not caught.value.sent

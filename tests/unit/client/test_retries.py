@@ -1,0 +1,46 @@
+"""When an attempt is made again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, ServerUnavailable, Target
+from tritonforge.client.retries import Budget, Retries, may_retry
+
+TARGET = Target("http://h:1", "m")
+
+
+def test_delays_are_drawn_from_zero_to_a_doubling_bound():
+    retries = Retries(first_delay_s=0.1, longest_delay_s=0.5)
+    assert [retries.delay_s(n, lambda: 1.0) for n in range(5)] == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.5])
+    assert retries.delay_s(3, lambda: 0.0) == 0
+    assert retries.delay_s(10_000, lambda: 1.0) == 0.5
+
+
+@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"budget": -1}, {"first_delay_s": float("nan")}, {"burst": -1}])
+def test_numbers_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Retries(**wrong)
+
+
+def test_a_budget_is_spent_and_earned():
+    budget = Budget(Retries(budget=0.5, burst=2))
+    assert [budget.spend() for _ in range(3)] == [True, True, False]
+    budget.earn()
+    assert not budget.spend()
+    budget.earn()
+    assert budget.spend()
+
+
+@pytest.mark.parametrize(
+    ("error", "idempotent", "may"),
+    [
+        (ServerUnavailable("busy", TARGET), True, True),
+        (ServerUnavailable("busy", TARGET), False, False),
+        (ServerUnavailable("refused", TARGET, sent=False), False, True),
+        (DeadlineExceeded("late", TARGET), True, False),
+        (InferenceFailed("boom", TARGET), True, False),
+    ],
+)
+def test_only_what_can_do_no_harm_is_tried_again(error, idempotent, may):
+    assert may_retry(error, idempotent=idempotent) is may

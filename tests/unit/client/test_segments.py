@@ -1,0 +1,72 @@
+"""Shared memory of this process, and of processes that are gone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tritonforge.client import arena as arena_module
+from tritonforge.client.arena import Arena
+from tritonforge.client.message import Request, Response, Tensor
+from tritonforge.client.segments import PREFIX, Segment, abandoned, remove
+
+BIG = np.zeros(arena_module.LEAST_BYTES, np.uint8)
+
+
+def request() -> Request:
+    return Request("m", (Tensor("x", "UINT8", BIG.shape, BIG.data),))
+
+
+def response() -> Response:
+    return Response("m", "1", "", (Tensor("y", "UINT8", BIG.shape, BIG.data),), {})
+
+
+def test_a_segment_is_there_until_it_is_closed():
+    segment = Segment(100)
+    path = Path("/dev/shm", segment.name)
+    assert path.stat().st_size == 100
+    assert segment.name not in set(abandoned())
+    segment.close()
+    assert not path.exists()
+
+
+def test_a_segment_without_an_owner_is_found():
+    path = Path("/dev/shm", f"{PREFIX}0_test")
+    path.write_bytes(b"x")
+    assert path.name in set(abandoned())
+    remove(path.name)
+    assert not path.exists()
+    remove(path.name)
+
+
+def test_no_room_is_an_error_and_leaves_nothing():
+    with pytest.raises(OSError, match=r"space|memory|large"):
+        Segment(1 << 60)
+    assert not [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
+
+
+def test_small_requests_are_left_alone():
+    assert Arena().place(Request("m", (Tensor("x", "UINT8", (3,), b"abc"),))) is None
+
+
+def test_a_segment_is_lent_again_once_no_view_of_it_is_left():
+    arena = Arena()
+    arena.learn(request(), response())
+    placed = arena.place(request())
+    assert placed.request.inputs[0].region.size == BIG.size
+    assert placed.request.outputs == ("y",)
+    empty = response()._replace(outputs=(Tensor("y", "UINT8", BIG.shape, b""),))
+    taken = arena.take(placed, empty)
+    arena.done(placed)
+    view = np.frombuffer(taken.outputs[0].data, np.uint8)
+    del taken
+    other = arena.place(request())
+    assert other.segment is not placed.segment
+    arena.done(other)
+    del view
+    assert {arena.place(request()).segment, arena.place(request()).segment} == {placed.segment, other.segment}
+    for segment in (placed.segment, other.segment):
+        segment.close()

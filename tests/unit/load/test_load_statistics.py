@@ -1,0 +1,78 @@
+"""Differences of the server's statistics, objectives, and where the time goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritonforge.load import Slo
+from tritonforge.load.breakdown import break_down
+from tritonforge.load.estimates import summarize
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.objectives import good_limit_us, meets
+from tritonforge.load.statistics import difference, read_counters
+
+
+def entry(
+    count: int, *, queue_ns: int = 0, infer_ns: int = 0, total_ns: int = 0, executions: int = 0
+) -> dict[str, Any]:
+    times = {"queue": queue_ns, "compute_infer": infer_ns, "success": total_ns}
+    return {
+        "name": "m",
+        "version": "1",
+        "inference_count": count,
+        "execution_count": executions,
+        "inference_stats": {name: {"count": count, "ns": ns} for name, ns in times.items()},
+        "batch_stats": [{"batch_size": 2, "compute_infer": {"count": executions}}],
+    }
+
+
+def test_times_are_what_was_gained_by_the_requests_gained() -> None:
+    before = read_counters({"model_stats": [entry(10, queue_ns=10_000, total_ns=90_000, executions=5)]})
+    raw = entry(30, queue_ns=70_000, infer_ns=40_000, total_ns=250_000, executions=15)
+    after = read_counters({"model_stats": [raw, {**raw, "name": "other"}]})
+    (found,) = difference(before, after, {"m": False})
+    assert (found.requests, found.executions, found.mean_batch, found.batches) == (20, 10, 2.0, {2: 10})
+    assert (found.queue_us, found.compute_infer_us, found.request_us, found.overhead_us) == (3.0, 2.0, 8.0, 3.0)
+
+
+def test_a_reloaded_models_counters_begin_anew() -> None:
+    before = read_counters({"model_stats": [entry(100, total_ns=900_000)]})
+    after = read_counters({"model_stats": [entry(4, total_ns=8_000)]})
+    (found,) = difference(before, after, {"m": False})
+    assert (found.requests, found.request_us) == (4, 2.0)
+
+
+def test_an_idle_model_is_left_out() -> None:
+    counters = read_counters({"model_stats": [entry(3)]})
+    assert difference(counters, counters, {"m": False}) == ()
+
+
+def test_the_parts_add_up_to_the_mean_latency() -> None:
+    raw = entry(10, queue_ns=10_000, infer_ns=30_000, total_ns=50_000, executions=5)
+    server = difference({}, read_counters({"model_stats": [raw]}), {"m": False})
+    corrected, sent = summarize([Histogram.of([12_000] * 10)]), summarize([Histogram.of([9_000] * 10)])
+    steps = {step.name: step.mean_us for step in break_down(corrected, sent, server)}
+    assert steps["client queue"] == pytest.approx(3)
+    assert steps["network + server send/receive"] == pytest.approx(4)
+    assert steps["queue"] == pytest.approx(1)
+    assert sum(steps.values()) == pytest.approx(12)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=60), st.integers(0, 20), st.integers(1, 100))
+def test_failures_rank_past_every_success(times_us: list[int], failed: int, percent: int) -> None:
+    latency = summarize([Histogram.of([time * 1000 for time in times_us])])
+    ranked = sorted([float(time) for time in times_us] + [float("inf")] * failed)
+    exact = ranked[int(percent / 100 * (len(ranked) - 1) + 0.5)]
+    if exact == float("inf"):
+        assert not meets([Slo(f"p{percent}", 1e12)], latency, failed)
+    else:
+        assert meets([Slo(f"p{percent}", exact * 1.003)], latency, failed)
+        assert not meets([Slo(f"p{percent}", exact * 0.997)], latency, failed)
+
+
+def test_goodput_is_by_the_highest_percentile() -> None:
+    assert good_limit_us([Slo("p50", 1.0), Slo("p99", 5.0), Slo("mean", 2.0)]) == 5.0

@@ -1,0 +1,107 @@
+"""Prepared requests, read back by others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from tritonclient.grpc import service_pb2
+
+from tritonforge.load.address import parse_address
+from tritonforge.load.drive import _varint
+from tritonforge.load.hpack import decode_headers, encode_headers
+from tritonforge.load.prepare import Region, Wanted, prepare
+from tritonforge.load.stream_error import stream_error
+
+INPUTS: dict[str, tuple[str, Any]] = {
+    "x": ("FP32", np.array([[1.5, 2.5]], np.float32)),
+    "words": ("BYTES", np.array([["a", "bé"]], object)),
+}
+
+
+def http(data: bytes) -> tuple[list[str], dict[str, Any], bytes]:
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:])
+    size = int(fields.get("Inference-Header-Content-Length", fields["Content-Length"]))
+    assert int(fields["Content-Length"]) == len(body)
+    return lines, json.loads(body[:size]), body[size:]
+
+
+def test_http_with_binary_tensors() -> None:
+    wanted = Wanted(parse_address("http://host:1/below"), "a model", "3", headers=(("Authorization", "me"),))
+    lines, request, tail = http(prepare(wanted, INPUTS).data)
+    assert lines[0] == "POST /below/v2/models/a%20model/versions/3/infer HTTP/1.1"
+    assert "Authorization: me" in lines
+    assert request["parameters"] == {"binary_data_output": True}
+    assert [entry["parameters"]["binary_data_size"] for entry in request["inputs"]] == [8, 12]
+    assert tail == np.array([1.5, 2.5], "<f4").tobytes() + b"\1\0\0\0a\3\0\0\0b\xc3\xa9"
+
+
+def test_http_with_json_tensors() -> None:
+    wanted = Wanted(parse_address("http://host:1"), "m", body="json")
+    _, request, tail = http(prepare(wanted, INPUTS).data)
+    assert [entry["data"] for entry in request["inputs"]] == [[1.5, 2.5], ["a", "bé"]]
+    assert tail == b""
+
+
+def test_http_by_shared_memory() -> None:
+    wanted = Wanted(parse_address("http://host:1"), "m")
+    regions = {"x": Region("r", 0, 8), "words": Region("r", 8, 12)}
+    _, request, tail = http(prepare(wanted, INPUTS, regions=regions).data)
+    assert request["inputs"][1]["parameters"] == {
+        "shared_memory_region": "r",
+        "shared_memory_offset": 8,
+        "shared_memory_byte_size": 12,
+    }
+    assert tail == b""
+
+
+@pytest.mark.parametrize("number", [1_000_000_000, 4_000_000_000, 9_999_999_999])
+def test_a_sequences_number_and_flags_are_put_in(number: int) -> None:
+    payload = prepare(Wanted(parse_address("http://host:1"), "m", sequence_length=5), INPUTS)
+    flags = []
+    for before, after in payload.parts:
+        _, request, _ = http(before + b"%d" % number + after)
+        assert request["parameters"]["sequence_id"] == number
+        flags.append((request["parameters"]["sequence_start"], request["parameters"]["sequence_end"]))
+    assert flags == [(True, False), (False, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize("number", [1_000_000_000, 4_000_000_000, 9_999_999_999])
+def test_grpc_messages_of_sequences(number: int) -> None:
+    payload = prepare(Wanted(parse_address("grpc://host:1"), "m", "2", sequence_length=5), INPUTS)
+    for (before, after), first, last in zip(payload.parts, (1, 0, 0, 1), (0, 0, 1, 1), strict=True):
+        message = service_pb2.ModelInferRequest.FromString(before + _varint(number) + after)
+        assert (message.model_name, message.model_version) == ("m", "2")
+        assert message.parameters["sequence_id"].int64_param == number
+        assert message.parameters["sequence_start"].bool_param == bool(first)
+        assert message.parameters["sequence_end"].bool_param == bool(last)
+        assert [tensor.name for tensor in message.inputs] == ["x", "words"]
+        assert len(message.raw_input_contents) == 2
+
+
+def test_headers_are_read_back() -> None:
+    block = encode_headers("/a.B/C", "host:1", [("X-Key", "v" * 300)])
+    assert decode_headers(block) == {
+        ":path": "/a.B/C",
+        ":authority": "host:1",
+        "te": "trailers",
+        "content-type": "application/grpc",
+        "x-key": "v" * 300,
+    }
+
+
+def test_indexed_and_huffman_coded_headers_are_passed_over() -> None:
+    block = b"\x20\x88" + b"\x00\x0bgrpc-status\x010" + b"\x40\x01a\x81\xff" + b"\x0f\x00\x01x"
+    assert decode_headers(block) == {"grpc-status": "0"}
+
+
+def test_errors_of_streams_are_found_in_their_messages() -> None:
+    wrong = service_pb2.ModelStreamInferResponse(error_message="é" * 80 + "!")
+    right = service_pb2.ModelStreamInferResponse(infer_response=service_pb2.ModelInferResponse(model_name="m"))
+    assert stream_error(wrong.SerializeToString()) == "stream: " + "é" * 80 + "!"
+    assert stream_error(right.SerializeToString()) == ""
+    assert stream_error(b"") == ""

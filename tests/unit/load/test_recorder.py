@@ -1,0 +1,66 @@
+"""What ends in which window, against counting by hand."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
+from tritonforge.load.merge import coalesce, merge_tallies
+from tritonforge.load.recorder import Recorder
+
+REQUESTS = st.lists(st.tuples(st.integers(0, 9_999), st.integers(0, 50), st.integers(0, 500)), max_size=60)
+
+
+@given(REQUESTS)
+def test_a_request_counts_in_the_window_in_which_it_ends(requests: list[tuple[int, int, int]]) -> None:
+    tallies: list[Tally] = []
+    recorder = Recorder(1000, 1000, tallies.append)
+    done = sorted((intended + late + took, intended + late, intended) for intended, late, took in requests)
+    for end, started, intended in done:
+        if end >= recorder.edge:
+            recorder.roll(end)
+        recorder.add(intended, started, end)
+    recorder.roll(20_000)
+    assert [tally.index for tally in tallies] == list(range(19))
+    for tally in tallies:
+        low = 1000 + tally.index * 1000
+        mine = [item for item in done if low <= item[0] < low + 1000]
+        assert tally.duration_ns == 1000
+        assert tally.latency == Histogram.of([end - intended for end, _, intended in mine])
+        assert tally.uncorrected == Histogram.of([end - started for end, started, _ in mine])
+        assert tally.late == Histogram.of([started - intended for _, started, intended in mine])
+
+
+def test_the_last_window_ends_where_the_last_request_does() -> None:
+    tallies: list[Tally] = []
+    recorder = Recorder(0, 1000, tallies.append)
+    recorder.roll(0)
+    recorder.add(100, 100, 300)
+    recorder.finish(1250)
+    assert [(tally.index, tally.duration_ns, tally.latency.count) for tally in tallies] == [(0, 1000, 1), (1, 250, 0)]
+
+
+def test_errors_are_kept_by_kind_and_their_kinds_bounded() -> None:
+    tallies: list[Tally] = []
+    recorder = Recorder(0, 1000, tallies.append)
+    recorder.roll(0)
+    for number in range(100):
+        recorder.add_error(f"HTTP {number}: no")
+        recorder.add_error("HTTP 1: again")
+    recorder.finish(10)
+    errors = tallies[0].errors
+    assert sum(errors.values()) == 200
+    assert errors["HTTP 1"] == 101
+    assert len(errors) <= 21
+    assert tallies[0].examples["HTTP 1"] == "again"
+
+
+@given(st.lists(st.lists(st.integers(1, 10**9), max_size=20), min_size=1, max_size=9))
+def test_joined_windows_keep_every_request_and_all_of_the_time(windows: list[list[int]]) -> None:
+    tallies = [Tally(index, 1000, Histogram.of(window)) for index, window in enumerate(windows)]
+    joined = coalesce(tallies, 4)
+    assert len(joined) <= max(4, -(-len(windows) // 2))
+    assert sum(tally.duration_ns for tally in joined) == 1000 * len(windows)
+    assert merge_tallies(joined).latency.counts == Histogram.of([v for window in windows for v in window]).counts

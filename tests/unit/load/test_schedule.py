@@ -1,0 +1,63 @@
+"""Intended times of open loops."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tritonforge.load.schedule import Schedule, intended_times
+
+
+def first(schedule: Schedule, count: int) -> list[int]:
+    return list(islice(intended_times(schedule), count))
+
+
+def test_a_constant_rate_is_even() -> None:
+    assert first(Schedule(1000), 5) == [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000]
+
+
+def test_a_burst_comes_at_once_and_keeps_the_rate() -> None:
+    assert first(Schedule(100, burst=3), 7) == [0, 0, 0, 30_000_000, 30_000_000, 30_000_000, 60_000_000]
+
+
+@given(
+    st.sampled_from(["constant", "poisson", "gamma"]),
+    st.integers(1, 5),
+    st.integers(1, 7),
+    st.floats(0, 2),
+    st.integers(0, 2**31),
+)
+@settings(max_examples=30)
+def test_processes_share_the_same_times(arrivals: str, parts: int, burst: int, ramp_s: float, seed: int) -> None:
+    schedule = Schedule(500, arrivals, burst=burst, ramp_s=ramp_s, seed=seed)  # type: ignore[arg-type]
+    whole = first(schedule, 3000)
+    assert whole == sorted(whole)
+    for part in range(parts):
+        mine = whole[part::parts]
+        assert list(islice(intended_times(schedule, part, parts), len(mine))) == mine
+
+
+@pytest.mark.parametrize(("arrivals", "variation"), [("poisson", 1.0), ("gamma", 0.5**0.5)])
+def test_random_arrivals_have_their_rate_and_spread(arrivals: str, variation: float) -> None:
+    gaps = np.diff(first(Schedule(200, arrivals, seed=3), 40_000)) / 1e9  # type: ignore[arg-type]
+    assert gaps.mean() == pytest.approx(1 / 200, rel=0.03)
+    assert gaps.std() / gaps.mean() == pytest.approx(variation, rel=0.05)
+
+
+@given(st.floats(10, 1000), st.floats(0.1, 5))
+def test_a_ramp_grows_linearly_then_keeps_the_rate(rate: float, ramp_s: float) -> None:
+    times = np.array(first(Schedule(rate, ramp_s=ramp_s), 4000)) / 1e9
+    for number in (10, 500, 3999):
+        time = times[number]
+        due = rate * time**2 / (2 * ramp_s) if time < ramp_s else rate * (time - ramp_s / 2)
+        assert due == pytest.approx(number, rel=1e-4, abs=1e-3)
+
+
+def test_recorded_times_are_sorted_and_repeat_where_asked() -> None:
+    assert first(Schedule(1, times_s=(0.5, 0.1)), 9) == [100_000_000, 500_000_000]
+    repeated = first(Schedule(1, times_s=(0.5, 0.1), repeat_s=2.0), 4)
+    assert repeated == [100_000_000, 500_000_000, 2_100_000_000, 2_500_000_000]

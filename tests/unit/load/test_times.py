@@ -1,0 +1,33 @@
+"""Recorded times, however they are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tritonforge.load import InvalidLoad, read_times
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12.5\n10\n\n11\n",
+        '{"ts": 11}\n{"time": 10}\n{"timestamp": 12.5}\n',
+        "2026-01-01T00:00:10Z\n2026-01-01T00:00:11+00:00\n2026-01-01T01:00:12.5+01:00\n",
+    ],
+)
+def test_times_count_from_the_first(tmp_path: Path, text: str) -> None:
+    (tmp_path / "times").write_text(text)
+    assert read_times(tmp_path / "times") == (0.0, 1.0, 2.5)
+    assert read_times(tmp_path / "times", speed=2.0) == (0.0, 0.5, 1.25)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("1\nsoon\n", r"times:2: 'soon' is no time"), ("", "no times"), ('{"at": 1}', "none of"), ("inf", "not finite")],
+)
+def test_other_text_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "times").write_text(text)
+    with pytest.raises(InvalidLoad, match=words):
+        read_times(tmp_path / "times")

@@ -1,0 +1,80 @@
+"""`tritonforge perf compare` on saved reports: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tritonforge.cli import app
+from tritonforge.report import write_report
+
+from .sample_report import report
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write base.json, again.json (the same server) and slow.json (30 % slower) into the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for name, made in {"base": report(), "again": report(seed=1), "slow": report(seed=2, slower=1.3)}.items():
+        write_report(made, Path(f"{name}.json"), "json")
+
+
+def compare(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["perf", "compare", *arguments])
+
+
+@pytest.mark.usefixtures("reports")
+def test_a_regression_exits_with_1_where_a_limit_is_set() -> None:
+    assert compare("base.json", "slow.json").exit_code == 0
+    result = compare("base.json", "slow.json", "--max-regression", "5%")
+    assert result.exit_code == 1
+    assert "slow.json beside base.json" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("7 loads: ")
+    assert result.stdout.splitlines()[-1].endswith("regressions beyond 5%")
+    assert compare("base.json", "slow.json", "--max-regression", "60%").exit_code == 0
+
+
+@pytest.mark.usefixtures("reports")
+def test_the_same_server_passes() -> None:
+    result = compare("base.json", "again.json", "--max-regression", "0%")
+    assert result.exit_code == 0, result.output
+    assert "no regressions beyond 0%" in result.stdout
+    assert " worse" not in result.stdout
+
+
+@pytest.mark.usefixtures("reports")
+def test_several_are_each_compared_with_the_base() -> None:
+    result = compare("base.json", "again.json", "slow.json", "--max-regression", "5%")
+    assert result.exit_code == 1
+    assert [line for line in result.stdout.splitlines() if " beside " in line] == [
+        "again.json beside base.json",
+        "slow.json beside base.json",
+    ]
+
+
+@pytest.mark.usefixtures("reports")
+def test_markdown_is_printed_alone_or_written_beside() -> None:
+    alone = compare("base.json", "slow.json", "--markdown", "-")
+    assert alone.stdout.startswith("### 7 loads: ")
+    compare("base.json", "slow.json", "--markdown", "pr/comment.md")
+    assert Path("pr/comment.md").read_text() == alone.stdout
+
+
+@pytest.mark.usefixtures("reports")
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["base.json", "slow.json", "--max-regression", "much"], "--max-regression: 'much' is not a share"),
+        (["base.json", "slow.json", "--confidence", "200%"], "--confidence: '200%' is not a share"),
+        (["base.json", "other.json"], "other.json"),
+        (["base.json"], "Missing argument"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_misuse_of_compare(arguments: list[str], reason: str) -> None:
+    Path("other.json").write_text("{}")
+    result = compare(*arguments)
+    assert result.exit_code == 2
+    assert reason in " ".join(result.output.replace("│", " ").split())

@@ -1,0 +1,221 @@
+"""The page, as text and in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tritonforge.report import page
+
+from .sample_report import report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PLOTS = {"Throughput against latency", "Latency by percentile", "Where the time goes"}
+
+
+class Elements(HTMLParser):
+    """Collect elements with their attributes, and check that tags close in order."""
+
+    VOID = frozenset({"meta"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_it_loads_nothing_and_is_well_formed() -> None:
+    text = page(report(errors=3))
+    elements = Elements(text)
+    assert not elements.open
+    assert not {tag for tag, _ in elements.found} & {"link", "img", "iframe", "object"}
+    assert not [
+        value for _, attributes in elements.found for key, value in attributes.items() if key in ("src", "href")
+    ]
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_ids_are_unique_and_labels_refer_to_them() -> None:
+    found = Elements(page(report())).found
+    ids = [attributes["id"] for _, attributes in found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    labels = [attributes["aria-labelledby"] for tag, attributes in found if tag == "svg"]
+    assert labels
+    assert {part for label in labels for part in (label or "").split()} <= set(ids)
+
+
+def test_what_the_server_says_is_escaped() -> None:
+    text = page(report(errors=1))
+    assert "has &lt;no&gt; batch" in text
+    assert "<no>" not in text
+
+
+def test_without_measured_requests_it_says_so() -> None:
+    whole = report()
+    empty = replace(whole, points=tuple(replace(point, windows=()) for point in whole.points))
+    assert "No request ended within a window." in page(empty)
+
+
+def test_one_load_and_one_window_are_drawn() -> None:
+    whole = report()
+    single = replace(whole, points=(replace(whole.points[0], windows=whole.points[0].windows[-1:], breakdown=()),))
+    assert "nan" not in page(single)
+    assert "Where the time goes" not in page(single)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+def opened(browser: Any, folder: Path, *, width: int, scheme: str, scripts: bool = True) -> tuple[Any, list[str]]:
+    """Open the page and collect its complaints, requests among them."""
+    file = folder / "page.html"
+    file.write_text(page(report(errors=3)), encoding="utf-8")
+    tab = browser.new_page(
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        java_script_enabled=scripts,
+        has_touch=width < 500,
+    )
+    complaints: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: complaints.append(request.url) if request.url != file.as_uri() else None)
+    tab.goto(file.as_uri())
+    return tab, complaints
+
+
+def pixels(tab: Any) -> bytes:
+    """Take a screenshot of the whole page."""
+    shot: bytes = tab.screenshot(full_page=True)
+    return shot
+
+
+@pytest.mark.parametrize("width", [360, 768, 1400])
+def test_it_fits_every_width(width: int, browser: Any, tmp_path: Path) -> None:
+    tab, complaints = opened(browser, tmp_path, width=width, scheme="light")
+    assert complaints == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    shown = [svg for svg in tab.query_selector_all("svg") if svg.is_visible()]
+    titles = {svg.query_selector("title").text_content() for svg in shown}
+    assert titles >= PLOTS
+    variant = "narrow" if width < 640 else "wide"
+    assert {svg.get_attribute("class") for svg in shown} == {variant}
+    assert len(pixels(tab)) > 20_000
+    # Words stay legible on a phone, whatever the plot is scaled by.
+    sizes = tab.evaluate(
+        "[...document.querySelectorAll('svg')].filter(s => s.getBoundingClientRect().width)"
+        ".flatMap(s => [...s.querySelectorAll('text')].map(t => "
+        "parseFloat(getComputedStyle(t).fontSize) * s.getBoundingClientRect().width / s.viewBox.baseVal.width))"
+    )
+    assert min(sizes) >= 9.5
+    tab.close()
+
+
+def test_words_and_lines_stay_within_their_plot(browser: Any, tmp_path: Path) -> None:
+    for width in (360, 1400):
+        tab, _ = opened(browser, tmp_path, width=width, scheme="light")
+        outside = tab.evaluate(
+            "[...document.querySelectorAll('svg')].filter(s => s.getBoundingClientRect().width).flatMap(s => {"
+            " const b = s.getBoundingClientRect(); return [...s.querySelectorAll('text')].filter(t => {"
+            " const r = t.getBoundingClientRect(); return r.left < b.left - 2 || r.right > b.right + 2"
+            " || r.top < b.top - 2 || r.bottom > b.bottom + 2; }).map(t => t.textContent); })"
+        )
+        assert outside == []
+        tab.close()
+
+
+def test_it_is_dark_where_the_reader_is_and_the_button_turns_it(browser: Any, tmp_path: Path) -> None:
+    def ground(tab: Any) -> int:
+        colour = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in re.findall(r"\d+", colour)[:3])
+
+    light, _ = opened(browser, tmp_path, width=1000, scheme="light")
+    dark, _ = opened(browser, tmp_path, width=1000, scheme="dark")
+    assert ground(light) > 600
+    assert ground(dark) < 100
+    assert pixels(light) != pixels(dark)
+    dark.click("#theme")
+    assert ground(dark) > 600
+    dark.click("#theme")
+    assert ground(dark) < 100
+    light.close()
+    dark.close()
+
+
+def test_words_stand_out_in_both_themes(browser: Any, tmp_path: Path) -> None:
+    """Contrast by WCAG 2: 4.5 for words, 3 for lines and bars."""
+    script = """() => {
+        const style = getComputedStyle(document.documentElement);
+        const light = (name) => {
+            const channels = style.getPropertyValue(name).trim().slice(1).match(/../g).map(h => parseInt(h, 16) / 255);
+            const [r, g, b] = channels.map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const contrast = (one, other) => {
+            const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
+            return (high + 0.05) / (low + 0.05);
+        };
+        const colours = Array.from({length: 12}, (_, n) => `--c${n + 1}`);
+        const names = ["--fg", "--muted", "--good", "--bad", ...colours];
+        return Object.fromEntries(names.map(name => [name, contrast(name, "--card")]));
+    }"""
+    for scheme in ("light", "dark"):
+        tab, _ = opened(browser, tmp_path, width=1000, scheme=scheme)
+        for name, contrast in tab.evaluate(script).items():
+            assert contrast >= (3 if name.startswith("--c") else 4.5), (scheme, name)
+        tab.close()
+
+
+def test_a_selector_shows_one_load_and_marks_have_tooltips(browser: Any, tmp_path: Path) -> None:
+    tab, _ = opened(browser, tmp_path, width=1400, scheme="light")
+    card = tab.locator(".card", has=tab.get_by_role("heading", name="Latency histogram"))
+    assert card.locator(".each:visible").get_attribute("data-load") == "concurrency 64"
+    card.locator("select").select_option(label="concurrency 4")
+    assert card.locator(".each:visible").get_attribute("data-load") == "concurrency 4"
+    tab.locator("svg.wide .mark").first.focus()
+    assert re.fullmatch(r"concurrency 1: 1\.\d+k/s, p99 1\.\d+ ms", tab.locator("#tip.shown").text_content())
+    tab.keyboard.press("Escape")
+    assert tab.locator("#tip.shown").count() == 0
+    tab.close()
+
+
+def test_without_scripts_every_load_is_there(browser: Any, tmp_path: Path) -> None:
+    tab, _ = opened(browser, tmp_path, width=1400, scheme="light", scripts=False)
+    card = tab.locator(".card", has=tab.get_by_role("heading", name="Latency histogram"))
+    assert card.locator(".each:visible").count() == 7
+    assert not tab.locator("#theme").is_visible()
+    tab.close()

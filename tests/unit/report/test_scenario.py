@@ -1,0 +1,102 @@
+"""Options of a sweep, from files and from words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tritonforge.load import Data, Load, ModelLoad, Slo
+from tritonforge.report.scenario import BadOption, BadScenario, Scenario, read_scenario, scenario_of
+
+URL = "http://127.0.0.1:1"
+
+
+def test_defaults_are_the_engines() -> None:
+    settings = Scenario("fraud").settings(URL)
+    assert (settings.url, settings.models, settings.loads) == (URL, (ModelLoad("fraud"),), (Load("concurrency", 1),))
+    assert settings.window_s == 5.0
+
+
+def test_options_reach_the_settings() -> None:
+    options = {
+        "model": "fraud:2=3,digits", "rate": "100,200", "arrivals": "poisson", "batch-size": 4, "slo": "p99=5ms",
+        "data": "zeros", "shape": ["seq=128", "x=3,224,224"], "window": 0.5, "duration": 2, "header": "X-Key: a:b",
+        "processes": 2, "seed": 9, "tolerance": 0.5, "check": True,
+    }  # fmt: skip
+    settings = scenario_of(options).settings(URL)
+    data = Data("zeros", shapes={"seq": (128,), "x": (3, 224, 224)}, check=True, tolerance=0.5)
+    assert settings.models == (ModelLoad("fraud", "2", 3.0, 4, 0, data), ModelLoad("digits", "", 1.0, 4, 0, data))
+    assert settings.loads == (Load("rate", 100), Load("rate", 200))
+    assert settings.slo == (Slo("p99", 5000.0),)
+    assert (settings.arrivals, settings.window_s, settings.duration_s) == ("poisson", 0.5, 2)
+    assert (settings.headers, settings.processes, settings.seed) == ({"X-Key": "a:b"}, 2, 9)
+
+
+@pytest.mark.parametrize("written", ["1:4:x2", "1,2,4", (1, 2, 4), [1, 2, 4]])
+def test_loads_are_words_or_lists(written: object) -> None:
+    loads = scenario_of({"model": "m", "concurrency": written}).settings(URL).loads
+    assert [load.value for load in loads] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"concurrency": "x"}, "--concurrency: 'x'"),
+        ({"concurrency": "1", "rate": "2"}, "--rate: it can't be given beside --concurrency"),
+        ({"slo": "p99<5"}, "--slo: 'p99<5' is not an objective"),
+        ({"shape": ["seq"]}, "--shape: 'seq' is not NAME=SIZE"),
+        ({"header": ["X"]}, "--header: 'X' is not NAME: VALUE"),
+        ({"model": "=2"}, "--model: '=2' is not NAME"),
+        ({"model": "m=x"}, "--model: could not convert"),
+        ({"schedule": "nowhere"}, "--schedule: nowhere: "),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_is_said(options: dict[str, object], reason: str) -> None:
+    with pytest.raises(BadOption) as error:
+        scenario_of({"model": "m", **options}).settings(URL)
+    assert str(error.value).startswith(reason)
+
+
+def test_a_recording_starts_at_its_first_request_and_a_schedule_at_nought(tmp_path: Path) -> None:
+    times = tmp_path / "times.txt"
+    times.write_text("10.0\n10.5\n12\n")
+    replay = Scenario("m", replay=times).settings(URL)
+    assert (replay.times_s, replay.loads[0].kind) == ((0.0, 0.5, 2.0), "replay")
+    assert Scenario("m", schedule=times).settings(URL).times_s == (10.0, 10.5, 12.0)
+    times.write_text("2\n1\n")
+    with pytest.raises(BadOption, match="in ascending order"):
+        Scenario("m", schedule=times).settings(URL)
+
+
+def test_a_file_names_things_beside_itself(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text('model = "m"\nrepository = "repo"\nconcurrency = "1:4"\nfind-max = true\n')
+    scenario = read_scenario(file)
+    assert scenario == Scenario("m", repository=tmp_path / "repo", concurrency="1:4", find_max=True)
+
+
+def test_all_mistakes_of_a_file_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text('concurency = 3\nbatch_size = "many"\narrivals = "now"\n')
+    with pytest.raises(BadScenario) as error:
+        read_scenario(file)
+    said = str(error.value)
+    assert said.startswith(f"{file}: no scenario:\n")
+    for name in ("model", "concurency", "batch_size", "arrivals"):
+        assert f"\n  {name}: " in said
+    file.write_text("model =")
+    with pytest.raises(BadScenario):
+        read_scenario(file)
+
+
+SCENARIOS = sorted((Path(__file__).parents[3] / "perf" / "scenarios").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)
+def test_the_projects_scenarios_can_be_run(file: Path) -> None:
+    scenario = read_scenario(file)
+    assert scenario.repository is not None
+    assert scenario.repository.exists()
+    assert scenario.settings(URL).loads

@@ -1,0 +1,126 @@
+"""Verdicts over several figures, and what counts as a regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tritonforge.report import Rules, comparison_markdown, comparison_table, headline
+from tritonforge.report.verdicts import Comparison, Windows, compare_points
+
+RANDOM = np.random.default_rng(3)
+
+
+def series(level: float, spread: float = 0.01, count: int = 20) -> list[float]:
+    return (level * np.exp(spread * RANDOM.standard_normal(count))).tolist()
+
+
+def side(rate: float, p50: float, p99: float, *, spread: float = 0.01, count: int = 20) -> Windows:
+    return {
+        "throughput": series(rate, spread, count),
+        "p50": series(p50, spread, count),
+        "p99": series(p99, spread, count),
+    }
+
+
+def compare(base: Windows, new: Windows, *, paired: bool = True, **rules: float) -> Comparison:
+    return compare_points({"concurrency 4": (base, new)}, base="a", new="b", rules=Rules(**rules), paired=paired)
+
+
+@pytest.mark.parametrize(
+    ("new", "verdicts", "together"),
+    [
+        (side(1000, 100, 500), ["same", "same", "same"], "same"),
+        (side(1200, 80, 400), ["better", "better", "better"], "better"),
+        (side(800, 125, 600), ["worse", "worse", "worse"], "worse"),
+        (side(1000, 100, 600), ["same", "same", "worse"], "worse"),
+        (side(1100, 100, 600), ["better", "same", "worse"], "worse"),
+        (side(1000, 100, 500, spread=0.5), ["unsure", "unsure", "unsure"], "unsure"),
+    ],
+    ids=["same", "better", "worse", "tail", "mixed", "noise"],
+)
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_load_is_worse_if_any_of_its_figures_is(
+    new: Windows, verdicts: list[str], together: str, paired: bool
+) -> None:
+    (point,) = compare(side(1000, 100, 500), new, paired=paired).points
+    assert [change.verdict for change in point.figures] == verdicts
+    assert point.verdict == together
+
+
+def test_a_regression_is_significant_and_beyond_the_limit() -> None:
+    base = side(1000, 100, 500)
+    assert not compare(base, side(960, 104, 520), max_regression=0.05).regressions
+    assert not compare(base, side(900, 110, 550, spread=0.5), max_regression=0.05).regressions
+    assert not compare(base, side(900, 110, 550)).regressions
+    found = compare(base, side(900, 100, 600), max_regression=0.05).regressions
+    assert [change.figure.name for _, change in found] == ["throughput", "p99"]
+    assert found[0][1].worsening == pytest.approx(0.1, abs=0.02)
+    assert found[1][1].worsening == pytest.approx(0.2, abs=0.02)
+
+
+def test_confidence_is_shared_by_all_figures_of_all_loads() -> None:
+    """With many loads each interval is wider, so that no load is called different by their number alone."""
+    alone = compare(side(1000, 100, 500), side(1020, 100, 500))
+    base, new = side(1000, 100, 500), side(1020, 100, 500)
+    many = compare_points(
+        {f"concurrency {n}": (base, new) for n in range(30)}, base="a", new="b", rules=Rules(), paired=True
+    )
+    (one,), (first, *_) = alone.points, many.points
+    assert (
+        first.figures[0].ratio.high / first.figures[0].ratio.low > one.figures[0].ratio.high / one.figures[0].ratio.low
+    )
+
+
+def test_too_few_pairs_are_unsure_and_say_how_many_are_needed() -> None:
+    comparison = compare(side(1000, 100, 500, count=5), side(500, 200, 900, count=5))
+    assert comparison.points[0].verdict == "unsure"
+    assert comparison.warnings == (
+        "5 pairs of windows can't tell a difference at this confidence over 3 figures; at least 10 are needed",
+    )
+    assert "too few windows" in comparison_table(comparison).rows[0][4]
+
+
+def test_figures_that_one_side_lacks_are_left_out() -> None:
+    (point,) = compare({"throughput": [1.0] * 12}, {"throughput": [2.0] * 12, "p99": [1.0] * 12}).points
+    assert [change.figure.name for change in point.figures] == ["throughput"]
+
+
+def test_markdown_has_a_headline_and_a_table() -> None:
+    comparison = compare(side(1000, 100, 500), side(800, 100, 500), max_regression=0.05)
+    assert headline(comparison) == "1 load: 1 worse; 1 regression beyond 5%"
+    lines = comparison_markdown(comparison).splitlines()
+    assert lines[0] == "### 1 load: 1 worse; 1 regression beyond 5%"
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 5
+    assert table[2].startswith("| concurrency 4 | throughput | ")
+    assert table[2].endswith("**worse** |")
+    assert table[3].startswith("|  | p50 latency | 100 µs") or "same" in table[3]
+
+
+def test_two_reports_are_compared_where_they_meet() -> None:
+    from tritonforge.report import compare_reports
+
+    from .sample_report import report
+
+    base, new = report(), report(seed=1, slower=1.3)
+    comparison = compare_reports(base, new, names=("base.json", "new.json"))
+    assert [point.label for point in comparison.points] == [str(point.load) for point in base.points]
+    assert {point.verdict for point in comparison.points} <= {"worse", "unsure"}
+    assert comparison.points[0].windows == (3, 3)
+    assert any("saved reports of two runs" in warning for warning in comparison.warnings)
+
+
+def test_what_is_known_to_differ_is_told() -> None:
+    from dataclasses import replace
+
+    from tritonforge.report import compare_reports
+
+    from .sample_report import report
+
+    base = report()
+    environment = replace(base.environment, hardware={"cpu": "64 cores"})
+    other = replace(base, environment=environment, points=base.points[:3])
+    warnings = compare_reports(base, other, names=("a", "b")).warnings
+    assert "other hardware: cpu 2 cores → 64 cores" in warnings
+    assert "4 loads are in one report alone, and left out" in warnings

@@ -1,0 +1,114 @@
+"""What Docker is asked for, without Docker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tritonforge.server import PreflightError, ServerSettings, SettingsError
+from tritonforge.server.docker_client import connect
+from tritonforge.server.docker_container import Image, container_arguments, container_user
+from tritonforge.server.docker_settings import DockerSettings, release_image
+from tritonforge.server.reloading import Served
+
+NVIDIA = Image("nvcr.io/nvidia/tritonserver:24.10-py3")
+
+
+def arguments(repository: Path, docker: DockerSettings | None = None, **settings: Any) -> dict[str, Any]:
+    """Give the arguments of a container named `a` of NVIDIA's image."""
+    return container_arguments(
+        Served(repository, repository),
+        ServerSettings.load({}, **settings),
+        docker or DockerSettings(),
+        image=NVIDIA,
+        name="a",
+        launch="0f",
+        shm_bytes=64 << 20,
+    )
+
+
+def test_a_release_names_nvidias_image() -> None:
+    assert release_image("25.01") == "nvcr.io/nvidia/tritonserver:25.01-py3"
+
+
+def test_ports_are_published_on_this_machine_alone(tmp_path: Path) -> None:
+    ports = arguments(tmp_path, http_port=0, grpc_port=9001)["ports"]
+    assert ports == {
+        "8000/tcp": ("127.0.0.1", None),
+        "8001/tcp": ("127.0.0.1", 9001),
+        "8002/tcp": ("127.0.0.1", 8002),
+    }
+    assert arguments(tmp_path, public=True)["ports"]["8000/tcp"] == ("0.0.0.0", 8000)
+
+
+def test_the_repository_is_mounted_for_reading(tmp_path: Path) -> None:
+    made = arguments(tmp_path)
+    assert made["volumes"] == {str(tmp_path): {"bind": "/models", "mode": "ro"}}
+    assert made["command"][:2] == ["tritonserver", "--model-repository=/models"]
+    assert made["labels"] == {
+        "io.tritonforge.server": "a",
+        "io.tritonforge.repository": str(tmp_path),
+        "io.tritonforge.launch": "0f",
+    }
+    assert made["cap_drop"] == ["ALL"]
+
+
+def test_the_key_of_restricted_apis_is_not_in_the_command(tmp_path: Path) -> None:
+    made = arguments(tmp_path, model_control="explicit", restricted_key="a-secret-of-ours")
+    assert not any("a-secret-of-ours" in argument for argument in made["command"])
+    assert any("a-secret-of-ours" in value for value in made["environment"].values())
+    assert made["command"][:2] == ["python3", "/tritonforge/docker_start.py"]
+    mounted = {mount["bind"]: source for source, mount in made["volumes"].items()}
+    assert all(Path(mounted[f"/tritonforge/{name}.py"]).is_file() for name in ("docker_start", "hidden_arguments"))
+
+
+def test_certificates_are_where_the_flags_name_them(tmp_path: Path) -> None:
+    made = arguments(tmp_path, grpc_tls_cert=Path("/etc/tls/cert.pem"), grpc_tls_key=Path("/etc/tls/key.pem"))
+    assert made["volumes"]["/etc/tls/key.pem"] == {"bind": "/etc/tls/key.pem", "mode": "ro"}
+
+
+def test_limits_are_handed_on(tmp_path: Path) -> None:
+    made = arguments(tmp_path, DockerSettings.load(memory="2g", cpus="1.5", restart="on-failure"))
+    assert made["mem_limit"] == 2 << 30
+    assert made["nano_cpus"] == 1_500_000_000
+    assert made["restart_policy"] == {"Name": "on-failure"}
+    assert "restart_policy" not in arguments(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"memory": "much"}, "memory: found 'much': write bytes, or a number with k, m or g: 512m"),
+        ({"gpus": "some"}, "gpus: found 'some': write all, a number of GPUs, or their ids with commas: 0,2"),
+        ({"cpus": "0"}, "cpus: found '0': Input should be greater than 0"),
+        ({"ram": "2g"}, "ram: found '2g': Extra inputs are not permitted"),
+    ],
+)
+def test_settings_that_cant_be_are_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        DockerSettings.load(**given)
+    assert str(refused.value).startswith(message)
+
+
+def test_the_user_is_one_that_can_read_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner, unless that is root; then the image's own, if the files are for all to read."""
+    (tmp_path / "model").mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+    assert container_user(tmp_path, DockerSettings(user="7:7"), NVIDIA) == "7:7"
+    owner = tmp_path.stat()
+    if owner.st_uid:
+        assert container_user(tmp_path, DockerSettings(), NVIDIA) == f"{owner.st_uid}:{owner.st_gid}"
+        return
+    assert container_user(tmp_path, DockerSettings(), NVIDIA) == "1000:1000"
+    assert container_user(tmp_path, DockerSettings(), Image("ours", user="10001:10001")) == "10001:10001"
+    (tmp_path / "model").chmod(0o700)
+    assert container_user(tmp_path, DockerSettings(), NVIDIA) == "0:0"
+
+
+def test_a_daemon_that_is_absent_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    with pytest.raises(PreflightError, match="no Docker daemon answers") as absent:
+        connect()
+    assert "systemctl start docker" in str(absent.value)

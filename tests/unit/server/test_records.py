@@ -1,0 +1,100 @@
+"""Records of servers: true as long as the process in them lives, this very one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tritonforge.server import ServerError
+from tritonforge.server.process_identity import ProcessIdentity, identify
+from tritonforge.server.recorded import RecordedServer, end
+from tritonforge.server.records import claim, find_record, forget, read_records, save, servers_folder
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def claimed(name: str = "", **changes: object) -> None:
+    """Record a server, perhaps of another process than this."""
+    record = claim(name, fallback="models", runtime="embedded", detached=bool(changes.get("detached", True)))
+    save(replace(record, **changes))  # type: ignore[arg-type]
+
+
+def test_a_process_is_told_from_a_later_one_of_its_id() -> None:
+    """By when it started, and in which boot."""
+    mine = identify(os.getpid())
+    assert mine is not None
+    assert mine.alive()
+    assert not replace(mine, started=mine.started - 1).alive()
+    assert not replace(mine, boot="another").alive()
+    assert identify(2**22 + 1) is None
+
+
+def test_names_are_given_numbered_and_refused() -> None:
+    """A running server keeps its name; a free one is found where none was asked for."""
+    claimed()
+    claimed()
+    assert [record.name for record in read_records()] == ["models", "models-2"]
+    with pytest.raises(ServerError, match=r"a server named models runs already \(process \d+, starting\)\n  hint: "):
+        claim("models", fallback="", runtime="embedded", detached=False)
+    with pytest.raises(ServerError, match=r"'../x' is no name for a server"):
+        claim("../x", fallback="", runtime="embedded", detached=False)
+    assert claim("", fallback="weiß & schwarz", runtime="embedded", detached=False).name == "wei-schwarz"
+
+
+def test_after_a_reboot_nothing_runs() -> None:
+    """A detached server's record stays, with its log; that of one in a terminal goes; the names are free again."""
+    dead = ProcessIdentity(os.getpid(), 1, "another boot")
+    claimed("detached", launcher=dead, ready=True)
+    claimed("terminal", launcher=dead, detached=False)
+    (record,) = read_records()
+    assert (record.name, record.alive()) == ("detached", False)
+    assert not (servers_folder() / "terminal").exists()
+    with pytest.raises(ServerError, match="the server detached has ended; its log: tritonforge logs detached"):
+        RecordedServer(record)
+    (record.folder / "server.log").touch()
+    end(record)
+    assert read_records() == []
+    claimed("detached")
+
+
+def test_the_one_that_runs_needs_no_name() -> None:
+    """Of several one is to be named; where none runs that is said."""
+    with pytest.raises(ServerError, match="no server runs; start one with up"):
+        find_record()
+    claimed("one")
+    claimed("ended", launcher=ProcessIdentity(1, 1, "another boot"))
+    assert find_record().name == "one"
+    assert find_record("ended").name == "ended"
+    claimed("two")
+    with pytest.raises(ServerError, match="name a server; there are one, two"):
+        find_record()
+    with pytest.raises(ServerError, match="there is no server named three; there are ended, one, two"):
+        find_record("three")
+
+
+def test_only_its_owner_reads_the_key(state: Path) -> None:
+    """Its folder is private, too; it goes with the record."""
+    record = claim("guarded", fallback="", runtime="embedded", detached=True)
+    assert record.key == ""
+    save(record, key="s3cret")
+    assert record.key == "s3cret"
+    assert record.key_file.stat().st_mode & 0o777 == 0o600
+    assert record.folder.stat().st_mode & 0o777 == 0o700
+    assert "s3cret" not in (record.folder / "record.json").read_text()
+    forget(record)
+    assert list((state / "tritonforge" / "servers").glob("[!.]*")) == []
+
+
+def test_a_record_of_another_version_is_none() -> None:
+    """It is not a reason to fail."""
+    claimed("one")
+    (servers_folder() / "one" / "record.json").write_text('{"name": "one", "shape": "unknown"}')
+    assert read_records() == []

@@ -1,0 +1,60 @@
+"""How much shared memory a container gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tritonforge.server.shared_memory import needed_shared_memory
+
+MIB = 1 << 20
+
+
+def write(repository: Path, name: str, config: str) -> None:
+    """Write a model's config.pbtxt."""
+    (repository / name).mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(config)
+
+
+def tensors(elements: int) -> str:
+    """Write an FP32 input and output of so many elements."""
+    one = f'name: "x" data_type: TYPE_FP32 dims: [ {elements} ]'
+    return f"input {{ {one} }} output {{ {one.replace('x', 'y')} }}"
+
+
+def test_small_models_get_dockers_own_default(tmp_path: Path) -> None:
+    write(tmp_path, "small", f'backend: "python" {tensors(4)}')
+    needed = needed_shared_memory(tmp_path, backends=["python"])
+    assert (needed.size, needed.instances) == (64 * MIB, 1)
+    assert str(needed) == "64 MiB for 1 Python instance"
+
+
+def test_a_full_batch_of_each_instance_has_room(tmp_path: Path) -> None:
+    """A row is 2 MiB in and out; 8 rows, four times over, and 2 MiB, for each of 3 instances."""
+    write(
+        tmp_path,
+        "large",
+        f'backend: "python" max_batch_size: 8 {tensors(MIB // 4)} instance_group {{ count: 3 kind: KIND_CPU }}',
+    )
+    assert needed_shared_memory(tmp_path, backends=["python"]).size == 3 * (2 + 4 * 8 * 2) * MIB
+
+
+def test_only_models_that_run_in_python_count(tmp_path: Path) -> None:
+    write(tmp_path, "graph", f'backend: "onnxruntime" {tensors(4)}')
+    write(tmp_path, "chain", f'platform: "ensemble" {tensors(4)}')
+    assert needed_shared_memory(tmp_path, backends=["python"]).instances == 0
+    assert needed_shared_memory(tmp_path, backends=["python", "onnxruntime"]).instances == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "instances"), [("kind: KIND_GPU", 4), ("kind: KIND_GPU gpus: [ 0 ]", 2), ("kind: KIND_CPU", 2)]
+)
+def test_a_group_on_gpus_counts_on_each(tmp_path: Path, group: str, instances: int) -> None:
+    write(tmp_path, "model", f'backend: "python" {tensors(4)} instance_group {{ count: 2 {group} }}')
+    assert needed_shared_memory(tmp_path, backends=["python"], gpus=2).instances == instances
+
+
+def test_a_config_that_cant_be_read_counts_as_an_instance(tmp_path: Path) -> None:
+    write(tmp_path, "odd", "max_batchsize: 8")
+    assert needed_shared_memory(tmp_path, backends=["python"]).instances == 1

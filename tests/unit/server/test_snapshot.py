@@ -1,0 +1,108 @@
+"""The tree of its own that a server reads: what it shares with the repository, and how a model of it is renewed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tritonforge.server.snapshot import changed_models, refresh, take_snapshot
+
+LARGE = b"w" * (1 << 17)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository of one model with a small and a large file."""
+    version = tmp_path / "repository" / "m" / "1"
+    version.mkdir(parents=True)
+    (version.parent / "config.pbtxt").write_text("max_batch_size: 1")
+    (version / "model.py").write_text("one")
+    (version / "weights.bin").write_bytes(LARGE)
+    return tmp_path / "repository"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_large_files_are_shared_and_small_ones_are_not(repository: Path, tmp_path: Path) -> None:
+    """What an editor may write to in place is copied; gigabytes are not."""
+    served = take_snapshot(repository, tmp_path / "served")
+    assert names(served) == ["m/1/model.py", "m/1/weights.bin", "m/config.pbtxt"]
+    assert os.path.samefile(served / "m/1/weights.bin", repository / "m/1/weights.bin")
+    (repository / "m/1/model.py").write_text("two")
+    assert (served / "m/1/model.py").read_text() == "one"
+    (repository / "m/1/weights.bin").unlink()
+    assert (served / "m/1/weights.bin").read_bytes() == LARGE
+
+
+def test_links_keep_what_they_mean(repository: Path, tmp_path: Path) -> None:
+    """A relative link, of a file or of a model, still leads to where it led."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "config.pbtxt").write_text("x")
+    (repository / "n").symlink_to("../elsewhere")
+    (repository / "m" / "1" / "labels.txt").symlink_to("../../../elsewhere/config.pbtxt")
+    served = take_snapshot(repository, tmp_path / "deep" / "er" / "served")
+    assert (served / "n" / "config.pbtxt").read_text() == "x"
+    assert (served / "m" / "1" / "labels.txt").read_text() == "x"
+
+
+def test_bytecode_and_folders_that_are_no_models_stay_out(repository: Path, tmp_path: Path) -> None:
+    """Triton would poll them."""
+    (repository / ".git").mkdir()
+    (repository / "m" / "1" / "__pycache__").mkdir()
+    (repository / "m" / "1" / "__pycache__" / "x.pyc").touch()
+    served = take_snapshot(repository, tmp_path / "served")
+    assert [path.name for path in served.iterdir()] == ["m"]
+    assert not (served / "m" / "1" / "__pycache__").exists()
+    assert changed_models(repository, served) == []
+
+
+def test_a_refresh_keeps_the_old_version_beside_the_new_one(repository: Path, tmp_path: Path) -> None:
+    """The old one still serves, and may open its files."""
+    served = take_snapshot(repository, tmp_path / "base" / "served")
+    (repository / "m" / "1").rename(repository / "m" / "2")
+    assert changed_models(repository, served) == ["m"]
+    refresh(repository, served, "m").keep()
+    assert sorted(path.name for path in (served / "m").iterdir()) == ["1", "2", "config.pbtxt"]
+    assert changed_models(repository, served) == []
+
+
+def test_an_old_version_does_not_stay_where_several_are_served(repository: Path, tmp_path: Path) -> None:
+    """Triton would load it again."""
+    (repository / "m" / "config.pbtxt").write_text("version_policy: { all {} }")
+    served = take_snapshot(repository, tmp_path / "base" / "served")
+    (repository / "m" / "1").rename(repository / "m" / "2")
+    refresh(repository, served, "m").keep()
+    assert sorted(path.name for path in (served / "m").iterdir()) == ["2", "config.pbtxt"]
+
+
+def test_undo_puts_back_what_was_there(repository: Path, tmp_path: Path) -> None:
+    """Times of folders too, by which Triton tells a change."""
+    served = take_snapshot(repository, tmp_path / "base" / "served")
+    before = {path: (served / path).stat().st_mtime_ns for path in ("m/1", "m/config.pbtxt")}
+    (repository / "m" / "1" / "model.py").write_text("broken")
+    refresh(repository, served, "m").undo()
+    assert (served / "m" / "1" / "model.py").read_text() == "one"
+    assert {path: (served / path).stat().st_mtime_ns for path in before} == before
+
+
+def test_a_new_model_comes_in_and_goes_out_again(repository: Path, tmp_path: Path) -> None:
+    """Undone, there is nothing of it."""
+    served = take_snapshot(repository, tmp_path / "base" / "served")
+    (repository / "n" / "1").mkdir(parents=True)
+    assert changed_models(repository, served) == ["n"]
+    refresh(repository, served, "n").undo()
+    assert not (served / "n").exists()
+    with pytest.raises(FileNotFoundError, match="the repository has no such model"):
+        refresh(repository, served, "nowhere")
+
+
+def test_each_refresh_makes_new_version_folders(repository: Path, tmp_path: Path) -> None:
+    """Triton loads a model again by the times of its folders, also where nothing else changed."""
+    served = take_snapshot(repository, tmp_path / "base" / "served")
+    os.utime(served / "m" / "1", (1, 1))
+    refresh(repository, served, "m").keep()
+    assert (served / "m" / "1").stat().st_mtime > 1

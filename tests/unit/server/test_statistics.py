@@ -1,0 +1,42 @@
+"""What a server's statistics and metrics say of its models."""
+
+from __future__ import annotations
+
+from tritonforge.server.statistics import read_quantiles, read_waiting
+from tritonforge.server.status import ModelStatus, read_instances
+
+METRICS = """
+# TYPE nv_inference_request_summary_us summary
+nv_inference_request_summary_us_count{model="echo",version="2"} 3
+nv_inference_request_summary_us{model="echo",version="2",quantile="0.5"} 182
+nv_inference_request_summary_us{model="echo",version="2",quantile="0.99"} 367
+nv_inference_request_summary_us{model="idle",version="1",quantile="0.5"} Nan
+nv_inference_queue_summary_us{model="echo",version="2",quantile="0.5"} 1
+nv_inference_pending_request_count{model="echo",version="2"} 4
+"""
+
+
+def test_quantiles_are_of_the_whole_request_and_none_where_there_was_none() -> None:
+    """As Triton 24.10 writes them."""
+    assert read_quantiles(METRICS) == {("echo", "2"): {0.5: 182.0, 0.99: 367.0}}
+    assert read_quantiles("") == {}
+
+
+def test_waiting_requests_are_read() -> None:
+    assert read_waiting(METRICS) == {("echo", "2"): 4}
+
+
+def test_instances_are_counted_over_groups_and_gpus() -> None:
+    """An ensemble has none."""
+    groups = [{"count": 2, "gpus": []}, {"count": 3, "gpus": [0, 1]}]
+    assert read_instances({"instance_group": groups}) == 8
+    assert read_instances({"platform": "ensemble", "instance_group": []}) is None
+
+
+def test_a_model_is_healthy_with_all_its_processes() -> None:
+    """Where they can't be seen, Triton's word counts."""
+    model = {"name": "m", "version": "1"}
+    assert ModelStatus(**model, state="READY", instances=2, alive=2).healthy
+    assert ModelStatus(**model, state="READY", instances=2).healthy
+    assert not ModelStatus(**model, state="READY", instances=2, alive=1).healthy
+    assert not ModelStatus(**model, state="UNAVAILABLE").healthy

@@ -1,0 +1,107 @@
+"""Python environments of single models: packages in a folder, made once by pip, kept in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from jinja2 import Template
+
+from tritonforge.errors import TritonForgeError
+from tritonforge.resources import model_templates
+
+__all__ = ["UnbuildableEnvironment", "environment_folder", "python_version"]
+
+_INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(?P<file>\S+)", re.MULTILINE)
+_NUMPY = "numpy<2\n"
+"""Every stub imports NumPy, and that of 24.10 corrupts the tensors of NumPy 2."""
+
+_PREPARE = "import sys; sys.dont_write_bytecode = True\n"
+"""Run by each Python that starts in the environment: bytecode would change the model repository."""
+
+
+class UnbuildableEnvironment(TritonForgeError):
+    """An environment that can't be made: a file that is missing, packages that pip can't find together."""
+
+
+def python_version() -> str:
+    """Give the version that packages are made for: `3.11`."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def environment_folder(requirements: Path) -> Path:
+    """Give the folder of an environment with these packages, and NumPy, for this Python; make it if it isn't there.
+
+    It is found again by a hash of the requirements file, of those that it includes, and of the Python version.
+
+    Raises:
+        UnbuildableEnvironment: a file is missing, or pip fails.
+    """
+    files = list(_included(requirements))
+    facts = [python_version(), platform.machine(), _activate(), _PREPARE, _NUMPY, *(text for _, text in files)]
+    digest = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32]
+    folder = _cache() / digest
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
+            made = Path(scratch) / "environment"
+            _make(made, requirements)
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another build was faster
+                    raise
+    return folder
+
+
+def _make(folder: Path, requirements: Path) -> None:
+    """Install the packages, and write what Triton starts them with."""
+    packages = folder / "site-packages"
+    packages.mkdir(parents=True)
+    constraint = folder / "constraint.txt"
+    constraint.write_text(_NUMPY)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    command += ["--target", str(packages), "--requirement", str(requirements), "--constraint", str(constraint), "numpy"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        said = "\n  ".join(line for line in answer.stderr.splitlines() if line.startswith("ERROR")) or answer.stderr
+        raise UnbuildableEnvironment(f"pip can't install {requirements.name}: {said.strip()}")
+    constraint.unlink()
+    shutil.rmtree(packages / "bin", ignore_errors=True)  # programs, which name this machine's Python
+    (packages / "tritonforge_environment.pth").write_text(_PREPARE)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "activate").write_text(_activate())
+
+
+def _activate() -> str:
+    template = (model_templates() / "activate.sh.j2").read_text(encoding="utf-8")
+    text: str = Template(template, keep_trailing_newline=True).render(python=python_version())
+    return text
+
+
+def _included(requirements: Path) -> Iterator[tuple[Path, str]]:
+    """Read a requirements file and those that it includes.
+
+    Raises:
+        UnbuildableEnvironment: one of them can't be read.
+    """
+    try:
+        text = requirements.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnbuildableEnvironment(f"{requirements} can't be read: {error}") from error
+    yield requirements, text
+    for found in _INCLUDED.finditer(text):
+        yield from _included(requirements.parent / found["file"])
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "tritonforge" / "environments"

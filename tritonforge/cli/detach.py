@@ -1,0 +1,60 @@
+"""Going on without a terminal: a process of its own, and word to the one that waits when it is ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import typer
+
+__all__ = ["Detached", "detach"]
+
+_READY = b"+"
+_INTERRUPTED = 130
+
+
+class Detached:
+    """The process that goes on; it speaks on the terminal until `ready`."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+
+    def ready(self, log: Path) -> None:
+        """Leave the terminal, what is said from here on going to a file, and let the waiting process end."""
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for source, target in ((nothing, 0), (output, 1), (output, 2)):
+            os.dup2(source, target)
+        os.close(nothing)
+        os.close(output)
+        os.write(self._pipe, _READY)
+        os.close(self._pipe)
+
+
+def detach() -> Detached:
+    """Go on in a new process and session, the end of this one's terminal not being its end.
+
+    This process waits until that one is ready, and then ends; or with its exit code, if it fails. An interruption ends
+    both.
+    """
+    wait, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(wait)
+        os.setsid()
+        return Detached(tell)
+    os.close(tell)
+    try:
+        if os.read(wait, 1) == _READY:
+            raise typer.Exit(0)
+        raise typer.Exit(_end(child))
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGTERM)
+        _end(child)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _end(child: int) -> int:
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,96 @@
+"""`tritonforge image`: a Dockerfile, and the image, for a model repository."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tritonforge.image import ImageOptions
+
+__all__ = ["image"]
+
+
+def image(
+    repository: Annotated[
+        Path | None, typer.Argument(metavar="[REPO]", help="The model repository [default: pyproject.toml's].")
+    ] = None,
+    tag: Annotated[str, typer.Option("--tag", "-t", help="The image's name.")] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write what `docker build` needs there, and build nothing.")
+    ] = None,
+    nvidia: Annotated[
+        bool, typer.Option("--nvidia", help="Build on NVIDIA's image: GPUs, all backends, 15 GB.")
+    ] = False,
+    release: Annotated[
+        str, typer.Option(help="The Triton release of NVIDIA's image [default: the repository's target].")
+    ] = "",
+    base: Annotated[str, typer.Option(help="Another base image [default: debian:bookworm-slim].")] = "",
+    python: Annotated[str, typer.Option(help="The CPython of the base image [default: 3.11 of Debian 12].")] = "",
+    bake: Annotated[bool, typer.Option(help="Put the models into the image; else mount them at /models.")] = True,
+    project_requirements: Annotated[
+        bool, typer.Option(help="Install pyproject.toml's dependencies where no definition has requirements=.")
+    ] = True,
+    pip_arg: Annotated[
+        list[str] | None, typer.Option(help="An argument for pip, which runs here: --pip-arg=--index-url=…")
+    ] = None,
+    compose: Annotated[
+        Path | None, typer.Option(help="Write compose.yaml into this folder, with a Prometheus that scrapes.")
+    ] = None,
+) -> None:
+    """Make a container image for a model repository: small by default, without root, with its packages locked."""
+    from tritonforge.build import load_project
+    from tritonforge.image import ImageOptions
+    from tritonforge.image import project_requirements as read_project
+    from tritonforge.server.manifest import read_target
+
+    project = load_project()
+    folder = repository or project.repository
+    options = ImageOptions(
+        nvidia=nvidia,
+        release=release or read_target(folder),
+        base=base,
+        python=python,
+        bake=bake,
+        project=read_project(project.root / "pyproject.toml") if project_requirements else (),
+        pip_args=tuple(pip_arg or ()),
+    )
+    name = tag or f"{folder.resolve().name.lower()}:latest"
+    _make(folder, output, name, options)
+    if compose is not None:
+        _compose(folder, compose, name, options)
+
+
+def _make(repository: Path, output: Path | None, name: str, options: ImageOptions) -> None:
+    """Write the context, and build it unless it was asked for itself."""
+    from tritonforge.image import write_context
+    from tritonforge.server.docker_client import build_image, connect
+
+    client = None if output else connect()
+    with nullcontext(output) if output else tempfile.TemporaryDirectory(prefix="tritonforge-image-") as folder:
+        context = Path(folder) / ("" if output else "context")
+        if output and output.exists():
+            raise typer.BadParameter(f"{output} is there already; name a new folder", param_hint="--output")
+        typer.echo(f"packages for CPython {options.base_python}, from pip", err=True)
+        write_context(repository, context, options)
+        if client is None:
+            typer.echo(f"docker build --tag {name} {context}")
+            return
+        image = build_image(client, context, name, lambda line: typer.echo(line, err=True))
+    typer.echo(f"{image.name} ({image.size / 1e6:.0f} MB)")
+
+
+def _compose(repository: Path, folder: Path, name: str, options: ImageOptions) -> None:
+    from tritonforge.image import write_compose
+    from tritonforge.server.shared_memory import needed_shared_memory
+
+    folder.mkdir(parents=True, exist_ok=True)
+    backends = ("python",) if options.nvidia else ("python", "onnxruntime", "pytorch")
+    models = None if options.bake else repository.resolve()
+    shared_memory = needed_shared_memory(repository, backends=backends)
+    write_compose(folder, image=name, shared_memory=shared_memory, models=models, gpus=options.nvidia)
+    typer.echo(f"{folder / 'compose.yaml'}, with {shared_memory} in /dev/shm")

@@ -1,0 +1,121 @@
+"""`tritonforge perf`: load on a server and what it took; `compare` and `run` beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from tritonforge.cli.perf_compare import compare
+from tritonforge.cli.perf_run import run
+
+__all__ = ["perf"]
+
+_OUTPUT = "Files"
+_INPUT = "Input"
+_HOW = "Measuring"
+
+
+class _MeasuresByDefault(TyperGroup):
+    """A group in which a first word that is no command's name is `measure`'s."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["measure", *args]
+        return super().parse_args(ctx, args)
+
+
+perf = typer.Typer(
+    cls=_MeasuresByDefault,
+    help="Measure a server: `tritonforge perf MODEL …` is short for `tritonforge perf measure MODEL …`.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+perf.command("compare")(compare)
+perf.command("run")(run)
+
+
+def _option(text: str, panel: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+@perf.command("measure")
+def measure(
+    model: Annotated[
+        str, typer.Argument(help="NAME, NAME:VERSION, or a mix: NAME=WEIGHT,NAME=WEIGHT.", show_default=False)
+    ],
+    repository: Annotated[
+        Path | None,
+        typer.Argument(metavar="[REPO or FILE]", help="Serve this for the run, instead of --url."),
+    ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; repeat it for both."),
+    ] = None,
+    protocol: Annotated[str, _option("Of REPO or FILE: http, grpc, or http,grpc.", _HOW)] = "http",
+    concurrency: Annotated[
+        str | None, _option("Closed loop: requests in flight, 8, 1,2,8 or 1:64:x2 [default: 1].", "Load")
+    ] = None,
+    rate: Annotated[str | None, _option("Open loop: requests a second, as above.", "Load")] = None,
+    arrivals: Annotated[
+        Literal["constant", "poisson", "gamma"] | None, _option("When requests of a rate are due.", "Load")
+    ] = None,
+    gamma_shape: Annotated[float | None, _option("Below 1 it comes in bursts.", "Load")] = None,
+    burst: Annotated[int | None, _option("Requests of a rate that are due at once.", "Load")] = None,
+    schedule: Annotated[Path | None, _option("Seconds at which requests are due, one a line.", "Load")] = None,
+    replay: Annotated[Path | None, _option("Recorded times in seconds, one a line.", "Load")] = None,
+    repeat: Annotated[float | None, _option("Begin the times anew every so many seconds.", "Load")] = None,
+    max_in_flight: Annotated[int | None, _option("The most in flight at once of an open loop.", "Load")] = None,
+    batch_size: Annotated[int, _option("Inferences in a request.", _INPUT, "--batch-size", "-b")] = 1,
+    sequence_length: Annotated[int, _option("Requests of a sequence; 0: no sequences.", _INPUT)] = 0,
+    data: Annotated[
+        str, _option("random, zeros, or a file: .npz, .jsonl, .parquet, perf_analyzer's .json.", _INPUT)
+    ] = "random",
+    shape: Annotated[list[str] | None, _option("seq=128 for a dimension, x=3,224,224 for an input.", _INPUT)] = None,
+    payloads: Annotated[int | None, _option("Different requests of random data, in turn.", _INPUT)] = None,
+    string_length: Annotated[int | None, _option("Characters of random strings.", _INPUT)] = None,
+    check: Annotated[bool, _option("Hold the answers against those in the data.", _INPUT, "--check")] = False,
+    tolerance: Annotated[float | None, _option("How far numbers may be off.", _INPUT)] = None,
+    body: Annotated[Literal["binary", "json"] | None, _option("How HTTP carries tensors.", _INPUT)] = None,
+    shared_memory: Annotated[Literal["none", "system"] | None, _option("Where tensors lie.", _INPUT)] = None,
+    window: Annotated[float | None, _option("Seconds of a window.", _HOW)] = None,
+    warmup: Annotated[float | None, _option("Seconds of load before the windows.", _HOW)] = None,
+    ramp: Annotated[float | None, _option("Seconds in which a load is brought up.", _HOW)] = None,
+    stability: Annotated[float | None, _option("How far stable windows may differ: 0.1 is 10 %.", _HOW)] = None,
+    stable_windows: Annotated[int | None, _option("How many windows must agree.", _HOW)] = None,
+    max_windows: Annotated[int | None, _option("The most windows until they do.", _HOW)] = None,
+    duration: Annotated[float | None, _option("Seconds for each load, instead of stability.", _HOW)] = None,
+    requests: Annotated[int | None, _option("Requests for each load, instead of stability.", _HOW)] = None,
+    processes: Annotated[int | None, _option("Processes that send.", _HOW)] = None,
+    timeout: Annotated[float | None, _option("Seconds until a request has failed.", _HOW)] = None,
+    header: Annotated[list[str] | None, _option("NAME: VALUE, sent with each request.", _HOW, "--header", "-H")] = None,
+    seed: Annotated[int | None, _option("Of random input and arrivals.", _HOW)] = None,
+    server_statistics: Annotated[bool, _option("Ask the server for its own figures.", _HOW)] = True,
+    slo: Annotated[str | None, _option("An objective: p99=5ms, or several: p50=1ms,p99=5ms.", "Objectives")] = None,
+    find_max: Annotated[
+        bool, _option("Search the greatest load within the range that meets --slo.", "Objectives", "--find-max")
+    ] = False,
+    baseline: Annotated[Path | None, _option("A saved report to compare with.", "Objectives")] = None,
+    max_regression: Annotated[
+        str | None, _option("Exit 1 if significantly worse than the baseline by more: 5%.", "Objectives")
+    ] = None,
+    json: Annotated[Path | None, _option("Everything, raw; for compare.", _OUTPUT)] = None,
+    csv: Annotated[Path | None, _option("perf_analyzer's columns.", _OUTPUT)] = None,
+    html: Annotated[Path | None, _option("A page with plots, in one file.", _OUTPUT)] = None,
+    png: Annotated[Path | None, _option("The main plot; needs tritonforge[png].", _OUTPUT)] = None,
+    svg: Annotated[Path | None, _option("The main plot.", _OUTPUT)] = None,
+) -> None:
+    """Put load on a model, and report throughput, latency, and where the time goes.
+
+    Exits with 0 where objectives are met, 1 where an objective or the limit of a regression isn't, 2 where it is
+    misused or no server answers, and 3 where the figures are not stable.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    from tritonforge.cli.perf_execute import execute, misused
+    from tritonforge.report.scenario import scenario_of
+
+    with misused():
+        scenario = scenario_of(given)
+    raise typer.Exit(execute(scenario))

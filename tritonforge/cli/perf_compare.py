@@ -1,0 +1,129 @@
+"""`tritonforge perf compare`: better or worse, from saved reports or from live servers that take turns."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tritonforge.load import Load
+    from tritonforge.report import Comparison, Rules
+    from tritonforge.report.scenario import Scenario
+
+__all__ = ["compare", "parse_share", "show_comparison"]
+
+
+def compare(
+    base: Annotated[str, typer.Argument(help="A saved report (--json), or a live server's URL.", show_default=False)],
+    new: Annotated[list[str], typer.Argument(help="The same kind, one or several.", show_default=False)],
+    model: Annotated[str | None, typer.Option(help="Of live servers: the model, the same in each.")] = None,
+    concurrency: Annotated[str | None, typer.Option(help="Of live servers: requests in flight.")] = None,
+    rate: Annotated[str | None, typer.Option(help="Of live servers: requests a second.")] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Of live servers: windows of each, for each load.")] = 40,
+    window: Annotated[float, typer.Option(min=0.05, help="Of live servers: seconds of a window.")] = 0.5,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1)] = 1,
+    data: Annotated[str, typer.Option(help="As of measure.")] = "random",
+    shape: Annotated[list[str] | None, typer.Option(help="As of measure.")] = None,
+    max_regression: Annotated[
+        str | None, typer.Option(help="Exit 1 where one is significantly worse by more than this: 5%.")
+    ] = None,
+    same_within: Annotated[str, typer.Option(help="The same: surely no more different than this.")] = "3%",
+    confidence: Annotated[str, typer.Option(help="Of all verdicts of a comparison together.")] = "99%",
+    seed: Annotated[int, typer.Option(help="Draws who goes first in each pair.")] = 0,
+    markdown: Annotated[Path | None, typer.Option(help="Write it for a pull request too; - prints that alone.")] = None,
+) -> None:
+    """Compare servers point by point: the ratio, its interval, and same, better, worse or unsure.
+
+    What drifts on the machine between two saved reports is in neither; live servers are measured in windows that take
+    turns. Exits with 1 beyond --max-regression, and with 2 where it is misused.
+    """
+    from tritonforge.cli.perf_execute import misused
+    from tritonforge.report import Rules
+    from tritonforge.report.scenario import Scenario
+
+    with misused():
+        limit = None if max_regression is None else parse_share("max_regression", max_regression)
+        rules = Rules(parse_share("confidence", confidence), parse_share("same_within", same_within), limit)
+        live = [_is_url(side) for side in (base, *new)]
+        if any(live) and not all(live):
+            raise typer.BadParameter("give URLs alone, or reports alone", param_hint="BASE NEW…")
+        if not all(live):
+            comparisons = _saved(Path(base), [Path(side) for side in new], rules)
+        else:
+            if model is None:
+                raise typer.BadParameter("live servers need the model's name", param_hint="--model")
+            scenario = Scenario(
+                model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
+                data=data, shape=tuple(shape or ()), seed=seed,
+            )  # fmt: skip
+            comparisons = _live(scenario, pairs, rules)
+    _render(comparisons, markdown)
+    raise typer.Exit(1 if any(comparison.regressions for comparison in comparisons) else 0)
+
+
+def _is_url(side: str) -> bool:
+    return "://" in side
+
+
+def parse_share(option: str, text: str) -> float:
+    """Read `5%` or `0.05`.
+
+    Raises:
+        BadOption: it is neither, or not between 0 and 1.
+    """
+    from tritonforge.report.scenario import BadOption
+
+    try:
+        share = float(text.rstrip("% ")) / (100 if "%" in text else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise BadOption(option, f"{text!r} is not a share such as 5% or 0.05")
+    return share
+
+
+def _saved(base: Path, new: list[Path], rules: Rules) -> list[Comparison]:
+    from tritonforge.report import compare_reports, read_report
+
+    first = read_report(base)
+    return [compare_reports(first, read_report(path), names=(str(base), str(path)), rules=rules) for path in new]
+
+
+def _live(scenario: Scenario, pairs: int, rules: Rules) -> list[Comparison]:
+    from tritonforge.report.sweep import compare_live
+
+    shown = sys.stderr.isatty()
+
+    def tell(load: Load, done: int, whole: int) -> None:
+        if shown:
+            typer.echo(f"\r{load}: {done} of {whole} rounds", nl=done == whole, err=True)
+
+    return compare_live(scenario, pairs=pairs, rules=rules, tell=tell)
+
+
+def _render(comparisons: list[Comparison], markdown: Path | None) -> None:
+    from tritonforge.report import comparison_markdown
+
+    text = "\n".join(comparison_markdown(comparison) for comparison in comparisons)
+    if markdown is not None and str(markdown) == "-":
+        typer.echo(text, nl=False)
+        return
+    if markdown is not None:
+        markdown.parent.mkdir(parents=True, exist_ok=True)
+        markdown.write_text(text, encoding="utf-8")
+    for comparison in comparisons:
+        show_comparison(comparison)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print a comparison as text."""
+    from tritonforge.report import comparison_table, headline, text_table
+
+    typer.echo(f"{comparison.new} beside {comparison.base}")
+    typer.echo(text_table(comparison_table(comparison)))
+    for warning in comparison.warnings:
+        typer.echo(f"note: {warning}")
+    typer.echo(headline(comparison))

@@ -1,0 +1,104 @@
+"""What is seen while a sweep runs: a table that fills on a terminal, a line for each load elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+    from tritonforge.load import Point
+
+__all__ = ["Shown", "showing"]
+
+
+class Shown(Protocol):
+    """Is told how a sweep goes on."""
+
+    def window(self, point: Point) -> None:
+        """Show a load's figures so far."""
+
+    def point(self, point: Point) -> None:
+        """Show a load's figures."""
+
+    def warn(self, text: str) -> None:
+        """Show a warning of the build."""
+
+
+@contextmanager
+def showing() -> Iterator[Shown]:
+    """Show on standard error while the block runs, so that standard output holds the result alone."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    from rich.live import Live
+
+    with Live(console=console, transient=True, refresh_per_second=8) as live:
+        yield _Filling(live)
+
+
+class _Lines:
+    """Plain lines, for logs."""
+
+    def window(self, point: Point) -> None:
+        """Say nothing: a log needs no progress."""
+
+    def point(self, point: Point) -> None:
+        """Write a line."""
+        typer.echo(_line(point), err=True)
+
+    def warn(self, text: str) -> None:
+        """Write it."""
+        typer.echo(text, err=True)
+
+
+class _Filling:
+    """A table on a terminal: whole loads, and the one that is measured."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._points: list[Point] = []
+
+    def window(self, point: Point) -> None:
+        """Show the figures so far in the last row."""
+        self._live.update(_table([*self._points, point], running=True))
+
+    def point(self, point: Point) -> None:
+        """Keep a row."""
+        self._points.append(point)
+        self._live.update(_table(self._points, running=False))
+
+    def warn(self, text: str) -> None:
+        """Write it above the table."""
+        self._live.console.print(text, markup=False)
+
+
+def _line(point: Point) -> str:
+    from tritonforge.report import point_table
+
+    table = point_table([point])
+    figures = ", ".join(f"{name} {word}" for name, word in zip(table.columns[1:], table.rows[0][1:], strict=True))
+    return f"{table.rows[0][0]} ({point.protocol}): {figures}"
+
+
+def _table(points: list[Point], *, running: bool) -> Table:
+    from rich.table import Table as RichTable
+
+    from tritonforge.report import point_table
+
+    words = point_table(points)
+    table = RichTable(box=None, header_style="bold", pad_edge=False)
+    for index, name in enumerate((*words.columns, "windows")):
+        table.add_column(name, justify="right" if index else "left", no_wrap=True)
+    for index, (row, point) in enumerate(zip(words.rows, points, strict=True)):
+        now = running and index == len(points) - 1
+        table.add_row(*row, str(len(point.windows)), style="dim" if now else None)
+    return table

@@ -1,0 +1,31 @@
+"""`tritonforge perf run`: a sweep that a file describes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["run"]
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A .toml with the options of `measure`.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder for NAME.json, .csv and .html too.", file_okay=False)
+    ] = None,
+) -> None:
+    """Run a scenario; exit as `measure` does."""
+    from tritonforge.cli.perf_execute import execute, misused
+    from tritonforge.report.scenario import read_scenario
+
+    if not file.is_file():
+        raise typer.BadParameter(f"{file} is no file", param_hint="SCENARIO")
+    with misused():
+        scenario = read_scenario(file)
+    if output is not None:
+        paths = {kind: output / f"{file.stem}.{kind}" for kind in ("json", "csv", "html")}
+        scenario = replace(scenario, json=paths["json"], csv=paths["csv"], html=paths["html"])
+    raise typer.Exit(execute(scenario))

@@ -1,0 +1,79 @@
+"""What `up` serves: a repository as it is, or one built from definitions for the occasion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from tritonforge.build import Project
+    from tritonforge.server import Workspace
+
+__all__ = ["Chosen", "build_chosen", "choose", "warn_of_foreign_code"]
+
+_DEFAULT = Path("model_repository")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A repository, or the definitions to build one from."""
+
+    repository: Path | None
+    sources: tuple[Path, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """A name for the server of it: the file's, or that of the folder that the repository is in."""
+        if self.repository is not None:
+            return self.repository.resolve().parent.name
+        return self.sources[0].resolve().stem
+
+
+def choose(path: Path | None, project: Project) -> Chosen:
+    """Tell a repository from definitions; without a path, take what the project has."""
+    from tritonforge.server.repository import MANIFEST, is_repository
+
+    if path is None:
+        for folder in (_DEFAULT, project.repository):
+            if is_repository(folder):
+                return Chosen(folder)
+        if not project.sources:
+            raise typer.BadParameter(
+                f"name a model repository or a file of definitions; there is no {_DEFAULT} here, and pyproject.toml "
+                'has no definitions = ["…"] in [tool.tritonforge]',
+                param_hint="REPO or FILE",
+            )
+        return Chosen(None, project.sources)
+    if not path.exists():
+        raise typer.BadParameter(f"{path} does not exist", param_hint="REPO or FILE")
+    if path.is_dir() and ((path / MANIFEST).is_file() or not any(path.glob("*.py"))) and is_repository(path):
+        return Chosen(path)
+    return Chosen(None, (path,))
+
+
+def build_chosen(chosen: Chosen, project: Project, workspace: Workspace) -> Path:
+    """Give the repository's folder; definitions are built into the workspace."""
+    if chosen.repository is not None:
+        return chosen.repository
+    from tritonforge.build import build
+
+    report = build(chosen.sources, workspace.folder / "model_repository", target=project.target)
+    for warning in report.warnings:
+        typer.echo(str(warning), err=True)
+    return workspace.folder / "model_repository"
+
+
+def warn_of_foreign_code(repository: Path) -> None:
+    """Say of a repository that tritonforge didn't build which of its models run code of their own here."""
+    from tritonforge.server.repository import MANIFEST, python_models
+
+    if (repository / MANIFEST).is_file():
+        return
+    if models := python_models(repository):
+        typer.echo(
+            f"{repository} was not built by tritonforge; Python code of its models runs as you: {', '.join(models)}",
+            err=True,
+        )

@@ -1,0 +1,183 @@
+"""`tritonforge status`: what runs, and how each model is doing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tritonforge.cli.life_options import KeyFile, Url
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from tritonforge.server import ModelStatus
+
+__all__ = ["status"]
+
+_INTERVAL_S = 1.0
+_COLUMNS = ("model", "version", "kind", "state", "instances", "queue", "requests", "failed", "mean", "p50", "p99")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A server at one moment; `state` is running, starting, ended or unreachable, `reason` says more of that."""
+
+    name: str
+    state: str
+    http_url: str
+    reason: str
+    models: tuple[ModelStatus, ...]
+    runtime: str = ""
+    pid: int = 0
+    repository: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return self.state == "running" and all(model.healthy for model in self.models)
+
+
+def status(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The server; all of them by default.")] = "",
+    url: Url = "",
+    key_file: KeyFile = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew each second, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the servers that run, and of each model its state, processes, queue, requests and times.
+
+    The exit code is 1 where a server has ended, or a model or a process of one isn't there.
+    """
+
+    def look() -> list[_Seen]:
+        return _look(name, url, key_file.read_text().strip() if key_file else "")
+
+    if watch:
+        _watch(look, as_json=as_json)
+        return
+    seen = look()
+    if as_json:
+        typer.echo(_json(seen))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(_tables(seen))
+    else:
+        _print_plain(seen)
+    if not seen:
+        typer.echo("no server runs; start one with: tritonforge up", err=True)
+    raise typer.Exit(0 if all(each.healthy for each in seen) else 1)
+
+
+def _look(name: str, url: str, key: str) -> list[_Seen]:
+    from tritonforge.server import Server
+    from tritonforge.server.records import find_record, read_records
+
+    if url:
+        server = Server.attached(url, key=key)
+        return [_Seen(url, "running", url, "", tuple(server.status()), "attached")]
+    records = [find_record(name)] if name else read_records()
+    return [_look_at(record) for record in records]
+
+
+def _look_at(record: Any) -> _Seen:
+    from pathlib import Path
+
+    from tritonforge.server import ServerError
+    from tritonforge.server.log import last_words
+    from tritonforge.server.recorded import RecordedServer
+
+    def seen(state: str, reason: str = "", models: tuple[ModelStatus, ...] = ()) -> _Seen:
+        pid = record.server_pid if state != "ended" else 0
+        return _Seen(record.name, state, record.http_url, reason, models, record.runtime, pid, record.repository)
+
+    if not record.alive():
+        log = Path(record.log)
+        return seen("ended", last_words(log.read_text(errors="replace"), lines=3) if log.is_file() else "")
+    if not record.ready:
+        return seen("starting")
+    try:
+        return seen("running", models=tuple(RecordedServer(record).status()))
+    except ServerError as error:
+        return seen("unreachable", str(error))
+
+
+def _watch(look: Any, *, as_json: bool) -> None:
+    from rich.live import Live
+
+    try:
+        if as_json or not sys.stdout.isatty():
+            while True:
+                typer.echo(_json(look(), indent=None)) if as_json else _print_plain(look())
+                time.sleep(_INTERVAL_S)
+        with Live(_tables(look()), screen=True, auto_refresh=False) as live:
+            while True:
+                time.sleep(_INTERVAL_S)
+                live.update(_tables(look()), refresh=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+def _json(seen: list[_Seen], indent: int | None = 2) -> str:
+    found = [asdict(each) | {"healthy": each.healthy} for each in seen]
+    return json.dumps(found, indent=indent)
+
+
+def _print_plain(seen: list[_Seen]) -> None:
+    """Print a line for each server and model, for tools that read lines."""
+    for server in seen:
+        typer.echo(f"server {server.name} {server.state} {server.http_url} {server.reason}".rstrip())
+        for model in server.models:
+            cells = (f"{name}={cell}" for name, cell in zip(_COLUMNS[3:], _cells(model)[3:], strict=True) if cell)
+            typer.echo(f"model {model.name} {model.version} {' '.join(cells)} {_reason(model)}".rstrip())
+
+
+def _tables(seen: list[_Seen]) -> Group:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[Text | Table] = []
+    for server in seen:
+        style = "green" if server.healthy else "yellow" if server.state in {"running", "starting"} else "red"
+        pid = f", process {server.pid}" if server.pid else ""
+        rest = f"  {server.http_url}{pid}  {server.reason}"
+        parts.append(Text.assemble((server.name, "bold"), "  ", (server.state, style), rest))
+        table = Table(*_COLUMNS, box=None, pad_edge=False)
+        for model in server.models:
+            table.add_row(*(Text(cell) for cell in _cells(model)), style="" if model.healthy else "red")
+        parts.append(table)
+        reasons = [f"{model.name} {model.version}: {_reason(model)}" for model in server.models if _reason(model)]
+        parts.extend(Text(reason, style="red") for reason in reasons)
+    return Group(*parts)
+
+
+def _cells(model: ModelStatus) -> tuple[str, ...]:
+    instances = "" if model.instances is None else str(model.instances)
+    if model.alive is not None and model.instances is not None and model.alive < model.instances:
+        instances = f"{model.alive}/{model.instances}"
+    waiting = "" if model.waiting is None else str(model.waiting)
+    times = (_time(value) for value in (model.mean_us, model.p50_us, model.p99_us))
+    state = model.state or "UNAVAILABLE"
+    numbers = (str(model.requests), str(model.failures), *times)
+    return (model.name, model.version, model.kind, state, instances, waiting, *numbers)
+
+
+def _reason(model: ModelStatus) -> str:
+    """Say in a line what is the matter with a model, if something is."""
+    if model.reason:
+        return model.reason.partition("\n")[0]
+    if model.healthy or model.state != "READY":
+        return ""
+    return f"a process of it has died; start it again with: tritonforge reload {model.name}"
+
+
+def _time(value_us: float | None) -> str:
+    """Write a time with the unit that fits."""
+    if value_us is None:
+        return ""
+    return f"{value_us / 1000:.2f}ms" if value_us >= 1000 else f"{value_us:.0f}us"

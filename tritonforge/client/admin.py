@@ -1,0 +1,132 @@
+"""The administration of a server: statistics, loading, tracing, logging."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tritonforge.client.payload import version_text
+from tritonforge.client.questions import Question
+from tritonforge.client.transport import Json
+
+__all__ = ["Admin", "AsyncAdmin"]
+
+Ask = Callable[[Question, float | None], Any]
+"""Asks something, with a limit in seconds; None is for the client's own."""
+
+Setting = str | int | bool | list[str] | None
+
+
+class Admin:
+    """`client.admin`: each method takes `timeout_s`, and raises the errors of every call.
+
+    With several URLs, each call goes to one server of them: use a client for each to change all.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def statistics(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> list[Json]:
+        """Fetch counts and nanoseconds of a model's versions, or of all models', since they were loaded."""
+        answer = self._ask(Question("statistics", model, version_text(version)), timeout_s)
+        return list(answer["model_stats"])
+
+    def load(
+        self,
+        model: str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Load a model, or load it anew; the server must run with explicit model control.
+
+        `config` is used instead of its config.pbtxt, as `client.config` words it. `files`, by their path in the
+        model's folder (`1/model.onnx`), are used instead of the folder, and want a `config`.
+        """
+        self._ask(_load(model, config, files or {}), timeout_s)
+
+    def unload(self, model: str, *, dependents: bool = False, timeout_s: float | None = None) -> None:
+        """Unload a model, and, with `dependents`, the models of its steps. Triton answers before it is done."""
+        self._ask(_unload(model, dependents=dependents), timeout_s)
+
+    def trace_settings(
+        self, changes: Mapping[str, Setting] | None = None, *, model: str = "", timeout_s: float | None = None
+    ) -> Json:
+        """Give the settings of tracing, after these changes: `{"trace_level": ["TIMESTAMPS"], "trace_rate": 1}`.
+
+        None for a value clears a model's own setting.
+        """
+        return dict(self._ask(_trace(model, changes or {}), timeout_s))
+
+    def log_settings(self, changes: Mapping[str, Setting] | None = None, *, timeout_s: float | None = None) -> Json:
+        """Give the settings of the server's log, after these changes: `{"log_verbose_level": 1}`."""
+        return dict(self._ask(Question("logging", body=dict(changes or {})), timeout_s))
+
+    def shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
+        """List the system shared memory that the server has mapped: name, key, offset, byte_size."""
+        return list(self._ask(Question("shared_memory"), timeout_s))
+
+
+class AsyncAdmin:
+    """`client.admin` of an AsyncClient: the methods of `Admin`, awaited."""
+
+    def __init__(self, ask: Callable[[Question, float | None], Awaitable[Any]]) -> None:
+        self._ask = ask
+
+    async def statistics(
+        self, model: str = "", *, version: str | int = "", timeout_s: float | None = None
+    ) -> list[Json]:
+        """Fetch counts and nanoseconds of a model's versions, or of all models', since they were loaded."""
+        answer = await self._ask(Question("statistics", model, version_text(version)), timeout_s)
+        return list(answer["model_stats"])
+
+    async def load(
+        self,
+        model: str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Load a model, or load it anew, with another configuration or files; see `Admin.load`."""
+        await self._ask(_load(model, config, files or {}), timeout_s)
+
+    async def unload(self, model: str, *, dependents: bool = False, timeout_s: float | None = None) -> None:
+        """Unload a model, and, with `dependents`, the models of its steps. Triton answers before it is done."""
+        await self._ask(_unload(model, dependents=dependents), timeout_s)
+
+    async def trace_settings(
+        self, changes: Mapping[str, Setting] | None = None, *, model: str = "", timeout_s: float | None = None
+    ) -> Json:
+        """Give the settings of tracing, after these changes; see `Admin.trace_settings`."""
+        return dict(await self._ask(_trace(model, changes or {}), timeout_s))
+
+    async def log_settings(
+        self, changes: Mapping[str, Setting] | None = None, *, timeout_s: float | None = None
+    ) -> Json:
+        """Give the settings of the server's log, after these changes."""
+        return dict(await self._ask(Question("logging", body=dict(changes or {})), timeout_s))
+
+    async def shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
+        """List the system shared memory that the server has mapped: name, key, offset, byte_size."""
+        return list(await self._ask(Question("shared_memory"), timeout_s))
+
+
+def _load(model: str, config: Mapping[str, Any] | None, files: Mapping[str, bytes]) -> Question:
+    parameters = {"config": json.dumps(config)} if config is not None else {}
+    for name, content in files.items():
+        parameters[f"file:{name}"] = base64.b64encode(content).decode()
+    return Question("load", model, body={"parameters": parameters})
+
+
+def _unload(model: str, *, dependents: bool) -> Question:
+    return Question("unload", model, body={"parameters": {"unload_dependents": dependents}})
+
+
+def _trace(model: str, changes: Mapping[str, Setting]) -> Question:
+    # Triton takes lists and texts only, and null for what the server was started with.
+    texts = {name: value if isinstance(value, list) or value is None else str(value) for name, value in changes.items()}
+    return Question("trace", model, body=texts)

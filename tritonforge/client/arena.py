@@ -1,0 +1,216 @@
+"""Which tensors of a request go through shared memory, and where: no I/O, for both kinds of client."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import NamedTuple
+
+import numpy as np
+
+from tritonforge.client.message import Buffer, Region, Request, Response, Tensor
+from tritonforge.client.segments import Segment
+from tritonforge.client.wire import numpy_dtype
+
+__all__ = ["LEAST_BYTES", "Arena", "Placed"]
+
+LEAST_BYTES = 1 << 18
+"""From this size on, one copy into shared memory costs less than the way over the loopback."""
+
+_ALIGNED = 64
+_SMALLEST = 1 << 20
+_MOST_IDLE_BYTES = 1 << 29
+_MOST_SHAPES = 256
+
+_Sizes = dict[str, tuple[str, int]]
+
+
+class Placed(NamedTuple):
+    """A request with its large tensors in a segment; `key` is what its outputs' sizes are remembered under."""
+
+    request: Request
+    segment: Segment | None
+    key: object
+
+
+class Arena:
+    """The segments of one client with one server, for any number of threads: each serves one request at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a view may be collected, and its segment come back, at any moment
+        self._owner = os.getpid()
+        self._idle: list[Segment] = []
+        self._lent: weakref.WeakSet[Segment] = weakref.WeakSet()
+        self._sizes: dict[object, _Sizes] = {}
+        self._fixed: dict[str, Segment] = {}
+        self.registered: set[str] = set()
+
+    def place(self, request: Request) -> Placed | None:
+        """Copy large inputs into a segment, and have outputs written there that were large the last time.
+
+        None where nothing is large. Raise OSError where /dev/shm has no room.
+        """
+        self._check_owner()
+        if not self._sizes and not self._fixed and all(len(tensor.data) < LEAST_BYTES for tensor in request.inputs):
+            return None
+        key = (request.model, request.version, request.outputs, tuple(tensor.shape for tensor in request.inputs))
+        known = self._sizes.get(key, {}) if not request.top else {}
+        inputs = [self._find(tensor) for tensor in request.inputs]
+        moving = [t for t in inputs if t.region is None and len(t.data) >= LEAST_BYTES]
+        large = {name: size for name, (_, size) in known.items() if size >= LEAST_BYTES}
+        if not (moving or large or any(tensor.region for tensor in inputs)):
+            return None
+        total = sum(_aligned(len(tensor.data)) for tensor in moving) + sum(map(_aligned, large.values()))
+        segment = self._lend(total) if total else None
+        offset = 0
+        placed = []
+        for tensor in inputs:
+            if tensor in moving and segment is not None:
+                size = len(tensor.data)
+                segment.array[offset : offset + size] = np.frombuffer(tensor.data, np.uint8)
+                placed.append(tensor._replace(data=b"", region=Region(segment.name, offset, size)))
+                offset += _aligned(size)
+            else:
+                placed.append(tensor)
+        into = {}
+        for name, size in large.items():
+            if segment is not None:
+                into[name] = Region(segment.name, offset, size)
+                offset += _aligned(size)
+        outputs = request.outputs or tuple(known) if into else request.outputs
+        return Placed(request._replace(inputs=tuple(placed), outputs=outputs, into=into), segment, key)
+
+    def unregistered(self, placed: Placed) -> list[Segment]:
+        """List the segments of a request that the server doesn't know yet."""
+        names = {tensor.region.name for tensor in placed.request.inputs if tensor.region}
+        segments = [segment for name, segment in self._fixed.items() if name in names]
+        segments += [placed.segment] if placed.segment else []
+        return [segment for segment in segments if segment.name not in self.registered]
+
+    def forget_registrations(self) -> None:
+        """Have all segments registered again: the server has started anew."""
+        self.registered.clear()
+
+    def take(self, placed: Placed, response: Response) -> Response:
+        """Give the response with what lies in the segment, which is lent until the last view of that is gone."""
+        if not placed.request.into or placed.segment is None:
+            return response
+        segment = placed.segment
+        whole = segment.lend()
+        with self._lock:
+            self._lent.add(segment)
+        weakref.finalize(whole, self._give_back, segment)
+        view = memoryview(whole).cast("B")
+        outputs = []
+        for tensor in response.outputs:
+            region = placed.request.into.get(tensor.name)
+            data: Buffer = tensor.data
+            if region is not None:
+                data = view[region.offset : region.offset + _size(tensor)]
+            outputs.append(tensor._replace(data=data))
+        return response._replace(outputs=tuple(outputs))
+
+    def done(self, placed: Placed) -> None:
+        """Take the segment back, unless parts of a response still lie in it."""
+        if placed.segment is not None:
+            with self._lock:
+                lent = placed.segment in self._lent
+            if not lent:
+                self._give_back(placed.segment)
+
+    def discard(self, placed: Placed) -> None:
+        """Let go of a segment that the server may still write to: a request was given up half-way."""
+        if placed.segment is not None:
+            self.registered.discard(placed.segment.name)
+            placed.segment.close()
+
+    def learn(self, request: Request, response: Response) -> None:
+        """Remember the sizes of the outputs, for the next request of the same shapes."""
+        key = (request.model, request.version, request.outputs, tuple(tensor.shape for tensor in request.inputs))
+        if request.top or all(len(tensor.data) < LEAST_BYTES for tensor in response.outputs):
+            return
+        if len(self._sizes) >= _MOST_SHAPES:
+            self._sizes.clear()
+        # The size of a BYTES tensor says nothing of the next one's.
+        self._sizes[key] = {t.name: (t.datatype, 0 if t.datatype == "BYTES" else len(t.data)) for t in response.outputs}
+
+    def forget(self, placed: Placed) -> None:
+        """Have outputs come over the wire again: they are of other sizes now."""
+        self._sizes.pop(placed.key, None)
+
+    def fix(self, segment: Segment) -> None:
+        """Take note of a segment with arrays of the caller's own: tensors that lie in it are never copied."""
+        self._check_owner()
+        with self._lock:
+            self._fixed[segment.name] = segment
+
+    def unfix(self, segment: Segment) -> bool:
+        """Forget such a segment. Tell whether the server knows it."""
+        with self._lock:
+            self._fixed.pop(segment.name, None)
+            known = segment.name in self.registered
+            self.registered.discard(segment.name)
+        return known
+
+    def close(self) -> list[str]:
+        """Remove all segments; give the names of those that the server knows."""
+        names = sorted(self.registered) if self._owner == os.getpid() else []
+        with self._lock:
+            segments = [*self._idle, *self._fixed.values()]
+            self._idle.clear()
+            self._fixed.clear()
+            self.registered.clear()
+        for segment in segments:
+            segment.close()
+        return names
+
+    def _find(self, tensor: Tensor) -> Tensor:
+        """Name the place of a tensor that lies in a segment of the caller's own."""
+        if not self._fixed or not len(tensor.data):
+            return tensor
+        start = np.frombuffer(tensor.data, np.uint8).__array_interface__["data"][0]
+        for segment in list(self._fixed.values()):
+            offset, size = start - segment.address, len(tensor.data)
+            if 0 <= offset <= segment.size - size:
+                return tensor._replace(data=b"", region=Region(segment.name, offset, size))
+        return tensor
+
+    def _lend(self, size: int) -> Segment:
+        with self._lock:
+            fitting = [segment for segment in self._idle if segment.size >= size]
+            if fitting:
+                segment = min(fitting, key=lambda segment: segment.size)
+                self._idle.remove(segment)
+                return segment
+        return Segment(max(_SMALLEST, 1 << (size - 1).bit_length()))
+
+    def _give_back(self, segment: Segment) -> None:
+        with self._lock:
+            self._lent.discard(segment)
+            if self._owner != os.getpid():
+                return
+            self._idle.append(segment)
+
+    def surplus(self) -> list[Segment]:
+        """Take the idle segments that are more than what is kept; the caller unregisters and closes them."""
+        with self._lock:
+            gone = []
+            while sum(segment.size for segment in self._idle) > _MOST_IDLE_BYTES:
+                gone.append(self._idle.pop(0))
+            for segment in gone:
+                self.registered.discard(segment.name)
+            return gone
+
+    def _check_owner(self) -> None:
+        if self._owner != os.getpid():  # a forked child makes segments of its own
+            self.__init__()  # type: ignore[misc]  # all of its state is its parent's
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNED) * _ALIGNED
+
+
+def _size(tensor: Tensor) -> int:
+    dtype = numpy_dtype(tensor.datatype)
+    return int(np.prod(tensor.shape, dtype=np.int64)) * (dtype.itemsize if dtype else 1)

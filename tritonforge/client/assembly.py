@@ -1,0 +1,81 @@
+"""From a client's URLs and settings to the one transport of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tritonforge.client.blocking import Blocking
+from tritonforge.client.connect import open_async_transport, open_transport
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.reliable import Beside, Reliability, ReliableTransport, in_task, in_thread
+from tritonforge.client.replicas import Balance, Breaker
+from tritonforge.client.retries import Retries
+from tritonforge.client.shared_transport import SharedMemoryTransport, is_loopback
+from tritonforge.client.transport import AsyncTransport
+from tritonforge.client.url import parse_url
+
+__all__ = ["Assembly", "assemble_async", "assemble_blocking"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The transport of a client's calls; `shared` are the parts of it that can take shared memory."""
+
+    transport: AsyncTransport
+    shared: tuple[SharedMemoryTransport, ...]
+
+
+def assemble_blocking(
+    url: str | Sequence[str],
+    options: ConnectionOptions | None,
+    *,
+    retries: Retries | None,
+    breaker: Breaker | None,
+    balance: Balance,
+    shared_memory: bool,
+) -> Assembly:
+    """Assemble what blocks. Raise ValueError for what is no URL, or no such setting."""
+
+    def connect(one: str, settings: ConnectionOptions) -> AsyncTransport:
+        return Blocking(open_transport(one, settings))
+
+    reliability = Reliability(retries or Retries(), breaker or Breaker(), balance)
+    return _assemble(url, options, reliability, connect, in_thread, shared_memory=shared_memory)
+
+
+def assemble_async(
+    url: str | Sequence[str],
+    options: ConnectionOptions | None,
+    *,
+    retries: Retries | None,
+    breaker: Breaker | None,
+    balance: Balance,
+    shared_memory: bool,
+) -> Assembly:
+    """Assemble what is for event loops. Raise ValueError for what is no URL, or no such setting."""
+    reliability = Reliability(retries or Retries(), breaker or Breaker(), balance)
+    return _assemble(url, options, reliability, open_async_transport, in_task(), shared_memory=shared_memory)
+
+
+def _assemble(
+    url: str | Sequence[str],
+    options: ConnectionOptions | None,
+    reliability: Reliability,
+    connect: Callable[[str, ConnectionOptions], AsyncTransport],
+    beside: Beside,
+    *,
+    shared_memory: bool,
+) -> Assembly:
+    urls = [url] if isinstance(url, str) else list(url)
+    if not urls:
+        raise ValueError("there is no URL; a client takes one, or a list of them")
+    transports: list[AsyncTransport] = []
+    shared = []
+    for one in urls:
+        transport = connect(one, options or ConnectionOptions())
+        if shared_memory and is_loopback(parse_url(one).host):
+            transport = SharedMemoryTransport(transport)
+            shared.append(transport)
+        transports.append(transport)
+    return Assembly(ReliableTransport(transports, reliability, beside), tuple(shared))

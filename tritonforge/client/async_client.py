@@ -1,0 +1,327 @@
+"""The client for event loops: the same methods, to be awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from tritonforge.client.admin import AsyncAdmin
+from tritonforge.client.assembly import assemble_async
+from tritonforge.client.call import Definition
+from tritonforge.client.calls import Calls
+from tritonforge.client.casts import Cast
+from tritonforge.client.map_calls import AsyncMapped, map_in_tasks
+from tritonforge.client.mapping import Progress
+from tritonforge.client.message import Parameter
+from tritonforge.client.metadata import ModelStatus, ServedModel
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.payload import merge_inputs, version_text
+from tritonforge.client.questions import Question
+from tritonforge.client.replicas import Balance, Breaker
+from tritonforge.client.result import Result
+from tritonforge.client.retries import Retries
+from tritonforge.client.sequence_calls import AsyncModelSequence, begin_sequence
+from tritonforge.client.sequences import sequence_parameters
+from tritonforge.client.shared_arrays import Shape, SharedArrays
+from tritonforge.client.transport import Json
+from tritonforge.client.wire import Array
+
+__all__ = ["AsyncClient"]
+
+R = TypeVar("R")
+
+
+class AsyncClient:
+    """A client of one Triton server for asyncio: any number of tasks, and as an asynchronous context manager.
+
+    It takes what `Client` takes, and its methods are those of `Client`. Cancelling a task cancels its request; over
+    gRPC the server learns of it. Connections are those of one event loop: in another one, or after a fork, it makes
+    anew.
+    """
+
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        options: ConnectionOptions | None = None,
+        retries: Retries | None = None,
+        breaker: Breaker | None = None,
+        balance: Balance = "round_robin",
+        shared_memory: bool = True,
+    ) -> None:
+        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none."""
+        self._assembly = assemble_async(
+            url, options, retries=retries, breaker=breaker, balance=balance, shared_memory=shared_memory
+        )
+        self._calls = Calls(self._assembly.transport, timeout_s)
+
+    @property
+    def url(self) -> str:
+        """The server's URL."""
+        return self._calls.transport.url
+
+    @property
+    def admin(self) -> AsyncAdmin:
+        """Statistics, loading and unloading, the settings of traces and of the log."""
+        return AsyncAdmin(self._ask)
+
+    @property
+    def timeout_s(self) -> float:
+        """The limit of each call that gives none."""
+        return self._calls.timeout_s
+
+    async def infer(
+        self,
+        model: str,
+        /,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        outputs: Sequence[str] = (),
+        request_id: str = "",
+        parameters: Mapping[str, Parameter] | None = None,
+        cast: Cast = "none",
+        top: Mapping[str, int] | None = None,
+        sequence_id: int | str | None = None,
+        sequence_start: bool = False,
+        sequence_end: bool = False,
+        **named: Any,
+    ) -> Result:
+        """Send arrays by tensor name, as keywords or in `inputs`, and give the named outputs.
+
+        `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions, unless `cast`
+        says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None or left out.
+        `top={"scores": 3}` gives the three highest values of an output as Labels. `sequence_id`, `sequence_start` and
+        `sequence_end` say where in a sequence the request is, for which there is also `sequence`.
+
+        Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
+        """
+        if sequence_id is not None:
+            place = sequence_parameters(sequence_id, start=sequence_start, end=sequence_end)
+            parameters = {**(parameters or {}), **place}
+        return await self._calls.infer(
+            model,
+            inputs,
+            named,
+            version=version,
+            timeout_s=timeout_s,
+            outputs=outputs,
+            request_id=request_id,
+            parameters=parameters,
+            cast=cast,
+            top=top,
+        )
+
+    async def call(
+        self,
+        definition: Definition[R],
+        /,
+        *args: Any,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **inputs: Any,
+    ) -> R:
+        """Call a model through its definition: the arguments and the result are those of the definition called here.
+
+        Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's;
+        TypeError where it is given a name, or anything else that is no definition.
+        """
+        return await self._calls.call(
+            definition, args, inputs, version=version, timeout_s=timeout_s, request_id=request_id
+        )
+
+    @overload
+    def stream(
+        self,
+        model: str,
+        /,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        outputs: Sequence[str] = (),
+        request_id: str = "",
+        parameters: Mapping[str, Parameter] | None = None,
+        **named: Any,
+    ) -> AsyncGenerator[Result, None]: ...
+    @overload
+    def stream(
+        self,
+        definition: Definition[Iterator[R]],
+        /,
+        *args: Any,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **inputs: Any,
+    ) -> AsyncGenerator[R, None]: ...
+    async def stream(self, model: Any, /, *args: Any, **options: Any) -> AsyncGenerator[Any, None]:
+        """Send one request and give each response of a decoupled model as it comes; gRPC only.
+
+        By name it takes what `infer` takes and gives Results; through a definition it takes what `call` takes, and
+        gives what the definition yields. The timeout is for the whole stream. Closing the generator cancels the
+        request.
+        """
+        start = self._calls.stream_by_name if isinstance(model, str) else self._calls.stream_definition
+        async with aclosing(await start(model, *args, **options)) as items:
+            async for item in items:
+                yield item
+
+    async def generate(
+        self,
+        model: str,
+        /,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **named: Any,
+    ) -> Json:
+        """Send inputs and parameters as JSON and give the one answer as such, as models of text take it; HTTP only.
+
+        Scalars and lists go as they are; the model's one response comes with its outputs by name, beside model_name
+        and model_version.
+        """
+        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
+        return await self._calls.generate(model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+
+    async def generate_stream(
+        self,
+        model: str,
+        /,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **named: Any,
+    ) -> AsyncGenerator[Json, None]:
+        """Send inputs as `generate` does, and give each response as it comes; HTTP only."""
+        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
+        async with aclosing(
+            self._calls.generate_stream(model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+        ) as answers:
+            async for answer in answers:
+                yield answer
+
+    def map(
+        self,
+        model: str | Definition[R],
+        inputs: Any,
+        /,
+        *,
+        concurrency: int = 8,
+        ordered: bool = True,
+        batch_size: int | None = None,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> AsyncMapped[Any]:
+        """Infer many batches, `concurrency` at a time, and give each one's result: in order, else as they come.
+
+        `inputs` are arrays, alone or by name, which are cut along the batch into requests of `batch_size` rows
+        (max_batch_size, if none is given); or an iterable of batches, read as it is needed, one result for each. A
+        batch larger than a request is cut, and its results are put together. `merge()` joins all results. At most twice
+        `concurrency` requests are held in memory. The timeout is for each request. The first error ends it.
+        """
+        return map_in_tasks(
+            self._calls,
+            model,
+            inputs,
+            version=version,
+            timeout_s=timeout_s,
+            concurrency=concurrency,
+            ordered=ordered,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    def sequence(
+        self,
+        model: str,
+        /,
+        *,
+        version: str | int = "",
+        sequence_id: int | str | None = None,
+        closing: Mapping[str, Any] | None = None,
+        replay: bool = False,
+        timeout_s: float | None = None,
+    ) -> AsyncModelSequence:
+        """Begin a sequence: requests with a state between them, all to one instance of the model, on one server.
+
+        The id is drawn where none is given. The first request starts the sequence, one with `end=True` ends it. Where
+        none did, the block's end sends `closing` as the last request; without it, Triton ends the sequence after the
+        model's idle time. With `replay`, the inputs are kept, and sent again where the server has lost the sequence.
+        """
+        core = begin_sequence(
+            self._calls,
+            model,
+            version=version,
+            sequence_id=sequence_id,
+            closing=closing,
+            replay=replay,
+            timeout_s=timeout_s,
+        )
+        return AsyncModelSequence(core)
+
+    @asynccontextmanager
+    async def shared(self, **shapes: Shape) -> AsyncIterator[dict[str, Array]]:
+        """Give arrays in shared memory, for the block: `shared(x=((64, 20), np.float32))`; see `Client.shared`."""
+        shared = SharedArrays(self._assembly.shared, shapes, self.url)
+        try:
+            yield shared.arrays
+        finally:
+            await shared.close()
+
+    async def is_ready(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> bool:
+        """Tell whether the server, or a model of it, is ready; False where none can be reached."""
+        return await self._calls.is_ready(model, version=version, timeout_s=timeout_s)
+
+    async def wait_ready(self, *models: str, timeout_s: float | None = None) -> None:
+        """Wait until the server, and each of these models, is ready. Raise DeadlineExceeded where it isn't in time."""
+        await self._calls.wait_ready(models, timeout_s=timeout_s)
+
+    async def describe(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> ServedModel:
+        """Fetch what the server says of a model: signature, versions, batch limit. Later checks use it, too."""
+        return await self._calls.describe(model, version=version, timeout_s=timeout_s)
+
+    async def models(self, *, timeout_s: float | None = None) -> list[ModelStatus]:
+        """List the models of the server's repository with their states."""
+        return await self._calls.models(timeout_s=timeout_s)
+
+    async def server(self, *, timeout_s: float | None = None) -> Json:
+        """Fetch the server's name, version and extensions."""
+        return dict(await self._ask(Question("server_metadata"), timeout_s))
+
+    async def metadata(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> Json:
+        """Fetch a model's metadata as Triton's HTTP API words it."""
+        return dict(await self._ask(Question("model_metadata", model, version_text(version)), timeout_s))
+
+    async def config(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> Json:
+        """Fetch a model's configuration as Triton's HTTP API words it."""
+        return dict(await self._ask(Question("model_config", model, version_text(version)), timeout_s))
+
+    async def close(self) -> None:
+        """Close all connections. A later call raises RuntimeError."""
+        await self._calls.transport.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self.url!r}, timeout_s={self.timeout_s:g})"
+
+    async def _ask(self, question: Question, timeout_s: float | None) -> Json:
+        answer: Json = await self._calls.ask(question, timeout_s=timeout_s)
+        return answer

@@ -1,0 +1,126 @@
+"""The HTTP transport for event loops: what `http` does, over connections that asyncio fills."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from tritonforge.client.async_http_connection import AsyncConnection
+from tritonforge.client.async_http_pool import AsyncPool
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.http_answer import Answer, Dropped
+from tritonforge.client.http_exchange import FAILURES, HttpExchange
+from tritonforge.client.loops import PerLoop
+from tritonforge.client.message import Buffer, Request, Response, is_sequence
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.questions import CHANGES, Question
+from tritonforge.client.url import Endpoint
+
+__all__ = ["AsyncHttpTransport"]
+
+
+class AsyncHttpTransport:
+    """One server's HTTP endpoint, usable from any number of tasks."""
+
+    def __init__(self, endpoint: Endpoint, options: ConnectionOptions | None = None) -> None:
+        options = options or ConnectionOptions()
+        self.url = str(endpoint)
+        self._form = form = HttpExchange(endpoint, options)
+        self._pools = PerLoop(lambda: AsyncPool(form.route, options.max_connections))
+        self._closed = False
+
+    async def infer(self, request: Request, deadline: Deadline) -> Response:
+        """Send one request and wait for its one response."""
+        parts = self._form.write_infer(request)
+        try:
+            answer = await self._exchange(parts, deadline, again=not is_sequence(request))
+            return self._form.read_infer(answer, request)
+        except FAILURES as error:
+            raise self._form.failure(error, deadline, self._form.target(request)) from error
+
+    async def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
+        """Refuse: Triton streams tensors over gRPC only."""
+        raise self._form.refuse_stream(request)
+        yield  # type: ignore[unreachable]  # this makes it the generator that its callers want
+
+    async def ask(self, question: Question, deadline: Deadline) -> Any:
+        """Ask the server something."""
+        parts = self._form.write_question(question)
+        try:
+            answer = await self._exchange(parts, deadline, again=question.subject not in CHANGES)
+            return self._form.read_reply(answer, question)
+        except FAILURES as error:
+            raise self._form.failure(error, deadline, self._form.target(question)) from error
+
+    async def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
+        """Give the answer to a question piece by piece. Closing the generator closes its connection."""
+        if self._closed:
+            raise self._form.closed()
+        pool = self._pools.get()
+        try:
+            await pool.take_place(deadline)
+            try:
+                async for piece in self._pieces(await pool.fresh(deadline), question, deadline):
+                    yield piece
+            finally:
+                pool.free_place()
+        except FAILURES as error:
+            raise self._form.failure(error, deadline, self._form.target(question)) from error
+
+    async def _pieces(
+        self, connection: AsyncConnection, question: Question, deadline: Deadline
+    ) -> AsyncGenerator[bytes, None]:
+        came: asyncio.Queue[bytes | None] = asyncio.Queue()
+        parts = self._form.write_question(question)
+        answer = asyncio.ensure_future(connection.exchange(parts, deadline, came.put_nowait))
+        answer.add_done_callback(lambda _: came.put_nowait(None))
+        try:
+            while (piece := await came.get()) is not None:
+                yield piece
+            yield self._form.read_rest(await answer, question)
+        finally:
+            answer.cancel()
+            connection.close()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let other tasks run meanwhile."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._closed = True
+        pool = self._pools.known()
+        if pool is not None:
+            pool.close()
+            await asyncio.sleep(0)  # the loop closes a socket in its next turn
+
+    async def _exchange(self, parts: list[Buffer], deadline: Deadline, *, again: bool) -> Answer:
+        if self._closed:
+            raise self._form.closed()
+        pool = self._pools.get()
+        await pool.take_place(deadline)
+        try:
+            connection = pool.idle()
+            if connection is not None:
+                try:
+                    return await _exchange_on(pool, connection, parts, deadline)
+                except Dropped:  # most likely the server closed it while it was idle, and has read nothing
+                    if not again:
+                        raise
+            return await _exchange_on(pool, await pool.fresh(deadline), parts, deadline)
+        finally:
+            pool.free_place()
+
+
+async def _exchange_on(pool: AsyncPool, connection: AsyncConnection, parts: list[Buffer], deadline: Deadline) -> Answer:
+    try:
+        answer = await connection.exchange(parts, deadline)
+    except BaseException:  # a cancelled task's among them: its answer may still come
+        connection.close()
+        raise
+    if answer.reusable and connection.is_quiet:
+        pool.give_back(connection)
+    else:
+        connection.close()
+    return answer

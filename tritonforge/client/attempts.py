@@ -1,0 +1,90 @@
+"""The attempts of one call: which server is asked, and what follows when it fails. Waiting is left to the caller."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError, DeadlineExceeded, ServerUnavailable, Target
+from tritonforge.client.message import Request, is_sequence
+from tritonforge.client.replicas import Replica, Replicas
+from tritonforge.client.retries import Budget, Retries, may_retry
+
+__all__ = ["Attempts"]
+
+T = TypeVar("T")
+
+
+class Attempts(Generic[T]):
+    """One call's attempts: `replica = begin()`, then `succeeded(replica)`, or sleep for `failed(replica, error)`."""
+
+    __slots__ = ("_budget", "_deadline", "_idempotent", "_replicas", "_request", "_retries", "_target", "_tried")
+
+    def __init__(
+        self,
+        replicas: Replicas[T],
+        retries: Retries,
+        budget: Budget,
+        deadline: Deadline,
+        target: Target,
+        *,
+        request: Request | None = None,
+        idempotent: bool = True,
+    ) -> None:
+        self._replicas, self._retries, self._budget = replicas, retries, budget
+        self._deadline, self._target = deadline, target
+        self._request = request if request is not None and is_sequence(request) else None
+        self._idempotent = idempotent and self._request is None
+        self._tried: list[Replica[T]] = []
+        budget.earn()
+
+    def begin(self) -> Replica[T]:
+        """Choose the server of the next attempt. Raise ServerUnavailable where all are being left alone."""
+        request = self._request
+        if request is None:
+            chosen = self._replicas.choose(self._tried)
+        else:
+            flags = request.parameters
+            start, end = bool(flags.get("sequence_start")), bool(flags.get("sequence_end"))
+            chosen = self._replicas.pinned(flags["sequence_id"], start=start, end=end)
+        if chosen is None:
+            wait_s = self._replicas.wait_s()
+            last = self._replicas.all[0].last_failure
+            reason = f"the last calls failed, and none is made for another {wait_s:.1f} s (circuit open): {last}"
+            raise ServerUnavailable(reason, self._target, sent=False)
+        self._tried.append(chosen)
+        return chosen
+
+    def succeeded(self, replica: Replica[T]) -> None:
+        """Note an answer; an error that the server itself gave is one too."""
+        self._replicas.done(replica)
+        self._replicas.succeeded(replica)
+
+    def abandoned(self, replica: Replica[T]) -> None:
+        """Note that the caller has given up: it says nothing of the server."""
+        self._replicas.done(replica)
+        if replica.probing:
+            self._replicas.failed(replica)
+
+    def failed(self, replica: Replica[T], error: ClientError) -> float:
+        """Give the seconds to wait before the next attempt; raise the error where there is to be none."""
+        timed_out = isinstance(error, DeadlineExceeded)
+        if not isinstance(error, ServerUnavailable) and not timed_out:
+            self.succeeded(replica)
+            raise error
+        self._replicas.done(replica)
+        # A slow model is no dead server, but where there are others, one that answers nothing is left out.
+        if not timed_out or len(self._replicas.all) > 1 or replica.probing:
+            self._replicas.failed(replica, error.reason)
+        retry = len(self._tried) - 1
+        if not may_retry(error, idempotent=self._idempotent) or retry + 1 >= self._retries.attempts:
+            raise error
+        others = any(other not in self._tried and not other.open for other in self._replicas.all)
+        delay_s = 0.0 if others else self._retries.delay_s(retry)
+        try:
+            left_s = self._deadline.left_s()
+        except TimeoutError:
+            raise error from None
+        if delay_s >= left_s or not self._budget.spend():
+            raise error
+        return delay_s

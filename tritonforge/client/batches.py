@@ -1,0 +1,90 @@
+"""Cutting arrays along the batch, and putting results together again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tritonforge.client.result import Result
+from tritonforge.client.wire import Array
+
+__all__ = ["Piece", "Reassembly", "merge_arrays", "pieces_of", "rows_of", "slices_of"]
+
+
+class Piece(NamedTuple):
+    """A part of an item that fits into one request: which item, which of how many parts, and its inputs."""
+
+    item: int
+    part: int
+    parts: int
+    inputs: Mapping[str, Any]
+    rows: int
+
+
+def rows_of(inputs: Mapping[str, Any]) -> int:
+    """Tell how many rows the arrays have: the length of the first that has one; 0 without any."""
+    return next((len(value) for value in inputs.values() if np.ndim(value)), 0)
+
+
+def pieces_of(items: Iterable[Mapping[str, Any]], size: int) -> Iterator[Piece]:
+    """Cut each item into parts of at most `size` rows, all views of its arrays; 0 cuts nothing."""
+    for number, inputs in enumerate(items):
+        rows = rows_of(inputs)
+        if not 0 < size < rows:
+            yield Piece(number, 0, 1, inputs, rows)
+            continue
+        parts = -(-rows // size)
+        for part in range(parts):
+            cut = slice(part * size, (part + 1) * size)
+            inputs_cut = {name: None if value is None else value[cut] for name, value in inputs.items()}
+            yield Piece(number, part, parts, inputs_cut, min(size, rows - part * size))
+
+
+def slices_of(inputs: Mapping[str, Any], size: int) -> Iterator[Mapping[str, Any]]:
+    """Cut arrays into items of at most `size` rows each, all views; 0 gives them whole."""
+    for piece in pieces_of([inputs], size):
+        yield piece.inputs
+
+
+def merge_arrays(results: Sequence[Result]) -> Result:
+    """Join results along the batch: outputs end to end, the rest as the first has it."""
+    first = results[0]
+    if len(results) == 1:
+        return first
+    outputs: dict[str, Array] = {name: np.concatenate([result[name] for result in results]) for name in first.outputs}
+    return Result(
+        outputs,
+        model=first.model,
+        model_version=first.model_version,
+        id=first.id,
+        parameters=first.parameters,
+    )
+
+
+class Reassembly:
+    """Results of pieces as they come, given back as results of whole items."""
+
+    def __init__(self, *, ordered: bool) -> None:
+        self._ordered = ordered
+        self._parts: dict[int, list[Result | None]] = {}
+        self._whole: dict[int, Result] = {}
+        self._next = 0
+
+    def add(self, piece: Piece, result: Result) -> Iterator[tuple[int, Result]]:
+        """Give the items that this result completes, or lets go: by order of items, else as they are complete."""
+        parts = self._parts.setdefault(piece.item, [None] * piece.parts)
+        parts[piece.part] = result
+        there = [part for part in parts if part is not None]
+        if len(there) < piece.parts:
+            return
+        del self._parts[piece.item]
+        whole = merge_arrays(there)
+        if not self._ordered:
+            yield piece.item, whole
+            return
+        self._whole[piece.item] = whole
+        while self._next in self._whole:
+            yield self._next, self._whole.pop(self._next)
+            self._next += 1

@@ -1,0 +1,270 @@
+"""What each method of a client does, written once for `Client` and `AsyncClient`: no I/O but a transport's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
+from tritonforge.client.casts import Cast, cast_inputs, require_cast
+from tritonforge.client.catalog import Catalog
+from tritonforge.client.classes import labelled, require_classes
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.events import Events, generate_body, read_event
+from tritonforge.client.message import Parameter, Request
+from tritonforge.client.metadata import ModelStatus, ServedModel
+from tritonforge.client.payload import check, make_request, merge_inputs, read_result, version_text
+from tritonforge.client.questions import Question
+from tritonforge.client.result import Result
+from tritonforge.client.transport import AsyncTransport, Json
+from tritonforge.ir import Signature
+
+__all__ = ["Calls"]
+
+R = TypeVar("R")
+
+_POLL_S = 0.05
+
+
+class Calls:
+    """The calls to one server over one transport. Whether they block is the transport's business."""
+
+    __slots__ = ("catalog", "timeout_s", "transport")
+
+    def __init__(self, transport: AsyncTransport, timeout_s: float) -> None:
+        """Raise ValueError where `timeout_s` is not a finite number above 0."""
+        Deadline(timeout_s)
+        self.timeout_s = timeout_s
+        self.transport = transport
+        self.catalog = Catalog(transport)
+
+    def deadline(self, timeout_s: float | None) -> Deadline:
+        """Start the clock of a call. Raise ValueError where `timeout_s` is not a finite number above 0."""
+        return Deadline(self.timeout_s if timeout_s is None else timeout_s)
+
+    def target(self, model: str, version: str | int = "", request_id: str = "") -> Target:
+        """Name whom a call speaks to. Raise ValueError where the version is none."""
+        return Target(self.transport.url, model, version_text(version), request_id)
+
+    async def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None,
+        named: dict[str, Any],
+        *,
+        version: str | int,
+        timeout_s: float | None,
+        outputs: Sequence[str],
+        request_id: str,
+        parameters: Mapping[str, Parameter] | None,
+        cast: Cast = "none",
+        top: Mapping[str, int] | None = None,
+    ) -> Result:
+        """Infer by the model's name."""
+        target = self.target(model, version, request_id)
+        merged = merge_inputs(inputs, named, target)
+        deadline = self.deadline(timeout_s)
+        if cast != "none":
+            require_cast(cast)
+            served = await self.served(target, deadline)
+            merged = cast_inputs(served.signature, merged, cast, target)
+        if not top:
+            return await self.infer_checked(target, merged, deadline, outputs=outputs, parameters=parameters)
+        require_classes(top)
+        outputs = outputs or [spec.name for spec in (await self.served(target, deadline)).signature.outputs]
+        outputs = [*outputs, *(name for name in top if name not in outputs)]
+        result = await self.infer_checked(target, merged, deadline, outputs=outputs, parameters=parameters, top=top)
+        return labelled(result, top, target)
+
+    async def call(
+        self,
+        definition: Definition[R],
+        args: Sequence[Any],
+        inputs: Mapping[str, Any],
+        *,
+        version: str | int,
+        timeout_s: float | None,
+        request_id: str,
+    ) -> R:
+        """Infer through a definition."""
+        require_definition(definition, "call", "infer")
+        target = self.target(definition.name, version, request_id)
+        sent = make_inputs(definition, args, inputs, target)
+        result = await self.infer_checked(target, sent, self.deadline(timeout_s), defined=definition.signature)
+        return give_back(definition, result, target)
+
+    async def stream_by_name(
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        outputs: Sequence[str] = (),
+        request_id: str = "",
+        parameters: Mapping[str, Parameter] | None = None,
+        **named: Any,
+    ) -> AsyncGenerator[Result, None]:
+        """Start a stream by the model's name, and give what reads it."""
+        deadline = self.deadline(timeout_s)
+        target = self.target(model, version, request_id)
+        merged = merge_inputs(inputs, named, target)
+        served, request = await self.prepare(target, merged, outputs, parameters, deadline)
+        return self._results(request, deadline, served, outputs, target)
+
+    async def stream_definition(
+        self,
+        definition: Definition[R],
+        /,
+        *args: Any,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **inputs: Any,
+    ) -> AsyncGenerator[R, None]:
+        """Start a stream through a definition, and give what reads it."""
+        require_definition(definition, "stream", "stream")
+        deadline = self.deadline(timeout_s)
+        target = self.target(definition.name, version, request_id)
+        sent = make_inputs(definition, args, inputs, target)
+        served, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
+        return self._typed_results(self._results(request, deadline, served, (), target), definition, target)
+
+    async def generate(
+        self, model: str, inputs: Mapping[str, Any], *, version: str | int, timeout_s: float | None, request_id: str
+    ) -> Json:
+        """Infer over the generate extension: JSON in, JSON out."""
+        target = self.target(model, version, request_id)
+        question = Question("generate", model, target.version, generate_body(inputs, target))
+        data = b""
+        async with aclosing(self.transport.events(question, self.deadline(timeout_s))) as pieces:
+            async for piece in pieces:
+                data += piece
+        return read_event(data, target)
+
+    async def generate_stream(
+        self, model: str, inputs: Mapping[str, Any], *, version: str | int, timeout_s: float | None, request_id: str
+    ) -> AsyncGenerator[Json, None]:
+        """Infer over the generate extension, and give each response as it comes."""
+        target = self.target(model, version, request_id)
+        question = Question("generate_stream", model, target.version, generate_body(inputs, target))
+        events = Events()
+        async with aclosing(self.transport.events(question, self.deadline(timeout_s))) as pieces:
+            async for piece in pieces:
+                for event in events.feed(piece):
+                    yield read_event(event, target)
+        events.end(target)
+
+    async def is_ready(self, model: str, *, version: str | int, timeout_s: float | None) -> bool:
+        """Tell whether the server, or a model of it, is ready; False where none can be reached."""
+        target = self.target(model, version)
+        try:
+            return await self._ready(target, self.deadline(timeout_s))
+        except (ServerUnavailable, DeadlineExceeded):
+            return False
+
+    async def wait_ready(self, models: Sequence[str], *, timeout_s: float | None) -> None:
+        """Wait until the server, and each of these models, is ready. Raise DeadlineExceeded where it isn't in time."""
+        deadline = self.deadline(timeout_s)
+        waiting = [self.target(model) for model in ("", *models)]
+        last = "it said that it is not ready"
+        try:
+            while waiting:
+                try:
+                    while waiting and await self._ready(waiting[0], deadline):
+                        waiting.pop(0)
+                except ServerUnavailable as error:
+                    last = error.reason
+                if waiting:
+                    await self.transport.sleep(min(_POLL_S, deadline.left_s()))
+        except (TimeoutError, DeadlineExceeded) as error:
+            raise DeadlineExceeded(f"not ready within {deadline.timeout_s:g} s: {last}", waiting[0]) from error
+
+    async def describe(self, model: str, *, version: str | int, timeout_s: float | None) -> ServedModel:
+        """Fetch what the server says of a model, and check later requests against it."""
+        return await self.catalog.fetch(self.target(model, version), self.deadline(timeout_s))
+
+    async def models(self, *, timeout_s: float | None) -> list[ModelStatus]:
+        """List the models of the server's repository with their states."""
+        entries: list[Json] = await self.ask(Question("index"), timeout_s=timeout_s)
+        return [
+            ModelStatus(*(str(entry.get(key, "")) for key in ("name", "version", "state", "reason")))
+            for entry in entries
+        ]
+
+    async def ask(self, question: Question, *, timeout_s: float | None) -> Any:
+        """Ask the server something, and give its answer as Triton's HTTP API words it."""
+        return await self.transport.ask(question, self.deadline(timeout_s))
+
+    async def infer_checked(
+        self,
+        target: Target,
+        inputs: Mapping[str, Any],
+        deadline: Deadline,
+        *,
+        outputs: Sequence[str] = (),
+        parameters: Mapping[str, Parameter] | None = None,
+        defined: Signature | None = None,
+        top: Mapping[str, int] | None = None,
+    ) -> Result:
+        """Check, send, and read the one answer."""
+        served, request = await self.prepare(target, inputs, outputs, parameters, deadline, defined)
+        if top:
+            request = request._replace(top=top)
+        if served.signature.decoupled:
+            raise InvalidRequest("the model is decoupled: it may give any number of responses; use stream()", target)
+        try:
+            response = await self.transport.infer(request, deadline)
+        except InvalidRequest:
+            self.catalog.forget(target)  # it passed the checks: the model has changed, perhaps
+            raise
+        return read_result(response, served, outputs, target)
+
+    async def prepare(
+        self,
+        target: Target,
+        inputs: Mapping[str, Any],
+        outputs: Sequence[str],
+        parameters: Mapping[str, Parameter] | None,
+        deadline: Deadline,
+        defined: Signature | None = None,
+    ) -> tuple[ServedModel, Request]:
+        """Check the inputs against the model, asking the server anew where what is known of it doesn't fit.
+
+        `defined` is the signature of the definition that the inputs have been checked against already.
+        """
+        served = self.catalog.known(target)
+        if served is None or check(served, inputs, outputs, defined):
+            served = await self.catalog.fetch(target, deadline)
+            problem = check(served, inputs, outputs, defined)
+            if problem:
+                raise InvalidRequest(problem, target)
+        if served.queue_timeout and not (parameters and "timeout" in parameters):
+            # Microseconds. Elsewhere Triton ignores it (seen with 24.10), and it would only make requests differ.
+            parameters = {**(parameters or {}), "timeout": max(1, int(deadline.left_s() * 1e6))}
+        return served, make_request(target, served, inputs, outputs, parameters)
+
+    async def served(self, target: Target, deadline: Deadline) -> ServedModel:
+        """Give what is known of a model; ask the server where nothing is."""
+        return self.catalog.known(target) or await self.catalog.fetch(target, deadline)
+
+    async def _ready(self, target: Target, deadline: Deadline) -> bool:
+        subject = "model_ready" if target.model else "server_ready"
+        return bool(await self.transport.ask(Question(subject, target.model, target.version), deadline))
+
+    async def _results(
+        self, request: Request, deadline: Deadline, served: ServedModel, outputs: Sequence[str], target: Target
+    ) -> AsyncGenerator[Result, None]:
+        async with aclosing(self.transport.stream(request, deadline)) as responses:
+            async for response in responses:
+                yield read_result(response, served, outputs, target)
+
+    async def _typed_results(
+        self, results: AsyncGenerator[Result, None], definition: Definition[R], target: Target
+    ) -> AsyncGenerator[R, None]:
+        async with aclosing(results):
+            async for result in results:
+                yield give_back(definition, result, target)

@@ -1,0 +1,60 @@
+"""Classification: the highest values of an output with their labels, instead of all of it.
+
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tritonforge.client.errors import InferenceFailed, Target
+from tritonforge.client.result import Result
+from tritonforge.client.wire import Array
+from tritonforge.errors import InvalidTensor
+
+__all__ = ["Label", "labelled", "read_labels", "require_classes"]
+
+
+class Label(NamedTuple):
+    """One class: its value, its number (the index in the output), and its name, empty where the model has no labels."""
+
+    value: float
+    number: int
+    name: str
+
+
+def require_classes(classes: Mapping[str, int]) -> None:
+    """Raise ValueError where a number of classes is not 1 or more."""
+    for name, count in classes.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f'top["{name}"] is {count!r}; it is how many classes are wanted, 1 or more')
+
+
+def labelled(result: Result, top: Mapping[str, int], target: Target) -> Result:
+    """Give a result whose outputs in `top` are object arrays of Labels. Raise InferenceFailed where they are others."""
+    try:
+        labels = {name: read_labels(result[name]) for name in top}
+    except InvalidTensor as error:
+        raise InferenceFailed(str(error), target) from error
+    return Result(
+        {**result.outputs, **labels},
+        model=result.model,
+        model_version=result.model_version,
+        id=result.id,
+        parameters=result.parameters,
+    )
+
+
+def read_labels(array: Array) -> Array:
+    """Read `value:index[:name]` texts into an object array of Labels. Raise InvalidTensor where they are others."""
+    labels = np.empty(array.size, object)
+    for position, text in enumerate(array.ravel().tolist()):
+        try:
+            value, number, *name = text.decode().split(":", 2)
+            labels[position] = Label(float(value), int(number), name[0] if name else "")
+        except (ValueError, AttributeError) as error:
+            raise InvalidTensor(f"{text!r} is no value:index:label of the classification extension") from error
+    return labels.reshape(array.shape)

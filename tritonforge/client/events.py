@@ -1,0 +1,77 @@
+"""Triton's generate extension: JSON in, JSON out, streamed as server-sent events.
+
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_generate.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.failures import inference_failed
+from tritonforge.client.transport import Json
+
+__all__ = ["Events", "generate_body", "read_event"]
+
+_LARGEST_EVENT = 1 << 26
+
+
+def generate_body(inputs: Mapping[str, Any], target: Target) -> Json:
+    """Word inputs, and parameters of the request, for JSON. Raise InvalidRequest for what has no form in it."""
+    request = {"id": target.request_id, **inputs} if target.request_id else dict(inputs)
+    try:
+        body: Json = json.loads(json.dumps(request, default=_plain))
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"the inputs of generate are sent as JSON: {error}", target) from error
+    return body
+
+
+def read_event(data: bytes, target: Target) -> Json:
+    """Read one answer. Raise InferenceFailed where it is an error: Triton sends those with status 200, too."""
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise ServerUnavailable(f"the answer is not Triton's: {data[:200]!r}", target) from error
+    if not isinstance(answer, dict):
+        raise ServerUnavailable(f"the answer is not Triton's: {data[:200]!r}", target)
+    if set(answer) == {"error"}:
+        raise inference_failed(str(answer["error"]), target)
+    return answer
+
+
+class Events:
+    """Bytes of an event stream, given piece by piece, as the data of whole events.
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html, without names and ids, which Triton doesn't send.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Give the data of each event that is whole now. Raise ValueError where one grows past 64 MiB."""
+        lines = (self._rest + data).replace(b"\r\n", b"\n").split(b"\n\n")
+        self._rest = lines.pop()
+        if len(self._rest) > _LARGEST_EVENT:
+            raise ValueError(f"an event of more than {_LARGEST_EVENT} bytes")
+        for event in lines:
+            data_lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+            if data_lines:
+                yield b"\n".join(data_lines)
+
+    def end(self, target: Target) -> None:
+        """Raise InferenceFailed where the stream ended in the middle of an event."""
+        if self._rest.strip():
+            raise InferenceFailed("the stream ended in the middle of an event", target)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, bytes):
+        return value.decode()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

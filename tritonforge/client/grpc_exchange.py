@@ -1,0 +1,148 @@
+"""What goes over gRPC and what it means, without I/O: shared by the transports that block and that don't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from tritonclient.grpc import service_pb2 as pb
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.failures import from_grpc_code, inference_failed
+from tritonforge.client.grpc_message import from_message
+from tritonforge.client.grpc_wire import parse_response, serialize_request
+from tritonforge.client.message import Request, Response
+from tritonforge.client.options import TLS, ConnectionOptions
+from tritonforge.client.questions import Question
+from tritonforge.client.url import Endpoint
+
+__all__ = ["FAILURES", "INFER", "STREAM", "GrpcExchange", "path"]
+
+FAILURES = (grpc.RpcError, TimeoutError, ValueError, DecodeError)
+"""What a call, and reading what it gave, can raise."""
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # A server that has come back is seen at once; by default grpc waits up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # Clients don't share a connection, nor its back-off; and a proxy of the environment is not for this server.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+    # When to try again is decided above: grpc's own retries don't know of sequences.
+    ("grpc.enable_retries", 0),
+)
+
+_COMPRESSION = {
+    "": grpc.Compression.NoCompression,
+    "gzip": grpc.Compression.Gzip,
+    "deflate": grpc.Compression.Deflate,
+}
+
+
+def path(procedure: str) -> str:
+    """Give the path of a procedure of Triton's service."""
+    return f"/inference.GRPCInferenceService/{procedure}"
+
+
+INFER = path("ModelInfer")
+STREAM = path("ModelStreamInfer")
+
+
+class GrpcExchange:
+    """How requests to one server are written, and its answers read."""
+
+    def __init__(self, endpoint: Endpoint, options: ConnectionOptions) -> None:
+        """Raise ValueError where there are TLS settings, but no TLS; OSError where its files can't be read."""
+        self.url = str(endpoint)
+        self.authority = endpoint.authority
+        self.compression = _COMPRESSION[options.compression]
+        self.credentials = _credentials(endpoint, options.tls)
+        self.options = (*_OPTIONS, *_more_options(options))
+        self._options = options
+        self._fixed_metadata = None if callable(options.token) else self._metadata()
+
+    def metadata(self) -> tuple[tuple[str, str], ...] | None:
+        """Give the headers of the next request."""
+        return self._metadata() if callable(self._options.token) else self._fixed_metadata
+
+    def write_infer(self, request: Request) -> bytes:
+        """Write a ModelInferRequest."""
+        return serialize_request(request)
+
+    def read_infer(self, data: bytes) -> Response:
+        """Read a ModelInferResponse. Raise one of FAILURES where it is none."""
+        return parse_response(data)
+
+    def write_stream(self, request: Request) -> bytes:
+        """Write the request of a stream, to be ended by an empty response."""
+        return self.write_infer(
+            request._replace(parameters={**request.parameters, "triton_enable_empty_final_response": True})
+        )
+
+    def read_stream(self, data: bytes, target: Target) -> tuple[Response | None, bool]:
+        """Read a response of a stream, None where it only ends it; and whether it is the last.
+
+        Raise the error that it tells of, or one of FAILURES where it is none.
+        """
+        answer = pb.ModelStreamInferResponse.FromString(data)
+        if answer.error_message:
+            raise inference_failed(answer.error_message, target)
+        response = from_message(answer.infer_response)
+        final = bool(response.parameters.get("triton_final_response", False))
+        return (response if response.outputs or not final else None), final
+
+    def refuse_events(self, question: Question) -> InvalidRequest:
+        """Say where the generate extension is to be had."""
+        words = f"Triton has {question.subject} over HTTP only; give the client the server's HTTP URL, or use stream()"
+        return InvalidRequest(words, self.target(question))
+
+    def closed(self) -> RuntimeError:
+        """Say that the client is of no more use."""
+        return RuntimeError(f"the client of {self.url} is closed")
+
+    def failure(self, error: Any, deadline: Deadline, target: Target) -> ClientError:
+        """Make the error of what FAILURES are; what grpc raises is an RpcError with a code and details."""
+        if isinstance(error, (ValueError, DecodeError)):
+            return ServerUnavailable(f"the answer is not Triton's: {error}", target)
+        if isinstance(error, TimeoutError) or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
+        return from_grpc_code(error.code().name, error.details() or "", target)
+
+    def target(self, request: Request | Question) -> Target:
+        """Name whom a request speaks to."""
+        request_id = request.id if isinstance(request, Request) else ""
+        return Target(self.url, request.model, request.version, request_id)
+
+    def _metadata(self) -> tuple[tuple[str, str], ...] | None:
+        return tuple((name.lower(), value) for name, value in self._options.header_items()) or None
+
+
+def _more_options(options: ConnectionOptions) -> list[tuple[str, Any]]:
+    more: list[tuple[str, Any]] = []
+    if options.keepalive_s:
+        more += [
+            ("grpc.keepalive_time_ms", int(options.keepalive_s * 1000)),
+            ("grpc.keepalive_timeout_ms", min(20_000, int(options.keepalive_s * 1000))),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+    if options.tls and options.tls.server_name:
+        more.append(("grpc.ssl_target_name_override", options.tls.server_name))
+    return more
+
+
+def _credentials(endpoint: Endpoint, tls: TLS | None) -> grpc.ChannelCredentials | None:
+    if not endpoint.secure:
+        if tls is not None:
+            raise ValueError(f"{endpoint} is not over TLS, but TLS settings are given; use https:// or grpcs://")
+        return None
+    ca, certificate, key = (
+        None if file is None else Path(file).read_bytes()
+        for file in ((tls.ca, tls.certificate, tls.key) if tls else (None, None, None))
+    )
+    return grpc.ssl_channel_credentials(ca, key, certificate)

@@ -1,0 +1,186 @@
+"""HTTP/1.1 responses, read from whatever fills the buffers: a parser without I/O, for sockets and event loops alike.
+
+`read_answer` is a generator. It yields the memory to receive into, and is sent how many bytes came (0: the peer has
+closed). A body of known length is received right where it stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+import numpy as np
+
+from tritonforge.client.message import Buffer
+
+__all__ = ["Answer", "Dropped", "Garbled", "Reading", "Take", "read_answer", "scratch_memory"]
+
+_SCRATCH_SIZE = 1 << 16
+_LARGEST_HEAD = 1 << 18
+_ALIGNMENT = 64
+
+
+class Dropped(OSError):
+    """The peer closed the connection before the first byte of its answer."""
+
+
+class Garbled(Exception):
+    """What came is not an HTTP response, or not a whole one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response. Names of headers are in lower case; `reusable`: the connection may take another request."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Buffer
+    reusable: bool
+
+
+Reading = Generator[memoryview, int, Answer]
+"""A response being read: yields memory to fill, takes the number of bytes that came."""
+
+Take = Callable[[bytes], object]
+
+_Step = Generator[memoryview, int, bytes]
+
+
+def scratch_memory() -> memoryview:
+    """Make what a connection receives into where nothing better is known."""
+    return memoryview(bytearray(_SCRATCH_SIZE))
+
+
+def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
+    """Read one response. Raise Dropped where the peer closes before it, Garbled where it isn't one.
+
+    `take` is given each chunk of a successful answer as it comes, in place of the body.
+    """
+    count = yield scratch
+    if not count:
+        raise Dropped("the connection was closed before an answer")
+    data = bytes(scratch[:count])
+    status = 100
+    while 100 <= status < 200:
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            if len(data) > _LARGEST_HEAD or b"HTTP/1."[: len(data)] != data[:7]:
+                raise Garbled(_not_http(data))
+            data += yield from _more(scratch)
+        status, headers, reusable = _parse_head(data[:end])
+        data = data[end + 4 :]
+    body: Buffer
+    length = headers.get("content-length")
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        body, rest = yield from _chunks(data, scratch, take if status == 200 else None)
+    elif length is not None:
+        size = _length(length, 10)
+        if size <= len(data):
+            body, rest = data[:size], data[size:]
+        else:
+            body, rest = (yield from _large(data, size, headers.get("inference-header-content-length", ""))), b""
+    elif status in (204, 304):
+        body, rest = b"", data
+    else:
+        body, rest, reusable = (yield from _until_close(data, scratch)), b"", False
+    return Answer(status, headers, body, reusable and not rest)
+
+
+@lru_cache(maxsize=256)  # answers of one model and shape have the same head
+def _parse_head(head: bytes) -> tuple[int, Mapping[str, str], bool]:
+    """Read a head: the status, the headers, and whether the connection is kept."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    if not (first.startswith("HTTP/1.") and first[8:9] == " " and first[9:12].isdecimal()):
+        raise Garbled(f"not an HTTP response: {first[:60]!r}")
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    kept = headers.get("connection", "").lower()
+    reusable = "close" not in kept and (first[7:8] == "1" or "keep-alive" in kept)
+    return int(first[9:12]), MappingProxyType(headers), reusable
+
+
+def _more(scratch: memoryview) -> _Step:
+    count = yield scratch
+    if not count:
+        raise Garbled("the connection was closed in the middle of the response")
+    return bytes(scratch[:count])
+
+
+def _large(data: bytes, size: int, header_size: str) -> Generator[memoryview, int, memoryview]:
+    """Receive the rest of a body into memory of its own, of which `data` is the start.
+
+    The first tensor, which follows a JSON header of `header_size` bytes, is aligned: it needs no copy.
+    """
+    shift = -int(header_size) % _ALIGNMENT if header_size.isdecimal() else 0
+    try:
+        memory = np.empty(size + shift + _ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise Garbled(f"a response of {size} bytes doesn't fit into memory") from error
+    start = shift + (-memory.ctypes.data) % _ALIGNMENT
+    body: memoryview = memory.data[start : start + size]
+    filled = len(data)
+    body[:filled] = data
+    while filled < size:
+        count = yield body[filled:]
+        if not count:
+            raise Garbled(f"the connection was closed after {filled} of {size} bytes of the response")
+        filled += count
+    return body
+
+
+def _chunks(data: bytes, scratch: memoryview, take: Take | None) -> Generator[memoryview, int, tuple[bytes, bytes]]:
+    """Read a chunked body and its trailer; give with it what came after."""
+    chunks: list[bytes] = []
+    keep = take or chunks.append
+    while True:
+        line, data = yield from _line(data, scratch)
+        size = _length(line.split(b";")[0].decode("latin-1"), 16)
+        if not size:
+            break
+        if size <= len(data):
+            keep(data[:size])
+            data = data[size:]
+        else:
+            chunk = yield from _large(data, size, "")
+            keep(bytes(chunk))
+            data = b""
+        _, data = yield from _line(data, scratch)
+    while line:
+        line, data = yield from _line(data, scratch)
+    return b"".join(chunks), data
+
+
+def _line(data: bytes, scratch: memoryview) -> Generator[memoryview, int, tuple[bytes, bytes]]:
+    while (end := data.find(b"\r\n")) < 0:
+        if len(data) > _LARGEST_HEAD:
+            raise Garbled("a chunk without a length")
+        data += yield from _more(scratch)
+    return data[:end], data[end + 2 :]
+
+
+def _until_close(data: bytes, scratch: memoryview) -> _Step:
+    parts = [data]
+    while count := (yield scratch):
+        parts.append(bytes(scratch[:count]))
+    return b"".join(parts)
+
+
+def _not_http(data: bytes) -> str:
+    # An HTTP/2 server speaks first: a SETTINGS frame (type 4) of stream 0, RFC 9113, 6.5.
+    if data[3:4] == b"\x04" and data[5:9] == bytes(4):
+        return "this is a gRPC port, not an HTTP one; use the URL grpc://…, or the server's HTTP port (8000 by default)"
+    return f"not an HTTP response: {data[:60]!r}"
+
+
+def _length(text: str, base: int) -> int:
+    """Read a length; Python's int() would also take signs and underscores."""
+    text = text.strip()
+    if not text.isascii() or not text.isalnum():
+        raise Garbled(f"a length of {text[:60]!r}")
+    try:
+        return int(text, base)
+    except ValueError as error:
+        raise Garbled(f"a length of {text[:60]!r}") from error

@@ -1,0 +1,188 @@
+"""What goes over HTTP and what it means, without I/O: shared by the transports that block and that don't."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import zlib
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.failures import IS_IT_UP, from_http_status
+from tritonforge.client.http_answer import Answer, Garbled
+from tritonforge.client.http_connection import Route
+from tritonforge.client.http_message import read_response, write_request
+from tritonforge.client.http_questions import answer_type, model_path, request_line
+from tritonforge.client.message import Buffer, Request, Response
+from tritonforge.client.options import TLS, ConnectionOptions
+from tritonforge.client.questions import READINESS, Question
+from tritonforge.client.sockets import tls_context
+from tritonforge.client.url import Endpoint
+
+__all__ = ["FAILURES", "HttpExchange"]
+
+FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError, zlib.error, EOFError)
+"""What a connection, and reading what came over it, can raise."""
+
+
+def _gzip(data: bytes) -> bytes:
+    return gzip.compress(data, _LEVEL, mtime=0)
+
+
+def _deflate(data: bytes) -> bytes:
+    return zlib.compress(data, _LEVEL)  # HTTP's deflate is zlib's format: RFC 9110, 8.4.1.2
+
+
+_LEVEL = 1  # tensors gain little from more, and it takes several times as long
+_PACK = {"gzip": _gzip, "deflate": _deflate}
+
+
+class HttpExchange:
+    """How requests to one server are written, and its answers read."""
+
+    def __init__(self, endpoint: Endpoint, options: ConnectionOptions) -> None:
+        """Raise ValueError where the TLS files can't be used."""
+        self.url = str(endpoint)
+        self.route = _route(endpoint, options)
+        self._grpc_url = str(Endpoint("grpcs" if endpoint.secure else "grpc", endpoint.host, 8001))
+        self._prefix = quote(endpoint.path, safe="/%")
+        self._authority = endpoint.authority
+        self._options = options
+        self._fixed_headers = None if callable(options.token) else self._headers()
+        self._infer_line = lru_cache(maxsize=1024)(self._make_infer_line)
+
+    def write_infer(self, request: Request) -> list[Buffer]:
+        """Give the parts of a request: a head with the JSON of it, and each tensor's bytes where they are."""
+        header = write_request(request)
+        tensors = [tensor.data for tensor in request.inputs]
+        header_size = len(header)
+        line = self._infer_line(request.model, request.version)
+        headers = self._headers() if self._fixed_headers is None else self._fixed_headers
+        if self._options.compression:
+            encoding = self._options.compression
+            body = _PACK[encoding](b"".join([header, *tensors]))
+            more = b"\r\nContent-Encoding: %b\r\nInference-Header-Content-Length: %d\r\n\r\n"
+            return [line, headers, b"%d" % len(body), more % (encoding.encode(), header_size), body]
+        size = header_size + sum(map(len, tensors))
+        head = b"%b%b%d\r\nInference-Header-Content-Length: %d\r\n\r\n%b" % (line, headers, size, header_size, header)
+        return [head, *tensors]
+
+    def read_infer(self, answer: Answer, request: Request) -> Response:
+        """Read the answer to an inference. Raise the error that it tells of, or one of FAILURES where it is none."""
+        if answer.status != 200:
+            raise from_http_status(answer.status, _words(_body(answer)), self.target(request))
+        length = answer.headers.get("inference-header-content-length")
+        return read_response(_body(answer), None if length is None else int(length), request.into)
+
+    def write_question(self, question: Question) -> list[Buffer]:
+        """Give the bytes that ask something."""
+        method, path = request_line(question)
+        body = json.dumps(dict(question.body)).encode() if question.body else b""
+        line = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._authority}\r\n".encode("latin-1")
+        headers = self._headers() if self._fixed_headers is None else self._fixed_headers
+        return [b"%b%b%d\r\n\r\n%b" % (line, headers, len(body), body)]
+
+    def read_reply(self, answer: Answer, question: Question) -> Any:
+        """Read the answer to a question. Raise the error that it tells of, or one of FAILURES where it is none."""
+        if question.subject in READINESS:
+            return answer.status == 200
+        target = Target(self.url, question.model, question.version)
+        body = _body(answer)
+        if answer.status != 200:
+            raise from_http_status(answer.status, _words(body), target)
+        try:
+            content = json.loads(bytes(body)) if body else None
+        except ValueError:
+            content = None
+        if not isinstance(content, answer_type(question)):
+            raise ServerUnavailable(f"the answer is not Triton's: {bytes(body[:200])!r}", target)
+        return content
+
+    def read_rest(self, answer: Answer, question: Question) -> bytes:
+        """Give what is left of an answer that was read piece by piece. Raise the error that it tells of."""
+        body = bytes(_body(answer))
+        if answer.status != 200:  # of a stream it may come as an event (24.10)
+            raise from_http_status(answer.status, _words(body.removeprefix(b"data: ")), self.target(question))
+        return body
+
+    def refuse_stream(self, request: Request) -> InvalidRequest:
+        """Say where streams are to be had."""
+        words = (
+            f"Triton streams tensors over gRPC only; give the client the server's gRPC URL, such as {self._grpc_url}"
+        )
+        return InvalidRequest(words, self.target(request))
+
+    def closed(self) -> RuntimeError:
+        """Say that the client is of no more use."""
+        return RuntimeError(f"the client of {self.url} is closed")
+
+    def failure(self, error: BaseException, deadline: Deadline, target: Target) -> ClientError:
+        """Make the error of what FAILURES are."""
+        if isinstance(error, ClientError):
+            return error
+        if isinstance(error, TimeoutError):
+            return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
+        if isinstance(error, ConnectionRefusedError):
+            return ServerUnavailable(f"Connection refused; {IS_IT_UP}", target, sent=False)
+        if isinstance(error, OSError):
+            unsent = isinstance(error, socket.gaierror)
+            return ServerUnavailable(error.strerror or str(error), target, sent=not unsent)
+        if isinstance(error, Garbled):
+            return ServerUnavailable(str(error), target)
+        return ServerUnavailable(f"the answer is not Triton's: {error!r}", target)
+
+    def target(self, request: Request | Question) -> Target:
+        """Name whom a request speaks to."""
+        request_id = request.id if isinstance(request, Request) else ""
+        return Target(self.url, request.model, request.version, request_id)
+
+    def _make_infer_line(self, model: str, version: str) -> bytes:
+        return (
+            f"POST {self._prefix}{model_path(model, version)}/infer HTTP/1.1\r\nHost: {self._authority}\r\n"
+            "Content-Type: application/octet-stream\r\n"
+        ).encode("latin-1")
+
+    def _headers(self) -> bytes:
+        """Write the headers of the options, and the start of the one that ends each head."""
+        lines = [f"{name}: {value}\r\n" for name, value in self._options.header_items()]
+        if self._options.compression:
+            lines.append(f"Accept-Encoding: {self._options.compression}\r\n")
+        return ("".join(lines) + "Content-Length: ").encode("latin-1")
+
+
+def _route(endpoint: Endpoint, options: ConnectionOptions) -> Route:
+    tls = options.tls or TLS()
+    if not endpoint.secure:
+        if options.tls is not None:
+            raise ValueError(f"{endpoint} is not over TLS, but TLS settings are given; use https:// or grpcs://")
+        return Route(endpoint.host, endpoint.port, keepalive_s=options.keepalive_s)
+    return Route(
+        endpoint.host,
+        endpoint.port,
+        context=tls_context(tls),
+        server_name=tls.server_name,
+        keepalive_s=options.keepalive_s,
+    )
+
+
+def _body(answer: Answer) -> Buffer:
+    """Give the body as it was before the server compressed it."""
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return answer.body
+    if encoding not in _PACK:
+        raise ValueError(f"its encoding is {encoding!r}, which nobody asked for")
+    return zlib.decompress(answer.body, zlib.MAX_WBITS | 32)  # 32: gzip and zlib are told apart by their heads
+
+
+def _words(body: Buffer) -> str:
+    """Find what the server said of an error: Triton's own words, or the start of whatever came."""
+    text = bytes(body).decode("utf-8", "replace").strip()
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, LookupError, TypeError):
+        return text[:500]

@@ -1,0 +1,61 @@
+"""How each question is put over Triton's HTTP API."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from tritonforge.client.questions import Question
+
+__all__ = ["answer_type", "model_path", "request_line"]
+
+_LINES: dict[str, tuple[str, str]] = {
+    "server_live": ("GET", "/v2/health/live"),
+    "server_ready": ("GET", "/v2/health/ready"),
+    "server_metadata": ("GET", "/v2"),
+    "model_ready": ("GET", "{model}/ready"),
+    "model_metadata": ("GET", "{model}"),
+    "model_config": ("GET", "{model}/config"),
+    "index": ("POST", "/v2/repository/index"),
+    "statistics": ("GET", "{model}/stats"),
+    "load": ("POST", "/v2/repository{model}/load"),
+    "unload": ("POST", "/v2/repository{model}/unload"),
+    "trace": ("GET", "{model}/trace/setting"),
+    "logging": ("GET", "/v2/logging"),
+    "shared_memory": ("GET", "/v2/systemsharedmemory/status"),
+    "register_shared_memory": ("POST", "/v2/systemsharedmemory/region/{name}/register"),
+    "unregister_shared_memory": ("POST", "/v2/systemsharedmemory/region/{name}/unregister"),
+    "generate": ("POST", "{model}/generate"),
+    "generate_stream": ("POST", "{model}/generate_stream"),
+}
+"""By subject: the method, and the path with `{model}` for `/v2/models/NAME[/versions/VERSION]`, `{name}` for NAME."""
+
+_LISTS = frozenset({"index", "shared_memory"})
+_SILENT = frozenset({"load", "unload", "register_shared_memory", "unregister_shared_memory"})
+
+_OF_ALL = {"statistics": "/v2/models/stats", "trace": "/v2/trace/setting"}
+"""The paths of what can be asked of no model in particular."""
+
+
+def request_line(question: Question) -> tuple[str, str]:
+    """Give the method and the path."""
+    method, path = _LINES[question.subject]
+    if not question.model:
+        path = _OF_ALL.get(question.subject, path)
+    if question.body:
+        method = "POST"
+    path = path.replace("/v2/repository{model}", f"/v2/repository/models/{quote(question.model, safe='')}")
+    path = path.replace("{name}", quote(question.model, safe=""))
+    return method, path.replace("{model}", model_path(question.model, question.version))
+
+
+def answer_type(question: Question) -> type[dict[str, object]] | type[list[object]] | type[None]:
+    """Tell what JSON an answer is."""
+    if question.subject in _SILENT:
+        return type(None)
+    return list if question.subject in _LISTS else dict
+
+
+def model_path(model: str, version: str) -> str:
+    """Give the path of a model, or of a version of it."""
+    versioned = f"/versions/{quote(version, safe='')}" if version else ""
+    return f"/v2/models/{quote(model, safe='')}{versioned}"

@@ -1,0 +1,93 @@
+"""How a client connects: what every transport is given, whatever it speaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = ["TLS", "Compression", "ConnectionOptions"]
+
+Compression = Literal["", "gzip", "deflate"]
+"""How bodies are compressed; empty: not at all."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110, 5.6.2
+_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")  # visible ASCII, as gRPC's metadata take it
+_OURS = {
+    *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
+    *("inference-header-content-length", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """Which servers are trusted, and what this client shows of itself. Files are PEM.
+
+    `ca` are the authorities to trust (None: the system's); `certificate` and `key` are the client's own, for mutual
+    TLS; `server_name` is the name that the server's certificate must have, where it isn't the URL's host.
+    """
+
+    ca: str | PathLike[str] | None = None
+    certificate: str | PathLike[str] | None = None
+    key: str | PathLike[str] | None = None
+    server_name: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            given = "certificate" if self.key is None else "key"
+            raise ValueError(f"TLS has a {given} only; mutual TLS takes both certificate= and key=")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """Settings of a client's connections.
+
+    `headers` go with every request (over gRPC as metadata, their names in lower case); `token` as `Authorization:
+    Bearer`, a function of it being asked before each request. `compression` is of requests, and asked for in
+    responses. `keepalive_s`: after so many idle seconds the connection is probed (TCP over HTTP, pings over gRPC);
+    0: never. `max_connections` bounds those over HTTP to one server; a request beyond waits for one, within its
+    deadline. Raise ValueError where something is no such setting.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    token: str | Callable[[], str] = ""
+    tls: TLS | None = None
+    compression: Compression = ""
+    keepalive_s: float = 0.0
+    max_connections: int = 128
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers.items():
+            _check_header(name, value)
+        if self.token and any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("token and the header Authorization are both given; leave one of them out")
+        if isinstance(self.token, str) and self.token:
+            _check_header("token", self.token)
+        if self.compression not in ("", "gzip", "deflate"):
+            raise ValueError(f'compression is {self.compression!r}; it is "gzip", "deflate" or "" for none')
+        if not 0 <= self.keepalive_s <= 32_767:  # what Linux takes for TCP_KEEPIDLE
+            raise ValueError(f"keepalive_s is {self.keepalive_s}; it is 0 for none, or a number of seconds up to 32767")
+        if self.max_connections < 1:
+            raise ValueError(f"max_connections is {self.max_connections}; it must be 1 or more")
+        object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
+
+    def header_items(self) -> list[tuple[str, str]]:
+        """List the headers of the next request, the token among them. Raise ValueError for a token that can't be."""
+        token = self.token if isinstance(self.token, str) else self.token()
+        if not token:
+            return list(self.headers.items())
+        _check_header("token", token)
+        return [*self.headers.items(), ("Authorization", f"Bearer {token}")]
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"the header name {name!r} has characters that HTTP doesn't take in one")
+    if name.lower() in _OURS:
+        raise ValueError(f"the header {name} is the client's own to set")
+    if value and not _VALUE.fullmatch(value):
+        shown = "its value" if name == "token" else f"{value!r}"
+        raise ValueError(f"{name}: {shown} has characters that a header can't hold; visible ASCII and spaces can be")

@@ -1,0 +1,170 @@
+"""The servers behind one client: which is next, which is left out, and when one of those is tried again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar, get_args
+
+__all__ = ["Balance", "Breaker", "Replica", "Replicas"]
+
+T = TypeVar("T")
+
+Balance = Literal["round_robin", "least_in_flight"]
+"""Who is next: each in turn, or whoever has the fewest requests of this client under way."""
+
+_MOST_PINNED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When a server is left alone: after `failures` in a row, for `pause_s`, doubled each time up to `longest_pause_s`.
+
+    Then it is asked whether it is ready, for `probe_s` at most, and takes calls again once it says so.
+    """
+
+    failures: int = 5
+    pause_s: float = 0.5
+    longest_pause_s: float = 5.0
+    probe_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers out of range."""
+        if self.failures < 1:
+            raise ValueError(f"failures is {self.failures}; it must be 1 or more")
+        for name in ("pause_s", "longest_pause_s", "probe_s"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be a finite number of seconds above 0")
+
+
+class Replica(Generic[T]):
+    """One server: how to reach it, and how it has been doing."""
+
+    __slots__ = ("failures", "in_flight", "last_failure", "pauses", "probing", "retry_at", "transport")
+
+    def __init__(self, transport: T) -> None:
+        self.transport = transport
+        self.in_flight = 0
+        self.failures = 0
+        self.last_failure = ""
+        self.pauses = 0
+        self.retry_at = 0.0
+        self.probing = False
+
+    @property
+    def open(self) -> bool:
+        """Whether its circuit is open: it takes no calls."""
+        return self.pauses > 0
+
+
+class Replicas(Generic[T]):
+    """The servers of a client and the choice among them, for any number of threads."""
+
+    def __init__(
+        self,
+        transports: Sequence[T],
+        balance: Balance = "round_robin",
+        breaker: Breaker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raise ValueError where `balance` is none of its values."""
+        if balance not in get_args(Balance):
+            raise ValueError(f"balance is {balance!r}; it may be {' or '.join(get_args(Balance))}")
+        self.all = [Replica(transport) for transport in transports]
+        self._balance = balance
+        self.breaker = breaker or Breaker()
+        self._clock = clock
+        self._turn = 0
+        self._lock = threading.Lock()
+        self._pinned: OrderedDict[object, Replica[T]] = OrderedDict()
+
+    def choose(self, tried: Sequence[Replica[T]] = ()) -> Replica[T] | None:
+        """Choose a server for a request, one not `tried` yet where possible, and count the request as under way.
+
+        A server whose circuit is open is chosen only where no other is left and its pause is over: the request is its
+        trial then. None where all are to be left alone.
+        """
+        with self._lock:
+            healthy = [replica for replica in self.all if not replica.open]
+            fresh = [replica for replica in healthy if replica not in tried] or healthy
+            chosen = self._pick(fresh) if fresh else self._trial()
+            if chosen is not None:
+                chosen.in_flight += 1
+            return chosen
+
+    def pinned(self, key: object, *, start: bool, end: bool) -> Replica[T] | None:
+        """Choose the server that the sequence `key` began on; the first request of one is given to any."""
+        with self._lock:
+            chosen = None if start else self._pinned.get(key)
+            if chosen is not None:
+                chosen.in_flight += 1
+        chosen = chosen or self.choose()
+        if chosen is not None:
+            with self._lock:
+                if end:
+                    self._pinned.pop(key, None)
+                else:
+                    self._pinned[key] = chosen
+                    self._pinned.move_to_end(key)
+                    if len(self._pinned) > _MOST_PINNED:
+                        self._pinned.popitem(last=False)
+        return chosen
+
+    def done(self, replica: Replica[T]) -> None:
+        """Count a request of the replica as over."""
+        with self._lock:
+            replica.in_flight -= 1
+
+    def succeeded(self, replica: Replica[T]) -> None:
+        """Close the circuit: it answered."""
+        if replica.failures or replica.pauses or replica.probing:
+            with self._lock:
+                replica.failures = replica.pauses = 0
+                replica.probing = False
+
+    def failed(self, replica: Replica[T], reason: str = "") -> None:
+        """Count a failure, and open the circuit after enough of them, or after a failed trial."""
+        with self._lock:
+            replica.last_failure = reason or replica.last_failure
+            replica.failures += 1
+            if replica.open and not replica.probing:
+                return  # one that was under way when the circuit opened
+            if replica.open or replica.failures >= self.breaker.failures:
+                pause_s = self.breaker.pause_s * 2.0 ** min(replica.pauses, 30)
+                replica.retry_at = self._clock() + min(pause_s, self.breaker.longest_pause_s)
+                replica.pauses += 1
+                replica.probing = False
+
+    def due(self) -> list[Replica[T]]:
+        """Take the servers that are to be asked whether they are back: the caller probes each, once."""
+        if not any(replica.pauses for replica in self.all):
+            return []
+        with self._lock:
+            now = self._clock()
+            found = [r for r in self.all if r.open and not r.probing and r.retry_at <= now]
+            if len(found) == len(self.all):
+                return []  # there is nobody else to serve the call: it is the trial itself
+            for replica in found:
+                replica.probing = True
+            return found
+
+    def wait_s(self) -> float:
+        """Tell in how many seconds the next trial is, where all circuits are open."""
+        return max(0.0, min(replica.retry_at for replica in self.all) - self._clock())
+
+    def _pick(self, among: list[Replica[T]]) -> Replica[T]:
+        self._turn += 1
+        start = self._turn % len(among)
+        turned = among[start:] + among[:start]
+        return turned[0] if self._balance == "round_robin" else min(turned, key=lambda replica: replica.in_flight)
+
+    def _trial(self) -> Replica[T] | None:
+        now = self._clock()
+        for replica in self.all:
+            if not replica.probing and replica.retry_at <= now:
+                replica.probing = True
+                return replica
+        return None

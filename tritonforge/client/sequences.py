@@ -1,0 +1,139 @@
+"""Sequences: requests that one model instance serves in order, with a state between them.
+
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_sequence.md
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tritonforge.client.errors import (
+    ClientError,
+    DeadlineExceeded,
+    InvalidRequest,
+    ServerUnavailable,
+    Target,
+)
+from tritonforge.client.message import Parameter
+from tritonforge.client.result import Result
+
+__all__ = ["SequenceCore", "sequence_parameters"]
+
+Send = Callable[[Mapping[str, Any], Mapping[str, Parameter], Mapping[str, Any]], Awaitable[Result]]
+"""Sends inputs with these parameters and with the options of `infer`."""
+
+
+def sequence_parameters(sequence_id: int | str, *, start: bool = False, end: bool = False) -> dict[str, Parameter]:
+    """Spell a request's place in a sequence. Raise ValueError for an id that Triton takes for none, or can't hold."""
+    if isinstance(sequence_id, bool) or not sequence_id or (isinstance(sequence_id, int) and not _fits(sequence_id)):
+        raise ValueError(f"sequence_id is {sequence_id!r}; it is a text, or a number above 0 that fits into 63 bits")
+    if isinstance(sequence_id, str) and len(sequence_id.encode()) > 128:  # what Triton 24.10 takes
+        raise ValueError(f"sequence_id has {len(sequence_id.encode())} bytes; Triton takes up to 128")
+    parameters: dict[str, Parameter] = {"sequence_id": sequence_id}
+    if start:
+        parameters["sequence_start"] = True
+    if end:
+        parameters["sequence_end"] = True
+    return parameters
+
+
+class SequenceCore:
+    """One sequence: which request is first and last, and what becomes of it when the server loses it.
+
+    With `replay`, the inputs so far are kept, and where the server no longer knows the sequence, or can't be known to
+    have taken a request, they are sent again as a new one.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        target: Target,
+        *,
+        sequence_id: int | str | None,
+        closing: Mapping[str, Any] | None,
+        replay: bool,
+    ) -> None:
+        self.id: int | str = _new_id() if sequence_id is None else sequence_id
+        sequence_parameters(self.id)
+        self._fixed_id = sequence_id is not None
+        self._send = send
+        self.target = target
+        self._closing = closing
+        self._replay = replay
+        self._past: list[Mapping[str, Any]] = []
+        self._begun = self._ended = False
+        self._doubt = ""
+
+    async def infer(
+        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
+    ) -> Result:
+        """Send the next request. Raise RuntimeError after the last one."""
+        if self._ended:
+            raise RuntimeError("the sequence has ended; begin another with client.sequence()")
+        if self._doubt:
+            if not self._replay:
+                reason = f"the state of the sequence is unknown since {self._doubt}: begin another, or use replay=True"
+                raise InvalidRequest(reason, self.target)
+            await self._again(options)
+        try:
+            result = await self._next(inputs, end=end, parameters=parameters, options=options)
+        except (ServerUnavailable, DeadlineExceeded) as error:
+            self._in_doubt(error)
+            raise
+        except InvalidRequest as error:
+            if not (self._replay and self._begun and "START flag" in error.reason):
+                raise
+            await self._again(options)
+            result = await self._next(inputs, end=end, parameters=parameters, options=options)
+        if self._replay:
+            self._past.append(dict(inputs))
+        return result
+
+    async def close(self, *, failed: bool) -> None:
+        """End the sequence where it has not ended, and there are inputs to end it with.
+
+        Triton ends a sequence with a request only. Without one, it does so after the model's idle time.
+        """
+        if self._ended or not self._begun or self._closing is None or self._doubt:
+            return
+        try:
+            await self._next(self._closing, end=True, parameters={}, options={})
+        except ClientError:
+            if not failed:  # else it would hide what went wrong first
+                raise
+
+    async def _next(
+        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
+    ) -> Result:
+        place = sequence_parameters(self.id, start=not self._begun, end=end)
+        result = await self._send(inputs, {**parameters, **place}, options)
+        self._begun = True
+        self._ended = end
+        return result
+
+    async def _again(self, options: Mapping[str, Any]) -> None:
+        """Begin anew, with all that has been sent."""
+        if not self._fixed_id:
+            self.id = _new_id()
+        self._begun, self._doubt = False, ""
+        for inputs in self._past:
+            try:
+                await self._next(inputs, end=False, parameters={}, options=options)
+            except (ServerUnavailable, DeadlineExceeded) as error:
+                self._in_doubt(error)
+                raise
+
+    def _in_doubt(self, error: ClientError) -> None:
+        unsent = isinstance(error, ServerUnavailable) and not error.sent
+        if not unsent or self._replay:
+            self._doubt = f"a request of it may have been lost ({type(error).__name__}: {error.reason})"
+
+
+def _new_id() -> int:
+    return secrets.randbits(62) + 1
+
+
+def _fits(number: int) -> bool:
+    return 0 < number < 1 << 63

@@ -1,0 +1,52 @@
+"""Arrays of the caller's own that lie in shared memory: what is in them is never copied on its way to the server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tritonforge.client.segments import Segment
+from tritonforge.client.shared_transport import SharedMemoryTransport
+from tritonforge.client.wire import Array
+
+__all__ = ["Shape", "SharedArrays"]
+
+Shape = tuple[Sequence[int], DTypeLike]
+"""The shape and dtype of an array."""
+
+_ALIGNED = 64
+
+
+class SharedArrays:
+    """One segment with several arrays, known to each of a client's servers that can map it."""
+
+    def __init__(self, transports: Sequence[SharedMemoryTransport], shapes: Mapping[str, Shape], url: str) -> None:
+        """Raise ValueError where no server is on this machine, or for no shape; OSError where there's no room."""
+        if not transports:
+            raise ValueError(f"shared memory is for a server on this machine, and not switched off; the URL is {url}")
+        places: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
+        size = 0
+        for name, (shape, kind) in shapes.items():
+            dtype = np.dtype(kind)
+            if dtype.hasobject or (dtype.kind in "USV" and dtype.name != "bfloat16"):
+                raise ValueError(f"{name}: {dtype} has no fixed size on the wire; shared arrays hold numbers")
+            places[name] = (size, tuple(shape), dtype)
+            size += -(-math.prod(shape) * dtype.itemsize // _ALIGNED) * _ALIGNED
+        self._segment = Segment(max(size, 1))
+        self._transports = transports
+        for transport in transports:
+            transport.arena.fix(self._segment)
+        self.arrays: dict[str, Array] = {
+            name: np.frombuffer(self._segment.array, dtype, math.prod(shape), offset).reshape(shape)
+            for name, (offset, shape, dtype) in places.items()
+        }
+
+    async def close(self) -> None:
+        """Unregister and remove the segment; the arrays stay, as memory of this process alone."""
+        for transport in self._transports:
+            await transport.release(self._segment)
+        self._segment.close()

@@ -1,0 +1,100 @@
+"""What a generated client module is made of: models as definitions that know their types, and the check of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from tritonforge.client.errors import ClientError, Target
+from tritonforge.client.metadata import ServedModel
+from tritonforge.client.wire import Array
+from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
+
+__all__ = ["SchemaChanged", "Stub", "check_schema", "check_schema_async", "fingerprint", "only", "tensor"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class SchemaChanged(ClientError):
+    """The server's models are not those that a generated client module was made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stub(Generic[R_co]):
+    """A model by its name and signature: a definition for `client.call` and `client.stream`."""
+
+    name: str
+    signature: Signature
+    build: Callable[..., Any]
+
+    def wrap(self, outputs: dict[str, Array]) -> R_co:
+        """Build the result from the outputs, in the model's order."""
+        result: R_co = self.build(*(outputs[spec.name] for spec in self.signature.outputs))
+        return result
+
+
+def only(output: Array) -> Array:
+    """Give the one output of a model as it is."""
+    return output
+
+
+def tensor(name: str, datatype: str, *dims: int | str, optional: bool = False, text: bool = False) -> TensorSpec:
+    """Spell an input or output."""
+    return TensorSpec(name, datatype, tuple(dims), optional=optional, text=text)
+
+
+def fingerprint(stubs: Iterable[Stub[Any]]) -> str:
+    """Hash what clients can see of the models, whether it was read from a manifest or told by a server."""
+    text = json.dumps({stub.name: _visible(stub.signature) for stub in stubs}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class _Describes(Protocol):
+    @property
+    def url(self) -> str: ...
+    def describe(self, model: str, /) -> ServedModel: ...
+
+
+class _DescribesAsync(Protocol):
+    @property
+    def url(self) -> str: ...
+    def describe(self, model: str, /) -> Awaitable[ServedModel]: ...
+
+
+def check_schema(client: _Describes, stubs: Sequence[Stub[Any]]) -> None:
+    """Raise SchemaChanged where the server's models have other signatures; ModelNotFound where it has none."""
+    _compare(client.url, stubs, [client.describe(stub.name) for stub in stubs])
+
+
+async def check_schema_async(client: _DescribesAsync, stubs: Sequence[Stub[Any]]) -> None:
+    """Do what `check_schema` does over an AsyncClient."""
+    _compare(client.url, stubs, [await client.describe(stub.name) for stub in stubs])
+
+
+def _compare(url: str, stubs: Sequence[Stub[Any]], served: Sequence[ServedModel]) -> None:
+    lines = [
+        f"{stub.name}: generated for {stub.signature}, served is {model.signature}"
+        for stub, model in zip(stubs, served, strict=True)
+        if _visible(stub.signature) != _visible(model.signature)
+    ]
+    if lines:
+        reason = "the models have changed since the client module was generated; generate it again\n  "
+        raise SchemaChanged(reason + "\n  ".join(lines), Target(url))
+
+
+def _visible(signature: Signature) -> dict[str, Any]:
+    return {
+        "batched": signature.batched,
+        "decoupled": signature.decoupled,
+        "inputs": [_tensor(spec, batched=signature.batched) for spec in signature.inputs],
+        "outputs": [_tensor(spec, batched=signature.batched) for spec in signature.outputs],
+    }
+
+
+def _tensor(spec: TensorSpec, *, batched: bool) -> list[Any]:
+    """Spell a tensor as clients see it: variable dimensions without their names, `batch` alone as `[batch, 1]`."""
+    dims = [dim if isinstance(dim, int) else ANONYMOUS for dim in spec.dims]
+    return [spec.name, spec.datatype, dims or ([1] if batched else []), spec.optional]

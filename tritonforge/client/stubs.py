@@ -1,0 +1,218 @@
+"""`tritonforge stubs`: the source of a typed client module for the models of a server, or of a repository."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tritonforge.client.client import Client
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.stub import Stub, fingerprint, only
+from tritonforge.errors import TritonForgeError
+from tritonforge.ir import Signature, TensorSpec
+
+__all__ = ["generate", "read_repository", "read_server"]
+
+_NUMPY = {
+    "BOOL": "np.bool_",
+    **{f"{kind}{bits}": f"np.{kind.lower()}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)},
+    **{f"FP{bits}": f"np.float{bits}" for bits in (16, 32, 64)},
+    "BYTES": "np.object_",
+    "BF16": "Any",
+}
+
+_HEAD = '''"""Typed access to {count} models. Written by `tritonforge stubs`; changes here are lost.
+
+    with connect("{url}") as models:
+        answer = models.{first}({example})
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritonforge.client import AsyncClient, Client
+from tritonforge.client.stub import Stub, check_schema, check_schema_async, only, tensor
+from tritonforge.ir import Signature
+
+FINGERPRINT = "{fingerprint}"
+'''
+
+_CONNECT = '''
+
+@contextmanager
+def connect(url: str, **settings: Any) -> Iterator[Models]:
+    """Connect, as `Client` does, and check that the server's models are these. Raise SchemaChanged where not."""
+    with Client(url, **settings) as client:
+        check_schema(client, STUBS)
+        yield Models(client)
+
+
+@asynccontextmanager
+async def connect_async(url: str, **settings: Any) -> AsyncIterator[AsyncModels]:
+    """Connect, as `AsyncClient` does, and check that the server's models are these. Raise SchemaChanged where not."""
+    async with AsyncClient(url, **settings) as client:
+        await check_schema_async(client, STUBS)
+        yield AsyncModels(client)
+'''
+
+
+def read_server(url: str, *, timeout_s: float = 30.0, options: ConnectionOptions | None = None) -> list[Stub[Any]]:
+    """Ask a server for its ready models. Raise any ClientError."""
+    with Client(url, timeout_s=timeout_s, options=options) as client:
+        names = sorted({status.name for status in client.models() if status.state == "READY"})
+        return [Stub(name, client.describe(name).signature, only) for name in names]
+
+
+def read_repository(repository: Path) -> list[Stub[Any]]:
+    """Read the models of a built repository from its manifest. Raise TritonForgeError where it has none."""
+    file = repository / "tritonforge.json"
+    try:
+        models = json.loads(file.read_bytes())["models"]
+        return [Stub(name, _signature(entry["signature"]), only) for name, entry in sorted(models.items())]
+    except FileNotFoundError as error:
+        hint = "build the repository with tritonforge, or serve it and give the server's URL"
+        raise TritonForgeError(f"{file}: there is no manifest; {hint}") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise TritonForgeError(f"{file}: it is not a manifest that a build has written: {error!r}") from error
+
+
+def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") -> str:
+    """Write the module; the same models give the same text. Raise TritonForgeError where there are none."""
+    if not stubs:
+        raise TritonForgeError("there are no models to write a client module for")
+    names = _unique([stub.name for stub in stubs])
+    classes = _unique(["".join(part.title() for part in name.split("_")) or "Model" for name in names], _TAKEN)
+    parts = [
+        _HEAD.format(
+            count=len(stubs),
+            url=url,
+            first=names[0],
+            example=", ".join(f"{name}=…" for name in _inputs(stubs[0])),
+            fingerprint=fingerprint(stubs),
+        )
+    ]
+    named = list(zip(stubs, names, classes, strict=True))
+    parts += [_result_class(stub, result) for stub, _, result in named if len(stub.signature.outputs) != 1]
+    parts.append("\n")
+    parts += [_stub(stub, name, result) for stub, name, result in named]
+    parts.append(f"STUBS = ({', '.join(name.upper() for name in names)},)\n")
+    for asynchronous in (False, True):
+        parts.append(_models_class(named, asynchronous=asynchronous))
+    parts.append(_CONNECT)
+    return "".join(parts)
+
+
+_TAKEN = {"Any", "AsyncClient", "AsyncModels", "Client", "Models", "NDArray", "NamedTuple", "Signature", "Stub"}
+
+
+def _signature(entry: dict[str, Any]) -> Signature:
+    def read(tensors: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
+        return tuple(
+            TensorSpec(t["name"], t["datatype"], tuple(t["dims"]), bool(t.get("optional")), bool(t.get("text")))
+            for t in tensors
+        )
+
+    batched, decoupled = bool(entry["batched"]), bool(entry["decoupled"])
+    return Signature(read(entry["inputs"]), read(entry["outputs"]), batched=batched, decoupled=decoupled)
+
+
+def _unique(names: Sequence[str], taken: set[str] | None = None) -> list[str]:
+    """Make identifiers of names, each another."""
+    there = set(taken or ())
+    found = []
+    for name in names:
+        word = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_") or "model"
+        if word[0].isdigit() or keyword.iskeyword(word):
+            word = f"m_{word}"
+        while word in there:
+            word += "_"
+        there.add(word)
+        found.append(word)
+    return found
+
+
+def _inputs(stub: Stub[Any]) -> list[str]:
+    return _unique([spec.name for spec in stub.signature.inputs], {"self", "timeout_s", "request_id"})
+
+
+def _array(spec: TensorSpec) -> str:
+    return f"NDArray[{_NUMPY[spec.datatype]}]"
+
+
+def _result_class(stub: Stub[Any], result: str) -> str:
+    fields = _unique([spec.name for spec in stub.signature.outputs], {"count", "index"})
+    lines = "".join(
+        f"    {field}: {_array(spec)}  # {spec.describe(batched=stub.signature.batched)}\n"
+        for field, spec in zip(fields, stub.signature.outputs, strict=True)
+    )
+    return f'\n\nclass {result}(NamedTuple):\n    """What {stub.name} gives."""\n\n{lines}'
+
+
+def _given(stub: Stub[Any], result: str) -> str:
+    return _array(stub.signature.outputs[0]) if len(stub.signature.outputs) == 1 else result
+
+
+def _stub(stub: Stub[Any], name: str, result: str) -> str:
+    signature = stub.signature
+    sides = "".join(
+        f"        {side}=(\n{''.join(f'            {_tensor(spec)},{chr(10)}' for spec in specs)}        ),\n"
+        for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
+    )
+    build = "only" if len(signature.outputs) == 1 else result
+    flags = f"        batched={signature.batched},\n        decoupled={signature.decoupled},\n"
+    given = f"Iterator[{_given(stub, result)}]" if signature.decoupled else _given(stub, result)
+    return (
+        f"{name.upper()}: Stub[{given}] = Stub(\n    {json.dumps(stub.name)},\n"
+        f"    Signature(\n{sides}{flags}    ),\n    {build},\n)\n"
+    )
+
+
+def _tensor(spec: TensorSpec) -> str:
+    dims = "".join(f", {json.dumps(dim)}" for dim in spec.dims)
+    flags = "".join(f", {flag}=True" for flag in ("optional", "text") if getattr(spec, flag))
+    return f'tensor({json.dumps(spec.name)}, "{spec.datatype}"{dims}{flags})'
+
+
+def _models_class(named: Sequence[tuple[Stub[Any], str, str]], *, asynchronous: bool) -> str:
+    kind = "Async" if asynchronous else ""
+    methods = "".join(_method(stub, name, result, asynchronous=asynchronous) for stub, name, result in named)
+    return (
+        f'\n\nclass {kind}Models:\n    """The models, each a method."""\n\n'
+        f"    def __init__(self, client: {kind}Client) -> None:\n        self.client = client\n{methods}"
+    )
+
+
+def _method(stub: Stub[Any], name: str, result: str, *, asynchronous: bool) -> str:
+    signature, inputs = stub.signature, _inputs(stub)
+    ordered = sorted(zip(inputs, signature.inputs, strict=True), key=lambda pair: pair[1].optional)
+    arguments = "".join(
+        f"        {word}: {_array(spec)}{' | None = None' if spec.optional else ''},\n" for word, spec in ordered
+    )
+    given = _given(stub, result)
+    stream = "AsyncGenerator" if asynchronous else "Generator"
+    answer = (
+        (f"{stream}[{given}, None]" if asynchronous else f"{stream}[{given}, None, None]")
+        if (signature.decoupled)
+        else given
+    )
+    sent = ", ".join(f"{json.dumps(s.name)}: {word}" for word, s in zip(inputs, signature.inputs, strict=True))
+    method = "stream" if signature.decoupled else "call"
+    coroutine = asynchronous and not signature.decoupled
+    return (
+        f"\n    {'async ' if coroutine else ''}def {name}(\n        self,\n{arguments}        *,\n"
+        f'        timeout_s: float | None = None,\n        request_id: str = "",\n    ) -> {answer}:\n'
+        f'        """Call {stub.name}: {signature}."""\n'
+        f"        inputs: dict[str, Any] = {{{sent}}}\n"
+        f"        return {'await ' if coroutine else ''}self.client.{method}(\n"
+        f"            {name.upper()}, timeout_s=timeout_s, request_id=request_id, **inputs\n        )\n"
+    )

@@ -1,0 +1,53 @@
+"""compose.yaml: the image's server, and a Prometheus that reads its metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tritonforge.server.shared_memory import SharedMemory
+
+__all__ = ["write_compose"]
+
+_PROMETHEUS = "prom/prometheus:v2.53.0"
+_PORTS = (8000, 8001, 8002)
+
+
+def write_compose(folder: Path, *, image: str, shared_memory: SharedMemory, models: Path | None, gpus: bool) -> None:
+    """Write compose.yaml, and prometheus.yml beside it. `models` are mounted where the image has none.
+
+    Ports are published on 127.0.0.1 only. The server runs without privileges on a root that it can't write to.
+    """
+    import yaml
+
+    server: dict[str, Any] = {
+        "image": image,
+        "init": True,
+        "restart": "unless-stopped",
+        "ports": [f"127.0.0.1:{port}:{port}" for port in _PORTS],
+        "shm_size": shared_memory.size,
+        "read_only": True,
+        "tmpfs": ["/tmp"],
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "stop_grace_period": "15s",
+    }
+    if models is not None:
+        server["volumes"] = [f"{models}:/models:ro"]
+    if gpus:
+        devices = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
+        server["deploy"] = {"resources": {"reservations": {"devices": devices}}}
+    prometheus = {
+        "image": _PROMETHEUS,
+        "restart": "unless-stopped",
+        "ports": ["127.0.0.1:9090:9090"],
+        "volumes": ["./prometheus.yml:/etc/prometheus/prometheus.yml:ro"],
+        "depends_on": {"triton": {"condition": "service_healthy"}},
+    }
+    compose = {"services": {"triton": server, "prometheus": prometheus}}
+    scrape = {
+        "global": {"scrape_interval": "5s"},
+        "scrape_configs": [{"job_name": "triton", "static_configs": [{"targets": ["triton:8002"]}]}],
+    }
+    for name, content in (("compose.yaml", compose), ("prometheus.yml", scrape)):
+        (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

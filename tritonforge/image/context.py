@@ -1,0 +1,122 @@
+"""The folder that Docker builds an image from: a Dockerfile, locked wheels, the backends, and the models."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from tritonforge.image.errors import ImageError
+from tritonforge.image.requirements import SERVER, required_packages
+from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
+from tritonforge.resources import model_templates, python_backends
+from tritonforge.server.docker_settings import release_image
+from tritonforge.server.errors import PreflightError
+from tritonforge.server.manifest import check_environments, check_manifest
+from tritonforge.server.preflight import check_repository
+
+__all__ = ["ImageOptions", "write_context"]
+
+SLIM_BASE = "debian:bookworm-slim"
+SLIM_RELEASE, SLIM_PYTHON = "24.10", "3.11"
+"""The release of the server's wheel, and the Python of Debian 12."""
+
+_NEW_PYTHON = "24.11"
+"""NVIDIA's images have CPython 3.12 since this release, 3.10 before."""
+
+_RUNTIME = "tritonforge_runtime"
+_HEALTH = "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=4)"
+_BYTECODE = shutil.ignore_patterns("__pycache__")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOptions:
+    """What an image is to be.
+
+    `nvidia` builds on NVIDIA's image of `release` rather than on a slim base. `base` is another base image, and
+    `python` its CPython. `bake` puts the models into the image; else they are mounted at /models. `project` are
+    requirements where no definition has any. `pip_args` go to each call of pip on this machine.
+    """
+
+    nvidia: bool = False
+    release: str = SLIM_RELEASE
+    base: str = ""
+    python: str = ""
+    bake: bool = True
+    project: tuple[str, ...] = ()
+    pip_args: tuple[str, ...] = ()
+
+    @property
+    def base_image(self) -> str:
+        """The image that it begins with."""
+        return self.base or (release_image(self.release) if self.nvidia else SLIM_BASE)
+
+    @property
+    def base_python(self) -> str:
+        """The CPython there."""
+        if self.python or not self.nvidia:
+            return self.python or SLIM_PYTHON
+        return "3.12" if self.release >= _NEW_PYTHON else "3.10"
+
+
+def write_context(repository: Path, folder: Path, options: ImageOptions) -> None:
+    """Write the files that `docker build` needs into a new folder.
+
+    Raises:
+        PreflightError: the folder is no model repository.
+        ImageError: the packages can't be had, or the release.
+        OSError: a file can't be written.
+    """
+    found = check_repository(repository) or check_manifest(repository)
+    if found := found or check_environments(repository, options.base_python):
+        raise PreflightError(found)
+    if not options.nvidia and options.release > SLIM_RELEASE:
+        reason = f"the repository is built for Triton {options.release}, and a slim image has {SLIM_RELEASE}"
+        raise ImageError(f"{reason}\n  hint: take NVIDIA's image (--nvidia), or build for {SLIM_RELEASE}")
+    wheels = folder / "wheels"
+    wheels.mkdir(parents=True)
+    packages = required_packages(repository, options.project, native=options.nvidia)
+    download(packages, wheels, python=options.base_python, pip_args=options.pip_args)
+    if not options.nvidia:
+        download_alone(SERVER, wheels, python=options.base_python, pip_args=options.pip_args)
+        _copy_backends(folder / "backends")
+    (folder / "requirements.lock").write_text(lock(wheels), encoding="utf-8")
+    installer = next((wheel.name for wheel in wheels.glob("pip-*.whl")), "") or pip_wheel(
+        wheels, pip_args=options.pip_args
+    )
+    (folder / "Dockerfile").write_text(_dockerfile(options, installer), encoding="utf-8")
+    if options.bake:
+        shutil.copytree(repository, folder / "models", ignore=_BYTECODE)
+        _make_readable(folder / "models")
+
+
+def _copy_backends(folder: Path) -> None:
+    """Copy the backends that run in Python, each with the runtime that they share."""
+    ours = python_backends()
+    for backend in sorted(ours.iterdir()):
+        if (backend / "model.py").is_file() and backend.name != _RUNTIME:
+            shutil.copytree(backend, folder / backend.name, ignore=_BYTECODE)
+            shutil.copytree(ours / _RUNTIME, folder / backend.name / _RUNTIME, ignore=_BYTECODE)
+
+
+def _dockerfile(options: ImageOptions, installer: str) -> str:
+    name = "Dockerfile.nvidia.j2" if options.nvidia else "Dockerfile.slim.j2"
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, autoescape=False)
+    template = environment.from_string((model_templates() / name).read_text(encoding="utf-8"))
+    text: str = template.render(
+        base=options.base_image,
+        python=options.base_python,
+        release=options.release if options.nvidia else SLIM_RELEASE,
+        pip=installer,
+        models=["COPY models/ /models/"] if options.bake else [],
+        health=_HEALTH,
+    )
+    return text
+
+
+def _make_readable(folder: Path) -> None:
+    """Let every user read the models, as the image's user is none of this machine's."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -1,0 +1,53 @@
+"""Load on a server of the Open Inference Protocol, and what it took: sweeps over concurrency or rate, and searches."""
+
+from __future__ import annotations
+
+from tritonforge.load.errors import InvalidLoad, LoadFailed
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.results import (
+    Environment,
+    Errors,
+    Estimate,
+    Generator,
+    Latency,
+    ModelStatistics,
+    Point,
+    Report,
+    ServerProcesses,
+    Step,
+    Window,
+)
+from tritonforge.load.search import find_max
+from tritonforge.load.session import Progress, Session
+from tritonforge.load.settings import Data, Load, ModelLoad, Settings, Slo, parse_loads, parse_slo
+from tritonforge.load.sweep import sweep
+from tritonforge.load.times import read_times
+
+__all__ = [
+    "Data",
+    "Environment",
+    "Errors",
+    "Estimate",
+    "Generator",
+    "Histogram",
+    "InvalidLoad",
+    "Latency",
+    "Load",
+    "LoadFailed",
+    "ModelLoad",
+    "ModelStatistics",
+    "Point",
+    "Progress",
+    "Report",
+    "ServerProcesses",
+    "Session",
+    "Settings",
+    "Slo",
+    "Step",
+    "Window",
+    "find_max",
+    "parse_loads",
+    "parse_slo",
+    "read_times",
+    "sweep",
+]

@@ -1,0 +1,106 @@
+"""What is asked of the server around the load: models, statistics, shared memory. Over HTTP or gRPC, given alike."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+from urllib.parse import quote
+
+from tritonforge.load.address import Address
+from tritonforge.load.errors import LoadFailed
+
+__all__ = ["Control", "connect"]
+
+Json = dict[str, Any]
+_TIMEOUT_S = 30.0
+
+
+class Control(Protocol):
+    """Questions to a server; each raises LoadFailed with the server's words."""
+
+    def metadata(self, model: str, version: str) -> Json:
+        """Ask for a model's inputs and outputs."""
+
+    def config(self, model: str, version: str) -> Json:
+        """Ask for a model's configuration; empty where the server has none to tell."""
+
+    def statistics(self) -> Json:
+        """Ask for the statistics of all models, in one answer."""
+
+    def server(self) -> Json:
+        """Ask for the server's name and version."""
+
+    def register(self, region: str, key: str, size: int) -> None:
+        """Register a region of system shared memory."""
+
+    def unregister(self, region: str) -> None:
+        """Take a region back."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+def connect(address: Address, headers: Mapping[str, str]) -> Control:
+    """Connect to a server in its protocol."""
+    if address.grpc:
+        from tritonforge.load.grpc_control import GrpcControl
+
+        return cast(Control, GrpcControl(address, headers))
+    return _HttpControl(address, headers)
+
+
+class _HttpControl:
+    def __init__(self, address: Address, headers: Mapping[str, str]) -> None:
+        kind = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
+        self._connection = kind(address.host, address.port, timeout=_TIMEOUT_S)
+        self._address, self._headers = address, dict(headers)
+
+    def metadata(self, model: str, version: str) -> Json:
+        return self._ask("GET", _model(model, version))
+
+    def config(self, model: str, version: str) -> Json:
+        try:
+            return self._ask("GET", f"{_model(model, version)}/config")
+        except LoadFailed:
+            return {}
+
+    def statistics(self) -> Json:
+        return self._ask("GET", "/v2/models/stats")
+
+    def server(self) -> Json:
+        return self._ask("GET", "/v2")
+
+    def register(self, region: str, key: str, size: int) -> None:
+        body = {"key": key, "offset": 0, "byte_size": size}
+        self._ask("POST", f"/v2/systemsharedmemory/region/{region}/register", body)
+
+    def unregister(self, region: str) -> None:
+        self._ask("POST", f"/v2/systemsharedmemory/region/{region}/unregister")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
+        for attempt in (0, 1):
+            try:
+                data = None if body is None else json.dumps(body)
+                self._connection.request(method, self._address.path + path, data, self._headers)
+                answer = self._connection.getresponse()
+                text = answer.read()
+                break
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                if attempt:  # an idle connection may have been closed: once anew
+                    raise LoadFailed(f"{self._address}: {error}; is a server listening there?") from error
+        if answer.status != 200:
+            raise LoadFailed(f"{self._address}{path}: HTTP {answer.status}: {text[:500].decode('utf-8', 'replace')}")
+        try:
+            return cast(Json, json.loads(text or b"{}"))
+        except ValueError as error:
+            raise LoadFailed(f"{self._address}{path}: not JSON: {text[:80]!r}; is it a Triton server?") from error
+
+
+def _model(name: str, version: str) -> str:
+    return f"/v2/models/{quote(name, safe='')}" + (f"/versions/{version}" if version else "")

@@ -1,0 +1,15 @@
+"""What a measurement can fail with."""
+
+from __future__ import annotations
+
+from tritonforge.errors import TritonForgeError
+
+__all__ = ["InvalidLoad", "LoadFailed"]
+
+
+class InvalidLoad(TritonForgeError, ValueError):
+    """The settings can't be carried out: what was found, and what is allowed."""
+
+
+class LoadFailed(TritonForgeError):
+    """The server can't be reached or tells nothing of its models, or the generator itself failed."""

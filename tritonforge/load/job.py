@@ -1,0 +1,95 @@
+"""What the parent tells a worker process, and what the worker tells back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.schedule import Schedule
+
+__all__ = ["Finished", "Job", "Payload", "Tally", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect. `method` is the gRPC one, empty for HTTP; `tls` is for grpcio to speak."""
+
+    host: str
+    port: int
+    method: str = ""
+    tls: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def authority(self) -> str:
+        """Spell `host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A prepared request: all bytes of an HTTP one, or the message of a gRPC one.
+
+    Of a sequence, `parts` are its first, middle and last request, and one that is both first and last, each in two
+    pieces between which the sequence's number goes. `expected` are the outputs to hold the answer against.
+    """
+
+    data: bytes
+    parts: tuple[tuple[bytes, bytes], ...] = ()
+    sequence_length: int = 0
+    stream: bool = False
+    expected: Mapping[str, NDArray[Any]] | None = None
+    tolerance: float = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Load from `start_ns` on, counted in windows from `windows_ns` on. Times are of `clock.now_ns`.
+
+    A closed loop has `concurrency` above 0, else `schedule` is for all processes, of which this is number `part`.
+    `requests`: stop after so many counted ones. `max_windows`: stop by itself after so many.
+    """
+
+    target: Target
+    payloads: tuple[Payload, ...]
+    start_ns: int
+    windows_ns: int
+    window_ns: int
+    max_windows: int
+    concurrency: int = 0
+    ramp_s: float = 0.0
+    schedule: Schedule | None = None
+    part: int = 0
+    parts: int = 1
+    requests: int | None = None
+    max_in_flight: int = 256
+    timeout_s: float = 30.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What ended in one window in one process. Times in ns; `wrong` are errors by kind, `examples` the words of one."""
+
+    index: int
+    duration_ns: int = 0
+    latency: Histogram = field(default_factory=Histogram)
+    uncorrected: Histogram = field(default_factory=Histogram)
+    late: Histogram = field(default_factory=Histogram)
+    first: Histogram = field(default_factory=Histogram)
+    between: Histogram = field(default_factory=Histogram)
+    errors: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+    cpu_ns: int = 0
+    held_back: int = 0
+    """Requests of an open loop that waited because `max_in_flight` were under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last word of a job. `failure` is empty, or why it couldn't be done."""
+
+    failure: str = ""

@@ -1,0 +1,146 @@
+"""The tallies of all processes as windows, and windows as the figures of a point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tritonforge.load.estimates import is_stable, pool, pooled_rate, summarize
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
+from tritonforge.load.objectives import good_limit_us, meets
+from tritonforge.load.results import Errors, Generator, Latency, Point, Window
+from tritonforge.load.settings import Load, Settings
+
+__all__ = ["coalesce", "make_point", "merge_tallies", "stable"]
+
+_BUSY = 0.9
+_LATE_SHARE = 0.1
+
+
+def merge_tallies(tallies: Sequence[Tally]) -> Tally:
+    """Join what several processes, or windows, counted; the CPU share is the busiest process's."""
+    merged = Tally(min(tally.index for tally in tallies), max(tally.duration_ns for tally in tallies))
+    for name in ("latency", "uncorrected", "late", "first", "between"):
+        setattr(merged, name, pool([getattr(tally, name) for tally in tallies]))
+    for tally in tallies:
+        for kind, count in tally.errors.items():
+            merged.errors[kind] = merged.errors.get(kind, 0) + count
+        merged.examples = tally.examples | merged.examples
+    merged.cpu_ns = max(tally.cpu_ns for tally in tallies)
+    merged.held_back = sum(tally.held_back for tally in tallies)
+    return merged
+
+
+def coalesce(windows: list[Tally], limit: int) -> list[Tally]:
+    """Join neighbours in pairs where there are more windows than `limit`: memory stays bounded."""
+    if len(windows) <= limit:
+        return windows
+    pairs = []
+    for place in range(0, len(windows), 2):
+        pair = windows[place : place + 2]
+        joined = merge_tallies(pair)
+        joined.duration_ns = sum(tally.duration_ns for tally in pair)
+        joined.cpu_ns = sum(tally.cpu_ns for tally in pair)
+        pairs.append(joined)
+    return pairs
+
+
+def stable(windows: Sequence[Tally], settings: Settings) -> bool:
+    """Hold the last windows against perf_analyzer's rule, by request rate and mean latency."""
+    rates = [tally.latency.count / max(tally.duration_ns, 1) for tally in windows]
+    means = [tally.latency.mean for tally in windows]
+    return is_stable(rates, means, within=settings.stability, windows=settings.stable_windows)
+
+
+def make_point(load: Load, settings: Settings, windows: Sequence[Tally], measured: int, *, agreed: bool) -> Point:
+    """Make the figures of the last `measured` windows; the server's side is put in by the caller."""
+    last = windows[-measured:]
+    durations = [tally.duration_ns / 1e9 for tally in last]
+    counts = [float(tally.latency.count) for tally in last]
+    inferences = [float(tally.latency.count * batch_size(settings)) for tally in last]
+    rate = pooled_rate(counts, durations)
+    latency = summarize([tally.latency for tally in last])
+    errors = _errors(last)
+    limit = good_limit_us(settings.slo)
+    good = [tally.latency.share_below(limit * 1e3) * tally.latency.count for tally in last] if limit else []
+    return Point(
+        load=load,
+        protocol=settings.protocol,
+        stable=agreed,
+        windows=_windows(windows, measured, settings),
+        throughput=pooled_rate(inferences, durations),
+        request_rate=rate,
+        latency=latency,
+        latency_uncorrected=summarize([tally.uncorrected for tally in last]),
+        errors=errors,
+        generator=_generator(load, settings, last, latency, rate.value),
+        first_response=_stream([tally.first for tally in last]),
+        between_responses=_stream([tally.between for tally in last]),
+        goodput=pooled_rate(good, durations) if limit else None,
+        slo_met=meets(settings.slo, latency, sum(error.count for error in errors)) if settings.slo else None,
+        in_flight=rate.value * latency.mean_us.value / 1e6,
+    )
+
+
+def batch_size(settings: Settings) -> float:
+    """Give the mean batch size of the mix."""
+    weight = sum(model.weight for model in settings.models)
+    return sum(model.weight * model.batch_size for model in settings.models) / weight
+
+
+def _windows(windows: Sequence[Tally], measured: int, settings: Settings) -> tuple[Window, ...]:
+    found, start = [], 0.0
+    for place, tally in enumerate(windows):
+        duration, histogram = tally.duration_ns / 1e9, tally.latency
+        inferences = histogram.count * batch_size(settings)
+        percentiles = {f"p{str(p).replace('.', '')}_us": histogram.percentile(p) / 1e3 for p in (50, 90, 95, 99, 99.9)}
+        found.append(
+            Window(
+                start,
+                duration,
+                histogram.count,
+                round(inferences),
+                sum(tally.errors.values()),
+                inferences / duration if duration else 0.0,
+                histogram.mean / 1e3,
+                measured=place >= len(windows) - measured,
+                **percentiles,
+            )
+        )
+        start += duration
+    return tuple(found)
+
+
+def _errors(windows: Sequence[Tally]) -> tuple[Errors, ...]:
+    merged = merge_tallies(windows)
+    order = sorted(merged.errors.items(), key=lambda item: -item[1])
+    return tuple(Errors(kind, count, merged.examples.get(kind, "")) for kind, count in order)
+
+
+def _stream(histograms: Sequence[Histogram]) -> Latency | None:
+    summary = summarize(histograms)
+    return summary if summary.count else None
+
+
+def _generator(load: Load, settings: Settings, windows: Sequence[Tally], latency: Latency, rate: float) -> Generator:
+    share = sum(tally.cpu_ns for tally in windows) / max(sum(tally.duration_ns for tally in windows), 1)
+    late = summarize([tally.late for tally in windows])
+    held = sum(tally.held_back for tally in windows)
+    said = []
+    if share > _BUSY:
+        said.append(
+            f"the generator's busiest process takes {share:.0%} of a core: it may be the bottleneck; "
+            f"processes={settings.processes + 1} may give more"
+        )
+    if load.kind != "concurrency":
+        if held:
+            said.append(
+                f"{held} requests were due while all of {settings.max_in_flight} (max_in_flight) were under way"
+            )
+        if late.p99_us.value > max(_LATE_SHARE * latency.p50_us.value, 100.0) and not held:
+            said.append(
+                f"1 % of requests start {late.p99_us.value:.0f} µs late or more; it is in the corrected latency"
+            )
+        if load.kind == "rate" and rate < 0.98 * load.value:
+            said.append(f"{rate:.6g} of the {load.value:g} requests a second that were asked for succeeded")
+    return Generator(settings.processes, share, late, tuple(said))

@@ -1,0 +1,241 @@
+"""What a sweep found. Latencies are in microseconds, histograms in nanoseconds; intervals are of 95 %, over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tritonforge.load.codec import decode, encode
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.settings import Load, Settings
+
+__all__ = [
+    "Environment",
+    "Errors",
+    "Estimate",
+    "Generator",
+    "Latency",
+    "ModelStatistics",
+    "Point",
+    "Report",
+    "ServerProcesses",
+    "Step",
+    "Window",
+]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure over all windows, and its 95 % confidence interval (None: fewer than two windows)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A distribution of times. Percentiles are those of the pooled values, by perf_analyzer's rank."""
+
+    mean_us: Estimate
+    std_us: Estimate
+    min_us: Estimate
+    max_us: Estimate
+    p50_us: Estimate
+    p90_us: Estimate
+    p95_us: Estimate
+    p99_us: Estimate
+    p999_us: Estimate
+    histogram: Histogram
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self.histogram.count
+
+    def percentile_us(self, percent: float) -> float:
+        """Give any percentile of the pooled values, without an interval."""
+        return self.histogram.percentile(percent) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Failed requests of one kind (`HTTP 400`, `gRPC 3`, `wrong answer`, `timeout`, `connection`) and one's words."""
+
+    kind: str
+    count: int
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window: the requests that ended in it. `start_s` counts from the start of the first window."""
+
+    start_s: float
+    duration_s: float
+    requests: int
+    inferences: int
+    errors: int
+    throughput: float
+    mean_us: float
+    p50_us: float
+    p90_us: float
+    p95_us: float
+    p99_us: float
+    p999_us: float
+    measured: bool = True
+    """Whether it is one of those that the point's figures are made of (the last three, where stable)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    """What the server's statistics of one model and version gained between the edges of the measured windows.
+
+    Times are means per request, in µs; `overhead_us` is what no step accounts for. `batches`: executions by size.
+    """
+
+    model: str
+    version: str
+    composing: bool
+    requests: int
+    executions: int
+    inferences: int
+    failures: int
+    request_us: float
+    queue_us: float
+    compute_input_us: float
+    compute_infer_us: float
+    compute_output_us: float
+    overhead_us: float
+    cache_hits: int = 0
+    cache_hit_us: float = 0.0
+    cache_misses: int = 0
+    cache_miss_us: float = 0.0
+    batches: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def mean_batch(self) -> float:
+        """Inferences per execution; 0 where nothing was executed."""
+        return self.inferences / self.executions if self.executions else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A share of the mean latency: `client queue`, `network + server send/receive`, `queue`, a step of a model."""
+
+    name: str
+    mean_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcesses:
+    """The server's processes on this machine, over the measured windows. `cpu_cores`: 1.0 is one core, busy.
+
+    `memory_bytes` is resident and not shared; `shm_bytes` the files of /dev/shm that they map.
+
+    GPU figures are sums over its GPUs of what those processes hold, and the mean utilization; None where there is none.
+    """
+
+    processes: int
+    cpu_cores: float
+    memory_bytes: int
+    shm_bytes: int
+    gpu_utilization: float | None = None
+    gpu_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """How the generator itself did. `cpu_share` is of its busiest process: near 1 it is the bottleneck.
+
+    `late`: actual minus intended start. `warnings` say in what way it limits the figures beside which they stand.
+    """
+
+    processes: int
+    cpu_share: float
+    late: Latency
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The figures at one load.
+
+    `throughput` is inferences a second (requests times batch size), `request_rate` requests a second. `latency` runs
+    from the intended start, `latency_uncorrected` from the actual one. The two are the same in a closed loop, in which
+    a request is meant to start when it can. `first_response` and `between_responses` are of streams only. `goodput` is
+    requests a second within the bound of the objective with the highest percentile; None without any. `in_flight` is
+    the mean number by Little's law: rate times mean latency.
+    """
+
+    load: Load
+    protocol: str
+    stable: bool
+    windows: tuple[Window, ...]
+    throughput: Estimate
+    request_rate: Estimate
+    latency: Latency
+    latency_uncorrected: Latency
+    errors: tuple[Errors, ...]
+    generator: Generator
+    breakdown: tuple[Step, ...] = ()
+    first_response: Latency | None = None
+    between_responses: Latency | None = None
+    goodput: Estimate | None = None
+    slo_met: bool | None = None
+    in_flight: float = 0.0
+    server: tuple[ModelStatistics, ...] = ()
+    processes: ServerProcesses | None = None
+
+    @property
+    def failed(self) -> int:
+        """How many requests failed."""
+        return sum(error.count for error in self.errors)
+
+    @property
+    def requests(self) -> int:
+        """How many requests the figures are made of."""
+        return sum(window.requests for window in self.windows if window.measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where it was measured: versions of the packages and the server, and the machine."""
+
+    versions: Mapping[str, str]
+    hardware: Mapping[str, str]
+    started: str
+    """When, as ISO 8601 in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A sweep or a search: everything raw. `seed` made the random input and the random arrivals."""
+
+    settings: Settings
+    environment: Environment
+    seed: int
+    points: tuple[Point, ...]
+    best: Load | None = None
+    """Of a search: the greatest load that met the objectives; None where none did, or nothing was searched."""
+    knee: Load | None = None
+    """Of a sweep of three points or more: past it, latency grows faster than throughput."""
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `json.dumps` takes."""
+        data: dict[str, Any] = encode(self)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Report:
+        """Read what `to_json` gave. Raise ValueError where it isn't that, or of a later format."""
+        if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+            found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+            raise ValueError(
+                f"not a report of format {FORMAT}: found {found!r}; measure it again with this tritonforge"
+            )
+        return decode(cls, data)

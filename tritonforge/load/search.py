@@ -1,0 +1,83 @@
+"""The greatest load that meets the objectives: doubled until one doesn't, then bisected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tritonforge.load.environment import describe
+from tritonforge.load.errors import InvalidLoad
+from tritonforge.load.results import Point, Report
+from tritonforge.load.session import Progress, Session
+from tritonforge.load.settings import Load, Settings
+from tritonforge.load.sweep import find_knee
+
+__all__ = ["bisect", "find_max"]
+
+_LIMIT = {"concurrency": 4096.0, "rate": 1e6}
+_ENOUGH = 0.98
+
+
+def find_max(
+    settings: Settings,
+    *,
+    precision: float = 0.05,
+    on_window: Progress | None = None,
+    on_point: Progress | None = None,
+) -> Report:
+    """Search between the least and the greatest of the settings' loads (one alone: from it upwards).
+
+    The answer is in `best`, within `precision` of the limit (a concurrency: or to the next whole number). A rate is
+    met only where at least 98 % of what was asked for succeeded. Raise InvalidLoad without objectives.
+    """
+    if not settings.slo:
+        raise InvalidLoad("a search needs an objective: p99=10ms")
+    kinds = {load.kind for load in settings.loads}
+    if len(kinds) != 1 or not kinds <= set(_LIMIT):
+        raise InvalidLoad(f"a search is over concurrency or rate, one of them; found {', '.join(sorted(kinds))}")
+    kind = kinds.pop()
+    values = [load.value for load in settings.loads]
+    points: list[Point] = []
+    with Session(settings) as session:
+        environment = describe(session.server)
+
+        def met(value: float) -> bool:
+            point = session.measure(Load(kind, value), on_window=on_window)
+            points.append(point)
+            if on_point is not None:
+                on_point(point)
+            reached = kind == "concurrency" or point.request_rate.value >= _ENOUGH * value
+            return bool(point.slo_met) and reached
+
+        limit = max(values) if len(values) > 1 else _LIMIT[kind]
+        found = bisect(met, min(values), limit, precision=precision, whole=kind == "concurrency")
+    points.sort(key=lambda point: point.load.value)
+    best = None if found is None else Load(kind, found)
+    return Report(settings, environment, settings.seed, tuple(points), best=best, knee=find_knee(points))
+
+
+def bisect(
+    met: Callable[[float], bool], low: float, high: float, *, precision: float, whole: bool = False
+) -> float | None:
+    """Find the greatest value between two that is met, where all below one are; None where `low` isn't.
+
+    Values double from `low` until one isn't met, so that a high limit costs little; then the rest is halved.
+    """
+    if not met(low):
+        return None
+    good, bad = low, high
+    while good < high:
+        following = min(good * 2, high)
+        if not met(following):
+            bad = following
+            break
+        good = following
+    else:
+        return good
+    while bad - good > max(precision * good, 1.0 if whole else 0.0):
+        middle = (good + bad) / 2
+        middle = float(int(middle)) if whole else middle
+        if met(middle):
+            good = middle
+        else:
+            bad = middle
+    return good

@@ -1,0 +1,89 @@
+"""The server's own statistics: what they gained between two moments, for models and the steps of ensembles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tritonforge.load.results import ModelStatistics
+
+__all__ = ["Counters", "difference", "read_counters"]
+
+Counters = dict[tuple[str, str], dict[str, int]]
+"""By model and version: counts and sums of ns, `queue.count`, `queue.ns`, …, `batch.8` the executions of that size."""
+
+_TIMES = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+
+
+def read_counters(answer: Mapping[str, Any]) -> Counters:
+    """Flatten an answer of the statistics endpoint, over HTTP or gRPC (there, zeros are left out, and text)."""
+    return {(entry["name"], entry.get("version", "")): _flat(entry) for entry in answer.get("model_stats", ())}
+
+
+def difference(before: Counters, after: Counters, composing: Mapping[str, bool]) -> tuple[ModelStatistics, ...]:
+    """Give what each of the named models gained, in their order; those that had nothing to do are left out.
+
+    A counter that went down was begun anew (the model was reloaded): all it shows was gained since.
+    """
+    found = []
+    for model, is_step in composing.items():
+        for (name, version), counters in after.items():
+            if name != model:
+                continue
+            was = before.get((name, version), {})
+            gained = {key: value - (old if (old := was.get(key, 0)) <= value else 0) for key, value in counters.items()}
+            if gained.get("success.count", 0) or gained.get("fail.count", 0) or gained.get("executions", 0):
+                found.append(_statistics(name, version, is_step, gained))
+    return tuple(found)
+
+
+def _flat(entry: Mapping[str, Any]) -> dict[str, int]:
+    counters = {
+        "inferences": int(entry.get("inference_count", 0)),
+        "executions": int(entry.get("execution_count", 0)),
+    }
+    for name in _TIMES:
+        times = entry.get("inference_stats", {}).get(name, {})
+        counters[f"{name}.count"], counters[f"{name}.ns"] = int(times.get("count", 0)), int(times.get("ns", 0))
+    for batch in entry.get("batch_stats", ()):
+        counters[f"batch.{int(batch.get('batch_size', 0))}"] = int(batch.get("compute_infer", {}).get("count", 0))
+    return counters
+
+
+def _statistics(name: str, version: str, composing: bool, gained: Mapping[str, int]) -> ModelStatistics:
+    count = gained["success.count"]
+
+    def mean_us(what: str) -> float:
+        return gained[f"{what}.ns"] / count / 1e3 if count else 0.0
+
+    def own_us(what: str) -> float:
+        own = gained[f"{what}.count"]
+        return gained[f"{what}.ns"] / own / 1e3 if own else 0.0
+
+    steps = [mean_us(what) for what in ("queue", "compute_input", "compute_infer", "compute_output")]
+    request_us = mean_us("success")
+    return ModelStatistics(
+        name,
+        version,
+        composing,
+        requests=count,
+        executions=gained["executions"],
+        inferences=gained["inferences"],
+        failures=gained["fail.count"],
+        request_us=request_us,
+        queue_us=steps[0],
+        compute_input_us=steps[1],
+        compute_infer_us=steps[2],
+        compute_output_us=steps[3],
+        overhead_us=max(0.0, request_us - sum(steps)),
+        cache_hits=gained["cache_hit.count"],
+        cache_hit_us=own_us("cache_hit"),
+        cache_misses=gained["cache_miss.count"],
+        cache_miss_us=own_us("cache_miss"),
+        batches=_batches(gained.items()),
+    )
+
+
+def _batches(items: Iterable[tuple[str, int]]) -> dict[int, int]:
+    sizes = {int(key.removeprefix("batch.")): count for key, count in items if key.startswith("batch.") and count}
+    return dict(sorted(sizes.items()))

@@ -1,0 +1,105 @@
+"""The parent's side of the worker processes."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import Any, BinaryIO, cast
+
+from tritonforge.load.errors import LoadFailed
+from tritonforge.load.job import Job, Tally
+from tritonforge.load.worker_pipe import read_message, write_message
+
+__all__ = ["Workers"]
+
+_EXIT_S = 5.0
+
+
+class Workers:
+    """Some worker processes, which live from one point of a sweep to the next."""
+
+    def __init__(self, count: int) -> None:
+        command = [sys.executable, "-m", "tritonforge.load.worker"]
+        self._inbox: queue.Queue[tuple[int, Any]] = queue.Queue()
+        self._processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)
+        ]
+        self._running = 0
+        self._threads = [
+            threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True)
+            for number, process in enumerate(self._processes)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            with contextlib.suppress(OSError):
+                cast(BinaryIO, process.stdin).close()
+        for process, thread in zip(self._processes, self._threads, strict=True):
+            try:
+                process.wait(_EXIT_S if kind is None else 0.1)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            thread.join(_EXIT_S)
+            cast(BinaryIO, process.stdout).close()
+
+    @property
+    def running(self) -> bool:
+        """Whether any of them is at its job."""
+        return self._running > 0
+
+    def start(self, jobs: list[Job]) -> None:
+        """Give each its job, at most as many as there are processes."""
+        for process, job in zip(self._processes, jobs, strict=False):
+            write_message(cast(BinaryIO, process.stdin), job)
+        self._running = len(jobs)
+        self._jobs = len(jobs)
+
+    def next_tally(self, timeout_s: float) -> Tally | None:
+        """Give the next tally of any of them; None when the time is over, or all have finished.
+
+        Raise LoadFailed where a worker died or couldn't do its job.
+        """
+        while self._running:
+            try:
+                number, message = self._inbox.get(timeout=max(timeout_s, 0.001))
+            except queue.Empty:
+                return None
+            if isinstance(message, Tally):
+                return message
+            if message is None:
+                code = self._processes[number].wait(_EXIT_S)
+                raise LoadFailed(f"a process of the load generator ended with {code}; its words are on standard error")
+            self._running -= 1
+            if message.failure:
+                raise LoadFailed(f"the load generator can't go on: {message.failure}")
+        return None
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Stop the jobs under way, and wait until they have."""
+        for process in self._processes[: self._jobs]:
+            with contextlib.suppress(OSError):
+                cast(BinaryIO, process.stdin).write(b"\0")
+                cast(BinaryIO, process.stdin).flush()
+        while self._running and self.next_tally(timeout_s) is not None:
+            pass
+        if self._running:
+            raise LoadFailed(f"the load generator didn't stop within {timeout_s:g} s")
+
+    def _listen(self, number: int, pipe: BinaryIO) -> None:
+        try:
+            while True:
+                self._inbox.put((number, read_message(pipe)))
+        except (EOFError, ValueError, OSError):
+            self._inbox.put((number, None))

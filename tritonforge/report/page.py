@@ -1,0 +1,184 @@
+"""One HTML file that holds a whole report: nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TypeVar
+
+from tritonforge.load import Point, Report
+from tritonforge.report import plots
+from tritonforge.report.charts.bars import draw_histogram, draw_stacked
+from tritonforge.report.charts.frame import NARROW, WIDE, Frame
+from tritonforge.report.charts.lines import draw_lines
+from tritonforge.report.labels import labels
+from tritonforge.report.summary import facts, tiles
+from tritonforge.report.tables import Table, point_table, server_table, warnings_of
+
+__all__ = ["ASSETS", "page"]
+
+ASSETS = Path(__file__).parent / "assets"
+P = TypeVar("P")
+
+_SKELETON = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+<div id="tip" aria-hidden="true"></div>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def page(report: Report) -> str:
+    """Write the page: the figures at a glance, plots, tables, and what was measured how and where."""
+    models = ", ".join(model.name for model in report.settings.models)
+    style = "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "drawing.css"))
+    body = "\n".join(
+        [
+            _header(report, models),
+            _tiles(report),
+            _notice(warnings_of(report)),
+            f'<div class="grid-of-cards">{"".join(_cards(report))}</div>',
+            _details(report),
+        ]
+    )
+    script = (ASSETS / "page.js").read_text(encoding="utf-8")
+    return _SKELETON.format(title=escape(f"{models}: performance"), style=style, body=body, script=script)
+
+
+def _header(report: Report, models: str) -> str:
+    where = f"{report.settings.url} · {report.environment.started}"
+    return (
+        f'<header><div><h1>{escape(models)}</h1><p class="sub">{escape(where)}</p></div>'
+        '<button id="theme" type="button" aria-label="Switch between light and dark">◐ theme</button></header>'
+    )
+
+
+def _tiles(report: Report) -> str:
+    cells = "".join(
+        f'<div><dt>{escape(tile.name)}</dt><dd class="{tile.mood}">{escape(tile.figure)}'
+        f"<small>{escape(tile.note)}</small></dd></div>"
+        for tile in tiles(report)
+    )
+    return f'<dl class="tiles">{cells}</dl>'
+
+
+def _notice(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<section class="notice"><strong>Beside these figures</strong><ul>{items}</ul></section>'
+
+
+def _cards(report: Report) -> list[str]:
+    points = [point for point in report.points if point.requests]
+    if not points:
+        return [_card("Nothing was measured", "No request ended within a window.", "")]
+    main = _both(draw_lines, plots.throughput_and_latency(points, report))
+    told = plots.breakdown(points)
+    cards = [
+        _card("Throughput against latency", "Right is more work done, down is faster. Each point is a load.", main),
+        _card("Latency by percentile", "A line for each load; the tail is to the right.", _percentiles(points)),
+    ]
+    if told:
+        hint = "Steps of the mean latency, a bar for each load."
+        cards.append(_card(told.title, hint, _both(draw_stacked, told)))
+    cards.append(_card("Latency histogram", "Requests by latency.", _chosen(points, "histogram", _histogram)))
+    cards.append(
+        _card("Over time", "Each dot is a window.", _chosen(points, "time", _over_time), whole=True),
+    )
+    cards.append(
+        _card(
+            "All loads",
+            "Latencies run from when a request was meant to start.",
+            _table(point_table(points)),
+            whole=True,
+        )
+    )
+    if any(point.server for point in points):
+        hint = "From the server's own statistics; steps of an ensemble have a dot. Times are means for a request."
+        cards.append(_card("Inside the server", hint, _chosen(points, "server", _server), whole=True))
+    return cards
+
+
+def _percentiles(points: Sequence[Point]) -> str:
+    return _both(draw_lines, plots.percentiles(points))
+
+
+def _histogram(point: Point, key: str) -> str:
+    plot = plots.latency_histogram(point, key)
+    return _both(draw_histogram, plot) if plot else ""
+
+
+def _server(point: Point, key: str) -> str:
+    return _table(server_table([point]))
+
+
+def _over_time(point: Point, key: str) -> str:
+    both = (plots.throughput_over_time(point, key), plots.latency_over_time(point, key))
+    return f'<div class="pair">{"".join(f"<div>{_both(draw_lines, plot)}</div>" for plot in both)}</div>'
+
+
+def _chosen(points: Sequence[Point], key: str, draw: Callable[[Point, str], str]) -> str:
+    """Draw each point, of which a selector shows one; without scripts all are there, one below another."""
+    names = [escape(name) for name in labels(points)]
+    options = "".join(
+        f'<option value="{index}"{" selected" if index == len(points) - 1 else ""}>{name}</option>'
+        for index, name in enumerate(names)
+    )
+    each = "".join(
+        f'<div class="each" data-load="{name}">{draw(point, f"{key}-{index}")}</div>'
+        for index, (point, name) in enumerate(zip(points, names, strict=True))
+    )
+    return f'<label class="choice">load <select aria-label="load">{options}</select></label>{each}'
+
+
+def _both(draw: Callable[[P, Frame], str], plot: P) -> str:
+    """Draw for a desk and for a phone; the style shows one."""
+    return f"<figure>{draw(plot, WIDE)}{draw(plot, NARROW)}</figure>"
+
+
+def _card(title: str, hint: str, inner: str, *, whole: bool = False) -> str:
+    return (
+        f'<section class="card{" whole" if whole else ""}"><h2>{escape(title)}</h2>'
+        f'<p class="hint">{escape(hint)}</p>{inner}</section>'
+    )
+
+
+def _table(table: Table) -> str:
+    styles = ["words" if index < table.words else "" for index in range(len(table.columns))]
+    head = "".join(
+        f'<th scope="col" class="{style}">{escape(name)}</th>'
+        for name, style in zip(table.columns, styles, strict=True)
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f'<td class="{style or _mood(cell)}">{escape(cell)}</td>' for cell, style in zip(row, styles, strict=True)
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _mood(cell: str) -> str:
+    return cell if cell in ("worse", "better", "met", "missed", "unstable") else ""
+
+
+def _details(report: Report) -> str:
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in facts(report))
+    return f"<footer><details><summary>Settings, versions and machine</summary><dl>{rows}</dl></details></footer>"

@@ -1,0 +1,87 @@
+"""The server that is measured: the user's own, or one that is started for the sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tritonforge.report.scenario import BadOption, Dimensions, Scenario
+
+if TYPE_CHECKING:
+    from tritonforge.server import Server
+
+__all__ = ["Served", "served"]
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The URLs to measure; and, where it is known, each model's names of its inputs' dimensions, from the manifest."""
+
+    urls: tuple[str, ...]
+    dimensions: Dimensions = field(default_factory=dict)
+
+
+@contextmanager
+def served(scenario: Scenario, *, warn: Callable[[str], None] = lambda text: None) -> Iterator[Served]:
+    """Say what to measure; where the scenario names a repository or definitions, a server runs for the block.
+
+    Raises:
+        BadOption: the repository doesn't exist, or a protocol is unknown.
+        TritonForgeError: what the build or the server's start raise.
+    """
+    if scenario.repository is None:
+        yield Served(scenario.url or (DEFAULT_URL,))
+        return
+    wanted = [name.strip() for name in scenario.protocol.split(",")]
+    if unknown := [name for name in wanted if name not in ("http", "grpc")]:
+        raise BadOption("protocol", f"{unknown[0]!r} is unknown; wanted http, grpc or http,grpc")
+    with _serving(scenario.repository, warn) as (server, repository):
+        urls = {"http": server.http_url, "grpc": server.grpc_url}
+        yield Served(tuple(urls[name] for name in wanted), _dimensions(repository))
+
+
+@contextmanager
+def _serving(path: Path, warn: Callable[[str], None]) -> Iterator[tuple[Server, Path]]:
+    """Serve a repository, or definitions that are built for it, on free ports; give the repository too."""
+    from tritonforge.build import build
+    from tritonforge.server import Server, Workspace
+    from tritonforge.server.repository import MANIFEST, is_repository
+
+    if not path.exists():
+        raise BadOption("repository", f"{path} does not exist; wanted a model repository or a file of definitions")
+    with Workspace() as workspace:
+        repository = path
+        built = path.is_dir() and ((path / MANIFEST).is_file() or not any(path.glob("*.py")))
+        if not (built and is_repository(path)):
+            repository = workspace.folder / "model_repository"
+            for warning in build((path,), repository).warnings:
+                warn(str(warning))
+        server = Server.embedded(
+            repository,
+            workspace=workspace,
+            projects=(path.parent.resolve(),),
+            http_port=0,
+            grpc_port=0,
+            metrics_port=0,
+        )
+        with server:
+            yield server, repository
+
+
+def _dimensions(repository: Path) -> Dimensions:
+    """Read the names from a manifest, which the server's start has checked; none where there is no manifest."""
+    from tritonforge.server.repository import MANIFEST
+
+    manifest = repository / MANIFEST
+    if not manifest.is_file():
+        return {}
+    return {
+        name: {each["name"]: tuple(str(dim) for dim in each["dims"]) for each in model["signature"]["inputs"]}
+        for name, model in json.loads(manifest.read_bytes())["models"].items()
+    }

@@ -1,0 +1,111 @@
+"""A scenario, measured: a sweep or a search on each of its URLs, as one report; and live servers compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from tritonforge.load import Load, Point, Progress, Report, Session, Window, find_max
+from tritonforge.load import sweep as sweep_one
+from tritonforge.report.compare import windows_of
+from tritonforge.report.interleave import take_turns
+from tritonforge.report.scenario import BadOption, Scenario
+from tritonforge.report.served import served
+from tritonforge.report.verdicts import Comparison, Rules, Windows, compare_points
+
+__all__ = ["compare_live", "sweep"]
+
+_WARMUP_S = 0.1
+"""Before each window of a server that takes turns: its queues fill, and the machine's caches are its own again."""
+
+
+def sweep(
+    scenario: Scenario,
+    *,
+    on_window: Progress | None = None,
+    on_point: Progress | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Measure a scenario; several URLs, or both protocols of a repository, give the points of one report.
+
+    Raises:
+        BadOption: an option's value can't be used.
+        InvalidLoad: the settings can't be carried out.
+        LoadFailed: the server doesn't answer.
+        TritonForgeError: what the build or the server's start raise.
+    """
+    if scenario.find_max and not scenario.slo:
+        raise BadOption("find_max", "a search needs an objective: --slo p99=5ms")
+    measure = find_max if scenario.find_max else sweep_one
+    scenario.settings("http://127.0.0.1")  # says what is wrong before a server is started
+    with served(scenario, warn=warn) as what:
+        if scenario.find_max and len(what.urls) > 1:
+            raise BadOption("find_max", "a search is on one URL and protocol")
+        reports = [
+            measure(scenario.settings(url, what.dimensions), on_window=on_window, on_point=on_point)
+            for url in what.urls
+        ]
+    return replace(reports[0], points=tuple(point for report in reports for point in report.points))
+
+
+def compare_live(
+    scenario: Scenario, *, pairs: int, rules: Rules, tell: Callable[[Load, int, int], None] = lambda *done: None
+) -> list[Comparison]:
+    """Compare the first of the scenario's URLs with each of the others, in windows that take turns.
+
+    `tell` hears of each round: the load, the rounds done, and all of them.
+
+    Raises:
+        BadOption: an option's value can't be used.
+        InvalidLoad: the settings can't be carried out.
+        LoadFailed: a server doesn't answer.
+    """
+    urls = scenario.url
+    settings = [replace(scenario.settings(url), warmup_s=_warmup(scenario), server_statistics=False) for url in urls]
+    loads = settings[0].loads
+    failed = [0] * len(urls)
+    taken: dict[str, list[Windows]] = {}
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(Session(each)) for each in settings]
+        for load in loads:
+            _measure_all(sessions, load)  # what a server does once, at its first requests, is no server's figure
+            windows = take_turns(
+                [_measurer(session, load) for session in sessions],
+                rounds=pairs,
+                seed=scenario.seed or 0,
+                tell=lambda done, whole, load=load: tell(load, done, whole),  # type: ignore[misc]
+            )
+            taken[str(load)] = [windows_of(each) for each in windows]
+            failed = [before + sum(w.errors for w in each) for before, each in zip(failed, windows, strict=True)]
+    return [
+        compare_points(
+            {label: (sides[0], sides[index]) for label, sides in taken.items()},
+            base=urls[0],
+            new=urls[index],
+            rules=rules,
+            paired=True,
+            warnings=_failures(urls, failed, index),
+        )
+        for index in range(1, len(urls))
+    ]
+
+
+def _warmup(scenario: Scenario) -> float:
+    return _WARMUP_S if scenario.warmup is None else scenario.warmup
+
+
+def _measure_all(sessions: Sequence[Session], load: Load) -> list[Point]:
+    return [session.measure(load, windows=1) for session in sessions]
+
+
+def _measurer(session: Session, load: Load) -> Callable[[], Window]:
+    return lambda: session.measure(load, windows=1).windows[-1]
+
+
+def _failures(urls: Sequence[str], failed: Sequence[int], index: int) -> list[str]:
+    return [
+        f"{failed[side]:,} requests to {urls[side]} failed; figures are of those that succeeded"
+        for side in (0, index)
+        if failed[side]
+    ]

@@ -1,0 +1,163 @@
+"""Whether a server became better or worse, from the windows of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tritonforge.report.ratios import Ratio, paired_ratio, pairs_needed, unpaired_ratio
+
+__all__ = ["FIGURES", "Comparison", "Figure", "FigureChange", "PointChange", "Rules", "Verdict", "compare_points"]
+
+Verdict = Literal["same", "better", "worse", "unsure"]
+Windows = Mapping[str, Sequence[float]]
+"""The figures of each window of a point, by the figure's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of each window that is compared."""
+
+    name: str
+    label: str
+    unit: str
+    higher_is_better: bool
+
+
+FIGURES = (
+    Figure("throughput", "throughput", "/s", higher_is_better=True),
+    Figure("p50", "p50 latency", "µs", higher_is_better=False),
+    Figure("p99", "p99 latency", "µs", higher_is_better=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How sure a verdict must be.
+
+    `confidence` is that of all verdicts of one comparison together: each of m intervals has 1 - (1 - confidence) / m
+    (Bonferroni). A figure is the same where its whole interval is within `same_within` of the base: 0.03 is 3 %.
+    """
+
+    confidence: float = 0.99
+    same_within: float = 0.03
+    max_regression: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FigureChange:
+    """One figure at one point: medians over windows, and the ratio new / base with its interval."""
+
+    figure: Figure
+    base: float
+    new: float
+    ratio: Ratio
+    verdict: Verdict
+
+    @property
+    def worsening(self) -> float:
+        """How much worse the new one is, as a part of the base: 0.1 for 10 % more latency, or 10 % less throughput."""
+        return 1 - self.ratio.estimate if self.figure.higher_is_better else self.ratio.estimate - 1
+
+    @property
+    def significantly_worse(self) -> bool:
+        """Whether the whole interval is on the worse side."""
+        return self.ratio.high < 1 if self.figure.higher_is_better else self.ratio.low > 1
+
+
+@dataclass(frozen=True, slots=True)
+class PointChange:
+    """One load, such as concurrency 16: the change of each figure, and what they say together."""
+
+    label: str
+    figures: tuple[FigureChange, ...]
+    windows: tuple[int, int]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Worse if any figure is, else better if any is, the same if all are, else unsure."""
+        found = {change.verdict for change in self.figures}
+        for verdict in ("worse", "better"):
+            if verdict in found:
+                return verdict
+        return "same" if found == {"same"} else "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The points that two runs, or two live servers, have in common."""
+
+    base: str
+    new: str
+    points: tuple[PointChange, ...]
+    rules: Rules
+    paired: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def regressions(self) -> tuple[tuple[PointChange, FigureChange], ...]:
+        """What is significantly worse by more than `max_regression`; nothing where no limit was set."""
+        limit = self.rules.max_regression
+        if limit is None:
+            return ()
+        return tuple(
+            (point, change)
+            for point in self.points
+            for change in point.figures
+            if change.significantly_worse and change.worsening > limit
+        )
+
+
+def compare_points(
+    points: Mapping[str, tuple[Windows, Windows]],
+    *,
+    base: str,
+    new: str,
+    rules: Rules,
+    paired: bool,
+    warnings: Sequence[str] = (),
+) -> Comparison:
+    """Compare each point's windows of the base and of the new one; a figure that either lacks is left out.
+
+    Raises:
+        ValueError: paired series of different lengths, or a figure that is not positive.
+    """
+    tests = sum(len(_common(*sides)) for sides in points.values())
+    confidence = 1 - (1 - rules.confidence) / max(tests, 1)
+    changes = tuple(_compare_point(label, *sides, rules, confidence, paired) for label, sides in points.items())
+    told = list(warnings)
+    fewest = min((min(change.windows) for change in changes), default=0)
+    if paired and changes and fewest < pairs_needed(confidence):
+        told.append(
+            f"{fewest} pairs of windows can't tell a difference at this confidence over {tests} figures; "
+            f"at least {pairs_needed(confidence)} are needed"
+        )
+    return Comparison(base, new, changes, rules, paired, tuple(told))
+
+
+def _compare_point(
+    label: str, base: Windows, new: Windows, rules: Rules, confidence: float, paired: bool
+) -> PointChange:
+    changes = []
+    for figure in _common(base, new):
+        before, after = base[figure.name], new[figure.name]
+        ratio = (paired_ratio if paired else unpaired_ratio)(before, after, confidence=confidence)
+        verdict = _verdict(ratio, figure, rules.same_within)
+        changes.append(FigureChange(figure, float(np.median(before)), float(np.median(after)), ratio, verdict))
+    counts = [max((len(side[figure.name]) for figure in _common(base, new)), default=0) for side in (base, new)]
+    return PointChange(label, tuple(changes), (counts[0], counts[1]))
+
+
+def _common(base: Windows, new: Windows) -> list[Figure]:
+    return [figure for figure in FIGURES if base.get(figure.name) and new.get(figure.name)]
+
+
+def _verdict(ratio: Ratio, figure: Figure, same_within: float) -> Verdict:
+    if 1 - same_within <= ratio.low and ratio.high <= 1 + same_within:
+        return "same"
+    if ratio.low <= 1 <= ratio.high or not np.isfinite(ratio.estimate):
+        return "unsure"
+    return "better" if (ratio.low > 1) == figure.higher_is_better else "worse"

@@ -1,0 +1,89 @@
+"""A running server's model control: load and unload, with Triton's reason where it refuses."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.errors import ModelLoadError, ServerError
+from tritonforge.server.failures import explain_failures
+from tritonforge.server.health import Health, ModelState
+from tritonforge.server.log import read_failures
+from tritonforge.server.sources import Sources, read_sources
+
+__all__ = ["load_model", "unload_model"]
+
+_LOAD_TIMEOUT_S = 600.0
+"""A large model's load takes minutes; a server that is gone says so at once."""
+
+_HINT = "start it with model control: up does so; from Python give model_control='explicit'"
+
+
+def load_model(
+    health: Health, model: str, *, sources: Sources | None = None, read_log: Callable[[], str] = str
+) -> None:
+    """Load a model, or load again what has changed of it, and wait until it serves.
+
+    `read_log` gives what the server wrote meanwhile, which tells more of a configuration that it can't read.
+
+    Raises:
+        ModelLoadError: it failed to load, with the reason; a version that served goes on serving (seen in 24.10).
+        ServerError: the server doesn't answer, or its model control is not explicit.
+    """
+    path = f"/v2/repository/models/{_quote(model)}/load"
+    status, body = health.request("POST", path, b"{}", timeout_s=_LOAD_TIMEOUT_S)
+    if status == http.client.OK:
+        return
+    words = _words(body)
+    _refuse_uncontrolled(words, status)
+    raise ModelLoadError(_explain(model, words, sources or read_sources(Path()), read_log()))
+
+
+def unload_model(health: Health, model: str) -> None:
+    """Unload a model; requests under way finish.
+
+    Raises:
+        ServerError: the server doesn't answer, doesn't serve it, or its model control is not explicit.
+    """
+    if not any(state.name == model and state.state == "READY" for state in health.models()):
+        raise ServerError(f"the server serves no model {model}; `tritonforge status` lists those that it serves")
+    status, body = health.request("POST", f"/v2/repository/models/{_quote(model)}/unload", b"{}")
+    if status != http.client.OK:
+        _refuse_uncontrolled(_words(body), status)
+        raise ServerError(f"the server can't unload {model}: {_words(body)}")
+
+
+def _explain(model: str, words: str, sources: Sources, log: str) -> list[Diagnostic]:
+    """Explain a load that failed, at the user's own file; the log has the line of an unreadable config.pbtxt."""
+    reason = words.removeprefix(f"load failed for model '{model}': ")
+    version, _, rest = reason.removeprefix("version ").partition(" is at UNAVAILABLE state: ")
+    if rest:
+        states = [ModelState(model, version, "UNAVAILABLE", rest.rstrip("\n;"))]
+        return explain_failures(states, "", sources, ready=False)
+    if any(failure.model == model for failure in read_failures(log)):
+        return explain_failures([ModelState(model)], log, sources, ready=False)
+    where = sources.folder(model)
+    return [Diagnostic("TF521", Where(file=str(where), subject=model), f"not accepted: {reason}")]
+
+
+def _refuse_uncontrolled(words: str, status: int) -> None:
+    if "explicit model" in words:
+        raise ServerError(f"this server loads no models on demand: {words}\n  hint: {_HINT}")
+    if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+        raise ServerError(f"the server wants a key for its model control: {words}\n  hint: give key=, or --key-file")
+
+
+def _words(body: bytes) -> str:
+    """Read Triton's reason off an answer."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode(errors="replace").strip()
+
+
+def _quote(model: str) -> str:
+    return quote(model, safe="")

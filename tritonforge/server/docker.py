@@ -1,0 +1,218 @@
+"""A server in a container: started, watched and ended through Docker's API."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tritonforge.server.catalog import ServedModel, describe_models
+from tritonforge.server.control import unload_model
+from tritonforge.server.docker_client import told
+from tritonforge.server.docker_container import INSIDE, MODELS
+from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
+from tritonforge.server.failures import explain_failures
+from tritonforge.server.follow import follow_file
+from tritonforge.server.health import ModelState
+from tritonforge.server.launch import health_of, local_host
+from tritonforge.server.log import last_words
+from tritonforge.server.protocol import Runtime, Server
+from tritonforge.server.reloading import Served, reload_model
+from tritonforge.server.settings import ServerSettings
+from tritonforge.server.shared_memory import SharedMemory
+from tritonforge.server.sources import read_sources
+from tritonforge.server.statistics import ModelStatistics, read_statistics
+from tritonforge.server.status import ModelStatus, model_statuses
+from tritonforge.server.workspace import Workspace
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+__all__ = ["DockerServer"]
+
+_POLL_S = 0.02
+_LAST_WORDS_S = 15.0
+"""What the guard has for the rest of the log, and for the container's removal."""
+
+
+class DockerServer(Server):
+    """A running Triton server in a container, with all its models ready."""
+
+    runtime: Runtime = "docker"
+
+    def __init__(
+        self,
+        container: Container,
+        served: Served,
+        settings: ServerSettings,
+        *,
+        name: str,
+        workspace: Workspace,
+        shared_memory: SharedMemory,
+    ) -> None:
+        self.name = name
+        self.served = served
+        self.repository = served.repository
+        self.shared_memory = shared_memory
+        self._container = container
+        self._workspace = workspace
+        # Kept open: the log can then be read when its folder is gone.
+        self._log = os.open(workspace.log, os.O_RDONLY | os.O_CLOEXEC)
+        self.settings = settings.replace(**self._published())
+        self._health = health_of(self.settings)
+
+    @property
+    def container_id(self) -> str:
+        """The container's id, as Docker has it."""
+        return str(self._container.id)
+
+    @property
+    def pid(self) -> int:
+        """The process id of tritonserver, as this machine has it; the container's first where Docker is elsewhere."""
+        first = int(self._container.attrs["State"]["Pid"])
+        return next((pid for pid in _descendants(first) if _is_server(pid)), first)
+
+    @property
+    def log_path(self) -> Path:
+        """The file that has what the container writes; it goes when the server does."""
+        return self._workspace.log
+
+    @property
+    def http_url(self) -> str:
+        """The address for HTTP clients."""
+        return f"http://{self._host}:{self.settings.http_port}"
+
+    @property
+    def grpc_url(self) -> str:
+        """The address for gRPC clients."""
+        return f"grpc://{self._host}:{self.settings.grpc_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The page of metrics for Prometheus; empty where there is none."""
+        if not self.settings.metrics:
+            return ""
+        return f"http://{self._host}:{self.settings.metrics_port}/metrics"
+
+    @property
+    def _host(self) -> str:
+        return local_host(self.settings.host)
+
+    def models(self) -> list[ModelState]:
+        """List each version of each model, with its state."""
+        return self._health.models()
+
+    def describe(self) -> list[ServedModel]:
+        """List each version of each model, with its state, kind and signature."""
+        return describe_models(self.models(), self.served.folder, self._health)
+
+    def statistics(self) -> list[ModelStatistics]:
+        """Give each loaded version's counts and times since it was loaded."""
+        return read_statistics(self._health)
+
+    def status(self) -> list[ModelStatus]:
+        """Give how each model is doing."""
+        return model_statuses(self, self._health, server_pid=self.pid)
+
+    def load(self, model: str) -> None:
+        """Load a model of the repository, and wait until it serves."""
+        self.reload(model)
+
+    def unload(self, model: str) -> None:
+        """Unload a model; requests under way finish."""
+        unload_model(self._health, model)
+
+    def reload(self, model: str) -> None:
+        """Load what the repository now has of a model."""
+        reload_model(self._health, model, self.served, read_log=self.log_text)
+
+    def changed_models(self) -> list[str]:
+        """Name the models of which the repository now has other files than the server, new ones too."""
+        return self.served.changed()
+
+    def log_text(self) -> str:
+        """Read all that the container has written, also after the end."""
+        return os.pread(self._log, os.fstat(self._log).st_size, 0).decode(errors="replace")
+
+    def follow_log(self) -> Iterator[str]:
+        """Give the log as it grows, in pieces, from its start until the container's end."""
+        return follow_file(self._log, ended=lambda: self._workspace.poll() is not None)
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait for the server to end by itself, and give its exit code; None if the time was up first."""
+        return self._workspace.wait(timeout_s)
+
+    def stop(self) -> int:
+        """Let requests under way finish, then end and remove the container; give its exit code."""
+        if self._container.client is not None:
+            self._container.client.close()
+        return self._workspace.close()
+
+    def __del__(self) -> None:
+        log = getattr(self, "_log", None)
+        if log is not None:
+            os.close(log)
+
+    def await_ready(self) -> None:
+        """Wait until the server and all its models are ready.
+
+        Raises:
+            ModelLoadError: models that failed to load.
+            ServerDied: the container ended.
+            ServerTimeout: it was not ready within `ready_timeout_s`.
+        """
+        deadline = time.monotonic() + self.settings.ready_timeout_s
+        while True:
+            if (code := self._workspace.poll()) is not None:
+                raise ServerDied(code, last_words(self.log_text()), log=self.log_text())
+            status = self._health.status()
+            if status is not None:
+                self._refuse_failures(ready=status == 200)
+                if status == 200:
+                    return
+            if time.monotonic() >= deadline:
+                log = self.log_text()
+                raise ServerTimeout(self.settings.ready_timeout_s, "its container is up", last_words(log), log=log)
+            time.sleep(_POLL_S)
+
+    def _published(self) -> dict[str, int]:
+        """Find the ports of this machine at which the container is reached.
+
+        Raises:
+            ServerDied: it has ended already.
+        """
+        with told("the container is gone"):
+            self._container.reload()
+        ports = self._container.attrs["NetworkSettings"]["Ports"] or {}
+        found = {port: ports.get(f"{inside}/tcp") for port, inside in INSIDE.items()}
+        if not all(found.values()):
+            code = self.wait(_LAST_WORDS_S)
+            raise ServerDied(1 if code is None else code, last_words(self.log_text()), log=self.log_text())
+        return {port: int(published[0]["HostPort"]) for port, published in found.items() if published}
+
+    def _refuse_failures(self, *, ready: bool) -> None:
+        sources = read_sources(self.repository, served=Path(MODELS), projects=self.served.projects)
+        log, states = self.log_text(), list[ModelState]()
+        with suppress(ServerError):  # a server that isn't ready may not tell yet
+            states = self.models()
+        if found := explain_failures(states, log, sources, ready=ready):
+            error = ModelLoadError(found)
+            error.log = log
+            raise error
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """Find a process's children and theirs, in this machine's numbers."""
+    with suppress(OSError):
+        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            yield child
+            yield from _descendants(child)
+
+
+def _is_server(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "tritonserver"
+    return False

@@ -1,0 +1,169 @@
+"""Docker itself: the connection, and images that are there, pulled, or built."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.docker_container import Image
+from tritonforge.server.errors import PreflightError, ServerError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+__all__ = ["build_image", "connect", "find_image", "told"]
+
+_SOCKET = "unix:///var/run/docker.sock"
+_START = "start it (`systemctl start docker`), or point DOCKER_HOST at one; your user must be in the group docker"
+_OFFLINE = (
+    "load it from a file (`docker load`), name another with --image, or make a small one of your own: tritonforge image"
+)
+
+
+def connect() -> DockerClient:
+    """Reach the Docker daemon: DOCKER_HOST's, or this machine's.
+
+    Raises:
+        PreflightError: the SDK is missing, or no daemon answers.
+    """
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError as error:
+        message = "the Python package docker is not installed"
+        raise PreflightError([Diagnostic("TF530", Where(), message, 'pip install "tritonforge[docker]"')]) from error
+    try:
+        _knock()
+        return docker.from_env()
+    except (DockerException, OSError) as error:
+        message = f"no Docker daemon answers: {_reason(error)}"
+        raise PreflightError([Diagnostic("TF530", Where(), message, _START)]) from error
+
+
+def _knock() -> None:
+    """Try the daemon's socket: where none answers the SDK would leave one of its own open (docker 7.2).
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    scheme, _, path = (os.environ.get("DOCKER_HOST") or _SOCKET).partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as attempt:
+            attempt.connect(path)
+
+
+def find_image(
+    client: DockerClient,
+    name: str,
+    *,
+    pull: Literal["missing", "never", "always"] = "missing",
+    progress: Callable[[str], None] = lambda line: None,
+) -> Image:
+    """Find an image, pulled if need be; `progress` gets a line now and then.
+
+    Raises:
+        PreflightError: it isn't here, and can't be had.
+    """
+    from docker.errors import APIError, ImageNotFound
+
+    where = Where(subject=f"image {name}")
+    try:
+        if pull != "always":
+            return _image(client, name)
+    except ImageNotFound as error:
+        if pull == "never":
+            raise PreflightError([Diagnostic("TF531", where, "is not on this machine", _OFFLINE)]) from error
+    try:
+        for line in _pulled(client, name):
+            progress(line)
+        return _image(client, name)
+    except (APIError, ServerError, OSError) as error:
+        message = f"is not on this machine, and can't be pulled: {_reason(error)}"
+        raise PreflightError([Diagnostic("TF531", where, message, _OFFLINE)]) from error
+
+
+def build_image(client: DockerClient, context: Path, tag: str, progress: Callable[[str], None]) -> Image:
+    """Build the image of a folder's Dockerfile; `progress` gets what its steps print.
+
+    Raises:
+        ServerError: a step fails; with the end of what it printed.
+    """
+    from docker.errors import APIError
+
+    said: list[str] = []
+    try:
+        for entry in client.api.build(path=str(context), tag=tag, rm=True, forcerm=True, decode=True):
+            if line := str(entry.get("stream", "")).rstrip():
+                said.append(line)
+                progress(line)
+            if "error" in entry:
+                end = "\n".join(said[-12:])
+                raise ServerError(f"the image can't be built: {entry['error']}\nthe end of its output:\n{end}")
+    except APIError as error:
+        raise ServerError(f"the image can't be built: {_reason(error)}") from error
+    return _image(client, tag)
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Have Docker's own errors raised as ours, with its words.
+
+    Raises:
+        ServerError: Docker refuses.
+    """
+    from docker.errors import DockerException
+
+    try:
+        yield
+    except DockerException as error:
+        raise ServerError(f"{what}: {_reason(error)}{_hint(_reason(error))}") from error
+
+
+def _image(client: DockerClient, name: str) -> Image:
+    facts: Mapping[str, Any] = client.images.get(name).attrs
+    config: Mapping[str, Any] = facts.get("Config") or {}
+    return Image(name, config.get("User") or "", int(facts.get("Size", 0)), config.get("Labels") or {})
+
+
+def _pulled(client: DockerClient, name: str) -> Iterator[str]:
+    """Pull an image; give a line for each layer that is done, with the bytes so far.
+
+    Raises:
+        ServerError: the registry's refusal, which comes in the stream.
+    """
+    repository, tag = (name, None) if "@" in name or ":" not in name.rpartition("/")[2] else name.rsplit(":", 1)
+    done: dict[str, int] = {}
+    for entry in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+        if "error" in entry:
+            raise ServerError(str(entry["error"]))
+        detail, status = entry.get("progressDetail") or {}, str(entry.get("status", ""))
+        if status == "Downloading" and "total" in detail:
+            done[str(entry.get("id"))] = int(detail["current"])
+        elif status == "Pull complete":
+            yield f"{name}: {len(done)} layers, {sum(done.values()) >> 20} MiB so far"
+
+
+def _reason(error: Exception) -> str:
+    """Find Docker's own words in an error."""
+    text = str(getattr(error, "explanation", None) or error)
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, LookupError, TypeError):
+        return text
+
+
+def _hint(reason: str) -> str:
+    """Say how to mend what Docker refuses, where that is known."""
+    if "could not select device driver" in reason or "nvidia" in reason.lower():
+        return "\n  hint: GPUs in containers need NVIDIA's container toolkit; or leave --gpus out"
+    if "port is already allocated" in reason or "address already in use" in reason:
+        return "\n  hint: choose other ports with --http-port, --grpc-port, --metrics-port; 0 takes free ones"
+    if "Conflict" in reason and "name" in reason:
+        return "\n  hint: take that server down (tritonforge down), or give this one another name"
+    return ""

@@ -1,0 +1,164 @@
+"""What Docker is asked for: a repository, settings and an image's facts → the arguments of a container."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tritonforge.server.command import server_flags
+from tritonforge.server.docker_settings import DockerSettings
+from tritonforge.server.hidden_arguments import conceal
+from tritonforge.server.reloading import Served
+from tritonforge.server.settings import PORTS, ServerSettings
+
+__all__ = [
+    "INSIDE",
+    "LABEL",
+    "MODELS",
+    "READY",
+    "Image",
+    "container_arguments",
+    "container_user",
+    "stop_timeout_s",
+]
+
+LABEL = "io.tritonforge"
+"""Labels of containers: `.server` (its name), `.repository`, `.launch`; of images: `.image`, the kind of ours."""
+
+MODELS = "/models"
+"""Where a container has the repository."""
+
+READY = "guarding"
+"""The file by which a container's guard says that it is there, in its workspace's folder."""
+
+INSIDE = dict(zip(PORTS, (8000, 8001, 8002), strict=True))
+"""The ports on which the server listens in the container."""
+
+_PROGRAMS = "/tritonforge"
+_GRACE_S = 5
+"""What a container gets beyond the server's own exit timeout."""
+
+_ANYBODY = 1000
+"""The user and group of NVIDIA's images that may run the server (`triton-server`)."""
+
+Mounts = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image's name, the user that it runs as, its size in bytes, and its labels."""
+
+    name: str
+    user: str = ""
+    size: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> bool:
+        """Whether `tritonforge image` made it on a slim base: its onnxruntime and pytorch then run in Python."""
+        return self.labels.get(f"{LABEL}.image") == "slim"
+
+    @property
+    def python_backends(self) -> tuple[str, ...]:
+        """The backends that run in Python there, whose instances take shared memory."""
+        return ("python", "onnxruntime", "pytorch") if self.ours else ("python",)
+
+
+def container_arguments(
+    served: Served,
+    settings: ServerSettings,
+    docker: DockerSettings,
+    *,
+    image: Image,
+    name: str,
+    launch: str,
+    shm_bytes: int,
+) -> dict[str, Any]:
+    """Give the arguments for the SDK's `containers.create`, but for devices; a port of 0 leaves the choice to Docker.
+
+    The ports inside are fixed, and listen on the container's own network; `settings.host` is where they are published.
+    """
+    command, environment, programs = _hidden(_tritonserver(settings), settings)
+    arguments: dict[str, Any] = {
+        "image": image.name,
+        "name": f"tritonforge-{name}",
+        "command": command,
+        "environment": {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **environment},
+        "ports": {f"{inside}/tcp": (settings.host, getattr(settings, port) or None) for port, inside in INSIDE.items()},
+        "volumes": {str(served.folder): {"bind": MODELS, "mode": "ro"}, **_certificates(settings), **programs},
+        "shm_size": shm_bytes,
+        "labels": {
+            f"{LABEL}.server": name,
+            f"{LABEL}.repository": str(served.repository),
+            f"{LABEL}.launch": launch,
+        },
+        "user": container_user(served.folder, docker, image),
+        "init": True,  # buries the models' processes, and passes signals on
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "stop_signal": "SIGTERM",
+    }
+    if docker.memory is not None:
+        arguments["mem_limit"] = docker.memory
+    if docker.cpus is not None:
+        arguments["nano_cpus"] = int(docker.cpus * 1e9)
+    if docker.restart != "no":
+        arguments["restart_policy"] = {"Name": docker.restart}
+    return arguments
+
+
+def container_user(repository: Path, docker: DockerSettings, image: Image) -> str:
+    """Choose a user that can read the repository: as told, its owner, or the image's own; root if only root can."""
+    if docker.user:
+        return docker.user
+    owner = repository.stat()
+    if owner.st_uid:
+        return f"{owner.st_uid}:{owner.st_gid}"
+    if _readable_by_all(repository):
+        return image.user or f"{_ANYBODY}:{_ANYBODY}"
+    return "0:0"
+
+
+def _readable_by_all(folder: Path) -> bool:
+    """Tell whether every user can read a folder and all in it."""
+    for root, _, names in os.walk(folder):
+        if not os.stat(root).st_mode & stat.S_IROTH or not os.stat(root).st_mode & stat.S_IXOTH:
+            return False
+        if any(not os.stat(os.path.join(root, name)).st_mode & stat.S_IROTH for name in names):
+            return False
+    return True
+
+
+def _tritonserver(settings: ServerSettings) -> list[str]:
+    """Give the command; NVIDIA's images and ours have `tritonserver` on PATH, with its backends where it looks."""
+    return [
+        "tritonserver",
+        f"--model-repository={MODELS}",
+        *(f"--{port.replace('_', '-')}={inside}" for port, inside in INSIDE.items()),
+        *server_flags(settings),
+    ]
+
+
+def _hidden(command: list[str], settings: ServerSettings) -> tuple[list[str], dict[str, str], Mounts]:
+    """Take the key of restricted APIs, which `ps` would show, out of a command; give what brings it there instead."""
+    if not settings.restricted or settings.restricted_key is None:
+        return command, {}, {}
+    shown, environment, _ = conceal(command, {}, settings.restricted_key.get_secret_value())
+    files = [Path(__file__).with_name(name) for name in ("docker_start.py", "hidden_arguments.py")]
+    programs = {str(file): {"bind": f"{_PROGRAMS}/{file.name}", "mode": "ro"} for file in files}
+    return ["python3", f"{_PROGRAMS}/{files[0].name}", *shown], environment, programs
+
+
+def _certificates(settings: ServerSettings) -> Mounts:
+    """Put the files of TLS where the server's flags name them."""
+    files = (settings.grpc_tls_cert, settings.grpc_tls_key, settings.grpc_tls_root)
+    return {str(file): {"bind": str(file), "mode": "ro"} for file in files if file is not None}
+
+
+def stop_timeout_s(settings: ServerSettings) -> int:
+    """Give what a container gets between SIGTERM and SIGKILL."""
+    return int(settings.exit_timeout_s) + _GRACE_S

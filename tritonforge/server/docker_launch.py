@@ -1,0 +1,116 @@
+"""From a repository to a container that serves it: what is checked, asked for, and waited for."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tritonforge.server.docker import DockerServer
+from tritonforge.server.docker_client import connect, find_image, told
+from tritonforge.server.docker_container import READY, container_arguments, stop_timeout_s
+from tritonforge.server.docker_settings import DockerSettings, release_image
+from tritonforge.server.embedded import with_key
+from tritonforge.server.errors import PreflightError, ServerError
+from tritonforge.server.launch import resolve_ports, served_folder
+from tritonforge.server.manifest import check_manifest, read_target
+from tritonforge.server.preflight import check_repository
+from tritonforge.server.reloading import Served
+from tritonforge.server.settings import ServerSettings
+from tritonforge.server.shared_memory import needed_shared_memory
+from tritonforge.server.workspace import Workspace
+
+__all__ = ["start_docker"]
+
+_GUARD = "tritonforge.server.docker_guard"
+_POLL_S = 0.02
+_LAST_WORDS_S = 15.0
+"""What the guard has to start, and for the rest of the log and the container's removal."""
+
+
+def start_docker(
+    repository: str | os.PathLike[str],
+    settings: ServerSettings | None,
+    *,
+    name: str,
+    docker: DockerSettings | None,
+    workspace: Workspace | None,
+    projects: Sequence[Path],
+    progress: Callable[[str], None],
+    overrides: Mapping[str, Any],
+) -> DockerServer:
+    """Start a container: what `Server.docker` does."""
+    folder, given = Path(repository).resolve(), dict(overrides)
+    docker = docker or DockerSettings.load(**{key: given.pop(key, None) for key in DockerSettings.model_fields})
+    wanted = with_key(ServerSettings.load(**given) if settings is None else settings.replace(**given))
+    if found := [*check_repository(folder), *check_manifest(folder)]:
+        raise PreflightError(found)
+    if docker.restart != "no":
+        wanted = resolve_ports(wanted)  # Docker would choose others each time
+    with ExitStack() as undo:
+        workspace = undo.enter_context(workspace or Workspace())
+        client = undo.enter_context(closing(connect()))
+        launch = secrets.token_hex(8)
+        _watch_over(launch, wanted, workspace)
+        name_of_image = docker.image or release_image(read_target(folder))
+        image = find_image(client, name_of_image, pull=docker.pull, progress=progress)
+        shared_memory = needed_shared_memory(folder, backends=image.python_backends, gpus=_gpu_count(docker.gpus))
+        if docker.shm_size is not None:
+            shared_memory = replace(shared_memory, size=docker.shm_size)
+        served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
+        name = name or launch
+        arguments = container_arguments(
+            served, wanted, docker, image=image, name=name, launch=launch, shm_bytes=shared_memory.size
+        )
+        _await_guard(workspace)
+        with told(f"the container of {image.name} can't be started"):
+            container = client.containers.create(**arguments, device_requests=_devices(docker.gpus))
+            container.start()
+        server = DockerServer(container, served, wanted, name=name, workspace=workspace, shared_memory=shared_memory)
+        server.await_ready()
+        undo.pop_all()
+    return server
+
+
+def _watch_over(launch: str, settings: ServerSettings, workspace: Workspace) -> None:
+    """Have the container of this launch removed at the end of this process, however that ends."""
+    seconds = stop_timeout_s(settings)
+    command = [sys.executable, "-m", _GUARD, launch, str(seconds)]
+    workspace.launch(command, os.environ, exit_timeout_s=seconds + _LAST_WORDS_S)
+
+
+def _await_guard(workspace: Workspace) -> None:
+    """Wait until the guard heeds signals: from then on no container is left behind.
+
+    Raises:
+        ServerError: it has ended, or isn't there in time.
+    """
+    deadline = time.monotonic() + _LAST_WORDS_S
+    while not (workspace.folder / READY).exists():
+        if workspace.poll() is not None or time.monotonic() > deadline:
+            raise ServerError(f"the process that is to watch over the container doesn't start; see {workspace.log}")
+        time.sleep(_POLL_S)
+
+
+def _devices(gpus: str) -> list[Any]:
+    """Ask for GPUs: all, some number, or those of these ids."""
+    from docker.types import DeviceRequest
+
+    if not gpus:
+        return []
+    if gpus == "all" or "," not in gpus:
+        return [DeviceRequest(count=-1 if gpus == "all" else int(gpus), capabilities=[["gpu"]])]
+    return [DeviceRequest(device_ids=gpus.split(","), capabilities=[["gpu"]])]
+
+
+def _gpu_count(gpus: str) -> int:
+    """Count the GPUs that are asked for; all of them are counted as one, since nobody knows here."""
+    if not gpus or gpus == "all":
+        return int(bool(gpus))
+    return len(gpus.split(",")) if "," in gpus else int(gpus)

@@ -1,0 +1,84 @@
+"""How a container is to run: its image, and what it gets of the machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing_extensions import Self
+
+from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.errors import SettingsError
+
+__all__ = ["DockerSettings", "release_image"]
+
+Bytes = Annotated[int, Field(gt=0)]
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def release_image(release: str) -> str:
+    """Name NVIDIA's image of a Triton release (`24.10`); it has all backends, and takes some 15 GB."""
+    return f"nvcr.io/nvidia/tritonserver:{release}-py3"
+
+
+class DockerSettings(BaseModel):
+    """How to run a container. Sizes are bytes, or text with a unit: `512m`, `2g`.
+
+    An empty `image` is NVIDIA's of the release that the repository was built for. `gpus` is `all`, a number, or ids
+    (`0,2`); empty gives none. `shm_size` None is computed from the repository. `user` is `uid:gid`; empty takes one
+    other than root that can read the repository, if there is one. A `restart` policy is for servers that outlive the
+    one who started them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str = ""
+    gpus: str = ""
+    shm_size: Bytes | None = None
+    memory: Bytes | None = None
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    user: str = ""
+    restart: Literal["no", "on-failure", "always", "unless-stopped"] = "no"
+    pull: Literal["missing", "never", "always"] = "missing"
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read settings; None stands for what isn't given.
+
+        Raises:
+            SettingsError: values that can't be, each named.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise SettingsError([_explain(problem) for problem in error.errors()]) from None
+
+    @field_validator("shm_size", "memory", mode="before")
+    @classmethod
+    def _size(cls, value: Any) -> Any:
+        """Read 512m as bytes."""
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"(?P<number>\d+)(?P<unit>[bkmg]?)b?", value.strip().lower())
+        if found is None:
+            raise ValueError(f"found {value!r}: write bytes, or a number with k, m or g: 512m")
+        return int(found["number"]) * _UNITS[found["unit"]]
+
+    @field_validator("gpus")
+    @classmethod
+    def _devices(cls, value: str) -> str:
+        if not re.fullmatch(r"(all|\d+(,\d+)*)?", value):
+            raise ValueError(f"found {value!r}: write all, a number of GPUs, or their ids with commas: 0,2")
+        return value
+
+
+def _explain(problem: Mapping[str, Any]) -> Diagnostic:
+    field = str(problem["loc"][0]) if problem["loc"] else "docker"
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] != "value_error":
+        text = f"found {problem['input']!r}: {text}"
+    known = f"the settings are {', '.join(DockerSettings.model_fields)}"
+    return Diagnostic("TF501", Where(subject=field), text, known if problem["type"] == "extra_forbidden" else "")

@@ -1,0 +1,25 @@
+"""A log file as it grows."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+__all__ = ["follow_file"]
+
+_INTERVAL_S = 0.1
+_CHUNK = 1 << 16
+
+
+def follow_file(descriptor: int, *, ended: Callable[[], bool], start: int = 0) -> Iterator[str]:
+    """Give what is in an open file from a place on, and then what is added, in pieces; until the end that is told."""
+    place = start
+    while True:
+        last = ended()
+        while chunk := os.pread(descriptor, _CHUNK, place):
+            place += len(chunk)
+            yield chunk.decode(errors="replace")
+        if last:
+            return
+        time.sleep(_INTERVAL_S)

@@ -1,0 +1,109 @@
+"""A server that `up` started elsewhere: reached through its record, and ended through its launcher."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tritonforge.server.attached import AttachedServer
+from tritonforge.server.catalog import ServedModel, describe_models
+from tritonforge.server.errors import ServerError
+from tritonforge.server.follow import follow_file
+from tritonforge.server.records import ServerRecord, forget
+from tritonforge.server.reloading import Served, reload_model
+from tritonforge.server.status import ModelStatus, model_statuses
+
+__all__ = ["RecordedServer", "end"]
+
+_POLL_S = 0.05
+_PATIENCE_S = 60.0
+"""How long a launcher may take to end its server beyond the exit timeout."""
+
+
+class RecordedServer(AttachedServer):
+    """The server of a record. Leaving a `with` block doesn't end it; `end(record)` does."""
+
+    def __init__(self, record: ServerRecord) -> None:
+        if not record.alive():
+            raise ServerError(f"the server {record.name} has ended; its log: tritonforge logs {record.name}")
+        if not record.ready:
+            raise ServerError(f"the server {record.name} is still starting; its log: tritonforge logs {record.name}")
+        super().__init__(
+            record.http_url,
+            grpc_url=record.grpc_url,
+            metrics_url=record.metrics_url,
+            key=record.key,
+            name=record.name,
+        )
+        self.record = record
+        self.served = Served(Path(record.repository), Path(record.served), _projects(record))
+
+    def status(self) -> list[ModelStatus]:
+        """Give how each model is doing, its processes too where they are this machine's."""
+        return model_statuses(self, self._health, server_pid=self.record.server_pid)
+
+    def describe(self) -> list[ServedModel]:
+        """List each version of each model, with its state, kind and signature."""
+        return describe_models(self.models(), self.served.folder, self._health)
+
+    def load(self, model: str) -> None:
+        """Load a model of the repository, and wait until it serves."""
+        self.reload(model)
+
+    def reload(self, model: str) -> None:
+        """Load what the repository now has of a model; also where its files are unchanged, but its process has died."""
+        reload_model(self._health, model, self.served, read_log=self.log_text)
+
+    def changed_models(self) -> list[str]:
+        """Name the models of which the repository now has other files than the server, new ones too."""
+        return self.served.changed()
+
+    def log_text(self) -> str:
+        """Read all that the server and its models have written; empty where the log is gone."""
+        with contextlib.suppress(OSError):
+            return Path(self.record.log).read_text(errors="replace")
+        return ""
+
+    def follow_log(self) -> Iterator[str]:
+        """Give the log as it grows, in pieces, from its start until the server's end."""
+        with open(self.record.log, "rb") as file:
+            yield from follow_file(file.fileno(), ended=lambda: not self.record.alive())
+
+
+def end(record: ServerRecord, *, kill: bool = False) -> None:
+    """End a server through its launcher, with all that it has, and forget it; one that has ended is only forgotten.
+
+    `kill` leaves requests under way no time.
+
+    Raises:
+        ServerError: the launcher doesn't end, or belongs to another user.
+    """
+    signals = 2 if kill else 1
+    for sent in range(signals):
+        if record.alive():
+            _signal(record)
+            if sent + 1 < signals:
+                time.sleep(4 * _POLL_S)  # one after the other: two at once are one
+    deadline = time.monotonic() + record.exit_timeout_s + _PATIENCE_S
+    while record.alive():
+        if time.monotonic() >= deadline:
+            raise ServerError(f"the server {record.name} (process {record.launcher.pid}) doesn't end; try --kill")
+        time.sleep(_POLL_S)
+    forget(record)
+
+
+def _signal(record: ServerRecord) -> None:
+    try:
+        os.kill(record.launcher.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise ServerError(f"the server {record.name} (process {record.launcher.pid}) is another user's") from error
+
+
+def _projects(record: ServerRecord) -> tuple[Path, ...]:
+    return tuple(Path(source).parent for source in record.sources)

@@ -1,0 +1,195 @@
+"""What runs, in the user's state folder: a record for each server that `up` started, right after a crash or a reboot.
+
+`$XDG_STATE_HOME/tritonforge/servers/NAME/` holds record.json, the key of restricted APIs (only its owner can read it),
+and, of a detached server, its log. A record is true as long as the process in it lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tritonforge.server.errors import ServerError
+from tritonforge.server.process_identity import ProcessIdentity, identify
+
+__all__ = ["ServerRecord", "claim", "find_record", "forget", "read_records", "save", "servers_folder"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_RECORD, _KEY, _LOG, _LOCK = "record.json", "key", "server.log", ".lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRecord:
+    """One server of `up`. `launcher` is the process that keeps it; the URLs are there once it is ready.
+
+    `served` is the folder that the server reads (a snapshot of `repository`), `sources` the definitions that the
+    repository was built from, `container` the container's id, where it runs in one.
+    """
+
+    name: str
+    runtime: str
+    launcher: ProcessIdentity
+    detached: bool = False
+    exit_timeout_s: float = 10.0
+    ready: bool = False
+    server_pid: int = 0
+    container: str = ""
+    http_url: str = ""
+    grpc_url: str = ""
+    metrics_url: str = ""
+    repository: str = ""
+    served: str = ""
+    sources: tuple[str, ...] = ()
+    target: str = ""
+    log: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its files."""
+        return servers_folder() / self.name
+
+    @property
+    def key_file(self) -> Path:
+        """The file of the key to its restricted APIs; there is none where nothing is restricted."""
+        return self.folder / _KEY
+
+    @property
+    def key(self) -> str:
+        """The key to its restricted APIs; empty where there is none."""
+        with contextlib.suppress(OSError):
+            return self.key_file.read_text().strip()
+        return ""
+
+    def alive(self) -> bool:
+        """Tell whether the process that keeps the server still runs."""
+        return self.launcher.alive()
+
+
+def servers_folder() -> Path:
+    """Give the folder of all records: below $XDG_STATE_HOME, or ~/.local/state."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    return base / "tritonforge" / "servers"
+
+
+def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRecord:
+    """Take a name for a server of this process, and record it. Without a name it is `fallback`, numbered if taken.
+
+    What a server that is gone left under that name is removed.
+
+    Raises:
+        ServerError: the name can't be one, or a running server has it.
+    """
+    if name and not _NAME.fullmatch(name):
+        raise ServerError(f"{name!r} is no name for a server: letters, digits and _.- are fine, 64 at most")
+    launcher = identify(os.getpid())
+    assert launcher is not None
+    with _locked():
+        record = ServerRecord(name=name or _free(fallback), runtime=runtime, launcher=launcher, detached=detached)
+        other = _read(record.folder)
+        if other is not None and other.alive():
+            raise ServerError(
+                f"a server named {name} runs already (process {other.launcher.pid}, {other.http_url or 'starting'})\n"
+                f"  hint: choose another with --name, or end it: tritonforge down {name}"
+            )
+        shutil.rmtree(record.folder, ignore_errors=True)
+        record.folder.mkdir(mode=0o700)
+        record = replace(record, log=str(record.folder / _LOG)) if detached else record
+        save(record)
+    return record
+
+
+def save(record: ServerRecord, *, key: str = "") -> None:
+    """Write a record, in one step, and its key, which only this user can read.
+
+    Raises:
+        OSError: the state folder can't be written to.
+    """
+    if key:
+        with open(os.open(record.key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(f"{key}\n")
+    new = record.folder / f"{_RECORD}.new"
+    new.write_text(json.dumps(asdict(record), indent=2))
+    os.replace(new, record.folder / _RECORD)
+
+
+def forget(record: ServerRecord) -> None:
+    """Remove a record with all its files, if it is still this server's."""
+    with _locked():
+        found = _read(record.folder)
+        if found is not None and found.launcher == record.launcher:
+            shutil.rmtree(record.folder, ignore_errors=True)
+
+
+def read_records() -> list[ServerRecord]:
+    """List all servers by name, those that ended by accident among them; such that ran in a terminal are forgotten."""
+    folder = servers_folder()
+    found = [_read(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+    records = [record for record in found if record is not None]
+    for record in records:
+        if not record.alive() and not record.detached and not record.container:
+            forget(record)
+    return [record for record in records if record.alive() or record.detached or record.container]
+
+
+def find_record(name: str = "") -> ServerRecord:
+    """Find a server by its name; without one, the only one that there is.
+
+    Raises:
+        ServerError: there is none of this name, none at all, or several to choose from.
+    """
+    records = read_records()
+    if name:
+        chosen = next((record for record in records if record.name == name), None)
+        if chosen is None:
+            raise ServerError(f"there is no server named {name}; there {_list(records)}")
+        return chosen
+    running = [record for record in records if record.alive()] or records
+    if len(running) != 1:
+        raise ServerError(f"name a server; there {_list(running)}" if running else "no server runs; start one with up")
+    return running[0]
+
+
+def _list(records: list[ServerRecord]) -> str:
+    names = ", ".join(record.name for record in records)
+    return f"{'are' if len(records) > 1 else 'is'} {names}" if records else "is none"
+
+
+def _free(wanted: str) -> str:
+    """Make a name of some text, numbered where a running server has it."""
+    base = re.sub(r"[^A-Za-z0-9_.-]+", "-", wanted).strip("-._")[:56] or "server"
+    number, name = 1, base
+    while (other := _read(servers_folder() / name)) is not None and other.alive():
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def _read(folder: Path) -> ServerRecord | None:
+    """Read a record; None where there is none, or one that another version wrote."""
+    try:
+        fields: dict[str, Any] = json.loads((folder / _RECORD).read_text())
+        fields["launcher"] = ProcessIdentity(**fields["launcher"])
+        fields["sources"] = tuple(fields["sources"])
+        return ServerRecord(**fields)
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Let one process at a time take or give up a name."""
+    folder = servers_folder()
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    with (folder / _LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
