@@ -1,4 +1,4 @@
-"""The fixture `perf_sweep` for users' own suites; loaded by pytest, so that nothing heavy is imported here.
+"""The fixtures `triton` and `perf_sweep` for users' own suites; pytest loads this, so that nothing heavy is imported.
 
 Where pytest-benchmark is active, each load of a sweep is stored as one of its benchmarks: a round is a window, its time
 is that of one inference (1 / throughput), so that OPS is inferences a second. `--benchmark-save`, `--benchmark-compare`
@@ -8,15 +8,76 @@ and `--benchmark-compare-fail=mean:5%` then work on it. Without pytest-benchmark
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from tritonforge.build import Project
     from tritonforge.load import Point, Report
+    from tritonforge.server import EmbeddedServer
 
-__all__ = ["perf_sweep"]
+__all__ = ["perf_sweep", "triton"]
+
+_HELP = "what the fixture `triton` serves: a model repository, or definitions to build [default: pyproject.toml's]"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Have an option, and a line of the configuration, for what `triton` serves."""
+    parser.getgroup("tritonforge").addoption("--triton-repository", metavar="PATH", help=_HELP)
+    parser.addini("triton_repository", _HELP, default="")
+
+
+@pytest.fixture(scope="session")
+def triton(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """Give a Triton server for the session, on free ports, with the project's models ready: `triton.http_url`.
+
+    It serves what `--triton-repository` or `triton_repository` names, else what the definitions of [tool.tritonforge]
+    in pytest's rootdir build to, else the repository that is built there.
+    """
+    from tritonforge.build import load_project
+    from tritonforge.errors import TritonForgeError
+    from tritonforge.server import Server, ServerSettings
+
+    free: dict[str, Any] = {"http_port": 0, "grpc_port": 0, "metrics_port": 0}
+    try:
+        project = load_project(request.config.rootpath)
+        repository = _repository(request.config, project, tmp_path_factory)
+        settings = ServerSettings.load(defaults={"model_control": "explicit", **project.server}, **free)
+        server = Server.embedded(repository, settings, projects=(project.root,))
+    except TritonForgeError as error:
+        pytest.fail(str(error), pytrace=False)
+    with server:
+        yield server
+
+
+def _repository(config: pytest.Config, project: Project, temporary: pytest.TempPathFactory) -> Path:
+    """Find the repository to serve, built if need be."""
+    from tritonforge.server.repository import holds_models
+
+    option, line = config.getoption("--triton-repository"), config.getini("triton_repository")
+    named = Path(config.invocation_params.dir, option) if option else Path(config.rootpath, line) if line else None
+    if named is not None and holds_models(named):
+        return named
+    sources = (named,) if named is not None else project.sources
+    if not sources and holds_models(project.repository):
+        return project.repository
+    if not sources:
+        pytest.fail(
+            f"there is nothing for the fixture triton to serve: {project.root} has no [tool.tritonforge] definitions "
+            f"in its pyproject.toml, and no {project.output}; name a repository or definitions with "
+            "--triton-repository, or triton_repository in pytest's configuration",
+            pytrace=False,
+        )
+    from tritonforge.build import build
+
+    output = temporary.mktemp("triton") / "model_repository"
+    for warning in build(sources, output, target=project.target).warnings:
+        warnings.warn(str(warning), stacklevel=1)
+    return output
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx_config
-from tritonforge_runtime import Loaded, LoadError, ModelSpec, parse_ragged, refuse_states
+from tritonforge_runtime import Loaded, LoadError, ModelSpec, parse_ragged, with_states
 
 __all__ = ["find_model", "load", "open_session"]
 
@@ -33,16 +33,16 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
     Raises:
         LoadError: the file is missing, a parameter makes no sense, or the graph isn't what the configuration says.
     """
-    refuse_states(spec)
     fields = json.loads(args["model_config"])
     path = find_model(f"{args['model_repository']}/{args['model_version']}", fields)
     gpu = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
     session = open_session(path, fields, gpu=gpu)
     ragged = parse_ragged(args["model_config"]) if spec.batched else None
-    onnx_config.check(spec, session, ragged)
+    seen = with_states(spec, ragged)
+    onnx_config.check(seen, session, ragged)
     # ONNX Runtime takes strings as `str` alone: it would read the repr of `bytes`.
-    strings = [tensor.name for tensor in spec.inputs if tensor.datatype == "BYTES"]
-    return Loaded(_runner(spec, session), text=strings, ragged=ragged)
+    strings = [tensor.name for tensor in seen.inputs if tensor.datatype == "BYTES"]
+    return Loaded(_runner(seen, session), text=strings, ragged=ragged, stateful=seen is not spec)
 
 
 def find_model(folder: str, fields: Mapping[str, Any]) -> Path:

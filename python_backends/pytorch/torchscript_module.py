@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch_arrays
-from tritonforge_runtime import Loaded, LoadError, ModelSpec, TensorSpec, parse_ragged, refuse_states
+from tritonforge_runtime import Loaded, LoadError, ModelSpec, TensorSpec, parse_ragged, with_states
 
 __all__ = ["arguments_of", "load"]
 
@@ -27,7 +27,6 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
     Raises:
         LoadError: the file is missing, is no TorchScript, or wants other inputs than the configuration has.
     """
-    refuse_states(spec)
     fields = json.loads(args["model_config"])
     parameters = {name: value["string_value"] for name, value in fields["parameters"].items()}
     _set_threads(parameters)
@@ -39,11 +38,13 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
         module = jit.load(str(path), map_location=device).eval()
     except RuntimeError as error:
         raise LoadError(f"torch can't load {path}: {error}") from error
-    strings = [tensor.name for tensor in spec.inputs if tensor.datatype == "BYTES"]
     ragged = parse_ragged(args["model_config"]) if spec.batched else None
+    seen = with_states(spec, ragged)
+    strings = [tensor.name for tensor in seen.inputs if tensor.datatype == "BYTES"]
     computed = [one.tensor for one in ragged.computed] if ragged else []
-    fed = replace(spec, inputs=(*spec.inputs, *computed))
-    return Loaded(_runner(fed, module, device, parameters), text=strings, ragged=ragged)
+    fed = replace(seen, inputs=(*seen.inputs, *computed))
+    runner = _runner(fed, module, device, parameters)
+    return Loaded(runner, text=strings, ragged=ragged, stateful=seen is not spec)
 
 
 def arguments_of(inputs: Sequence[TensorSpec], arguments: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ def server(echo_repository: Path) -> Iterator[Server]:
     """An embedded server of `echo_repository` for the whole session; no test may stop or change it."""
     with Server.embedded(echo_repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
+        assert running.wait(0) is None, f"it ended by itself; its last words:\n{running.log_text()[-4000:]}"
 
 
 VERSIONS = """

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import ssl
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tls_proxy import tls_proxy
 
 from tritonforge.load import Load, ModelLoad, Settings, sweep
 from tritonforge.server import Server
@@ -34,51 +31,14 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, 
     return certificate, key
 
 
-@contextmanager
-def proxy(files: tuple[Path, Path], port: int, protocol: str) -> Iterator[int]:
-    """Forward TLS connections to a port of this machine."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*files)
-    context.set_alpn_protocols([protocol])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_accept, args=(listener, context, port), daemon=True).start()
-        yield int(listener.getsockname()[1])
-        listener.shutdown(socket.SHUT_RDWR)
-
-
-def _accept(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    while True:
-        try:
-            plain, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=_forward, args=(plain, context, port), daemon=True).start()
-
-
-def _forward(plain: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    with (
-        suppress(OSError),
-        socket.create_connection(("127.0.0.1", port)) as server,
-        context.wrap_socket(plain, server_side=True) as client,
-    ):
-        back = threading.Thread(target=_copy, args=(server, client), daemon=True)
-        back.start()
-        _copy(client, server)
-        server.shutdown(socket.SHUT_RDWR)
-        back.join(10)
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError, ValueError):
-        while data := source.recv(65536):
-            target.sendall(data)
-
-
 @pytest.mark.parametrize(("scheme", "alpn"), [("https", "http/1.1"), ("grpcs", "h2")])
 def test_load_goes_through_tls(server: Server, certificate: tuple[Path, Path], scheme: str, alpn: str) -> None:
     behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
     assert behind is not None
-    with proxy(certificate, behind, alpn) as port:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols([alpn])
+    with tls_proxy(context, behind) as port:
         settings = Settings(
             f"{scheme}://localhost:{port}",
             (ModelLoad("echo"),),

@@ -32,11 +32,13 @@ class Chosen:
         return self.sources[0].resolve().stem
 
 
-def choose(path: Path | None, project: Project) -> Chosen:
-    """Tell a repository from definitions; without a path, take what the project has."""
-    from tritonforge.server.repository import MANIFEST, is_repository
+def choose(path: Path | None, project: Project, *, definitions: bool = False) -> Chosen:
+    """Tell a repository from definitions; without a path, take what the project has, `definitions` first if wished."""
+    from tritonforge.server.repository import holds_models, is_repository
 
     if path is None:
+        if definitions and project.sources:
+            return Chosen(None, project.sources)
         for folder in (_DEFAULT, project.repository):
             if is_repository(folder):
                 return Chosen(folder)
@@ -49,7 +51,7 @@ def choose(path: Path | None, project: Project) -> Chosen:
         return Chosen(None, project.sources)
     if not path.exists():
         raise typer.BadParameter(f"{path} does not exist", param_hint="REPO or FILE")
-    if path.is_dir() and ((path / MANIFEST).is_file() or not any(path.glob("*.py"))) and is_repository(path):
+    if holds_models(path):
         return Chosen(path)
     return Chosen(None, (path,))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +40,9 @@ def up(
         str, typer.Option("--name", "-n", help="What status, logs and down know it by [default: after REPO or FILE].")
     ] = "",
     detached: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background once it is ready.")] = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Build and serve what is saved, the old version serving meanwhile.")
+    ] = False,
     http_port: Annotated[int | None, typer.Option(help="HTTP; 0 takes a free port [default: 8000].")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="gRPC; 0 takes a free port [default: 8001].")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Metrics; 0 takes a free port [default: 8002].")] = None,
@@ -71,6 +75,7 @@ def up(
     from tritonforge.build import load_project
     from tritonforge.cli.detach import detach
     from tritonforge.cli.served_repository import choose
+    from tritonforge.cli.watch import refuse_watching, serve_watching
     from tritonforge.server import ServerSettings
 
     project = load_project()
@@ -89,7 +94,9 @@ def up(
         },
     )
     docker = read_docker_options(runtime.value, image, gpus, docker_sets or [])
-    chosen = choose(path, project)
+    chosen = choose(path, project, definitions=watching)
+    if watching:
+        refuse_watching(chosen, settings, detached=detached, runtime=runtime.value)
     ready = False
     try:
         with _interruptible():
@@ -100,7 +107,7 @@ def up(
             ):
                 _announce(server, record, chosen, project, background)
                 ready = True
-                _serve(server)
+                _serve(server, partial(serve_watching, server, chosen, project) if watching else server.wait)
     except KeyboardInterrupt:
         raise typer.Exit(0 if ready else _INTERRUPTED) from None
 
@@ -206,8 +213,8 @@ def _announce(
         background.ready(record.folder / "launcher.log")
 
 
-def _serve(server: Server) -> None:
-    """Wait for the server's end, which comes too early unless it is interrupted.
+def _serve(server: Server, serve: Callable[[], int | None]) -> None:
+    """Serve until the server's end, which comes too early unless it is interrupted.
 
     Raises:
         ServerDied: the server ended by itself.
@@ -216,7 +223,7 @@ def _serve(server: Server) -> None:
     from tritonforge.server.log import last_words
 
     try:
-        code = server.wait()
+        code = serve()
     except KeyboardInterrupt:
         typer.echo("stopping; Ctrl-C again kills", err=True)
         server.stop()

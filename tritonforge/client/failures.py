@@ -45,6 +45,16 @@ _BY_GRPC_CODE: dict[str, type[ClientError]] = {
 
 _HINTS = (
     (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
+    (
+        re.compile(
+            r"Hostname mismatch|IP address mismatch|[Pp]eer name .* is not in peer certificate|[Hh]ostname Verif"
+        ),
+        "the server's certificate is for another name: use that in the URL, or give TLS(server_name=…)",
+    ),
+    (
+        re.compile(r"CERTIFICATE_VERIFY_FAILED"),
+        "the server's certificate is by none that this client trusts: name its authority's file, TLS(ca=…)",
+    ),
     # What grpc 1.x says of a connection that the other side ends at once, as Triton's HTTP port does.
     (
         re.compile(r"failed to connect to all addresses.*Socket closed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from typing import Any
 
@@ -24,17 +25,14 @@ class GrpcTransport:
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions | None = None) -> None:
         self.url = str(endpoint)
         self._form = GrpcExchange(endpoint, options or ConnectionOptions())
-        self._channel = self._open()
-        self._infer = self._channel.unary_unary(INFER)
-        self._stream = self._channel.stream_stream(STREAM)
-        self._procedures = {name: self._channel.unary_unary(path(name)) for name, _ in SUBJECTS.values()}
+        self._channel = _Channel(self._form)
         self._closed = False
 
     def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
         try:
-            data = self._infer(
-                self._form.write_infer(request), timeout=self._left_s(deadline), metadata=self._form.metadata()
+            data = self._usable().infer(
+                self._form.write_infer(request), timeout=deadline.left_s(), metadata=self._form.metadata()
             )
             return self._form.read_infer(data)
         except FAILURES as error:
@@ -45,7 +43,7 @@ class GrpcTransport:
         target = self._form.target(request)
         message = self._form.write_stream(request)
         try:
-            call = self._stream(iter([message]), timeout=self._left_s(deadline), metadata=self._form.metadata())
+            call = self._usable().stream(iter([message]), timeout=deadline.left_s(), metadata=self._form.metadata())
         except TimeoutError as error:
             raise self._form.failure(error, deadline, target) from error
         try:
@@ -64,8 +62,8 @@ class GrpcTransport:
         """Ask the server something."""
         message = serialize_question(question)
         try:
-            data = self._procedures[procedure(question)](
-                message, timeout=self._left_s(deadline), metadata=self._form.metadata()
+            data = self._usable().procedures[procedure(question)](
+                message, timeout=deadline.left_s(), metadata=self._form.metadata()
             )
             return parse_answer(question, data)
         except FAILURES as error:
@@ -80,13 +78,31 @@ class GrpcTransport:
         self._closed = True
         self._channel.close()
 
-    def _open(self) -> grpc.Channel:
-        form = self._form
-        if form.credentials is None:
-            return grpc.insecure_channel(form.authority, options=form.options, compression=form.compression)
-        return grpc.secure_channel(form.authority, form.credentials, options=form.options, compression=form.compression)
-
-    def _left_s(self, deadline: Deadline) -> float:
+    def _usable(self) -> _Channel:
         if self._closed:
             raise self._form.closed()
-        return deadline.left_s()
+        if self._channel.owner != os.getpid():  # a forked child must not speak over its parent's connection
+            self._channel = _Channel(self._form)
+        return self._channel
+
+
+class _Channel:
+    """A channel of one process, and its procedures."""
+
+    __slots__ = ("_channel", "infer", "owner", "procedures", "stream")
+
+    def __init__(self, form: GrpcExchange) -> None:
+        options = {"options": form.options, "compression": form.compression}
+        self.owner = os.getpid()
+        if form.credentials is None:
+            self._channel = grpc.insecure_channel(form.authority, **options)
+        else:
+            self._channel = grpc.secure_channel(form.authority, form.credentials, **options)
+        self.infer = self._channel.unary_unary(INFER)
+        self.stream = self._channel.stream_stream(STREAM)
+        self.procedures = {name: self._channel.unary_unary(path(name)) for name, _ in SUBJECTS.values()}
+
+    def close(self) -> None:
+        """Cancel the calls in flight, and disconnect; nothing in a forked child."""
+        if self.owner == os.getpid():
+            self._channel.close()

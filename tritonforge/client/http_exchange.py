@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import zlib
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import IS_IT_UP, from_http_status
+from tritonforge.client.failures import IS_IT_UP, from_http_status, with_hint
 from tritonforge.client.http_answer import Answer, Garbled
 from tritonforge.client.http_connection import Route
 from tritonforge.client.http_message import read_response, write_request
@@ -129,8 +130,8 @@ class HttpExchange:
         if isinstance(error, ConnectionRefusedError):
             return ServerUnavailable(f"Connection refused; {IS_IT_UP}", target, sent=False)
         if isinstance(error, OSError):
-            unsent = isinstance(error, socket.gaierror)
-            return ServerUnavailable(error.strerror or str(error), target, sent=not unsent)
+            unsent = isinstance(error, (socket.gaierror, ssl.SSLCertVerificationError))
+            return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=not unsent)
         if isinstance(error, Garbled):
             return ServerUnavailable(str(error), target)
         return ServerUnavailable(f"the answer is not Triton's: {error!r}", target)

@@ -8,6 +8,9 @@ from tritonforge.client.questions import Question
 
 __all__ = ["answer_type", "model_path", "request_line"]
 
+_PLAIN = "!$&'()*+,;=:@%"
+"""Characters that a path may hold as they are, and "%": Triton takes a model's name as it came, unquoted (24.10)."""
+
 _LINES: dict[str, tuple[str, str]] = {
     "server_live": ("GET", "/v2/health/live"),
     "server_ready": ("GET", "/v2/health/ready"),
@@ -43,7 +46,7 @@ def request_line(question: Question) -> tuple[str, str]:
         path = _OF_ALL.get(question.subject, path)
     if question.body:
         method = "POST"
-    path = path.replace("/v2/repository{model}", f"/v2/repository/models/{quote(question.model, safe='')}")
+    path = path.replace("/v2/repository{model}", f"/v2/repository/models/{quote(question.model, safe=_PLAIN)}")
     path = path.replace("{name}", quote(question.model, safe=""))
     return method, path.replace("{model}", model_path(question.model, question.version))
 
@@ -58,4 +61,4 @@ def answer_type(question: Question) -> type[dict[str, object]] | type[list[objec
 def model_path(model: str, version: str) -> str:
     """Give the path of a model, or of a version of it."""
     versioned = f"/versions/{quote(version, safe='')}" if version else ""
-    return f"/v2/models/{quote(model, safe='')}{versioned}"
+    return f"/v2/models/{quote(model, safe=_PLAIN)}{versioned}"

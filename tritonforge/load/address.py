@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tritonforge.load.errors import InvalidLoad
 
-__all__ = ["Address", "parse_address"]
+__all__ = ["Address", "model_path", "parse_address"]
 
+_PLAIN = "!$&'()*+,;=:@%"
 _PORTS = {"http": 8000, "https": 443, "grpc": 8001, "grpcs": 443}
 
 
@@ -55,3 +56,8 @@ def parse_address(url: str) -> Address:
     if parts.scheme not in _PORTS or not host or parts.query or (path and parts.scheme.startswith("grpc")):
         raise InvalidLoad(f"{url!r} is not a server's URL; wanted {wanted}")
     return Address(parts.scheme, host, port or _PORTS[parts.scheme], path)
+
+
+def model_path(name: str, version: str) -> str:
+    """Spell a model's place in the HTTP API: Triton takes its name as it came, so only what no path holds is quoted."""
+    return f"/v2/models/{quote(name, safe=_PLAIN)}" + (f"/versions/{version}" if version else "")

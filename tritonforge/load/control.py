@@ -6,9 +6,8 @@ import http.client
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
-from urllib.parse import quote
 
-from tritonforge.load.address import Address
+from tritonforge.load.address import Address, model_path
 from tritonforge.load.errors import LoadFailed
 
 __all__ = ["Control", "connect"]
@@ -58,11 +57,11 @@ class _HttpControl:
         self._address, self._headers = address, dict(headers)
 
     def metadata(self, model: str, version: str) -> Json:
-        return self._ask("GET", _model(model, version))
+        return self._ask("GET", model_path(model, version))
 
     def config(self, model: str, version: str) -> Json:
         try:
-            return self._ask("GET", f"{_model(model, version)}/config")
+            return self._ask("GET", f"{model_path(model, version)}/config")
         except LoadFailed:
             return {}
 
@@ -100,7 +99,3 @@ class _HttpControl:
             return cast(Json, json.loads(text or b"{}"))
         except ValueError as error:
             raise LoadFailed(f"{self._address}{path}: not JSON: {text[:80]!r}; is it a Triton server?") from error
-
-
-def _model(name: str, version: str) -> str:
-    return f"/v2/models/{quote(name, safe='')}" + (f"/versions/{version}" if version else "")

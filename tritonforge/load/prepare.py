@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tritonforge.load.address import Address
+from tritonforge.load.address import Address, model_path
 from tritonforge.load.job import Payload
 from tritonforge.load.tensors import to_bytes
 
@@ -87,9 +86,8 @@ def _http(
     if parameters:
         request["parameters"] = parameters
     head = json.dumps(request | {"inputs": entries}, separators=(",", ":")).encode()
-    version = f"/versions/{wanted.version}" if wanted.version else ""
     lines = [
-        f"POST {wanted.address.path}/v2/models/{quote(wanted.model, safe='')}{version}/infer HTTP/1.1",
+        f"POST {wanted.address.path}{model_path(wanted.model, wanted.version)}/infer HTTP/1.1",
         f"Host: {wanted.address.authority}",
         f"Content-Length: {len(head) + len(tail)}",
         *([f"Inference-Header-Content-Length: {len(head)}"] if wanted.body == "binary" else []),

@@ -6,12 +6,11 @@ import http.client
 import json
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.failures import explain_failures
-from tritonforge.server.health import Health, ModelState
+from tritonforge.server.health import Health, ModelState, quoted
 from tritonforge.server.log import read_failures
 from tritonforge.server.sources import Sources, read_sources
 
@@ -34,7 +33,7 @@ def load_model(
         ModelLoadError: it failed to load, with the reason; a version that served goes on serving (seen in 24.10).
         ServerError: the server doesn't answer, or its model control is not explicit.
     """
-    path = f"/v2/repository/models/{_quote(model)}/load"
+    path = f"/v2/repository/models/{quoted(model)}/load"
     status, body = health.request("POST", path, b"{}", timeout_s=_LOAD_TIMEOUT_S)
     if status == http.client.OK:
         return
@@ -51,7 +50,7 @@ def unload_model(health: Health, model: str) -> None:
     """
     if not any(state.name == model and state.state == "READY" for state in health.models()):
         raise ServerError(f"the server serves no model {model}; `tritonforge status` lists those that it serves")
-    status, body = health.request("POST", f"/v2/repository/models/{_quote(model)}/unload", b"{}")
+    status, body = health.request("POST", f"/v2/repository/models/{quoted(model)}/unload", b"{}")
     if status != http.client.OK:
         _refuse_uncontrolled(_words(body), status)
         raise ServerError(f"the server can't unload {model}: {_words(body)}")
@@ -83,7 +82,3 @@ def _words(body: bytes) -> str:
         return str(json.loads(body)["error"])
     except (ValueError, LookupError, TypeError):
         return body.decode(errors="replace").strip()
-
-
-def _quote(model: str) -> str:
-    return quote(model, safe="")

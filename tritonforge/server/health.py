@@ -11,9 +11,11 @@ from urllib.parse import quote
 
 from tritonforge.server.errors import ServerError
 
-__all__ = ["Health", "ModelState"]
+__all__ = ["Health", "ModelState", "quoted"]
 
 _TIMEOUT_S = 5.0
+
+_PLAIN = "!$&'()*+,;=:@%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Health:
 
     def metadata(self, model: str, version: str) -> dict[str, Any]:
         """Give what the server says of one version of a model: `platform`, `inputs`, `outputs`; nothing if it won't."""
-        path = f"/v2/models/{quote(model, safe='')}/versions/{version}"
+        path = f"/v2/models/{quoted(model)}/versions/{version}"
         try:
             status, body = self.request("GET", path)
         except ServerError:
@@ -91,3 +93,8 @@ class Health:
             return response.status, response.read()
         finally:
             connection.close()
+
+
+def quoted(model: str) -> str:
+    """Spell a model's name in a path: Triton takes it as it came, so only what no path can hold is quoted (24.10)."""
+    return quote(model, safe=_PLAIN)

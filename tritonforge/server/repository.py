@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["MANIFEST", "is_model", "is_repository", "model_folders", "python_models", "shell_safe"]
+__all__ = ["MANIFEST", "holds_models", "is_model", "is_repository", "model_folders", "python_models", "shell_safe"]
 
 MANIFEST = "tritonforge.json"
 """The file that tritonforge writes beside the models that it builds."""
@@ -22,6 +22,11 @@ def shell_safe(path: str) -> bool:
 def is_repository(folder: Path) -> bool:
     """Tell a model repository from a folder of definitions: a manifest, or folders that are models."""
     return (folder / MANIFEST).is_file() or bool(model_folders(folder))
+
+
+def holds_models(path: Path) -> bool:
+    """Tell a repository that a user names from definitions: one that lies among Python files has a manifest."""
+    return path.is_dir() and ((path / MANIFEST).is_file() or not any(path.glob("*.py"))) and is_repository(path)
 
 
 def is_model(folder: Path) -> bool:

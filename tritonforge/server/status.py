@@ -8,10 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from tritonforge.server.errors import ServerError
-from tritonforge.server.health import Health, ModelState
+from tritonforge.server.health import Health, ModelState, quoted
 from tritonforge.server.protocol import Server
 from tritonforge.server.statistics import ModelStatistics, fetch_metrics, read_quantiles, read_waiting
 from tritonforge.server.stubs import living_stubs
@@ -97,7 +96,7 @@ def read_instances(config: Mapping[str, Any]) -> int | None:
 def _config(health: Health, state: ModelState) -> Mapping[str, Any]:
     if state.state != "READY":
         return {}
-    path = f"/v2/models/{quote(state.name, safe='')}/versions/{state.version}/config"
+    path = f"/v2/models/{quoted(state.name)}/versions/{state.version}/config"
     with contextlib.suppress(ServerError, ValueError):
         status, body = health.request("GET", path)
         if status == http.client.OK:

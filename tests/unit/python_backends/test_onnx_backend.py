@@ -158,8 +158,7 @@ def test_a_scalar_has_one_element_for_clients(version: Path) -> None:
     assert loaded.function(x=np.array(3, np.float32))[0].tolist() == [3]
 
 
-def test_implicit_state_is_refused(version: Path) -> None:
-    """Triton would hand the initial state to every request."""
+def test_states_are_checked_against_the_graph(version: Path) -> None:
     write(version, "batch", 2)
     state = {"input_name": "before", "output_name": "after", "data_type": "TYPE_FP32", "dims": [1]}
     args = stub_utils.arguments(
@@ -170,7 +169,7 @@ def test_implicit_state_is_refused(version: Path) -> None:
         sequence_batching={"state": [state]},
     )
 
-    with pytest.raises(LoadError, match="it has implicit state, which Triton keeps for native backends only"):
+    with pytest.raises(LoadError, match='the graph has no input "before"; it has x'):
         onnx_session.load(parse_spec(args["model_config"]), args)
 
 

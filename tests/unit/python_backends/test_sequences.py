@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import stub_utils
 from stub_utils import InferenceRequest, code, message, outputs, tensor
-from tritonforge_runtime import sequences as module
+from tritonforge_runtime import states as module
 from tritonforge_runtime.failure import Failures
 from tritonforge_runtime.sequences import Sequences
 from tritonforge_runtime.spec import parse_spec

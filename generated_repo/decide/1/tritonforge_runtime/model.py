@@ -14,6 +14,7 @@ from .async_execution import AsyncExecution, AsyncStreams
 from .asynchronous import is_async
 from .execution import Execution, SeparateExecution
 from .failure import Failures
+from .implicit import StatefulExecution
 from .instance import set_current
 from .padding import PaddedDim, Padding
 from .parts import PartSpec
@@ -33,7 +34,8 @@ class Loaded:
     `text` names the BYTES inputs that the function sees as `str`; the user's own files are below `roots`; `close` is
     called at the end. Where it is not `stacked`, it is called for each request by itself, for several at once.
     `padding` are the dimensions in which stacked requests may differ; `ragged` is what a graph gets end to end. Of a
-    `sequence` model the function has a method `start`, which gives the state that it takes first.
+    `sequence` model the function has a method `start`, which gives the state that it takes first; one that is
+    `stateful` takes and gives the implicit state.
     """
 
     function: Callable[..., Any]
@@ -44,6 +46,7 @@ class Loaded:
     padding: Sequence[PaddedDim] = ()
     sequence: bool = False
     ragged: Ragged | None = None
+    stateful: bool = False
 
 
 class ServedModel:
@@ -123,6 +126,8 @@ def _executor(
         return (AsyncStreams if is_async(function) else Streams)(spec, wire, function, failures)
     if loaded.sequence and spec.sequence is not None:
         return Sequences(spec, spec.sequence, wire, function, failures)
+    if loaded.stateful:
+        return StatefulExecution(spec, loaded.text, function, failures)
     if loaded.ragged is not None:
         return RaggedExecution(spec, loaded.ragged, wire, function, failures)
     padding = _padding(loaded.padding, spec)

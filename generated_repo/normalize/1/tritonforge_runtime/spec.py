@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import LoadError
-
-__all__ = ["ModelSpec", "SequenceSpec", "TensorSpec", "parse_spec", "refuse_states"]
+__all__ = ["ModelSpec", "SequenceSpec", "StateSpec", "TensorSpec", "parse_spec"]
 
 _NUMPY = {
     "BOOL": "bool",
@@ -80,13 +78,25 @@ class SequenceSpec:
     """How a model's sequences are run.
 
     `controls` are the inputs that Triton's sequence batcher adds, `ready` is the one of them that says whether a slot
-    has a request, and `idle_s` is how long a sequence may be idle. `states` says that it has implicit state.
+    has a request, and `idle_s` is how long a sequence may be idle. `states` is its implicit state.
     """
 
     controls: frozenset[str]
     ready: str
     idle_s: float
-    states: bool = False
+    states: tuple[StateSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """A tensor that a graph gives with each request of a sequence, and takes with the next one.
+
+    `initial` says that the configuration has a value for the first one.
+    """
+
+    input: TensorSpec
+    output: TensorSpec
+    initial: bool
 
 
 def parse_spec(config: str) -> ModelSpec:
@@ -102,18 +112,6 @@ def parse_spec(config: str) -> ModelSpec:
     )
 
 
-def refuse_states(spec: ModelSpec) -> None:
-    """Refuse a graph that Triton should keep a state for.
-
-    Seen in Triton 24.10: each request brings a Python-based backend the initial state, and nothing takes the next one.
-
-    Raises:
-        LoadError: it has implicit state.
-    """
-    if spec.sequence is not None and spec.sequence.states:
-        raise LoadError("it has implicit state, which Triton keeps for native backends only, not for this stand-in")
-
-
 def _parse_sequence(fields: Mapping[str, Any]) -> SequenceSpec:
     controls = {
         control["kind"].removeprefix("CONTROL_SEQUENCE_"): entry["name"]
@@ -122,9 +120,13 @@ def _parse_sequence(fields: Mapping[str, Any]) -> SequenceSpec:
     }
     # 0 is the server's own default, of a second.
     idle_us = int(fields.get("max_sequence_idle_microseconds", 0)) or 1_000_000
-    return SequenceSpec(
-        frozenset(controls.values()), controls.get("READY", ""), idle_us / 1e6, bool(fields.get("state"))
-    )
+    states = tuple(map(_parse_state, fields.get("state", ())))
+    return SequenceSpec(frozenset(controls.values()), controls.get("READY", ""), idle_us / 1e6, states)
+
+
+def _parse_state(fields: Mapping[str, Any]) -> StateSpec:
+    given, taken = (_parse_tensor({**fields, "name": fields[key]}) for key in ("input_name", "output_name"))
+    return StateSpec(given, taken, bool(fields.get("initial_state")))
 
 
 def _parse_tensor(fields: Mapping[str, Any]) -> TensorSpec:

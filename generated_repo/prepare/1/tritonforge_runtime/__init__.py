@@ -12,11 +12,12 @@ import sys
 sys.dont_write_bytecode = True
 
 from .errors import InvalidResult, LoadError, TritonError  # noqa: E402 - the line above comes first
+from .implicit import with_states  # noqa: E402
 from .model import Loaded, PythonModel, ServedModel  # noqa: E402
 from .padding import PaddedDim  # noqa: E402
 from .parts import PartSpec  # noqa: E402
 from .ragged import Ragged, parse_ragged  # noqa: E402
-from .spec import ModelSpec, TensorSpec, refuse_states  # noqa: E402
+from .spec import ModelSpec, TensorSpec  # noqa: E402
 
 __all__ = [
     "InvalidResult",
@@ -31,5 +32,5 @@ __all__ = [
     "TensorSpec",
     "TritonError",
     "parse_ragged",
-    "refuse_states",
+    "with_states",
 ]

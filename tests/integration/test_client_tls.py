@@ -1,0 +1,146 @@
+"""The client over TLS: Triton's own over gRPC, mutual too; over HTTP that of a proxy before it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import trustme
+from repositories import ECHO, write_model
+from tls_proxy import tls_proxy
+
+from tritonforge.client import TLS, AsyncClient, Client, ConnectionOptions, ServerUnavailable
+from tritonforge.server import Server
+
+ONE = np.ones((1, 1), np.float32)
+SCHEMES = ["grpcs", "https"]
+
+
+class Files:
+    """An authority, certificates by it for the server and for a client, and an authority that nobody trusts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        self.ca, self.other_ca = folder / "ca.pem", folder / "other_ca.pem"
+        self.authority.cert_pem.write_to_path(self.ca)
+        trustme.CA().cert_pem.write_to_path(self.other_ca)
+        self.server = self._issue(folder, "server", "127.0.0.1", "localhost")
+        self.client = self._issue(folder, "client", "client@example.org")
+
+    def _issue(self, folder: Path, name: str, *identities: str) -> tuple[Path, Path]:
+        issued = self.authority.issue_cert(*identities)
+        certificate, key = folder / f"{name}.pem", folder / f"{name}_key.pem"
+        key.touch(0o600)
+        issued.cert_chain_pems[0].write_to_path(certificate)
+        issued.private_key_pem.write_to_path(key)
+        return certificate, key
+
+    def context(self, *, mutual: bool) -> ssl.SSLContext:
+        """Make the context of a server, which asks for a certificate of the client's if it is mutual."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.server)
+        if mutual:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.ca)
+        return context
+
+    def options(self, *, ca: Path | None = None, certificate: bool = False, server_name: str = "") -> ConnectionOptions:
+        """Make a client's options: it trusts the server, unless told otherwise."""
+        own, key = self.client if certificate else (None, None)
+        return ConnectionOptions(tls=TLS(ca=ca or self.ca, certificate=own, key=key, server_name=server_name))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["tls", "mutual"])
+def mutual(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(scope="module")
+def urls(mutual: bool, files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    repository = tmp_path_factory.mktemp("tls_repository")
+    write_model(repository, "echo", ECHO)
+    certificate, key = files.server
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            Server.embedded(
+                repository,
+                http_port=0,
+                grpc_port=0,
+                metrics_port=0,
+                exit_timeout_s=0,
+                grpc_tls_cert=certificate,
+                grpc_tls_key=key,
+                grpc_tls_root=files.ca if mutual else None,
+            )
+        )
+        behind = urlsplit(server.http_url).port
+        assert behind is not None
+        port = stack.enter_context(tls_proxy(files.context(mutual=mutual), behind))
+        grpc_port = urlsplit(server.grpc_url).port
+        yield {"https": f"https://127.0.0.1:{port}", "grpcs": f"grpcs://127.0.0.1:{grpc_port}"}
+
+
+def ask_both(url: str, options: ConnectionOptions) -> None:
+    """Ask with both kinds of client, twice, so that a connection is used again."""
+
+    async def ask() -> None:
+        async with AsyncClient(url, options=options, timeout_s=20) as client:
+            for _ in range(2):
+                assert (await client.infer("echo", x=ONE)).y.tolist() == [[1]]
+
+    with Client(url, options=options, timeout_s=20) as client:
+        for _ in range(2):
+            assert client.infer("echo", x=ONE).y.tolist() == [[1]]
+    asyncio.run(ask())
+
+
+def refusals(url: str, options: ConnectionOptions) -> list[str]:
+    """Give why neither kind of client gets an answer."""
+
+    async def ask() -> str:
+        async with AsyncClient(url, options=options, timeout_s=20) as client:
+            with pytest.raises(ServerUnavailable) as caught:
+                await client.infer("echo", x=ONE)
+            return caught.value.reason
+
+    with Client(url, options=options, timeout_s=20) as client, pytest.raises(ServerUnavailable) as caught:
+        client.infer("echo", x=ONE)
+    return [caught.value.reason, asyncio.run(ask())]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_client_that_trusts_the_server_and_shows_its_certificate_is_served(urls, files, mutual, scheme):
+    ask_both(urls[scheme], files.options(certificate=mutual))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_server_may_have_another_name_than_its_address(urls, files, mutual, scheme):
+    for reason in refusals(urls[scheme], files.options(certificate=mutual, server_name="elsewhere.example")):
+        assert "TLS(server_name=" in reason
+    ask_both(urls[scheme], files.options(certificate=mutual, server_name="localhost"))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_server_of_an_unknown_authority_is_not_spoken_to(urls, files, mutual, scheme):
+    for reason in refusals(urls[scheme], files.options(ca=files.other_ca, certificate=mutual)):
+        assert "CERTIFICATE_VERIFY_FAILED" in reason
+        assert "TLS(ca=" in reason
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_client_without_a_certificate_is_refused_where_one_is_asked_for(urls, files, mutual, scheme):
+    if mutual:
+        assert all(refusals(urls[scheme], files.options()))
+    else:
+        ask_both(urls[scheme], files.options())

@@ -1,0 +1,170 @@
+"""`tritonforge up --watch`: edited under load, broken, mended."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import threading
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+from life_support import PORTS, CommandLine
+from repositories import DEADLINE_S, infer, until
+
+HEAD = "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import asset, model\n\n"
+TIMES = HEAD + (
+    '@model\ndef times(x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:\n    return x * {}\n'
+)
+PLUS = HEAD + (
+    "@model(name='plus')\nclass Plus:\n    def __init__(self) -> None:\n"
+    "        self.more = np.float32(asset('more.txt').read_text())\n\n"
+    '    def __call__(self, x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:\n'
+    "        return x + self.more\n"
+)
+
+
+class Watching:
+    """A server that watches the folder `serving`, and the lines that it has said."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
+        self.folder = folder
+        self.process = process
+        self.lines: list[str] = []
+        self._coming: queue.Queue[str] = queue.Queue()
+        for stream in (process.stdout, process.stderr):
+            threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+        self.url = self.said("HTTP ").split()[1]
+        self.said("watching;")
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._coming.put(line.rstrip("\n"))
+
+    def said(self, part: str) -> str:
+        """Wait for a line with something in it."""
+        while True:
+            self.lines.append(self._coming.get(timeout=DEADLINE_S))
+            if part in self.lines[-1]:
+                return self.lines[-1]
+
+    def save(self, name: str, text: str) -> None:
+        """Save as most editors do: a new file in the old one's place."""
+        (self.folder / f"{name}~new").write_text(text)
+        (self.folder / f"{name}~new").replace(self.folder / name)
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
+    folder = tmp_path_factory.mktemp("watch")
+    (folder / "serving").mkdir()
+    (folder / "serving" / "scaling.py").write_text(TIMES.format(2))
+    (folder / "serving" / "adding.py").write_text(PLUS)
+    (folder / "serving" / "more.txt").write_text("1")
+    with CommandLine(folder / "state", folder).start("up", "serving", "--watch", *PORTS) as process:
+        try:
+            yield Watching(folder / "serving", process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(DEADLINE_S) == 0
+        finally:
+            process.kill()
+
+
+@contextmanager
+def load_on(url: str, model: str) -> Iterator[list[float]]:
+    """Call all the time, for the block, and give the answers; no call may fail."""
+    answers: list[float] = []
+    failures: list[str] = []
+    done = threading.Event()
+
+    def call() -> None:
+        while not done.is_set():
+            try:
+                answers.append(infer(url, model, 1.0))
+            except urllib.error.HTTPError as error:
+                failures.append(error.read().decode())
+                return
+            except OSError as error:
+                failures.append(repr(error))
+                return
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
+def test_an_edit_is_served_and_no_call_fails(watching: Watching) -> None:
+    """The answers change from the old version's to the new one's; the other model stays as it is."""
+    watching.lines.clear()
+    with load_on(watching.url, "times") as answers:
+        for factor in (3, 4, 5):
+            watching.save("scaling.py", TIMES.format(factor))
+            until(lambda: answers[-1:] == [factor], f"the answer is {factor}")  # noqa: B023
+            watching.said("times ")
+    assert set(answers) == {2.0, 3.0, 4.0, 5.0}
+    assert [line.partition(" reloaded")[0] for line in watching.lines] == ["times 2", "times 3", "times 4"]
+
+
+def test_an_asset_counts_and_what_editors_leave_does_not(watching: Watching) -> None:
+    """Had the others made it build, their model would have been told first."""
+    watching.lines.clear()
+    for leftover in ("unrelated.md", ".scaling.py.swp", "scaling.py~", "4913"):
+        (watching.folder / leftover).write_text("anything")
+    (watching.folder / "__pycache__").mkdir(exist_ok=True)
+    (watching.folder / "__pycache__" / "scaling.cpython-311.pyc").write_bytes(b"anything")
+    (watching.folder / "scaling.py").touch()
+    watching.save("more.txt", "10")
+    watching.said("plus 2 reloaded in ")
+    assert infer(watching.url, "plus", 1.0) == 11.0
+    assert len(watching.lines) == 1
+
+
+def test_what_is_wrong_is_told_and_the_old_version_serves_until_it_is_mended(watching: Watching) -> None:
+    """First it doesn't build, then it doesn't load."""
+    with load_on(watching.url, "plus") as answers:
+        watching.save("adding.py", PLUS + "def broken(:\n")
+        assert f"adding.py:{len(PLUS.splitlines()) + 1}: " in watching.said("SyntaxError")
+        watching.said("save again to mend it")
+        watching.save("adding.py", PLUS.replace("self.more =", "raise RuntimeError('no weights')\n        self.more ="))
+        assert "adding.py:8 plus: failed to load: " in watching.said("no weights")
+        watching.said("save again to mend it")
+        assert set(answers) == {11.0}
+        watching.save("adding.py", PLUS.replace("x + ", "x - "))
+        watching.said(" reloaded in ")
+        until(lambda: answers[-1:] == [-9.0], "the mended version answers")
+
+
+def test_models_come_and_go(watching: Watching) -> None:
+    """A new one is loaded; one that the definitions no longer have is unloaded."""
+    watching.save("third.py", TIMES.format(7).replace("times", "third"))
+    watching.said("third 1 reloaded in ")
+    assert infer(watching.url, "third", 1.0) == 7.0
+    (watching.folder / "third.py").unlink()
+    watching.said("third unloaded")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("models",), "is a model repository; name the file or folder of definitions"),
+        (("serving.py", "--detach"), "leave out --detach"),
+        (("serving.py", "--runtime", "docker"), "leave out --runtime docker"),
+        (("serving.py", "--set", "model_control=none"), "make it explicit"),
+    ],
+)
+def test_where_nothing_can_be_watched_it_is_said(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    (tmp_path / "models" / "echo" / "1").mkdir(parents=True)
+    (tmp_path / "serving.py").write_text(TIMES.format(1))
+    output = CommandLine(tmp_path / "state", tmp_path).run("up", *arguments, "--watch", *PORTS, code=2)
+    assert said in " ".join(output.replace("│", " ").split())

@@ -1,0 +1,108 @@
+"""`tritonforge up --watch`: what is saved is built and served, the old version serving until the new one is ready."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from tritonforge.errors import TritonForgeError
+
+if TYPE_CHECKING:
+    from tritonforge.build import BuildReport, Project
+    from tritonforge.cli.served_repository import Chosen
+    from tritonforge.server import EmbeddedServer, ServerSettings
+    from tritonforge.server.docker import DockerServer
+    from tritonforge.server.watch import SourceWatch
+
+__all__ = ["refuse_watching", "serve_watching"]
+
+_POLL_S = 0.2
+_GOES_ON = "what was served before goes on serving; save again to mend it"
+
+
+def refuse_watching(chosen: Chosen, settings: ServerSettings, *, detached: bool, runtime: str) -> None:
+    """Refuse --watch where nothing can be watched, or nothing reloaded.
+
+    Raises:
+        BadParameter: with what to do instead.
+    """
+    reason = ""
+    if chosen.repository is not None:
+        reason = f"{chosen.repository} is a model repository; name the file or folder of definitions to watch"
+    elif detached:
+        reason = "it shows its diagnostics in this terminal: leave out --detach"
+    elif runtime != "embedded":
+        reason = f"it serves with the embedded server only: leave out --runtime {runtime}"
+    elif settings.model_control != "explicit":
+        reason = f"it reloads models, which model_control={settings.model_control} doesn't allow: make it explicit"
+    if reason:
+        raise typer.BadParameter(reason, param_hint="--watch")
+
+
+def serve_watching(server: EmbeddedServer | DockerServer, chosen: Chosen, project: Project) -> int:
+    """Serve what is saved, until the server ends by itself; give its exit code."""
+    from tritonforge.server.watch import SourceWatch
+
+    watch = SourceWatch(chosen.sources, server.repository)
+    typer.echo("watching; what is saved is built and served")
+    _renew(server, watch, project, chosen)  # what was saved while it started
+    while (code := server.wait(_POLL_S)) is None:
+        if watch.changed():
+            _renew(server, watch, project, chosen)
+    return code
+
+
+def _renew(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: Project, chosen: Chosen) -> None:
+    """Build, and load what that changed; tell what is wrong."""
+    try:
+        report = _build(server, watch, project, chosen)
+    except (TritonForgeError, OSError) as error:
+        typer.echo(f"{error}\n{_GOES_ON}", err=True)
+        watch.follow(everything=True)
+        return
+    watch.follow()
+    for warning in report.warnings:
+        typer.echo(str(warning), err=True)
+    failed: set[str] = set()
+    # Asked again each time: an ensemble takes its changed members along.
+    while changed := [name for name in server.changed_models() if name not in failed]:
+        if not _reload(server, changed[0]):
+            failed.add(changed[0])
+    _unload_removed(server, report)
+
+
+def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: Project, chosen: Chosen) -> BuildReport:
+    """Build into the folder that is served; again, if something was saved meanwhile."""
+    from tritonforge.build import build
+
+    while True:
+        try:
+            report = build(chosen.sources, server.repository, target=project.target)
+        except (TritonForgeError, OSError):
+            if not watch.changed():
+                raise
+        else:
+            if not watch.changed():
+                return report
+
+
+def _reload(server: EmbeddedServer | DockerServer, model: str) -> bool:
+    started = time.perf_counter()
+    try:
+        server.reload(model)
+    except (TritonForgeError, OSError) as error:
+        typer.echo(f"{error}\n{_GOES_ON}", err=True)
+        return False
+    took_s = time.perf_counter() - started
+    versions = [state.version for state in server.models() if state.name == model and state.state == "READY"]
+    typer.echo(f"{model} {', '.join(versions)} reloaded in {took_s:.2f} s")
+    return True
+
+
+def _unload_removed(server: EmbeddedServer | DockerServer, report: BuildReport) -> None:
+    ready = {state.name for state in server.models() if state.state == "READY"}
+    for model in sorted(ready.intersection(report.removed)):
+        server.unload(model)
+        typer.echo(f"{model} unloaded: the definitions no longer have it")
