@@ -13,7 +13,7 @@ from pathlib import Path
 from tritonforge.server.installation import Installation, find_installation
 from tritonforge.server.libpython import Libpython, find_libpythons
 
-__all__ = ["SHARED_MEMORY", "Machine", "probe"]
+__all__ = ["SHARED_MEMORY", "Machine", "installed_version", "probe"]
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where the Python backend keeps the tensors that it hands to models."""
@@ -45,7 +45,7 @@ def probe() -> Machine:
         glibc=_glibc(),
         python=platform.python_version(),
         executable=sys.executable or "",
-        numpy=_installed("numpy"),
+        numpy=installed_version("numpy"),
         installation=find_installation(),
         libpythons=find_libpythons() if platform.system() == "Linux" else (),
         shared_memory_bytes=_free(SHARED_MEMORY),
@@ -61,7 +61,7 @@ def _glibc() -> str:
     return ""
 
 
-def _installed(distribution: str) -> str:
+def installed_version(distribution: str) -> str:
     """Look up the installed version of a distribution, without importing it."""
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(distribution)

@@ -8,10 +8,10 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 from tritonforge.server.errors import ServerError
+from tritonforge.server.machine import installed_version
 
 __all__ = ["Docker", "Gpus", "Surroundings", "find_gpus", "look_around"]
 
@@ -64,7 +64,7 @@ def look_around() -> Surroundings:
         memory_bytes=_available_memory(),
         gpus=find_gpus(),
         docker=_docker(),
-        libraries={name: _version(name) for name in RUNNERS},
+        libraries={name: installed_version(name) for name in RUNNERS},
     )
 
 
@@ -115,13 +115,6 @@ def _available_memory() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) << 10
     return 0
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _read(file: Path) -> str:
