@@ -31,9 +31,8 @@ lint: $(STAMP) ## style, format, strict types, and the contract of which layer m
 build: $(STAMP) ## rebuild generated_repo, the committed build of the examples
 	$(BIN)/tritonforge build
 
-bench: $(STAMP) ## time the build itself; measure peers beside tritonforge into perf/REPORT.md (needs wrk)
-	$(BIN)/python -m pytest perf --benchmark-only
-	$(BIN)/python perf/peers/bench.py
+bench: $(STAMP) ## measure all, peers among it, into perf/REPORT.md (needs wrk, h2load, java); BENCH=quick is shorter
+	$(BIN)/python perf/report.py $(if $(filter quick,$(BENCH)),--quick)
 
 clean: ## remove .venv and all caches and outputs
 	rm -rf $(VENV) $(REPOSITORY) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks

@@ -72,7 +72,8 @@ def main() -> None:
                 )
                 rates = take_turns(("waits", "blocks"), measure, rounds=options.rounds)
                 figures = ", ".join(f"{model} {statistics.median(found):.0f}/s" for model, found in rates.items())
-                print(f"concurrency {concurrency}: {figures}; {ratio(rates, 'waits', 'blocks')}", flush=True)
+                held = ratio(rates, "waits", "blocks", at=f"concurrency {concurrency}")
+                print(f"concurrency {concurrency}: {figures}; {held}", flush=True)
 
 
 if __name__ == "__main__":

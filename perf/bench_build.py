@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from figures import note
 
 from tritonforge.build import build, check_build
 
@@ -87,15 +88,17 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def bench_example(record: Callable[..., Any], tmp_path: Path) -> None:
+def bench_example(record: Callable[..., Any], benchmark: Any, tmp_path: Path) -> None:
     """A function with an asset, an ONNX graph and a pipeline."""
     record([EXAMPLE], tmp_path / "repository", rounds=10)
+    note("the example", benchmark.stats.stats.median, "s", at_most=1.0)
 
 
-def bench_200_models_in_20_pipelines(record: Callable[..., Any], tmp_path: Path) -> None:
+def bench_200_models_in_20_pipelines(record: Callable[..., Any], benchmark: Any, tmp_path: Path) -> None:
     """Ten Python models in each of twenty files."""
     files = write_project(tmp_path / "project", models=200, pipelines=20)
     record(files, tmp_path / "repository", rounds=3)
+    note("200 models in 20 pipelines", benchmark.stats.stats.median, "s", at_most=5.0)
 
 
 def bench_unchanged_200_models(benchmark: Any, tmp_path: Path) -> None:
@@ -119,6 +122,8 @@ def bench_linearity(benchmark: Any, folder: Path, capsys: pytest.CaptureFixture[
 
     benchmark.pedantic(measure, rounds=1)
     benchmark.extra_info["took_s"] = took_s
+    where = "memory" if MEMORY in folder.parents else "disk"
+    note(f"2,000 models over 250, by 8, in {where}", took_s[2000] / took_s[250] / 8, "×", at_most=1.3)
     each = ", ".join(f"{models} models {took:.2f} s" for models, took in took_s.items())
     with capsys.disabled():
         print(f"\n{folder}: {each}; time(2000) / time(250) / 8 = {took_s[2000] / took_s[250] / 8:.2f}")

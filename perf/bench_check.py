@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import note
+
 TENSORS = """\
 input [ { name: "x" data_type: TYPE_FP32 dims: [ 3, 224, 224 ] } ]
 output [ { name: "y" data_type: TYPE_FP32 dims: [ 3, 224, 224 ] } ]
@@ -58,6 +60,7 @@ def main() -> None:
         report = check_repository(Path(folder))
         took = time.perf_counter() - imported
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    note(f"check of {options.models} models", took, "s", at_most=2.0 if options.models <= 500 else None)
     print(
         f"{options.models} models in {took:.2f} s ({imported - started:.2f} s of imports before), "
         f"{len(report.findings)} findings, peak {after / 1024:.0f} MiB, of which {(after - before) / 1024:.1f} for it"

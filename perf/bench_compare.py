@@ -1,26 +1,33 @@
 """How often `perf compare` is wrong about real servers: the same one beside itself, and one that is a tenth slower.
 
-    python perf/bench_compare.py [--same N] [--slower N] [--pairs N] [--window S]
+    python perf/bench_compare.py [--same N] [--slower N] [--pairs N] [--window S] [--results FILE] [--minutes M]
 
 One embedded server holds two Python models that sleep: `even`, and `slow` a tenth longer. A comparison of `even` with
 itself must call it different in at most 5 % of cases; one with `slow` must find it worse in at least 90 %, in under
-60 s each.
+60 s each. A comparison takes 48 windows of 0.1 s and 0.07 s before each, some 8 s: all 70 are done in 10 minutes.
+
+With --results each comparison is a line of a file, and those that are there aren't measured again: a run that was
+stopped, or that ended after --minutes, goes on where it was. The last table draws comparisons of fewer and more pairs
+from all pairs that were measured, and says how often those would have been right.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from compare_records import Record, draw, read_records, rounds_of, verdict_of, write_record
+from figures import note
+
 from tritonforge.load import Load, ModelLoad, Session, Settings, Window
-from tritonforge.report import Comparison, Rules
 from tritonforge.report.compare import windows_of
 from tritonforge.report.interleave import take_turns
-from tritonforge.report.verdicts import compare_points
 from tritonforge.server import Server
 
 CONFIG = """
@@ -44,23 +51,66 @@ class TritonPythonModel:
 SLEEP_S = 0.008
 
 
+LOAD = Load("concurrency", 1)
+COUNTED = {"even": ("worse", "better"), "slow": ("worse",)}
+DRAWS = 2000
+
+
 def main() -> None:
     """Compare, and print how often it was right."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--same", type=int, default=50)
     parser.add_argument("--slower", type=int, default=20)
-    parser.add_argument("--pairs", type=int, default=30)
-    parser.add_argument("--window", type=float, default=0.5)
+    parser.add_argument("--pairs", type=int, default=24)
+    parser.add_argument("--window", type=float, default=0.1)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--minutes", type=float, default=60.0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        write_models(Path(folder), factor=1.1)
-        with Server.embedded(folder, http_port=0, grpc_port=0, metrics_port=0) as server:
-            same = [compare(server.http_url, "even", options, seed) for seed in range(options.same)]
-            slower = [compare(server.http_url, "slow", options, seed) for seed in range(options.slower)]
-    wrong = report("the same", same, ("worse", "better"))
-    found = report("a tenth slower", slower, ("worse",))
-    failed = (wrong > 0.05 * options.same) or (found < 0.9 * options.slower)
-    sys.exit(1 if failed else 0)
+    records = read_records(options.results, options.pairs, options.window)
+    wanted = [("even", seed) for seed in range(options.same)] + [("slow", seed) for seed in range(options.slower)]
+    missing = [case for case in wanted if case not in {(record.new, record.seed) for record in records}]
+    end = time.monotonic() + options.minutes * 60
+    if missing:
+        with tempfile.TemporaryDirectory() as folder:
+            write_models(Path(folder), factor=1.1)
+            with (
+                Server.embedded(folder, http_port=0, grpc_port=0, metrics_port=0) as server,
+                sessions(server.http_url, options.window) as found,
+            ):
+                for new, seed in itertools.takewhile(lambda _: time.monotonic() < end, spread(missing)):
+                    records.append(compare(found, new, seed, options))
+                    write_record(options.results, records[-1])
+    kept = [record for record in records if (record.new, record.seed) in wanted]
+    sys.exit(summarize(kept, wanted))
+
+
+def spread(cases: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Put the cases in an order in which both kinds are met from the start."""
+    return sorted(cases, key=lambda case: (case[1] / sum(other[0] == case[0] for other in cases), case))
+
+
+def summarize(records: list[Record], wanted: list[tuple[str, int]]) -> int:
+    """Print how often it was right, and would be with other numbers of pairs; give the exit code."""
+    failed = False
+    for new, what, limit in (("even", "the same", 0.05), ("slow", "a tenth slower", 0.9)):
+        found = [record for record in records if record.new == new]
+        if not found:
+            continue
+        number, asked = sum(verdict_of(record) in COUNTED[new] for record in found), sum(new == w for w, _ in wanted)
+        longest = max(record.took_s for record in found)
+        share, least = number / len(found), new == "slow"
+        print(
+            f"{what}: {number} of {len(found)} called {' or '.join(COUNTED[new])}; wanted: "
+            f"{'at least' if least else 'at most'} {limit:.0%}; {asked - len(found)} not measured; "
+            f"the longest took {longest:.0f} s"
+        )
+        note(f"compare: {what}, called {' or '.join(COUNTED[new])}", share * 100, "%",
+             **{"at_least" if least else "at_most": limit * 100})  # fmt: skip
+        failed |= (share < limit if least else share > limit) or longest >= 60 or len(found) < asked
+        for pairs in (10, 12, 14, 20, 30):
+            rate = sum(verdict_of(each) in COUNTED[new] for each in draw(found, pairs, DRAWS)) / DRAWS
+            print(f"  of {DRAWS} drawn with {pairs} pairs each: {rate:.1%}")
+    return int(failed)
 
 
 def write_models(folder: Path, *, factor: float) -> None:
@@ -75,35 +125,34 @@ def write_models(folder: Path, *, factor: float) -> None:
         (version.parent / "config.pbtxt").write_text(CONFIG)
 
 
-def compare(url: str, new: str, options: argparse.Namespace, seed: int) -> tuple[Comparison, float]:
-    """Compare `even` with another model in windows that take turns; give the seconds that it took too."""
+@contextlib.contextmanager
+def sessions(url: str, window_s: float) -> Iterator[dict[str, Session]]:
+    """Open a session for the base and one for each that is compared with it."""
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for name, model in (("base", "even"), ("even", "even"), ("slow", "slow")):
+            settings = Settings(
+                url, (ModelLoad(model),), (LOAD,), window_s=window_s, warmup_s=0.02, server_statistics=False
+            )
+            found[name] = stack.enter_context(Session(settings))
+        yield found
+
+
+def compare(found: dict[str, Session], new: str, seed: int, options: argparse.Namespace) -> Record:
+    """Compare the base with another in windows that take turns."""
     started = time.perf_counter()
-    load = Load("concurrency", 1)
-    settings = [
-        Settings(url, (ModelLoad(name),), (load,), window_s=options.window, warmup_s=0.1, server_statistics=False)
-        for name in ("even", new)
-    ]
-    with Session(settings[0]) as base, Session(settings[1]) as other:
-        windows = take_turns([measurer(base, load), measurer(other, load)], rounds=options.pairs, seed=seed)
-    sides = (windows_of(windows[0]), windows_of(windows[1]))
-    comparison = compare_points({str(load): sides}, base="even", new=new, rules=Rules(), paired=True)
+    measures = [measurer(found["base"]), measurer(found[new])]
+    windows = take_turns(measures, rounds=options.pairs, seed=seed)
     took_s = time.perf_counter() - started
-    ratios = ", ".join(f"{c.figure.name} {c.ratio.estimate:.3f} {c.verdict}" for c in comparison.points[0].figures)
-    print(f"even / {new} #{seed}: {comparison.points[0].verdict} ({ratios}) in {took_s:.0f} s", flush=True)
-    return comparison, took_s
+    sides = (windows_of(windows[0]), windows_of(windows[1]))
+    record = Record(new, seed, options.window, took_s, rounds_of(*sides))
+    print(f"even / {new} #{seed}: {verdict_of(record)} in {took_s:.1f} s", flush=True)
+    return record
 
 
-def measurer(session: Session, load: Load) -> Callable[[], Window]:
+def measurer(session: Session) -> Callable[[], Window]:
     """Make the function that measures a window."""
-    return lambda: session.measure(load, windows=1).windows[-1]
-
-
-def report(what: str, found: list[tuple[Comparison, float]], counted: tuple[str, ...]) -> int:
-    """Print how many comparisons have one of the counted verdicts, and give that number."""
-    number = sum(comparison.points[0].verdict in counted for comparison, _ in found)
-    longest = max((took_s for _, took_s in found), default=0.0)
-    print(f"{what}: {number} of {len(found)} called {' or '.join(counted)}; the longest took {longest:.0f} s")
-    return number
+    return lambda: session.measure(LOAD, windows=1).windows[-1]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench_runtime import ROW, write
+from figures import note
 from server_memory import MIB, Memory, measure
 
 from tritonforge.client import Client
@@ -53,6 +54,7 @@ def ask(server: Server) -> None:
 def report(name: str, stubs: list[Memory]) -> None:
     """Print a model's figures, of one instance."""
     uss, pss, rss = (statistics.median(getattr(stub, kind) for stub in stubs) / MIB for kind in ("uss", "pss", "rss"))
+    note(f"{name}: USS of an instance", uss, "MiB", at_most=60 if name == "generated" else None)
     print(f"{name:>10}: {len(stubs)} instances, each USS {uss:.1f} MiB, PSS {pss:.1f} MiB, RSS {rss:.1f} MiB")
 
 

@@ -22,6 +22,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from figures import note
+
 LIMIT_S = 1.0
 DEADLINE_S = 60.0
 DEFINITIONS = """
@@ -95,6 +97,8 @@ def _report(runs: list[tuple[float, float, int, int]]) -> None:
     calls, failures = sum(run[2] for run in runs), sum(run[3] for run in runs)
     for title, values in (("save to new answer", saves), ("the model's load", loads), ("beyond the load", beyond)):
         print(f"{title:<20} {statistics.median(values):.2f} s, slowest {max(values):.2f} s")
+    note("the slowest new answer after a save, beyond the model's load", max(beyond), "s", at_most=LIMIT_S)
+    note(f"failed calls of {calls} meanwhile", failures, at_most=0)
     print(f"{'limit beyond it':<20} {LIMIT_S:.2f} s")
     print(f"{'calls meanwhile':<20} {calls}, failed {failures}")
     sys.exit(1 if max(beyond) > LIMIT_S or failures else 0)

@@ -22,20 +22,27 @@ PACKAGES = "apt-get install wrk nghttp2-client libb64-0d"
 
 @dataclass(frozen=True)
 class Reading:
-    """One measurement: requests a second; of perf_analyzer also µs, the server's by the names of its columns."""
+    """One measurement: requests a second, and µs of processors a request (`reference_cost`).
+
+    Of perf_analyzer also latencies, and the server's side by the names of its columns; `seen_us` is what others saw of
+    these (`reference_truth`).
+    """
 
     rate: float
     p50_us: float = 0.0
     p99_us: float = 0.0
     server_us: tuple[tuple[str, float], ...] = ()
+    generator_cpu_us: float = 0.0
+    server_cpu_us: float = 0.0
+    seen_us: tuple[tuple[str, float], ...] = ()
 
 
 def perf_analyzer(url: str, model: str, *, load: list[str], seconds: float) -> Reading:
-    """Run perf_analyzer at one load (`--concurrency-range 64`, `--request-rate-range 500`) for three windows."""
+    """Run perf_analyzer with options of a load (`--concurrency-range 64`) for three windows, in `seconds` together."""
     binary = _binary()
     scheme, _, address = url.partition("://")
     table = CACHE / f"table-{os.getpid()}.csv"
-    window = ["--measurement-interval", str(int(seconds * 1000)), "--max-threads", "16"]
+    window = ["--measurement-interval", str(int(seconds * 1000 / 3))]
     window += ["--stability-percentage", "999"]  # three windows, whatever comes: the medians over rounds are compared
     command = [str(binary), "-m", model, "-u", address, "-i", scheme, *load, *window, "-f", str(table)]
     environment = os.environ | {"LD_LIBRARY_PATH": str(binary.parent)}
@@ -45,7 +52,8 @@ def perf_analyzer(url: str, model: str, *, load: list[str], seconds: float) -> R
     with table.open() as file:
         row = next(csv.DictReader(file))
     table.unlink()
-    server = tuple((name, float(row[name])) for name in row if name.startswith("Server "))
+    # It cuts µs off to whole ones, which takes half of one away in the mean.
+    server = tuple((name, float(row[name]) + 0.5) for name in row if name.startswith("Server "))
     return Reading(float(row["Inferences/Second"]), float(row["p50 latency"]), float(row["p99 latency"]), server)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +31,7 @@ class Wrong(Exception):
 class Calls:
     """Makes calls of all kinds, with values that no other call has."""
 
-    def __init__(self, client: triton.InferenceServerClient) -> None:
+    def __init__(self, client: triton.InferenceServerClient, without: Collection[str] = ()) -> None:
         self._client = client
         self._values = itertools.count(1)
         self._random = random.Random(0)
@@ -50,6 +50,9 @@ class Calls:
             self.stream_cancelled: 4,
             self.sequence: 5,
         }
+        for kind in list(self._kinds):
+            if kind.__name__ in without:  # type: ignore[attr-defined]
+                del self._kinds[kind]
 
     async def one(self) -> None:
         """Make a call of a kind drawn by chance, and count how it ended."""

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from figures import note
 from numpy.typing import NDArray
 
 from tritonforge.client.http_message import write_request
@@ -66,7 +67,8 @@ def take_turns(models: Sequence[str], measure: Callable[[str], Any], *, rounds: 
     return rates
 
 
-def ratio(rates: Rates, one: str, other: str) -> str:
-    """Give the median of the ratios of the same round, and how far they spread."""
+def ratio(rates: Rates, one: str, other: str, *, at: str = "", at_least: float | None = None) -> str:
+    """Give the median of the ratios of the same round, and how far they spread; note it as a figure `at` a load."""
     ratios = [mine / theirs for mine, theirs in zip(rates[one], rates[other], strict=True)]
+    note(f"{one} over {other}{at and f', {at}'}", statistics.median(ratios), "×", at_least=at_least)
     return f"{one}/{other} {statistics.median(ratios):.3f} ({min(ratios):.2f} … {max(ratios):.2f})"

@@ -100,12 +100,22 @@ def bootstrap(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tritonforge-base-") as scratch:
         root = Path(scratch) / "root"
-        run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root), mirror()])
+        try:
+            run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root), mirror()])
+        finally:
+            unmount(root)
         for cached in ("var/cache/apt/archives", "var/lib/apt/lists"):
             shutil.rmtree(root / cached, ignore_errors=True)
         new = target.with_suffix(".new")
         run(["tar", "-C", str(root), "-cf", str(new), "."])
         new.rename(target)
+
+
+def unmount(root: Path) -> None:
+    """Take away what debootstrap has mounted there, and leaves where it fails: it isn't ours to archive or remove."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for folder in sorted((path for path in mounted if Path(path).is_relative_to(root)), reverse=True):
+        run(["umount", "--lazy", folder])
 
 
 def mirror() -> str:

@@ -5,6 +5,7 @@ Everything here is imported when it is first used, so that `import tritonforge` 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# Whoever sets up logging hears of retries and the like; nobody else does, not even of a warning.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> object:

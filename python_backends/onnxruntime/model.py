@@ -22,8 +22,7 @@ class TritonPythonModel(ServedModel):
         """Complete what config.pbtxt leaves out, as the native backend does."""
         fields = config.as_dict()
         if not (fields["input"] and fields["output"]):
-            session = onnx_session.open_session(onnx_session.find_model(pb_utils.get_model_dir(), fields), fields)
-            onnx_config.complete(fields, session)
+            onnx_config.complete(fields, onnx_session.open_for_completion(pb_utils.get_model_dir(), fields))
         return config
 
     def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:

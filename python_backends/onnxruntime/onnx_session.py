@@ -1,30 +1,21 @@
-"""An ONNX Runtime session with the options that the native backend reads from config.pbtxt."""
+"""An ONNX Runtime session of a model's file, and the function that it is."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_config
-from tritonforge_runtime import Loaded, LoadError, ModelSpec, parse_ragged, with_states
+import onnx_settings
+from tritonforge_runtime import Loaded, LoadError, ModelSpec, parse_ragged, with_controls, with_states
 
-__all__ = ["find_model", "load", "open_session"]
+__all__ = ["find_model", "load", "open_for_completion", "open_session"]
 
 onnxruntime: Any = importlib.import_module("onnxruntime")  # to a type checker the plain import is this very folder
-
-_LEVELS = {
-    "-1": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "1": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    "2": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
-}
-"""`optimization { graph { level } }`; any other level, or none, enables all."""
-
-_MODES = {"0": onnxruntime.ExecutionMode.ORT_SEQUENTIAL, "1": onnxruntime.ExecutionMode.ORT_PARALLEL}
 
 
 def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
@@ -36,13 +27,23 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
     fields = json.loads(args["model_config"])
     path = find_model(f"{args['model_repository']}/{args['model_version']}", fields)
     gpu = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
-    session = open_session(path, fields, gpu=gpu)
+    settings = onnx_settings.read_settings(onnxruntime, fields, gpu=gpu)
+    session = open_session(path, settings)
+    notices = (*settings.notices, *_unlike_native(spec, settings, session))
+    spec = with_controls(spec, [node.name for node in session.get_inputs()])
     ragged = parse_ragged(args["model_config"]) if spec.batched else None
     seen = with_states(spec, ragged)
     onnx_config.check(seen, session, ragged)
     # ONNX Runtime takes strings as `str` alone: it would read the repr of `bytes`.
     strings = [tensor.name for tensor in seen.inputs if tensor.datatype == "BYTES"]
-    return Loaded(_runner(seen, session), text=strings, ragged=ragged, stateful=seen is not spec)
+    return Loaded(
+        _runner(seen, session, settings.run),
+        text=strings,
+        ragged=ragged,
+        stateful=seen is not spec,
+        spec=spec,
+        notices=notices,
+    )
 
 
 def find_model(folder: str, fields: Mapping[str, Any]) -> Path:
@@ -58,65 +59,43 @@ def find_model(folder: str, fields: Mapping[str, Any]) -> Path:
     return path
 
 
-def open_session(path: Path, fields: Mapping[str, Any], *, gpu: int | None = None) -> Any:
-    """Open a session on the CPU or on a GPU.
+def open_session(path: Path, settings: onnx_settings.Settings) -> Any:
+    """Open a session.
 
     Raises:
-        LoadError: a parameter makes no sense, or ONNX Runtime refuses the file.
+        LoadError: ONNX Runtime refuses the file.
     """
     try:
-        return onnxruntime.InferenceSession(str(path), _options(fields), providers=_providers(gpu))
-    except LoadError:
-        raise
+        return onnxruntime.InferenceSession(str(path), settings.session, providers=list(settings.providers))
     except Exception as error:  # ONNX Runtime's own exceptions have no common base
         raise LoadError(f"ONNX Runtime can't load {path}: {error}") from error
 
 
-def _options(fields: Mapping[str, Any]) -> Any:
-    parameters = {name: value["string_value"] for name, value in fields["parameters"].items()}
-    options = onnxruntime.SessionOptions()
-    # 0, as natively: as many threads as the machine has cores, for each instance. Several instances on few cores want
-    # intra_op_thread_count 1.
-    options.intra_op_num_threads = _number(parameters, "intra_op_thread_count")
-    options.inter_op_num_threads = _number(parameters, "inter_op_thread_count")
-    mode = parameters.get("execution_mode", "0")
-    if mode not in _MODES:
-        raise LoadError(f"execution_mode is {mode!r}; wanted 0 (sequential) or 1 (parallel)")
-    options.execution_mode = _MODES[mode]
-    level = str(fields.get("optimization", {}).get("graph", {}).get("level", 0))
-    options.graph_optimization_level = _LEVELS.get(level, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
-    options.enable_cpu_mem_arena = _flag(parameters, "enable_mem_arena")
-    options.enable_mem_pattern = _flag(parameters, "enable_mem_pattern")
-    for library in fields.get("model_operations", {}).get("op_library_filename", []):
-        options.register_custom_ops_library(library)
-    return options
+def open_for_completion(folder: str, fields: Mapping[str, Any]) -> Any:
+    """Open the session of a version's folder whose graph is to complete the configuration.
+
+    Raises:
+        LoadError: the file is missing, or a parameter makes no sense.
+    """
+    return open_session(find_model(folder, fields), onnx_settings.read_settings(onnxruntime, fields))
 
 
-def _number(parameters: Mapping[str, str], name: str) -> int:
-    value = parameters.get(name, "0")
-    if not value.isdecimal():
-        raise LoadError(f"{name} is {value!r}; wanted a number of threads, or 0 for as many as there are cores")
-    return int(value)
+def _unlike_native(spec: ModelSpec, settings: onnx_settings.Settings, session: Any) -> list[str]:
+    """Say what NVIDIA's backend would refuse, and which providers the library has and couldn't start."""
+    given = {node.name for node in session.get_inputs()}
+    started = session.get_providers()
+    return [
+        f"control_input {each.name} is no input of the graph; NVIDIA's backend refuses that"
+        for each in (spec.sequence.controls if spec.sequence else ())
+        if each.name not in given
+    ] + [
+        f"ONNX Runtime couldn't start {name}, and says why above; the graph runs on {', '.join(started)}"
+        for name, _ in settings.providers
+        if name not in started
+    ]
 
 
-def _flag(parameters: Mapping[str, str], name: str) -> bool:
-    value = parameters.get(name, "1").lower()
-    if value not in ("0", "1", "false", "true"):
-        raise LoadError(f"{name} is {value!r}; wanted 0 or 1")
-    return value in ("1", "true")
-
-
-def _providers(gpu: int | None) -> list[Any]:
-    cuda = "CUDAExecutionProvider"
-    if gpu is None:
-        return ["CPUExecutionProvider"]
-    if cuda not in onnxruntime.get_available_providers():
-        sys.stderr.write("this onnxruntime has no CUDA: a GPU instance runs on the CPU; install onnxruntime-gpu\n")
-        return ["CPUExecutionProvider"]
-    return [(cuda, {"device_id": gpu}), "CPUExecutionProvider"]
-
-
-def _runner(spec: ModelSpec, session: Any) -> Callable[..., Any]:
+def _runner(spec: ModelSpec, session: Any, options: Any) -> Callable[..., Any]:
     """Make the function from inputs to the tuple of outputs."""
     names = [tensor.name for tensor in spec.outputs]
     optional = any(tensor.optional for tensor in spec.inputs)
@@ -125,7 +104,7 @@ def _runner(spec: ModelSpec, session: Any) -> Callable[..., Any]:
     def run(**inputs: Any) -> tuple[Any, ...]:
         if optional:  # one that isn't given keeps the value that the graph has for it
             inputs = {name: array for name, array in inputs.items() if array is not None}
-        return tuple(session.run(names, inputs))
+        return tuple(session.run(names, inputs, options))
 
     def run_with_scalars(**inputs: Any) -> tuple[Any, ...]:
         results = zip(names, run(**inputs), strict=True)

@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 __all__ = ["is_text", "to_numpy", "to_torch"]
 
 
-def to_torch(array: NDArray[Any] | None, device: torch.device) -> Any:
-    """Give a tensor on a device, a list of `str` for strings, or None for an optional input that isn't there."""
+def to_torch(array: NDArray[Any] | None, device: torch.device | None) -> Any:
+    """Give a tensor on a device, a list of `str` for strings, or None for an optional input that isn't there.
+
+    Without a device the tensor stays on the CPU.
+    """
     if array is None:
         return None
     if array.dtype == object:
         return array.ravel().tolist()  # TorchScript has lists of strings, and no arrays of them
     if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16).to(device)
-    return torch.from_numpy(array).to(device)
+        tensor = torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
+    else:
+        tensor = torch.from_numpy(array)
+    return tensor if device is None else tensor.to(device)
 
 
 def to_numpy(value: Any) -> Any:

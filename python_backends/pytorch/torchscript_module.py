@@ -1,10 +1,8 @@
-"""A TorchScript module called with arrays, with the options that the native backend reads from config.pbtxt."""
+"""A TorchScript module called with arrays, by the rules of the native backend."""
 
 from __future__ import annotations
 
 import json
-import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +10,14 @@ from typing import Any
 
 import torch
 import torch_arrays
-from tritonforge_runtime import Loaded, LoadError, ModelSpec, TensorSpec, parse_ragged, with_states
+import torch_names
+import torch_signature
+from torch_options import Options, set_options
+from tritonforge_runtime import Loaded, LoadError, ModelSpec, parse_ragged, with_controls, with_states
 
-__all__ = ["arguments_of", "load"]
+__all__ = ["load"]
 
 jit: Any = torch.jit  # mostly unannotated
-
-_INDEXED = re.compile(r".+__(\d+)")
 
 
 def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
@@ -28,69 +27,71 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
         LoadError: the file is missing, is no TorchScript, or wants other inputs than the configuration has.
     """
     fields = json.loads(args["model_config"])
-    parameters = {name: value["string_value"] for name, value in fields["parameters"].items()}
-    _set_threads(parameters)
+    options = set_options(fields)
     path = Path(args["model_repository"], args["model_version"], fields["default_model_filename"] or "model.pt")
     if not path.is_file():
         raise LoadError(f"unable to find {path}")
-    device = _device(args)
+    device, without = _device(args)
     try:
         module = jit.load(str(path), map_location=device).eval()
     except RuntimeError as error:
         raise LoadError(f"torch can't load {path}: {error}") from error
+    spec = with_controls(spec, _control_names(spec, module))
     ragged = parse_ragged(args["model_config"]) if spec.batched else None
     seen = with_states(spec, ragged)
     strings = [tensor.name for tensor in seen.inputs if tensor.datatype == "BYTES"]
     computed = [one.tensor for one in ragged.computed] if ragged else []
     fed = replace(seen, inputs=(*seen.inputs, *computed))
-    runner = _runner(fed, module, device, parameters)
-    return Loaded(runner, text=strings, ragged=ragged, stateful=seen is not spec)
+    return Loaded(
+        _runner(fed, module, device, options),
+        text=strings,
+        ragged=ragged,
+        stateful=seen is not spec,
+        spec=spec,
+        notices=(*without, *options.notices, *torch_signature.unlike_native(fed, module)),
+    )
 
 
-def arguments_of(inputs: Sequence[TensorSpec], arguments: Sequence[str]) -> list[str]:
-    """Find the argument of `forward` that each input is.
-
-    By the native backend's conventions: all names are `…__0`, `…__1`, or all are arguments' names; or else the order in
-    the configuration counts.
-
-    Raises:
-        LoadError: two inputs are one argument, or there are fewer arguments than inputs.
-    """
-    names = [tensor.name for tensor in inputs]
-    indexed = [int(match[1]) for name in names if (match := _INDEXED.fullmatch(name))]
-    if set(names) <= set(arguments):
-        return names
-    places = indexed if len(indexed) == len(names) else list(range(len(names)))
-    if len(set(places)) < len(places) or max(places, default=-1) >= len(arguments):
-        raise LoadError(f"inputs {', '.join(names)} don't fit forward({', '.join(arguments)}), by position or by name")
-    return [arguments[place] for place in places]
+def _control_names(spec: ModelSpec, module: Any) -> list[str]:
+    """Name the controls that `forward` takes: by an argument's name, or by a place, as in `START__1`."""
+    arguments = {argument.name for argument in module.forward.schema.arguments[1:]}
+    controls = spec.sequence.controls if spec.sequence else ()
+    return [each.name for each in controls if each.name in arguments or torch_names.index_of(each.name) is not None]
 
 
-def _runner(spec: ModelSpec, module: Any, device: torch.device, parameters: Mapping[str, str]) -> Callable[..., Any]:
-    arguments = module.forward.schema.arguments[1:]
-    named = arguments_of(spec.inputs, [argument.name for argument in arguments])
-    names = list(zip([tensor.name for tensor in spec.inputs], named, strict=True))
-    defaults = {argument.name for argument in arguments if argument.has_default_value()}
-    places = _places(spec.outputs)
-    mode = torch.inference_mode if _flag(parameters, "INFERENCE_MODE", default=True) else torch.no_grad
-    optimized = not _flag(parameters, "DISABLE_OPTIMIZED_EXECUTION", default=False)
+def _runner(spec: ModelSpec, module: Any, device: torch.device | None, options: Options) -> Callable[..., Any]:
+    call = _call(spec, module, device)
+    places = torch_names.places_of([tensor.name for tensor in spec.outputs])
+    cleans = options.cleans and torch.cuda.is_available()
 
     def run(**inputs: Any) -> Any:
-        given = {
-            argument: torch_arrays.to_torch(inputs[name], device)
-            for name, argument in names
-            if inputs[name] is not None or argument not in defaults
-        }
-        with mode(), jit.optimized_execution(optimized):
-            return _arrange(module(**given), places)
+        with options.mode(), jit.optimized_execution(options.optimized):
+            results = _arrange(call(inputs), places)
+        if cleans:
+            torch.cuda.empty_cache()
+        return results
 
     return run
 
 
-def _places(outputs: Sequence[TensorSpec]) -> list[int]:
-    """Find each output's place among the results: `…__0`, `…__1`, or else the order in the configuration."""
-    places = [int(match[1]) for tensor in outputs if (match := _INDEXED.fullmatch(tensor.name))]
-    return places if sorted(places) == list(range(len(outputs))) else list(range(len(outputs)))
+def _call(spec: ModelSpec, module: Any, device: torch.device | None) -> Callable[[Mapping[str, Any]], Any]:
+    """Make the call of `forward` with the arrays of a model's inputs, by name."""
+    arguments = module.forward.schema.arguments[1:]
+    inputs = [tensor.name for tensor in spec.inputs]
+    if torch_signature.takes_dictionary(arguments):
+        return lambda given: module(
+            {name: torch_arrays.to_torch(given[name], device) for name in inputs if given[name] is not None}
+        )
+    named = torch_names.arguments_of(inputs, [argument.name for argument in arguments])
+    names = list(zip(inputs, named, strict=True))
+    defaults = {argument.name for argument in arguments if argument.has_default_value()}
+    return lambda given: module(
+        **{
+            argument: torch_arrays.to_torch(given[name], device)
+            for name, argument in names
+            if given[name] is not None or argument not in defaults
+        }
+    )
 
 
 def _arrange(result: Any, places: Sequence[int]) -> Any:
@@ -100,35 +101,17 @@ def _arrange(result: Any, places: Sequence[int]) -> Any:
     # A list of strings is one output; any other sequence is one output for each item.
     several = isinstance(result, tuple) or (isinstance(result, list) and not torch_arrays.is_text(result))
     values = tuple(result) if several else (result,)
-    if len(values) != len(places):
+    if max(places) >= len(values):
         return tuple(map(torch_arrays.to_numpy, values))  # refused by the runtime, which says what is wanted
-    return tuple(torch_arrays.to_numpy(values[place]) for place in places)
+    return tuple(torch_arrays.to_numpy(values[place]) for place in places)  # as natively, some may be left out
 
 
-def _set_threads(parameters: Mapping[str, str]) -> None:
-    """Set the process's thread counts; by default torch takes all cores, as natively."""
-    for name, set_threads in (
-        ("INTRA_OP_THREAD_COUNT", torch.set_num_threads),
-        ("INTER_OP_THREAD_COUNT", torch.set_num_interop_threads),
-    ):
-        value = parameters.get(name, "0")
-        if not value.isdecimal():
-            raise LoadError(f"{name} is {value!r}; wanted a number of threads, or 0 for as many as there are cores")
-        if int(value) > 0:
-            set_threads(int(value))
-
-
-def _flag(parameters: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = parameters.get(name, str(default)).lower()
-    if value not in ("0", "1", "false", "true"):
-        raise LoadError(f"{name} is {value!r}; wanted true or false")
-    return value in ("1", "true")
-
-
-def _device(args: Mapping[str, str]) -> torch.device:
-    if args["model_instance_kind"] != "GPU":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        sys.stderr.write("this torch has no CUDA: a GPU instance runs on the CPU\n")
-        return torch.device("cpu")
-    return torch.device("cuda", int(args["model_instance_device_id"]))
+def _device(args: Mapping[str, str]) -> tuple[torch.device | None, list[str]]:
+    """Give the device of an instance, and a notice where it can't be had; None leaves it to a module of KIND_MODEL."""
+    kind = args["model_instance_kind"]
+    if kind == "MODEL":
+        return None, []
+    if kind == "GPU" and torch.cuda.is_available():
+        return torch.device("cuda", int(args["model_instance_device_id"])), []
+    notice = "this torch has no CUDA: a GPU instance runs on the CPU; install torch with CUDA"
+    return torch.device("cpu"), [notice] if kind == "GPU" else []

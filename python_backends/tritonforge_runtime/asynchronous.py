@@ -7,6 +7,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["Loop", "is_async", "then"]
@@ -21,6 +22,7 @@ class Loop:
         self._free = threading.BoundedSemaphore(most)
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
         self._thread = threading.Thread(target=self._run, name="coroutines", daemon=True)
         self._thread.start()
 
@@ -31,12 +33,16 @@ class Loop:
 
     def close(self) -> None:
         """Cancel all coroutines and end the loop; wait for it, but not for ever."""
+        self.closing = True
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._cancel(), self._loop)
             self._thread.join(_CLOSING_S)
 
     def _run(self) -> None:
-        self._loop.run_forever()
+        while True:
+            with suppress(SystemExit, KeyboardInterrupt):  # raised in a task of the user's own, these end a loop
+                self._loop.run_forever()
+                break
         self._loop.close()
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -13,6 +13,8 @@ from .errors import InvalidResult, TritonError
 __all__ = ["Failures"]
 
 _LONGEST_MESSAGE = 1000
+_LONGEST_ANSWER = 4000
+"""Characters of an exception's message, and of a `TritonError`'s, that a client gets; the log has all of them."""
 
 
 class Failures:
@@ -30,25 +32,23 @@ class Failures:
         """Give the message and the error code that a client gets.
 
         The message has the innermost line of the user's own code: `ValueError: no rows  (fraud.py:27 in normalize)`.
-        A `TritonError` is passed on as it is.
+        A `TritonError` is passed on as it is. What is very long is cut.
         """
         if isinstance(error, TritonError):
-            return error.message, error.code
+            return _cut(error.message, _LONGEST_ANSWER), error.code
         if isinstance(error, InvalidResult):
             return self._at(f"{self._model}: {error}", self._function), "INTERNAL"
         return self.summarize(error), "INTERNAL"
 
     def summarize(self, error: BaseException) -> str:
         """Say in one line what was raised, and where in the user's own code."""
-        text = str(error).strip()
-        if len(text) > _LONGEST_MESSAGE:
-            text = f"{text[:_LONGEST_MESSAGE]}…"
+        text = _cut(str(error).strip(), _LONGEST_MESSAGE)
         kind = type(error).__name__
         return self._at(f"{kind}: {text}" if text else kind, self._place(error))
 
     def log(self, error: BaseException, what: str) -> None:
-        """Write the whole traceback to the server's log; a `TritonError` is an answer, and no news."""
-        if isinstance(error, TritonError):
+        """Write the whole traceback to the server's log; a `TritonError` is news only where it is cut."""
+        if isinstance(error, TritonError) and len(error.message) <= _LONGEST_ANSWER:
             return
         lines = "".join(traceback.format_exception(error))
         # In one write, as all instances of all models share this stream.
@@ -87,3 +87,7 @@ class Failures:
         """Give the file of some code, relative to the root that it is below; empty where it is not the user's."""
         file = os.path.realpath(code.co_filename)
         return next((file[len(root) :] for root in self._roots if file.startswith(root)), "")
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters; the server's log has all)"

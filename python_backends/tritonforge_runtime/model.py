@@ -9,16 +9,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from . import remote, source
+from . import cores, encoding, remote, source
 from .async_execution import AsyncExecution, AsyncStreams
 from .asynchronous import is_async
-from .execution import Execution, SeparateExecution
+from .execution import Execution
 from .failure import Failures
 from .implicit import StatefulExecution
 from .instance import set_current
 from .padding import PaddedDim, Padding
 from .parts import PartSpec
 from .ragged import Ragged, RaggedExecution
+from .separate import SeparateExecution
 from .sequences import Sequences
 from .spec import ModelSpec, parse_spec
 from .streams import Streams
@@ -35,7 +36,8 @@ class Loaded:
     called at the end. Where it is not `stacked`, it is called for each request by itself, for several at once.
     `padding` are the dimensions in which stacked requests may differ; `ragged` is what a graph gets end to end. Of a
     `sequence` model the function has a method `start`, which gives the state that it takes first; one that is
-    `stateful` takes and gives the implicit state.
+    `stateful` takes and gives the implicit state. `spec` is the model as its graph sees it, where that has more inputs.
+    `notices` go to the server's log: what differs from the native backend for which this stands in.
     """
 
     function: Callable[..., Any]
@@ -47,6 +49,8 @@ class Loaded:
     sequence: bool = False
     ragged: Ragged | None = None
     stateful: bool = False
+    spec: ModelSpec | None = None
+    notices: Sequence[str] = ()
 
 
 class ServedModel:
@@ -58,12 +62,17 @@ class ServedModel:
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Load the model, once for each instance."""
+        encoding.use_utf8()
         spec = parse_spec(args["model_config"])
         set_current(args)
         self._loaded = self.load(spec, args)
+        spec = self._loaded.spec or spec
         wire = Wire(spec, self._loaded.text)
+        if args.get("model_instance_name", "_0").endswith("_0"):  # once, not for each instance
+            wire.warn([f"{spec.name}: {notice}" for notice in self._loaded.notices])
         failures = Failures(spec.name, roots=self._loaded.roots, function=self._loaded.function)
         self._run = _executor(spec, wire, self._loaded, failures)
+        self.execute = self._run  # type: ignore[method-assign, assignment]  # one call less in each request's latency
 
     def execute(self, requests: Sequence[Request]) -> list[Response] | None:
         """Answer requests, as many as Triton hands over together; a decoupled or async model answers by itself."""
@@ -94,20 +103,21 @@ class PythonModel(ServedModel):
     def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
         """Import the user's module from beside the file that the subclass is in."""
         folder = os.path.dirname(os.path.abspath(sys.modules[type(self).__module__].__file__ or ""))
-        roots = [os.path.join(folder, path) for path in self.paths]
-        parts = [replace(part, path=os.path.join(folder, part.path)) for part in self.parts]
+        roots = [os.path.join(folder, encoding.file_name(path)) for path in self.paths]
+        threads = cores.share(args["model_config"], cores.available())
+        parts = [replace(part, path=os.path.join(folder, part.path), threads=threads) for part in self.parts]
         failures = Failures(spec.name, roots=roots)
         if not self.stacked:
             remote.merge_up_to(json.loads(args["model_config"])["max_batch_size"])
-        function, made = source.find(self.module, self.attribute, roots, failures, parts)
+        function, classes, blocks = source.find(self.module, self.attribute, roots, failures, parts)
 
         def close() -> None:
-            for part in made:
+            for part in classes:
                 part.finalize()
 
         waits = any(part.remote for part in parts)
         return Loaded(
-            remote.resolving(function) if waits else function,
+            remote.resolving(function, blocks=blocks) if waits else function,
             text=self.text,
             roots=roots,
             close=close,

@@ -48,7 +48,7 @@ class Sequences:
             return self._wire.response(self._step(request))
         except CAUGHT as error:
             self._failures.log(error, "request failed")
-            return self._wire.error(*self._failures.describe(error))
+            return self._wire.error(*self._failures.describe(error), told=self._wire.asks(request))
 
     def _step(self, request: Request) -> list[Array]:
         identity, flags = request.correlation_id(), request.flags()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from tritonforge import Batching, Warmup, WarmupInput, model, pipeline
+from tritonforge import Batching, Instances, Warmup, WarmupInput, model, pipeline
 
 Rows = Float32[np.ndarray, "batch n"]
 ALONE = Batching(max_batch_size=8, dynamic=False)
@@ -57,6 +60,18 @@ async def countdown(start: Int64[np.ndarray, "1"]) -> AsyncIterator[Int64[np.nda
         yield np.array([left])
 
 
+@model
+async def prefixes(x: Float32[np.ndarray, "n"]) -> AsyncIterator[Float32[np.ndarray, "m"]]:
+    for size in range(len(x), -1, -1):
+        yield x[:size]
+
+
+@model
+def suffixes(x: Float32[np.ndarray, "n"]) -> Iterator[Float32[np.ndarray, "m"]]:
+    for size in range(len(x) + 1):
+        yield x[size:]
+
+
 @pipeline
 async def chained(x: Rows) -> Rows:
     doubled, (tripled, _) = await asyncio.gather(double(x), Triple(x))
@@ -75,6 +90,30 @@ async def routed(x: Rows) -> Rows:
         return doubled
     tripled, negative = await Triple(add(x, doubled))
     return tripled - negative
+
+
+@model(instances=Instances(cpu=2), batching=ALONE)
+def held(x: Rows) -> Rows:
+    """Leave a mark where a large number says so, and wait until it is taken away."""
+    if x[0, 0] > 100:
+        mark = held_mark(int(x[0, 0]))
+        mark.touch()
+        deadline = time.monotonic() + 20
+        while mark.exists():
+            assert time.monotonic() < deadline, "nobody has taken the mark away"
+            time.sleep(0.01)
+    return x
+
+
+def held_mark(number: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"tritonforge-held-{number}"
+
+
+@pipeline(lowering="bls")
+async def holding(x: Rows) -> Rows:
+    """Look at what a model gives that isn't awaited."""
+    found = held(x)
+    return await double(found) if (found > 0).all() else found
 
 
 CALLS: list[int] = []

@@ -1,15 +1,28 @@
-"""A real embedded server for the tests that need one, and the writing of small repositories for it."""
+"""A real embedded server for the tests that need one, small repositories for it, and Docker with an image."""
 
 from __future__ import annotations
 
+import signal
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from container_support import BASE, EXAMPLES, IMAGE
 from repositories import ECHO, write_model
 
-from tritonforge.server import Server
+from tritonforge.server import PreflightError, Server
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups() -> None:
+    """Let SIGHUP end what tests start, under nohup, too: what a program ignores, those that it starts ignore."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +86,37 @@ def write_wheel(folder: Path, version: str) -> None:
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tritonforge-tiny\nVersion: {version}\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[DockerClient]:
+    """Docker, or a skip with the reason."""
+    from tritonforge.server.docker_client import connect, find_image
+
+    try:
+        client = connect()
+        find_image(client, BASE, pull="never")
+    except PreflightError as error:
+        pytest.skip(f"{error.diagnostics[0].message}; scripts/with_docker.py starts one and makes {BASE}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The slim image of the examples, their models baked in."""
+    from tritonforge.image import ImageOptions, write_context
+    from tritonforge.server.docker_client import build_image
+
+    context = tmp_path_factory.mktemp("image") / "context"
+    write_context(EXAMPLES, context, ImageOptions(base=BASE))
+    build_image(docker, context, IMAGE, lambda line: None)
+    yield IMAGE
+    docker.images.remove(IMAGE, force=True)
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Path:
+    """A repository with one model, x → x."""
+    write_model(tmp_path / "models", "echo", ECHO)
+    return tmp_path / "models"

@@ -70,6 +70,18 @@ def chained_pool(ids: Int64[np.ndarray, "batch seq"]) -> Pooled:
     return bucketed(ids)
 
 
+class Sized(NamedTuple):
+    total: Float32[np.ndarray, "batch"]
+    rows: Int64[np.ndarray, "batch"]
+
+
+@model(batching=TOGETHER)
+def sized(x: Float32[np.ndarray, "batch n m"], y: Float32[np.ndarray, "batch n m"] | None = None) -> Sized:
+    """Give the rows of the call, too, in which requests of one shape and with the same inputs share."""
+    total = (x if y is None else x + y).sum(axis=(1, 2))
+    return Sized(total, np.full(len(x), len(x)))
+
+
 @model(parameters={"greeting": "hello", "FORCE_CPU_ONLY_INPUT_TENSORS": "yes"}, instances=Instances(cpu=2))
 class Told:
     """Say what its instance was told."""

@@ -13,6 +13,9 @@ __all__ = ["Fault", "Proxy"]
 Fault = Callable[["Proxy", socket.socket, bytes], "bytes | None"]
 """What becomes of bytes on their way back: others, or None to end the connection. Gets the client's side."""
 
+_QUIET_S = 0.3
+"""How long a server must have said nothing until its side of a connection is closed."""
+
 
 class Proxy:
     """Listens on a free port and passes bytes on, both ways; `fault` sees those of the server first."""
@@ -42,6 +45,10 @@ class Proxy:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
+    def sockets(self) -> set[socket.socket]:
+        """Give the sockets of the connections that were made so far, both sides'."""
+        return set(self._sockets)
+
     def hold(self) -> None:
         """Say nothing until the fault, or the test, is over."""
         fault = self.fault
@@ -54,24 +61,53 @@ class Proxy:
                 client, _ = self._listener.accept()
                 self.connections += 1
                 self.open += 1
+                self._sockets.add(client)
                 server = socket.create_connection(("127.0.0.1", self._upstream))
-                self._sockets |= {client, server}
-                threading.Thread(target=self._pass, args=(client, server, False), daemon=True).start()
-                threading.Thread(target=self._pass, args=(server, client, True), daemon=True).start()
+                self._sockets.add(server)
+                gone = threading.Event()
+                threading.Thread(target=self._pass_on, args=(client, server, gone), daemon=True).start()
+                threading.Thread(target=self._pass_back, args=(client, server, gone), daemon=True).start()
 
-    def _pass(self, source: socket.socket, target: socket.socket, back: bool) -> None:
+    def _pass_on(self, client: socket.socket, server: socket.socket, gone: threading.Event) -> None:
+        """Pass on what the client sends, until it, or the server, has ended the connection."""
         with suppress(OSError):
-            while data := source.recv(1 << 16):
-                passed: bytes | None = data
-                if back and self.fault is not None:
-                    passed = self.fault(self, target, data)
-                elif not back:
-                    self.requests += 1
-                if passed is None:
+            while data := client.recv(1 << 16):
+                self.requests += 1
+                server.sendall(data)
+        gone.set()
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+        self.open -= 1
+
+    def _pass_back(self, client: socket.socket, server: socket.socket, gone: threading.Event) -> None:
+        """Pass back what the server answers, or what the fault makes of it.
+
+        Where the client is gone, the server is let finish: Triton 24.10 can crash on calls that are broken off while
+        they run (its issue 8034), and what is tested here is the client.
+        """
+        server.settimeout(_QUIET_S)
+        with suppress(OSError):
+            while True:
+                try:
+                    data = server.recv(1 << 16)
+                except TimeoutError:
+                    if gone.is_set():
+                        break
+                    continue
+                if not data:
                     break
-                target.sendall(passed)
-        for each in (source, target):
+                if not gone.is_set() and not self._answer(client, data):
+                    gone.set()
+                    with suppress(OSError):
+                        client.shutdown(socket.SHUT_RDWR)
+        for each in (client, server):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-        if not back:
-            self.open -= 1
+
+    def _answer(self, client: socket.socket, data: bytes) -> bool:
+        with suppress(OSError):
+            passed = data if self.fault is None else self.fault(self, client, data)
+            if passed is not None:
+                client.sendall(passed)
+                return True
+        return False

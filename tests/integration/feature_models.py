@@ -73,7 +73,9 @@ def write_feature_models(repository: Path) -> None:
     (repository / "labelled" / "labels.txt").write_text("\n".join(LABELS) + "\n")
     texts = f"{tensor('input', 'text', 'STRING')} {tensor('output', 'word', 'STRING')}"
     write(repository, "words", f"{texts} model_transaction_policy {{ decoupled: true }}", WORDS)
-    policy = "default_queue_policy { timeout_action: REJECT allow_timeout_override: true }"
+    # A request can only lower the policy's own limit (24.10): without one, what it says is ignored.
+    limit = "default_timeout_microseconds: 60000000 allow_timeout_override: true"
+    policy = f"default_queue_policy {{ timeout_action: REJECT {limit} }}"
     write(repository, "queued", f"{scalars} dynamic_batching {{ {policy} }}", MOODY)
     (repository / "chain" / "1").mkdir(parents=True)
     maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'

@@ -131,6 +131,33 @@ def fussy(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
     return x
 
 
+@model
+def drop(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Write into the input, and return it."""
+    x -= 1
+    return x
+
+
+class Written(NamedTuple):
+    first: Float32[np.ndarray, "batch n"]
+    second: Float32[np.ndarray, "batch n"]
+    third: Float32[np.ndarray, "batch n"]
+    fourth: Float32[np.ndarray, "batch n"]
+
+
+@pipeline
+def dropped_twice(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    return drop(drop(x))
+
+
+@pipeline
+def written(x: Float32[np.ndarray, "batch n"]) -> Written:
+    """Hand values that a step writes into to others: before, after, by an inner pipeline, and as an output."""
+    first = drop(x)
+    second = add(first, drop(x))
+    return Written(first, second, dropped_twice(second), double(x))
+
+
 def load_scorer() -> object:
     """Fit a small classifier; scikit-learn is imported here only."""
     from sklearn.linear_model import LogisticRegression
@@ -159,6 +186,7 @@ fused_partly = FUSED(partly)
 fused_nested = FUSED(nested)
 fused_loudness = FUSED(loudness)
 fused_normed = FUSED(normed)
+fused_written = FUSED(written)
 fused_scored = pipeline(lowering="fused", instances=Instances(cpu=2), batching=Batching(max_batch_size=32))(scored)
 
 BLS = pipeline(lowering="bls")
@@ -169,6 +197,7 @@ bls_partly = BLS(partly)
 bls_nested = BLS(nested)
 bls_loudness = BLS(loudness)
 bls_normed = BLS(normed)
+bls_written = BLS(written)
 bls_scored = BLS(scored)
 
 AUTO = pipeline(lowering="auto")
@@ -191,6 +220,48 @@ def routed(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
 
 
 @pipeline(lowering="bls")
+def asked(
+    x: Float32[np.ndarray, "batch n"], bonus: Float32[np.ndarray, "batch n"] | None = None
+) -> Float32[np.ndarray, "batch n"]:
+    """Do one thing where an optional input is there, and another where it isn't."""
+    return double(x) if bonus is None else add(bonus, x)
+
+
+@pipeline(lowering="bls")
+def unbatched_within(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch"]:
+    """Call a model that isn't batched, on some of the requests."""
+    sums = total(x)
+    return norm(x) if (sums > 3).any() else sums
+
+
+@pipeline(lowering="bls")
+def forgiving(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Do something else where a model refuses."""
+    try:
+        return fussy(x)
+    except TritonError as error:
+        return double(x) if error.code == "INVALID_ARG" else x
+
+
+@pipeline
+def over_others(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """An ensemble of pipelines that are lowered otherwise."""
+    return add(forgiving(x), fused_maybe(x))
+
+
+@pipeline(lowering="bls")
 def refused(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
     """Call a model that refuses."""
     return fussy(double(x))
+
+
+@pipeline
+def refused_within(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """An ensemble whose model refuses."""
+    return fussy(double(x))
+
+
+@pipeline(lowering="bls")
+def refused_far_below(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Branch, and call an ensemble whose model refuses, by way of another body."""
+    return refused_within(x) if x.shape[1] > 2 else refused(x)

@@ -99,8 +99,7 @@ class Trace:
         """List everything that is still there."""
         segments = [name for name in os.listdir("/dev/shm") if name.startswith(self.shared_memory)]
         folder = [self.folder] if os.path.exists(self.folder) else []
-        listening = {int(line.split()[1].rpartition(":")[2], 16) for line in _listeners()}
-        return [*self.processes(), *segments, *folder, *(listening & set(self.ports))]
+        return [*self.processes(), *segments, *folder, *(listening_ports() & set(self.ports))]
 
 
 def trace(server: Server, workspace: Workspace) -> Trace:
@@ -110,6 +109,9 @@ def trace(server: Server, workspace: Workspace) -> Trace:
     return Trace(os.getsid(server.pid), workspace.shared_memory, str(workspace.folder), ports)
 
 
-def _listeners() -> list[str]:
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return [line for line in lines if line.split()[3] == "0A"]
+def listening_ports() -> set[int]:
+    """List the ports that some process of this machine listens on; gRPC's are among those of IPv6."""
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    return {int(fields[1].rpartition(":")[2], 16) for fields in lines if fields[3] == "0A"}

@@ -33,10 +33,35 @@ def _io(inputs: list[str], outputs: list[str]) -> str:
     return f"{tensors('input', *inputs)} {tensors('output', *outputs)}"
 
 
+def _parameters(values: dict[str, str]) -> str:
+    return " ".join(
+        f'parameters {{ key: "{key}" value: {{ string_value: "{value}" }} }}' for key, value in values.items()
+    )
+
+
 def _write_python(repository: Path) -> None:
     for name, config, source, options in PYTHON:
         write_python_model(repository, name, config, source, **options)
+    version = write_python_model(
+        repository, "utf8", f"max_batch_size: 0 {_io(['x STRING [1]'], ['y STRING [4]'])}", UTF8, text=("x",)
+    )
+    (version / "source" / "tä.txt").write_text("größe", encoding="utf-8")
+    (version / "source" / "mödul.py").write_text("VALUE = 'ü'\n", encoding="utf-8")
 
+
+UTF8 = """
+import subprocess
+import numpy as np
+import mödul
+from tritonforge import asset
+
+def predict(x):
+    print("printed", x[0], flush=True)
+    with open(asset("tä.txt")) as file:
+        text = file.read()
+    echoed = subprocess.run(["cat"], input="ß", capture_output=True, text=True).stdout
+    return np.array([text, mödul.VALUE, echoed, x[0]], object)
+"""
 
 PYTHON = [
     (
@@ -220,14 +245,13 @@ def _write_onnx(repository: Path) -> None:
         [one, axis],
     )
     full = _io(["x FP32 [2]"], ["y FP32 [2]", "label INT64 [1] reshape: { shape: [] }"])
-    parameters = " ".join(
-        f'parameters {{ key: "{key}" value: {{ string_value: "{value}" }} }}'
-        for key, value in {"intra_op_thread_count": 1, "execution_mode": 1, "enable_mem_arena": 0}.items()
-    )
+    parameters = _parameters({"intra_op_thread_count": "1", "execution_mode": "1", "enable_mem_arena": "0"})
     configs = {
         "onnx_full": f'backend: "onnxruntime" {BATCHED} {full} {parameters} optimization {{ graph {{ level: 1 }} }}',
         "onnx_bare": None,
         "onnx_wrong": f'backend: "onnxruntime" max_batch_size: 4 {_io(["x FP32 [3]"], ["y FP32 [2]"])}',
+        "onnx_accelerator": 'backend: "onnxruntime" optimization { execution_accelerators {'
+        ' cpu_execution_accelerator { name: "xnnpack" } } }',
         "onnx_parameter": 'backend: "onnxruntime" parameters { key: "execution_mode" value: { string_value: "7" } }',
     }
     for name, config in configs.items():
@@ -321,5 +345,9 @@ def _write_torch(repository: Path) -> None:
     ):
         config = f'platform: "pytorch_libtorch" max_batch_size: 4 {io}'
         runtime_torch.save(module, write_model(repository, name, config))
+    settings = _parameters({"INFERENCE_MODE": "off", "ENABLE_JIT_EXECUTOR": "false", "ENABLE_TENSOR_FUSER": "false"})
+    io = _io(["b FP32 [2]", "a FP32 [2]"], ["OUTPUT__1 FP32 [2]"])
+    config = f'backend: "pytorch" {BATCHED} {io} {settings}'
+    runtime_torch.save(runtime_torch.Difference(), write_model(repository, "torch_difference", config))
     config = f'backend: "pytorch" {_io(["x STRING [-1]"], ["y STRING [-1]"])}'
     runtime_torch.save(runtime_torch.Strings(), write_model(repository, "torch_strings", config))

@@ -27,6 +27,13 @@ class Strings(torch.nn.Module):
         return ["<" + each + ">" for each in x]
 
 
+class Difference(torch.nn.Module):
+    """Inputs by name in one dictionary, and more results than a configuration need name."""
+
+    def forward(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        return given["a"] + given["b"], given["a"] - given["b"]
+
+
 class Brain(torch.nn.Module):
     """An optional argument and BF16."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -95,6 +97,29 @@ def test_async_streams_run_side_by_side(client: Client) -> None:
         answers = list(pool.map(left, range(8)))
 
     assert answers == [list(range(start, 0, -1)) for start in range(8)]
+
+
+def test_a_call_that_is_not_awaited_holds_no_other_request_up(client: Client) -> None:
+    """The second comes while the first one's call is under way, and the first goes on only when it is answered."""
+    number = os.getpid() + 1000
+    first, mark = np.full((1, 3), number, np.float32), definitions.held_mark(number)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(client.call, definitions.holding, x=first)
+        deadline = time.monotonic() + 20
+        while not mark.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        np.testing.assert_array_equal(client.call(definitions.holding, x=X + 1), (X + 1) * 2)
+        mark.unlink()
+        np.testing.assert_array_equal(slow.result(), first * 2)
+
+
+def test_streams_of_nothing(client: Client) -> None:
+    """A request may have no elements at all, of a model that isn't batched; so may a response."""
+    for definition in (definitions.prefixes, definitions.suffixes):
+        given = [answer.tolist() for answer in client.stream(definition, x=np.empty(0, np.float32))]
+        assert given == [[]]
+        assert [len(answer) for answer in client.stream(definition, x=X[0])] == [3, 2, 1, 0]
 
 
 def test_warm_up_runs_before_the_model_is_ready(client: Client) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,20 @@ from tritonforge.client import (
     AsyncClient,
     Client,
     ConnectionOptions,
+    DeadlineExceeded,
     InferenceFailed,
     InvalidRequest,
     Label,
     ModelNotFound,
+    Result,
     Retries,
     ServerUnavailable,
 )
 from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.segments import PREFIX
+from tritonforge.client.stub import Stub, only, tensor
+from tritonforge.ir import Signature
 from tritonforge.server import Server
 
 KEY = "test-key-of-this-server"
@@ -177,7 +182,7 @@ def test_a_lost_sequence_is_replayed_if_asked(client):
 def test_a_sequence_stays_on_one_server(url):
     with Client([url, url]) as client, client.sequence("adder") as sequence:
         assert [sequence.infer(x=ONE).y.item() for _ in range(4)] == [1, 2, 3, 4]
-        replicas = client._assembly.transport._replicas
+        replicas = client._assembly.reliable.replicas
         assert len({id(replica) for replica in replicas._pinned.values()}) == 1
 
 
@@ -187,6 +192,36 @@ def test_an_async_sequence(url):
             return [(await sequence.infer(x=ONE)).y.item() for _ in range(3)]
 
     assert run(url, use) == [1, 2, 3]
+
+
+def test_requests_of_one_sequence_wait_for_each_other_in_the_order_of_asking(client, url):
+    with client.sequence("adder") as sequence, ThreadPoolExecutor(8) as pool:
+        sums = sorted(result.y.item() for result in pool.map(lambda _: sequence.infer(x=ONE), range(16)))
+    assert sums == list(range(1, 17))
+
+    async def use(client: AsyncClient) -> list[float]:
+        async with client.sequence("adder") as sequence:
+            return [r.y.item() for r in await asyncio.gather(*[sequence.infer(x=ONE * n) for n in range(1, 6)])]
+
+    assert run(url, use) == [1, 3, 6, 10, 15]
+
+
+def test_a_sequence_through_a_definition_takes_its_arguments_and_gives_what_it_returns(client, url):
+    signature = Signature((tensor("x", "FP32"),), (tensor("y", "FP32"),), batched=True, sequence=True)
+    adder = Stub("adder", signature, only)  # one value a row is [n] to it
+    one = np.ones(1, np.float32)
+    with client.sequence(adder, closing={"x": one}) as sequence:
+        assert [sequence.infer(one * 2).tolist(), sequence.infer(x=one).tolist()] == [[2], [3]]
+        with pytest.raises(InvalidRequest, match=r"FP32\[1, 1\] given"):
+            sequence.infer(ONE)
+    with pytest.raises(InvalidRequest, match="START flag"):
+        client.infer("adder", x=ONE, sequence_id=sequence.id)
+
+    async def use(client: AsyncClient) -> list[float]:
+        async with client.sequence(adder) as sequence:
+            return [(await sequence.infer(one)).item() for _ in range(2)]
+
+    assert run(url, use) == [1, 2]
 
 
 # classes, casts, steps, queue timeouts
@@ -199,6 +234,25 @@ def test_the_highest_classes_come_with_their_labels(client):
     assert result.scores[0].tolist() == [Label(0.7, 1, "dog"), Label(0.2, 2, "bird")]
     with pytest.raises(ValueError, match="1 or more"):
         client.infer("labelled", x=scores, top={"scores": 0})
+
+
+@pytest.mark.parametrize("datatype", ["STRING", "BOOL"])
+def test_classes_of_what_has_none_are_refused_before_they_end_the_server(client, datatype):
+    x, y = f"x_{datatype}", f"y_{datatype}"
+    array = np.array([["b"]], object) if datatype == "STRING" else np.array([[True]])
+    with pytest.raises(InvalidRequest, match=rf'output "{y}" is .*: top= is for numbers') as caught:
+        client.infer("identity", {x: array}, outputs=[y], top={y: 1})
+    assert not caught.value.code  # the server has said nothing
+    assert client.is_ready()
+
+
+def test_a_request_id_that_is_no_text_is_refused_whether_or_not_the_request_is_like_an_earlier_one(client):
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r'request_id is 7; it is a text: request_id="7"'):
+            client.infer("labelled", x=ROWS[:1], request_id=7)
+        with pytest.raises(ValueError, match=r"request_id is .* no form in UTF-8"):
+            client.infer("labelled", x=ROWS[:1], request_id="\ud800")
+        client.infer("labelled", x=ROWS[:1], request_id="7")
 
 
 def test_casts_are_made_if_asked(client):
@@ -222,6 +276,31 @@ def test_the_deadline_is_sent_as_the_limit_in_the_queue_where_the_model_heeds_on
     sent = client._calls.prepare(client._calls.target("queued"), {"x": ONE}, (), None, Deadline(2))
     assert 1_000_000 < finish(sent)[1].parameters["timeout"] <= 2_000_000
     assert client.infer("queued", x=ONE * 0.001).y.shape == (1, 1)
+
+
+def test_a_request_that_is_in_the_queue_for_too_long_is_late_and_not_sent_again(client):
+    def failures() -> int:
+        return int(client.admin.statistics("queued")[0]["inference_stats"]["fail"]["count"])
+
+    def outcome(future: Future[Result]) -> BaseException | None:
+        return future.exception(30)
+
+    client.describe("queued")
+    before, hurried = failures(), {"timeout": 1000}  # a millisecond
+    errors: list[BaseException] = []
+    deadline = time.monotonic() + 30
+    with ThreadPoolExecutor(8) as pool:
+        while not errors:  # Triton hands out more than runs, and which ones come first is open
+            assert time.monotonic() < deadline
+            busy = [pool.submit(client.infer, "queued", x=ONE * 0.2) for _ in range(4)]
+            late = [pool.submit(client.infer, "queued", x=ONE * 0.001, parameters=hurried) for _ in range(4)]
+            assert [outcome(future) for future in busy] == [None] * 4
+            errors = [error for future in late if (error := outcome(future)) is not None]
+    for error in errors:
+        assert isinstance(error, DeadlineExceeded)
+        assert error.code in ("503", "UNAVAILABLE")
+        assert "Request timeout expired" in error.reason
+    assert failures() == before + len(errors)
 
 
 # generate
@@ -341,6 +420,17 @@ def test_settings_are_changed_and_cleared(client):
     assert client.admin.trace_settings({"trace_rate": None}, model="moody")["trace_rate"] == "1000"
 
 
+def test_models_are_known_without_the_key_that_their_index_wants(url):
+    """From the statistics; what the key alone opens says so."""
+    with Client(url) as client, Client(url, options=OPTIONS) as keeper:
+        ready = {status.name for status in keeper.models() if status.state == "READY"}
+        assert {status.name for status in client.models()} == ready
+        with pytest.raises(ModelNotFound, match="did you mean moody"):
+            client.infer("mody", x=ONE)
+        with pytest.raises(InvalidRequest, match=r"it is the key: ConnectionOptions\(headers="):
+            client.admin.unload("moody")
+
+
 def test_models_are_loaded_with_another_configuration_and_unloaded(client, served):
     config = {**client.config("scorer"), "max_batch_size": 3}
     client.admin.load("scorer", config=config)
@@ -361,7 +451,7 @@ def test_a_dead_server_is_left_out_and_calls_go_on(url):
     with Client([dead, url], retries=Retries(first_delay_s=0.01)) as client:
         for _ in range(30):
             client.infer("identity", x_FP32=ONE)
-        first, second = client._assembly.transport._replicas.all
+        first, second = client._assembly.reliable.replicas.all
         assert first.open
         assert not second.open
 
@@ -387,6 +477,8 @@ def test_a_stub_module_calls_and_notices_a_change(url, served, tmp_path, monkeyp
     with made_client.connect(url) as models:
         assert models.labelled(x=ROWS[:2]).tolist() == ROWS[:2].tolist()
         assert models.client.call(made_client.LABELLED, x=ROWS[:1]).tolist() == ROWS[:1].tolist()
+        with models.adder() as steps:
+            assert [steps.infer(x=ONE).item() for _ in range(2)] == [1, 2]
     changed = text.replace('tensor("x", "FP32", 3)', 'tensor("x", "FP32", 4)')
     Path(tmp_path, "old_client.py").write_text(changed, encoding="utf-8")
     import old_client

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-import trustme
 from repositories import ECHO, write_model
+from tls_files import Files
 from tls_proxy import tls_proxy
 
 from tritonforge.client import TLS, AsyncClient, Client, ConnectionOptions, ServerUnavailable
@@ -20,40 +18,6 @@ from tritonforge.server import Server
 
 ONE = np.ones((1, 1), np.float32)
 SCHEMES = ["grpcs", "https"]
-
-
-class Files:
-    """An authority, certificates by it for the server and for a client, and an authority that nobody trusts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority = trustme.CA()
-        self.ca, self.other_ca = folder / "ca.pem", folder / "other_ca.pem"
-        self.authority.cert_pem.write_to_path(self.ca)
-        trustme.CA().cert_pem.write_to_path(self.other_ca)
-        self.server = self._issue(folder, "server", "127.0.0.1", "localhost")
-        self.client = self._issue(folder, "client", "client@example.org")
-
-    def _issue(self, folder: Path, name: str, *identities: str) -> tuple[Path, Path]:
-        issued = self.authority.issue_cert(*identities)
-        certificate, key = folder / f"{name}.pem", folder / f"{name}_key.pem"
-        key.touch(0o600)
-        issued.cert_chain_pems[0].write_to_path(certificate)
-        issued.private_key_pem.write_to_path(key)
-        return certificate, key
-
-    def context(self, *, mutual: bool) -> ssl.SSLContext:
-        """Make the context of a server, which asks for a certificate of the client's if it is mutual."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.server)
-        if mutual:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.ca)
-        return context
-
-    def options(self, *, ca: Path | None = None, certificate: bool = False, server_name: str = "") -> ConnectionOptions:
-        """Make a client's options: it trusts the server, unless told otherwise."""
-        own, key = self.client if certificate else (None, None)
-        return ConnectionOptions(tls=TLS(ca=ca or self.ca, certificate=own, key=key, server_name=server_name))
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +105,24 @@ def test_a_server_of_an_unknown_authority_is_not_spoken_to(urls, files, mutual, 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_client_without_a_certificate_is_refused_where_one_is_asked_for(urls, files, mutual, scheme):
     if mutual:
-        assert all(refusals(urls[scheme], files.options()))
+        for reason in refusals(urls[scheme], files.options()):
+            assert "TLS(certificate=…, key=…)" in reason
     else:
         ask_both(urls[scheme], files.options())
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_files_that_are_no_certificates_are_refused_by_name(files, tmp_path, scheme, kind):
+    text = tmp_path / "text.pem"
+    text.write_text("hello")
+    (certificate, key), (_, other_key) = files.client, files.server
+    for tls, message in (
+        (TLS(ca=text), r"TLS\(ca='.*text.pem'\) holds no certificates in PEM: "),
+        (TLS(certificate=key, key=certificate), r"certificate='.*client_key.pem', .* swapped: "),
+        (TLS(certificate=certificate, key=other_key), r"key='.*server_key.pem'\): not a certificate and its key"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=tls))
+    with pytest.raises(FileNotFoundError, match=r"absent\.pem"):
+        kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=TLS(ca=tmp_path / "absent.pem")))

@@ -46,14 +46,17 @@ def url_of(served: Server, kind: str) -> str:
 
 
 def ours(served: Server, kind: str, model: str, inputs: dict[str, np.ndarray], **options: Any) -> dict[str, np.ndarray]:
-    """Infer through ours."""
+    """Infer through ours, twice: the second request of a kind takes a shorter way."""
     url = url_of(served, kind)
     if not kind.endswith("aio"):
         with Client(url) as client:
-            return client.infer(model, inputs, **options).outputs
+            first, again = (client.infer(model, inputs, **options).outputs for _ in range(2))
+            assert same(first, again)
+            return again
 
     async def main() -> dict[str, np.ndarray]:
         async with AsyncClient(url) as client:
+            await client.infer(model, inputs, **options)
             return (await client.infer(model, inputs, **options)).outputs
 
     return asyncio.run(main())

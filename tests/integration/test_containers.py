@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from container_support import BASE, EXAMPLES, container, run
 from repositories import ECHO, FREE_PORTS, infer, until, write_model
 
 from tritonforge.build import build
 from tritonforge.client import Client
-from tritonforge.image import ImageOptions, write_context
 from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied, ServerError
-from tritonforge.server.docker_client import build_image, connect, find_image
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -28,33 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-BASE = "tritonforge-test-base:bookworm"
-IMAGE = "tritonforge-test-slim:latest"
-EXAMPLES = Path(__file__).parents[2] / "generated_repo"
 LARGEST = 700e6
 """Bytes: well under a gigabyte."""
-
-
-@pytest.fixture(scope="session")
-def docker() -> Iterator[DockerClient]:
-    """Docker, or a skip with the reason."""
-    try:
-        client = connect()
-        find_image(client, BASE, pull="never")
-    except PreflightError as error:
-        pytest.skip(f"{error.diagnostics[0].message}; scripts/with_docker.py starts one and makes {BASE}")
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="session")
-def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The slim image of the examples, their models baked in."""
-    context = tmp_path_factory.mktemp("image") / "context"
-    write_context(EXAMPLES, context, ImageOptions(base=BASE))
-    build_image(docker, context, IMAGE, lambda line: None)
-    yield IMAGE
-    docker.images.remove(IMAGE, force=True)
 
 
 @pytest.fixture(scope="session")
@@ -64,15 +38,16 @@ def examples(image: str) -> Iterator[DockerServer]:
         yield server
 
 
-def container(docker: DockerClient, server: DockerServer) -> Container:
-    """Find a server's container."""
-    return docker.containers.get(server.container_id)
-
-
 def test_the_image_is_small_and_not_roots(docker: DockerClient, image: str) -> None:
     facts = docker.images.get(image).attrs
     assert facts["Size"] < LARGEST
     assert facts["Config"]["User"] == "10001:10001"
+
+
+def test_nothing_but_the_image_stays_of_a_build(docker: DockerClient, image: str) -> None:
+    """Docker's classic builder leaves the stages before the last one without a name."""
+    assert docker.images.list(filters={"dangling": True, "label": "io.tritonforge.stage"}) == []
+    assert "io.tritonforge.stage" not in docker.images.get(image).labels
 
 
 def test_the_image_serves_its_own_models(docker: DockerClient, image: str) -> None:
@@ -131,21 +106,15 @@ def shared_memory(docker: DockerClient, server: DockerServer) -> int:
     return int(container(docker, server).exec_run(command).output)
 
 
-@pytest.fixture
-def echo(tmp_path: Path) -> Path:
-    """A repository with one model, x → x."""
-    write_model(tmp_path / "models", "echo", ECHO)
-    return tmp_path / "models"
-
-
 def test_settings_of_the_container_are_heeded(docker: DockerClient, image: str, echo: Path) -> None:
     limits = {"shm_size": "96m", "memory": "1g", "cpus": 0.5, "user": "1234:1234"}
-    with Server.docker(echo, image=image, **limits, **FREE_PORTS) as server:
+    with Server.docker(echo, image=image, log_limit="1MiB", **limits, **FREE_PORTS) as server:
         assert infer(server.http_url, "echo", 3.0) == 3.0
         assert shared_memory(docker, server) == 96 << 20
         facts = container(docker, server).attrs
         assert facts["HostConfig"]["Memory"] == 1 << 30
         assert facts["HostConfig"]["NanoCpus"] == 500_000_000
+        assert facts["HostConfig"]["LogConfig"]["Config"] == {"max-size": "1048576", "max-file": "2"}
         assert container(docker, server).exec_run(["id", "-u"]).output.strip() == b"1234"
 
 
@@ -204,42 +173,6 @@ def answers(url: str) -> bool:
         return infer(url, "echo", 3.0) == 3.0
     except OSError:
         return False
-
-
-def test_nothing_is_left(docker: DockerClient, image: str, echo: Path) -> None:
-    """Neither after a stop, nor after a failed start, nor after the launcher's SIGKILL."""
-    with Server.docker(echo, image=image, name="left", **FREE_PORTS):
-        pass
-    assert not left(docker)
-    with pytest.raises(ServerError, match="port is already allocated"):
-        taken(image, echo)
-    assert not left(docker)
-    code = (
-        "from tritonforge.server import Server\n"
-        f"Server.docker({str(echo)!r}, image={image!r}, name='left', http_port=0, grpc_port=0, metrics_port=0)\n"
-        "print('ready', flush=True)\n"
-        "import time; time.sleep(600)\n"
-    )
-    launcher = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert launcher.stdout is not None
-    assert launcher.stdout.readline() == "ready\n"
-    launcher.kill()
-    launcher.wait()
-    launcher.stdout.close()
-    until(lambda: not left(docker), "the removal of the launcher's container")
-
-
-def left(docker: DockerClient) -> list[str]:
-    """List the containers of the test above that there are."""
-    found = docker.containers.list(all=True, ignore_removed=True, filters={"label": "io.tritonforge.server"})
-    return [one.name for one in found if one.name in ("tritonforge-left", "tritonforge-left-too")]
-
-
-def taken(image: str, repository: Path) -> None:
-    """Start a server on a port that a first one has."""
-    with Server.docker(repository, image=image, name="left", **FREE_PORTS) as first:
-        port = int(first.http_url.rpartition(":")[2])
-        Server.docker(repository, image=image, name="left-too", **{**FREE_PORTS, "http_port": port})
 
 
 def test_models_have_environments_of_their_own(image: str, tmp_path: Path, versions: Path) -> None:
@@ -306,11 +239,3 @@ def test_the_commands_manage_a_container(
     finally:
         run("down", "contained")
     assert not docker.containers.list(all=True, filters={"name": "tritonforge-contained"})
-
-
-def run(*arguments: str, exit_code: int | None = 0) -> str:
-    """Run a command of tritonforge's, and give what it prints; None takes any exit code."""
-    command = [sys.executable, "-m", "tritonforge", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert exit_code in (None, done.returncode), done.stderr
-    return done.stdout

@@ -77,6 +77,42 @@ def write(
     )
 
 
+def write_controlled(repository: Path, name: str, strategy: str, *, rows: int, stateful: bool) -> None:
+    """Write a model whose graph has Triton's controls among its inputs: it adds the sequence's id at its start."""
+    version = repository / name / "1"
+    version.mkdir(parents=True)
+    batch = ["batch"] if rows else []
+    tensors = {"x": ("FLOAT", 2), "START": ("FLOAT", 1), "READY": ("INT32", 1), "ID": ("INT64", 1)}
+    tensors |= {"before": ("FLOAT", 2)} if stateful else {}
+    given = [
+        helper.make_tensor_value_info(each, getattr(TensorProto, kind), [*batch, size])
+        for each, (kind, size) in tensors.items()
+    ]
+    made = [helper.make_tensor_value_info(each, TensorProto.FLOAT, [*batch, 2]) for each in ("y", "after")]
+    nodes = [
+        helper.make_node("Cast", ["ID"], ["id"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["START", "id"], ["first"]),
+        helper.make_node("Add", ["x", "first"], ["sum"]),
+        helper.make_node(*(("Add", ["sum", "before"], ["y"]) if stateful else ("Identity", ["sum"], ["y"]))),
+        helper.make_node("Identity", ["y"], ["after"]),
+    ]
+    graph = helper.make_graph(nodes, "controlled", given, made)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), version / "model.onnx"
+    )
+    state = 'state [{ input_name: "before" output_name: "after" data_type: TYPE_FP32 dims: [2] }]' if stateful else ""
+    (repository / name / "config.pbtxt").write_text(
+        f"""backend: "onnxruntime" max_batch_size: {rows}
+        input [{{ name: "x" data_type: TYPE_FP32 dims: [2] }}] output [{{ name: "y" data_type: TYPE_FP32 dims: [2] }}]
+        sequence_batching {{ {strategy} {state} control_input [
+          {{ name: "START" control [{{ kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] }}] }},
+          {{ name: "READY" control [{{ kind: CONTROL_SEQUENCE_READY int32_false_true: [0, 1] }}] }},
+          {{ name: "ID" control [{{ kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_INT64 }}] }}] }}
+        parameters [{{ key: "intra_op_thread_count" value: {{ string_value: "1" }} }}]
+        instance_group [{{ kind: KIND_CPU count: 1 }}]"""
+    )
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     repository = tmp_path_factory.mktemp("implicit") / "model_repository"
@@ -86,6 +122,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     write(repository, "zeros", BATCHED["direct"], rows=8, initial=ZEROS)
     write(repository, "torch", BATCHED["oldest"], rows=8, initial=FILE, backend="pytorch")
     write(repository, "single", BATCHED["oldest"], rows=0, initial=FILE)
+    write_controlled(repository, "controlled", BATCHED["direct"], rows=8, stateful=True)
+    write_controlled(repository, "single_controlled", BATCHED["oldest"], rows=0, stateful=True)
+    write_controlled(repository, "stateless", BATCHED["oldest"], rows=8, stateful=False)
     with (
         Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running,
         Client(running.grpc_url) as connected,
@@ -97,7 +136,7 @@ def ask(
     client: Client, model: str, value: float, identity: int | str, *, start: bool = False, end: bool = False
 ) -> Any:
     """Send one value of a sequence, twice in a row."""
-    x = np.full((2,) if model == "single" else (1, 2), value, np.float32)
+    x = np.full((2,) if model.startswith("single") else (1, 2), value, np.float32)
     return client.infer(model, x=x, sequence_id=identity, sequence_start=start, sequence_end=end)
 
 
@@ -144,3 +183,10 @@ def test_a_state_that_is_an_output_is_answered(client: Client) -> None:
     answer = ask(client, "file", 2, 5, end=True)
 
     np.testing.assert_array_equal(answer.after, [[103, 103]])
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"), [("controlled", [8, 10, 13]), ("single_controlled", [8, 10, 13]), ("stateless", [8, 2, 3])]
+)
+def test_controls_that_a_graph_takes_reach_it(client: Client, model: str, wanted: list[float]) -> None:
+    assert totals(client, model, 7, [1, 2, 3]) == wanted

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from client_models import write_client_models
+from feature_models import write_feature_models
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
@@ -20,7 +20,7 @@ from tritonforge.server import Server
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     repository = tmp_path_factory.mktemp("infer_models")
-    write_client_models(repository)
+    write_feature_models(repository)
     with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
         yield server
 
@@ -113,6 +113,7 @@ def test_mistakes_are_told_before_sending_with_the_signature(infer, arguments, m
         (["mody"], "'mody' is not found; did you mean moody?"),
         (["moody", "-i", "x=1", "--version", "7"], "version 7 is not found"),
         (["moody", "-i", "x=-1"], "ValueError: boom"),
+        (["adder", "-i", "x=1"], "it keeps a state between requests"),
         (["moody", "-i", "x=1", "--timeout", "0.3"], "no answer within 0.3 s"),
     ],
 )

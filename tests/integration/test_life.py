@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from life_support import PORTS, CommandLine
-from repositories import DEADLINE_S, ECHO, SLOW, UNDER_WAY, infer, until, write_model
+from repositories import DEADLINE_S, ECHO, SLOW, TENSORS, UNDER_WAY, infer, until, write_model
 
+BROKEN_WORDS = "RuntimeError: this version is broken"
 BROKEN = "raise RuntimeError('this version is broken')"
+
+
+@contextmanager
+def probed(url: str) -> Iterator[list[int]]:
+    """Ask for something all the time, for the block, and give the statuses of the answers."""
+    answers: list[int] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
+                    answers.append(answer.status)
+            except urllib.error.HTTPError as error:
+                answers.append(error.code)
+                error.close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        done.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -55,13 +83,23 @@ def test_status_shows_models_with_their_processes_and_times(shared: CommandLine)
     assert expected.items() <= double.items()
     assert double["requests"] >= 3
     assert 0 < double["p50_us"] <= double["p99_us"]
-    lines = shared.run("status").splitlines()
+    lines = shared.run("status", "--name", "main").splitlines()
     assert lines[0] == f"server main running {url}"
     assert [line.split()[:3] for line in lines[1:]] == [["model", "double", "1"], ["model", "echo", "1"]]
 
 
+def test_status_is_shown_anew_each_second(shared: CommandLine) -> None:
+    """A line of JSON each time, until Ctrl-C."""
+    with shared.start("status", "main", "--watch", "--json") as watching:
+        assert watching.stdout is not None
+        shown = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(DEADLINE_S) == 0
+    assert [[server["name"] for server in servers] for servers in shown] == [["main"], ["main"]]
+
+
 def test_a_dead_process_is_seen_and_started_again(shared: CommandLine) -> None:
-    """Triton itself calls the model READY."""
+    """Triton itself calls the model READY; a reload of what changed takes it along."""
     stub = next(
         pid for pid in shared.trace("main").stubs() if b"/echo/1/model.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
@@ -70,7 +108,9 @@ def test_a_dead_process_is_seen_and_started_again(shared: CommandLine) -> None:
     found = shared.status("main", code=1)
     echo = next(model for model in found["models"] if model["name"] == "echo")
     assert (echo["state"], echo["alive"], echo["instances"]) == ("READY", 0, 1)
-    assert shared.run("reload", "echo").startswith("echo 1 reloaded in ")
+    assert "start it again with: tritonforge reload echo --name main" in shared.run("status", code=1)
+    assert shared.run("reload").startswith("echo 1 reloaded in ")
+    assert shared.run("reload", "--name", "main") == "nothing has changed\n"
     assert shared.status("main")["healthy"]
     assert infer(shared.record("main")["http_url"], "echo", 3.0) == 3.0
 
@@ -98,6 +138,88 @@ def test_reload_takes_what_changed_and_keeps_the_old_where_that_is_broken(shared
     (models / "echo" / "3" / "model.py").write_text(ECHO)
     assert shared.run("reload", "echo").startswith("echo 3 reloaded in ")
     assert infer(url, "echo", 1.0) == 1.0
+
+
+def test_readiness_and_status_forget_a_failed_reload_once_a_newer_version_serves(cli: CommandLine) -> None:
+    """A probe of readiness never takes the server out: through a good reload, a failed one, and the next good one."""
+    models = cli.folder / "models"
+    write_model(models, "echo", ECHO)
+    cli.run("up", "models", "--detach", "--name", "main", *PORTS)
+
+    def next_version(number: int, code: str) -> None:
+        (models / "echo" / str(number - 1)).rename(models / "echo" / str(number))
+        (models / "echo" / str(number) / "model.py").write_text(code)
+
+    def states() -> dict[str, str]:
+        return {model["version"]: model["state"] for model in cli.status("main")["models"]}
+
+    with probed(f"{cli.record('main')['http_url']}/v2/health/ready") as answers:
+        next_version(2, ECHO)
+        assert cli.run("reload").startswith("echo 2 reloaded in ")
+        until(lambda: states() == {"2": "READY"}, "the old version is unloaded")
+        next_version(3, BROKEN)
+        cli.run("reload", code=1)
+        assert not cli.status("main", code=1)["healthy"]
+        said = cli.run("status", code=1)
+        assert "model echo 3 state=UNAVAILABLE" in said
+        assert "RuntimeError: this version is broken (version 2 serves)" in said
+        next_version(4, ECHO)
+        assert cli.run("reload").startswith("echo 4 reloaded in ")
+        until(lambda: states() == {"4": "READY"}, "the old version is unloaded")
+        assert cli.run("unload", "echo") == "echo unloaded\n"
+        assert cli.run("load", "echo").startswith("echo 4 loaded")
+        cli.status("main")
+    assert set(answers) == {200}
+
+
+def test_one_model_that_fails_keeps_no_other_from_its_reload_and_is_shown_until_it_is_mended(cli: CommandLine) -> None:
+    """A new one that has never served, one of the same version number, and one whose versions are all gone, too."""
+    models = cli.folder / "models"
+    for name in ("alone", "echo"):
+        write_model(models, name, ECHO)
+    cli.run("up", "models", "--detach", "--name", "main", *PORTS)
+    url = cli.record("main")["http_url"]
+    write_model(models, "added", BROKEN)
+    (models / "alone" / "1" / "model.py").write_text(BROKEN)
+    (models / "echo" / "1" / "model.py").write_text(ECHO.replace("as_numpy()", "as_numpy() + 1"))
+    said = cli.run("reload", code=1)
+    assert [line.split()[1] for line in said.splitlines() if BROKEN_WORDS in line] == ["added:", "alone:"]
+    assert "echo 1 reloaded in " in said
+    assert (infer(url, "alone", 1.0), infer(url, "echo", 1.0)) == (1.0, 2.0)
+    shown = cli.run("status", code=1)
+    assert f"model added 1 state=UNAVAILABLE requests=0 failed=0 failed to load: {BROKEN_WORDS}" in shown
+    assert f"failed to load: {BROKEN_WORDS} (version 1 serves)" in shown
+    for name in ("added", "alone"):
+        (models / name / "1" / "model.py").write_text(ECHO)
+    cli.run("reload")
+    assert cli.status("main")["healthy"]
+    shutil.rmtree(models / "alone" / "1")
+    assert "models/alone alone: " in cli.run("reload", code=1)
+    assert infer(url, "alone", 1.0) == 1.0
+
+
+def test_only_chosen_models_are_loaded_at_the_start(cli: CommandLine) -> None:
+    for name in ("echo", "other"):
+        write_model(cli.folder / "models", name, ECHO)
+    cli.run("up", "models", "--detach", "--name", "main", "--set", "load_models=echo", *PORTS)
+    url = cli.record("main")["http_url"]
+    assert infer(url, "echo", 1.0) == 1.0
+    assert cli.status("main")["healthy"]
+    assert cli.run("load", "other") == "other 1 loaded\n"
+    assert infer(url, "other", 1.0) == 1.0
+    unknown = cli.run("up", "models", "--set", "load_models=echo,nope", *PORTS, code=1)
+    assert "load_models: the repository has no model nope" in unknown
+
+
+def test_unloading_names_the_ensembles_that_go_along(cli: CommandLine) -> None:
+    """Triton takes them away without a word."""
+    write_model(cli.folder / "models", "echo", ECHO)
+    maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'
+    step = f'step {{ model_name: "echo" model_version: -1 {maps} }}'
+    config = f'platform: "ensemble" max_batch_size: 8 {TENSORS} ensemble_scheduling {{ {step} }}'
+    write_model(cli.folder / "models", "twice", None, config=config)
+    cli.run("up", "models", "--detach", "--name", "ensembles", *PORTS)
+    assert cli.run("unload", "echo") == "echo unloaded\n  and what is made of it: twice\n"
 
 
 def test_load_and_unload(shared: CommandLine) -> None:
@@ -132,6 +254,34 @@ def test_logs_are_of_all_models_or_of_one(shared: CommandLine) -> None:
         until(lambda: "Started HTTPService" in follower.stdout.readline(), "the log is shown")
         follower.send_signal(signal.SIGINT)
         assert follower.wait(DEADLINE_S) == 0
+    with shared.start("logs", "main", "--follow", "--model", "double") as follower:
+        assert follower.stdout is not None
+        until(lambda: "successfully loaded 'double'" in follower.stdout.readline(), "what was written is shown")
+        shared.run("reload", "double")
+        until(lambda: "loading: double:1" in follower.stdout.readline(), "what is added is shown")
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(DEADLINE_S) == 0
+
+
+def test_servers_run_side_by_side_by_name(shared: CommandLine) -> None:
+    """A public one tells its key on the terminal, and its file has it; each command finds the one that is named."""
+    said = shared.run("up", "models", "-d", "-n", "other", "--public", *PORTS)
+    try:
+        folder = shared.state / "tritonforge" / "servers" / "other"
+        key = (folder / "key").read_text().strip()
+        wanted = "(triton-key header, for model-repository, shared-memory, trace, logging)"
+        assert said.count(key) == 1
+        assert f"key {key} in {folder / 'key'} {wanted}" in said
+        assert (folder / "key").stat().st_mode & 0o777 == 0o600
+        written = [path for path in folder.iterdir() if path.name != "key"]
+        assert not any(key in path.read_text() for path in written)
+        lines = [line.split() for line in shared.run("status").splitlines() if line.startswith("server ")]
+        assert [line[1:3] for line in lines] == [["main", "running"], ["other", "running"]]
+        assert "name a server; there are main, other" in shared.run("reload", "echo", code=1)
+        assert shared.run("reload", "echo", "--name", "other").startswith("echo ")
+    finally:
+        assert shared.run("down", "other") == "other stopped\n"
+    assert shared.status("main")["state"] == "running"
 
 
 def test_the_key_opens_model_control_and_nobody_else_sees_it(shared: CommandLine) -> None:
@@ -148,6 +298,7 @@ def test_the_key_opens_model_control_and_nobody_else_sees_it(shared: CommandLine
     load.add_header("triton-key", key)
     with urllib.request.urlopen(load) as answer:
         assert answer.status == 200
+    assert shared.run("stubs", record["http_url"], "-o", "served.py") == "2 models in served.py\n"  # open to all
     command = Path(f"/proc/{record['server_pid']}/cmdline").read_bytes().split(b"\0")
     assert b"--http-restricted-api=model-repository:triton-key=***" in command
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
@@ -165,7 +316,7 @@ def test_a_detached_server_that_dies_is_shown_with_its_last_words(cli: CommandLi
     until(lambda: not left.remains() and not _runs(record["launcher"]["pid"]), "it is gone")
     found = cli.status("doomed", code=1)
     assert (found["state"], found["models"]) == ("ended", [])
-    assert found["reason"]
+    assert found["reason"] == "tritonserver ended with code 139 (SIGSEGV); its log: tritonforge logs doomed"
     assert "ended with code 139 (SIGSEGV)" in (cli.state / "tritonforge/servers/doomed/launcher.log").read_text()
     assert cli.run("down", "doomed") == "doomed had ended; its record and log are removed\n"
 
@@ -194,15 +345,22 @@ def test_definitions_are_built_again_for_a_reload(cli: CommandLine) -> None:
     file.write_text("import nothing_of_this_name\n")
     assert "halving.py:1" in cli.run("reload", code=1)
     assert _halved(url) == 2.0
+    file.write_text(definitions.replace("FACTOR", "4").replace("def halve", "def split"))
+    said = cli.run("reload").splitlines()
+    assert said[0].startswith("split 1 loaded in ")
+    assert said[1:] == ["halve unloaded: the definitions no longer have it"]
+    assert [model["name"] for model in cli.status("halving")["models"] if model["state"] == "READY"] == ["split"]
     left, record = cli.trace("halving"), cli.record("halving")
     os.kill(record["launcher"]["pid"], signal.SIGKILL)
     until(lambda: not left.remains(), "everything is gone")
+    killed = f"its launcher (process {record['launcher']['pid']}) was killed, or the machine restarted"
+    assert cli.status("halving", code=1)["reason"] == f"{killed}; its log: tritonforge logs halving"
 
 
 def test_down_lets_requests_finish_and_kill_does_not(cli: CommandLine) -> None:
-    """SIGTERM drains; the second one kills."""
+    """SIGTERM drains, for as long as the exit timeout is; the second one kills."""
     write_model(cli.folder / "models", "slow", SLOW.replace("SECONDS", "1000"))
-    cli.run("up", "models", "-d", "-n", "slow", *PORTS)
+    cli.run("up", "models", "-d", "-n", "slow", "--set", "exit_timeout_s=1000", *PORTS)
     record, left = cli.record("slow"), cli.trace("slow")
     with pytest.raises(OSError, match=r"."), _background(cli, record["log"]):
         infer(record["http_url"], "slow", 1.0)
@@ -229,8 +387,6 @@ class _background:
 
 
 def _halved(url: str) -> float:
-    import json
-
     body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [8.0]}]}).encode()
     with urllib.request.urlopen(f"{url}/v2/models/halve/infer", body) as answer:
         return float(json.load(answer)["outputs"][0]["data"][0])

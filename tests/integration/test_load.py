@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,23 @@ import numpy as np
 import pytest
 from client_models import COUNTER, row, tensor, write
 
-from tritonforge.load import Data, Load, LoadFailed, ModelLoad, Report, Session, Settings, Slo, find_max, sweep
+from tritonforge.load import (
+    Data,
+    InvalidLoad,
+    Load,
+    LoadFailed,
+    ModelLoad,
+    Point,
+    ProfileExport,
+    Report,
+    Session,
+    Settings,
+    Slo,
+    SweepInterrupted,
+    SweepStopped,
+    find_max,
+    sweep,
+)
 from tritonforge.load.settings import Kind
 from tritonforge.server import Server
 
@@ -70,8 +87,20 @@ class TritonPythonModel:
         return responses
 """
 
+STEPS = SEQUENCES.replace(
+    """            if end:
+                assert count == 4, count
+""",
+    """            x = pb_utils.get_input_tensor_by_name(request, "x").as_numpy().flat[0]
+            assert x == count + 100 * end, (x, count, end)
+            if end:
+""",
+)
+"""Each request has its place in the sequence, the last one a hundred more."""
+
 CONTROLS = """
 sequence_batching {
+  max_sequence_idle_microseconds: 60000000
   control_input { name: "START" control { kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] } }
   control_input { name: "END" control { kind: CONTROL_SEQUENCE_END int32_false_true: [0, 1] } }
   control_input { name: "ID" control { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 } }
@@ -88,6 +117,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     wide = f"{tensor('input', 'x', dims=-1)} {tensor('output', 'y', dims=-1)}"
     write(repository, "wide", wide, DOUBLE)
     write(repository, "stall", f"{tensor('input', 'x')} {tensor('output', 'y')}", STALL)
+    write(repository, "steps", f"{tensor('input', 'x')} {tensor('output', 'y')} {CONTROLS}", STEPS)
     write(repository, "sequences", f"{tensor('input', 'x')} {tensor('output', 'y')} {CONTROLS}", SEQUENCES)
     write(
         repository,
@@ -150,6 +180,45 @@ def test_so_many_requests_are_sent_and_their_answers_checked(loaded: Server, tmp
         assert {error.kind for error in point.errors} == ({"wrong answer"} if wrong else set())
 
 
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_without_a_warmup_the_server_has_counted_the_first_request_too(loaded: Server, protocol: str) -> None:
+    (point,) = sweep(replace(QUICK, url=url(loaded, protocol), requests=1, warmup_s=0.0)).points
+    assert [statistics.requests for statistics in point.server] == [1]
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("processes", [1, 3])
+def test_given_times_are_all_measured_after_a_warm_up_of_its_own(loaded: Server, protocol: str, processes: int) -> None:
+    times = tuple(number / 100 for number in range(60))
+    common = replace(
+        QUICK, url=url(loaded, protocol), loads=(Load("schedule", 100),), times_s=times, window_s=None, warmup_s=0.2
+    )
+    (whole,) = sweep(replace(common, processes=processes)).points
+    assert (whole.requests, whole.failed, whole.stable) == (60, 0, True)
+    assert [statistics.requests for statistics in whole.server] == [60]
+    assert len(whole.windows) >= 10
+    (longer,) = sweep(replace(common, duration_s=30.0)).points
+    assert longer.requests == 60
+    (cut,) = sweep(replace(common, requests=20)).points
+    assert cut.requests == 20
+    (short,) = sweep(replace(common, duration_s=0.3)).points
+    assert 0 < short.requests < 60
+    two = replace(common, loads=(Load("replay", 2),), times_s=(0.0, 0.1), processes=3)
+    assert sweep(two).points[0].requests == 2
+
+
+def test_a_server_that_is_gone_is_waited_for_no_longer_than_a_request(tmp_path: Path) -> None:
+    """Without its statistics nobody asks it anything: so many requests would never have ended."""
+    write(tmp_path, "double", f"max_batch_size: 8 {row('input', 'x', 'FP32')} {row('output', 'y', 'FP32')}", DOUBLE)
+    with Server.embedded(tmp_path, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as dying:
+        settings = replace(
+            QUICK, url=dying.http_url, requests=10**9, window_s=0.2, timeout_s=0.5, server_statistics=False
+        )
+        with pytest.raises(SweepStopped, match="nothing ended for ") as stopped:
+            sweep(settings, on_window=lambda _: dying.stop())
+    assert stopped.value.report.points[0].requests > 0
+
+
 @pytest.mark.parametrize("body", ["binary", "json"])
 def test_errors_are_told_in_the_servers_words(loaded: Server, tmp_path: Path, body: str) -> None:
     (tmp_path / "rows.jsonl").write_text('{"x": 1}\n{"x": -1}\n')
@@ -186,38 +255,91 @@ def test_large_tensors_pass_flow_control_or_shared_memory(loaded: Server, protoc
     assert (point.requests, point.failed) == (12, 0)
 
 
-def test_streams_are_timed_by_their_responses(loaded: Server, tmp_path: Path) -> None:
+def test_outputs_lie_in_shared_memory_where_their_size_is_known_or_given(loaded: Server) -> None:
+    model = ModelLoad("wide", data=Data(shapes={"x": (30_000,)}, payloads=2))
+    for protocol, kind in (("http", "HTTP 500"), ("grpc", "gRPC 13")):
+        common = replace(QUICK, url=url(loaded, protocol), shared_memory="system", requests=12, warmup_s=0.0)
+        double, fits, over, short = (
+            sweep(replace(common, models=(each,), output_bytes=size)).points[0]
+            for each, size in ((ModelLoad("double"), 1), (model, 120_000), (model, None), (model, 1000))
+        )
+        assert (double.requests, fits.requests, over.requests, short.requests) == (12, 12, 12, 0)
+        assert [error.kind for error in short.errors] == [kind]
+        assert "120000" in short.errors[0].example
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_streams_are_timed_by_their_responses(loaded: Server, tmp_path: Path, protocol: str) -> None:
     (tmp_path / "rows.jsonl").write_text('{"count": 5}\n')
     model = ModelLoad("counter", data=Data(str(tmp_path / "rows.jsonl")))
-    settings = replace(QUICK, url=loaded.grpc_url, models=(model,), loads=(Load("concurrency", 2),))
+    settings = replace(QUICK, url=url(loaded, protocol), models=(model,), loads=(Load("concurrency", 2),))
     (point,) = sweep(settings).points
-    assert point.failed == 0
+    assert (point.failed, point.client_receive_us) == (0, 0)
+    assert "until the last response: model, server, network" in {step.name for step in point.breakdown}
     assert point.first_response is not None
     assert point.between_responses is not None
     assert point.between_responses.count == pytest.approx(4 * point.first_response.count, abs=20)
     assert point.first_response.p50_us.value <= point.latency.p50_us.value
 
 
-def test_errors_within_streams_are_counted(loaded: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("protocol", "kind"), [("http", "HTTP 400"), ("grpc", "stream")])
+def test_errors_within_streams_are_counted(loaded: Server, tmp_path: Path, protocol: str, kind: str) -> None:
     (tmp_path / "rows.jsonl").write_text('{"count": 2}\n{"count": -1}\n')
     model = ModelLoad("counter", data=Data(str(tmp_path / "rows.jsonl")))
-    (point,) = sweep(replace(QUICK, url=loaded.grpc_url, models=(model,), requests=20, warmup_s=0.0)).points
-    assert [(error.kind, error.count) for error in point.errors] == [("stream", 10)]
+    (point,) = sweep(replace(QUICK, url=url(loaded, protocol), models=(model,), requests=20, warmup_s=0.0)).points
+    assert [(error.kind, error.count) for error in point.errors] == [(kind, 10)]
     assert "below zero" in point.errors[0].example
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_streams_and_single_answers_are_mixed(loaded: Server, tmp_path: Path, protocol: str) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"count": 3}\n')
+    models = (ModelLoad("counter", data=Data(str(tmp_path / "rows.jsonl"))), ModelLoad("double", weight=3))
+    (point,) = sweep(replace(QUICK, url=url(loaded, protocol), models=models, requests=200, warmup_s=0.0)).points
+    assert (point.requests, point.failed) == (200, 0)
+    asked = {statistics.model: statistics.requests for statistics in point.server}
+    assert asked["double"] == pytest.approx(150, abs=30)
+    assert point.first_response is not None
+    singly = 0 if protocol == "http" else 1  # over gRPC an answer of a stream of one, else no stream's
+    assert point.first_response.count == pytest.approx(asked["counter"] + singly * asked["double"], abs=3)
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
 @pytest.mark.parametrize(("kind", "value"), [("concurrency", 3), ("rate", 100)])
-def test_sequences_run_from_start_to_end(loaded: Server, protocol: str, kind: Kind, value: int) -> None:
+def test_sequences_run_from_start_to_end(loaded: Server, tmp_path: Path, protocol: str, kind: Kind, value: int) -> None:
+    """Begun ones go on first, and those open at a load's end are ended: the model's one slot is free for the next."""
     settings = replace(
         QUICK,
         url=url(loaded, protocol),
         models=(ModelLoad("sequences", sequence_length=4),),
-        loads=(Load(kind, value),),
+        loads=(Load(kind, value), Load(kind, value)),
+        duration_s=0.9,
     )
+    file = tmp_path / "requests.json"
+    with ProfileExport(file) as export:
+        points = sweep(settings, export=export).points
+    assert [point.errors for point in points] == [(), ()]
+    assert min(point.requests for point in points) > 20
+    for experiment in json.loads(file.read_text())["experiments"]:
+        lengths = Counter(request["sequence_id"] for request in experiment["requests"])
+        assert max(lengths.values()) == 4
+        assert sum(length == 4 for length in lengths.values()) > len(lengths) / 2
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_sequences_of_a_file_are_sent_as_they_are_written(loaded: Server, tmp_path: Path, protocol: str) -> None:
+    file = tmp_path / "sequences.json"
+    streams = [[{"x": [1.0]}, {"x": [102.0]}], [{"x": [1.0]}, {"x": [2.0]}, {"x": [103.0]}], [{"x": [101.0]}]]
+    file.write_text(json.dumps({"data": streams}))
+    model = ModelLoad("steps", data=Data(str(file)))
+    settings = replace(QUICK, url=url(loaded, protocol), models=(model,), requests=60, warmup_s=0.0)
     (point,) = sweep(settings).points
-    assert point.requests > 20
-    assert point.errors == ()
+    assert (point.requests, point.errors) == (60, ())
+    with pytest.raises(InvalidLoad, match="its lists are sequences"):
+        sweep(replace(settings, shared_memory="system"))
+    file.write_text(json.dumps({"data": [{"x": [1.0]}]}))
+    with pytest.raises(InvalidLoad, match="steps takes sequences: set sequence_length"):
+        sweep(settings)
 
 
 def test_a_mix_has_its_shares_and_the_steps_of_its_ensembles(loaded: Server) -> None:
@@ -258,6 +380,27 @@ def test_a_search_ends_at_a_load_that_meets_the_objective(loaded: Server) -> Non
     assert report.best == Load("concurrency", 4)
     assert [point.load.value for point in report.points] == [1, 2, 4]
     assert all(point.goodput and point.goodput.value > 0 for point in report.points)
+
+
+def test_what_was_measured_is_kept_where_a_sweep_is_interrupted(loaded: Server) -> None:
+    """The load under way is there too, as far as it came."""
+    loads = (Load("concurrency", 1), Load("concurrency", 2), Load("concurrency", 3))
+    settings = replace(QUICK, url=loaded.http_url, loads=loads, slo=(Slo("p50", 1e7),), stable_windows=2)
+
+    def interrupt(point: Point) -> None:
+        if point.load.value == 2:
+            raise KeyboardInterrupt
+
+    for measure in (sweep, find_max):
+        with pytest.raises(SweepInterrupted) as interrupted:
+            measure(settings, on_window=interrupt)
+        report = interrupted.value.report
+        assert [(point.load.value, point.stable) for point in report.points] == [(1, True), (2, False)]
+        assert report.best == (loads[0] if measure is find_max else None)
+        assert not report.complete
+    with pytest.raises(KeyboardInterrupt) as bare:
+        sweep(replace(settings, loads=loads[1:], max_windows=1, stable_windows=1), on_point=interrupt)
+    assert isinstance(bare.value, SweepInterrupted)
 
 
 def test_one_session_measures_many_times(loaded: Server) -> None:

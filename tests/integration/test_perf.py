@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from repositories import ECHO, write_model
 from typer.testing import CliRunner, Result
 
 from tritonforge.cli import app
-from tritonforge.report import read_report
+from tritonforge.report import read_report, write_report
 from tritonforge.server import Server
 
 QUICK = ("--requests", "60", "--window", "60", "--warmup", "0")
@@ -51,10 +54,14 @@ def test_a_sweep_is_shown_and_written_in_every_form(server: Server, tmp_path: Pa
 def test_both_protocols_are_in_one_report(echo_repository: Path, tmp_path: Path) -> None:
     """A repository instead of a URL is served for the run."""
     out = tmp_path / "out.json"
-    result = perf("double", str(echo_repository), "--protocol", "http,grpc", *QUICK, "--json", str(out))
+    files = ("--json", str(out), "--csv", str(tmp_path / "out.csv"))
+    result = perf("double", str(echo_repository), "--protocol", "http,grpc", *QUICK, *files)
     assert result.exit_code == 0, result.output
     assert [point.protocol for point in read_report(out).points] == ["http", "grpc"]
     assert "concurrency 1, grpc" in result.stdout
+    for protocol in ("http", "grpc"):
+        assert f"wrote {tmp_path / f'out-{protocol}.csv'}" in result.stdout
+        assert len((tmp_path / f"out-{protocol}.csv").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(("slo", "code"), [("p99=60s", 0), ("p50=1us", 1)])
@@ -83,7 +90,17 @@ def test_figures_that_never_agree_are_unstable(server: Server) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["nothing", "--url", "{url}"], "nothing"),
+        (["ecko", "--url", "{url}"], "has no model 'ecko'; did you mean echo"),
+        (["nothing", "--url", "{url}"], "has no model 'nothing'; it serves "),
+        (["echo", "--url", "{metrics}"], "names no model; is this the HTTP port of a Triton server?"),
+        (["echo", "--url", "{grpc}"], "is this its HTTP port?"),
+        (["echo", "--url", "{url}", "--sequence-length", "3"], "echo takes no sequences"),
+        (["echo", "--url", "{url}", "--shape", "no=3"], "shape no: no input of echo"),
+        (["echo", "--url", "{url}", "--warmup", "-1"], "--warmup is -1.0; it is at least 0"),
+        (["echo", "--url", "{url}", "--string-length", "4"], "--string-length: no input of echo is of strings"),
+        (["echo", "--url", "{url}", "--json", "a", "--html", "./a"], "--html: a can't be written: --json is written"),
+        (["echo", "--url", "{url}", "--burst", "2"], "--burst: it says nothing without --rate"),
+        (["echo", "--url", "{url}", "--json", "/"], "--json: / can't be written: it is a folder"),
         (["echo", "--url", "http://127.0.0.1:1"], "127.0.0.1"),
         (["echo", "--concurrency", "none"], "--concurrency: 'none'"),
         (["echo", "no_such_folder"], "no_such_folder does not exist"),
@@ -97,9 +114,170 @@ def test_figures_that_never_agree_are_unstable(server: Server) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_misuse_exits_with_2(arguments: list[str], reason: str, server: Server) -> None:
-    result = perf(*(word.format(url=server.http_url) for word in arguments))
+    metrics, grpc = server.metrics_url.removesuffix("/metrics"), server.grpc_url.replace("grpc", "http")
+    result = perf(*(word.format(url=server.http_url, metrics=metrics, grpc=grpc) for word in arguments))
     assert result.exit_code == 2
     assert reason in " ".join(result.output.replace("│", " ").split())
+
+
+def test_what_was_measured_before_a_failure_is_kept(server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    urls = ("--url", server.http_url, "--url", "http://127.0.0.1:1")
+    result = perf("echo", *urls, *QUICK, "--json", str(out))
+    assert result.exit_code == 4
+    assert "is a server listening there?; the figures are of what was measured until then" in result.output
+    assert [point.load.value for point in read_report(out).points] == [1]
+
+
+def test_failed_requests_fail_the_run_beyond_a_limit(tmp_path: Path) -> None:
+    picky = "inputs = [x if (x >= 0).all() else 1 / 0 for x in inputs]"
+    write_model(tmp_path / "repository", "picky", ECHO.replace("        return", f"        {picky}\n        return"))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"x": 1.0}\n{"x": -1.0}\n')
+    wanted = ("picky", str(tmp_path / "repository"), *QUICK, "--data", str(rows))
+    result = perf(*wanted)
+    assert result.exit_code == 1, result.output
+    assert "concurrency 1: 50.0 % of the requests failed, more than --max-errors 1%" in result.stdout
+    assert "without the 30 requests that failed" in result.stdout
+    assert perf(*wanted, "--max-errors", "60%").exit_code == 0
+
+
+def test_a_wrong_answer_fails_the_run(server: Server, tmp_path: Path) -> None:
+    """`echo` gives what it gets."""
+    for answer, code in ((1.0, 0), (2.0, 1)):
+        rows = tmp_path / "rows.jsonl"
+        rows.write_text('{"x": 1.0, "expected:y": 1.0}\n' + json.dumps({"x": 1.0, "expected:y": answer}) + "\n")
+        result = perf("echo", "--url", server.http_url, *QUICK, "--data", str(rows), "--check")
+        assert result.exit_code == code, result.output
+        assert ("wrong answer" in result.stdout) is bool(code)
+
+
+def test_a_file_that_cannot_be_written_costs_no_other(server: Server, tmp_path: Path) -> None:
+    """The folder is taken away while the load runs, as far as anyone can tell beforehand."""
+    gone, kept = Path("/proc/nobody/out.json"), tmp_path / "out.csv"
+    result = perf("echo", "--url", server.http_url, *QUICK, "--json", str(gone), "--csv", str(kept))
+    assert result.exit_code == 2
+    assert f"--json: {gone} " in result.output
+    if "can't be written" not in result.output:  # nobody but root may try
+        assert f"wrote {kept}" in result.stdout
+        assert kept.read_text().startswith("Concurrency,")
+
+
+@pytest.mark.parametrize("more", [(), ("--no-server-statistics",)], ids=["statistics", "without"])
+def test_a_server_that_dies_costs_no_load_that_was_measured(
+    more: tuple[str, ...], echo_repository: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    options = ["--concurrency", "1:1000", "--duration", "0.5", "--window", "0.1", "--warmup", "0", "--json", str(out)]
+    with Server.embedded(echo_repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as dying:
+        command = [sys.executable, "-m", "tritonforge", "perf", "echo", "--url", dying.http_url, *options, *more]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stderr is not None
+            assert running.stderr.readline().startswith("concurrency 1 ")
+            dying.stop()
+            said = running.communicate(timeout=60)
+    assert running.returncode == 4, said
+    assert "\nended at concurrency " in f"\n{said[1]}"
+    assert "; the figures are of what was measured until then" in said[1]
+    assert read_report(out).points[0].requests > 0
+
+
+def test_ctrl_c_keeps_what_was_measured(server: Server, tmp_path: Path) -> None:
+    """A terminal sends it to all of the foreground, the generator's processes among them."""
+    out = tmp_path / "out.json"
+    options = ["--concurrency", "1:1000", "--duration", "0.2", "--window", "0.1", "--warmup", "0", "--json", str(out)]
+    command = [sys.executable, "-m", "tritonforge", "perf", "echo", "--url", server.http_url, *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("concurrency 1 ")
+        os.killpg(running.pid, signal.SIGINT)
+        said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "interrupted at concurrency " in said[1]
+    assert "; the figures are of what was measured until then" in said[1]
+    assert "Traceback" not in said[1]
+    assert read_report(out).points[0].requests > 0
+
+
+def test_a_search_that_is_interrupted_tells_the_best_so_far(server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    options = ["--concurrency", "1:4096", "--duration", "0.2", "--warmup", "0", "--find-max", "--slo", "p99=60s"]
+    command = [sys.executable, "-m", "tritonforge", "perf", "echo", "--url", server.http_url, *options]
+    with subprocess.Popen(
+        [*command, "--json", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("concurrency 1 ")
+        os.killpg(running.pid, signal.SIGINT)
+        said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    report = read_report(out)
+    assert report.best is not None
+    assert f"greatest load that meets p99=60s: {report.best} so far; the search was not finished" in said[0]
+
+
+def test_a_baseline_of_another_model_is_refused_before_any_load(server: Server, tmp_path: Path) -> None:
+    base, out = tmp_path / "base.json", tmp_path / "out.json"
+    assert perf("echo", "--url", server.http_url, *QUICK, "--json", str(base)).exit_code == 0
+    result = perf("other", "--url", server.http_url, *QUICK, "--baseline", str(base), "--json", str(out))
+    assert result.exit_code == 2
+    assert result.output == f"two models are not compared: {base} is of echo, this run of other\n"
+    assert not out.exists()
+
+
+def test_live_servers_at_which_nothing_succeeds_have_no_verdict(tmp_path: Path) -> None:
+    write_model(tmp_path / "repository", "broken", ECHO.replace("        return", "        1 / 0\n        return"))
+    with Server.embedded(tmp_path / "repository", http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as both:
+        sides = (both.http_url, both.grpc_url)
+        result = perf("compare", *sides, "--model", "broken", "--pairs", "2", "--window", "0.1")
+    assert result.exit_code == 3, result.output
+    assert "1 load: 1 not measured" in result.stdout
+
+
+def test_a_gate_of_a_short_run_is_judged(server: Server, tmp_path: Path) -> None:
+    """A baseline that is ten times as good, over the windows of the shortest measurement."""
+    base = tmp_path / "base.json"
+    wanted = ("echo", "--url", server.http_url, "--duration", "0.5", "--warmup", "0")
+    assert perf(*wanted, "--json", str(base)).exit_code == 0
+    report = read_report(base)
+    assert len(report.points[0].windows) == 10
+    windows = tuple(replace(window, throughput=window.throughput * 10) for window in report.points[0].windows)
+    better = replace(report, points=(replace(report.points[0], windows=windows),))
+    write_report(better, base, "json")
+    result = perf(*wanted, "--baseline", str(base), "--max-regression", "5%")
+    assert result.exit_code in (1, 3), result.output
+    assert "no regressions" not in result.stdout
+    other = perf(*wanted, "--concurrency", "2", "--baseline", str(base), "--max-regression", "5%")
+    assert other.exit_code == 2
+    assert "no load is in both reports" in other.output
+
+
+def test_ctrl_c_keeps_the_rounds_of_live_servers(server: Server, tmp_path: Path) -> None:
+    markdown = tmp_path / "comparison.md"
+    options = ["--model", "echo", "--pairs", "100000", "--window", "0.05", "--markdown", str(markdown)]
+    code = "import sys; sys.stderr.isatty = lambda: True; from tritonforge.cli import app; app()"
+    command = [sys.executable, "-c", code, "perf", "compare", server.http_url, server.grpc_url, *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stderr is not None
+        said = ""
+        while " 2 of 100000 rounds" not in said:
+            said += (got := running.stderr.read(1))
+            assert got, said
+        os.killpg(running.pid, signal.SIGINT)
+        out, rest = running.communicate(timeout=60)
+    assert running.returncode == 130, rest
+    assert "interrupted; the figures are of the rounds until then" in rest
+    assert "Traceback" not in rest
+    assert "concurrency 1  throughput" in out
+    assert f"`{server.grpc_url}` beside `{server.http_url}`" in markdown.read_text()
 
 
 def test_live_servers_take_turns(server: Server, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pipeline_definitions as definitions
 import pytest
 
 from tritonforge.build import build
-from tritonforge.client import Client, InferenceFailed, InvalidRequest
+from tritonforge.client import Client, InvalidRequest
 from tritonforge.server import Server
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -34,6 +34,10 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (definitions.halve, {"x": np.array([[1, 2], [3, 5]], dtype=ml_dtypes.bfloat16)}),
     (definitions.norm, {"x": X}),
     (definitions.normed, {"x": X}),
+    (definitions.normed, {"x": X[:0]}),
+    (definitions.written, {"x": X}),
+    (definitions.fused_normed, {"x": X[:0]}),
+    (definitions.bls_normed, {"x": X[:0]}),
     (definitions.scored, {"x": X}),
 ]
 LOWERED = [
@@ -42,7 +46,18 @@ LOWERED = [
     for definition, inputs in CALLS
     if hasattr(definitions, f"{lowering}_{definition.name}")
 ]
-ROUTED = [(definitions.routed, {"x": x}) for x in (X, X + 50)]
+ROUTED: list[tuple[Any, dict[str, Any]]] = [
+    (definitions.routed, {"x": X}),
+    (definitions.routed, {"x": X + 50}),
+    (definitions.asked, {"x": X}),
+    (definitions.asked, {"x": X, "bonus": X}),
+    (definitions.unbatched_within, {"x": X}),
+    (definitions.unbatched_within, {"x": -X}),
+    (definitions.forgiving, {"x": X}),
+    (definitions.forgiving, {"x": -X - 1}),
+    (definitions.over_others, {"x": X}),
+    (definitions.over_others, {"x": -X - 1}),
+]
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +117,14 @@ def test_any_of_the_outputs_can_be_asked_for(client: Client, name: str) -> None:
                 np.testing.assert_array_equal(array.reshape(eager[output].shape), eager[output])
 
 
-def test_an_error_in_a_called_model_names_it(client: Client) -> None:
-    """Its code is lost: Triton 24.10 hands on INTERNAL."""
-    with pytest.raises(InferenceFailed, match="fussy: below zero"):
-        client.infer("refused", x=-X)
+@pytest.mark.parametrize(
+    ("name", "x"), [("refused", -X), ("refused_far_below", -X), ("refused_far_below", -X[:, :2])], ids=str
+)
+def test_an_error_in_a_called_model_names_it_and_keeps_its_code(client: Client, name: str, x: Any) -> None:
+    """Triton 24.10 hands on INTERNAL for each of them; through an ensemble, too."""
+    with pytest.raises(InvalidRequest, match=r"fussy.*: below zero") as caught:
+        client.infer(name, x=x)
+    assert "tritonforge_code" not in str(caught.value)
 
 
 def test_requests_of_a_body_that_branches_are_answered_each_by_itself(client: Client) -> None:

@@ -10,17 +10,33 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from life_support import PORTS, CommandLine
-from repositories import DEADLINE_S, ECHO, until, write_model
+from life_support import CommandLine
+from repositories import DEADLINE_S, ECHO, listening_ports, until, write_model
+
+from tritonforge.server.abandoned import sweep_abandoned
+from tritonforge.server.ports import free_ports
 
 STARTS, SIDE_BY_SIDE = 50, 3
 LONGEST_S = 2.5
 """About as long as a start takes on a busy machine: the latest kills hit servers that are ready."""
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+VICTIMS = ("launcher",) * 6 + ("supervisor",) * 3 + ("both",)
 MARK = "TRITONFORGE_TEST_MARK"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One start: its own folder for temporary files and its ports; who is killed when, and how."""
+
+    temporary: Path
+    ports: tuple[int, ...]
+    victim: str
+    delay_s: float
+    number: signal.Signals
 
 
 def test_nothing_is_left_of_servers_that_are_killed_at_random_moments(tmp_path: Path) -> None:
@@ -29,39 +45,63 @@ def test_nothing_is_left_of_servers_that_are_killed_at_random_moments(tmp_path: 
     chance = random.Random(seed)
     write_model(tmp_path / "models", "echo", ECHO)
     cli = CommandLine(tmp_path / "state", tmp_path)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    before = _folders()
-    plans = [(chance.uniform(0, LONGEST_S), chance.choice(SIGNALS), chance.random() < 0.3) for _ in range(STARTS)]
+    before = _triton_folders()
+    ports = iter(free_ports("127.0.0.1", 3 * STARTS))
+    plans = [
+        Plan(
+            temporary=tmp_path / str(number),
+            ports=(next(ports), next(ports), next(ports)),
+            victim=chance.choice(VICTIMS),
+            delay_s=chance.uniform(0, LONGEST_S),
+            number=chance.choice(SIGNALS),
+        )
+        for number in range(STARTS)
+    ]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for _ in pool.map(lambda plan: _start_and_kill(cli, temporary, *plan), plans):
+        for _ in pool.map(lambda plan: _start_and_kill(cli, plan, seed), plans):
             pass
-    until(lambda: not _marked(temporary), f"all processes are gone (seed {seed})")
-    until(lambda: not list(temporary.iterdir()), f"the folders are gone (seed {seed})")
-    until(lambda: not any(_abandoned(path) for path in _folders() - before), f"no folder of models stays (seed {seed})")
+    until(lambda: not any(_abandoned(path) for path in _triton_folders() - before), f"no folder stays (seed {seed})")
     assert cli.run("status", "--json") == "[]\nno server runs; start one with: tritonforge up\n"
 
 
-def _start_and_kill(
-    cli: CommandLine, temporary: Path, delay_s: float, number: signal.Signals, supervisor: bool
-) -> None:
-    """Start a server, and after a while kill it, or, with `supervisor`, what would clean up after it."""
-    environment = {**cli.environment, "TMPDIR": str(temporary), MARK: str(temporary)}
+def _start_and_kill(cli: CommandLine, plan: Plan, seed: int) -> None:
+    """Start a server, and after a while kill it, what would clean up after it, or both; see that nothing is left."""
+    plan.temporary.mkdir()
+    environment = {**cli.environment, "TMPDIR": str(plan.temporary), MARK: str(plan.temporary)}
+    flags = (f"--{name}-port={port}" for name, port in zip(("http", "grpc", "metrics"), plan.ports, strict=True))
     process = subprocess.Popen(
-        [sys.executable, "-m", "tritonforge", "up", "models", *PORTS],
+        [sys.executable, "-m", "tritonforge", "up", "models", *flags],
         cwd=cli.folder,
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(delay_s)
-    guard = _supervisor(process.pid) if supervisor else None
-    if guard is None:
-        process.send_signal(number)
-    else:
+    time.sleep(plan.delay_s)
+    guard = _supervisor(process.pid) if plan.victim != "launcher" else None
+    workspaces = [path.name for path in plan.temporary.iterdir()]
+    if guard is not None:
+        if plan.victim == "both":
+            process.send_signal(signal.SIGSTOP)  # it has no time to see the other's end
         with contextlib.suppress(ProcessLookupError):
             os.kill(guard, signal.SIGKILL)
+    if plan.victim == "both":
+        process.kill()
+    elif guard is None:
+        process.send_signal(plan.number)
     process.wait(DEADLINE_S)
+
+    def left() -> list[object]:
+        if plan.victim == "both":
+            sweep_abandoned(plan.temporary)  # as the next start does
+        segments = [
+            name for name in os.listdir("/dev/shm") if name.startswith(tuple(f"{each}-" for each in workspaces))
+        ]
+        ports = listening_ports() & set(plan.ports)
+        folders = [Path(f"/tmp/tf{each.removeprefix('tritonforge-')[:8]}") for each in workspaces]
+        present = [path for path in (*folders, *plan.temporary.iterdir()) if path.exists()]
+        return [*_marked(plan.temporary), *segments, *ports, *present]
+
+    until(lambda: not left(), f"nothing is left (seed {seed}, {plan})")
 
 
 def _supervisor(launcher: int) -> int | None:
@@ -86,7 +126,7 @@ def _marked(temporary: Path) -> list[int]:
     return found
 
 
-def _folders() -> set[Path]:
+def _triton_folders() -> set[Path]:
     return set(Path("/tmp").glob("tf????????")) | set(Path("/tmp").glob("python_env_*"))
 
 

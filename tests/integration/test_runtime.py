@@ -138,6 +138,14 @@ def test_strings_go_both_ways(infer: Infer) -> None:
     assert result["length"].tolist() == [[1], [1]]
 
 
+def test_text_files_and_modules_are_utf8(infer: Infer, server: Server) -> None:
+    """Triton's own Python starts with ASCII for all of them."""
+    result = infer("utf8", x=np.array(["é"], object))
+
+    assert [each.decode() for each in result["y"].tolist()] == ["größe", "ü", "ß", "é"]
+    assert "printed é" in server.log.read_text(encoding="utf-8", errors="replace")
+
+
 def test_text_that_is_not_utf8_is_refused(infer: Infer) -> None:
     with pytest.raises(InferenceServerException) as caught:
         infer("texts", title=strings(b"\xff"), raw=strings(b""))
@@ -168,6 +176,16 @@ def test_models_without_a_batch(infer: Infer) -> None:
 
     assert result["total"].tolist() == [7]
     assert infer("unbatched", x=np.array([], dtype=np.int64))["total"].tolist() == [0]
+
+
+@pytest.mark.parametrize("model", ["stacked", "onnx_full", "torch_difference"])
+def test_a_batched_request_of_no_rows_is_refused_by_the_server(infer: Infer, model: str) -> None:
+    """Triton 24.10 takes none of zero rows; models without a batch may have dimensions of 0."""
+    none = np.zeros((0, 2), np.float32)
+    with pytest.raises(InferenceServerException) as caught:
+        infer(model, **({"a": none, "b": none} if model == "torch_difference" else {"x": none}))
+
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
 def test_a_class_keeps_its_state(infer: Infer) -> None:
@@ -316,6 +334,7 @@ def test_onnx_that_disagrees_with_its_configuration_is_refused(server: Server) -
     assert 'input "x" is FP32[batch, 3] in the configuration, but x: FP32[-1, 2] in the graph' in server.reason(
         "onnx_wrong"
     )
+    assert "cpu_execution_accelerator is 'xnnpack'; wanted openvino" in server.reason("onnx_accelerator")
     assert "execution_mode is '7'; wanted 0 (sequential) or 1 (parallel)" in server.reason("onnx_parameter")
 
 
@@ -334,6 +353,14 @@ def test_torchscript_inputs_by_position_and_by_name(infer: Infer, model: str, na
 def test_torchscript_dictionaries_and_strings(infer: Infer) -> None:
     assert infer("torch_dict", x=floats([1, 2]))["double"].tolist() == [[2, 4]]
     assert infer("torch_strings", x=np.array(["é", "b"], dtype=object))["y"].tolist() == ["<é>".encode(), b"<b>"]
+
+
+def test_torchscript_inputs_in_one_dictionary_and_one_result_of_two(infer: Infer) -> None:
+    results = together(
+        [lambda v=value: infer("torch_difference", a=floats([v, 1]), b=floats([1, v])) for value in range(6)]
+    )
+
+    assert [result["OUTPUT__1"].tolist() for result in results] == [[[value - 1, 1 - value]] for value in range(6)]
 
 
 def test_torchscript_bf16_and_optional_inputs(infer: Infer) -> None:

@@ -92,6 +92,21 @@ def test_text_is_padded(client: Client) -> None:
     assert [answer.item() for answer in answers] == ["a", "a a a", "a a"]
 
 
+# --- groups ---------------------------------------------------------------------------------------------------------
+
+
+def test_requests_of_one_shape_and_with_the_same_inputs_share_a_call(client: Client) -> None:
+    ones = [np.ones((1, 1 + number % 2, 3), np.float32) for number in range(12)]
+    calls = [{"x": x, "y": x} if number % 3 == 0 else {"x": x} for number, x in enumerate(ones)]
+
+    answers = together(client, definitions.sized, calls)
+
+    for inputs, answer in zip(calls, answers, strict=True):
+        np.testing.assert_array_equal(answer.total, definitions.sized(**inputs).total)
+    assert {answer.rows.item() for answer in answers} - {1}, "some were stacked"
+    assert max(answer.rows.item() for answer in answers) <= 4, "as many as are alike"
+
+
 # --- instances ------------------------------------------------------------------------------------------------------
 
 

@@ -89,7 +89,7 @@ def _command_line(process: Path) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_it_cleanly(number: signal.Signals, echo_repository: Path, tmp_path: Path) -> None:
     """Exit code 0, and nothing left."""
     with running([str(echo_repository)], tmp_path) as (process, said):
@@ -109,6 +109,7 @@ def test_ctrl_c_in_a_terminal_stops_it_and_a_second_one_kills(tmp_path: Path) ->
     screen = ""
     terminal, inside = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120"}
+    environment["TRITONFORGE_EXIT_TIMEOUT_S"] = "1000"  # the second signal alone ends it in time
     process = subprocess.Popen(
         [sys.executable, "-c", _IN_TERMINAL, *command()],
         cwd=tmp_path,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,10 @@ PLUS = HEAD + (
     "        self.more = np.float32(asset('more.txt').read_text())\n\n"
     '    def __call__(self, x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:\n'
     "        return x + self.more\n"
+)
+PIPELINE = (TIMES.format(8).replace("times", "fifth") + HEAD.replace("asset, model", "pipeline")) + (
+    '@pipeline\ndef through(x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:\n'
+    "    return fifth(x=x)\n"
 )
 
 
@@ -142,16 +147,71 @@ def test_what_is_wrong_is_told_and_the_old_version_serves_until_it_is_mended(wat
         assert set(answers) == {11.0}
         watching.save("adding.py", PLUS.replace("x + ", "x - "))
         watching.said(" reloaded in ")
+        watching.said("mended: what is saved is served again")
         until(lambda: answers[-1:] == [-9.0], "the mended version answers")
+        watching.lines.clear()
+        watching.save("adding.py", PLUS + "def broken(:\n")
+        watching.said("save again to mend it")
+        watching.save("adding.py", PLUS.replace("x + ", "x - "))
+        watching.said("mended: what is saved is served again")
+        assert not any("reloaded" in line for line in watching.lines)
+
+
+def test_a_broken_file_that_names_no_tritonforge_takes_nothing_away(watching: Watching) -> None:
+    """Half a save is not the wish that its models go."""
+    watching.save("fourth.py", TIMES.format(6).replace("times", "fourth"))
+    watching.said("fourth 1 loaded in ")
+    with load_on(watching.url, "fourth") as answers:
+        watching.save("fourth.py", "def broken(:\n")
+        assert "fourth.py:1: it can't be imported" in watching.said("SyntaxError")
+        watching.said("save again to mend it")
+        watching.save("fourth.py", "")
+        watching.said("fourth.py: it had definitions before, and is empty now")
+        watching.save("fourth.py", TIMES.format(8).replace("times", "fourth"))
+        watching.said("fourth 2 reloaded in ")
+        until(lambda: answers[-1:] == [8.0], "the mended version answers")
+    assert set(answers) == {6.0, 8.0}
+    (watching.folder / "fourth.py").unlink()
+    watching.said("fourth unloaded")
 
 
 def test_models_come_and_go(watching: Watching) -> None:
     """A new one is loaded; one that the definitions no longer have is unloaded."""
     watching.save("third.py", TIMES.format(7).replace("times", "third"))
-    watching.said("third 1 reloaded in ")
+    watching.said("third 1 loaded in ")
     assert infer(watching.url, "third", 1.0) == 7.0
     (watching.folder / "third.py").unlink()
     watching.said("third unloaded")
+
+
+def test_a_new_model_that_does_not_load_is_forgotten_with_its_file(watching: Watching) -> None:
+    """The server is ready all the while, and well again once the file is gone."""
+    watching.save("sixth.py", PLUS.replace("'plus'", "'sixth'").replace("self.more =", "raise RuntimeError('no')  #"))
+    watching.said("sixth: failed to load: ")
+    assert ready(watching.url) == 200
+    (watching.folder / "sixth.py").unlink()
+    watching.said("mended: what is saved is served again")
+    assert ready(watching.url) == 200
+    line = CommandLine(watching.folder.parent / "state", watching.folder.parent)
+    assert line.status("serving")["healthy"]
+
+
+def ready(url: str) -> int:
+    with urllib.request.urlopen(f"{url}/v2/health/ready", timeout=DEADLINE_S) as answer:
+        return int(answer.status)
+
+
+def test_a_pipeline_and_its_model_go_together(watching: Watching) -> None:
+    """Triton takes the ensemble away with its member, before its own turn comes."""
+    other = infer(watching.url, "times", 1.0)
+    watching.save("fifth.py", PIPELINE)
+    watching.said("fifth 1 loaded in ")
+    watching.said("through 1 loaded in ")
+    assert infer(watching.url, "through", 1.0) == 8.0
+    (watching.folder / "fifth.py").unlink()
+    watching.said("fifth unloaded")
+    watching.said("through unloaded")
+    assert infer(watching.url, "times", 1.0) == other
 
 
 @pytest.mark.parametrize(

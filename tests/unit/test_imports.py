@@ -69,6 +69,8 @@ def test_only_pbtxt_knows_the_model_config_message() -> None:
 @pytest.mark.parametrize("module", ["grpc", "tritonclient.grpc.service_pb2"])
 def test_only_the_client_and_load_know_the_wire(module: str) -> None:
     users = importers("tritonforge", module)
+    assert "tritonforge/server/grpc_load.py" in users
+    users -= {"tritonforge/server/grpc_load.py"}  # a load over HTTP keeps other requests waiting
     assert users
     assert {Path(user).parts[1] for user in users} <= {"client", "load"}
 
@@ -92,3 +94,9 @@ def test_help_loads_nothing_heavy() -> None:
         "    main()"
     )
     assert loaded_by(code) & HEAVY == set()
+
+
+def test_starting_an_embedded_server_waits_for_no_wire_format_and_no_docker() -> None:
+    """NumPy and gRPC alone take as long to import as everything else that `up` does before it starts the server."""
+    code = "import tritonforge.server.embedded; from tritonforge.server import Server, ServerSettings, Workspace"
+    assert loaded_by(code) & HEAVY == {"pydantic"}

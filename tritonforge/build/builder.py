@@ -10,18 +10,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tritonforge.build.differences import differences
 from tritonforge.build.discover import Discovered, find_sources, importing
 from tritonforge.build.environments import add_environments
+from tritonforge.build.golden import GoldenMaker, drawn_before, golden_files
 from tritonforge.build.project import EMBEDDED_RELEASE
 from tritonforge.build.refused import refuse
 from tritonforge.build.report import BuildReport, report
 from tritonforge.build.sources import Sources, collect, project_root
-from tritonforge.build.tree import Tree, differences, plan, present, read_manifest
+from tritonforge.build.tree import Tree, plan, present, read_manifest
 from tritonforge.build.write import write
 from tritonforge.define import Definition
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, Repository
-from tritonforge.lower import Choice, gather, lower
+from tritonforge.lower import Choice, Gathered, gather, lower
 from tritonforge.validate import check_target, validate
 
 __all__ = ["build", "check_build"]
@@ -29,7 +31,9 @@ __all__ = ["build", "check_build"]
 AnyPath = str | os.PathLike[str]
 
 
-def build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_RELEASE) -> BuildReport:
+def build(
+    paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_RELEASE, golden: int | None = None
+) -> BuildReport:
     """Build a model repository from files or folders of definitions.
 
     The folder `output` is replaced in one step; where anything is wrong it stays as it was.
@@ -38,6 +42,8 @@ def build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_R
         paths: Python files, packages, or folders that hold such files.
         output: the repository's folder; it is made, or must hold an earlier build.
         target: the Triton release to build for, `YY.MM`.
+        golden: how many golden samples are made at random of each model that has no examples of its own; by default
+            as many as the folder's last build made.
 
     Raises:
         DiagnosticError: everything that is wrong with the definitions, collected; or what Triton would refuse of what
@@ -47,24 +53,28 @@ def build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_R
     output = Path(output)
     previous = _previous(output)
     _refuse_strangers(previous, output)
-    tree, lowerings, warnings = _compile(paths, previous, target)
-    write(tree.files, output, inspect=lambda folder: refuse(folder, tree, target=target))
-    return report(tree, previous, output, warnings, lowerings)
+    tree, lowerings, warnings = _compile(paths, previous, target, output, golden)
+    advice: list[Diagnostic] = []
+    write(tree.files, output, inspect=lambda folder: advice.extend(refuse(folder, tree, target=target)))
+    return report(tree, previous, output, (*warnings, *advice), lowerings)
 
 
-def check_build(paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_RELEASE) -> str:
+def check_build(
+    paths: Sequence[AnyPath], output: AnyPath, *, target: str = EMBEDDED_RELEASE, golden: int | None = None
+) -> str:
     """Give the unified difference from the folder to what a build would write there; empty where it is up to date.
 
     Raises:
         DiagnosticError: everything that is wrong with the definitions, collected.
     """
     output = Path(output)
-    tree, _, _ = _compile(paths, _previous(output), target)
-    return "".join(differences(tree, output))
+    previous = _previous(output)
+    tree, _, _ = _compile(paths, previous, target, output, golden)
+    return "".join(differences(tree, previous, output))
 
 
 def _compile(
-    paths: Sequence[AnyPath], previous: dict[str, Any], target: str
+    paths: Sequence[AnyPath], previous: dict[str, Any], target: str, output: Path, golden: int | None
 ) -> tuple[Tree, tuple[Choice, ...], tuple[Diagnostic, ...]]:
     if not re.fullmatch(r"2\d\.(0[1-9]|1[0-2])", target):
         raise DiagnosticError(
@@ -76,16 +86,19 @@ def _compile(
         )
     sources = find_sources([Path(path) for path in paths])
     with importing(sources) as discovered:
-        repository, lowerings, warnings = _lower(discovered, target)
+        repository, gathered, warnings = _lower(discovered, target)
         if not repository.models:
             places = ", ".join(str(path) for path in paths)
             reason = "no definitions in it: no module-level variable holds a model or a pipeline"
             raise DiagnosticError([Diagnostic("TF105", Where(subject=places), reason, "define one with @model")])
         project = project_root(sources[0].file)
-        return plan(repository, previous, target=target, project=project), lowerings, warnings
+        maker = GoldenMaker(gathered, previous, output, drawn_before(previous) if golden is None else golden)
+        tree = plan(repository, previous, target=target, project=project, golden=maker)
+    lowerings = sorted(gathered.choices.values(), key=lambda choice: choice.name)
+    return tree, tuple(lowerings), (*warnings, *maker.warnings)
 
 
-def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, tuple[Choice, ...], tuple[Diagnostic, ...]]:
+def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, Gathered, tuple[Diagnostic, ...]]:
     recorded = [asked for source in discovered for asked in source.assets]
     collected = cache(lambda module, file: collect(module, file, recorded))
 
@@ -95,12 +108,13 @@ def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, tuple
 
     gathered = gather(definition for source in discovered for definition in source.definitions)
     repository, unlowered = lower(gathered, code_of)
-    found = dict.fromkeys((*gathered.diagnostics, *unlowered, *validate(repository), *check_target(repository, target)))
+    faults = (fault for source in discovered for fault in source.faults)
+    checked = (*validate(repository), *check_target(repository, target))
+    found = dict.fromkeys((*faults, *gathered.diagnostics, *unlowered, *checked))
     ordered = _without_consequences(sorted(found, key=lambda one: (one.where.file, one.where.line)))
     if any(diagnostic.severity == "error" for diagnostic in ordered):
         raise DiagnosticError(ordered)
-    lowerings = sorted(gathered.choices.values(), key=lambda choice: choice.name)
-    return add_environments(repository, gathered), tuple(lowerings), tuple(ordered)
+    return add_environments(repository, gathered), gathered, tuple(ordered)
 
 
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
@@ -126,7 +140,7 @@ def _previous(output: Path) -> dict[str, Any]:
 def _refuse_strangers(manifest: dict[str, Any], output: Path) -> None:
     """Refuse a folder that holds what no build has written; it would be lost."""
     known = {f"{name}/{path}" for name, model in manifest.get("models", {}).items() for path in model["files"]}
-    strange = sorted(set(present(output)) - known - {"tritonforge.json"})
+    strange = sorted(set(present(output)) - known - golden_files(manifest) - {"tritonforge.json"})
     if strange:
         listing = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
         raise _occupied(output, f"it holds files that no build has written: {listing}")

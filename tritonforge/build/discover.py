@@ -14,11 +14,16 @@ from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import NoReturn
 
 from pydantic import ValidationError
 
+from tritonforge.build.sources import is_installed
 from tritonforge.define import Definition, WeightsModel
+from tritonforge.define.faults import Fault, collecting_faults
 from tritonforge.define.origin import recorded_assets
+from tritonforge.define.redefinitions import made_functions, replaced
+from tritonforge.define.settings.explanations import explain
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
 __all__ = ["Discovered", "Source", "find_sources", "importing"]
@@ -39,10 +44,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What importing a source gave: its definitions, and the assets that it asked for meanwhile."""
+    """What importing a source gave: its definitions, the assets that it asked for meanwhile, mistakes in settings."""
 
     definitions: tuple[Definition[..., object], ...]
     assets: tuple[tuple[str, Path], ...]
+    faults: tuple[Diagnostic, ...] = ()
 
 
 def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
@@ -93,6 +99,7 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
     sys.path[:0] = roots
     sys.dont_write_bytecode = True  # a build leaves nothing in the user's folders
     _forget(roots)
+    _set_aside(roots)
     importlib.invalidate_caches()
     try:
         found: list[Diagnostic] = []
@@ -105,7 +112,7 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
             if len(roots) > 1:
                 _settle(discovered[-1])
         if found:
-            raise DiagnosticError(found)
+            raise DiagnosticError([*(fault for source in discovered for fault in source.faults), *found])
         yield discovered
     finally:
         sys.dont_write_bytecode = bytecode_before
@@ -116,7 +123,7 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
 
 
 def _import(source: Source, found: list[Diagnostic]) -> Discovered:
-    with recorded_assets() as assets:
+    with recorded_assets() as assets, collecting_faults() as faults, made_functions() as made, _no_exit():
         try:
             module = importlib.import_module(source.module)
         except DiagnosticError as error:
@@ -124,8 +131,33 @@ def _import(source: Source, found: list[Diagnostic]) -> Discovered:
         except (Exception, SystemExit) as error:
             found.append(_cannot_import(source, error))
         else:
-            return Discovered(tuple(_definitions(module)), tuple(assets))
-    return Discovered((), ())
+            return Discovered(tuple(_definitions(module)), tuple(assets), (*_told(faults), *replaced(made)))
+    return Discovered((), (), _told(faults))
+
+
+class _Ends(Exception):
+    """A module that ends its process while it is imported."""
+
+
+@contextmanager
+def _no_exit() -> Iterator[None]:
+    """Raise where a module calls `os._exit`, which would end the build without a word; children that it forks may."""
+    real, process = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != process:
+            real(status)
+        raise _Ends(f"os._exit({status}) would end the build")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = real
+
+
+def _told(faults: Sequence[Fault]) -> tuple[Diagnostic, ...]:
+    return tuple(diagnostic for fault in faults for diagnostic in fault.diagnostics())
 
 
 def _definitions(module: ModuleType) -> Iterator[Definition[..., object]]:
@@ -145,22 +177,26 @@ def _cannot_import(source: Source, error: BaseException) -> Diagnostic:
             "TF101", where, f"it can't be imported: {type(error).__name__}: {error.msg}", "mend the syntax"
         )
     where, line = _user_line(source, error.__traceback__)
-    text = _explain(error) if isinstance(error, ValidationError) else str(error).strip()
+    text = "; ".join(explain(error)) if isinstance(error, ValidationError) else str(error).strip()
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     at = f" (in: {line})" if line else ""
     hint = "run the file with python to see the whole traceback"
+    if isinstance(error, _Ends):
+        reason, hint = (
+            str(error),
+            "take the call out: a module that is imported must not end its process",
+        )
+    elif isinstance(error, ValidationError) or _is_ours(error):
+        hint = "mend it and build again: the rest of the file is checked then"
     if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"install {error.name.partition('.')[0]} in this environment, or import it where it is used"
     return Diagnostic("TF101", where, f"it can't be imported: {reason}{at}", hint)
 
 
-def _explain(error: ValidationError) -> str:
-    """Say what is wrong with a setting, without pydantic's dump of the values."""
-    faults = (
-        f"{'.'.join(map(str, fault['loc'])) or error.title}: {fault['msg'].removeprefix('Value error, ')}"
-        for fault in error.errors()
-    )
-    return "; ".join(faults)
+def _is_ours(error: BaseException) -> bool:
+    """Tell what tritonforge refuses, which says all there is to know, from what the user's own code raises."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).startswith("tritonforge.")
 
 
 def _user_line(source: Source, trace: TracebackType | None) -> tuple[Where, str]:
@@ -193,6 +229,16 @@ def _forget(roots: Sequence[str]) -> None:
     """Take the modules below the roots out of `sys.modules`, so that they are imported afresh."""
     for name, _ in _local_modules(roots):
         del sys.modules[name]
+
+
+def _set_aside(roots: Sequence[str]) -> None:
+    """Forget modules that this process has of other folders under names that lie in the roots: another `models.py`."""
+    for name, module in list(sys.modules.items()):
+        top, file = name.partition(".")[0], getattr(module, "__file__", None)
+        if file is None or top in ("__main__", "tritonforge") or is_installed(Path(file)):
+            continue
+        if any(own.is_file() for root in roots for own in (Path(root, f"{top}.py"), Path(root, top, "__init__.py"))):
+            del sys.modules[name]
 
 
 def _make_room(source: Source, roots: Sequence[str]) -> None:

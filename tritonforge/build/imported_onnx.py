@@ -26,7 +26,7 @@ def onnx_arguments(file: Path, config: ModelConfig, output: Path) -> dict[str, A
     try:
         arguments = _arguments(config)
         equal = _built(file, config.name, arguments, output) == pbtxt.to_message(config)
-    except (DiagnosticError, ValueError):
+    except (DiagnosticError, TypeError, ValueError):
         return None
     return arguments if equal else None
 
@@ -43,7 +43,7 @@ def _built(file: Path, name: str, arguments: dict[str, Any], output: Path) -> An
 
     Raises:
         DiagnosticError: the file can't be served so.
-        ValidationError: `onnx` has no such argument.
+        TypeError: `onnx` has no such argument.
     """
     options: Any = {key: value for key, value in arguments.items() if key not in ("batching", "instances")}
     model = OnnxModel(

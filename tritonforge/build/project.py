@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
@@ -30,7 +30,13 @@ class Project(BaseModel):
     definitions: tuple[Path, ...] = ()
     output: Path = Path("model_repository")
     target: str = EMBEDDED_RELEASE
+    golden: int | None = None
     server: dict[str, Any] = {}
+
+    @field_validator("definitions", mode="before")
+    @classmethod
+    def _one_alone(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -91,7 +97,9 @@ def _explain(error: ValidationError, path: Path) -> list[Diagnostic]:
         Diagnostic(
             "TF403",
             Where(str(path), 0, f"[tool.tritonforge] {'.'.join(map(str, fault['loc']))}"),
-            fault["msg"],
+            "there is no such setting"
+            if fault["type"] == "extra_forbidden"
+            else f"found {fault['input']!r}: {fault['msg']}",
             SETTINGS,
         )
         for fault in error.errors()

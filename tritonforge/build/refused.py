@@ -11,20 +11,26 @@ from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
 __all__ = ["refuse"]
 
+_OF_INSTANCES = frozenset({"TF693", "TF694"})
+"""Of more instances than the machine bears."""
+
 _CONSEQUENCE = "TF678"
 """Of an ensemble, that one of its models won't load."""
 
 
-def refuse(folder: Path, tree: Tree, *, target: str) -> None:
+def refuse(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     """Check a written repository; ONNX files are left out, since their configurations were made from them.
+
+    Gives what it warns of: that so many instances want more than this machine, or a container, has.
 
     Raises:
         DiagnosticError: what Triton would refuse, at the definitions' lines.
     """
-    errors = check_repository(folder, target=target, graphs=False).errors
-    if not errors:
-        return
+    checked = check_repository(folder, target=target, graphs=False)
+    errors = checked.errors
     places = {built.model.config.name: built.model.where for built in tree.models}
+    if not errors:
+        return [_diagnostic(finding, places) for finding in checked.findings if finding.code in _OF_INSTANCES]
     causes = [finding for finding in errors if finding.code != _CONSEQUENCE]
     found = dict.fromkeys(_diagnostic(finding, places) for finding in causes or errors)
     raise DiagnosticError(sorted(found, key=lambda one: (one.where.file, one.where.line)))
@@ -33,4 +39,4 @@ def refuse(folder: Path, tree: Tree, *, target: str) -> None:
 def _diagnostic(finding: Finding, places: Mapping[str, Where]) -> Diagnostic:
     subject = ", ".join(part for part in (finding.model or finding.path, finding.field) if part)
     where = places.get(finding.model, Where()).at(subject)
-    return Diagnostic(finding.code, where, finding.message, finding.hint)
+    return Diagnostic(finding.code, where, finding.message, finding.hint, finding.severity)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, File, Shim
 
-__all__ = ["SOURCE", "Sources", "collect", "project_root"]
+__all__ = ["SOURCE", "Sources", "collect", "is_installed", "project_root"]
 
 SOURCE = "source"
 """The folder of a version folder that holds the user's files."""
@@ -206,10 +206,11 @@ def _local_spec(name: str, root: Path) -> ModuleSpec | None:
         search = spec.submodule_search_locations
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
-    return None if _is_installed(Path(spec.origin).resolve()) else spec
+    return None if is_installed(Path(spec.origin).resolve()) else spec
 
 
-def _is_installed(file: Path) -> bool:
+def is_installed(file: Path) -> bool:
+    """Say whether a file is of Python itself or of an installed package."""
     return any(file.is_relative_to(folder) for folder in _installed_folders())
 
 

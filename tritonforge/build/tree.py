@@ -1,13 +1,11 @@
-"""A repository's files before they are written: content, versions, and how a folder differs from them."""
+"""A repository's files before they are written: content and versions."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from tritonforge import __version__, resources
 from tritonforge.emit import SCHEMA, Built, Emitter, manifest
 from tritonforge.ir import File, Model, Repository
 
-__all__ = ["MANIFEST", "Tree", "differences", "plan", "read_manifest"]
+__all__ = ["MANIFEST", "Tree", "content_of", "plan", "present", "read_manifest"]
 
 MANIFEST = "tritonforge.json"
 IGNORED = frozenset({"__pycache__"})
@@ -32,7 +30,14 @@ class Tree:
     models: tuple[Built, ...]
 
 
-def plan(repository: Repository, previous: Mapping[str, Any], *, target: str, project: Path) -> Tree:
+def plan(
+    repository: Repository,
+    previous: Mapping[str, Any],
+    *,
+    target: str,
+    project: Path,
+    golden: Callable[[Sequence[Built]], Iterable[tuple[Built, File]]] = lambda built: (),
+) -> Tree:
     """Lay a repository out. A model whose content is as in the previous manifest keeps its version, else gets the next.
 
     Args:
@@ -40,6 +45,7 @@ def plan(repository: Repository, previous: Mapping[str, Any], *, target: str, pr
         previous: the manifest of the repository that is there now, or an empty mapping.
         target: the Triton release that it is built for.
         project: the folder that the manifest's source paths are relative to.
+        golden: makes the golden samples of models: each that has some, saying so, and their file.
     """
     earlier = {**previous.get("retired", {}), **previous.get("models", {})}
     emitter = Emitter((resources.model_templates() / "model.py.j2").read_text(), _runtime())
@@ -58,6 +64,9 @@ def plan(repository: Repository, previous: Mapping[str, Any], *, target: str, pr
         files |= {f"{model.config.name}/{path}": keyed[key] for path, key in placed.items()}
         digested = {path: digests[key] for path, key in placed.items()}
         built.append(Built(model, version, digest, digested, _sources(model, version, project)))
+    for one, file in golden(built):
+        built = [one if other.model is one.model else other for other in built]
+        files[file.path] = file
     gone = earlier.keys() - {model.config.name for model in repository.models}
     retired = {name: {key: earlier[name][key] for key in ("version", "hash")} for name in sorted(gone)}
     content = manifest(built, retired, tool_version=__version__, target=target)
@@ -85,16 +94,6 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     return content
 
 
-def differences(tree: Tree, repository: Path) -> Iterator[str]:
-    """Give the lines of a unified difference from a folder to what a build would write; none where they are equal."""
-    there = set(present(repository))
-    for path in sorted(there | tree.files.keys()):
-        old = (repository / path).read_bytes() if path in there else None
-        new = content_of(tree.files[path]) if path in tree.files else None
-        if old != new:
-            yield from _difference(path, old, new)
-
-
 def present(repository: Path) -> Iterator[str]:
     """Give the paths of all files below a repository's folder, without what Python caches there."""
     for folder, folders, names in os.walk(repository):
@@ -109,20 +108,6 @@ def content_of(file: File) -> bytes:
         return file.content
     assert file.source is not None
     return file.source.read_bytes()
-
-
-def _difference(path: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
-    before = "/dev/null" if old is None else f"a/{path}"
-    after = "/dev/null" if new is None else f"b/{path}"
-    try:
-        one, other = (list(io.StringIO((content or b"").decode(), newline="\n")) for content in (old, new))
-    except UnicodeDecodeError:
-        yield f"Binary files {before} and {after} differ\n"
-        return
-    for line in difflib.unified_diff(one, other, fromfile=before, tofile=after):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-    if not one and not other:
-        yield f"Empty file {before} is now {after}\n"
 
 
 def _runtime() -> tuple[File, ...]:

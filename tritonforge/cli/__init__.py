@@ -17,6 +17,7 @@ from tritonforge.cli.perf import perf
 from tritonforge.cli.status import status
 from tritonforge.cli.stubs import stubs
 from tritonforge.cli.up import up
+from tritonforge.cli.verify import verify
 from tritonforge.errors import TritonForgeError
 
 __all__ = ["app", "main"]
@@ -42,6 +43,7 @@ app.command()(load)
 app.command()(unload)
 app.command()(infer)
 app.command()(stubs)
+app.command()(verify)
 app.add_typer(perf, name="perf")
 app.command()(doctor)
 

@@ -27,6 +27,10 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 and show the difference if a build would change it.")
     ] = False,
+    golden: Annotated[
+        int | None,
+        typer.Option(min=0, help="Golden samples, at random, of each model without examples [default: as before]."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say of each pipeline which lowering it took, and why.")
     ] = False,
@@ -44,14 +48,15 @@ def build(
         )
     folder = output or _shorten(project.repository)
     release = target or project.target
+    samples = project.golden if golden is None else golden
     if check and explain:
         raise typer.BadParameter("it tells of a build, and --check builds nothing", param_hint="--explain")
     if check:
-        difference = check_build(sources, folder, target=release)
+        difference = check_build(sources, folder, target=release, golden=samples)
         typer.echo(difference or f"{folder} is up to date", nl=not difference)
         raise typer.Exit(1 if difference else 0)
     started = time.perf_counter()
-    report = build_repository(sources, folder, target=release)
+    report = build_repository(sources, folder, target=release, golden=samples)
     _show(report, time.perf_counter() - started)
     if explain:
         typer.echo("\n".join(map(_explain, report.lowerings)) or "no pipelines, so there is nothing to choose")

@@ -27,8 +27,15 @@ def doctor(
     from tritonforge.server.doctor import examine, look_around, try_server
     from tritonforge.server.machine import probe
 
+    project = load_project()
+    for warning in ServerSettings.unread_variables():
+        typer.echo(str(warning), err=True)
     settings = ServerSettings.load(
-        defaults=load_project().server, http_port=http_port, grpc_port=grpc_port, metrics_port=metrics_port
+        defaults=project.server,
+        defaults_file=project.root / "pyproject.toml",
+        http_port=http_port,
+        grpc_port=grpc_port,
+        metrics_port=metrics_port,
     )
     checkups = examine(probe(), look_around(), settings)
     if all(checkup.status != "error" or checkup.name == "ports" for checkup in checkups):

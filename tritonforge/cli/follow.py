@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tritonforge.server.follow import follow_file
+
 __all__ = ["following"]
 
 _INTERVAL_S = 0.1
@@ -30,10 +32,7 @@ def _follow(path: Path, done: threading.Event) -> None:
     while not path.exists():
         if done.wait(_INTERVAL_S):
             return
-    with path.open(errors="replace") as file:
-        last = False
-        while not last:
-            last = done.wait(_INTERVAL_S)
-            while chunk := file.read(1 << 16):
-                sys.stderr.write(chunk)
+    with path.open("rb") as file:
+        for piece in follow_file(file.fileno(), ended=done.is_set):
+            sys.stderr.write(piece)
             sys.stderr.flush()

@@ -65,7 +65,8 @@ def _responses(
 ) -> Iterator[Result]:
     """Give the responses as they come: one, but of a decoupled model any number, which `single` refuses."""
     from tritonforge.cli.infer_values import BadInput, make_arrays, read_sources
-    from tritonforge.client import Client, ClientError, DeadlineExceeded, InvalidRequest
+    from tritonforge.cli.life_options import who_runs
+    from tritonforge.client import Client, ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable
 
     try:
         sources = read_sources(options)
@@ -86,9 +87,11 @@ def _responses(
                 _fail(f"{model} streams its responses; --output-file takes one: print them with --format json", code=2)
             yield from client.stream(model, arrays, version=version, timeout_s=left_s)
     except InvalidRequest as error:
-        _fail(str(error), code=2)
+        _fail(str(error), code=1 if error.code else 2)  # with a code the server, or the model, has said so
     except DeadlineExceeded as error:
         _fail(f"{error.target}: no answer within {timeout:g} s", code=1)
+    except ServerUnavailable as error:
+        _fail(f"{error}{'' if error.code else who_runs(url)}", code=1)
     except ClientError as error:
         _fail(str(error), code=1)
     except ValueError as error:  # of the input options, the URL, the timeout or the version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,10 +43,12 @@ class Literal:
     def content(self, *, text: bool, name: str) -> Any:
         """Give the parsed JSON, or the text."""
         try:
-            parsed = json.loads(self.typed)
-        except (ValueError, RecursionError) as error:
+            parsed = _parse(self.typed)
+        except (ValueError, OverflowError, RecursionError) as error:
             if text:
                 return self.typed
+            if isinstance(error, OverflowError):
+                raise ValueError(str(error)) from error  # noqa: TRY004 - it is the value that is wrong
             raise ValueError(f"{self.typed!r} is not JSON ({error}); a file takes an @ before it") from error
         return parsed if isinstance(parsed, (str, list)) or not text else self.typed
 
@@ -143,9 +146,23 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ValueError(f"not an archive of NumPy arrays that can be read: {error}") from error
 
 
+def _parse(text: str) -> Any:
+    """Read JSON. Raise OverflowError for a number that would become infinity."""
+    return json.loads(text, parse_float=_float)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise OverflowError(f"{text} is beyond the largest number that there is, 1.8e308; infinity is written Infinity")
+    return value
+
+
 def _json(path: Path) -> Any:
     try:
-        return json.loads(_text(path))
+        return _parse(_text(path))
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,4 +89,6 @@ def _parsed(cell: str, row: int) -> int | float:
     number = _number(cell)
     if number is None:
         raise ValueError(f"row {row} has {cell!r}, which is not a number")
+    if cell[-1].isdigit() and abs(number) == math.inf:
+        raise ValueError(f"row {row} has {cell}, beyond the largest number that there is, 1.8e308")
     return number

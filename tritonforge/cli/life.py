@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tritonforge.cli.life_options import KeyFile, Name, Url, reach
+from tritonforge.cli.life_options import KeyFile, Name, Url, named, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["down", "load", "logs", "reload", "unload"]
 
+_CHUNK = 1 << 16
+
 
 def down(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="The servers; not needed where only one runs.")
     ] = None,
+    name: Name = "",
     everything: Annotated[bool, typer.Option("--all", help="All servers.")] = False,
     kill: Annotated[bool, typer.Option("--kill", help="Leave requests under way no time.")] = False,
 ) -> None:
@@ -29,7 +33,7 @@ def down(
     from tritonforge.server.recorded import end
     from tritonforge.server.records import find_record, read_records
 
-    records = read_records() if everything else [find_record(name) for name in names or [""]]
+    records = read_records() if everything else [find_record(one) for one in _chosen(names, name)]
     for record in records:
         running = record.alive()
         end(record, kill=kill)
@@ -38,20 +42,24 @@ def down(
 
 def logs(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The server; not needed where only one runs.")] = "",
+    option: Name = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show what is added, until Ctrl-C.")] = False,
     model: Annotated[str, typer.Option("--model", "-m", help="Only lines that name this model.")] = "",
 ) -> None:
-    """Show a server's log, in which its models' output is too; of a detached one after its end as well."""
+    """Show a server's log, in which its models' output is too; of a detached one after its end as well.
+
+    A log that has outgrown log_limit is in two parts, of which the older one is shown first.
+    """
     from tritonforge.server.records import find_record
 
-    record = find_record(name)
+    record = find_record(named(name, option))
     path = Path(record.log)
     if not path.is_file():
         return
     with path.open("rb") as file:
         from tritonforge.server.follow import follow_file
 
-        pieces = follow_file(file.fileno(), ended=lambda: not (follow and record.alive()))
+        pieces = chain(_older(path), follow_file(file.fileno(), ended=lambda: not (follow and record.alive())))
         try:
             for line in _lines(pieces):
                 if not model or _names(line, model):
@@ -62,7 +70,7 @@ def logs(
 
 def reload(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="The models; without one, all that changed.")
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="The models; without one, what changed or died.")
     ] = None,
     name: Name = "",
     url: Url = "",
@@ -70,18 +78,24 @@ def reload(
 ) -> None:
     """Load what the repository now has of a model, the old version serving meanwhile; definitions are built first.
 
-    A model whose process has died is started again. Where the new one doesn't load, the old one goes on serving, and
-    the exit code is 1.
+    Without names new models are loaded, too, and those that the definitions no longer have are unloaded. A model whose
+    process has died is started again. Where the new one doesn't load, the old one goes on serving, the other models are
+    loaded all the same, and the exit code is 1.
     """
+    from tritonforge.cli.renewing import try_reload, unload_gone
+    from tritonforge.server.recorded import RecordedServer
+
     server = reach(name, url, key_file)
     _rebuild(server)
     chosen = list(models or ()) or _changed(server)
-    if not chosen:
+    gone = [] if models else _gone(server)
+    if not (chosen or gone):
         typer.echo("nothing has changed")
-    for model in chosen:
-        started = time.perf_counter()
-        server.reload(model)
-        _say(server, model, f"reloaded in {time.perf_counter() - started:.2f} s")
+    # Asked again each time: an ensemble takes its changed members along.
+    tried = [try_reload(server, model) for model in chosen if models or model in _changed(server)]
+    built = isinstance(server, RecordedServer) and server.record.sources
+    unload_gone(server, gone, why=f"the {'definitions no longer have' if built else 'repository no longer has'} it")
+    raise typer.Exit(0 if all(tried) else 1)
 
 
 def load(
@@ -91,10 +105,12 @@ def load(
     key_file: KeyFile = None,
 ) -> None:
     """Load models of the repository."""
+    from tritonforge.cli.renewing import say
+
     server = reach(name, url, key_file)
     for model in models:
         server.load(model)
-        _say(server, model, "loaded")
+        say(server, model, "loaded")
 
 
 def unload(
@@ -104,10 +120,15 @@ def unload(
     key_file: KeyFile = None,
 ) -> None:
     """Unload models; requests under way finish."""
+    from tritonforge.cli.renewing import ready_models
+
     server = reach(name, url, key_file)
     for model in models:
+        before = ready_models(server)
         server.unload(model)
         typer.echo(f"{model} unloaded")
+        if others := sorted(before - ready_models(server) - {model}):
+            typer.echo(f"  and what is made of it: {', '.join(others)}")
 
 
 def _rebuild(server: AttachedServer) -> None:
@@ -122,17 +143,27 @@ def _rebuild(server: AttachedServer) -> None:
             typer.echo(str(warning), err=True)
 
 
+def _chosen(names: list[str] | None, option: str) -> list[str]:
+    return [*(names or ()), option] if option and option not in (names or ()) else names or [""]
+
+
 def _changed(server: AttachedServer) -> list[str]:
+    """Name the models that changed, and those that have lost a process."""
     from tritonforge.server.recorded import RecordedServer
 
     if isinstance(server, RecordedServer):
-        return server.changed_models()
+        changed = server.changed_models()
+        died = {status.name for status in server.status() if status.state == "READY" and not status.healthy}
+        return [*changed, *sorted(died - set(changed))]
     raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
 
 
-def _say(server: AttachedServer, model: str, what: str) -> None:
-    versions = [state.version for state in server.models() if state.name == model and state.state == "READY"]
-    typer.echo(f"{model} {', '.join(versions)} {what}")
+def _gone(server: AttachedServer) -> list[str]:
+    """Name the models that serve, and that the repository no longer has."""
+    from tritonforge.cli.renewing import ready_models
+    from tritonforge.server.recorded import RecordedServer
+
+    return server.served.gone(ready_models(server)) if isinstance(server, RecordedServer) else []
 
 
 def _lines(pieces: Iterable[str]) -> Iterator[str]:
@@ -143,6 +174,14 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
         yield from lines
     if rest:
         yield rest
+
+
+def _older(log: Path) -> Iterator[str]:
+    """Give the part of a log that was put aside, if there is one."""
+    older = log.with_name(f"{log.name}.1")
+    if older.is_file():
+        with older.open(errors="replace", newline="") as file:
+            yield from iter(partial(file.read, _CHUNK), "")
 
 
 def _names(line: str, model: str) -> bool:

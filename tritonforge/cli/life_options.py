@@ -10,11 +10,22 @@ import typer
 if TYPE_CHECKING:
     from tritonforge.server.attached import AttachedServer
 
-__all__ = ["KeyFile", "Name", "Url", "reach"]
+__all__ = ["KeyFile", "Name", "Url", "named", "reach", "who_runs"]
 
 Name = Annotated[str, typer.Option("--name", "-n", help="The server's name; not needed where only one runs.")]
 Url = Annotated[str, typer.Option(help="A server that up didn't start: its HTTP address.")]
 KeyFile = Annotated[Path | None, typer.Option(help="With --url: the file of the key to its restricted APIs.")]
+
+
+def named(argument: str, option: str) -> str:
+    """Take a server's name, given as an argument or with --name.
+
+    Raises:
+        BadParameter: both are given, and differ.
+    """
+    if argument and option and argument != option:
+        raise typer.BadParameter(f"found {argument} and --name {option}; name one server", param_hint="NAME")
+    return argument or option
 
 
 def reach(name: str, url: str, key_file: Path | None) -> AttachedServer:
@@ -30,3 +41,14 @@ def reach(name: str, url: str, key_file: Path | None) -> AttachedServer:
     if url:
         return Server.attached(url, key=key_file.read_text().strip() if key_file else "")
     return RecordedServer(find_record(name))
+
+
+def who_runs(url: str) -> str:
+    """Name the servers that `up` keeps, as a hint for a call that reached none at a URL; nothing where none runs."""
+    from tritonforge.server.records import read_records
+
+    running = [record for record in read_records() if record.alive() and record.ready]
+    if not running or any(url.rstrip("/") in (record.http_url, record.grpc_url) for record in running):
+        return ""
+    addresses = ", ".join(f"{record.name}: {record.http_url} or {record.grpc_url}" for record in running)
+    return f"\n  hint: name the server's address with --url; what runs is {addresses}"

@@ -43,6 +43,7 @@ def _option(text: str, panel: str, *names: str, **more: Any) -> Any:
 
 @perf.command("measure")
 def measure(
+    context: typer.Context,
     model: Annotated[
         str, typer.Argument(help="NAME, NAME:VERSION, or a mix: NAME=WEIGHT,NAME=WEIGHT.", show_default=False)
     ],
@@ -64,14 +65,14 @@ def measure(
     ] = None,
     gamma_shape: Annotated[float | None, _option("Below 1 it comes in bursts.", "Load")] = None,
     burst: Annotated[int | None, _option("Requests of a rate that are due at once.", "Load")] = None,
-    schedule: Annotated[Path | None, _option("Seconds at which requests are due, one a line.", "Load")] = None,
-    replay: Annotated[Path | None, _option("Recorded times in seconds, one a line.", "Load")] = None,
+    schedule: Annotated[Path | None, _option("Times at which requests are due, one a line.", "Load")] = None,
+    replay: Annotated[Path | None, _option("Recorded times, one a line: seconds, ISO 8601, JSON.", "Load")] = None,
     repeat: Annotated[float | None, _option("Begin the times anew every so many seconds.", "Load")] = None,
     max_in_flight: Annotated[int | None, _option("The most in flight at once of an open loop.", "Load")] = None,
     batch_size: Annotated[int, _option("Inferences in a request.", _INPUT, "--batch-size", "-b")] = 1,
-    sequence_length: Annotated[int, _option("Requests of a sequence; 0: no sequences.", _INPUT)] = 0,
+    sequence_length: Annotated[int, _option("Requests of a sequence; 0: as the data have them, or none.", _INPUT)] = 0,
     data: Annotated[
-        str, _option("random, zeros, or a file: .npz, .jsonl, .parquet, perf_analyzer's .json.", _INPUT)
+        str, _option("random, zeros, golden, or a file: .npz, .jsonl, .parquet, perf_analyzer's .json.", _INPUT)
     ] = "random",
     shape: Annotated[list[str] | None, _option("seq=128 for a dimension, x=3,224,224 for an input.", _INPUT)] = None,
     payloads: Annotated[int | None, _option("Different requests of random data, in turn.", _INPUT)] = None,
@@ -80,6 +81,12 @@ def measure(
     tolerance: Annotated[float | None, _option("How far numbers may be off.", _INPUT)] = None,
     body: Annotated[Literal["binary", "json"] | None, _option("How HTTP carries tensors.", _INPUT)] = None,
     shared_memory: Annotated[Literal["none", "system"] | None, _option("Where tensors lie.", _INPUT)] = None,
+    output_bytes: Annotated[
+        int | None,
+        _option(
+            "Shared memory for an output of unknown size.", _INPUT, "--output-bytes", "--output-shared-memory-size"
+        ),
+    ] = None,
     window: Annotated[float | None, _option("Seconds of a window.", _HOW)] = None,
     warmup: Annotated[float | None, _option("Seconds of load before the windows.", _HOW)] = None,
     ramp: Annotated[float | None, _option("Seconds in which a load is brought up.", _HOW)] = None,
@@ -95,25 +102,43 @@ def measure(
     server_statistics: Annotated[bool, _option("Ask the server for its own figures.", _HOW)] = True,
     slo: Annotated[str | None, _option("An objective: p99=5ms, or several: p50=1ms,p99=5ms.", "Objectives")] = None,
     find_max: Annotated[
-        bool, _option("Search the greatest load within the range that meets --slo.", "Objectives", "--find-max")
+        bool,
+        _option(
+            "Search the greatest load that meets --slo: within a range, or from one load on.",
+            "Objectives",
+            "--find-max",
+        ),
     ] = False,
     baseline: Annotated[Path | None, _option("A saved report to compare with.", "Objectives")] = None,
     max_regression: Annotated[
         str | None, _option("Exit 1 if significantly worse than the baseline by more: 5%.", "Objectives")
+    ] = None,
+    max_errors: Annotated[
+        str | None, _option("Exit 1 if more of a load's requests failed [default: 1%].", "Objectives")
     ] = None,
     json: Annotated[Path | None, _option("Everything, raw; for compare.", _OUTPUT)] = None,
     csv: Annotated[Path | None, _option("perf_analyzer's columns.", _OUTPUT)] = None,
     html: Annotated[Path | None, _option("A page with plots, in one file.", _OUTPUT)] = None,
     png: Annotated[Path | None, _option("The main plot; needs tritonforge[png].", _OUTPUT)] = None,
     svg: Annotated[Path | None, _option("The main plot.", _OUTPUT)] = None,
+    profile_export: Annotated[
+        Path | None,
+        _option(
+            "perf_analyzer's JSON: the times of every request.", _OUTPUT, "--profile-export", "--profile-export-file"
+        ),
+    ] = None,
 ) -> None:
     """Put load on a model, and report throughput, latency, and where the time goes.
 
-    Exits with 0 where objectives are met, 1 where an objective or the limit of a regression isn't, 2 where it is
-    misused or no server answers, and 3 where the figures are not stable.
+    Exits with 0 where objectives are met, 1 where an objective or the limit of a regression or of errors isn't, 2 where
+    it is misused or no server answers, 3 where the figures are not stable, and 4 where the server went away amid them.
     """
-    given = {name: value for name, value in locals().items() if value is not None}
-    from tritonforge.cli.perf_execute import execute, misused
+    given = {name: value for name, value in locals().items() if value is not None and name != "context"}
+    source = context.get_parameter_source("url")
+    if repository is not None and source is not None and source.name == "ENVIRONMENT":
+        del given["url"]  # said for runs without a repository
+    from tritonforge.cli.perf_execute import execute
+    from tritonforge.cli.perf_misuse import misused
     from tritonforge.report.scenario import scenario_of
 
     with misused():

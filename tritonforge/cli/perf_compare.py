@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +14,16 @@ if TYPE_CHECKING:
     from tritonforge.report import Comparison, Rules
     from tritonforge.report.scenario import Scenario
 
-__all__ = ["compare", "parse_share", "show_comparison"]
+__all__ = ["compare", "judge", "parse_share", "show_comparison"]
+
+_ENDED_EARLY, _INTERRUPTED = 4, 130
+_LIVE = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed")
+"""Options that say nothing of saved reports."""
+_LEAST_SURE = 0.5
 
 
 def compare(
+    context: typer.Context,
     base: Annotated[str, typer.Argument(help="A saved report (--json), or a live server's URL.", show_default=False)],
     new: Annotated[list[str], typer.Argument(help="The same kind, one or several.", show_default=False)],
     model: Annotated[str | None, typer.Option(help="Of live servers: the model, the same in each.")] = None,
@@ -38,41 +45,64 @@ def compare(
     """Compare servers point by point: the ratio, its interval, and same, better, worse or unsure.
 
     What drifts on the machine between two saved reports is in neither; live servers are measured in windows that take
-    turns. Exits with 1 beyond --max-regression, and with 2 where it is misused.
+    turns. Exits with 1 beyond --max-regression, with 2 where it is misused, and with 3 where there are too few windows
+    to tell, or nothing succeeded at a load.
     """
-    from tritonforge.cli.perf_execute import misused
+    from tritonforge.cli.perf_misuse import misused
     from tritonforge.report import Rules
-    from tritonforge.report.scenario import Scenario
+    from tritonforge.report.rounds import CompareInterrupted, CompareStopped
+    from tritonforge.report.scenario import BadOption, Scenario
 
     with misused():
         limit = None if max_regression is None else parse_share("max_regression", max_regression)
-        rules = Rules(parse_share("confidence", confidence), parse_share("same_within", same_within), limit)
+        sure = parse_share("confidence", confidence)
+        if sure < _LEAST_SURE:
+            wanted = f"wanted {_LEAST_SURE:.0%} to below 100%"
+            raise BadOption("confidence", f"{confidence!r} is no surer than a coin's throw; {wanted}")
+        rules = Rules(sure, parse_share("same_within", same_within), limit)
         live = [_is_url(side) for side in (base, *new)]
         if any(live) and not all(live):
             raise typer.BadParameter("give URLs alone, or reports alone", param_hint="BASE NEW…")
         if not all(live):
+            for name in _LIVE:
+                source = context.get_parameter_source(name)
+                if source is not None and source.name != "DEFAULT":
+                    hint = "it says nothing without live servers' URLs: saved reports are compared as they are"
+                    raise typer.BadParameter(hint, param_hint=f"--{name.replace('_', '-')}")
             comparisons = _saved(Path(base), [Path(side) for side in new], rules)
         else:
             if model is None:
                 raise typer.BadParameter("live servers need the model's name", param_hint="--model")
             scenario = Scenario(
                 model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
-                data=data, shape=tuple(shape or ()), seed=seed,
+                data=data, shape=tuple(shape or ()), seed=seed if data == "random" else None,
             )  # fmt: skip
-            comparisons = _live(scenario, pairs, rules)
+            try:
+                comparisons = _live(scenario, pairs, seed, rules)
+            except (CompareStopped, CompareInterrupted) as early:
+                _render(early.comparisons, markdown)
+                typer.echo(f"{str(early) or 'interrupted'}; the figures are of the rounds until then", err=True)
+                raise typer.Exit(_INTERRUPTED if isinstance(early, KeyboardInterrupt) else _ENDED_EARLY) from early
     _render(comparisons, markdown)
-    raise typer.Exit(1 if any(comparison.regressions for comparison in comparisons) else 0)
+    raise typer.Exit(judge(comparisons))
+
+
+def judge(comparisons: Sequence[Comparison]) -> int:
+    """Give the exit code: 1 for a regression beyond the limit, 3 where some can't be told for want of measurements."""
+    if any(comparison.regressions for comparison in comparisons):
+        return 1
+    return 3 if any(comparison.undecided or comparison.unmeasured for comparison in comparisons) else 0
 
 
 def _is_url(side: str) -> bool:
     return "://" in side
 
 
-def parse_share(option: str, text: str) -> float:
+def parse_share(option: str, text: str, *, all_too: bool = False) -> float:
     """Read `5%` or `0.05`.
 
     Raises:
-        BadOption: it is neither, or not between 0 and 1.
+        BadOption: it is neither, or not between 0 and 1; 1 itself is a share only where `all_too`.
     """
     from tritonforge.report.scenario import BadOption
 
@@ -80,7 +110,7 @@ def parse_share(option: str, text: str) -> float:
         share = float(text.rstrip("% ")) / (100 if "%" in text else 1)
     except ValueError:
         share = -1.0
-    if not 0 <= share < 1:
+    if not 0 <= share <= 1 or (share == 1 and not all_too):
         raise BadOption(option, f"{text!r} is not a share such as 5% or 0.05")
     return share
 
@@ -92,7 +122,7 @@ def _saved(base: Path, new: list[Path], rules: Rules) -> list[Comparison]:
     return [compare_reports(first, read_report(path), names=(str(base), str(path)), rules=rules) for path in new]
 
 
-def _live(scenario: Scenario, pairs: int, rules: Rules) -> list[Comparison]:
+def _live(scenario: Scenario, pairs: int, seed: int, rules: Rules) -> list[Comparison]:
     from tritonforge.report.sweep import compare_live
 
     shown = sys.stderr.isatty()
@@ -101,7 +131,7 @@ def _live(scenario: Scenario, pairs: int, rules: Rules) -> list[Comparison]:
         if shown:
             typer.echo(f"\r{load}: {done} of {whole} rounds", nl=done == whole, err=True)
 
-    return compare_live(scenario, pairs=pairs, rules=rules, tell=tell)
+    return compare_live(scenario, pairs=pairs, seed=seed, rules=rules, tell=tell)
 
 
 def _render(comparisons: list[Comparison], markdown: Path | None) -> None:

@@ -2,86 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from tritonforge.cli.perf_misuse import MISUSED, misused
 from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
     from tritonforge.load import Report
-    from tritonforge.report import Comparison
+    from tritonforge.report import Comparison, Table
     from tritonforge.report.scenario import Scenario
 
-__all__ = ["execute", "misused"]
+__all__ = ["execute"]
 
-_MET, _FAILED, _MISUSED, _UNSTABLE = 0, 1, 2, 3
+_ERRORS = "1%"
+_MET, _FAILED, _UNSTABLE, _ENDED_EARLY, _INTERRUPTED = 0, 1, 3, 4, 130
 
 
 def execute(scenario: Scenario) -> int:
     """Measure a scenario, print and write what it asks for, and give the exit code."""
     from tritonforge.cli.perf_compare import parse_share, show_comparison
     from tritonforge.cli.perf_live import showing
-    from tritonforge.report import Rules, compare_reports, read_report, write_report
+    from tritonforge.load import SweepInterrupted, SweepStopped
+    from tritonforge.report import Rules, compare_reports, read_report
+    from tritonforge.report.compare import check_models
+    from tritonforge.report.files import check_places
     from tritonforge.report.sweep import sweep
 
     with misused():
         limit = parse_share("max_regression", scenario.max_regression) if scenario.max_regression else None
+        errors = parse_share("max_errors", scenario.max_errors or _ERRORS, all_too=True)
         baseline = read_report(scenario.baseline) if scenario.baseline else None
-        with showing() as live:
-            report = sweep(scenario, on_window=live.window, on_point=live.point, warn=live.warn)
-        for kind, path in scenario.outputs.items():
-            write_report(report, path, kind)
-        _show(report, scenario)
-        comparison = None
         if baseline is not None:
             names = (str(scenario.baseline), "this run")
+            check_models(baseline.settings, scenario.settings("http://127.0.0.1"), names)
+        exported = {"profile_export": scenario.profile_export} if scenario.profile_export else {}
+        check_places({**scenario.outputs, **exported})
+        stopped: SweepStopped | SweepInterrupted | None = None
+        try:
+            with showing() as live:
+                report = sweep(scenario, on_window=live.window, on_point=live.point, warn=live.warn)
+        except (SweepStopped, SweepInterrupted) as early:
+            stopped, report = early, early.report
+        written, unwritten = _write(report, scenario)
+        _show(report, scenario, written)
+        if stopped is not None:
+            typer.echo(f"{stopped}; the figures are of what was measured until then", err=True)
+            return _INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else _ENDED_EARLY
+        comparison = None
+        if baseline is not None:
             comparison = compare_reports(baseline, report, names=names, rules=Rules(max_regression=limit))
             show_comparison(comparison)
-    return _judge(report, scenario, comparison)
+    failing = [] if scenario.find_max else _failing(report, errors)
+    for words in failing:
+        typer.echo(f"{words}, more than --max-errors {scenario.max_errors or _ERRORS}")
+    code = _FAILED if failing else _judge(report, scenario, comparison)
+    return MISUSED if unwritten and code != _FAILED else code
 
 
-@contextmanager
-def misused() -> Iterator[None]:
-    """End with exit code 2, and the error's words, where nothing could be measured."""
-    try:
-        yield
-    except (TritonForgeError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(_MISUSED) from error
+def _write(report: Report, scenario: Scenario) -> tuple[list[Path], list[Path]]:
+    """Write what is asked for, each whatever becomes of the others; give what could be, and what couldn't."""
+    from tritonforge.report import write_report
+
+    written: list[Path] = []
+    unwritten: list[Path] = []
+    for kind, path in scenario.outputs.items():
+        try:
+            written += write_report(report, path, kind)
+        except (TritonForgeError, OSError, ValueError) as error:
+            typer.echo(f"--{kind}: {path} is not written: {error}", err=True)
+            unwritten.append(path)
+    return written, unwritten
 
 
-def _show(report: Report, scenario: Scenario) -> None:
-    from tritonforge.report import point_table, server_table, text_table, warnings_of
+def _show(report: Report, scenario: Scenario, written: Sequence[Path]) -> None:
+    from tritonforge.report import point_table, text_table, warnings_of
     from tritonforge.report.charts.numbers import plain
     from tritonforge.report.labels import labels
 
     typer.echo(text_table(point_table(report.points)))
-    if any(point.server for point in report.points):
-        typer.echo("\ninside the server, means for a request")
-        typer.echo(text_table(server_table(report.points)))
+    for title, table in _details(report):
+        typer.echo(f"\n{title}")
+        typer.echo(text_table(table))
     typer.echo("")
     for point, label in zip(report.points, labels(report.points), strict=True):
         if point.load.kind == "concurrency" and point.requests:
-            typer.echo(f"Little's law at {label}: rate × mean latency = {plain(point.in_flight)}")
+            without = f", without the {point.failed:,} requests that failed" if point.failed else ""
+            typer.echo(f"Little's law at {label}: rate × mean latency = {plain(point.in_flight)}{without}")
     for warning in warnings_of(report):
         typer.echo(f"warning: {warning}")
     if scenario.find_max:
-        typer.echo(f"greatest load that meets {scenario.slo}: {report.best or 'none'}")
+        so_far = "" if report.complete else " so far; the search was not finished"
+        typer.echo(f"greatest load that meets {scenario.slo}: {report.best or 'none'}{so_far}")
     elif report.knee is not None:
         typer.echo(f"knee: {report.knee}")
-    for path in scenario.outputs.values():
+    for path in (*written, *filter(None, [scenario.profile_export])):
         typer.echo(f"wrote {path}")
 
 
+def _details(report: Report) -> Iterator[tuple[str, Table]]:
+    """Give the tables that have rows, each with its title."""
+    from tritonforge.report import batch_table, breakdown_table, process_table, server_table, stream_table
+
+    points = [point for point in report.points if point.requests]
+    for title, table in (
+        ("within streams", stream_table(points)),
+        ("where the mean latency goes", breakdown_table(points)),
+        ("inside the server, means for a request", server_table(points)),
+        ("shares of the executions by their batch sizes", batch_table(points)),
+        ("the server's processes", process_table(points)),
+    ):
+        if table.rows and points:
+            yield title, table
+
+
+def _failing(report: Report, limit: float) -> list[str]:
+    """Say of which loads a greater share of the requests failed."""
+    from tritonforge.report.charts.numbers import percent
+    from tritonforge.report.labels import labels
+
+    found = []
+    for point, label in zip(report.points, labels(report.points), strict=True):
+        share = point.failed / max(point.failed + point.requests, 1)
+        if share > limit:
+            found.append(f"{label}: {percent(share).removeprefix('+')} of the requests failed")
+    return found
+
+
 def _judge(report: Report, scenario: Scenario, comparison: Comparison | None) -> int:
+    from tritonforge.load.answers import WRONG
+
     points = report.points
-    if any(not point.requests for point in points) or (comparison is not None and comparison.regressions):
+    failed = (
+        any(not point.requests for point in points),
+        comparison is not None and comparison.regressions,
+        any(error.kind == WRONG for point in points for error in point.errors),
+        report.best is None if scenario.find_max else any(point.slo_met is False for point in points),
+    )
+    if any(failed):
         return _FAILED
-    if scenario.find_max:
-        return _MET if report.best is not None else _FAILED
-    if any(point.slo_met is False for point in points):
-        return _FAILED
-    return _MET if all(point.stable for point in points) else _UNSTABLE
+    if comparison is not None and (comparison.undecided or comparison.unmeasured):
+        return _UNSTABLE
+    # A search goes to where it isn't stable any more.
+    return _MET if scenario.find_max or all(point.stable for point in points) else _UNSTABLE

@@ -10,11 +10,15 @@ import typer
 
 if TYPE_CHECKING:
     from rich.live import Live
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from tritonforge.load import Point
 
 __all__ = ["Shown", "showing"]
+
+_BETWEEN = 2
+_DISPENSABLE = ("windows", "p99.9", "p95", "mean", "goodput/s", "p90")
+"""Columns that a narrow terminal does without, from the least needed on."""
 
 
 class Shown(Protocol):
@@ -69,12 +73,12 @@ class _Filling:
 
     def window(self, point: Point) -> None:
         """Show the figures so far in the last row."""
-        self._live.update(_table([*self._points, point], running=True))
+        self._live.update(_table([*self._points, point], self._live.console.width, running=True))
 
     def point(self, point: Point) -> None:
         """Keep a row."""
         self._points.append(point)
-        self._live.update(_table(self._points, running=False))
+        self._live.update(_table(self._points, self._live.console.width, running=False))
 
     def warn(self, text: str) -> None:
         """Write it above the table."""
@@ -89,16 +93,22 @@ def _line(point: Point) -> str:
     return f"{table.rows[0][0]} ({point.protocol}): {figures}"
 
 
-def _table(points: list[Point], *, running: bool) -> Table:
+def _table(points: list[Point], width: int, *, running: bool) -> RichTable:
+    """Make the table, without the columns that are needed least where the terminal is too narrow for all."""
     from rich.table import Table as RichTable
 
     from tritonforge.report import point_table
 
     words = point_table(points)
+    rows = [(*row, str(len(point.windows))) for row, point in zip(words.rows, points, strict=True)]
+    columns = [*zip((*words.columns, "windows"), *rows, strict=True)]
+    for name in _DISPENSABLE:
+        if sum(max(map(len, column)) + _BETWEEN for column in columns) <= width:
+            break
+        columns = [column for column in columns if column[0] != name]
     table = RichTable(box=None, header_style="bold", pad_edge=False)
-    for index, name in enumerate((*words.columns, "windows")):
+    for index, (name, *_) in enumerate(columns):
         table.add_column(name, justify="right" if index else "left", no_wrap=True)
-    for index, (row, point) in enumerate(zip(words.rows, points, strict=True)):
-        now = running and index == len(points) - 1
-        table.add_row(*row, str(len(point.windows)), style="dim" if now else None)
+    for index, row in enumerate(zip(*(column[1:] for column in columns), strict=True)):
+        table.add_row(*row, style="dim" if running and index == len(points) - 1 else None)
     return table

@@ -18,7 +18,8 @@ def run(
     ] = None,
 ) -> None:
     """Run a scenario; exit as `measure` does."""
-    from tritonforge.cli.perf_execute import execute, misused
+    from tritonforge.cli.perf_execute import execute
+    from tritonforge.cli.perf_misuse import misused
     from tritonforge.report.scenario import read_scenario
 
     if not file.is_file():

@@ -69,13 +69,22 @@ def build_chosen(chosen: Chosen, project: Project, workspace: Workspace) -> Path
 
 
 def warn_of_foreign_code(repository: Path) -> None:
-    """Say of a repository that tritonforge didn't build which of its models run code of their own here."""
+    """Say of a repository that tritonforge didn't build which of its models run code of their own here.
+
+    In one that it did build, those may have been added that its manifest doesn't know. A manifest that is no good
+    stops the start later.
+    """
+    from tritonforge.server.manifest import built_models, check_manifest
     from tritonforge.server.repository import MANIFEST, python_models
 
-    if (repository / MANIFEST).is_file():
+    built = built_models(repository) if not check_manifest(repository) else set()
+    models = [model for model in python_models(repository) if model not in built]
+    if not models:
         return
-    if models := python_models(repository):
-        typer.echo(
-            f"{repository} was not built by tritonforge; Python code of its models runs as you: {', '.join(models)}",
-            err=True,
-        )
+    added = (repository / MANIFEST).is_file()
+    what = (
+        f"{MANIFEST} doesn't know some models of {repository}"
+        if added
+        else f"{repository} was not built by tritonforge"
+    )
+    typer.echo(f"{what}; Python code of its models runs as you: {', '.join(models)}", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tritonforge.cli.life_options import KeyFile, Url
+from tritonforge.cli.life_options import KeyFile, Name, Url, named
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -38,11 +38,19 @@ class _Seen:
 
     @property
     def healthy(self) -> bool:
-        return self.state == "running" and all(model.healthy for model in self.models)
+        return self.state == "running" and not self.amiss
+
+    @property
+    def amiss(self) -> list[ModelStatus]:
+        """The models' versions that call for a mend."""
+        from tritonforge.server.status import amiss
+
+        return amiss(self.models)
 
 
 def status(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The server; all of them by default.")] = "",
+    option: Name = "",
     url: Url = "",
     key_file: KeyFile = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew each second, until Ctrl-C.")] = False,
@@ -50,11 +58,12 @@ def status(
 ) -> None:
     """Show the servers that run, and of each model its state, processes, queue, requests and times.
 
-    The exit code is 1 where a server has ended, or a model or a process of one isn't there.
+    The exit code is 1 where a server has ended, a model or a process of one isn't there, or a model's newest version
+    failed to load, also where an older one goes on serving.
     """
 
     def look() -> list[_Seen]:
-        return _look(name, url, key_file.read_text().strip() if key_file else "")
+        return _look(named(name, option), url, key_file.read_text().strip() if key_file else "")
 
     if watch:
         _watch(look, as_json=as_json)
@@ -85,10 +94,7 @@ def _look(name: str, url: str, key: str) -> list[_Seen]:
 
 
 def _look_at(record: Any) -> _Seen:
-    from pathlib import Path
-
     from tritonforge.server import ServerError
-    from tritonforge.server.log import last_words
     from tritonforge.server.recorded import RecordedServer
 
     def seen(state: str, reason: str = "", models: tuple[ModelStatus, ...] = ()) -> _Seen:
@@ -96,8 +102,8 @@ def _look_at(record: Any) -> _Seen:
         return _Seen(record.name, state, record.http_url, reason, models, record.runtime, pid, record.repository)
 
     if not record.alive():
-        log = Path(record.log)
-        return seen("ended", last_words(log.read_text(errors="replace"), lines=3) if log.is_file() else "")
+        killed = f"its launcher (process {record.launcher.pid}) was killed, or the machine restarted"
+        return seen("ended", f"{record.end or killed}; its log: tritonforge logs {record.name}")
     if not record.ready:
         return seen("starting")
     try:
@@ -133,7 +139,7 @@ def _print_plain(seen: list[_Seen]) -> None:
         typer.echo(f"server {server.name} {server.state} {server.http_url} {server.reason}".rstrip())
         for model in server.models:
             cells = (f"{name}={cell}" for name, cell in zip(_COLUMNS[3:], _cells(model)[3:], strict=True) if cell)
-            typer.echo(f"model {model.name} {model.version} {' '.join(cells)} {_reason(model)}".rstrip())
+            typer.echo(f"model {model.name} {model.version} {' '.join(cells)} {_reason(model, server)}".rstrip())
 
 
 def _tables(seen: list[_Seen]) -> Group:
@@ -148,11 +154,13 @@ def _tables(seen: list[_Seen]) -> Group:
         rest = f"  {server.http_url}{pid}  {server.reason}"
         parts.append(Text.assemble((server.name, "bold"), "  ", (server.state, style), rest))
         table = Table(*_COLUMNS, box=None, pad_edge=False)
-        for model in server.models:
-            table.add_row(*(Text(cell) for cell in _cells(model)), style="" if model.healthy else "red")
+        styles = ["red" if model in server.amiss else "" if model.healthy else "dim" for model in server.models]
+        for model, style in zip(server.models, styles, strict=True):
+            table.add_row(*(Text(cell) for cell in _cells(model)), style=style)
         parts.append(table)
-        reasons = [f"{model.name} {model.version}: {_reason(model)}" for model in server.models if _reason(model)]
-        parts.extend(Text(reason, style="red") for reason in reasons)
+        for model, style in zip(server.models, styles, strict=True):
+            if reason := _reason(model, server):
+                parts.append(Text(f"{model.name} {model.version}: {reason}", style=style))
     return Group(*parts)
 
 
@@ -167,13 +175,18 @@ def _cells(model: ModelStatus) -> tuple[str, ...]:
     return (model.name, model.version, model.kind, state, instances, waiting, *numbers)
 
 
-def _reason(model: ModelStatus) -> str:
-    """Say in a line what is the matter with a model, if something is."""
+def _reason(model: ModelStatus, server: _Seen) -> str:
+    """Say in a line what is the matter with a model, if something is, and what serves in its place."""
+    from tritonforge.server.status import served_beside
+
     if model.reason:
-        return model.reason.partition("\n")[0]
+        beside = served_beside(model, server.models)
+        reason = model.reason.partition("\n")[0]
+        return f"{reason} (version {beside.version} serves)" if beside else reason
     if model.healthy or model.state != "READY":
         return ""
-    return f"a process of it has died; start it again with: tritonforge reload {model.name}"
+    where = f"--url {server.http_url}" if server.runtime == "attached" else f"--name {server.name}"
+    return f"a process of it has died; start it again with: tritonforge reload {model.name} {where}"
 
 
 def _time(value_us: float | None) -> str:

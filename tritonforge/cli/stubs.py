@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tritonforge.client import ConnectionOptions
 
 __all__ = ["stubs"]
 
@@ -16,6 +19,12 @@ def stubs(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The module to write.")] = Path("client.py"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 where it isn't up to date.")] = False,
+    key_file: Annotated[
+        Path | None, typer.Option(help="The file of the key, where a server wants one for its statistics too.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for each request to the server.")
+    ] = None,
 ) -> None:
     """Write a typed client module: a method for each model, for mypy and editors."""
     from tritonforge.client.stubs import generate, read_repository, read_server
@@ -23,7 +32,8 @@ def stubs(
     is_url = "://" in source
     if not is_url and not Path(source).is_dir():
         raise typer.BadParameter(f"{source} is neither a URL nor a folder", param_hint="URL|REPO")
-    models = read_server(source) if is_url else read_repository(Path(source))
+    options = _options(key_file, header or [])
+    models = read_server(source, options=options) if is_url else read_repository(Path(source))
     text = generate(models)
     if check:
         there = output.read_text(encoding="utf-8") if output.exists() else ""
@@ -33,3 +43,18 @@ def stubs(
         return
     output.write_text(text, encoding="utf-8")
     typer.echo(f"{len(models)} models in {output}")
+
+
+def _options(key_file: Path | None, headers: list[str]) -> ConnectionOptions:
+    from tritonforge.client import ConnectionOptions
+
+    given: dict[str, str] = {}
+    if key_file is not None:
+        key = key_file.read_text(encoding="utf-8").strip()
+        given = {"triton-key": key, "triton-grpc-protocol-triton-key": key}
+    for text in headers:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"found {text}; write NAME=VALUE", param_hint="--header")
+        given[name] = value
+    return ConnectionOptions(headers=given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -79,8 +79,11 @@ def up(
     from tritonforge.server import ServerSettings
 
     project = load_project()
+    for warning in ServerSettings.unread_variables():
+        typer.echo(str(warning), err=True)
     settings = ServerSettings.load(
         defaults={"model_control": "explicit", **project.server},
+        defaults_file=project.root / "pyproject.toml",
         **{
             **_pairs(sets or []),
             "http_port": http_port,
@@ -99,11 +102,13 @@ def up(
         refuse_watching(chosen, settings, detached=detached, runtime=runtime.value)
     ready = False
     try:
-        with _interruptible():
+        with _interruptible() as at_second:
             background = detach() if detached else None
             with (
                 _recorded(chosen, settings, name, runtime=runtime.value, detached=detached) as record,
-                _started(chosen, project, settings, docker, record, verbose=verbose and not detached) as server,
+                _started(
+                    chosen, project, settings, docker, record, at_second, verbose=verbose and not detached
+                ) as server,
             ):
                 _announce(server, record, chosen, project, background)
                 ready = True
@@ -121,6 +126,9 @@ def _pairs(sets: list[str]) -> dict[str, Any]:
         setting, separator, value = text.partition("=")
         if not separator:
             raise typer.BadParameter(f"found {text}; write SETTING=VALUE", param_hint="--set")
+        if setting == "restricted_key":
+            reason = "every user can read a key on a command line; give it by the variable TRITONFORGE_RESTRICTED_KEY"
+            raise typer.BadParameter(reason, param_hint="--set restricted_key")
         values[setting] = tuple(filter(None, value.split(","))) if setting in LISTS else value
     return values
 
@@ -131,14 +139,16 @@ def _recorded(
 ) -> Iterator[ServerRecord]:
     """Have the server in the user's state folder for the block; one in the background stays there if it dies."""
     from tritonforge.server import ServerDied
-    from tritonforge.server.records import claim, find_record, forget
+    from tritonforge.server.records import claim, find_record, forget, save
 
     record = claim(name, fallback=chosen.title, runtime=runtime, detached=detached)
     record = replace(record, exit_timeout_s=settings.exit_timeout_s)
     try:
         yield record
-    except ServerDied:
-        if not (detached and find_record(record.name).ready):
+    except ServerDied as error:
+        if detached and (found := find_record(record.name)).ready:
+            save(replace(found, end=error.cause))
+        else:
             forget(record)
         raise
     except BaseException:
@@ -153,10 +163,11 @@ def _started(
     settings: ServerSettings,
     docker: DockerSettings | None,
     record: ServerRecord,
+    at_second: list[Callable[[], None]],
     *,
     verbose: bool,
 ) -> Iterator[EmbeddedServer | DockerServer]:
-    """Run a server for the block, with its log shown if so wished."""
+    """Run a server for the block, with its log shown if so wished; a second interruption kills it."""
     from tritonforge.cli.follow import following
     from tritonforge.cli.served_repository import build_chosen, warn_of_foreign_code
     from tritonforge.server import Server, Workspace
@@ -165,6 +176,7 @@ def _started(
     if docker is None:
         preflight_machine(settings)
     with Workspace(log=Path(record.log) if record.log else None) as workspace:
+        at_second.append(workspace.kill)
         repository = build_chosen(chosen, project, workspace)
         warn_of_foreign_code(repository)
         folder = chosen.repository or chosen.sources[0]
@@ -190,6 +202,7 @@ def _announce(
     background: Detached | None,
 ) -> None:
     """Record what is served, and where; say so; and leave the terminal, if that is wished."""
+    from tritonforge.cli.notices import show_notices
     from tritonforge.cli.served import show_served
     from tritonforge.server.records import save
 
@@ -198,6 +211,7 @@ def _announce(
         record,
         ready=True,
         server_pid=server.pid,
+        container=getattr(server, "container_id", ""),
         http_url=server.http_url,
         grpc_url=server.grpc_url,
         metrics_url=server.metrics_url,
@@ -208,6 +222,7 @@ def _announce(
         log=str(server.log_path),
     )
     save(record, key=key)
+    show_notices(server)
     show_served(server, key_file=record.key_file if key else None, detached=background is not None)
     if background is not None:
         background.ready(record.folder / "launcher.log")
@@ -225,7 +240,8 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
     try:
         code = serve()
     except KeyboardInterrupt:
-        typer.echo("stopping; Ctrl-C again kills", err=True)
+        with suppress(OSError):  # a terminal that is gone
+            typer.echo("stopping; Ctrl-C again kills", err=True)
         server.stop()
         raise
     assert code is not None
@@ -233,11 +249,28 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Have SIGTERM end the block as Ctrl-C does, and SIGINT too where a shell started this with it ignored (`&`)."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGINT)}
+def _interruptible() -> Iterator[list[Callable[[], None]]]:
+    """Have SIGTERM and SIGHUP end the block as Ctrl-C does; SIGINT too where a shell has it ignored (`&`).
+
+    Later signals don't interrupt the ending again: they call what the block has put into the list.
+    """
+    at_second: list[Callable[[], None]] = []
+    interrupted = False
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal interrupted
+        if not (interrupted and at_second):
+            interrupted = True
+            raise KeyboardInterrupt
+        for call in at_second:
+            call()
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        yield at_second
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["refuse_watching", "serve_watching"]
 
 _POLL_S = 0.2
+_MENDED = "mended: what is saved is served again"
 _GOES_ON = "what was served before goes on serving; save again to mend it"
 
 
@@ -47,30 +47,35 @@ def serve_watching(server: EmbeddedServer | DockerServer, chosen: Chosen, projec
 
     watch = SourceWatch(chosen.sources, server.repository)
     typer.echo("watching; what is saved is built and served")
-    _renew(server, watch, project, chosen)  # what was saved while it started
+    fine = _renew(server, watch, project, chosen)  # what was saved while it started
     while (code := server.wait(_POLL_S)) is None:
         if watch.changed():
-            _renew(server, watch, project, chosen)
+            before, fine = fine, _renew(server, watch, project, chosen)
+            if fine and not before:
+                typer.echo(_MENDED)
     return code
 
 
-def _renew(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: Project, chosen: Chosen) -> None:
-    """Build, and load what that changed; tell what is wrong."""
+def _renew(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: Project, chosen: Chosen) -> bool:
+    """Build, and load what that changed; tell what is wrong, and whether all is well."""
+    from tritonforge.cli.renewing import try_reload, unload_gone
+
     try:
         report = _build(server, watch, project, chosen)
     except (TritonForgeError, OSError) as error:
         typer.echo(f"{error}\n{_GOES_ON}", err=True)
         watch.follow(everything=True)
-        return
+        return False
     watch.follow()
     for warning in report.warnings:
         typer.echo(str(warning), err=True)
     failed: set[str] = set()
     # Asked again each time: an ensemble takes its changed members along.
     while changed := [name for name in server.changed_models() if name not in failed]:
-        if not _reload(server, changed[0]):
+        if not try_reload(server, changed[0], otherwise=_GOES_ON):
             failed.add(changed[0])
-    _unload_removed(server, report)
+    unload_gone(server, report.removed)
+    return not failed
 
 
 def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: Project, chosen: Chosen) -> BuildReport:
@@ -79,6 +84,7 @@ def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: P
 
     while True:
         try:
+            watch.check()
             report = build(chosen.sources, server.repository, target=project.target)
         except (TritonForgeError, OSError):
             if not watch.changed():
@@ -86,23 +92,3 @@ def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: P
         else:
             if not watch.changed():
                 return report
-
-
-def _reload(server: EmbeddedServer | DockerServer, model: str) -> bool:
-    started = time.perf_counter()
-    try:
-        server.reload(model)
-    except (TritonForgeError, OSError) as error:
-        typer.echo(f"{error}\n{_GOES_ON}", err=True)
-        return False
-    took_s = time.perf_counter() - started
-    versions = [state.version for state in server.models() if state.name == model and state.state == "READY"]
-    typer.echo(f"{model} {', '.join(versions)} reloaded in {took_s:.2f} s")
-    return True
-
-
-def _unload_removed(server: EmbeddedServer | DockerServer, report: BuildReport) -> None:
-    ready = {state.name for state in server.models() if state.state == "READY"}
-    for model in sorted(ready.intersection(report.removed)):
-        server.unload(model)
-        typer.echo(f"{model} unloaded: the definitions no longer have it")

@@ -32,11 +32,17 @@ if TYPE_CHECKING:
     from tritonforge.client.replicas import Breaker
     from tritonforge.client.result import Result
     from tritonforge.client.retries import Retries
-    from tritonforge.client.sequence_calls import AsyncModelSequence, ModelSequence
+    from tritonforge.client.sequence_calls import (
+        AsyncDefinedSequence,
+        AsyncModelSequence,
+        DefinedSequence,
+        ModelSequence,
+    )
 
 __all__ = [
     "TLS",
     "AsyncClient",
+    "AsyncDefinedSequence",
     "AsyncMapped",
     "AsyncModelSequence",
     "Breaker",
@@ -44,6 +50,7 @@ __all__ = [
     "ClientError",
     "ConnectionOptions",
     "DeadlineExceeded",
+    "DefinedSequence",
     "Definition",
     "InferenceFailed",
     "InvalidRequest",
@@ -62,11 +69,13 @@ __all__ = [
 
 _MODULES = {
     "AsyncClient": "async_client",
+    "AsyncDefinedSequence": "sequence_calls",
     "AsyncMapped": "map_calls",
     "AsyncModelSequence": "sequence_calls",
     "Breaker": "replicas",
     "Client": "client",
     "ConnectionOptions": "options",
+    "DefinedSequence": "sequence_calls",
     "Definition": "call",
     "Label": "classes",
     "Mapped": "mapping",

@@ -7,8 +7,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from tritonforge.client.arguments import kind_of
 from tritonforge.client.payload import version_text
 from tritonforge.client.questions import Question
+from tritonforge.client.settings import Setting, log_changes, trace_changes
 from tritonforge.client.transport import Json
 
 __all__ = ["Admin", "AsyncAdmin"]
@@ -16,7 +18,8 @@ __all__ = ["Admin", "AsyncAdmin"]
 Ask = Callable[[Question, float | None], Any]
 """Asks something, with a limit in seconds; None is for the client's own."""
 
-Setting = str | int | bool | list[str] | None
+_HOW_IT_RUNS = ("backend", "platform", "ensemble_scheduling")
+"""Fields of a whole configuration, one of which each has. Of inputs and outputs some backends tell themselves."""
 
 
 class Admin:
@@ -43,8 +46,10 @@ class Admin:
     ) -> None:
         """Load a model, or load it anew; the server must run with explicit model control.
 
-        `config` is used instead of its config.pbtxt, as `client.config` words it. `files`, by their path in the
-        model's folder (`1/model.onnx`), are used instead of the folder, and want a `config`.
+        `config` is used instead of its config.pbtxt, all of it, as `client.config` words it: `{**client.config(model),
+        "max_batch_size": 2}`. `files`, by their path in the model's folder (`1/model.onnx`), are used instead of the
+        folder, and want a `config`. Raise ValueError for a config that names no backend, ModelNotFound or ModelNotReady
+        where the server doesn't load it.
         """
         self._ask(_load(model, config, files or {}), timeout_s)
 
@@ -57,13 +62,13 @@ class Admin:
     ) -> Json:
         """Give the settings of tracing, after these changes: `{"trace_level": ["TIMESTAMPS"], "trace_rate": 1}`.
 
-        None for a value clears a model's own setting.
+        None for a value clears a model's own setting. Raise ValueError for one that there isn't.
         """
         return dict(self._ask(_trace(model, changes or {}), timeout_s))
 
     def log_settings(self, changes: Mapping[str, Setting] | None = None, *, timeout_s: float | None = None) -> Json:
         """Give the settings of the server's log, after these changes: `{"log_verbose_level": 1}`."""
-        return dict(self._ask(Question("logging", body=dict(changes or {})), timeout_s))
+        return dict(self._ask(Question("logging", body=log_changes(changes or {})), timeout_s))
 
     def shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
         """List the system shared memory that the server has mapped: name, key, offset, byte_size."""
@@ -108,7 +113,7 @@ class AsyncAdmin:
         self, changes: Mapping[str, Setting] | None = None, *, timeout_s: float | None = None
     ) -> Json:
         """Give the settings of the server's log, after these changes."""
-        return dict(await self._ask(Question("logging", body=dict(changes or {})), timeout_s))
+        return dict(await self._ask(Question("logging", body=log_changes(changes or {})), timeout_s))
 
     async def shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
         """List the system shared memory that the server has mapped: name, key, offset, byte_size."""
@@ -116,8 +121,17 @@ class AsyncAdmin:
 
 
 def _load(model: str, config: Mapping[str, Any] | None, files: Mapping[str, bytes]) -> Question:
+    if config is not None and not isinstance(config, Mapping):
+        raise TypeError(f'config is {kind_of(config)}; it takes a mapping, as client.config("{model}") gives one')
+    if not isinstance(files, Mapping):
+        raise TypeError(f'files is {kind_of(files)}; it takes a mapping: files={{"1/model.onnx": path.read_bytes()}}')
+    if config is not None and not any(config.get(key) for key in _HOW_IT_RUNS):
+        hint = f'change the one that is there: {{**client.config("{model}"), …}}'
+        raise ValueError(f"config has none of {', '.join(_HOW_IT_RUNS)}; it replaces all of config.pbtxt: {hint}")
     parameters = {"config": json.dumps(config)} if config is not None else {}
     for name, content in files.items():
+        if not isinstance(content, (bytes, bytearray, memoryview)):
+            raise TypeError(f'files["{name}"] is {kind_of(content)}; it takes the bytes of the file')
         parameters[f"file:{name}"] = base64.b64encode(content).decode()
     return Question("load", model, body={"parameters": parameters})
 
@@ -127,6 +141,4 @@ def _unload(model: str, *, dependents: bool) -> Question:
 
 
 def _trace(model: str, changes: Mapping[str, Setting]) -> Question:
-    # Triton takes lists and texts only, and null for what the server was started with.
-    texts = {name: value if isinstance(value, list) or value is None else str(value) for name, value in changes.items()}
-    return Question("trace", model, body=texts)
+    return Question("trace", model, body=trace_changes(changes))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tritonforge.client.forks import watch_forks
 from tritonforge.client.message import Buffer, Region, Request, Response, Tensor
 from tritonforge.client.segments import Segment
 from tritonforge.client.wire import numpy_dtype
@@ -44,7 +45,18 @@ class Arena:
         self._lent: weakref.WeakSet[Segment] = weakref.WeakSet()
         self._sizes: dict[object, _Sizes] = {}
         self._fixed: dict[str, Segment] = {}
+        self._closed = False
         self.registered: set[str] = set()
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """Let go of what a thread of the parent may have held; the rest is made anew when it is next needed."""
+        self._lock = threading.RLock()
+
+    @property
+    def used(self) -> bool:
+        """Whether small requests concern it, too: some arrays lie in shared memory, or some outputs are large."""
+        return bool(self._sizes or self._fixed)
 
     def place(self, request: Request) -> Placed | None:
         """Copy large inputs into a segment, and have outputs written there that were large the last time.
@@ -52,7 +64,7 @@ class Arena:
         None where nothing is large. Raise OSError where /dev/shm has no room.
         """
         self._check_owner()
-        if not self._sizes and not self._fixed and all(len(tensor.data) < LEAST_BYTES for tensor in request.inputs):
+        if not self.used and all(len(tensor.data) < LEAST_BYTES for tensor in request.inputs):
             return None
         key = (request.model, request.version, request.outputs, tuple(tensor.shape for tensor in request.inputs))
         known = self._sizes.get(key, {}) if not request.top else {}
@@ -79,7 +91,7 @@ class Arena:
                 into[name] = Region(segment.name, offset, size)
                 offset += _aligned(size)
         outputs = request.outputs or tuple(known) if into else request.outputs
-        return Placed(request._replace(inputs=tuple(placed), outputs=outputs, into=into), segment, key)
+        return Placed(request._replace(inputs=tuple(placed), outputs=outputs, into=into, kind=None), segment, key)
 
     def unregistered(self, placed: Placed) -> list[Segment]:
         """List the segments of a request that the server doesn't know yet."""
@@ -88,9 +100,10 @@ class Arena:
         segments += [placed.segment] if placed.segment else []
         return [segment for segment in segments if segment.name not in self.registered]
 
-    def forget_registrations(self) -> None:
-        """Have all segments registered again: the server has started anew."""
-        self.registered.clear()
+    def forget_registrations(self, placed: Placed) -> None:
+        """Have the segments of a request registered again: the server has started anew."""
+        regions = [tensor.region for tensor in placed.request.inputs if tensor.region]
+        self.registered.difference_update(region.name for region in (*regions, *placed.request.into.values()))
 
     def take(self, placed: Placed, response: Response) -> Response:
         """Give the response with what lies in the segment, which is lent until the last view of that is gone."""
@@ -126,10 +139,16 @@ class Arena:
             placed.segment.close()
 
     def learn(self, request: Request, response: Response) -> None:
-        """Remember the sizes of the outputs, for the next request of the same shapes."""
-        key = (request.model, request.version, request.outputs, tuple(tensor.shape for tensor in request.inputs))
-        if request.top or all(len(tensor.data) < LEAST_BYTES for tensor in response.outputs):
+        """Remember the sizes of the outputs where one is large, for the next request of the same shapes."""
+        for tensor in response.outputs:
+            if len(tensor.data) >= LEAST_BYTES:
+                return self._remember(request, response)
+        return None
+
+    def _remember(self, request: Request, response: Response) -> None:
+        if request.top:
             return
+        key = (request.model, request.version, request.outputs, tuple(tensor.shape for tensor in request.inputs))
         if len(self._sizes) >= _MOST_SHAPES:
             self._sizes.clear()
         # The size of a BYTES tensor says nothing of the next one's.
@@ -154,10 +173,11 @@ class Arena:
         return known
 
     def close(self) -> list[str]:
-        """Remove all segments; give the names of those that the server knows."""
+        """Remove all segments, that of a call under way at its end; give the names of those that the server knows."""
         names = sorted(self.registered) if self._owner == os.getpid() else []
         with self._lock:
-            segments = [*self._idle, *self._fixed.values()]
+            segments = [*self._idle, *self._lent, *self._fixed.values()]
+            self._closed = True
             self._idle.clear()
             self._fixed.clear()
             self.registered.clear()
@@ -190,7 +210,10 @@ class Arena:
             self._lent.discard(segment)
             if self._owner != os.getpid():
                 return
-            self._idle.append(segment)
+            if self._closed:
+                segment.close()
+            else:
+                self._idle.append(segment)
 
     def surplus(self) -> list[Segment]:
         """Take the idle segments that are more than what is kept; the caller unregisters and closes them."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from tritonforge.client.arguments import require_setting
 from tritonforge.client.blocking import Blocking
 from tritonforge.client.connect import open_async_transport, open_transport
+from tritonforge.client.observation import ObservedTransport, Observer
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.reliable import Beside, Reliability, ReliableTransport, in_task, in_thread
 from tritonforge.client.replicas import Balance, Breaker
@@ -20,9 +22,10 @@ __all__ = ["Assembly", "assemble_async", "assemble_blocking"]
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The transport of a client's calls; `shared` are the parts of it that can take shared memory."""
+    """The transport of a client's calls; of its parts, the one with the servers, and those that can share memory."""
 
     transport: AsyncTransport
+    reliable: ReliableTransport
     shared: tuple[SharedMemoryTransport, ...]
 
 
@@ -34,14 +37,15 @@ def assemble_blocking(
     breaker: Breaker | None,
     balance: Balance,
     shared_memory: bool,
+    observers: Sequence[Observer] = (),
 ) -> Assembly:
     """Assemble what blocks. Raise ValueError for what is no URL, or no such setting."""
 
     def connect(one: str, settings: ConnectionOptions) -> AsyncTransport:
         return Blocking(open_transport(one, settings))
 
-    reliability = Reliability(retries or Retries(), breaker or Breaker(), balance)
-    return _assemble(url, options, reliability, connect, in_thread, shared_memory=shared_memory)
+    reliability = _reliability(retries, breaker, balance)
+    return _assemble(url, options, reliability, connect, in_thread, observers, shared_memory=shared_memory)
 
 
 def assemble_async(
@@ -52,10 +56,17 @@ def assemble_async(
     breaker: Breaker | None,
     balance: Balance,
     shared_memory: bool,
+    observers: Sequence[Observer] = (),
 ) -> Assembly:
     """Assemble what is for event loops. Raise ValueError for what is no URL, or no such setting."""
-    reliability = Reliability(retries or Retries(), breaker or Breaker(), balance)
-    return _assemble(url, options, reliability, open_async_transport, in_task(), shared_memory=shared_memory)
+    reliability = _reliability(retries, breaker, balance)
+    return _assemble(url, options, reliability, open_async_transport, in_task(), observers, shared_memory=shared_memory)
+
+
+def _reliability(retries: Retries | None, breaker: Breaker | None, balance: Balance) -> Reliability:
+    require_setting("retries", retries, Retries, "retries=Retries(attempts=3)")
+    require_setting("breaker", breaker, Breaker, "breaker=Breaker(failures=5)")
+    return Reliability(retries or Retries(), breaker or Breaker(), balance)
 
 
 def _assemble(
@@ -64,9 +75,13 @@ def _assemble(
     reliability: Reliability,
     connect: Callable[[str, ConnectionOptions], AsyncTransport],
     beside: Beside,
+    observers: Sequence[Observer],
     *,
     shared_memory: bool,
 ) -> Assembly:
+    require_setting("options", options, ConnectionOptions, "options=ConnectionOptions(token=…)")
+    if not isinstance(url, (str, Iterable)):
+        raise TypeError(f"url is {url!r}; a client takes one, such as http://127.0.0.1:8000, or a list of them")
     urls = [url] if isinstance(url, str) else list(url)
     if not urls:
         raise ValueError("there is no URL; a client takes one, or a list of them")
@@ -78,4 +93,6 @@ def _assemble(
             transport = SharedMemoryTransport(transport)
             shared.append(transport)
         transports.append(transport)
-    return Assembly(ReliableTransport(transports, reliability, beside), tuple(shared))
+    reliable = ReliableTransport(transports, reliability, beside, observers)
+    transport = ObservedTransport(reliable, observers) if observers else reliable
+    return Assembly(transport, reliable, tuple(shared))

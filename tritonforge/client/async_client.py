@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from typing_extensions import Unpack
+
 from tritonforge.client.admin import AsyncAdmin
+from tritonforge.client.arguments import require_parameters
 from tritonforge.client.assembly import assemble_async
-from tritonforge.client.call import Definition
+from tritonforge.client.call import Defined
 from tritonforge.client.calls import Calls
 from tritonforge.client.casts import Cast
+from tritonforge.client.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.map_calls import AsyncMapped, map_in_tasks
 from tritonforge.client.mapping import Progress
 from tritonforge.client.message import Parameter
 from tritonforge.client.metadata import ModelStatus, ServedModel
+from tritonforge.client.observers import Metrics, Tracing, find_observers
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.payload import merge_inputs, version_text
 from tritonforge.client.questions import Question
 from tritonforge.client.replicas import Balance, Breaker
 from tritonforge.client.result import Result
 from tritonforge.client.retries import Retries
-from tritonforge.client.sequence_calls import AsyncModelSequence, begin_sequence
+from tritonforge.client.sequence_calls import AsyncDefinedSequence, AsyncModelSequence, begin_sequence
 from tritonforge.client.sequences import sequence_parameters
 from tritonforge.client.shared_arrays import Shape, SharedArrays
 from tritonforge.client.transport import Json
+from tritonforge.client.turns import turns_of_tasks
 from tritonforge.client.wire import Array
 
 __all__ = ["AsyncClient"]
@@ -51,10 +57,21 @@ class AsyncClient:
         breaker: Breaker | None = None,
         balance: Balance = "round_robin",
         shared_memory: bool = True,
+        tracing: Tracing = None,
+        metrics: Metrics = False,
     ) -> None:
-        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none."""
+        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none.
+
+        Raise TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
+        """
         self._assembly = assemble_async(
-            url, options, retries=retries, breaker=breaker, balance=balance, shared_memory=shared_memory
+            url,
+            options,
+            retries=retries,
+            breaker=breaker,
+            balance=balance,
+            shared_memory=shared_memory,
+            observers=find_observers(tracing, metrics),
         )
         self._calls = Calls(self._assembly.transport, timeout_s)
 
@@ -100,9 +117,13 @@ class AsyncClient:
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
+        if parameters:
+            require_parameters(parameters)
         if sequence_id is not None:
             place = sequence_parameters(sequence_id, start=sequence_start, end=sequence_end)
             parameters = {**(parameters or {}), **place}
+        elif sequence_start or sequence_end:
+            raise ValueError("sequence_start and sequence_end are of a sequence: give sequence_id= too")
         return await self._calls.infer(
             model,
             inputs,
@@ -116,16 +137,29 @@ class AsyncClient:
             top=top,
         )
 
+    @overload
+    async def call(self, definition: Defined[Coroutine[Any, Any, R]], /, *args: Any, **options: Any) -> R: ...
+    @overload
     async def call(
         self,
-        definition: Definition[R],
+        definition: Defined[R],
         /,
         *args: Any,
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
         **inputs: Any,
-    ) -> R:
+    ) -> R: ...
+    async def call(
+        self,
+        definition: Any,
+        /,
+        *args: Any,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **inputs: Any,
+    ) -> Any:
         """Call a model through its definition: the arguments and the result are those of the definition called here.
 
         Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's;
@@ -152,7 +186,7 @@ class AsyncClient:
     @overload
     def stream(
         self,
-        definition: Definition[Iterator[R]],
+        definition: Defined[Iterator[R]] | Defined[AsyncIterator[R]],
         /,
         *args: Any,
         version: str | int = "",
@@ -210,9 +244,17 @@ class AsyncClient:
             async for answer in answers:
                 yield answer
 
+    @overload
+    def map(self, model: str, inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[Result]: ...
+    @overload
+    def map(
+        self, model: Defined[Coroutine[Any, Any, R]], inputs: Any, /, **options: Unpack[MapKeywords]
+    ) -> AsyncMapped[R]: ...
+    @overload
+    def map(self, model: Defined[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[R]: ...
     def map(
         self,
-        model: str | Definition[R],
+        model: Any,
         inputs: Any,
         /,
         *,
@@ -242,9 +284,20 @@ class AsyncClient:
             progress=progress,
         )
 
+    map_async = map
+    """`map`, by the name that tells it from that of `Client`."""
+
+    @overload
+    def sequence(self, model: str, /, **options: Unpack[SequenceKeywords]) -> AsyncModelSequence: ...
+    @overload
+    def sequence(
+        self, definition: Defined[Coroutine[Any, Any, R]], /, **options: Unpack[SequenceKeywords]
+    ) -> AsyncDefinedSequence[R]: ...
+    @overload
+    def sequence(self, definition: Defined[R], /, **options: Unpack[SequenceKeywords]) -> AsyncDefinedSequence[R]: ...
     def sequence(
         self,
-        model: str,
+        model: Any,
         /,
         *,
         version: str | int = "",
@@ -252,23 +305,26 @@ class AsyncClient:
         closing: Mapping[str, Any] | None = None,
         replay: bool = False,
         timeout_s: float | None = None,
-    ) -> AsyncModelSequence:
+    ) -> Any:
         """Begin a sequence: requests with a state between them, all to one instance of the model, on one server.
 
         The id is drawn where none is given. The first request starts the sequence, one with `end=True` ends it. Where
         none did, the block's end sends `closing` as the last request; without it, Triton ends the sequence after the
         model's idle time. With `replay`, the inputs are kept, and sent again where the server has lost the sequence.
+        Requests go one at a time, in the order of asking; the timeout is for the waiting, too. Through a definition it
+        takes the definition's arguments, `closing` too, and gives what it returns.
         """
         core = begin_sequence(
             self._calls,
             model,
+            turns_of_tasks(),
             version=version,
             sequence_id=sequence_id,
             closing=closing,
             replay=replay,
             timeout_s=timeout_s,
         )
-        return AsyncModelSequence(core)
+        return AsyncModelSequence(core) if isinstance(model, str) else AsyncDefinedSequence(core, model)
 
     @asynccontextmanager
     async def shared(self, **shapes: Shape) -> AsyncIterator[dict[str, Array]]:

@@ -12,8 +12,9 @@ import grpc.aio
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_exchange import FAILURES, INFER, STREAM, GrpcExchange, path
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
+from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
 from tritonforge.client.loops import PerLoop
-from tritonforge.client.message import Request, Response
+from tritonforge.client.message import Headers, Request, Response, is_sequence
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.url import Endpoint
@@ -26,27 +27,30 @@ class AsyncGrpcTransport:
 
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions | None = None) -> None:
         self.url = str(endpoint)
-        self._form = form = GrpcExchange(endpoint, options or ConnectionOptions())
+        options = options or ConnectionOptions()
+        self._form = form = GrpcExchange(endpoint, options)
+        self._unary = AsyncUnaryCalls(INFER, endpoint, options) if takes(endpoint, options) else None
         self._channels = PerLoop(lambda: _Channel(form))
         self._closed = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
+        if self._closed:
+            raise self._form.closed()
+        message, metadata = self._form.write_infer(request), self._form.metadata(request.headers)
         try:
-            data = await self._channel().infer(
-                self._form.write_infer(request), timeout=deadline.left_s(), metadata=self._form.metadata()
-            )
-            return self._form.read_infer(data)
+            return self._form.read_infer(await self._infer(message, metadata, deadline, again=not is_sequence(request)))
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(request)) from error
 
     async def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
         """Send one request and give each response as it comes. Closing the generator cancels the request."""
         target = self._form.target(request)
-        message = self._form.write_stream(request)
+        message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
         call = None
         try:
-            call = self._channel().stream(iter([message]), timeout=deadline.left_s(), metadata=self._form.metadata())
+            channel = self._channel()  # kept while it is used: grpc closes one that nobody holds
+            call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
             async for data in call:
                 response, final = self._form.read_stream(data, target)
                 if response is not None:
@@ -61,11 +65,11 @@ class AsyncGrpcTransport:
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
-        message = serialize_question(question)
+        message, metadata = serialize_question(question), self._form.metadata(question.headers)
         try:
-            data = await self._channel().procedures[procedure(question)](
-                message, timeout=deadline.left_s(), metadata=self._form.metadata()
-            )
+            channel = self._channel()
+            ask = channel.procedures[procedure(question)]
+            data = await ask(message, timeout=deadline.left_s(), metadata=metadata)
             return parse_answer(question, data)
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
@@ -78,12 +82,30 @@ class AsyncGrpcTransport:
         """Let other tasks run meanwhile."""
         await asyncio.sleep(seconds)
 
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        if self._unary is not None:
+            self._unary.renew()
+        self._channels.drop()  # the old one goes with the last call over it
+
     async def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
         self._closed = True
+        if self._unary is not None:
+            self._unary.close()
+            await asyncio.sleep(0)  # the loop closes a socket in its next turn
         channel = self._channels.known()
         if channel is not None:
             await channel.channel.close()
+
+    async def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes:
+        if self._unary is not None:
+            data = await self._unary.call(message, metadata, deadline, again=again)
+            if data is not None:
+                return data
+        channel = self._channel()
+        answer: bytes = await channel.infer(message, timeout=deadline.left_s(), metadata=metadata)
+        return answer
 
     def _channel(self) -> _Channel:
         if self._closed:

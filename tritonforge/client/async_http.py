@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
-from tritonforge.client.async_http_connection import AsyncConnection
-from tritonforge.client.async_http_pool import AsyncPool
+from tritonforge.client.async_http_connection import AsyncConnection, connect
+from tritonforge.client.async_pool import AsyncPool
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped
 from tritonforge.client.http_exchange import FAILURES, HttpExchange
@@ -19,6 +21,8 @@ from tritonforge.client.url import Endpoint
 
 __all__ = ["AsyncHttpTransport"]
 
+_LOG = logging.getLogger("tritonforge.client")
+
 
 class AsyncHttpTransport:
     """One server's HTTP endpoint, usable from any number of tasks."""
@@ -27,7 +31,7 @@ class AsyncHttpTransport:
         options = options or ConnectionOptions()
         self.url = str(endpoint)
         self._form = form = HttpExchange(endpoint, options)
-        self._pools = PerLoop(lambda: AsyncPool(form.route, options.max_connections))
+        self._pools = PerLoop(lambda: AsyncPool(partial(connect, form.route), options.max_connections))
         self._closed = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
@@ -57,11 +61,12 @@ class AsyncHttpTransport:
         """Give the answer to a question piece by piece. Closing the generator closes its connection."""
         if self._closed:
             raise self._form.closed()
+        parts = self._form.write_question(question)
         pool = self._pools.get()
         try:
             await pool.take_place(deadline)
             try:
-                async for piece in self._pieces(await pool.fresh(deadline), question, deadline):
+                async for piece in self._pieces(await pool.fresh(deadline), parts, question, deadline):
                     yield piece
             finally:
                 pool.free_place()
@@ -69,10 +74,9 @@ class AsyncHttpTransport:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
 
     async def _pieces(
-        self, connection: AsyncConnection, question: Question, deadline: Deadline
+        self, connection: AsyncConnection, parts: list[Buffer], question: Question, deadline: Deadline
     ) -> AsyncGenerator[bytes, None]:
         came: asyncio.Queue[bytes | None] = asyncio.Queue()
-        parts = self._form.write_question(question)
         answer = asyncio.ensure_future(connection.exchange(parts, deadline, came.put_nowait))
         answer.add_done_callback(lambda _: came.put_nowait(None))
         try:
@@ -87,10 +91,17 @@ class AsyncHttpTransport:
         """Let other tasks run meanwhile."""
         await asyncio.sleep(seconds)
 
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        pool = self._pools.known()
+        if pool is not None:
+            pool.renew()
+
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
         pool = self._pools.known()
+        self._pools.drop()
         if pool is not None:
             pool.close()
             await asyncio.sleep(0)  # the loop closes a socket in its next turn
@@ -108,12 +119,15 @@ class AsyncHttpTransport:
                 except Dropped:  # most likely the server closed it while it was idle, and has read nothing
                     if not again:
                         raise
+                    _LOG.debug("%s had closed a kept connection; connecting anew", self.url)
             return await _exchange_on(pool, await pool.fresh(deadline), parts, deadline)
         finally:
             pool.free_place()
 
 
-async def _exchange_on(pool: AsyncPool, connection: AsyncConnection, parts: list[Buffer], deadline: Deadline) -> Answer:
+async def _exchange_on(
+    pool: AsyncPool[AsyncConnection], connection: AsyncConnection, parts: list[Buffer], deadline: Deadline
+) -> Answer:
     try:
         answer = await connection.exchange(parts, deadline)
     except BaseException:  # a cancelled task's among them: its answer may still come

@@ -16,9 +16,12 @@ T = TypeVar("T")
 
 
 class Attempts(Generic[T]):
-    """One call's attempts: `replica = begin()`, then `succeeded(replica)`, or sleep for `failed(replica, error)`."""
+    """One call's attempts: `replica = begin()`, then `succeeded(replica)`, or sleep for `failed(replica, error)`.
 
-    __slots__ = ("_budget", "_deadline", "_idempotent", "_replicas", "_request", "_retries", "_target", "_tried")
+    What the call earns for the budget is the caller's to add.
+    """
+
+    __slots__ = ("_budget", "_idempotent", "_replicas", "_request", "_retries", "_target", "_tried", "deadline")
 
     def __init__(
         self,
@@ -32,11 +35,14 @@ class Attempts(Generic[T]):
         idempotent: bool = True,
     ) -> None:
         self._replicas, self._retries, self._budget = replicas, retries, budget
-        self._deadline, self._target = deadline, target
+        self.deadline, self._target = deadline, target
         self._request = request if request is not None and is_sequence(request) else None
         self._idempotent = idempotent and self._request is None
         self._tried: list[Replica[T]] = []
-        budget.earn()
+
+    def began(self, replica: Replica[T]) -> None:
+        """Note an attempt that has been begun there already."""
+        self._tried.append(replica)
 
     def begin(self) -> Replica[T]:
         """Choose the server of the next attempt. Raise ServerUnavailable where all are being left alone."""
@@ -68,7 +74,7 @@ class Attempts(Generic[T]):
 
     def failed(self, replica: Replica[T], error: ClientError) -> float:
         """Give the seconds to wait before the next attempt; raise the error where there is to be none."""
-        timed_out = isinstance(error, DeadlineExceeded)
+        timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
         if not isinstance(error, ServerUnavailable) and not timed_out:
             self.succeeded(replica)
             raise error
@@ -82,7 +88,7 @@ class Attempts(Generic[T]):
         others = any(other not in self._tried and not other.open for other in self._replicas.all)
         delay_s = 0.0 if others else self._retries.delay_s(retry)
         try:
-            left_s = self._deadline.left_s()
+            left_s = self.deadline.left_s()
         except TimeoutError:
             raise error from None
         if delay_s >= left_s or not self._budget.spend():

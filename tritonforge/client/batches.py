@@ -10,7 +10,7 @@ import numpy as np
 from tritonforge.client.result import Result
 from tritonforge.client.wire import Array
 
-__all__ = ["Piece", "Reassembly", "merge_arrays", "pieces_of", "rows_of", "slices_of"]
+__all__ = ["Piece", "Reassembly", "merge_arrays", "pieces_of", "rows_of", "slices_of", "uneven"]
 
 
 class Piece(NamedTuple):
@@ -28,6 +28,14 @@ def rows_of(inputs: Mapping[str, Any]) -> int:
     return next((len(value) for value in inputs.values() if np.ndim(value)), 0)
 
 
+def uneven(inputs: Mapping[str, Any]) -> str:
+    """Say which two arrays differ in their rows; empty where none do."""
+    rows = {name: len(value) for name, value in inputs.items() if np.ndim(value)}
+    first = next(iter(rows), "")
+    other = next((name for name in rows if rows[name] != rows[first]), "")
+    return f'input "{first}" has {rows[first]} rows, and "{other}" has {rows[other]}' if other else ""
+
+
 def pieces_of(items: Iterable[Mapping[str, Any]], size: int) -> Iterator[Piece]:
     """Cut each item into parts of at most `size` rows, all views of its arrays; 0 cuts nothing."""
     for number, inputs in enumerate(items):
@@ -38,7 +46,7 @@ def pieces_of(items: Iterable[Mapping[str, Any]], size: int) -> Iterator[Piece]:
         parts = -(-rows // size)
         for part in range(parts):
             cut = slice(part * size, (part + 1) * size)
-            inputs_cut = {name: None if value is None else value[cut] for name, value in inputs.items()}
+            inputs_cut = {name: value[cut] if np.ndim(value) else value for name, value in inputs.items()}
             yield Piece(number, part, parts, inputs_cut, min(size, rows - part * size))
 
 
@@ -74,6 +82,10 @@ class Reassembly:
 
     def add(self, piece: Piece, result: Result) -> Iterator[tuple[int, Result]]:
         """Give the items that this result completes, or lets go: by order of items, else as they are complete."""
+        if piece.parts == 1 and (not self._ordered or (piece.item == self._next and not self._whole)):
+            self._next += 1
+            yield piece.item, result
+            return
         parts = self._parts.setdefault(piece.item, [None] * piece.parts)
         parts[piece.part] = result
         there = [part for part in parts if part is not None]

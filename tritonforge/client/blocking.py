@@ -59,6 +59,10 @@ class Blocking:
         """Block the thread."""
         time.sleep(seconds)
 
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        self._transport.renew()
+
     async def close(self) -> None:
         """Close all connections."""
         self._transport.close()

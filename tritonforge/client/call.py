@@ -19,7 +19,7 @@ from tritonforge.dtypes import from_numpy
 from tritonforge.errors import InvalidTensor
 from tritonforge.ir import Signature, TensorSpec
 
-__all__ = ["Definition", "from_wire", "give_back", "make_inputs", "require_definition", "to_wire"]
+__all__ = ["Defined", "Definition", "from_wire", "give_back", "make_inputs", "require_definition", "to_wire"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -38,6 +38,20 @@ class Definition(Protocol[R_co]):
 
     def wrap(self, outputs: dict[str, Array]) -> R_co:
         """Build the value that the definition returns from its outputs by name."""
+
+
+class _Decorated(Protocol[R_co]):
+    """An instance of a class that is decorated, as mypy sees it: what the decorator makes of the class, it ignores.
+
+    https://github.com/python/mypy/issues/3135
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> R_co:
+        """Give what the model does."""
+
+
+Defined = Definition[R] | type[_Decorated[R]]
+"""A definition, to any type checker: one of a class is that class still to mypy."""
 
 
 def require_definition(definition: object, method: str, by_name: str) -> None:

@@ -6,16 +6,26 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from tritonforge.client.arguments import require_name, require_outputs, require_parameters, require_request_id
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.casts import Cast, cast_inputs, require_cast
-from tritonforge.client.catalog import Catalog
-from tritonforge.client.classes import labelled, require_classes
+from tritonforge.client.catalog import Catalog, read_index
+from tritonforge.client.classes import labelled, require_classes, unclassified
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.errors import (
+    DeadlineExceeded,
+    InferenceFailed,
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotReady,
+    ServerUnavailable,
+    Target,
+)
 from tritonforge.client.events import Events, generate_body, read_event
+from tritonforge.client.kinds import Known, form_of
 from tritonforge.client.message import Parameter, Request
 from tritonforge.client.metadata import ModelStatus, ServedModel
-from tritonforge.client.payload import check, make_request, merge_inputs, read_result, version_text
+from tritonforge.client.payload import check, make_request, make_request_of, merge_inputs, read_result, version_text
 from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
 from tritonforge.client.transport import AsyncTransport, Json
@@ -26,6 +36,10 @@ __all__ = ["Calls"]
 R = TypeVar("R")
 
 _POLL_S = 0.05
+_POLLS_A_REASON = 20
+_NOT_READY = "it said that it is not ready"
+_SILENT = "it answers nothing"
+_OF_ONE_MODEL = ("model_metadata", "model_config", "load", "unload")
 
 
 class Calls:
@@ -46,7 +60,10 @@ class Calls:
 
     def target(self, model: str, version: str | int = "", request_id: str = "") -> Target:
         """Name whom a call speaks to. Raise ValueError where the version is none."""
-        return Target(self.transport.url, model, version_text(version), request_id)
+        if type(request_id) is not str:
+            require_request_id(request_id)
+        unversioned = type(version) is str and not version
+        return Target(self.transport.url, model, "" if unversioned else version_text(version), request_id)
 
     async def infer(
         self,
@@ -64,16 +81,22 @@ class Calls:
     ) -> Result:
         """Infer by the model's name."""
         target = self.target(model, version, request_id)
-        merged = merge_inputs(inputs, named, target)
+        merged = merge_inputs(inputs, named, target) if inputs else named
         deadline = self.deadline(timeout_s)
         if cast != "none":
             require_cast(cast)
-            served = await self.served(target, deadline)
+            served = (await self.known(target, deadline)).served
             merged = cast_inputs(served.signature, merged, cast, target)
         if not top:
             return await self.infer_checked(target, merged, deadline, outputs=outputs, parameters=parameters)
         require_classes(top)
-        outputs = outputs or [spec.name for spec in (await self.served(target, deadline)).signature.outputs]
+        require_outputs(outputs)
+        known = await self.known(target, deadline)
+        if unclassified(top, known.served.signature):
+            known = await self.catalog.fetch(target, deadline)
+            if problem := unclassified(top, known.served.signature):
+                raise InvalidRequest(f"{problem}\n  signature: {known.served.signature}", target)
+        outputs = outputs or known.output_names
         outputs = [*outputs, *(name for name in top if name not in outputs)]
         result = await self.infer_checked(target, merged, deadline, outputs=outputs, parameters=parameters, top=top)
         return labelled(result, top, target)
@@ -109,11 +132,13 @@ class Calls:
         **named: Any,
     ) -> AsyncGenerator[Result, None]:
         """Start a stream by the model's name, and give what reads it."""
+        if parameters:
+            require_parameters(parameters)
         deadline = self.deadline(timeout_s)
         target = self.target(model, version, request_id)
         merged = merge_inputs(inputs, named, target)
-        served, request = await self.prepare(target, merged, outputs, parameters, deadline)
-        return self._results(request, deadline, served, outputs, target)
+        known, request = await self.prepare(target, merged, outputs, parameters, deadline)
+        return self._results(request, deadline, outputs or known.output_names, target)
 
     async def stream_definition(
         self,
@@ -130,14 +155,15 @@ class Calls:
         deadline = self.deadline(timeout_s)
         target = self.target(definition.name, version, request_id)
         sent = make_inputs(definition, args, inputs, target)
-        served, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
-        return self._typed_results(self._results(request, deadline, served, (), target), definition, target)
+        known, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
+        return self._typed_results(self._results(request, deadline, known.output_names, target), definition, target)
 
     async def generate(
         self, model: str, inputs: Mapping[str, Any], *, version: str | int, timeout_s: float | None, request_id: str
     ) -> Json:
         """Infer over the generate extension: JSON in, JSON out."""
         target = self.target(model, version, request_id)
+        require_name(model)
         question = Question("generate", model, target.version, generate_body(inputs, target))
         data = b""
         async with aclosing(self.transport.events(question, self.deadline(timeout_s))) as pieces:
@@ -150,6 +176,7 @@ class Calls:
     ) -> AsyncGenerator[Json, None]:
         """Infer over the generate extension, and give each response as it comes."""
         target = self.target(model, version, request_id)
+        require_name(model)
         question = Question("generate_stream", model, target.version, generate_body(inputs, target))
         events = Events()
         async with aclosing(self.transport.events(question, self.deadline(timeout_s))) as pieces:
@@ -160,6 +187,8 @@ class Calls:
 
     async def is_ready(self, model: str, *, version: str | int, timeout_s: float | None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""
+        if model != "":
+            require_name(model)
         target = self.target(model, version)
         try:
             return await self._ready(target, self.deadline(timeout_s))
@@ -168,14 +197,21 @@ class Calls:
 
     async def wait_ready(self, models: Sequence[str], *, timeout_s: float | None) -> None:
         """Wait until the server, and each of these models, is ready. Raise DeadlineExceeded where it isn't in time."""
+        for model in models:
+            require_name(model)
         deadline = self.deadline(timeout_s)
         waiting = [self.target(model) for model in ("", *models)]
-        last = "it said that it is not ready"
+        last, polls = _SILENT, 0
         try:
             while waiting:
                 try:
                     while waiting and await self._ready(waiting[0], deadline):
                         waiting.pop(0)
+                        last, polls = _SILENT, 0
+                    if waiting and polls % _POLLS_A_REASON == 0:
+                        last = _NOT_READY
+                        last = await self._unready(waiting[0], deadline)
+                    polls += 1
                 except ServerUnavailable as error:
                     last = error.reason
                 if waiting:
@@ -185,19 +221,25 @@ class Calls:
 
     async def describe(self, model: str, *, version: str | int, timeout_s: float | None) -> ServedModel:
         """Fetch what the server says of a model, and check later requests against it."""
-        return await self.catalog.fetch(self.target(model, version), self.deadline(timeout_s))
+        return (await self.catalog.fetch(self.target(model, version), self.deadline(timeout_s))).served
 
     async def models(self, *, timeout_s: float | None) -> list[ModelStatus]:
-        """List the models of the server's repository with their states."""
-        entries: list[Json] = await self.ask(Question("index"), timeout_s=timeout_s)
-        return [
-            ModelStatus(*(str(entry.get(key, "")) for key in ("name", "version", "state", "reason")))
-            for entry in entries
-        ]
+        """List the models of the server's repository with their states; those served, where that wants a key."""
+        return await read_index(self.transport, self.deadline(timeout_s))
 
     async def ask(self, question: Question, *, timeout_s: float | None) -> Any:
         """Ask the server something, and give its answer as Triton's HTTP API words it."""
-        return await self.transport.ask(question, self.deadline(timeout_s))
+        if question.model != "" or question.subject in _OF_ONE_MODEL:
+            require_name(question.model)
+        deadline = self.deadline(timeout_s)
+        try:
+            return await self.transport.ask(question, deadline)
+        except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
+            target = Target(self.transport.url, question.model, question.version)
+            told = await self.catalog.told_apart(error, target, deadline)
+            if told is None:
+                raise
+            raise told from error
 
     async def infer_checked(
         self,
@@ -211,17 +253,19 @@ class Calls:
         top: Mapping[str, int] | None = None,
     ) -> Result:
         """Check, send, and read the one answer."""
-        served, request = await self.prepare(target, inputs, outputs, parameters, deadline, defined)
+        known, request = self._like(target, inputs, outputs, parameters, deadline) or await self.prepare(
+            target, inputs, outputs, parameters, deadline, defined
+        )
         if top:
-            request = request._replace(top=top)
-        if served.signature.decoupled:
+            request = request._replace(top=top, kind=None)
+        if known.served.signature.decoupled:
             raise InvalidRequest("the model is decoupled: it may give any number of responses; use stream()", target)
         try:
             response = await self.transport.infer(request, deadline)
         except InvalidRequest:
             self.catalog.forget(target)  # it passed the checks: the model has changed, perhaps
             raise
-        return read_result(response, served, outputs, target)
+        return read_result(response, outputs or known.output_names, target)
 
     async def prepare(
         self,
@@ -231,23 +275,42 @@ class Calls:
         parameters: Mapping[str, Parameter] | None,
         deadline: Deadline,
         defined: Signature | None = None,
-    ) -> tuple[ServedModel, Request]:
+    ) -> tuple[Known, Request]:
         """Check the inputs against the model, asking the server anew where what is known of it doesn't fit.
 
         `defined` is the signature of the definition that the inputs have been checked against already.
         """
-        served = self.catalog.known(target)
-        if served is None or check(served, inputs, outputs, defined):
-            served = await self.catalog.fetch(target, deadline)
-            problem = check(served, inputs, outputs, defined)
+        require_name(target.model)
+        require_outputs(outputs)
+        known = self.catalog.known(target)
+        if known is None or check(known.served, inputs, outputs, defined):
+            known = await self.catalog.fetch(target, deadline)
+            problem = check(known.served, inputs, outputs, defined)
             if problem:
                 raise InvalidRequest(problem, target)
-        if served.queue_timeout and not (parameters and "timeout" in parameters):
-            # Microseconds. Elsewhere Triton ignores it (seen with 24.10), and it would only make requests differ.
-            parameters = {**(parameters or {}), "timeout": max(1, int(deadline.left_s() * 1e6))}
-        return served, make_request(target, served, inputs, outputs, parameters)
+        known.learn(form_of(inputs, outputs), inputs)
+        if known.served.queue_timeout:
+            parameters = _with_timeout(parameters, deadline)
+        return known, make_request(target, known.served, inputs, outputs, parameters)
 
-    async def served(self, target: Target, deadline: Deadline) -> ServedModel:
+    def _like(
+        self,
+        target: Target,
+        inputs: Mapping[str, Any],
+        outputs: Sequence[str],
+        parameters: Mapping[str, Parameter] | None,
+        deadline: Deadline,
+    ) -> tuple[Known, Request] | None:
+        """Make a request like an earlier one, which needs no check; None where there has been none."""
+        known = self.catalog.known(target)
+        kind = None if known is None else known.kind(form_of(inputs, outputs))
+        if known is None or kind is None:
+            return None
+        if known.served.queue_timeout:
+            parameters = _with_timeout(parameters, deadline)
+        return known, make_request_of(kind, target, inputs, outputs, parameters)
+
+    async def known(self, target: Target, deadline: Deadline) -> Known:
         """Give what is known of a model; ask the server where nothing is."""
         return self.catalog.known(target) or await self.catalog.fetch(target, deadline)
 
@@ -255,12 +318,23 @@ class Calls:
         subject = "model_ready" if target.model else "server_ready"
         return bool(await self.transport.ask(Question(subject, target.model, target.version), deadline))
 
+    async def _unready(self, target: Target, deadline: Deadline) -> str:
+        """Say why the server, or a model of it, that said that it is not ready, may not be."""
+        if target.model:
+            try:
+                await self.transport.ask(Question("model_metadata", target.model), deadline)
+            except (ModelNotFound, ModelNotReady) as error:
+                return (await self.catalog.told_apart(error, target, deadline) or error).reason
+            except (InvalidRequest, InferenceFailed):  # as where that wants a key
+                pass
+        return _NOT_READY
+
     async def _results(
-        self, request: Request, deadline: Deadline, served: ServedModel, outputs: Sequence[str], target: Target
+        self, request: Request, deadline: Deadline, order: Sequence[str], target: Target
     ) -> AsyncGenerator[Result, None]:
         async with aclosing(self.transport.stream(request, deadline)) as responses:
             async for response in responses:
-                yield read_result(response, served, outputs, target)
+                yield read_result(response, order, target)
 
     async def _typed_results(
         self, results: AsyncGenerator[Result, None], definition: Definition[R], target: Target
@@ -268,3 +342,13 @@ class Calls:
         async with aclosing(results):
             async for result in results:
                 yield give_back(definition, result, target)
+
+
+def _with_timeout(parameters: Mapping[str, Parameter] | None, deadline: Deadline) -> Mapping[str, Parameter]:
+    """Add the limit in the queue in microseconds, unless the caller gives one.
+
+    Models without such a policy ignore it (seen with 24.10), and there it would only make requests differ.
+    """
+    if parameters and "timeout" in parameters:
+        return parameters
+    return {**(parameters or {}), "timeout": max(1, int(deadline.left_s() * 1e6))}

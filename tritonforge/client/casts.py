@@ -38,7 +38,9 @@ def cast_inputs(signature: Signature, inputs: Mapping[str, Any], cast: Cast, tar
 
 def _cast(spec: TensorSpec, value: Any, cast: Cast, signature: Signature, target: Target) -> Any:
     wanted = numpy_dtype(spec.datatype)
-    if wanted is None or (isinstance(value, np.ndarray) and value.dtype == wanted):
+    if wanted is None or isinstance(value, np.ma.MaskedArray):  # of which the checks say what to do
+        return value
+    if isinstance(value, np.ndarray) and value.dtype == wanted and value.ndim:
         return value
     try:
         array = np.asarray(value, object) if spec.datatype == "BYTES" else np.asarray(value)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
+from tritonforge.client.arguments import require_name
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError, InvalidRequest, ModelNotFound, ServerUnavailable, Target
-from tritonforge.client.metadata import ServedModel, read_served_model
+from tritonforge.client.errors import (
+    ClientError,
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotReady,
+    ServerUnavailable,
+    Target,
+)
+from tritonforge.client.failures import is_restricted
+from tritonforge.client.kinds import Known
+from tritonforge.client.metadata import ModelStatus, read_served_model
 from tritonforge.client.names import near_names
 from tritonforge.client.questions import Question
 from tritonforge.client.transport import AsyncTransport, Json
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "read_index"]
+
+
+# What Triton 24.10 says, as INVALID_ARG or INTERNAL, of models that it doesn't know, and that don't load.
+_ABSENT = re.compile(r"^requested model .*is not available|^Request for unknown model")
+_UNLOADABLE = re.compile(r"^load failed for model|^failed to load '.*', failed to poll from model repository")
 
 
 class Catalog:
@@ -19,18 +36,22 @@ class Catalog:
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
-        self._models: dict[tuple[str, str], ServedModel] = {}
+        self._models: dict[tuple[str, str], Known] = {}
 
-    def known(self, target: Target) -> ServedModel | None:
+    def known(self, target: Target) -> Known | None:
         """Give what is known already."""
-        return self._models.get((target.model, target.version))
+        try:
+            return self._models.get((target.model, target.version))
+        except TypeError:  # what can't be a key is no name, as who fetches it will say
+            return None
 
     def forget(self, target: Target) -> None:
         """Have the model asked for again next time."""
         self._models.pop((target.model, target.version), None)
 
-    async def fetch(self, target: Target, deadline: Deadline) -> ServedModel:
+    async def fetch(self, target: Target, deadline: Deadline) -> Known:
         """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
+        require_name(target.model)
         self.forget(target)
         metadata = await self._metadata(target, deadline)
         try:
@@ -39,8 +60,8 @@ class Catalog:
             raise
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ServerUnavailable(f"the model's metadata are not Triton's: {error!r}", target) from error
-        self._models[target.model, target.version] = served
-        return served
+        self._models[target.model, target.version] = known = Known(served)
+        return known
 
     async def _metadata(self, target: Target, deadline: Deadline) -> Json:
         """Fetch the metadata; of a model that isn't there, name those that are."""
@@ -49,13 +70,37 @@ class Catalog:
                 Question("model_metadata", target.model, target.version), deadline
             )
         except ModelNotFound as error:
-            try:
-                index: list[Json] = await self._transport.ask(Question("index"), deadline)
-                there = {str(entry["name"]) for entry in index}
-            except (ClientError, LookupError, TypeError):
-                raise error from None
-            raise ModelNotFound(f"{error.reason}{near_names(target.model, there)}", target) from error
+            told = await self.told_apart(error, target, deadline)
+            if told is None:
+                raise
+            raise told from error
         return metadata
+
+    async def told_apart(self, error: ClientError, target: Target, deadline: Deadline) -> ClientError | None:
+        """Make another error where one is of a model that isn't there, or doesn't load; None where it is none such."""
+        absent, unloadable = _ABSENT.search(error.reason), _UNLOADABLE.search(error.reason)
+        if not target.model or not (absent or unloadable or isinstance(error, ModelNotFound)):
+            return None
+        try:
+            there = {status.name for status in await read_index(self._transport, deadline)}
+        except (ClientError, LookupError, TypeError):
+            there = {target.model} if unloadable else set()
+            names = ""
+        else:
+            names = near_names(target.model, there)
+        told: ClientError
+        if unloadable and target.model in there:
+            words = error.reason.rstrip(";\n")
+            told = ModelNotReady(f"{words}; the server's log says why", target)
+        elif absent and target.model in there and not target.version:
+            told = ModelNotReady(f"{error.reason}; it is not loaded", target)
+        else:
+            doubt = (
+                ": it isn't there, or its config.pbtxt is none, which the server's log says then" if unloadable else ""
+            )
+            told = ModelNotFound(f"{error.reason}{doubt}{names}", target)
+        told.code = error.code
+        return told
 
     async def _config(self, target: Target, deadline: Deadline) -> Json:
         """Fetch the configuration: an extension of Triton's, which other servers of the protocol don't have."""
@@ -64,3 +109,23 @@ class Catalog:
         except (ModelNotFound, InvalidRequest):
             return {}
         return config
+
+
+async def read_index(transport: AsyncTransport, deadline: Deadline) -> list[ModelStatus]:
+    """List the models of the repository with their states; where that wants a key, those that are served.
+
+    The index is an API that also loads models, as Triton (24.10) restricts them; the statistics are open by default.
+    """
+    try:
+        entries: list[Json] = await transport.ask(Question("index"), deadline)
+    except InvalidRequest as error:
+        if not is_restricted(error.reason):
+            raise
+        try:
+            counted: Json = await transport.ask(Question("statistics"), deadline)
+        except ClientError:
+            raise error from None
+        entries = [{**entry, "state": "READY"} for entry in counted.get("model_stats", ())]
+    return [
+        ModelStatus(*(str(entry.get(key, "")) for key in ("name", "version", "state", "reason"))) for entry in entries
+    ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
 
+from tritonforge.client.arguments import with_article
 from tritonforge.client.wire import Array, numpy_dtype
 from tritonforge.dtypes import DTYPES, from_numpy
 from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
@@ -62,6 +63,8 @@ def _unknown(kind: str, specs: tuple[TensorSpec, ...], names: Iterable[str]) -> 
 def _value_problem(spec: TensorSpec, value: Any, sizes: dict[str, tuple[str, int]], *, batched: bool) -> str:
     if not isinstance(value, np.ndarray):
         return _not_an_array(spec, value, batched=batched)
+    if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
+        return f"a masked array given, which Triton has none of; say what its gaps are: {spec.name}.filled(…)"
     wanted = numpy_dtype(spec.datatype)
     # The comparison of dtypes is the quick path; the names also match for the other byte order.
     if wanted is not None and value.dtype != wanted and from_numpy(value.dtype) is not DTYPES[spec.datatype]:
@@ -92,6 +95,8 @@ def _shape_problem(spec: TensorSpec, value: Array, sizes: dict[str, tuple[str, i
 def _rank_hint(spec: TensorSpec, value: Array, rank: int, *, batched: bool) -> str:
     if not spec.dims and value.ndim == rank + 1 and value.shape[-1] == 1:
         return f"; to take its last dimension off: {spec.name}[..., 0]"
+    if not value.ndim and rank:
+        return f"; for one value: {spec.name}.reshape({', '.join(['1'] * rank)})"
     if not batched or value.ndim != rank - 1:
         return ""
     if spec.dims == (1,):
@@ -108,21 +113,33 @@ def _batch_problems(name: str, size: int, max_batch_size: int) -> list[str]:
 
 
 def _found(array: Array) -> str:
+    first = _first(array)
+    if array.dtype.kind == "O" and first is not None and not isinstance(first, (str, bytes)):
+        return f"an object array of {type(first).__name__}{list(array.shape)}"
     dtype = from_numpy(array.dtype)
     return f"{dtype or array.dtype}{list(array.shape)}"
+
+
+def _first(array: Array) -> object:
+    return array.flat[0] if array.size else None
 
 
 def _not_an_array(spec: TensorSpec, value: object, *, batched: bool) -> str:
     kind = type(value)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
-    hint = f"{spec.name} = np.asarray({spec.name}, dtype={_dtype_code(spec)})"
-    return f"a {name} given, an array of {spec.describe(batched=batched)} wanted; make one: {hint}"
+    given = f"{with_article(name)} given, an array of {spec.describe(batched=batched)} wanted"
+    if isinstance(value, (Mapping, Set)) or (isinstance(value, (str, bytes)) and spec.datatype != "BYTES"):
+        return given  # of which NumPy makes none
+    return f"{given}; make one: {spec.name} = np.asarray({spec.name}, dtype={_dtype_code(spec)})"
 
 
 def _cast_hint(spec: TensorSpec, value: Array) -> str:
     if spec.datatype == "BYTES":
         return "" if value.dtype.kind == "V" else "; for its values as text: .astype(str)"
-    return "" if value.dtype.kind == "O" else f"; to cast it: {spec.name}.astype({_dtype_code(spec)})"
+    numbers = from_numpy(value.dtype) is not None or value.dtype.kind in "biuf"  # not complex ones, dates or records
+    if value.dtype.kind == "O":
+        numbers = isinstance(_first(value), (bool, int, float, np.number, np.bool_))
+    return f"; to cast it: {spec.name}.astype({_dtype_code(spec)})" if numbers else ""
 
 
 def _dtype_code(spec: TensorSpec) -> str:

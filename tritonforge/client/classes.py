@@ -14,8 +14,9 @@ from tritonforge.client.errors import InferenceFailed, Target
 from tritonforge.client.result import Result
 from tritonforge.client.wire import Array
 from tritonforge.errors import InvalidTensor
+from tritonforge.ir import Signature
 
-__all__ = ["Label", "labelled", "read_labels", "require_classes"]
+__all__ = ["Label", "labelled", "read_labels", "require_classes", "unclassified"]
 
 
 class Label(NamedTuple):
@@ -27,10 +28,24 @@ class Label(NamedTuple):
 
 
 def require_classes(classes: Mapping[str, int]) -> None:
-    """Raise ValueError where a number of classes is not 1 or more."""
+    """Raise ValueError where a number of classes is not 1 or more, TypeError where they aren't by output."""
+    if not isinstance(classes, Mapping):
+        raise TypeError(f'top is {classes!r}; it takes how many classes of which output: top={{"scores": 3}}')
     for name, count in classes.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 < count < 1 << 63:
             raise ValueError(f'top["{name}"] is {count!r}; it is how many classes are wanted, 1 or more')
+
+
+def unclassified(classes: Mapping[str, int], signature: Signature) -> str:
+    """Say which output has no classes; empty where all can have some.
+
+    Asked for those of a BYTES output, Triton (24.10) ends with a segmentation fault; those of BOOL it refuses.
+    """
+    for spec in signature.outputs:
+        if spec.name in classes and spec.datatype in ("BYTES", "BOOL"):
+            shown = spec.describe(batched=signature.batched)
+            return f'output "{spec.name}" is {shown}: top= is for numbers, of which it gives the highest'
+    return ""
 
 
 def labelled(result: Result, top: Mapping[str, int], target: Target) -> Result:

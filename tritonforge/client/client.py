@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from typing_extensions import Unpack
+
 from tritonforge.client.admin import Admin
+from tritonforge.client.arguments import require_parameters
 from tritonforge.client.assembly import assemble_blocking
 from tritonforge.client.blocking import finish, iterate
-from tritonforge.client.call import Definition
+from tritonforge.client.call import Defined
 from tritonforge.client.calls import Calls
 from tritonforge.client.casts import Cast
+from tritonforge.client.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.map_calls import map_in_threads
 from tritonforge.client.mapping import Mapped, Progress
 from tritonforge.client.message import Parameter
 from tritonforge.client.metadata import ModelStatus, ServedModel
+from tritonforge.client.observers import Metrics, Tracing, find_observers
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.payload import merge_inputs, version_text
 from tritonforge.client.questions import Question
 from tritonforge.client.replicas import Balance, Breaker
 from tritonforge.client.result import Result
 from tritonforge.client.retries import Retries
-from tritonforge.client.sequence_calls import ModelSequence, begin_sequence
+from tritonforge.client.sequence_calls import DefinedSequence, ModelSequence, begin_sequence
 from tritonforge.client.sequences import sequence_parameters
 from tritonforge.client.shared_arrays import Shape, SharedArrays
 from tritonforge.client.transport import Json
+from tritonforge.client.turns import turns_of_threads
 from tritonforge.client.wire import Array
 
 __all__ = ["Client"]
@@ -40,6 +46,8 @@ class Client:
     `url` is `http://host:port`, `grpc://host:port`, `https://…`, `grpcs://…`, or `host:port`, which is HTTP.
     `timeout_s` is the limit of each call as a whole, connecting included, where the call itself gives none.
     `options` are headers, tokens, TLS and the like. Nothing connects before the first call.
+    `tracing` is None for spans where OpenTelemetry is installed, False for none, or a TracerProvider; `metrics` is True
+    for Prometheus metrics in the default registry, or a CollectorRegistry.
     """
 
     def __init__(
@@ -52,10 +60,21 @@ class Client:
         breaker: Breaker | None = None,
         balance: Balance = "round_robin",
         shared_memory: bool = True,
+        tracing: Tracing = None,
+        metrics: Metrics = False,
     ) -> None:
-        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none."""
+        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none.
+
+        Raise TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
+        """
         self._assembly = assemble_blocking(
-            url, options, retries=retries, breaker=breaker, balance=balance, shared_memory=shared_memory
+            url,
+            options,
+            retries=retries,
+            breaker=breaker,
+            balance=balance,
+            shared_memory=shared_memory,
+            observers=find_observers(tracing, metrics),
         )
         self._calls = Calls(self._assembly.transport, timeout_s)
 
@@ -94,16 +113,21 @@ class Client:
     ) -> Result:
         """Send arrays by tensor name, as keywords or in `inputs`, and give the named outputs.
 
-        `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions, unless `cast`
-        says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None or left out.
+        `outputs` asks for some only, in that order; empty, for all. Arrays go as they are, with no added dimensions,
+        unless `cast` says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None
+        or left out.
         `top={"scores": 3}` gives the three highest values of an output as Labels. `sequence_id`, `sequence_start` and
         `sequence_end` say where in a sequence the request is, for which there is also `sequence`.
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
+        if parameters:
+            require_parameters(parameters)
         if sequence_id is not None:
             place = sequence_parameters(sequence_id, start=sequence_start, end=sequence_end)
             parameters = {**(parameters or {}), **place}
+        elif sequence_start or sequence_end:
+            raise ValueError("sequence_start and sequence_end are of a sequence: give sequence_id= too")
         return finish(
             self._calls.infer(
                 model,
@@ -119,16 +143,29 @@ class Client:
             )
         )
 
+    @overload
+    def call(self, definition: Defined[Coroutine[Any, Any, R]], /, *args: Any, **options: Any) -> R: ...
+    @overload
     def call(
         self,
-        definition: Definition[R],
+        definition: Defined[R],
         /,
         *args: Any,
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
         **inputs: Any,
-    ) -> R:
+    ) -> R: ...
+    def call(
+        self,
+        definition: Any,
+        /,
+        *args: Any,
+        version: str | int = "",
+        timeout_s: float | None = None,
+        request_id: str = "",
+        **inputs: Any,
+    ) -> Any:
         """Call a model through its definition: the arguments and the result are those of the definition called here.
 
         Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's;
@@ -155,7 +192,7 @@ class Client:
     @overload
     def stream(
         self,
-        definition: Definition[Iterator[R]],
+        definition: Defined[Iterator[R]] | Defined[AsyncIterator[R]],
         /,
         *args: Any,
         version: str | int = "",
@@ -209,9 +246,17 @@ class Client:
             self._calls.generate_stream(model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
         )
 
+    @overload
+    def map(self, model: str, inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[Result]: ...
+    @overload
+    def map(
+        self, model: Defined[Coroutine[Any, Any, R]], inputs: Any, /, **options: Unpack[MapKeywords]
+    ) -> Mapped[R]: ...
+    @overload
+    def map(self, model: Defined[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[R]: ...
     def map(
         self,
-        model: str | Definition[R],
+        model: Any,
         inputs: Any,
         /,
         *,
@@ -241,9 +286,17 @@ class Client:
             progress=progress,
         )
 
+    @overload
+    def sequence(self, model: str, /, **options: Unpack[SequenceKeywords]) -> ModelSequence: ...
+    @overload
+    def sequence(
+        self, definition: Defined[Coroutine[Any, Any, R]], /, **options: Unpack[SequenceKeywords]
+    ) -> DefinedSequence[R]: ...
+    @overload
+    def sequence(self, definition: Defined[R], /, **options: Unpack[SequenceKeywords]) -> DefinedSequence[R]: ...
     def sequence(
         self,
-        model: str,
+        model: Any,
         /,
         *,
         version: str | int = "",
@@ -251,23 +304,26 @@ class Client:
         closing: Mapping[str, Any] | None = None,
         replay: bool = False,
         timeout_s: float | None = None,
-    ) -> ModelSequence:
+    ) -> Any:
         """Begin a sequence: requests with a state between them, all to one instance of the model, on one server.
 
         The id is drawn where none is given. The first request starts the sequence, one with `end=True` ends it. Where
         none did, the block's end sends `closing` as the last request; without it, Triton ends the sequence after the
         model's idle time. With `replay`, the inputs are kept, and sent again where the server has lost the sequence.
+        Requests go one at a time, in the order of asking; the timeout is for the waiting, too. Through a definition it
+        takes the definition's arguments, `closing` too, and gives what it returns.
         """
         core = begin_sequence(
             self._calls,
             model,
+            turns_of_threads(),
             version=version,
             sequence_id=sequence_id,
             closing=closing,
             replay=replay,
             timeout_s=timeout_s,
         )
-        return ModelSequence(core)
+        return ModelSequence(core) if isinstance(model, str) else DefinedSequence(core, model)
 
     @contextmanager
     def shared(self, **shapes: Shape) -> Iterator[dict[str, Array]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from numbers import Real
+
+from tritonforge.client.arguments import named_input
 
 __all__ = ["Deadline"]
 
@@ -13,18 +16,39 @@ _LONGEST_S = 1_000_000.0  # poll() takes milliseconds in an int: 24 days at most
 class Deadline:
     """The moment at which a call must be over, on the monotonic clock; `timeout_s` is how long it was given."""
 
-    __slots__ = ("_at", "timeout_s")
+    __slots__ = ("at", "timeout_s")
 
     def __init__(self, timeout_s: float) -> None:
-        """Start the clock. Raise ValueError where `timeout_s` isn't a finite number of seconds above 0."""
-        if not (timeout_s > 0 and math.isfinite(timeout_s)):
-            raise ValueError(f"timeout_s is {timeout_s}; it must be a finite number of seconds above 0")
+        """Start the clock. Raise ValueError where `timeout_s` isn't finite and above 0, TypeError for no number."""
+        try:
+            fits = 0 < timeout_s < math.inf
+        except (TypeError, ValueError) as error:  # the latter of arrays
+            raise _no_number(timeout_s) from error
+        if fits is not True:  # numpy's numbers give its own truth values, as its arrays do
+            _require_number(timeout_s)
+            if not fits:
+                raise ValueError(f"timeout_s is {timeout_s}; it must be a finite number of seconds above 0")
         self.timeout_s = timeout_s
-        self._at = time.monotonic() + min(timeout_s, _LONGEST_S)
+        self.at = time.monotonic() + (timeout_s if timeout_s < _LONGEST_S else _LONGEST_S)
+
+    @property
+    def began(self) -> float:
+        """The moment at which the call began, on the monotonic clock."""
+        return self.at - min(self.timeout_s, _LONGEST_S)
 
     def left_s(self) -> float:
         """Tell how many seconds are left. Raise TimeoutError where none are."""
-        left_s = self._at - time.monotonic()
+        left_s = self.at - time.monotonic()
         if left_s <= 0:
             raise TimeoutError
         return left_s
+
+
+def _require_number(value: object) -> None:
+    if not isinstance(value, Real):
+        raise _no_number(value)
+
+
+def _no_number(value: object) -> TypeError:
+    words = f"timeout_s is {value!r}; it must be a finite number of seconds above 0"
+    return TypeError(f"{words}{named_input('timeout_s', value)}")

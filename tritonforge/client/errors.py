@@ -33,12 +33,17 @@ class Target(NamedTuple):
 
 
 class ClientError(TritonForgeError):
-    """The base of what a call can fail with. `reason` is what went wrong: Triton's own words where it said any."""
+    """The base of what a call can fail with. `reason` is what went wrong: Triton's own words where it said any.
+
+    `code` is the protocol's word for it, an HTTP status (`"503"`) or gRPC's name (`"UNAVAILABLE"`); empty where no
+    answer came.
+    """
 
     def __init__(self, reason: str, target: Target) -> None:
         super().__init__(reason, target)
         self.reason = reason
         self.target = target
+        self.code = ""
 
     @property
     def url(self) -> str:
@@ -60,6 +65,12 @@ class ClientError(TritonForgeError):
         """The request id that the caller gave."""
         return self.target.request_id
 
+    @property
+    def kind(self) -> str:
+        """Which error it is, without its words: they may quote what was sent, and logs are to hold none of that."""
+        detail = self.code or (type(self.__cause__).__name__ if self.__cause__ else "")
+        return f"{type(self).__name__} ({detail})" if detail else type(self).__name__
+
     def __str__(self) -> str:
         return f"{self.target}: {self.reason}"
 
@@ -76,7 +87,10 @@ class ServerUnavailable(ClientError):
 
 
 class DeadlineExceeded(ClientError, TimeoutError):
-    """The whole of a call, connecting included, took longer than its `timeout_s`."""
+    """The whole of a call, connecting included, took longer than its `timeout_s`.
+
+    Or it was in the server's queue for longer than its limit there; it has a `code` then.
+    """
 
 
 class InvalidRequest(ClientError, InvalidTensor):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 
 from tritonforge.client.errors import (
     ClientError,
@@ -14,8 +16,17 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
+from tritonforge.client.http_answer import Unsent
 
-__all__ = ["IS_IT_UP", "from_grpc_code", "from_http_status", "inference_failed", "with_hint"]
+__all__ = [
+    "IS_IT_UP",
+    "from_connection",
+    "from_grpc_code",
+    "from_http_status",
+    "inference_failed",
+    "is_restricted",
+    "with_hint",
+]
 
 IS_IT_UP = "is the server up? tritonforge up"
 
@@ -43,7 +54,29 @@ _BY_GRPC_CODE: dict[str, type[ClientError]] = {
     "UNIMPLEMENTED": InvalidRequest,
 }
 
+_RESTRICTED = re.compile(r"(API|protocol) is restricted, expecting header")
+
+# What grpc 1.x says of a connection that the other side ends at once, as Triton's HTTP port does.
+_ENDED = re.compile(r"failed to connect to all addresses.*Socket closed")
+
+_ENDED_OVER_TLS = (
+    "does the server want a certificate of this client's? then give TLS(certificate=…, key=…), by an authority that it "
+    "trusts; or is it no gRPC port?"
+)
+
 _HINTS = (
+    (
+        _RESTRICTED,
+        "it is the key: ConnectionOptions(headers={…}); `tritonforge up` says which file keeps that of its server",
+    ),
+    (
+        re.compile(r"must specify a non-zero or non-empty correlation ID"),
+        "it keeps a state between requests: with client.sequence(…) as steps: steps.infer(…)",
+    ),
+    (
+        re.compile(r"must specify batch-size 1 due to requirements of sequence"),
+        "each request of a sequence is one row: send the rows one after the other",
+    ),
     (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
     (
         re.compile(
@@ -55,14 +88,17 @@ _HINTS = (
         re.compile(r"CERTIFICATE_VERIFY_FAILED"),
         "the server's certificate is by none that this client trusts: name its authority's file, TLS(ca=…)",
     ),
-    # What grpc 1.x says of a connection that the other side ends at once, as Triton's HTTP port does.
     (
-        re.compile(r"failed to connect to all addresses.*Socket closed"),
+        re.compile(r"ALERT_CERTIFICATE_REQUIRED"),
+        "the server wants a certificate of this client's: TLS(certificate=…, key=…)",
+    ),
+    (
+        _ENDED,
         "what answers there speaks no gRPC: is it the server's HTTP port? then use http://…, or the gRPC port",
     ),
     (
         re.compile(r"Stub process '.*' is not healthy"),
-        "the model's process has died, and Triton doesn't start it again: see the server's log, and restart the server",
+        "the model's process died or hangs, and Triton starts no other: see the server's log, then tritonforge reload",
     ),
 )
 
@@ -73,6 +109,12 @@ _NEVER_SENT = re.compile(r"failed to connect to all addresses|[Cc]onnection refu
 _BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/2)")
 """What grpc 1.x says, as UNKNOWN or INTERNAL, of bytes that are no HTTP/2."""
 
+_LATE_IN_QUEUE = re.compile(r"^Request timeout expired")
+"""What Triton says of a request that was in the queue for longer than its limit there."""
+
+_OF_A_MODEL = re.compile(r"\b[Mm]odels?\b|^HTTP 404|^<")
+"""What "not found" says where it is the server's own: a model may refuse with that code what it doesn't find itself."""
+
 # A Python model's instances are named after it, with a number.
 _STEP = re.compile(r"^in ensemble '.*?', Failed to process the request\(s\) for model '(.+?)_\d+', message: ")
 
@@ -82,13 +124,25 @@ def from_http_status(status: int, words: str, target: Target) -> ClientError:
     if status < 400:
         return ServerUnavailable(f"not a Triton server: it answered HTTP {status} {words}".rstrip(), target)
     kind = _BY_HTTP_STATUS.get(status, InvalidRequest if status < 500 else InferenceFailed)
-    return _refined(kind, words or f"HTTP {status}", target)
+    error = _refined(kind, words or f"HTTP {status}", target)
+    error.code = str(status)
+    return error
 
 
 def from_grpc_code(code: str, words: str, target: Target) -> ClientError:
     """Make the error of a gRPC status code, by its name; `words` are the server's, or grpc's own."""
     kind = _BY_GRPC_CODE.get(code, InferenceFailed)
-    return _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
+    error = _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
+    error.code = code
+    return error
+
+
+def from_connection(error: OSError, target: Target) -> ServerUnavailable:
+    """Make the error of a socket that can't be connected, or of one that broke."""
+    if isinstance(error, ConnectionRefusedError):
+        return ServerUnavailable(f"Connection refused; {IS_IT_UP}", target, sent=False)
+    unsent = isinstance(error, (socket.gaierror, ssl.SSLCertVerificationError, Unsent))
+    return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=not unsent)
 
 
 def inference_failed(words: str, target: Target) -> InferenceFailed:
@@ -97,22 +151,38 @@ def inference_failed(words: str, target: Target) -> InferenceFailed:
     return InferenceFailed(with_hint(words), target, step=step[1] if step else "")
 
 
-def with_hint(words: str) -> str:
-    """Add to words of the server's, or of grpc's, what they don't say: what to do."""
+def with_hint(words: str, *, secure: bool = False) -> str:
+    """Add to words of the server's, or of grpc's, what they don't say: what to do. `secure`: of gRPC over TLS."""
+    if secure and _ENDED.search(words):
+        return f"{words}; {_ENDED_OVER_TLS}"
     hint = next((hint for pattern, hint in _HINTS if pattern.search(words)), "")
     return f"{words}; {hint}" if hint else words
 
 
+def is_restricted(words: str) -> bool:
+    """Tell whether a server refused for want of the key to its restricted APIs."""
+    return _RESTRICTED.search(words) is not None
+
+
 def _refined(kind: type[ClientError], words: str, target: Target) -> ClientError:
-    if kind is ModelNotFound and not target.model:
-        return ServerUnavailable(f"not a Triton server, or one without this endpoint: {words}", target)
-    # Triton 24.10 says "not found" of a model that failed to load, too; only its words tell the two apart.
-    if kind is ModelNotFound and "no available versions" in words:
-        return ModelNotReady(words, target)
-    if kind is ServerUnavailable and "protocol is restricted" in words:  # gRPC's word for it is UNAVAILABLE (24.10)
-        return InvalidRequest(words, target)
-    if kind is ServerUnavailable:
-        return ServerUnavailable(with_hint(words), target, sent=not _NEVER_SENT.search(words))
+    if kind is ModelNotFound:
+        return _not_found(words, target)
     if kind is InferenceFailed:
         return inference_failed(words, target)
-    return kind(with_hint(words), target)
+    if kind is not ServerUnavailable:
+        return kind(with_hint(words), target)
+    if _LATE_IN_QUEUE.search(words):  # UNAVAILABLE to Triton (24.10), but to wait once more is what nobody asked for
+        return DeadlineExceeded(f"not begun in time: {words}", target)
+    if is_restricted(words):  # gRPC's word for it is UNAVAILABLE (24.10)
+        return InvalidRequest(with_hint(words), target)
+    reason = with_hint(words, secure=target.url.startswith("grpcs:"))
+    return ServerUnavailable(reason, target, sent=not _NEVER_SENT.search(words))
+
+
+def _not_found(words: str, target: Target) -> ClientError:
+    if not target.model:
+        return ServerUnavailable(f"not a Triton server, or one without this endpoint: {words}", target)
+    # Triton 24.10 says "not found" of a model that failed to load, too; only its words tell the two apart.
+    if "no available versions" in words:
+        return ModelNotReady(words, target)
+    return ModelNotFound(words, target) if _OF_A_MODEL.search(words) else inference_failed(words, target)

@@ -1,4 +1,6 @@
-"""The gRPC transport, over grpcio: messages are written and read here, so its stubs pass bytes."""
+"""The gRPC transport: messages are written and read here. Small unary calls go over connections of our own, the rest
+over grpcio, whose stubs pass bytes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import grpc
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_exchange import FAILURES, INFER, STREAM, GrpcExchange, path
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
-from tritonforge.client.message import Request, Response
+from tritonforge.client.grpc_unary import UnaryCalls, takes
+from tritonforge.client.message import Headers, Request, Response, is_sequence
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.url import Endpoint
@@ -24,26 +27,28 @@ class GrpcTransport:
 
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions | None = None) -> None:
         self.url = str(endpoint)
-        self._form = GrpcExchange(endpoint, options or ConnectionOptions())
+        options = options or ConnectionOptions()
+        self._form = GrpcExchange(endpoint, options)
+        self._unary = UnaryCalls(INFER, endpoint, options) if takes(endpoint, options) else None
         self._channel = _Channel(self._form)
         self._closed = False
 
     def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
+        if self._closed:
+            raise self._form.closed()
+        message, metadata = self._form.write_infer(request), self._form.metadata(request.headers)
         try:
-            data = self._usable().infer(
-                self._form.write_infer(request), timeout=deadline.left_s(), metadata=self._form.metadata()
-            )
-            return self._form.read_infer(data)
+            return self._form.read_infer(self._infer(message, metadata, deadline, again=not is_sequence(request)))
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(request)) from error
 
     def stream(self, request: Request, deadline: Deadline) -> Generator[Response, None, None]:
         """Send one request and give each response as it comes. Closing the generator cancels the request."""
         target = self._form.target(request)
-        message = self._form.write_stream(request)
+        message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
         try:
-            call = self._usable().stream(iter([message]), timeout=deadline.left_s(), metadata=self._form.metadata())
+            call = self._usable().stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
         except TimeoutError as error:
             raise self._form.failure(error, deadline, target) from error
         try:
@@ -60,11 +65,10 @@ class GrpcTransport:
 
     def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
-        message = serialize_question(question)
+        message, metadata = serialize_question(question), self._form.metadata(question.headers)
         try:
-            data = self._usable().procedures[procedure(question)](
-                message, timeout=deadline.left_s(), metadata=self._form.metadata()
-            )
+            ask = self._usable().procedures[procedure(question)]
+            data = ask(message, timeout=deadline.left_s(), metadata=metadata)
             return parse_answer(question, data)
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
@@ -73,10 +77,26 @@ class GrpcTransport:
         """Refuse: what is asked so is of the HTTP API only."""
         raise self._form.refuse_events(question)
 
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        if self._unary is not None:
+            self._unary.renew()
+        self._channel = _Channel(self._form)  # the old one goes with the last call over it
+
     def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
         self._closed = True
+        if self._unary is not None:
+            self._unary.close()
         self._channel.close()
+
+    def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes:
+        if self._unary is not None:
+            data = self._unary.call(message, metadata, deadline, again=again)
+            if data is not None:
+                return data
+        answer: bytes = self._usable().infer(message, timeout=deadline.left_s(), metadata=metadata)
+        return answer
 
     def _usable(self) -> _Channel:
         if self._closed:

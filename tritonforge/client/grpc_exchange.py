@@ -11,17 +11,20 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import from_grpc_code, inference_failed
+from tritonforge.client.failures import from_connection, from_grpc_code, inference_failed
 from tritonforge.client.grpc_message import from_message
+from tritonforge.client.grpc_unary import CallFailed
 from tritonforge.client.grpc_wire import parse_response, serialize_request
-from tritonforge.client.message import Request, Response
+from tritonforge.client.http_answer import Garbled
+from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import Question
+from tritonforge.client.sockets import tls_context
 from tritonforge.client.url import Endpoint
 
 __all__ = ["FAILURES", "INFER", "STREAM", "GrpcExchange", "path"]
 
-FAILURES = (grpc.RpcError, TimeoutError, ValueError, DecodeError)
+FAILURES = (grpc.RpcError, OSError, CallFailed, Garbled, ValueError, DecodeError)
 """What a call, and reading what it gave, can raise."""
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (
@@ -29,7 +32,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", -1),
     # A server that has come back is seen at once; by default grpc waits up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     # Clients don't share a connection, nor its back-off; and a proxy of the environment is not for this server.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
@@ -57,18 +60,22 @@ class GrpcExchange:
     """How requests to one server are written, and its answers read."""
 
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions) -> None:
-        """Raise ValueError where there are TLS settings, but no TLS; OSError where its files can't be read."""
+        """Raise ValueError for TLS settings without TLS, or files of no use; OSError for files that can't be read."""
         self.url = str(endpoint)
         self.authority = endpoint.authority
         self.compression = _COMPRESSION[options.compression]
         self.credentials = _credentials(endpoint, options.tls)
         self.options = (*_OPTIONS, *_more_options(options))
         self._options = options
+        for name in options.headers:
+            if name.lower().endswith("-bin"):
+                raise ValueError(f"the header {name} can't go over gRPC: names in -bin are those of bytes there")
         self._fixed_metadata = None if callable(options.token) else self._metadata()
 
-    def metadata(self) -> tuple[tuple[str, str], ...] | None:
-        """Give the headers of the next request."""
-        return self._metadata() if callable(self._options.token) else self._fixed_metadata
+    def metadata(self, more: Headers = ()) -> Headers | None:
+        """Give the headers of the next request, `more` of its own among them."""
+        metadata = self._metadata() if callable(self._options.token) else self._fixed_metadata
+        return (*(metadata or ()), *more) if more else metadata
 
     def write_infer(self, request: Request) -> bytes:
         """Write a ModelInferRequest."""
@@ -81,7 +88,7 @@ class GrpcExchange:
     def write_stream(self, request: Request) -> bytes:
         """Write the request of a stream, to be ended by an empty response."""
         return self.write_infer(
-            request._replace(parameters={**request.parameters, "triton_enable_empty_final_response": True})
+            request._replace(parameters={**request.parameters, "triton_enable_empty_final_response": True}, kind=None)
         )
 
     def read_stream(self, data: bytes, target: Target) -> tuple[Response | None, bool]:
@@ -109,25 +116,46 @@ class GrpcExchange:
         """Make the error of what FAILURES are; what grpc raises is an RpcError with a code and details."""
         if isinstance(error, (ValueError, DecodeError)):
             return ServerUnavailable(f"the answer is not Triton's: {error}", target)
-        if isinstance(error, TimeoutError) or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        if isinstance(error, Garbled):
+            return _coded(ServerUnavailable(str(error), target))
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            return _coded(from_connection(error, target))
+        code, words = _status(error)
+        if code == "DEADLINE_EXCEEDED":
             return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
-        return from_grpc_code(error.code().name, error.details() or "", target)
+        return from_grpc_code(code, words, target)
 
     def target(self, request: Request | Question) -> Target:
         """Name whom a request speaks to."""
         request_id = request.id if isinstance(request, Request) else ""
         return Target(self.url, request.model, request.version, request_id)
 
-    def _metadata(self) -> tuple[tuple[str, str], ...] | None:
+    def _metadata(self) -> Headers | None:
         return tuple((name.lower(), value) for name, value in self._options.header_items()) or None
+
+
+def _coded(error: ServerUnavailable) -> ServerUnavailable:
+    """Give it the code that gRPC's clients have for it, as grpcio does."""
+    error.code = "UNAVAILABLE"
+    return error
+
+
+def _status(error: Any) -> tuple[str, str]:
+    """Give the name of gRPC's status code, and the words with it."""
+    if isinstance(error, TimeoutError):
+        return "DEADLINE_EXCEEDED", ""
+    return (error.code, error.words) if isinstance(error, CallFailed) else (error.code().name, error.details() or "")
 
 
 def _more_options(options: ConnectionOptions) -> list[tuple[str, Any]]:
     more: list[tuple[str, Any]] = []
     if options.keepalive_s:
+        patience_ms = min(20_000, int(options.keepalive_s * 1000))
         more += [
             ("grpc.keepalive_time_ms", int(options.keepalive_s * 1000)),
-            ("grpc.keepalive_timeout_ms", min(20_000, int(options.keepalive_s * 1000))),
+            ("grpc.keepalive_timeout_ms", patience_ms),
+            # grpc (1.85) pings to measure the line, too, and sends no second one before that is answered: within 60 s.
+            ("grpc.http2.ping_timeout_ms", patience_ms),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]
@@ -141,6 +169,8 @@ def _credentials(endpoint: Endpoint, tls: TLS | None) -> grpc.ChannelCredentials
         if tls is not None:
             raise ValueError(f"{endpoint} is not over TLS, but TLS settings are given; use https:// or grpcs://")
         return None
+    if tls is not None:
+        tls_context(tls)  # which says what is wrong with a file; grpc doesn't
     ca, certificate, key = (
         None if file is None else Path(file).read_bytes()
         for file in ((tls.ca, tls.certificate, tls.key) if tls else (None, None, None))

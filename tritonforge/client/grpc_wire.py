@@ -20,16 +20,17 @@ _RAW_INPUT = b"\x3a"  # field 7, raw_input_contents, with a length
 _RAW_OUTPUT = 0x32  # field 6, raw_output_contents, with a length
 _MODEL, _VERSION, _ID, _OUTPUTS = 0x0A, 0x12, 0x1A, 0x2A  # fields 1, 2, 3 and 5, each with a length
 
-_MODEL, _VERSION, _ID, _OUTPUTS = 0x0A, 0x12, 0x1A, 0x2A  # fields 1, 2, 3 and 5, each with a length
-
 _Spec = tuple[str, str, tuple[int, ...]]
 
 
 def serialize_request(request: Request) -> bytes:
     """Write a ModelInferRequest: each tensor's bytes are copied once, into the message."""
-    if request.parameters or request.top or request.into or any(tensor.region for tensor in request.inputs):
+    if request.kind is not None:  # which has none of what follows
+        specs = request.kind.tensors
+    elif request.parameters or request.top or request.into or any(tensor.region for tensor in request.inputs):
         return bytes(to_message(request).SerializeToString())
-    specs = tuple([tensor[:3] for tensor in request.inputs])
+    else:
+        specs = tuple([tensor[:3] for tensor in request.inputs])
     parts: list[Buffer] = [_fixed_part(request.model, request.version, specs, request.outputs)]
     if request.id:
         name = request.id.encode()

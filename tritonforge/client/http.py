@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped
 from tritonforge.client.http_connection import Connection
 from tritonforge.client.http_exchange import FAILURES, HttpExchange
-from tritonforge.client.http_pool import Pool
 from tritonforge.client.message import Buffer, Request, Response, is_sequence
 from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.pool import Pool
 from tritonforge.client.questions import CHANGES, Question
 from tritonforge.client.url import Endpoint
 
 __all__ = ["HttpTransport"]
+
+_LOG = logging.getLogger("tritonforge.client")
 
 
 class HttpTransport:
@@ -26,7 +30,7 @@ class HttpTransport:
         options = options or ConnectionOptions()
         self.url = str(endpoint)
         self._form = HttpExchange(endpoint, options)
-        self._pool = Pool(self._form.route, options.max_connections)
+        self._pool = Pool(partial(Connection, self._form.route), options.max_connections)
 
     def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
@@ -54,12 +58,21 @@ class HttpTransport:
         """Give the answer to a question piece by piece. Closing the generator closes its connection."""
         if self._pool.closed:
             raise self._form.closed()
+        parts = self._form.write_question(question)
         try:
-            with self._pool.place(deadline), closing(self._pool.fresh(deadline)) as connection:
-                answer = yield from connection.exchange_chunks(self._form.write_question(question), deadline)
-                yield self._form.read_rest(answer, question)
+            self._pool.take_place(deadline)
+            try:
+                with closing(self._pool.fresh(deadline)) as connection:
+                    answer = yield from connection.exchange_chunks(parts, deadline)
+                    yield self._form.read_rest(answer, question)
+            finally:
+                self._pool.free_place()
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
+
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        self._pool.renew()
 
     def close(self) -> None:
         """Close all connections."""
@@ -68,15 +81,19 @@ class HttpTransport:
     def _exchange(self, parts: list[Buffer], deadline: Deadline, *, again: bool) -> Answer:
         if self._pool.closed:
             raise self._form.closed()
-        with self._pool.place(deadline):
-            connection = self._pool.idle()
+        pool = self._pool
+        connection = pool.take(deadline)
+        try:
             if connection is not None:
                 try:
                     return self._exchange_on(connection, parts, deadline)
                 except Dropped:  # most likely the server closed it while it was idle, and has read nothing
                     if not again:
                         raise
-            return self._exchange_on(self._pool.fresh(deadline), parts, deadline)
+                    _LOG.debug("%s had closed a kept connection; connecting anew", self.url)
+            return self._exchange_on(pool.fresh(deadline), parts, deadline)
+        finally:
+            pool.free_place()
 
     def _exchange_on(self, connection: Connection, parts: list[Buffer], deadline: Deadline) -> Answer:
         try:

@@ -7,15 +7,26 @@ closed). A body of known length is received right where it stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from tritonforge.client.message import Buffer
 
-__all__ = ["Answer", "Dropped", "Garbled", "Reading", "Take", "read_answer", "scratch_memory"]
+__all__ = [
+    "Answer",
+    "Dropped",
+    "Garbled",
+    "Reading",
+    "Take",
+    "Unsent",
+    "not_http",
+    "read_answer",
+    "read_at_once",
+    "scratch_memory",
+]
 
 _SCRATCH_SIZE = 1 << 16
 _LARGEST_HEAD = 1 << 18
@@ -26,12 +37,15 @@ class Dropped(OSError):
     """The peer closed the connection before the first byte of its answer."""
 
 
+class Unsent(OSError):
+    """The peer has done nothing with the request, and never will: to send it again is safe, whatever it does."""
+
+
 class Garbled(Exception):
     """What came is not an HTTP response, or not a whole one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP response. Names of headers are in lower case; `reusable`: the connection may take another request."""
 
     status: int
@@ -53,6 +67,20 @@ def scratch_memory() -> memoryview:
     return memoryview(bytearray(_SCRATCH_SIZE))
 
 
+def read_at_once(data: bytes) -> Answer | None:
+    """Read a response that has come whole, its body of known length; None for any other, which `read_answer` reads."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    status, headers, reusable = _parse_head(data[:end])
+    length = headers.get("content-length", "")
+    body = data[end + 4 :]
+    # The very digits of the length: whatever else means the same is for `read_answer`.
+    if status < 200 or length != str(len(body)) or "transfer-encoding" in headers:
+        return None
+    return Answer(status, headers, body, reusable)
+
+
 def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
     """Read one response. Raise Dropped where the peer closes before it, Garbled where it isn't one.
 
@@ -66,7 +94,7 @@ def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
     while 100 <= status < 200:
         while (end := data.find(b"\r\n\r\n")) < 0:
             if len(data) > _LARGEST_HEAD or b"HTTP/1."[: len(data)] != data[:7]:
-                raise Garbled(_not_http(data))
+                raise Garbled(not_http(data))
             data += yield from _more(scratch)
         status, headers, reusable = _parse_head(data[:end])
         data = data[end + 4 :]
@@ -168,7 +196,8 @@ def _until_close(data: bytes, scratch: memoryview) -> _Step:
     return b"".join(parts)
 
 
-def _not_http(data: bytes) -> str:
+def not_http(data: bytes) -> str:
+    """Say of bytes that they are no HTTP response, and what they may be."""
     # An HTTP/2 server speaks first: a SETTINGS frame (type 4) of stream 0, RFC 9113, 6.5.
     if data[3:4] == b"\x04" and data[5:9] == bytes(4):
         return "this is a gRPC port, not an HTTP one; use the URL grpc://…, or the server's HTTP port (8000 by default)"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import struct
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Sequence
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.http_answer import Answer, Dropped, read_answer, scratch_memory
+from tritonforge.client.http_answer import Answer, Dropped, Unsent, read_answer, read_at_once, scratch_memory
 from tritonforge.client.message import Buffer
-from tritonforge.client.sockets import keep_alive
+from tritonforge.client.resolving import resolve
+from tritonforge.client.sockets import NO_TLS, keep_alive
 
 __all__ = ["Connection", "Route", "packets"]
 
 _JOIN_BELOW = 1 << 16  # up to here a copy costs less than another packet
+_PATIENCE_S = 1  # how long the kernel waits for bytes by itself: one system call where a poll before it makes two
 
 
 class Route:
@@ -40,7 +43,7 @@ class Route:
 class Connection:
     """A connected socket. After any error it is of no more use: close it."""
 
-    __slots__ = ("_arrivals", "_departures", "_scratch", "_socket")
+    __slots__ = ("_arrivals", "_departures", "_plain", "_scratch", "_socket")
 
     def __init__(self, route: Route, deadline: Deadline) -> None:
         """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
@@ -50,12 +53,19 @@ class Connection:
             keep_alive(connected, route.keepalive_s)
             if route.context:
                 connected.settimeout(deadline.left_s())
-                connected = route.context.wrap_socket(connected, server_hostname=route.server_name)
-            connected.setblocking(False)
+                try:
+                    connected = route.context.wrap_socket(connected, server_hostname=route.server_name)
+                except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
+                    raise Unsent(NO_TLS) from error
+                connected.setblocking(False)
+            else:
+                connected.setblocking(True)
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
         except BaseException:
             connected.close()
             raise
         self._socket = connected
+        self._plain = not isinstance(connected, ssl.SSLSocket)
         self._scratch = scratch_memory()
         self._arrivals, self._departures = select.poll(), select.poll()
         self._arrivals.register(connected, select.POLLIN)
@@ -65,7 +75,7 @@ class Connection:
         """Tell whether nothing has come since the last answer: neither the peer's close nor stray bytes."""
         if not self._arrivals.poll(0):
             return True
-        if not isinstance(self._socket, ssl.SSLSocket):
+        if self._plain:
             return False
         try:
             self._socket.recv(1)
@@ -79,7 +89,7 @@ class Connection:
         """Close the socket."""
         self._socket.close()
 
-    def exchange(self, parts: Iterable[Buffer], deadline: Deadline) -> Answer:
+    def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> Answer:
         """Send a request and read the answer.
 
         Raise Dropped, another OSError, Garbled, or TimeoutError.
@@ -87,7 +97,7 @@ class Connection:
         refused: OSError | None = None
         try:
             for packet in packets(parts):
-                self._send(packet, deadline)
+                self.send(packet, deadline)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
             refused = error  # a server that refuses a large body answers and closes before it has read all
         try:
@@ -95,12 +105,12 @@ class Connection:
         except Dropped as error:
             raise error from refused
 
-    def _send(self, packet: Buffer, deadline: Deadline) -> None:
+    def send(self, packet: Buffer, deadline: Deadline) -> None:
         """Send it all; most often the socket takes it at once."""
         rest = packet
         while True:
             try:
-                sent = self._socket.send(rest)
+                sent = self._socket.send(rest, socket.MSG_DONTWAIT) if self._plain else self._socket.send(rest)
             except (BlockingIOError, ssl.SSLWantWriteError):
                 _wait(self._departures, deadline)
             except ssl.SSLWantReadError:
@@ -110,19 +120,19 @@ class Connection:
                     return
                 rest = memoryview(rest)[sent:]
 
-    def exchange_chunks(self, parts: Iterable[Buffer], deadline: Deadline) -> Generator[bytes, None, Answer]:
+    def exchange_chunks(self, parts: Sequence[Buffer], deadline: Deadline) -> Generator[bytes, None, Answer]:
         """Send a request, give each chunk of the answer as it comes, and return what is left of it.
 
         Raise what `exchange` raises.
         """
         came: deque[bytes] = deque()
         for packet in packets(parts):
-            self._send(packet, deadline)
+            self.send(packet, deadline)
         reading = read_answer(self._scratch, came.append)
         memory = next(reading)
         while True:
             try:
-                memory = reading.send(self._fill(memory, deadline))
+                memory = reading.send(self.receive(memory, deadline))
             except StopIteration as stop:
                 answer: Answer = stop.value
                 yield from came
@@ -131,38 +141,55 @@ class Connection:
                 yield came.popleft()
 
     def _receive(self, deadline: Deadline) -> Answer:
-        reading = read_answer(self._scratch)
-        target = next(reading)
-        waits = not isinstance(self._socket, ssl.SSLSocket)  # TLS may hold bytes that the socket no longer has
+        scratch = self._scratch
         try:
-            _wait(self._arrivals, deadline) if waits else None
-            count = self._fill(target, deadline)
+            count = self.receive(scratch, deadline)
         except ConnectionError as error:
             raise Dropped(str(error)) from error
+        at_once = read_at_once(bytes(scratch[:count]))
+        if at_once is not None:
+            return at_once
+        reading = read_answer(scratch)
+        next(reading)  # it asks for the scratch memory, which is filled already
         try:
             while True:
                 target = reading.send(count)
-                count = self._fill(target, deadline)
+                count = self.receive(target, deadline)
         except StopIteration as stop:
             answer: Answer = stop.value
             return answer
 
-    def _fill(self, memory: memoryview, deadline: Deadline) -> int:
+    def receive(self, memory: memoryview, deadline: Deadline) -> int:
         """Receive some bytes; none where the peer has closed."""
+        while self._plain:
+            try:
+                if deadline.left_s() > _PATIENCE_S:
+                    return self._socket.recv_into(memory)
+                _wait(self._arrivals, deadline)
+                return self._socket.recv_into(memory, 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
         while True:
             deadline.left_s()
             try:
                 return self._socket.recv_into(memory)
-            except (BlockingIOError, ssl.SSLWantReadError):
+            except ssl.SSLWantReadError:
                 _wait(self._arrivals, deadline)
             except ssl.SSLWantWriteError:
                 _wait(self._departures, deadline)
             except ssl.SSLEOFError:
                 return 0
 
+    def receive_now(self, memory: memoryview) -> int:
+        """Receive bytes that are there already; none where the peer has closed. Raise OSError where there are none."""
+        return self._socket.recv_into(memory, 0, socket.MSG_DONTWAIT if self._plain else 0)
 
-def packets(parts: Iterable[Buffer]) -> Iterator[Buffer]:
+
+def packets(parts: Sequence[Buffer]) -> Sequence[Buffer]:
     """Join small parts, and leave large ones as they are."""
+    if len(parts) == 1:
+        return parts
+    joined: list[Buffer] = []
     small: list[Buffer] = []
     size = 0
     for part in parts:
@@ -171,11 +198,12 @@ def packets(parts: Iterable[Buffer]) -> Iterator[Buffer]:
             small.append(part)
             continue
         if small:
-            yield b"".join(small)
-        yield part
+            joined.append(b"".join(small))
+        joined.append(part)
         small, size = [], 0
     if small:
-        yield b"".join(small)
+        joined.append(b"".join(small))
+    return joined
 
 
 def _wait(ready: select.poll, deadline: Deadline) -> None:
@@ -186,7 +214,7 @@ def _wait(ready: select.poll, deadline: Deadline) -> None:
 
 def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     failure = OSError("the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in resolve(host, port, deadline):
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(deadline.left_s())

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
-import ssl
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import IS_IT_UP, from_http_status, with_hint
+from tritonforge.client.failures import from_connection, from_http_status
 from tritonforge.client.http_answer import Answer, Garbled
 from tritonforge.client.http_connection import Route
 from tritonforge.client.http_message import read_response, write_request
 from tritonforge.client.http_questions import answer_type, model_path, request_line
-from tritonforge.client.message import Buffer, Request, Response
+from tritonforge.client.message import Buffer, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
 from tritonforge.client.sockets import tls_context
@@ -39,6 +38,8 @@ def _deflate(data: bytes) -> bytes:
 
 
 _LEVEL = 1  # tensors gain little from more, and it takes several times as long
+_MOST_KINDS = 1024
+_JOIN_BELOW = 1 << 14
 _PACK = {"gzip": _gzip, "deflate": _deflate}
 
 
@@ -55,14 +56,29 @@ class HttpExchange:
         self._options = options
         self._fixed_headers = None if callable(options.token) else self._headers()
         self._infer_line = lru_cache(maxsize=1024)(self._make_infer_line)
+        self._heads: dict[Kind, bytes] | None = None if callable(options.token) or options.compression else {}
 
     def write_infer(self, request: Request) -> list[Buffer]:
         """Give the parts of a request: a head with the JSON of it, and each tensor's bytes where they are."""
-        header = write_request(request)
         tensors = [tensor.data for tensor in request.inputs]
+        if request.kind is None or self._heads is None:
+            return self._write_infer(request, tensors)
+        head = self._heads.get(request.kind)
+        if head is not None:
+            return [b"".join([head, *tensors])] if request.kind.size < _JOIN_BELOW else [head, *tensors]
+        parts = self._write_infer(request, tensors)
+        if len(self._heads) >= _MOST_KINDS:
+            self._heads.clear()
+        self._heads[request.kind] = bytes(parts[0])
+        return parts
+
+    def _write_infer(self, request: Request, tensors: list[Buffer]) -> list[Buffer]:
+        header = write_request(request)
         header_size = len(header)
         line = self._infer_line(request.model, request.version)
         headers = self._headers() if self._fixed_headers is None else self._fixed_headers
+        if request.headers:
+            headers = _lines(request.headers) + headers
         if self._options.compression:
             encoding = self._options.compression
             body = _PACK[encoding](b"".join([header, *tensors]))
@@ -85,6 +101,8 @@ class HttpExchange:
         body = json.dumps(dict(question.body)).encode() if question.body else b""
         line = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._authority}\r\n".encode("latin-1")
         headers = self._headers() if self._fixed_headers is None else self._fixed_headers
+        if question.headers:
+            headers = _lines(question.headers) + headers
         return [b"%b%b%d\r\n\r\n%b" % (line, headers, len(body), body)]
 
     def read_reply(self, answer: Answer, question: Question) -> Any:
@@ -127,11 +145,8 @@ class HttpExchange:
             return error
         if isinstance(error, TimeoutError):
             return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
-        if isinstance(error, ConnectionRefusedError):
-            return ServerUnavailable(f"Connection refused; {IS_IT_UP}", target, sent=False)
         if isinstance(error, OSError):
-            unsent = isinstance(error, (socket.gaierror, ssl.SSLCertVerificationError))
-            return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=not unsent)
+            return from_connection(error, target)
         if isinstance(error, Garbled):
             return ServerUnavailable(str(error), target)
         return ServerUnavailable(f"the answer is not Triton's: {error!r}", target)
@@ -149,10 +164,12 @@ class HttpExchange:
 
     def _headers(self) -> bytes:
         """Write the headers of the options, and the start of the one that ends each head."""
-        lines = [f"{name}: {value}\r\n" for name, value in self._options.header_items()]
-        if self._options.compression:
-            lines.append(f"Accept-Encoding: {self._options.compression}\r\n")
-        return ("".join(lines) + "Content-Length: ").encode("latin-1")
+        accepted = f"Accept-Encoding: {self._options.compression}\r\n" if self._options.compression else ""
+        return _lines(self._options.header_items()) + f"{accepted}Content-Length: ".encode("latin-1")
+
+
+def _lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
 
 
 def _route(endpoint: Endpoint, options: ConnectionOptions) -> Route:
@@ -172,7 +189,10 @@ def _route(endpoint: Endpoint, options: ConnectionOptions) -> Route:
 
 def _body(answer: Answer) -> Buffer:
     """Give the body as it was before the server compressed it."""
-    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    encoding = answer.headers.get("content-encoding")
+    if encoding is None:
+        return answer.body
+    encoding = encoding.strip().lower()
     if encoding in ("identity", ""):
         return answer.body
     if encoding not in _PACK:

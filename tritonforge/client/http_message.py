@@ -19,6 +19,7 @@ from tritonforge.dtypes import DTYPES
 
 __all__ = ["read_response", "write_request"]
 
+_LARGEST_PLAIN = 1 << 12
 _quote = lru_cache(maxsize=4096)(json.dumps)
 
 
@@ -68,8 +69,56 @@ def read_response(body: Buffer, header_size: int | None, into: Collection[str] =
     size = len(body) if header_size is None else header_size
     if not 0 <= size <= len(body):
         raise ValueError(f"a JSON header of {size} bytes in a body of {len(body)}")
-    answer = json.loads(bytes(body[:size]))
-    data = memoryview(body)
+    header = bytes(body[:size])
+    if not into and size < len(body) and size <= _LARGEST_PLAIN:
+        plain = _plain_response(header)
+        if plain is not None:
+            return _filled(plain, body, size)
+    return _read_json(json.loads(header), memoryview(body), size, into)
+
+
+class _Plain(NamedTuple):
+    """What the header of a plain response says: all of its outputs follow as bytes, and nothing else is to be told."""
+
+    model: str
+    version: str
+    id: str
+    outputs: tuple[tuple[str, str, tuple[int, ...], int], ...]
+    size: int
+
+
+@lru_cache(maxsize=1024)  # answers of one model and shape have the same header
+def _plain_response(header: bytes) -> _Plain | None:
+    """Read the header of a response; None where it is not a plain one."""
+    answer = json.loads(header)
+    outputs = []
+    total = 0
+    for output in answer["outputs"]:
+        if "data" in output or set(output["parameters"]) != {"binary_data_size"}:
+            return None
+        length = int(output["parameters"]["binary_data_size"])
+        if length < 0:
+            return None
+        outputs.append((output["name"], output["datatype"], _shape(output), length))
+        total += length
+    if answer.get("parameters"):
+        return None
+    return _Plain(answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), total)
+
+
+def _filled(plain: _Plain, body: Buffer, start: int) -> Response:
+    if plain.size > len(body) - start:
+        raise ValueError(f"the outputs have {plain.size} bytes, but {len(body) - start} are left")
+    data = body if len(body) <= _LARGEST_PLAIN else memoryview(body)  # of little data a copy is quicker than a view
+    outputs = []
+    for name, datatype, shape, length in plain.outputs:
+        end = start + length
+        outputs.append(Tensor(name, datatype, shape, data[start:end]))
+        start = end
+    return Response(plain.model, plain.version, plain.id, tuple(outputs), {})
+
+
+def _read_json(answer: Any, data: memoryview, size: int, into: Collection[str]) -> Response:
     outputs = []
     for output in answer["outputs"]:
         length = None if "data" in output else _length(output, into)
@@ -80,11 +129,18 @@ def read_response(body: Buffer, header_size: int | None, into: Collection[str] =
             size += length
         else:
             content = _from_json(output)
-        outputs.append(Tensor(output["name"], output["datatype"], tuple(output["shape"]), content))
+        outputs.append(Tensor(output["name"], output["datatype"], _shape(output), content))
     parameters: Mapping[str, Any] = answer.get("parameters", {})
     return Response(
         answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), parameters
     )
+
+
+def _shape(output: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = tuple(output["shape"])
+    if not all(type(size) is int for size in shape):
+        raise ValueError(f"output {output['name']!r} has the shape {output['shape']!r}")
+    return shape
 
 
 def _inline(spec: _InputSpec) -> str:

@@ -34,6 +34,10 @@ class PerLoop(Generic[T]):
             self._loop, self._owner = loop, os.getpid()
         return self._thing
 
+    def drop(self) -> None:
+        """Have it made anew when it is next asked for."""
+        self._thing = None
+
     def known(self) -> T | None:
         """Give what there is, if it is of the running loop."""
         mine = self._loop is asyncio.get_running_loop() and self._owner == os.getpid()

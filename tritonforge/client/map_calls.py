@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
 from tritonforge.client.batches import Piece, Reassembly, merge_arrays
 from tritonforge.client.blocking import finish
-from tritonforge.client.call import Definition
+from tritonforge.client.call import Definition, require_definition
 from tritonforge.client.calls import Calls
-from tritonforge.client.errors import ClientError, Target
-from tritonforge.client.mapping import Counts, Mapped, Work, make_work, name_item, run_in_threads
+from tritonforge.client.errors import Target
+from tritonforge.client.map_tasks import run_in_tasks
+from tritonforge.client.mapping import Counts, Mapped, Work, make_work, require_unread, run_in_threads
 from tritonforge.client.result import Result
 
 __all__ = ["AsyncMapped", "map_in_tasks", "map_in_threads"]
@@ -23,8 +23,10 @@ R = TypeVar("R")
 async def _work(
     calls: Calls, model: str | Definition[Any], inputs: Any, version: str | int, **settings: Any
 ) -> tuple[Work[Any], Target]:
+    if not isinstance(model, str):
+        require_definition(model, "map", "map")
     target = calls.target(model if isinstance(model, str) else model.name, version)
-    served = await calls.served(target, calls.deadline(settings.pop("timeout_s")))
+    served = (await calls.known(target, calls.deadline(settings.pop("timeout_s")))).served
     return make_work(model, inputs, served, target, **settings), target
 
 
@@ -50,20 +52,15 @@ def map_in_tasks(
     async def run() -> AsyncGenerator[tuple[int, Result, Callable[[Result], Any]], None]:
         work, target = await _work(calls, model, inputs, version, **settings)
 
-        places = asyncio.Semaphore(work.concurrency)
-
-        async def infer(piece: Piece) -> Result:
-            try:
-                async with places:
-                    return await calls.infer_checked(target, piece.inputs, calls.deadline(timeout_s))
-            except ClientError as error:
-                raise name_item(error, piece) from None
+        def infer(piece: Piece) -> Awaitable[Result]:
+            return calls.infer_checked(target, piece.inputs, calls.deadline(timeout_s))
 
         counts, assembly = Counts(work), Reassembly(ordered=work.ordered)
-        async for piece, result in _run(work, infer):
-            counts.add(piece)
-            for number, whole in assembly.add(piece, result):
-                yield number, whole, work.convert
+        async with aclosing(run_in_tasks(work, infer)) as results:
+            async for piece, result in results:
+                counts.add(piece)
+                for number, whole in assembly.add(piece, result):
+                    yield number, whole, work.convert
 
     return AsyncMapped(run())
 
@@ -73,21 +70,25 @@ class AsyncMapped(Generic[R]):
 
     def __init__(self, results: AsyncGenerator[tuple[int, Result, Callable[[Result], R]], None]) -> None:
         self._results = results
+        self._read = 0
 
     def __aiter__(self) -> AsyncIterator[R]:
         return self
 
     async def __anext__(self) -> R:
         _, result, convert = await self._results.__anext__()
+        self._read += 1
         return convert(result)
 
     async def indexed(self) -> AsyncGenerator[tuple[int, R], None]:
         """Give each result with the number of its item, from 0."""
         async for number, result, convert in self._results:
+            self._read += 1
             yield number, convert(result)
 
     async def merge(self) -> R:
-        """Join all results that are left along the batch. Raise ValueError where there are none."""
+        """Join all results along the batch. Raise ValueError where there are none, RuntimeError past the first."""
+        require_unread(self._read)
         results = [item async for item in self._results]
         if not results:
             raise ValueError("there are no results to merge")
@@ -97,23 +98,3 @@ class AsyncMapped(Generic[R]):
     async def aclose(self) -> None:
         """Cancel the requests under way, and send no more."""
         await self._results.aclose()
-
-
-async def _run(work: Work[Any], infer: Callable[[Piece], Any]) -> AsyncGenerator[tuple[Piece, Result], None]:
-    under_way: deque[tuple[Piece, asyncio.Task[Result]]] = deque()
-    try:
-        while True:
-            # Twice as many wait as run, so that there is work while the first one is waited for.
-            while len(under_way) < 2 * work.concurrency and (piece := next(work.pieces, None)) is not None:
-                under_way.append((piece, asyncio.ensure_future(infer(piece))))
-            if not under_way:
-                return
-            if not work.ordered:
-                await asyncio.wait([task for _, task in under_way], return_when=asyncio.FIRST_COMPLETED)
-                under_way = deque(sorted(under_way, key=lambda pair: not pair[1].done()))
-            piece, task = under_way.popleft()
-            yield piece, await task
-    finally:
-        for _, task in under_way:
-            task.cancel()
-        await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)

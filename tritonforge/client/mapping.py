@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tritonforge.client.batches import Piece, Reassembly, merge_arrays, pieces_of, slices_of
+from tritonforge.client.arguments import kind_of
+from tritonforge.client.batches import Piece, Reassembly, merge_arrays, pieces_of, slices_of, uneven
 from tritonforge.client.call import Definition, give_back, make_inputs
 from tritonforge.client.errors import ClientError, InvalidRequest, Target
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
 
-__all__ = ["Counts", "Mapped", "Progress", "Work", "make_work", "name_item", "run_in_threads"]
+__all__ = ["Counts", "Mapped", "Progress", "Work", "make_work", "name_item", "require_unread", "run_in_threads"]
 
 R = TypeVar("R")
+
+_ANY, _NOTHING = -1, -2  # in the place of a piece's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +51,25 @@ class Mapped(Generic[R]):
     def __init__(self, results: Generator[tuple[int, Result], None, None], convert: Callable[[Result], R]) -> None:
         self._results = results
         self._convert = convert
+        self._read = 0
 
     def __iter__(self) -> Iterator[R]:
         return self
 
     def __next__(self) -> R:
-        return self._convert(next(self._results)[1])
+        result = next(self._results)[1]
+        self._read += 1
+        return self._convert(result)
 
     def indexed(self) -> Iterator[tuple[int, R]]:
         """Give each result with the number of its item, from 0."""
         for number, result in self._results:
+            self._read += 1
             yield number, self._convert(result)
 
     def merge(self) -> R:
-        """Join all results that are left along the batch. Raise ValueError where there are none."""
+        """Join all results along the batch. Raise ValueError where there are none, RuntimeError past the first."""
+        require_unread(self._read)
         results = list(self._results)
         if not results:
             raise ValueError("there are no results to merge")
@@ -69,6 +78,12 @@ class Mapped(Generic[R]):
     def close(self) -> None:
         """Send no more requests; wait for those under way."""
         self._results.close()
+
+
+def require_unread(read: int) -> None:
+    """Raise RuntimeError where a map's results were read before it is to join all of them."""
+    if read:
+        raise RuntimeError(f"{read} of the results have been read: merge() joins all, and is called before the first")
 
 
 def make_work(
@@ -98,8 +113,9 @@ def make_work(
     if isinstance(inputs, (Mapping, np.ndarray)):
         items: Iterable[Mapping[str, Any]] = slices_of(read(inputs), size)
     elif isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable):
-        kind = type(inputs).__name__
-        raise InvalidRequest(f"map() takes arrays, or an iterable of batches; this is a {kind}", target)
+        hint = ", which it can't read from: [item async for item in …]" if isinstance(inputs, AsyncIterable) else ""
+        words = f"map() takes arrays, or an iterable of batches; this is {kind_of(inputs)}{hint}"
+        raise InvalidRequest(words.replace("async_generator", "async generator"), target)
     else:
         items = map(read, inputs)
     convert = (lambda result: result) if isinstance(model, str) else (lambda result: give_back(model, result, target))
@@ -112,14 +128,13 @@ def run_in_threads(
     """Make the requests in threads; give each item's number and result. Raise the first error, and send no more."""
     counts = Counts(work)
     assembly = Reassembly(ordered=work.ordered)
-    pool = ThreadPoolExecutor(work.concurrency, thread_name_prefix="tritonforge-map")
+    crew = _Crew(work.concurrency, infer)
     try:
-        waiting = _in_order if work.ordered else _as_completed
-        for piece, result in waiting(work, pool, infer):
+        for piece, result in _results(work, crew):
             counts.add(piece)
             yield from assembly.add(piece, result)
     finally:
-        pool.shutdown(cancel_futures=True)
+        crew.dismiss()
 
 
 def name_item(error: ClientError, piece: Piece) -> ClientError:
@@ -144,42 +159,78 @@ class Counts:
             self._tell(Progress(self._requests, self._rows))
 
 
-def _in_order(
-    work: Work[Any], pool: ThreadPoolExecutor, infer: Callable[[Mapping[str, Any]], Result]
-) -> Iterator[tuple[Piece, Result]]:
-    # Twice as many are handed over as run, so that threads have work while the first one is waited for.
-    under_way: deque[tuple[Piece, Future[Result]]] = deque()
+class _Crew:
+    """Threads that make requests: pieces in, outcomes out. A pool's futures would cost as much as a request's bytes."""
+
+    def __init__(self, size: int, infer: Callable[[Mapping[str, Any]], Result]) -> None:
+        self._infer = infer
+        self._todo: queue.SimpleQueue[tuple[int, Piece] | None] = queue.SimpleQueue()
+        self._done: dict[int, tuple[Piece, Result | BaseException]] = {}
+        self._wanted = _NOTHING
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        here = contextvars.copy_context()  # the caller's: a trace, above all
+        self._threads = [
+            threading.Thread(target=here.copy().run, args=(self._work,), name=f"tritonforge-map-{number}", daemon=True)
+            for number in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def hand(self, number: int, piece: Piece) -> None:
+        """Have a request made by whoever is free next."""
+        self._todo.put((number, piece))
+
+    def outcome(self, number: int) -> tuple[Piece, Result | BaseException]:
+        """Wait for what has become of one piece, or of `_ANY`. For any other nobody is woken: that is what costs."""
+        while not (self._done if number == _ANY else number in self._done):
+            self._wanted = number
+            # Asked again: it may have come before that, when no bell was rung. One too many does no harm.
+            if not (self._done if number == _ANY else number in self._done):
+                self._bell.get()
+        self._wanted = _NOTHING
+        # min() looks at all at one stroke; an iterator of ours would notice what other threads add meanwhile.
+        return self._done.pop(min(self._done) if number == _ANY else number)
+
+    def dismiss(self) -> None:
+        """Make no more requests, and wait for those under way."""
+        with suppress(queue.Empty):
+            while True:
+                self._todo.get_nowait()
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (task := self._todo.get()) is not None:
+            number, piece = task
+            outcome: Result | BaseException
+            try:
+                outcome = self._infer(piece.inputs)
+            except BaseException as error:  # it is raised where the results are read
+                outcome = error
+            self._done[number] = piece, outcome
+            if self._wanted in (number, _ANY):
+                self._bell.put(None)
+
+
+def _results(work: Work[Any], crew: _Crew) -> Iterator[tuple[Piece, Result]]:
+    """Give each piece with its result, in their order or as they come. Raise the first error that is met so."""
+    handed = given = 0
     while True:
-        while len(under_way) < 2 * work.concurrency and (piece := next(work.pieces, None)) is not None:
-            under_way.append((piece, pool.submit(infer, piece.inputs)))
-        if not under_way:
+        # Twice as many are handed over as run, so that threads have work while the first one is waited for.
+        while handed - given < 2 * work.concurrency and (piece := next(work.pieces, None)) is not None:
+            crew.hand(handed, piece)
+            handed += 1
+        if given == handed:
             return
-        piece, future = under_way.popleft()
-        yield piece, _result(piece, future)
-
-
-def _as_completed(
-    work: Work[Any], pool: ThreadPoolExecutor, infer: Callable[[Mapping[str, Any]], Result]
-) -> Iterator[tuple[Piece, Result]]:
-    done: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
-    under_way: dict[Future[Result], Piece] = {}
-    while True:
-        while len(under_way) < 2 * work.concurrency and (piece := next(work.pieces, None)) is not None:
-            future = pool.submit(infer, piece.inputs)
-            under_way[future] = piece
-            future.add_done_callback(done.put)
-        if not under_way:
-            return
-        future = done.get()
-        piece = under_way.pop(future)
-        yield piece, _result(piece, future)
-
-
-def _result(piece: Piece, future: Future[Result]) -> Result:
-    try:
-        return future.result()
-    except ClientError as error:
-        raise name_item(error, piece) from None
+        piece, outcome = crew.outcome(given if work.ordered else _ANY)
+        given += 1
+        if isinstance(outcome, ClientError):
+            raise name_item(outcome, piece) from None
+        if isinstance(outcome, BaseException):
+            raise outcome
+        yield piece, outcome
 
 
 def _reader(model: str | Definition[Any], served: ServedModel, target: Target) -> Callable[[Any], Mapping[str, Any]]:
@@ -196,6 +247,9 @@ def _reader(model: str | Definition[Any], served: ServedModel, target: Target) -
 
     def read(item: Any) -> Mapping[str, Any]:
         if isinstance(item, Mapping):
+            problem = uneven(item) if served.signature.batched else ""
+            if problem:
+                raise InvalidRequest(f"{problem}: they are cut along the same batch", target)
             return item
         if len(served.signature.inputs) != 1:
             names = ", ".join(spec.name for spec in served.signature.inputs)

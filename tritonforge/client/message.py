@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["Buffer", "Parameter", "Region", "Request", "Response", "Tensor", "is_sequence"]
+__all__ = ["Buffer", "Headers", "Kind", "Parameter", "Region", "Request", "Response", "Tensor", "is_sequence"]
 
 Buffer = bytes | bytearray | memoryview
 """Bytes of a tensor, or a view of them."""
 
 Parameter = bool | int | float | str
 """A value of the protocol's parameters extension."""
+
+
+Headers = tuple[tuple[str, str], ...]
+"""Headers of one request beside those of the client's options, names in lower case; over gRPC they are metadata."""
 
 
 class Region(NamedTuple):
@@ -39,11 +43,25 @@ class Tensor(NamedTuple):
     region: Region | None = None
 
 
+class Kind:
+    """Requests that differ in nothing but the bytes of their tensors: a transport may keep what it writes, by the kind.
+
+    `tensors` are the names, datatypes and shapes of the inputs; `size` is that of all their data in bytes. Who changes
+    anything else of a request takes its kind away.
+    """
+
+    __slots__ = ("size", "tensors")
+
+    def __init__(self, tensors: tuple[tuple[str, str, tuple[int, ...]], ...], size: int) -> None:
+        self.tensors = tensors
+        self.size = size
+
+
 class Request(NamedTuple):
     """One inference to ask for. No `outputs` asks for all; an empty `version` leaves the choice to the server.
 
     Of outputs in `top`, that many classes are wanted in place of the tensor; those in `into` go to shared memory. Both
-    are among `outputs`.
+    are among `outputs`. `kind` is None where there may be no other request like it.
     """
 
     model: str
@@ -54,6 +72,8 @@ class Request(NamedTuple):
     parameters: Mapping[str, Parameter] = MappingProxyType({})
     top: Mapping[str, int] = MappingProxyType({})
     into: Mapping[str, Region] = MappingProxyType({})
+    headers: Headers = ()
+    kind: Kind | None = None
 
 
 class Response(NamedTuple):

@@ -48,8 +48,8 @@ class ConnectionOptions:
     `headers` go with every request (over gRPC as metadata, their names in lower case); `token` as `Authorization:
     Bearer`, a function of it being asked before each request. `compression` is of requests, and asked for in
     responses. `keepalive_s`: after so many idle seconds the connection is probed (TCP over HTTP, pings over gRPC);
-    0: never. `max_connections` bounds those over HTTP to one server; a request beyond waits for one, within its
-    deadline. Raise ValueError where something is no such setting.
+    0: never. `max_connections` bounds those to one server; a request beyond waits for one, within its deadline, or over
+    gRPC shares one. Raise ValueError where something is no such setting.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +60,10 @@ class ConnectionOptions:
     max_connections: int = 128
 
     def __post_init__(self) -> None:
+        if not hasattr(self.headers, "items"):
+            raise TypeError(
+                f'headers is of type {type(self.headers).__name__}; it takes a mapping: headers={{"x-tenant": "a"}}'
+            )
         for name, value in self.headers.items():
             _check_header(name, value)
         if self.token and any(name.lower() == "authorization" for name in self.headers):
@@ -84,6 +88,9 @@ class ConnectionOptions:
 
 
 def _check_header(name: str, value: str) -> None:
+    for part, text in (("name", name), ("value", value)):
+        if not isinstance(text, str):
+            raise TypeError(f"the header {name}: its {part} is of type {type(text).__name__}; it must be a text")
     if not _NAME.fullmatch(name):
         raise ValueError(f"the header name {name!r} has characters that HTTP doesn't take in one")
     if name.lower() in _OURS:

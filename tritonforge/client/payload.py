@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tritonforge.client.arguments import kind_of, named_input, require_request_id
 from tritonforge.client.checks import explain, find_problems
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
-from tritonforge.client.message import Parameter, Request, Response, Tensor
+from tritonforge.client.message import Kind, Parameter, Request, Response, Tensor
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
 from tritonforge.client.wire import Array, decode, encode
 from tritonforge.errors import InvalidTensor
 from tritonforge.ir import Signature
 
-__all__ = ["check", "make_request", "merge_inputs", "read_result", "version_text"]
+__all__ = ["check", "make_request", "make_request_of", "merge_inputs", "read_result", "version_text"]
 
 
 def version_text(version: str | int) -> str:
     """Spell a model version as the protocol does. Raise ValueError where it isn't a number above 0, or empty."""
-    if version == "":
-        return ""
     text = str(version)
+    if text == "":
+        return ""
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise ValueError(f"version is {version!r}; a model's version is a number above 0")
+        hint = named_input("version", version)
+        raise ValueError(f"version is {version!r}; a model's version is a number above 0{hint}")
     return text
 
 
@@ -32,8 +34,7 @@ def merge_inputs(inputs: Mapping[str, Any] | None, named: dict[str, Any], target
     if not inputs:
         return named
     if not hasattr(inputs, "keys"):
-        kind = type(inputs).__name__
-        raise InvalidRequest(f"inputs is a {kind}; it takes a mapping of names to arrays: name=array", target)
+        raise InvalidRequest(f"inputs is {kind_of(inputs)}; it takes a mapping of names to arrays: name=array", target)
     twice = [name for name in named if name in inputs]
     if twice:
         raise InvalidRequest(f'input "{twice[0]}" is given twice, in inputs and as a keyword', target)
@@ -66,6 +67,7 @@ def make_request(
     parameters: Mapping[str, Parameter] | None,
 ) -> Request:
     """Encode checked inputs, in the model's order. Raise InvalidRequest for a value that its tensor can't hold."""
+    require_request_id(target.request_id)
     tensors = []
     for spec in served.signature.inputs:
         array = inputs.get(spec.name)
@@ -78,11 +80,33 @@ def make_request(
     return Request(target.model, tuple(tensors), target.version, tuple(outputs), target.request_id, parameters or {})
 
 
-def read_result(response: Response, served: ServedModel, outputs: Sequence[str], target: Target) -> Result:
-    """Decode a response, its outputs in the order that was asked for, else in the model's, else as they came."""
-    arrays = {tensor.name: _decoded(tensor, target) for tensor in response.outputs}
-    if len(arrays) > 1:
-        order = outputs or [spec.name for spec in served.signature.outputs]
+def make_request_of(
+    kind: Kind,
+    target: Target,
+    inputs: Mapping[str, Array],
+    outputs: Sequence[str],
+    parameters: Mapping[str, Parameter] | None,
+) -> Request:
+    """Encode inputs of a kind that has been checked."""
+    tensors = tuple(
+        [Tensor(name, datatype, shape, encode(inputs[name], datatype)) for name, datatype, shape in kind.tensors]
+    )
+    if parameters or target.request_id:
+        require_request_id(target.request_id)
+        return Request(target.model, tensors, target.version, tuple(outputs), target.request_id, parameters or {})
+    return Request(target.model, tensors, target.version, tuple(outputs), kind=kind)
+
+
+def read_result(response: Response, order: Sequence[str], target: Target) -> Result:
+    """Decode a response, its outputs in an order; those that it doesn't name as they came."""
+    arrays: dict[str, Array] = {}
+    name = ""
+    try:
+        for name, datatype, shape, data, _ in response.outputs:
+            arrays[name] = decode(datatype, shape, data)
+    except InvalidTensor as error:
+        raise InferenceFailed(f'output "{name}": {error}', target) from error
+    if len(arrays) > 1 and [*arrays] != order:
         arrays = {name: arrays.pop(name) for name in order if name in arrays} | arrays
     return Result(
         arrays,
@@ -91,10 +115,3 @@ def read_result(response: Response, served: ServedModel, outputs: Sequence[str],
         id=response.id,
         parameters=response.parameters,
     )
-
-
-def _decoded(tensor: Tensor, target: Target) -> Array:
-    try:
-        return decode(tensor.datatype, tensor.shape, tensor.data)
-    except InvalidTensor as error:
-        raise InferenceFailed(f'output "{tensor.name}": {error}', target) from error

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from tritonforge.client.message import Headers
+
 __all__ = ["CHANGES", "READINESS", "Question"]
 
 READINESS = frozenset({"server_ready", "server_live", "model_ready"})
 """The subjects whose answer is yes or no; the others' is what Triton's HTTP API gives, an object or a list."""
 
-CHANGES = frozenset({"load", "unload", "register_shared_memory", "trace", "logging"})
+CHANGES = frozenset({"load", "unload", "trace", "logging"})
 """The subjects that may change the server: asked but once, since again could undo what someone else did since."""
 
 
@@ -25,3 +27,4 @@ class Question(NamedTuple):
     model: str = ""
     version: str = ""
     body: Mapping[str, Any] = MappingProxyType({})
+    headers: Headers = ()

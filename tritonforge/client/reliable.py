@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
@@ -12,8 +13,9 @@ from typing import Any, TypeVar
 from tritonforge.client.attempts import Attempts
 from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError, Target
+from tritonforge.client.errors import ClientError, DeadlineExceeded, Target
 from tritonforge.client.message import Request, Response
+from tritonforge.client.observation import Observer, Watch
 from tritonforge.client.questions import CHANGES, READINESS, Question
 from tritonforge.client.replicas import Balance, Breaker, Replica, Replicas
 from tritonforge.client.retries import Budget, Retries
@@ -22,6 +24,8 @@ from tritonforge.client.transport import AsyncTransport
 __all__ = ["Reliability", "ReliableTransport", "in_task", "in_thread"]
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger("tritonforge.client")
 
 Beside = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 """Runs a coroutine beside the call that starts it."""
@@ -39,50 +43,82 @@ class Reliability:
 class ReliableTransport:
     """Servers that serve the same models, as one."""
 
-    def __init__(self, transports: Sequence[AsyncTransport], reliability: Reliability, beside: Beside) -> None:
-        """Raise ValueError where the balance is none of its values."""
-        self._replicas = Replicas(transports, reliability.balance, reliability.breaker)
+    def __init__(
+        self,
+        transports: Sequence[AsyncTransport],
+        reliability: Reliability,
+        beside: Beside,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        """`observers` are told of circuits. Raise ValueError where the balance is none of its values."""
+        self.replicas = Replicas(transports, reliability.balance, reliability.breaker, changed=self._note_circuit)
+        self._observers = observers
         self._retries = reliability.retries
         self._budget = Budget(self._retries)
         self._beside = beside
         self.url = ", ".join(transport.url for transport in transports)
 
-    async def infer(self, request: Request, deadline: Deadline) -> Response:
+    async def infer(self, request: Request, deadline: Deadline, watch: Watch | None = None) -> Response:
         """Send one request and wait for its one response."""
-        target = Target(self.url, request.model, request.version, request.id)
-        attempts = self._attempts(target, deadline, request=request)
-        return await self._run(attempts, lambda transport: transport.infer(request, deadline))
+        self._budget.earn()
+        only, attempts = self.replicas.only, None
+        if only is not None and watch is None:  # most calls end here, with their first attempt
+            try:
+                response = await only.transport.infer(request, deadline)
+            except ClientError as error:
+                attempts = self._inference(request, deadline)
+                attempts.began(only)
+                await self._recover(attempts, only, error)
+            else:
+                self.replicas.succeeded(only)
+                return response
+        attempts = attempts or self._inference(request, deadline)
+        return await self._run(attempts, lambda transport: transport.infer(request, deadline), watch)
 
-    async def ask(self, question: Question, deadline: Deadline) -> Any:
+    async def ask(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> Any:
         """Ask a server something; of readiness, whether any says yes."""
         if question.subject in READINESS:
-            return await self._ready(question, deadline)
+            return await self._ready(question, deadline, watch)
         target = Target(self.url, question.model, question.version)
         changes = question.subject in CHANGES
+        self._budget.earn()
         attempts = self._attempts(target, deadline, idempotent=not changes)
-        return await self._run(attempts, lambda transport: transport.ask(question, deadline))
+        return await self._run(attempts, lambda transport: transport.ask(question, deadline), watch)
 
-    def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
+    def stream(
+        self, request: Request, deadline: Deadline, watch: Watch | None = None
+    ) -> AsyncGenerator[Response, None]:
         """Give each response as it comes; tried again only where the request was never sent."""
         target = Target(self.url, request.model, request.version, request.id)
+        self._budget.earn()
         attempts = self._attempts(target, deadline, request=request, idempotent=False)
-        return self._iterate(attempts, lambda transport: transport.stream(request, deadline))
+        return self._iterate(attempts, lambda transport: transport.stream(request, deadline), watch)
 
-    def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
+    def events(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
         """Give an answer piece by piece; tried again only where the question was never sent."""
         target = Target(self.url, question.model, question.version)
+        self._budget.earn()
         attempts = self._attempts(target, deadline, idempotent=False)
-        return self._iterate(attempts, lambda transport: transport.events(question, deadline))
+        return self._iterate(attempts, lambda transport: transport.events(question, deadline), watch)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as the transports do."""
         if seconds > 0:
-            await self._replicas.all[0].transport.sleep(seconds)
+            await self.replicas.all[0].transport.sleep(seconds)
+
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        for replica in self.replicas.all:
+            replica.transport.renew()
 
     async def close(self) -> None:
         """Close all connections."""
-        for replica in self._replicas.all:
+        for replica in self.replicas.all:
             await replica.transport.close()
+
+    def _inference(self, request: Request, deadline: Deadline) -> Attempts[AsyncTransport]:
+        target = Target(self.url, request.model, request.version, request.id)
+        return self._attempts(target, deadline, request=request)
 
     def _attempts(
         self,
@@ -93,7 +129,7 @@ class ReliableTransport:
         idempotent: bool = True,
     ) -> Attempts[AsyncTransport]:
         return Attempts(
-            self._replicas,
+            self.replicas,
             self._retries,
             self._budget,
             deadline,
@@ -102,15 +138,22 @@ class ReliableTransport:
             idempotent=idempotent,
         )
 
-    async def _run(self, attempts: Attempts[AsyncTransport], ask: Callable[[AsyncTransport], Awaitable[T]]) -> T:
+    async def _run(
+        self,
+        attempts: Attempts[AsyncTransport],
+        ask: Callable[[AsyncTransport], Awaitable[T]],
+        watch: Watch | None = None,
+    ) -> T:
         while True:
-            for due in self._replicas.due():
+            for due in self.replicas.due():
                 self._beside(lambda due=due: self._probe(due))  # type: ignore[misc]  # mypy can't infer the default's type
             replica = attempts.begin()
+            if watch is not None:
+                watch.attempt(replica.transport.url)
             try:
                 answer = await ask(replica.transport)
             except ClientError as error:
-                await self.sleep(attempts.failed(replica, error))
+                await self._recover(attempts, replica, error, watch)
             except BaseException:
                 attempts.abandoned(replica)
                 raise
@@ -118,17 +161,37 @@ class ReliableTransport:
                 attempts.succeeded(replica)
                 return answer
 
+    async def _recover(
+        self,
+        attempts: Attempts[AsyncTransport],
+        replica: Replica[AsyncTransport],
+        error: ClientError,
+        watch: Watch | None = None,
+    ) -> None:
+        """Note that an attempt failed, and wait until the next one is to be made. Raise the error where none is."""
+        self._renew(replica, error, attempts.deadline)
+        delay_s = attempts.failed(replica, error)
+        _note_retry(replica.transport.url, error, delay_s, watch)
+        await self.sleep(delay_s)
+
     async def _iterate(
-        self, attempts: Attempts[AsyncTransport], start: Callable[[AsyncTransport], AsyncGenerator[T, None]]
+        self,
+        attempts: Attempts[AsyncTransport],
+        start: Callable[[AsyncTransport], AsyncGenerator[T, None]],
+        watch: Watch | None = None,
     ) -> AsyncGenerator[T, None]:
         while True:
             replica = attempts.begin()
+            if watch is not None:
+                watch.attempt(replica.transport.url)
             try:
                 async with aclosing(start(replica.transport)) as items:
                     async for item in items:
                         yield item
             except ClientError as error:
-                await self.sleep(attempts.failed(replica, error))
+                delay_s = attempts.failed(replica, error)
+                _note_retry(replica.transport.url, error, delay_s, watch)
+                await self.sleep(delay_s)
             except BaseException:
                 attempts.abandoned(replica)
                 raise
@@ -136,13 +199,15 @@ class ReliableTransport:
                 attempts.succeeded(replica)
                 return
 
-    async def _ready(self, question: Question, deadline: Deadline) -> bool:
+    async def _ready(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> bool:
         """Ask each once, whatever its circuit: who asks this wants to know, and will ask again."""
         failure: ClientError | None = None
-        for replica in sorted(self._replicas.all, key=lambda replica: replica.open):
+        for replica in sorted(self.replicas.all, key=lambda replica: replica.open):
+            if watch is not None:
+                watch.attempt(replica.transport.url)
             try:
                 if await replica.transport.ask(question, deadline):
-                    self._replicas.succeeded(replica)
+                    self.replicas.succeeded(replica)
                     return True
             except ClientError as error:
                 failure = error
@@ -154,11 +219,35 @@ class ReliableTransport:
 
     async def _probe(self, replica: Replica[AsyncTransport]) -> None:
         try:
-            deadline = Deadline(self._replicas.breaker.probe_s)
+            deadline = Deadline(self.replicas.breaker.probe_s)
             ready = await replica.transport.ask(Question("server_ready"), deadline)
         except (ClientError, RuntimeError):  # the latter of a client that has been closed meanwhile
             ready = False
-        (self._replicas.succeeded if ready else self._replicas.failed)(replica)
+        (self.replicas.succeeded if ready else self.replicas.failed)(replica)
+
+    def _renew(self, replica: Replica[AsyncTransport], error: ClientError, deadline: Deadline) -> None:
+        """Leave connections that seem to be dead, as one that a firewall has forgotten, or that is stuck mid-frame."""
+        answered = bool(error.code)
+        if isinstance(error, DeadlineExceeded) and not answered and self.replicas.overdue(replica, deadline.began):
+            _LOG.debug("%s has answered nothing in time; connections are made anew", replica.transport.url)
+            replica.transport.renew()
+
+    def _note_circuit(self, replica: Replica[AsyncTransport]) -> None:
+        url = replica.transport.url
+        if replica.open:
+            _LOG.debug("%s is left alone for a while, after %d failures in a row", url, replica.failures)
+        else:
+            _LOG.debug("%s takes calls again", url)
+        for observer in self._observers:
+            observer.circuit(url, opened=replica.open)
+
+
+def _note_retry(url: str, error: ClientError, delay_s: float, watch: Watch | None) -> None:
+    _LOG.debug(
+        "%s failed a call to %s: %s; the next attempt in %.3f s", url, error.model or "the server", error.kind, delay_s
+    )
+    if watch is not None:
+        watch.retry(url, error, delay_s)
 
 
 def in_thread(start: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar, get_args
 
+from tritonforge.client.forks import watch_forks
+
 __all__ = ["Balance", "Breaker", "Replica", "Replicas"]
 
 T = TypeVar("T")
@@ -17,18 +19,20 @@ Balance = Literal["round_robin", "least_in_flight"]
 """Who is next: each in turn, or whoever has the fewest requests of this client under way."""
 
 _MOST_PINNED = 100_000
+_LATE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """When a server is left alone: after `failures` in a row, for `pause_s`, doubled each time up to `longest_pause_s`.
 
-    Then it is asked whether it is ready, for `probe_s` at most, and takes calls again once it says so.
+    Then it is asked whether it is ready, for `probe_s` at most, and takes calls again once it says so. So one that has
+    come back is noticed within `longest_pause_s`; to ask so often costs a dead server nothing.
     """
 
     failures: int = 5
     pause_s: float = 0.5
-    longest_pause_s: float = 5.0
+    longest_pause_s: float = 1.0
     probe_s: float = 1.0
 
     def __post_init__(self) -> None:
@@ -43,7 +47,10 @@ class Breaker:
 class Replica(Generic[T]):
     """One server: how to reach it, and how it has been doing."""
 
-    __slots__ = ("failures", "in_flight", "last_failure", "pauses", "probing", "retry_at", "transport")
+    __slots__ = (
+        *("failures", "in_flight", "last_failure", "late", "pauses", "probing", "renewed_at", "retry_at"),
+        "transport",
+    )
 
     def __init__(self, transport: T) -> None:
         self.transport = transport
@@ -53,6 +60,8 @@ class Replica(Generic[T]):
         self.pauses = 0
         self.retry_at = 0.0
         self.probing = False
+        self.late = 0
+        self.renewed_at = 0.0
 
     @property
     def open(self) -> bool:
@@ -69,17 +78,33 @@ class Replicas(Generic[T]):
         balance: Balance = "round_robin",
         breaker: Breaker | None = None,
         clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[Replica[T]], object] | None = None,
     ) -> None:
-        """Raise ValueError where `balance` is none of its values."""
+        """`changed` is told of a replica whose circuit has opened or closed. Raise ValueError for another `balance`."""
         if balance not in get_args(Balance):
             raise ValueError(f"balance is {balance!r}; it may be {' or '.join(get_args(Balance))}")
         self.all = [Replica(transport) for transport in transports]
+        self._only = self.all[0] if len(self.all) == 1 else None
         self._balance = balance
         self.breaker = breaker or Breaker()
         self._clock = clock
+        self._changed = changed
         self._turn = 0
         self._lock = threading.Lock()
         self._pinned: OrderedDict[object, Replica[T]] = OrderedDict()
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """Let go of what a thread of the parent may have held; its calls, and its probes, go on there alone."""
+        self._lock = threading.Lock()
+        for replica in self.all:
+            replica.in_flight = 0
+            replica.probing = False
+
+    @property
+    def only(self) -> Replica[T] | None:
+        """The one server, where there is no other and its circuit is closed: nothing to choose, nothing to count."""
+        return None if self._only is None or self._only.pauses else self._only
 
     def choose(self, tried: Sequence[Replica[T]] = ()) -> Replica[T] | None:
         """Choose a server for a request, one not `tried` yet where possible, and count the request as under way.
@@ -87,6 +112,8 @@ class Replicas(Generic[T]):
         A server whose circuit is open is chosen only where no other is left and its pause is over: the request is its
         trial then. None where all are to be left alone.
         """
+        if (only := self.only) is not None:
+            return only
         with self._lock:
             healthy = [replica for replica in self.all if not replica.open]
             fresh = [replica for replica in healthy if replica not in tried] or healthy
@@ -115,32 +142,53 @@ class Replicas(Generic[T]):
 
     def done(self, replica: Replica[T]) -> None:
         """Count a request of the replica as over."""
-        with self._lock:
-            replica.in_flight -= 1
+        if self._only is None:
+            with self._lock:
+                replica.in_flight -= 1
 
     def succeeded(self, replica: Replica[T]) -> None:
         """Close the circuit: it answered."""
-        if replica.failures or replica.pauses or replica.probing:
+        if replica.failures or replica.pauses or replica.probing or replica.late:
             with self._lock:
-                replica.failures = replica.pauses = 0
+                was_open = replica.open
+                replica.failures = replica.pauses = replica.late = 0
                 replica.probing = False
+            self._tell(replica, changed=was_open)
 
     def failed(self, replica: Replica[T], reason: str = "") -> None:
         """Count a failure, and open the circuit after enough of them, or after a failed trial."""
         with self._lock:
+            was_open = replica.open
             replica.last_failure = reason or replica.last_failure
             replica.failures += 1
-            if replica.open and not replica.probing:
-                return  # one that was under way when the circuit opened
-            if replica.open or replica.failures >= self.breaker.failures:
+            # One that was under way when the circuit opened says nothing new.
+            if replica.probing if was_open else replica.failures >= self.breaker.failures:
                 pause_s = self.breaker.pause_s * 2.0 ** min(replica.pauses, 30)
                 replica.retry_at = self._clock() + min(pause_s, self.breaker.longest_pause_s)
                 replica.pauses += 1
                 replica.probing = False
+            opened = replica.open and not was_open
+        self._tell(replica, changed=opened)
+
+    def overdue(self, replica: Replica[T], began: float) -> bool:
+        """Count a call, begun at that moment of the clock, that had no answer in time.
+
+        Tell whether its connections are to be made anew: after two such calls with no answer of any kind between them.
+        The server may be slow; or what lies between has lost a connection, and nobody says so.
+        """
+        with self._lock:
+            if began < replica.renewed_at:
+                return False
+            replica.late += 1
+            if replica.late < _LATE:
+                return False
+            replica.late = 0
+            replica.renewed_at = self._clock()
+            return True
 
     def due(self) -> list[Replica[T]]:
         """Take the servers that are to be asked whether they are back: the caller probes each, once."""
-        if not any(replica.pauses for replica in self.all):
+        if self._only is not None or not any(replica.pauses for replica in self.all):
             return []
         with self._lock:
             now = self._clock()
@@ -154,6 +202,10 @@ class Replicas(Generic[T]):
     def wait_s(self) -> float:
         """Tell in how many seconds the next trial is, where all circuits are open."""
         return max(0.0, min(replica.retry_at for replica in self.all) - self._clock())
+
+    def _tell(self, replica: Replica[T], *, changed: bool) -> None:
+        if changed and self._changed is not None:
+            self._changed(replica)
 
     def _pick(self, among: list[Replica[T]]) -> Replica[T]:
         self._turn += 1

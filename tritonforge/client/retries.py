@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tritonforge.client.errors import ClientError, ServerUnavailable
+from tritonforge.client.forks import watch_forks
 
 __all__ = ["Budget", "Retries", "may_retry"]
 
@@ -44,12 +45,13 @@ class Retries:
 class Budget:
     """Tokens that retries take and calls bring, for any number of threads."""
 
-    __slots__ = ("_lock", "_most", "_per_call", "_tokens")
+    __slots__ = ("__weakref__", "_lock", "_most", "_per_call", "_tokens")
 
     def __init__(self, retries: Retries) -> None:
         self._per_call, self._most = retries.budget, float(retries.burst)
         self._tokens = self._most
         self._lock = threading.Lock()
+        watch_forks(self)
 
     def earn(self) -> None:
         """Add a call's share."""
@@ -64,6 +66,10 @@ class Budget:
                 return False
             self._tokens -= 1
             return True
+
+    def after_fork(self) -> None:
+        """Let go of what a thread of the parent may have held."""
+        self._lock = threading.Lock()
 
 
 def may_retry(error: ClientError, *, idempotent: bool) -> bool:

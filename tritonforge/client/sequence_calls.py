@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from tritonforge.client.arguments import require_parameters
 from tritonforge.client.blocking import finish
+from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.calls import Calls
 from tritonforge.client.message import Parameter
 from tritonforge.client.payload import merge_inputs
 from tritonforge.client.result import Result
 from tritonforge.client.sequences import SequenceCore
+from tritonforge.client.turns import Turns
 
-__all__ = ["AsyncModelSequence", "ModelSequence", "begin_sequence"]
+__all__ = ["AsyncDefinedSequence", "AsyncModelSequence", "DefinedSequence", "ModelSequence", "begin_sequence"]
+
+R = TypeVar("R")
 
 
 def begin_sequence(
     calls: Calls,
-    model: str,
+    model: str | Definition[Any],
+    turns: Turns,
     *,
     version: str | int,
     sequence_id: int | str | None,
@@ -26,19 +32,36 @@ def begin_sequence(
     replay: bool,
     timeout_s: float | None,
 ) -> SequenceCore:
-    """Prepare a sequence; nothing is sent yet. Raise ValueError for an id that is none."""
+    """Prepare a sequence; nothing is sent yet.
+
+    Raise ValueError for an id that is none, TypeError for what is neither a name nor a definition.
+    """
+    if not isinstance(model, str):
+        require_definition(model, "sequence", "sequence")
+    name = model if isinstance(model, str) else model.name
 
     async def send(
         inputs: Mapping[str, Any], parameters: Mapping[str, Parameter], options: Mapping[str, Any]
     ) -> Result:
         limits = {"timeout_s": timeout_s, "outputs": (), "request_id": "", **options}
-        return await calls.infer(model, inputs, {}, version=version, parameters=parameters, **limits)
+        return await calls.infer(name, inputs, {}, version=version, parameters=parameters, **limits)
 
-    return SequenceCore(send, calls.target(model, version), sequence_id=sequence_id, closing=closing, replay=replay)
+    target = calls.target(name, version)
+    if closing is not None and not isinstance(model, str):
+        closing = make_inputs(model, (), closing, target)
+    return SequenceCore(
+        send,
+        target,
+        turns=turns,
+        clock=lambda limit: calls.deadline(timeout_s if limit is None else limit),
+        sequence_id=sequence_id,
+        closing=closing,
+        replay=replay,
+    )
 
 
 class ModelSequence:
-    """Requests that one instance of a model serves in their order. Not for several threads at once."""
+    """Requests that one instance of a model serves in the order of asking, several threads' too."""
 
     def __init__(self, core: SequenceCore) -> None:
         self._core = core
@@ -61,6 +84,8 @@ class ModelSequence:
     ) -> Result:
         """Send the next request, as `Client.infer` does; the first one starts the sequence, `end` ends it."""
         options = _options(timeout_s, outputs, request_id)
+        if parameters:
+            require_parameters(parameters)
         merged = merge_inputs(inputs, named, self._core.target)
         return finish(self._core.infer(merged, end=end, parameters=parameters or {}, options=options))
 
@@ -73,8 +98,38 @@ class ModelSequence:
         finish(self._core.close(failed=kind is not None))
 
 
+class DefinedSequence(Generic[R]):
+    """A ModelSequence of a definition: it takes its arguments, but the state, and gives what it returns."""
+
+    def __init__(self, core: SequenceCore, definition: Definition[R]) -> None:
+        self._core = core
+        self._definition = definition
+
+    @property
+    def id(self) -> int | str:
+        """The sequence's correlation id; a replay takes another."""
+        return self._core.id
+
+    def infer(
+        self, *args: Any, end: bool = False, timeout_s: float | None = None, request_id: str = "", **inputs: Any
+    ) -> R:
+        """Send the next request, as `Client.call` does; the first one starts the sequence, `end` ends it."""
+        sent = make_inputs(self._definition, args, inputs, self._core.target)
+        options = _options(timeout_s, (), request_id)
+        result = finish(self._core.infer(sent, end=end, parameters={}, options=options))
+        return give_back(self._definition, result, self._core.target)
+
+    def __enter__(self) -> DefinedSequence[R]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        finish(self._core.close(failed=kind is not None))
+
+
 class AsyncModelSequence:
-    """Requests that one instance of a model serves in their order. Not for several tasks at once."""
+    """Requests that one instance of a model serves in the order of asking, several tasks' too."""
 
     def __init__(self, core: SequenceCore) -> None:
         self._core = core
@@ -97,10 +152,42 @@ class AsyncModelSequence:
     ) -> Result:
         """Send the next request, as `AsyncClient.infer` does; the first one starts the sequence, `end` ends it."""
         options = _options(timeout_s, outputs, request_id)
+        if parameters:
+            require_parameters(parameters)
         merged = merge_inputs(inputs, named, self._core.target)
         return await self._core.infer(merged, end=end, parameters=parameters or {}, options=options)
 
     async def __aenter__(self) -> AsyncModelSequence:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._core.close(failed=kind is not None)
+
+
+class AsyncDefinedSequence(Generic[R]):
+    """An AsyncModelSequence of a definition: it takes its arguments, but the state, and gives what it returns."""
+
+    def __init__(self, core: SequenceCore, definition: Definition[R]) -> None:
+        self._core = core
+        self._definition = definition
+
+    @property
+    def id(self) -> int | str:
+        """The sequence's correlation id; a replay takes another."""
+        return self._core.id
+
+    async def infer(
+        self, *args: Any, end: bool = False, timeout_s: float | None = None, request_id: str = "", **inputs: Any
+    ) -> R:
+        """Send the next request, as `AsyncClient.call` does; the first one starts the sequence, `end` ends it."""
+        sent = make_inputs(self._definition, args, inputs, self._core.target)
+        options = _options(timeout_s, (), request_id)
+        result = await self._core.infer(sent, end=end, parameters={}, options=options)
+        return give_back(self._definition, result, self._core.target)
+
+    async def __aenter__(self) -> AsyncDefinedSequence[R]:
         return self
 
     async def __aexit__(

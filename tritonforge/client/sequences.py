@@ -9,6 +9,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from tritonforge.client.arguments import require_encodable
+from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
     DeadlineExceeded,
@@ -18,6 +20,7 @@ from tritonforge.client.errors import (
 )
 from tritonforge.client.message import Parameter
 from tritonforge.client.result import Result
+from tritonforge.client.turns import Turns
 
 __all__ = ["SequenceCore", "sequence_parameters"]
 
@@ -29,8 +32,10 @@ def sequence_parameters(sequence_id: int | str, *, start: bool = False, end: boo
     """Spell a request's place in a sequence. Raise ValueError for an id that Triton takes for none, or can't hold."""
     if isinstance(sequence_id, bool) or not sequence_id or (isinstance(sequence_id, int) and not _fits(sequence_id)):
         raise ValueError(f"sequence_id is {sequence_id!r}; it is a text, or a number above 0 that fits into 63 bits")
-    if isinstance(sequence_id, str) and len(sequence_id.encode()) > 128:  # what Triton 24.10 takes
-        raise ValueError(f"sequence_id has {len(sequence_id.encode())} bytes; Triton takes up to 128")
+    if isinstance(sequence_id, str):
+        require_encodable("sequence_id", sequence_id)
+        if len(sequence_id.encode()) > 128:  # what Triton 24.10 takes
+            raise ValueError(f"sequence_id has {len(sequence_id.encode())} bytes; Triton takes up to 128")
     parameters: dict[str, Parameter] = {"sequence_id": sequence_id}
     if start:
         parameters["sequence_start"] = True
@@ -43,7 +48,8 @@ class SequenceCore:
     """One sequence: which request is first and last, and what becomes of it when the server loses it.
 
     With `replay`, the inputs so far are kept, and where the server no longer knows the sequence, or can't be known to
-    have taken a request, they are sent again as a new one.
+    have taken a request, they are sent again as a new one. Requests go one at a time, in the order in which they are
+    asked for: each builds on the state that the one before has left.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class SequenceCore:
         send: Send,
         target: Target,
         *,
+        turns: Turns,
+        clock: Callable[[float | None], Deadline],
         sequence_id: int | str | None,
         closing: Mapping[str, Any] | None,
         replay: bool,
@@ -59,17 +67,55 @@ class SequenceCore:
         sequence_parameters(self.id)
         self._fixed_id = sequence_id is not None
         self._send = send
+        self._turns = turns
+        self._clock = clock
         self.target = target
         self._closing = closing
         self._replay = replay
         self._past: list[Mapping[str, Any]] = []
-        self._begun = self._ended = False
+        self._begun = self._ended = self._closed = False
         self._doubt = ""
 
     async def infer(
         self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
     ) -> Result:
-        """Send the next request. Raise RuntimeError after the last one."""
+        """Send the next request once those before it are over. Raise RuntimeError after the last one, or the block."""
+        if self._closed:
+            raise RuntimeError("the sequence's block has ended; begin another with client.sequence()")
+        deadline = self._clock(options.get("timeout_s"))
+        try:
+            async with self._turns.turn(deadline) as waited:
+                if waited:
+                    options = {**options, "timeout_s": deadline.left_s()}
+                return await self._infer(inputs, end=end, parameters=parameters, options=options)
+        except DeadlineExceeded:
+            raise
+        except TimeoutError as error:
+            reason = f"not sent within {deadline.timeout_s:g} s: requests of the sequence before it are under way"
+            raise DeadlineExceeded(reason, self.target) from error
+
+    async def close(self, *, failed: bool) -> None:
+        """End the sequence where it has not ended, and there are inputs to end it with.
+
+        Triton ends a sequence with a request only. Without one, it does so after the model's idle time.
+        """
+        self._closed = True
+        if self._closing is None:
+            return
+        try:
+            async with self._turns.turn(self._clock(None)):
+                if self._begun and not self._ended and not self._doubt:
+                    await self._next(self._closing, end=True, parameters={}, options={})
+        except ClientError:
+            if not failed:  # else it would hide what went wrong first
+                raise
+        except TimeoutError as error:
+            if not failed:
+                raise DeadlineExceeded("not ended: a request of the sequence is under way", self.target) from error
+
+    async def _infer(
+        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
+    ) -> Result:
         if self._ended:
             raise RuntimeError("the sequence has ended; begin another with client.sequence()")
         if self._doubt:
@@ -79,9 +125,6 @@ class SequenceCore:
             await self._again(options)
         try:
             result = await self._next(inputs, end=end, parameters=parameters, options=options)
-        except (ServerUnavailable, DeadlineExceeded) as error:
-            self._in_doubt(error)
-            raise
         except InvalidRequest as error:
             if not (self._replay and self._begun and "START flag" in error.reason):
                 raise
@@ -91,24 +134,15 @@ class SequenceCore:
             self._past.append(dict(inputs))
         return result
 
-    async def close(self, *, failed: bool) -> None:
-        """End the sequence where it has not ended, and there are inputs to end it with.
-
-        Triton ends a sequence with a request only. Without one, it does so after the model's idle time.
-        """
-        if self._ended or not self._begun or self._closing is None or self._doubt:
-            return
-        try:
-            await self._next(self._closing, end=True, parameters={}, options={})
-        except ClientError:
-            if not failed:  # else it would hide what went wrong first
-                raise
-
     async def _next(
         self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
     ) -> Result:
         place = sequence_parameters(self.id, start=not self._begun, end=end)
-        result = await self._send(inputs, {**parameters, **place}, options)
+        try:
+            result = await self._send(inputs, {**parameters, **place}, options)
+        except BaseException as error:
+            self._in_doubt(error)
+            raise
         self._begun = True
         self._ended = end
         return result
@@ -119,16 +153,15 @@ class SequenceCore:
             self.id = _new_id()
         self._begun, self._doubt = False, ""
         for inputs in self._past:
-            try:
-                await self._next(inputs, end=False, parameters={}, options=options)
-            except (ServerUnavailable, DeadlineExceeded) as error:
-                self._in_doubt(error)
-                raise
+            await self._next(inputs, end=False, parameters={}, options=options)
 
-    def _in_doubt(self, error: ClientError) -> None:
-        unsent = isinstance(error, ServerUnavailable) and not error.sent
-        if not unsent or self._replay:
-            self._doubt = f"a request of it may have been lost ({type(error).__name__}: {error.reason})"
+    def _in_doubt(self, error: BaseException) -> None:
+        """Note that a request may or may not have reached the model: after a failure, or broken off by its caller."""
+        if isinstance(error, (ServerUnavailable, DeadlineExceeded)):
+            if self._replay or not isinstance(error, ServerUnavailable) or error.sent:
+                self._doubt = f"a request of it may have been lost ({type(error).__name__}: {error.reason})"
+        elif not isinstance(error, Exception):
+            self._doubt = f"a request of it was broken off ({type(error).__name__})"
 
 
 def _new_id() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,13 +32,16 @@ class SharedArrays:
             raise ValueError(f"shared memory is for a server on this machine, and not switched off; the URL is {url}")
         places: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
         size = 0
-        for name, (shape, kind) in shapes.items():
-            dtype = np.dtype(kind)
+        for name, (given, kind) in shapes.items():
+            shape, dtype = _shape(name, given), np.dtype(kind)
             if dtype.hasobject or (dtype.kind in "USV" and dtype.name != "bfloat16"):
                 raise ValueError(f"{name}: {dtype} has no fixed size on the wire; shared arrays hold numbers")
-            places[name] = (size, tuple(shape), dtype)
+            places[name] = (size, shape, dtype)
             size += -(-math.prod(shape) * dtype.itemsize // _ALIGNED) * _ALIGNED
-        self._segment = Segment(max(size, 1))
+        try:
+            self._segment = Segment(max(size, 1))
+        except (OSError, OverflowError) as error:
+            raise OSError(errno.ENOSPC, f"/dev/shm has no room for shared arrays of {size} bytes") from error
         self._transports = transports
         for transport in transports:
             transport.arena.fix(self._segment)
@@ -50,3 +55,15 @@ class SharedArrays:
         for transport in self._transports:
             await transport.release(self._segment)
         self._segment.close()
+
+
+def _shape(name: str, given: Sequence[int]) -> tuple[int, ...]:
+    try:
+        shape = tuple(operator.index(size) for size in given)
+    except TypeError as error:
+        raise TypeError(
+            f"{name}: its shape is {given!r}; it takes whole numbers, as in ((64, 20), np.float32)"
+        ) from error
+    if any(size < 0 for size in shape):
+        raise ValueError(f"{name}: its shape is {list(shape)}; a shared array has a fixed size, with no -1 in it")
+    return shape

@@ -11,9 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tritonforge.client.arena import Arena, Placed
+from tritonforge.client.arena import LEAST_BYTES, Arena, Placed
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest
+from tritonforge.client.errors import (
+    ClientError,
+    DeadlineExceeded,
+    InferenceFailed,
+    InvalidRequest,
+    ModelNotFound,
+    ServerUnavailable,
+    Target,
+)
 from tritonforge.client.message import Request, Response, is_sequence
 from tritonforge.client.questions import Question
 from tritonforge.client.segments import PREFIX, Segment, abandoned, remove
@@ -42,10 +50,10 @@ class SharedMemoryTransport:
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
-        placed = self._place(request)
-        if placed is None or not await self._register(placed, deadline):
-            if placed is not None:
-                self.arena.done(placed)
+        kind = request.kind
+        small = kind is not None and kind.size < LEAST_BYTES and not self.arena.used
+        placed = None if small else self._place(request)
+        if placed is None or not await self._register(request, placed, deadline):
             response = await self._inner.infer(request, deadline)
             if self._usable and not is_sequence(request):
                 self.arena.learn(request, response)
@@ -68,11 +76,16 @@ class SharedMemoryTransport:
         """Wait, as the other transport does."""
         await self._inner.sleep(seconds)
 
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        self._inner.renew()
+
     async def close(self) -> None:
         """Unregister and remove all segments, and close the other transport."""
+        deadline = Deadline(_GOODBYE_S)
         for name in self.arena.close():
             with suppress(ClientError, RuntimeError):
-                await self._inner.ask(unregistration(name), Deadline(_GOODBYE_S))
+                await self._inner.ask(unregistration(name), deadline)
         await self._inner.close()
 
     async def release(self, segment: Segment) -> None:
@@ -93,48 +106,61 @@ class SharedMemoryTransport:
     async def _infer_placed(self, request: Request, placed: Placed, deadline: Deadline) -> Response:
         try:
             response = await self._inner.infer(placed.request, deadline)
-        except InvalidRequest as error:
-            if "shared memory region" not in error.reason:
-                self.arena.done(placed)
-                raise
-            # Nothing ran: the server has started anew since, or an output has outgrown its place.
-            self.arena.forget_registrations()
-            self.arena.forget(placed)
+        except (InvalidRequest, InferenceFailed) as error:
+            unknown = _is_unknown(error)
+            again = unknown or (_is_outgrown(error, placed) and not is_sequence(request))
+            if unknown:
+                self.arena.forget_registrations(placed)
+            if again:
+                self.arena.forget(placed)
             self.arena.done(placed)
-            return await self._inner.infer(request, deadline)
-        except InferenceFailed as error:
-            self.arena.done(placed)
-            if not placed.request.into or "shared memory" not in error.reason or is_sequence(request):
+            if not again:
                 raise
-            self.arena.forget(placed)  # the outputs have outgrown their place, which Triton sees after it has run
             return await self._inner.infer(request, deadline)
         except BaseException:
             self.arena.discard(placed)  # the server may be at it still
             raise
-        if not placed.request.into and not is_sequence(request):
-            self.arena.learn(request, response)
-        response = self.arena.take(placed, response)
-        self.arena.done(placed)
+        try:
+            if not placed.request.into and not is_sequence(request):
+                self.arena.learn(request, response)
+            response = self.arena.take(placed, response)
+        finally:
+            self.arena.done(placed)
         for segment in self.arena.surplus():
             segment.close()
             with suppress(ClientError):
                 await self._inner.ask(unregistration(segment.name), deadline)
         return response
 
-    async def _register(self, placed: Placed, deadline: Deadline) -> bool:
+    async def _register(self, request: Request, placed: Placed, deadline: Deadline) -> bool:
         """Have the server map the segments of a request; False where it can't."""
         segments = self.arena.unregistered(placed)
-        if segments and not self._swept:
-            self._swept = True
-            await self._sweep(deadline)
         try:
+            if segments and not self._swept:
+                self._swept = True
+                await self._sweep(deadline)
             for segment in segments:
-                await self._inner.ask(registration(segment), deadline)
-                self.arena.registered.add(segment.name)
-        except (InvalidRequest, InferenceFailed) as error:
+                await self._map(segment, deadline)
+        except (ServerUnavailable, DeadlineExceeded) as error:
+            self.arena.discard(placed)  # the server may have mapped it
+            raise _of_call(error, request) from error
+        except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
+            self.arena.discard(placed)
             self._give_up(f"the server at {self.url} can't map this machine's memory: {error.reason}")
             return False
+        except BaseException:
+            self.arena.discard(placed)
+            raise
         return True
+
+    async def _map(self, segment: Segment, deadline: Deadline) -> None:
+        try:
+            await self._inner.ask(registration(segment), deadline)
+        except InvalidRequest as error:
+            # By another thread, or with an answer that was lost: the names are ours alone.
+            if "already in manager" not in error.reason:
+                raise
+        self.arena.registered.add(segment.name)
 
     async def _sweep(self, deadline: Deadline) -> None:
         """Remove what crashed clients have left, and have the server let go of it."""
@@ -167,3 +193,26 @@ def unregistration(name: str) -> Question:
 def _ownerless(names: Sequence[str]) -> list[str]:
     """List the regions of ours whose segments are gone; the memory itself is freed once the server lets go of it."""
     return [name for name in names if name.startswith(PREFIX) and not Path("/dev/shm", name).exists()]
+
+
+def _is_unknown(error: InvalidRequest | InferenceFailed) -> bool:
+    """Tell whether nothing ran, since the server has started anew, or an output has outgrown its place."""
+    words = "shared memory region" if isinstance(error, InvalidRequest) else "Unable to find shared memory region"
+    return words in error.reason  # the latter is NOT_FOUND, 404, to Triton (24.10)
+
+
+def _is_outgrown(error: InvalidRequest | InferenceFailed, placed: Placed) -> bool:
+    """Tell whether outputs have outgrown their place, which Triton sees after it has run."""
+    return isinstance(error, InferenceFailed) and bool(placed.request.into) and "shared memory" in error.reason
+
+
+def _of_call(error: ServerUnavailable | DeadlineExceeded, request: Request) -> ClientError:
+    """Make the error of a call of which nothing was sent: its memory could not be made known to the server."""
+    target = Target(error.url, request.model, request.version, request.id)
+    told: ClientError
+    if isinstance(error, ServerUnavailable):
+        told = ServerUnavailable(error.reason, target, sent=False)
+    else:
+        told = DeadlineExceeded(error.reason, target)
+    told.code = error.code
+    return told

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import socket
 import ssl
+from pathlib import Path
 
 from tritonforge.client.options import TLS
 
-__all__ = ["keep_alive", "tls_context"]
+__all__ = ["NO_TLS", "keep_alive", "tls_context"]
+
+NO_TLS = "it ended the TLS handshake: is it Triton's HTTP port? That speaks no TLS: use http://…, or a proxy that does"
+"""What is said where the other side leaves before TLS has begun."""
 
 
 def keep_alive(connection: socket.socket, keepalive_s: float) -> None:
@@ -23,9 +27,19 @@ def keep_alive(connection: socket.socket, keepalive_s: float) -> None:
 
 
 def tls_context(tls: TLS) -> ssl.SSLContext:
-    """Make the context of HTTPS. Raise OSError where a file can't be read, ssl.SSLError where it is not PEM."""
-    context = ssl.create_default_context(cafile=tls.ca)
+    """Make the context of HTTPS. Raise OSError where a file can't be read, ValueError where it isn't what it should."""
+    for file in (tls.ca, tls.certificate, tls.key):
+        if file is not None:
+            Path(file).open("rb").close()  # ssl would not name it
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except ssl.SSLError as error:
+        raise ValueError(f"TLS(ca={str(tls.ca)!r}) holds no certificates in PEM: {error}") from error
     if tls.certificate is not None:
-        context.load_cert_chain(tls.certificate, tls.key)
+        try:
+            context.load_cert_chain(tls.certificate, tls.key)
+        except ssl.SSLError as error:
+            given = f"TLS(certificate={str(tls.certificate)!r}, key={str(tls.key)!r})"
+            raise ValueError(f"{given}: not a certificate and its key in PEM, or swapped: {error}") from error
     context.set_alpn_protocols(["http/1.1"])
     return context

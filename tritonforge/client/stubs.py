@@ -28,7 +28,7 @@ _NUMPY = {
 _HEAD = '''"""Typed access to {count} models. Written by `tritonforge stubs`; changes here are lost.
 
     with connect("{url}") as models:
-        answer = models.{first}({example})
+        {example}
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tritonforge.client import AsyncClient, Client
+from tritonforge.client import {clients}
 from tritonforge.client.stub import Stub, check_schema, check_schema_async, only, tensor
 from tritonforge.ir import Signature
 
@@ -78,7 +78,10 @@ def read_repository(repository: Path) -> list[Stub[Any]]:
     file = repository / "tritonforge.json"
     try:
         models = json.loads(file.read_bytes())["models"]
-        return [Stub(name, _signature(entry["signature"]), only) for name, entry in sorted(models.items())]
+        return [
+            Stub(name, _signature(entry["signature"], sequence=_keeps_state(repository / name)), only)
+            for name, entry in sorted(models.items())
+        ]
     except FileNotFoundError as error:
         hint = "build the repository with tritonforge, or serve it and give the server's URL"
         raise TritonForgeError(f"{file}: there is no manifest; {hint}") from error
@@ -90,14 +93,14 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
     """Write the module; the same models give the same text. Raise TritonForgeError where there are none."""
     if not stubs:
         raise TritonForgeError("there are no models to write a client module for")
-    names = _unique([stub.name for stub in stubs])
+    names = _unique([stub.name for stub in stubs], {"client"})  # the attribute beside the methods
     classes = _unique(["".join(part.title() for part in name.split("_")) or "Model" for name in names], _TAKEN)
     parts = [
         _HEAD.format(
             count=len(stubs),
             url=url,
-            first=names[0],
-            example=", ".join(f"{name}=…" for name in _inputs(stubs[0])),
+            clients=_SEQUENCE_CLIENTS if any(stub.signature.sequence for stub in stubs) else "AsyncClient, Client",
+            example=_example(stubs[0], names[0]),
             fingerprint=fingerprint(stubs),
         )
     ]
@@ -112,10 +115,26 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
     return "".join(parts)
 
 
-_TAKEN = {"Any", "AsyncClient", "AsyncModels", "Client", "Models", "NDArray", "NamedTuple", "Signature", "Stub"}
+_SEQUENCE_CLIENTS = "AsyncClient, AsyncDefinedSequence, Client, DefinedSequence"
+_TAKEN = {
+    *("Any", "AsyncClient", "AsyncDefinedSequence", "AsyncModels", "Client", "DefinedSequence", "Models", "NDArray"),
+    *("NamedTuple", "Signature", "Stub"),
+}
 
 
-def _signature(entry: dict[str, Any]) -> Signature:
+def _keeps_state(folder: Path) -> bool:
+    """Tell whether a built model takes sequences, which its manifest doesn't say."""
+    return re.search(r"^sequence_batching\b", (folder / "config.pbtxt").read_text("utf-8"), re.MULTILINE) is not None
+
+
+def _example(stub: Stub[Any], name: str) -> str:
+    arguments = ", ".join(f"{word}=…" for word in _inputs(stub, name.upper()))
+    if stub.signature.sequence:
+        return f"with models.{name}() as steps:\n            answer = steps.infer({arguments})"
+    return f"answer = models.{name}({arguments})"
+
+
+def _signature(entry: dict[str, Any], *, sequence: bool) -> Signature:
     def read(tensors: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
         return tuple(
             TensorSpec(t["name"], t["datatype"], tuple(t["dims"]), bool(t.get("optional")), bool(t.get("text")))
@@ -123,7 +142,9 @@ def _signature(entry: dict[str, Any]) -> Signature:
         )
 
     batched, decoupled = bool(entry["batched"]), bool(entry["decoupled"])
-    return Signature(read(entry["inputs"]), read(entry["outputs"]), batched=batched, decoupled=decoupled)
+    return Signature(
+        read(entry["inputs"]), read(entry["outputs"]), batched=batched, decoupled=decoupled, sequence=sequence
+    )
 
 
 def _unique(names: Sequence[str], taken: set[str] | None = None) -> list[str]:
@@ -141,8 +162,10 @@ def _unique(names: Sequence[str], taken: set[str] | None = None) -> list[str]:
     return found
 
 
-def _inputs(stub: Stub[Any]) -> list[str]:
-    return _unique([spec.name for spec in stub.signature.inputs], {"self", "timeout_s", "request_id"})
+def _inputs(stub: Stub[Any], constant: str) -> list[str]:
+    """Name the arguments of a stub's method, none like an option, nor like the constant that its body reads."""
+    taken = {"self", "timeout_s", "request_id", constant}
+    return _unique([spec.name for spec in stub.signature.inputs], taken)
 
 
 def _array(spec: TensorSpec) -> str:
@@ -170,6 +193,8 @@ def _stub(stub: Stub[Any], name: str, result: str) -> str:
     )
     build = "only" if len(signature.outputs) == 1 else result
     flags = f"        batched={signature.batched},\n        decoupled={signature.decoupled},\n"
+    if signature.sequence:
+        flags += "        sequence=True,\n"
     given = f"Iterator[{_given(stub, result)}]" if signature.decoupled else _given(stub, result)
     return (
         f"{name.upper()}: Stub[{given}] = Stub(\n    {json.dumps(stub.name)},\n"
@@ -193,7 +218,9 @@ def _models_class(named: Sequence[tuple[Stub[Any], str, str]], *, asynchronous: 
 
 
 def _method(stub: Stub[Any], name: str, result: str, *, asynchronous: bool) -> str:
-    signature, inputs = stub.signature, _inputs(stub)
+    if stub.signature.sequence:
+        return _sequence_method(stub, name, result, asynchronous=asynchronous)
+    signature, inputs = stub.signature, _inputs(stub, name.upper())
     ordered = sorted(zip(inputs, signature.inputs, strict=True), key=lambda pair: pair[1].optional)
     arguments = "".join(
         f"        {word}: {_array(spec)}{' | None = None' if spec.optional else ''},\n" for word, spec in ordered
@@ -205,14 +232,27 @@ def _method(stub: Stub[Any], name: str, result: str, *, asynchronous: bool) -> s
         if (signature.decoupled)
         else given
     )
-    sent = ", ".join(f"{json.dumps(s.name)}: {word}" for word, s in zip(inputs, signature.inputs, strict=True))
+    sent = "".join(f", {word}" for word in inputs)  # by position: a name may be that of one of call()'s options
     method = "stream" if signature.decoupled else "call"
     coroutine = asynchronous and not signature.decoupled
     return (
         f"\n    {'async ' if coroutine else ''}def {name}(\n        self,\n{arguments}        *,\n"
         f'        timeout_s: float | None = None,\n        request_id: str = "",\n    ) -> {answer}:\n'
         f'        """Call {stub.name}: {signature}."""\n'
-        f"        inputs: dict[str, Any] = {{{sent}}}\n"
         f"        return {'await ' if coroutine else ''}self.client.{method}(\n"
-        f"            {name.upper()}, timeout_s=timeout_s, request_id=request_id, **inputs\n        )\n"
+        f"            {name.upper()}{sent}, timeout_s=timeout_s, request_id=request_id\n        )\n"
+    )
+
+
+def _sequence_method(stub: Stub[Any], name: str, result: str, *, asynchronous: bool) -> str:
+    """Write what begins a sequence: a request outside of one is refused by such a model."""
+    if stub.signature.decoupled:
+        return f"\n    # {name} streams its responses within a sequence: the client has no call for that.\n"
+    kind = f"{'Async' if asynchronous else ''}DefinedSequence[{_given(stub, result)}]"
+    return (
+        f"\n    def {name}(\n        self,\n        *,\n        sequence_id: int | str | None = None,\n"
+        f"        replay: bool = False,\n        timeout_s: float | None = None,\n    ) -> {kind}:\n"
+        f'        """Begin a sequence of {stub.name}: {stub.signature}, each request by `infer`."""\n'
+        f"        return self.client.sequence(\n"
+        f"            {name.upper()}, sequence_id=sequence_id, replay=replay, timeout_s=timeout_s\n        )\n"
     )

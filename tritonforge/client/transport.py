@@ -38,6 +38,9 @@ class Transport(Protocol):
     def events(self, question: Question, deadline: Deadline) -> Generator[bytes, None, None]:
         """Ask what is answered piece by piece, over HTTP. Closing the generator gives the rest up."""
 
+    def renew(self) -> None:
+        """Make connections anew from now on: those that there are may be dead. Calls under way keep theirs."""
+
     def close(self) -> None:
         """Close all connections."""
 
@@ -66,6 +69,9 @@ class AsyncTransport(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as the calls over this transport do."""
+
+    def renew(self) -> None:
+        """Make connections anew from now on: those that there are may be dead. Calls under way keep theirs."""
 
     async def close(self) -> None:
         """Close all connections."""

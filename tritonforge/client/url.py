@@ -49,6 +49,8 @@ def parse_url(url: str) -> Endpoint:
     anything else.
     """
     wanted = "http://host:port or grpc://host:port, over TLS https:// or grpcs://"
+    if not isinstance(url, str):
+        raise TypeError(f"{url!r} is not a URL; wanted {wanted}")
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
@@ -58,7 +60,12 @@ def parse_url(url: str) -> Endpoint:
     if scheme is None:
         raise ValueError(f"{url!r}: {parts.scheme}:// is not supported; wanted {wanted}")
     path = parts.path.rstrip("/")
-    extra = parts.query or parts.fragment or parts.username is not None or (path and scheme in ("grpc", "grpcs"))
+    if path and scheme in ("grpc", "grpcs"):
+        raise ValueError(f"{url!r}: Triton has no path over gRPC; wanted {wanted}")
+    if "v2" in path.split("/"):
+        hint = "the client adds Triton's own paths; one here is that below which a proxy has them"
+        raise ValueError(f"{url!r} has the path {path}, which is Triton's: {hint}; wanted {wanted}")
+    extra = parts.query or parts.fragment or parts.username is not None
     if not host or extra or not (url.isascii() and url.isprintable()) or any(char.isspace() for char in url):
         raise ValueError(f"{url!r} is not a URL of a Triton server; wanted {wanted}")
     return Endpoint(scheme, host, port or _PORTS[scheme], path)

@@ -24,6 +24,9 @@ __all__ = ["Array", "decode", "encode", "numpy_dtype"]
 Array = NDArray[Any]
 
 _LENGTH = struct.Struct("<I")
+_WIDEST_RAGGED = 120  # bytes of a string, up to which looking at each is quicker than a Python object for all
+_FEWEST_RAGGED = 256
+_SMALL = 1 << 12  # bytes, up to which the quickest way is a copy
 
 
 def encode(array: Array, datatype: str) -> Buffer:
@@ -35,6 +38,8 @@ def encode(array: Array, datatype: str) -> Buffer:
         return _encode_strings(array)
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
+    if array.nbytes <= _SMALL:
+        return array.tobytes()
     # BF16 has no buffer format of its own; as bytes, all types have one.
     view: memoryview = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     return view
@@ -47,6 +52,9 @@ def decode(datatype: str, shape: tuple[int, ...], data: Buffer) -> Array:
 
     Raise InvalidTensor where the bytes are not those of such a tensor.
     """
+    dtype = _fitting(datatype, shape, len(data))
+    if dtype is not None:
+        return np.ndarray(shape, dtype, data).copy()
     dtype = numpy_dtype(datatype)
     if dtype is None:
         raise InvalidTensor(f"the datatype {datatype} is unknown; known are {', '.join(DTYPES)}")
@@ -60,6 +68,15 @@ def decode(datatype: str, shape: tuple[int, ...], data: Buffer) -> Array:
         wanted = math.prod(shape) * dtype.itemsize
         raise InvalidTensor(f"{datatype}{list(shape)} takes {wanted} bytes, but {len(data)} came") from error
     return array if _is_most_of_its_memory(data) and array.flags.aligned else array.copy()
+
+
+@lru_cache(maxsize=4096)
+def _fitting(datatype: str, shape: tuple[int, ...], size: int) -> np.dtype[Any] | None:
+    """Give the dtype of a small tensor of numbers that takes that many bytes; None for any other."""
+    dtype = numpy_dtype(datatype)
+    if dtype is None or datatype == "BYTES" or size > _SMALL or min(shape, default=0) < 0:
+        return None
+    return dtype if size == math.prod(shape) * dtype.itemsize else None
 
 
 @cache
@@ -82,6 +99,8 @@ def _encode_strings(array: Array) -> Buffer:
         array = _ascii(array.ravel())
         if array.dtype.kind == "S" and array.view(np.uint8)[array.itemsize - 1 :: array.itemsize].all():
             return _encode_full_width(array)
+        if array.dtype.kind == "S" and array.itemsize <= _WIDEST_RAGGED and array.size >= _FEWEST_RAGGED:
+            return _encode_ragged(array)
     elements = array.ravel().tolist()
     kinds = set(map(type, elements))
     if kinds == {str}:
@@ -110,6 +129,39 @@ def _encode_full_width(array: Array) -> Buffer:
     rows[:, _LENGTH.size :] = array.view(np.uint8).reshape(array.size, -1)
     data: memoryview = rows.reshape(-1).data
     return data
+
+
+def _encode_ragged(array: Array) -> Buffer:
+    """Write strings shorter than their width: each whole, over the filling of those before, and then all lengths.
+
+    NumPy assigns to a list of indices in its order.
+    """
+    width = array.itemsize
+    lengths = _lengths(array)
+    starts = np.cumsum(lengths + _LENGTH.size)
+    total = int(starts[-1])
+    starts -= lengths + _LENGTH.size
+    memory = np.empty(total + width, np.uint8)  # the last one's filling, too
+    places = total - _LENGTH.size + 1  # at which an element may begin: at any byte
+    np.ndarray(places, f"V{width}", memory, _LENGTH.size, strides=(1,))[starts] = array.view(f"V{width}")
+    np.ndarray(places, "<u4", memory, strides=(1,))[starts] = lengths
+    data: memoryview = memory[:total].data
+    return data
+
+
+def _lengths(array: Array) -> Array:
+    """Find where strings end: NULs inside one are of it, those at its end are not."""
+    width = array.itemsize
+    filled = np.zeros((array.size, -(-width // 8) * 8), bool)
+    np.not_equal(array.view(np.uint8).reshape(-1, width), 0, out=filled[:, :width])
+    # The last byte that is set, of eight at once: as a number they are 2 to the power of 8 times its place, and less
+    # than double that; so the exponent of the number as a float64, which is biased by 1023, tells.
+    powers = filled.view(np.int64).astype(np.float64).view(np.int64)
+    powers >>= 52 + 3
+    ends = np.zeros(array.size, np.int64)
+    for column in range(powers.shape[1]):  # one at a time: NumPy takes longer for the largest of a few
+        np.maximum(ends, powers[:, column] + (8 * column + 1 - (1023 >> 3)), out=ends)
+    return ends
 
 
 @lru_cache(maxsize=4096)

@@ -66,6 +66,8 @@ def _check(place: str, spec: TensorSpec, value: object, signature: Signature, si
         raise InvalidTensor(
             f"{place} is {_spell(value)}; wanted an np.ndarray of {wanted}{_how_to_convert(value, spec)}"
         )
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidTensor(f"{place} is a masked array; wanted {wanted} without gaps: .filled(…) says what they are")
     found = dtypes.from_numpy(value.dtype)
     dtype = dtypes.DTYPES[spec.datatype]
     if found is not dtype:

@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from pydantic import ValidationError
 from typing_extensions import Self
 
 from tritonforge.define import tracing
+from tritonforge.define.argument_types import mistyped
 from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
 from tritonforge.define.asynchronous import then
+from tritonforge.define.faults import settle, unknown
 from tritonforge.define.origin import Origin, variable
-from tritonforge.define.settings import Batching, CommonArguments, Instances, OptionArguments, Options
+from tritonforge.define.settings import CommonArguments, OptionArguments, Options
 from tritonforge.define.signature import Returns
 from tritonforge.errors import InvalidTensor, Where
 from tritonforge.ir import Signature
@@ -24,14 +27,7 @@ P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
 
-TYPES: dict[str, tuple[type[Any], str]] = {
-    "batching": (Batching, "write batching=Batching(max_batch_size=8)"),
-    "instances": (
-        Instances,
-        "write instances=Instances(cpu=2), or instance_groups=[InstanceGroup(…)] for what that can't say",
-    ),
-}
-"""The settings that each definition has beside its options: their type, and how to give one."""
+Given = TypeVar("Given")
 
 
 class Definition(ABC, Generic[P, R_co]):
@@ -45,23 +41,38 @@ class Definition(ABC, Generic[P, R_co]):
 
     def __init__(self, origin: Origin, name: str | None) -> None:
         self._origin = origin
-        self._name = name
+        self._mistyped: list[Exception] = []
+        self._name = self._typed("name", name)
         self._variable = ""
         self.options = Options()
 
     def configured(self, options: CommonArguments | OptionArguments) -> Self:
         """Set the options of a definition that has just been made.
 
+        While a build imports its sources, wrong ones are collected, and left out.
+
         Raises:
             ValidationError: one of them isn't allowed.
-            TypeError: batching or instances are of another type.
+            TypeError: there is no such option, or another argument is of a wrong type.
         """
-        for name, (wanted, mend) in TYPES.items():
-            given = getattr(self, name, None)
-            if given is not None and not isinstance(given, wanted):
-                raise TypeError(f"{name}= takes {wanted.__name__}, not a {type(given).__name__}; {mend}")
-        self.options = Options(**cast(Any, options))
+        given: dict[str, Any] = {**options}
+        errors: list[Exception] = [*unknown(type(self), given), *self._mistyped]
+        if self._name == "":
+            errors.append(ValueError('name="" is no name; leave it out for that of the variable'))
+        try:
+            self.options = Options(**{name: given[name] for name in given if name in Options.model_fields})
+        except ValidationError as error:
+            errors.append(error)
+        settle(errors, lambda: self.where)
         return self
+
+    def _typed(self, argument: str, given: Given) -> Given | None:
+        """Give an argument back; None, and the mistake to `configured`, where it is of another type than its own."""
+        mistake = mistyped(argument, given)
+        if mistake is None:
+            return given
+        self._mistyped.append(mistake)
+        return None
 
     @property
     def name(self) -> str:

@@ -9,14 +9,28 @@ from typing import Any, ParamSpec, TypeVar
 from tritonforge.define.asynchronous import is_async
 from tritonforge.define.base import Definition
 from tritonforge.define.origin import Origin
+from tritonforge.define.redefinitions import note
 from tritonforge.define.signature import ParsedFunction, Returns
 from tritonforge.errors import Where
 from tritonforge.ir import Signature
 
-__all__ = ["FunctionDefinition"]
+__all__ = ["FunctionDefinition", "wrappable"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+
+
+def wrappable(target: Any, decorator: str) -> Any:
+    """Give what a decorator is applied to.
+
+    Raises:
+        TypeError: it is nothing that can be called.
+    """
+    if isinstance(target, str):
+        raise TypeError(f'@{decorator} takes a function, not a str; a name is given as @{decorator}(name="{target}")')
+    if not callable(target) or isinstance(target, Definition):
+        raise TypeError(f"@{decorator} takes a function, not a {type(target).__name__}")
+    return target
 
 
 class FunctionDefinition(Definition[P, R_co]):
@@ -28,6 +42,7 @@ class FunctionDefinition(Definition[P, R_co]):
         self.__name__ = getattr(wrapped, "__name__", "")
         self.__wrapped__ = wrapped
         self.asynchronous = is_async(wrapped)
+        note(self, origin.namespace)
 
     @property
     def name(self) -> str:

@@ -103,9 +103,9 @@ class ModelFiles(Definition[..., Any]):
         self.platform = platform
         self.inputs = inputs or {}
         self.outputs = outputs or {}
-        self.max_batch_size = batching.max_batch_size if batching else max_batch_size
-        self.batching = batching
-        self.instances = instances
+        self.batching = self._typed("batching", batching)
+        self.instances = self._typed("instances", instances)
+        self.max_batch_size = self.batching.max_batch_size if self.batching else max_batch_size
         self.ensemble = ensemble
         self.version = version
         self.configured(options)

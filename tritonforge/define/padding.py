@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,8 +124,17 @@ def _general(
     for name, sizes in by_name.items():
         if name not in values and values:
             yield f'pad_to names "{name}", which pad doesn\'t', "name it in pad too"
-        elif not all(isinstance(size, int) and size > 0 for size in sizes) or sorted(set(sizes)) != list(sizes):
-            yield f"pad_to is {list(sizes)}", "give sizes of 1 or more in ascending order: [32, 64, 128]"
+        elif not _ascending(sizes):
+            yield (
+                f"pad_to is {list(sizes) if isinstance(sizes, Iterable) else sizes}",
+                "give sizes of 1 or more in ascending order: [32, 64, 128]",
+            )
+
+
+def _ascending(sizes: object) -> bool:
+    if not isinstance(sizes, Iterable) or not all(isinstance(size, int) and size > 0 for size in sizes):
+        return False
+    return sorted(set(sizes)) == list(sizes)
 
 
 def _dimension(
@@ -134,7 +143,8 @@ def _dimension(
     specs = [spec for spec in signature.inputs if name in spec.dims]
     if not specs:
         named = sorted({dim for spec in signature.inputs for dim in spec.dims if isinstance(dim, str) and dim != "_"})
-        yield f'pad names "{name}", which is no dimension of its inputs', f"its named ones are: {', '.join(named)}"
+        hint = f"its named ones are: {', '.join(named)}" if named else f'name one: Float32[np.ndarray, "batch {name}"]'
+        yield f'pad names "{name}", which is no dimension of its inputs', hint
     for spec in specs:
         if not _fits(value, spec):
             yield (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any, Literal, ParamSpec, TypeVar, get_args, overload
 
@@ -12,8 +12,10 @@ from tritonforge.define import tracing
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.calls import named_models
-from tritonforge.define.function_definition import FunctionDefinition
+from tritonforge.define.function_definition import FunctionDefinition, wrappable
+from tritonforge.define.isolation import run_body
 from tritonforge.define.origin import Origin, caller
+from tritonforge.define.presence import trace_whatever_is_there
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import ParsedFunction, parse_function
 
@@ -44,13 +46,12 @@ class Pipeline(FunctionDefinition[P, R_co]):
         super().__init__(body, origin=origin, name=name)
         self.body = body
         self.lowering = lowering
-        self.batching = batching
-        self.instances = instances
+        self.batching = self._typed("batching", batching)
+        self.instances = self._typed("instances", instances)
 
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
-        """Run the body on arrays: each model in it runs in this process."""
-        body: Callable[..., Any] = self.body
-        return body(**inputs)
+        """Run the body on arrays: each model in it runs in this process, a function on arrays of its own."""
+        return run_body(self.body, inputs)
 
     def called(self) -> tuple[Definition[..., Any], ...]:
         """Find the models that the body names, without running it."""
@@ -60,9 +61,15 @@ class Pipeline(FunctionDefinition[P, R_co]):
         """Run the body on symbols; give the graph of its calls.
 
         Raises:
-            DiagnosticError: the signature can't be served, or the body computes with a tensor itself.
+            DiagnosticError: the signature can't be served, or the body computes with a tensor itself, or asks whether
+                an optional input is there.
         """
-        return tracing.trace(self.body, self.name, self.signature, self.returns, self.where)
+        signature = self.signature
+
+        def trace(absent: Collection[str]) -> tracing.Traced:
+            return tracing.trace(self.body, self.name, signature, self.returns, self.where, absent=absent)
+
+        return trace_whatever_is_there(trace, self.name, signature, self.where)
 
     @cached_property
     def _parsed(self) -> ParsedFunction:
@@ -113,7 +120,7 @@ def pipeline(
     """
 
     def make(decorated: Callable[..., Any]) -> Pipeline[..., Any]:
-        decorated = decorated.body if isinstance(decorated, Pipeline) else decorated
+        decorated = wrappable(decorated.body if isinstance(decorated, Pipeline) else decorated, "pipeline")
         made: Pipeline[..., Any] = Pipeline(
             decorated, origin=caller(), name=name, lowering=lowering, batching=batching, instances=instances
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
@@ -13,8 +13,10 @@ from typing_extensions import Self, Unpack
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.asynchronous import then
-from tritonforge.define.function_definition import FunctionDefinition
+from tritonforge.define.faults import settle
+from tritonforge.define.function_definition import FunctionDefinition, wrappable
 from tritonforge.define.instance import Instance, instance_parameter
+from tritonforge.define.isolation import own, run_function
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.padding import Buckets, mask_name, parse_padding, trim
 from tritonforge.define.padding import pad as pad_inputs
@@ -58,12 +60,15 @@ class PythonModel(FunctionDefinition[P, R_co]):
     ) -> None:
         super().__init__(target, origin=origin, name=name)
         self.target = target
-        self.batching = batching
-        self.instances = instances
+        self.batching = self._typed("batching", batching)
+        self.instances = self._typed("instances", instances)
+        pad = self._typed("pad", pad)
         self._pad = dict(pad or {})
-        self._pad_to = pad_to
-        self.parameters = _strings(parameters or {})
-        self.sequence = sequence
+        self._pad_to = self._typed("pad_to", pad_to) or ()
+        strings = self._typed("parameters", parameters) or {}
+        settle(_unfit_parameters(strings), lambda: self.where)
+        self.parameters = {key: value for key, value in strings.items() if isinstance(value, str)}
+        self.sequence = self._typed("sequence", sequence) or (Sequence() if sequence else None)
         self._begun: tuple[Any] | None = None
 
     @property
@@ -83,12 +88,16 @@ class PythonModel(FunctionDefinition[P, R_co]):
         return parse_padding(self._pad, self._pad_to, self.signature, self._parsed.internal, self.where)
 
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
-        """Call the function, or the instance (made at the first call); padded as a request that is served alone."""
+        """Call the function, or the instance (made at the first call); padded as a request that is served alone.
+
+        Inside a pipeline it gets copies: what it writes into its inputs is seen by nobody else, as when it is served.
+        """
+        inputs = own(inputs)
         if self.sequence is not None:
             (state,) = self._begun or (self._function.start(),)  # type: ignore[attr-defined]  # checked with the signature
-            return self._function(state, **inputs)
+            return run_function(self._function, state, **inputs)
         if not self.padding:
-            return self._function(**inputs)
+            return run_function(self._function, **inputs)
         padded, sizes = pad_inputs(self.name, self.padding, inputs)
 
         def trimmed(result: Any) -> Any:
@@ -98,7 +107,7 @@ class PythonModel(FunctionDefinition[P, R_co]):
                 return result  # of the wrong form, which the check of results explains
             return self.returns.pack(trim(self.name, self.padding, outputs, inputs, sizes))
 
-        return then(self._function(**padded), trimmed)
+        return then(run_function(self._function, **padded), trimmed)
 
     def begin(self) -> Self:
         """Begin a sequence of a sequence model: give the model with a state of its own.
@@ -144,17 +153,14 @@ class PythonModel(FunctionDefinition[P, R_co]):
         return made
 
 
-def _strings(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Check parameters.
-
-    Raises:
-        TypeError: one isn't a string.
-    """
+def _unfit_parameters(parameters: Mapping[str, Any]) -> Iterator[Exception]:
+    """Give an error for each parameter that isn't a string, or has no name."""
     for key, value in parameters.items():
-        if not isinstance(key, str) or not isinstance(value, str):
+        if key == "":
+            yield ValueError("parameters: one has no name")
+        elif not isinstance(key, str) or not isinstance(value, str):
             found = f"{key!r} is {value!r}, of type {type(value).__name__}"
-            raise TypeError(f'parameters: {found}; config.pbtxt has strings only: write {{"{key}": "{value}"}}')
-    return dict(parameters)
+            yield TypeError(f'parameters: {found}, and config.pbtxt has strings only; write {{"{key}": "{value}"}}')
 
 
 def _unmakable(target: type) -> tuple[str, str] | None:
@@ -249,7 +255,7 @@ def model(
     """
 
     def make(decorated: Any) -> PythonModel[..., Any]:
-        decorated = decorated.target if isinstance(decorated, PythonModel) else decorated
+        decorated = wrappable(decorated.target if isinstance(decorated, PythonModel) else decorated, "model")
         return PythonModel(
             decorated,
             origin=caller(),  # where it is applied: one `fast = model(…)` may make many

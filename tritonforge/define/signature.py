@@ -139,6 +139,10 @@ def parse_tensors(
     Raises:
         DiagnosticError: those that Triton can't express.
     """
+    if not isinstance(annotations, Mapping) or not all(isinstance(key, str) for key in annotations):
+        reason = f"{kind}s= takes a dict of annotations by name; found {annotations!r}"
+        hint = f'write {kind}s={{"x": Float32[np.ndarray, "batch 20"]}}'
+        raise DiagnosticError([Diagnostic("TF117", where.at(name), reason, hint)])
     found: list[Diagnostic] = []
     parsed = [_tensor(key, value, kind, name, where, found) for key, value in annotations.items()]
     if found:
@@ -177,6 +181,16 @@ def _inputs(
                     where.at(f'{name}, input "{parameter.name}"'),
                     "a tensor's default can't be sent to Triton",
                     "make it optional: X | None = None, and put the default inside",
+                )
+            )
+        if tensor is not None and parameter.default is None and not tensor.spec.optional:
+            # CPython 3.10 reads such an annotation as an optional one.
+            found.append(
+                Diagnostic(
+                    "TF110",
+                    where.at(f'{name}, input "{parameter.name}"'),
+                    "it is None by default, but isn't annotated as optional",
+                    f"write {parameter.name}: … | None = None, or leave the default out",
                 )
             )
         if tensor is not None:

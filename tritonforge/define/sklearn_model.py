@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from tritonforge import dtypes
+from tritonforge.define.factories import make
 from tritonforge.define.origin import caller
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
@@ -64,7 +65,10 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
         from skl2onnx import convert_sklearn
     except ModuleNotFoundError as error:
         raise _failed(model, f"{error.name} is not installed", "pip install 'tritonforge[sklearn]'") from error
-    fitted = estimator() if _is_factory(estimator) else estimator
+    fitted = make(estimator, model.where) if _is_factory(estimator) else estimator
+    if not any(hasattr(fitted, method) for method in ("get_params", "predict", "transform")):
+        reason = f"it is of type {type(fitted).__name__}, which is no estimator"
+        raise _failed(model, reason, "give a fitted estimator, or a function of no arguments that gives one")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # skl2onnx tells of deprecations of its own dependencies
@@ -81,6 +85,8 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
         reason = f"skl2onnx can't convert {type(fitted).__name__}: {type(error).__name__}: {error}"
         raise _failed(model, reason, "see skl2onnx's list of supported estimators") from error
     found = [info.name for info in proto.graph.output]
+    if outputs is not None and (isinstance(outputs, str) or not isinstance(outputs, Sequence)):
+        raise _failed(model, f"outputs= is {outputs!r}, of type {type(outputs).__name__}", 'write outputs=["label"]')
     wanted = list(
         outputs or (["label", "probability"] if len(found) == 2 else ["output"] if len(found) == 1 else found)
     )

@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 from tritonforge import dtypes
 from tritonforge.define.annotations import ParsedTensor
 from tritonforge.define.arrays import Array
+from tritonforge.define.factories import make
 from tritonforge.define.origin import caller
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
@@ -20,12 +21,12 @@ from tritonforge.define.weights import Annotations, OnnxModel
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import TensorSpec
 
+__all__ = ["torch_module"]
+
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["torch_module"]
-
-Example = Array | Sequence[Array] | Mapping[str, Array]
+    Example = Array | torch.Tensor | Sequence[Array | torch.Tensor] | Mapping[str, Array | torch.Tensor]
 
 
 def torch_module(
@@ -47,8 +48,8 @@ def torch_module(
     Args:
         module: the module, or a function of no arguments that makes it (then no server imports torch for the sake of
             this line).
-        example: arrays that it can be called on: one, several in the order of `forward`'s parameters, or by their
-            names. Their first dimension is the batch.
+        example: arrays or tensors that it can be called on: one, several in the order of `forward`'s parameters, or by
+            their names. Their first dimension is the batch.
         inputs: annotations by parameter name, where other dimensions vary too (`"batch 3 height width"`), or where the
             first is no batch.
         outputs: the names of the outputs; by default `output` for a tensor, `output_0`, `output_1`, … for a tuple, and
@@ -78,7 +79,10 @@ def _export(
         from tritonforge.define.torch_export import evaluating, export
     except ModuleNotFoundError as error:
         raise _failed(model, f"{error.name} is not installed", "pip install 'tritonforge[torch]'") from error
-    module = given if isinstance(given, torch.nn.Module) else given()
+    if not callable(given):  # a module is, too
+        reason = f"it is {given!r}, of type {type(given).__name__}"
+        raise _failed(model, reason, "give a torch.nn.Module, or a function of no arguments that makes it")
+    module = given if isinstance(given, torch.nn.Module) else make(given, model.where)
     if not isinstance(module, torch.nn.Module):
         raise _failed(model, f"{given!r} gave a {type(module).__name__}", "give a torch.nn.Module")
     arrays = _named_examples(example, list(inspect.signature(module.forward).parameters), model)
@@ -104,17 +108,30 @@ def _export(
 def _named_examples(example: Example, parameters: Sequence[str], model: OnnxModel) -> dict[str, Array]:
     """Give the example by parameter name."""
     if isinstance(example, Mapping):
-        named = dict(example)
-        unknown = named.keys() - set(parameters)
+        unknown = example.keys() - set(parameters)
         if unknown:
-            raise _failed(
-                model, f"the example has {', '.join(sorted(unknown))}", f"forward takes {', '.join(parameters)}"
-            )
-        return named
-    arrays = [example] if isinstance(example, np.ndarray) else list(example)
-    if len(arrays) > len(parameters):
-        raise _failed(model, f"{len(arrays)} example arrays", f"forward takes {', '.join(parameters)}")
-    return dict(zip(parameters, arrays, strict=False))
+            found = ", ".join(sorted(map(str, unknown)))
+            raise _failed(model, f"the example has {found}", f"forward takes {', '.join(parameters)}")
+        return {name: _array(name, value, model) for name, value in example.items()}
+    several = example if isinstance(example, list | tuple) else [example]
+    if len(several) > len(parameters):
+        raise _failed(model, f"{len(several)} example arrays", f"forward takes {', '.join(parameters)}")
+    return {name: _array(name, value, model) for name, value in zip(parameters, several, strict=False)}
+
+
+def _array(name: str, value: object, model: OnnxModel) -> Array:
+    """Give one array of the example; of a torch tensor, too."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        try:
+            return value.detach().cpu().numpy()
+        except TypeError as error:  # bfloat16, which NumPy hasn't
+            raise _failed(model, f'the example of "{name}" is a {value.dtype} tensor', "give it as float32") from error
+    if isinstance(value, np.ndarray):
+        return value
+    reason = f'the example of "{name}" is of type {type(value).__name__}'
+    raise _failed(model, reason, "give an array or a tensor, several in a list, or a dict of them by parameter")
 
 
 def _tensors(arrays: Mapping[str, Array], model: OnnxModel) -> tuple[ParsedTensor, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -68,12 +69,11 @@ class TorchScriptModel(WeightsModel):
     @cached_property
     def signature(self) -> Signature:
         """As declared; TorchScript itself doesn't say."""
-        numbered = {
-            key if _position(key) is not None else f"{key}__{index}": value
-            for index, (key, value) in enumerate(self._outputs.items())
-        }
         inputs = parse_tensors(self._inputs, "input", self.name, self.where)
-        outputs = parse_tensors(numbered, "output", self.name, self.where)
+        outputs = tuple(
+            replace(tensor, spec=replace(tensor.spec, name=_numbered(tensor.spec.name, position)))
+            for position, tensor in enumerate(parse_tensors(self._outputs, "output", self.name, self.where))
+        )
         tensors = [*inputs, *outputs]
         batched = any(tensor.batched for tensor in tensors)
         if any(tensor.batched != batched for tensor in tensors):
@@ -92,7 +92,7 @@ class TorchScriptModel(WeightsModel):
             if spec.name not in arguments and (position is None or position >= len(arguments)):
                 reason = f'forward has no argument "{spec.name}"; it takes {", ".join(arguments)}'
                 raise self._failed("TF303", reason, f"name the input after one, or {spec.name}__0 by its position")
-        return (File("model.pt", source=self._origin.beside(self._path, self.name)),)
+        return (File("model.pt", source=self._beside(self._path)),)
 
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
         """Run the file's `forward` with torch."""
@@ -119,7 +119,7 @@ class TorchScriptModel(WeightsModel):
 
     @cached_property
     def _script(self) -> Any:
-        path = self._origin.beside(self._path, self.name)
+        path = self._beside(self._path)
         try:
             import torch
         except ModuleNotFoundError as error:
@@ -134,6 +134,10 @@ class TorchScriptModel(WeightsModel):
 
     def _failed(self, code: str, message: str, hint: str) -> DiagnosticError:
         return DiagnosticError([Diagnostic(code, self.where, message, hint)])
+
+
+def _numbered(name: str, position: int) -> str:
+    return name if _position(name) is not None else f"{name}__{position}"
 
 
 def _position(name: str) -> int | None:

@@ -6,7 +6,7 @@ import contextvars
 import difflib
 import os
 import traceback
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
@@ -53,16 +53,32 @@ class Unawaited:
         yield from ()
         return self.outputs
 
+    def __iter__(self) -> NoReturn:
+        """Refuse to be taken apart, as several outputs are."""
+        raise _Unwaited(*self.explain("takes apart"))
+
+    def explain(self, use: str) -> tuple[str, str]:
+        """Say what is wrong with a use of the call as if it were its result, and how to mend it."""
+        reason = f"{use} a call of {self.model}, which is async, and isn't awaited"
+        return reason, f"write `await {self.model}(…)` in an `async def` body"
+
+
+class _Unwaited(TypeError):
+    """A body uses the call of an async model as if it were its result: the message, and the hint."""
+
 
 def _refuse(operation: str) -> Callable[..., NoReturn]:
-    def refused(self: Symbol, *_: object) -> NoReturn:
+    def refused(self: Symbol, *given: object) -> NoReturn:
         place = caller().where.at(self.pipeline)
+        attribute = str(given[0]) if operation == _ATTRIBUTE and given else ""
+        found = f'{operation}, "{attribute}"' if attribute else operation
+        found = _NUMPY if attribute.startswith("__array") else found
         raise DiagnosticError(
             [
                 Diagnostic(
                     "TF209",
                     place,
-                    f"its body {operation}; a pipeline only passes tensors between models",
+                    f"its body {found}; a pipeline only passes tensors between models",
                     'move the computation into a @model, or let the body run in the server: @pipeline(lowering="bls")',
                 )
             ]
@@ -71,12 +87,15 @@ def _refuse(operation: str) -> Callable[..., NoReturn]:
     return refused
 
 
+_ATTRIBUTE = "asks a tensor for an attribute"
+_NUMPY = "hands a tensor to NumPy"
 _REFUSED = {
     "branches or loops on a tensor's value": ("bool", "int", "float", "complex", "index", "contains"),
-    "takes a tensor apart (a model with one output gives one tensor)": ("iter", "len", "getitem"),
-    "asks a tensor for an attribute": ("getattr",),
+    "takes a tensor apart (a model with one output gives one tensor)": ("iter", "getitem"),
+    "asks a tensor for its length": ("len",),
+    _ATTRIBUTE: ("getattr",),
     "compares tensors": ("eq", "ne", "lt", "le", "gt", "ge"),
-    "hands a tensor to NumPy": ("array", "array_ufunc", "array_function"),
+    _NUMPY: ("array", "array_ufunc", "array_function"),
     "computes with a tensor": (
         *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
         *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rdivmod", "rpow", "rmatmul"),
@@ -133,23 +152,18 @@ class Tracer:
         if isinstance(value, Symbol):
             return name, value.reference
         found = "nothing" if value is None else f"a {type(value).__name__}"
-        self.diagnostics.append(
-            Diagnostic(
-                "TF207",
-                where.at(f'{self.pipeline}, output "{name}"'),
-                f"no model produces it: the body returns {found} for it",
-                "return the result of a model, or an input of the pipeline",
-            )
-        )
+        reason, hint = f"the body returns {found} for it", "return the result of a model, or an input of the pipeline"
+        if isinstance(value, Unawaited):
+            reason, hint = value.explain("the body returns")
+        place = where.at(f'{self.pipeline}, output "{name}"')
+        self.diagnostics.append(Diagnostic("TF207", place, f"no model produces it: {reason}", hint))
         return None
 
     def _is_symbol(self, value: object, where: Where) -> bool:
         if isinstance(value, Symbol):
             return True
         if isinstance(value, Unawaited):
-            reason = f"is fed with a call of {value.model}, which is async, and isn't awaited"
-            hint = f"write `await {value.model}(…)` in an `async def` body"
-            self.diagnostics.append(Diagnostic("TF201", where, reason, hint))
+            self.diagnostics.append(Diagnostic("TF201", where, *value.explain("is fed with")))
             return False
         self.diagnostics.append(
             Diagnostic(
@@ -170,14 +184,24 @@ def active() -> Tracer | None:
     return _active.get()
 
 
-def trace(body: Callable[..., Any], name: str, signature: Signature, returns: Returns, where: Where) -> Traced:
-    """Run a pipeline's body on symbols.
+def trace(
+    body: Callable[..., Any],
+    name: str,
+    signature: Signature,
+    returns: Returns,
+    where: Where,
+    *,
+    absent: Collection[str] = (),
+) -> Traced:
+    """Run a pipeline's body on symbols, and on None for the inputs that are `absent`.
 
     Raises:
         DiagnosticError: the body does with a tensor what only a model can.
     """
     tracer = Tracer(name)
-    symbols = {spec.name: Symbol(name, InputRef(spec.name)) for spec in signature.inputs}
+    symbols = {
+        spec.name: None if spec.name in absent else Symbol(name, InputRef(spec.name)) for spec in signature.inputs
+    }
     names = tuple(spec.name for spec in signature.outputs)
     token = _active.set(tracer)
     try:
@@ -191,7 +215,12 @@ def trace(body: Callable[..., Any], name: str, signature: Signature, returns: Re
     try:
         unpacked = returns.unpack(result, names)
     except ValueError as error:
-        tracer.diagnostics.append(Diagnostic("TF207", where.at(name), str(error), f"its signature is {signature}"))
+        wrong = (str(error), f"its signature is {signature}")
+        if isinstance(result, Symbol):
+            wrong = (f"one tensor was returned; wanted {len(names)} ({', '.join(names)})", wrong[1])
+        if isinstance(result, Unawaited):
+            wrong = result.explain("its body returns")
+        tracer.diagnostics.append(Diagnostic("TF207", where.at(name), *wrong))
         unpacked = {}
     outputs = (tracer.output(key, value, where) for key, value in unpacked.items())
     graph = Graph(tuple(tracer.steps), tuple(output for output in outputs if output is not None))
@@ -201,9 +230,15 @@ def trace(body: Callable[..., Any], name: str, signature: Signature, returns: Re
 def _untraceable(error: Exception, where: Where) -> Diagnostic:
     """Say which line of the body failed."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, where.file)]
+    place = Where(where.file, (lines[-1] if lines else None) or where.line, where.subject)
+    if isinstance(error, _Unwaited):
+        return Diagnostic("TF219", place, f"its body {error.args[0]}", error.args[1])
+    if isinstance(error, TypeError) and "'await' expression" in str(error):
+        reason = "its body awaits the result of a model that isn't async"
+        return Diagnostic("TF219", place, reason, "leave out that `await`: only what is `async def` is awaited")
     return Diagnostic(
         "TF219",
-        Where(where.file, (lines[-1] if lines else None) or where.line, where.subject),
+        place,
         f"its body fails when it is traced: {type(error).__name__}: {error}",
         "a pipeline's body runs once, on symbols, to record the models that it calls",
     )

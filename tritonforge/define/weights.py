@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -18,9 +19,10 @@ from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.onnx_graph import OnnxGraph, declared_signature, read_graph
 from tritonforge.define.origin import Origin, caller
+from tritonforge.define.sequence_tensors import SequenceTensors, sequence_tensors
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import Returns, parse_tensors
-from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.errors import Diagnostic, DiagnosticError, TritonForgeError
 from tritonforge.ir import File, Signature
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ __all__ = ["Annotations", "OnnxModel", "WeightsModel", "onnx"]
 
 Annotations = Mapping[str, Any]
 """Tensors by name, each annotated with jaxtyping: `{"ids": Int64[np.ndarray, "batch seq"]}`."""
+
+_ENDINGS = {"onnx": ".onnx", "torchscript": ".pt"}
 
 
 class WeightsModel(Definition[..., Any]):
@@ -41,8 +45,8 @@ class WeightsModel(Definition[..., Any]):
         self, *, origin: Origin, name: str | None, batching: Batching | None, instances: Instances | None
     ) -> None:
         super().__init__(origin, name)
-        self.batching = batching
-        self.instances = instances
+        self.batching = self._typed("batching", batching)
+        self.instances = self._typed("instances", instances)
 
     @cached_property
     def returns(self) -> Returns:
@@ -57,6 +61,18 @@ class WeightsModel(Definition[..., Any]):
             return record(**dict(zip(fields, (outputs[name] for name in names), strict=True)))
 
         return Returns("named", pack)
+
+    def _beside(self, path: object) -> Path:
+        """Find the model's file.
+
+        Raises:
+            DiagnosticError: it isn't there, or `path` is none.
+        """
+        if isinstance(path, str | PathLike):
+            return self._origin.beside(path, self.name)
+        reason = f"its path is {path!r}, of type {type(path).__name__}"
+        hint = f'write {self.kind}("model{_ENDINGS[self.kind]}"): a file beside this one, as a str or a Path'
+        raise DiagnosticError([Diagnostic("TF117", self.where, reason, hint)])
 
     @property
     @abstractmethod
@@ -95,9 +111,13 @@ class OnnxModel(WeightsModel):
     def signature(self) -> Signature:
         """What the graph takes and gives, as far as it isn't declared."""
         inputs, outputs = self._declared("input"), self._declared("output")
+        kept = self._kept_by_triton
         if inputs is None and outputs is None:
-            return self._graph.signature(self.where, batched=self._batched)
-        return declared_signature(self._graph, inputs, outputs, self.where)
+            return kept.hide(self._graph.signature(self.where, batched=self._batched))
+        # A state may be declared as an output: Triton then answers with it, too.
+        graph = kept.hide_inputs(self._graph)
+        found = declared_signature(graph, inputs, outputs, self.where)
+        return replace(kept.hide(found), outputs=found.outputs) if outputs is not None else kept.hide(found)
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -123,17 +143,31 @@ class OnnxModel(WeightsModel):
         return (File("model.onnx", source=model), *external)
 
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
-        """Run the graph with onnxruntime."""
+        """Run the graph with onnxruntime.
+
+        Raises:
+            TritonForgeError: Triton gives some of its inputs, the state of a sequence, say.
+        """
+        if self._kept_by_triton.inputs:
+            given = ", ".join(sorted(self._kept_by_triton.inputs))
+            hint = "serve it, and call it with client.sequence(…)"
+            raise TritonForgeError(
+                f"{self.name} gets {given} from Triton's sequence batcher, not in a call here: {hint}"
+            )
         feed = {name: array for name, array in inputs.items() if array is not None}
         names = [spec.name for spec in self.signature.outputs]
         results = self._session.run(names, feed)
         return self.returns.pack({name: np.asarray(result) for name, result in zip(names, results, strict=True)})
 
+    @property
+    def _kept_by_triton(self) -> SequenceTensors:
+        return sequence_tensors(self.options.sequence_batching)
+
     @cached_property
     def _model(self) -> Path | bytes:
         if callable(self._source):
             return self._source(self)
-        return self._origin.beside(self._source, self.name)
+        return self._beside(self._source)
 
     @cached_property
     def _graph(self) -> OnnxGraph:
@@ -166,7 +200,8 @@ def onnx(
     """Serve an ONNX file.
 
     Its signature is read from the graph: a first dimension that is variable in every tensor is the batch. Declare
-    `inputs` or `outputs` where the graph says less than is known; what is declared is held against the graph.
+    `inputs` or `outputs` where the graph says less than is known; what is declared is held against the graph. Tensors
+    that `sequence_batching` names, states and controls, are Triton's affair: no inputs or outputs of the model.
 
     Args:
         path: the file, relative to the calling file; external data beside it travels too.

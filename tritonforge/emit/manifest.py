@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tritonforge.emit.model import kind_of
@@ -17,13 +17,17 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A model as built: its version, the hash of its content, and of each file below its folder."""
+    """A model as built: its version, the hash of its content, and of each file below its folder.
+
+    `golden` says which file has its golden samples; empty where there are none.
+    """
 
     model: Model
     version: int
     content_hash: str
     files: Mapping[str, str]
     sources: Mapping[str, str]
+    golden: Mapping[str, Any] = field(default_factory=dict)
 
 
 def manifest(
@@ -64,6 +68,8 @@ def _model(built: Built) -> dict[str, Any]:
         entry["requirements"] = list(built.model.requirements)
     if built.sources:
         entry["sources"] = dict(built.sources)
+    if built.golden:
+        entry["golden"] = dict(built.golden)
     if built.model.graph is not None:
         entry["graph"] = _graph(built.model.graph)
     return entry

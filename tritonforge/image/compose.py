@@ -31,6 +31,7 @@ def write_compose(folder: Path, *, image: str, shared_memory: SharedMemory, mode
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "stop_grace_period": "15s",
+        "logging": _bounded_log(),
     }
     if models is not None:
         server["volumes"] = [f"{models}:/models:ro"]
@@ -42,6 +43,7 @@ def write_compose(folder: Path, *, image: str, shared_memory: SharedMemory, mode
         "restart": "unless-stopped",
         "ports": ["127.0.0.1:9090:9090"],
         "volumes": ["./prometheus.yml:/etc/prometheus/prometheus.yml:ro"],
+        "logging": _bounded_log(),
         "depends_on": {"triton": {"condition": "service_healthy"}},
     }
     compose = {"services": {"triton": server, "prometheus": prometheus}}
@@ -51,3 +53,8 @@ def write_compose(folder: Path, *, image: str, shared_memory: SharedMemory, mode
     }
     for name, content in (("compose.yaml", compose), ("prometheus.yml", scrape)):
         (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _bounded_log() -> dict[str, Any]:
+    """Have Docker keep no more than so much of a log."""
+    return {"driver": "json-file", "options": {"max-size": "64m", "max-file": "2"}}

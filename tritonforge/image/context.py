@@ -12,6 +12,7 @@ from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
 from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
 from tritonforge.resources import model_templates, python_backends
+from tritonforge.server.command import SLEEPING_THREADS
 from tritonforge.server.docker_settings import release_image
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.manifest import check_environments, check_manifest
@@ -111,6 +112,7 @@ def _dockerfile(options: ImageOptions, installer: str) -> str:
         release=options.release if options.nvidia else SLIM_RELEASE,
         pip=installer,
         models=["COPY models/ /models/"] if options.bake else [],
+        threads=" ".join(f"{name}={value}" for name, value in SLEEPING_THREADS.items()),
         health=_HEALTH,
     )
     return text

@@ -43,7 +43,9 @@ class Part:
     """A model that a pipeline's body calls inside Triton: the variable that holds it, its name, and its signature.
 
     `path` is the file below the version folder of ONNX weights that run beside the body; a `remote` part is called
-    where Triton serves it. `padding` are the dimensions that are padded on the way to it.
+    where Triton serves it. `padding` are the dimensions that are padded on the way to it. `copied` are the inputs that
+    it gets copies of, since others read the same values after it. `parameters` and `level` are how ONNX Runtime runs
+    the weights: its parameters, and how far the graph is optimized.
     """
 
     module: str
@@ -53,6 +55,9 @@ class Part:
     path: str = ""
     remote: bool = False
     padding: tuple[PaddedDim, ...] = ()
+    copied: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)

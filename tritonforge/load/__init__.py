@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tritonforge.load.errors import InvalidLoad, LoadFailed
 from tritonforge.load.histogram import Histogram
+from tritonforge.load.profile_export import ProfileExport
 from tritonforge.load.results import (
     Environment,
     Errors,
@@ -19,7 +20,8 @@ from tritonforge.load.results import (
 )
 from tritonforge.load.search import find_max
 from tritonforge.load.session import Progress, Session
-from tritonforge.load.settings import Data, Load, ModelLoad, Settings, Slo, parse_loads, parse_slo
+from tritonforge.load.settings import Data, HttpRequest, Load, ModelLoad, Settings, Slo, parse_loads, parse_slo
+from tritonforge.load.stopped import SweepInterrupted, SweepStopped
 from tritonforge.load.sweep import sweep
 from tritonforge.load.times import read_times
 
@@ -30,6 +32,7 @@ __all__ = [
     "Estimate",
     "Generator",
     "Histogram",
+    "HttpRequest",
     "InvalidLoad",
     "Latency",
     "Load",
@@ -37,6 +40,7 @@ __all__ = [
     "ModelLoad",
     "ModelStatistics",
     "Point",
+    "ProfileExport",
     "Progress",
     "Report",
     "ServerProcesses",
@@ -44,6 +48,8 @@ __all__ = [
     "Settings",
     "Slo",
     "Step",
+    "SweepInterrupted",
+    "SweepStopped",
     "Window",
     "find_max",
     "parse_loads",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,35 @@ from numpy.typing import NDArray
 
 from tritonforge.dtypes import DTYPES
 from tritonforge.load.job import Payload
+from tritonforge.load.plain_http import pick
 from tritonforge.load.tensors import from_bytes
+from tritonforge.samples import differing
 
-__all__ = ["Answers"]
+__all__ = ["WRONG", "Answers", "NotAnAnswer", "check_named"]
 
+WRONG = "wrong answer"
+"""The kind of error that an answer is which differs from what was expected."""
 _REMEMBERED = 4096
+_SHOWN = 200
+
+
+class NotAnAnswer(Exception):
+    """What came with the status 200 is no answer of the model."""
+
+
+def check_named(data: bytes, outputs: Collection[str]) -> None:
+    """Raise NotAnAnswer where the body of an HTTP answer is none of the protocol's, or has no output of those names."""
+    try:
+        answer, _ = _head(data)
+        names = [output["name"] for output in answer["outputs"]]
+    except (ValueError, KeyError, TypeError):
+        found = data[:_SHOWN].decode("utf-8", "replace") if data else "an empty body"
+        raise NotAnAnswer(f"the server's first answer of HTTP 200 is none of the protocol's: {found}") from None
+    if names and not set(names) & set(outputs):
+        raise NotAnAnswer(
+            f"the server's first answer of HTTP 200 has the outputs {', '.join(map(str, names))}; the model has "
+            f"{', '.join(outputs)}"
+        )
 
 
 class Answers:
@@ -29,40 +54,27 @@ class Answers:
         key = (id(payload), data)
         if key in self._right:
             return ""
-        try:
-            outputs = _from_grpc(data) if grpc else _from_http(data)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            return f"wrong answer: can't be read: {error}"
         assert payload.expected is not None
-        for name, expected in payload.expected.items():
-            if name not in outputs:
-                return f'wrong answer: no output "{name}"'
-            if not _same(outputs[name], expected, payload.tolerance):
-                return f'wrong answer: output "{name}" is {outputs[name].ravel()[:8]}, expected {expected.ravel()[:8]}'
+        try:
+            outputs = _read(payload, data, grpc=grpc)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            return f"{WRONG}: can't be read: {type(error).__name__}: {error}"
+        wrong = differing(outputs, payload.expected, payload.tolerance)
+        if wrong:
+            return f"{WRONG}: {wrong}"
         if len(self._right) < _REMEMBERED:
             self._right.add(key)
         return ""
 
 
-def _same(found: NDArray[Any], expected: NDArray[Any], tolerance: float) -> bool:
-    if found.size != expected.size:
-        return False
-    found = found.reshape(expected.shape)
-    if expected.dtype.kind in "OSU":
-        return [_text(item) for item in found.ravel()] == [_text(item) for item in expected.ravel()]
-    if expected.dtype.kind in "biu":
-        return bool(np.array_equal(found, expected))
-    return bool(
-        np.allclose(found.astype(np.float64), expected.astype(np.float64), tolerance, tolerance, equal_nan=True)
-    )
-
-
-def _text(item: Any) -> bytes:
-    return item if isinstance(item, bytes) else str(item).encode()
+def _read(payload: Payload, data: bytes, *, grpc: bool) -> dict[str, NDArray[Any]]:
+    if payload.plain:
+        return pick(data, payload.expected or ())
+    return _from_grpc(data) if grpc else _from_http(data)
 
 
 def _from_http(data: bytes) -> dict[str, NDArray[Any]]:
-    answer, size = json.JSONDecoder().raw_decode(data.decode("latin-1"))
+    answer, size = _head(data)
     outputs = {}
     for output in answer["outputs"]:
         shape, datatype = tuple(output["shape"]), output["datatype"]
@@ -73,6 +85,12 @@ def _from_http(data: bytes) -> dict[str, NDArray[Any]]:
             outputs[output["name"]] = from_bytes(data[size : size + length], datatype, shape)
             size += length
     return outputs
+
+
+def _head(data: bytes) -> tuple[Any, int]:
+    """Read the JSON in front of binary tensors; give its length too."""
+    answer, size = json.JSONDecoder().raw_decode(data.decode("latin-1"))  # where it ends is the same in either encoding
+    return answer if data[:size].isascii() else json.loads(data[:size]), size
 
 
 def _from_grpc(data: bytes) -> dict[str, NDArray[Any]]:

@@ -8,27 +8,43 @@ from tritonforge.load.results import Latency, ModelStatistics, Step
 
 __all__ = ["break_down"]
 
+_STREAM = "until the last response: model, server, network"
+_EDGES = 0.02
 _PARTS = ("queue", "compute_input", "compute_infer", "compute_output")
 
 
 def break_down(
-    latency: Latency, uncorrected: Latency, server: Sequence[ModelStatistics], ensembles: Container[str] = ()
+    latency: Latency,
+    uncorrected: Latency,
+    server: Sequence[ModelStatistics],
+    ensembles: Container[str] = (),
+    *,
+    client_us: tuple[float, float] = (0.0, 0.0),
+    streams: bool = False,
 ) -> tuple[Step, ...]:
     """Split the mean latency so that the parts add up to it, as far as the two clocks agree.
 
-    `client queue` is from the intended start to the actual one. The time on the network, and in the server before and
-    after the model, is what the server's own time of requests leaves of the rest; not below 0.
+    `client queue` is from the intended start to the actual one; `client_us` are the client's sending and receiving. The
+    time on the network, and in the server before and after the model, is what those and the server's own time of
+    requests leave of the rest; not below 0. Of streams the server's own time doesn't reach to the last response, so
+    that this has most of the model's work, too, and is named for it.
+
+    Nothing is told where the known parts are greater than the whole: they are of other requests, since at the windows'
+    edges a few are counted on one side alone.
     """
     asked = [statistics for statistics in server if not statistics.composing]
     requests = sum(statistics.requests for statistics in asked)
     sent = max(0.0, latency.mean_us.value - uncorrected.mean_us.value)
+    client = [Step("client queue", sent), Step("client send", client_us[0])]
+    outside = uncorrected.mean_us.value - sum(client_us)
+    inside = sum(statistics.request_us * statistics.requests for statistics in asked) / max(requests, 1)
+    if inside - outside > _EDGES * latency.mean_us.value:
+        return ()
     if not requests:
-        return (Step("client queue", sent), Step("network + server", uncorrected.mean_us.value))
-    inside = sum(statistics.request_us * statistics.requests for statistics in asked) / requests
-    steps = [
-        Step("client queue", sent),
-        Step("network + server send/receive", max(0.0, uncorrected.mean_us.value - inside)),
-    ]
+        rest = _STREAM if streams else "network + server"
+        return (*client, Step(rest, max(0.0, outside)), Step("client receive", client_us[1]))
+    rest = _STREAM if streams else "network + server send/receive"
+    steps = [*client, Step(rest, max(0.0, outside - inside))]
     ran = [statistics for statistics in server if statistics.model not in ensembles]  # its own times are its steps'
     known = 0.0
     for statistics in ran:
@@ -38,4 +54,4 @@ def break_down(
             name = part.replace("_", " ")
             steps.append(Step(f"{statistics.model}: {name}" if len(ran) > 1 else name, value))
             known += value
-    return (*steps, Step("server overhead", max(0.0, inside - known)))
+    return (*steps, Step("server overhead", max(0.0, inside - known)), Step("client receive", client_us[1]))

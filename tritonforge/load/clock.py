@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-__all__ = ["NS", "Alarm", "now_ns"]
+__all__ = ["NS", "Alarm", "now_ns", "waited_ns"]
 
 NS = 1_000_000_000
 _ABSOLUTE = 1
@@ -16,6 +16,18 @@ _PR_SET_TIMERSLACK = 29
 
 now_ns: Callable[[], int] = time.monotonic_ns
 """CLOCK_MONOTONIC, which all processes share."""
+
+
+def waited_ns() -> int:
+    """Give how long this process's main thread was ready to run while others ran; 0 where the kernel doesn't count it.
+
+    The second number of /proc/PID/schedstat (Documentation/scheduler/sched-stats).
+    """
+    try:
+        with open("/proc/self/schedstat", "rb") as file:
+            return int(file.read().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 class _Spec(ctypes.Structure):

@@ -57,7 +57,13 @@ class _HttpControl:
         self._address, self._headers = address, dict(headers)
 
     def metadata(self, model: str, version: str) -> Json:
-        return self._ask("GET", model_path(model, version))
+        path = model_path(model, version)
+        answer = self._ask("GET", path)
+        if not isinstance(answer, dict) or "name" not in answer:
+            raise LoadFailed(
+                f"{self._address}{path}: the answer names no model; is this the HTTP port of a Triton server?"
+            )
+        return answer
 
     def config(self, model: str, version: str) -> Json:
         try:
@@ -92,7 +98,9 @@ class _HttpControl:
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 if attempt:  # an idle connection may have been closed: once anew
-                    raise LoadFailed(f"{self._address}: {error}; is a server listening there?") from error
+                    hint = "is a server listening there?" if isinstance(error, OSError) else "is this its HTTP port?"
+                    words = error if isinstance(error, OSError) else repr(error)
+                    raise LoadFailed(f"{self._address}: {words}; {hint}") from error
         if answer.status != 200:
             raise LoadFailed(f"{self._address}{path}: HTTP {answer.status}: {text[:500].decode('utf-8', 'replace')}")
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritonforge.dtypes import DTYPES
-from tritonforge.load.data_files import READERS
+from tritonforge.load.data_files import READERS, Raw
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.settings import Data, ModelLoad
-from tritonforge.load.signature import Input, ServedModel
+from tritonforge.load.signature import ServedModel, Tensor
+from tritonforge.samples import draw, golden_of
 
-__all__ = ["Sample", "make_samples"]
+__all__ = ["Sample", "check_shapes", "check_strings", "make_samples"]
 
 Array = NDArray[Any]
-_LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
-_INTEGERS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,12 @@ class Sample:
 
 def make_samples(served: ServedModel, load: ModelLoad, seed: int) -> list[Sample]:
     """Make the requests that are sent in turn. Raise InvalidLoad where the input can't be made or doesn't fit."""
+    if load.data.check and load.data.source in ("random", "zeros"):
+        raise InvalidLoad(
+            f"check: {load.data.source} input has no answers to check; give data that hold them, or leave check out"
+        )
     if load.batch_size < 1 or load.batch_size > max(served.max_batch_size, 1):
-        limit = f"at most {served.max_batch_size}" if served.max_batch_size else "1: the model doesn't batch"
+        limit = f"1 to {served.max_batch_size}" if served.max_batch_size else "1: the model doesn't batch"
         raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; it takes {limit}")
     if load.data.source in ("random", "zeros"):
         return list(_made(served, load, np.random.default_rng(seed)))
@@ -50,69 +53,108 @@ def _made(served: ServedModel, load: ModelLoad, random: np.random.Generator) -> 
             shape = batch + served.shape(tensor, load.data.shapes, load.data.dimensions.get(tensor.name, ()))
             inputs[tensor.name] = (
                 tensor.datatype,
-                _zeros(tensor, shape) if zeros else _random(tensor, shape, random, load.data),
+                _zeros(tensor, shape)
+                if zeros
+                else draw(tensor.datatype, shape, random, string_length=load.data.string_length),
             )
         yield Sample(inputs)
 
 
-def _zeros(tensor: Input, shape: tuple[int, ...]) -> Array:
+def _zeros(tensor: Tensor, shape: tuple[int, ...]) -> Array:
     return np.full(shape, b"", object) if tensor.datatype == "BYTES" else np.zeros(shape, DTYPES[tensor.datatype].numpy)
 
 
-def _random(tensor: Input, shape: tuple[int, ...], random: np.random.Generator, data: Data) -> Array:
-    """Draw floats from [0, 1), integers from 0 to 127, booleans, lower-case letters and digits."""
-    if tensor.datatype == "BYTES":
-        letters = random.choice(_LETTERS, (int(np.prod(shape)), data.string_length))
-        array = np.empty(len(letters), object)
-        array[:] = [row.tobytes() for row in letters]
-        return array.reshape(shape)
-    dtype = DTYPES[tensor.datatype].numpy
-    if dtype.kind == "b":
-        return random.integers(0, 2, shape).astype(bool)
-    return (
-        random.integers(0, _INTEGERS, shape).astype(dtype) if dtype.kind in "iu" else random.random(shape).astype(dtype)
-    )
-
-
 def _read(served: ServedModel, load: ModelLoad) -> Iterator[Sample]:
-    path = Path(load.data.source)
-    reader = READERS.get(path.suffix)
-    if reader is None:
-        raise InvalidLoad(f"data {load.data.source!r}: it is random, zeros, or a file: *{', *'.join(READERS)}")
-    if not path.is_file():
-        raise InvalidLoad(f"data {load.data.source!r}: no such file")
-    try:
-        rows = list(reader(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidLoad(f"{path}: {error}") from error
+    golden = load.data.golden
+    where = f"the golden samples of {golden}" if golden is not None else load.data.source
+    rows = _golden_rows(served, golden) if golden is not None else _file_rows(load.data.source)
+    rows = [_of_datatypes(row, served, where) for row in rows]
     if served.max_batch_size:
-        rows = _batched(rows, load.batch_size, str(path))
+        rows = _batched(rows, load.batch_size, where)
     if not rows:
-        raise InvalidLoad(f"{path}: it holds no rows")
+        raise InvalidLoad(f"{where}: it holds no rows")
+    checked = load.data.check or golden is not None
     names = {tensor.name for tensor in served.inputs}
     for row in rows:
         inputs = {
-            tensor.name: (tensor.datatype, _fitted(tensor, row, served, str(path))) for tensor in _present(served, row)
+            tensor.name: (tensor.datatype, _fitted(tensor, row, served, where)) for tensor in _present(served, row)
         }
         expected = {
             name.removeprefix("expected:"): np.asarray(value) for name, value in row.items() if name not in names
         }
-        if load.data.check and not expected:
-            raise InvalidLoad(f"{path}: there are no answers to check beside the inputs {', '.join(sorted(names))}")
-        yield Sample(inputs, expected if load.data.check else None)
+        if checked and not expected:
+            raise InvalidLoad(f"{where}: there are no answers to check beside the inputs {', '.join(sorted(names))}")
+        yield Sample(inputs, expected if checked else None)
 
 
-def _present(served: ServedModel, row: Mapping[str, Any]) -> list[Input]:
+def _file_rows(source: str) -> list[dict[str, Any]]:
+    path = Path(source)
+    reader = READERS.get(path.suffix)
+    if reader is None:
+        kinds = f"random, zeros, golden, or a file: *{', *'.join(READERS)}"
+        raise InvalidLoad(f"data {source!r}: it is {kinds}")
+    if not path.is_file():
+        raise InvalidLoad(f"data {source!r}: no such file")
+    try:
+        return list(reader(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidLoad(f"{path}: {error}") from error
+
+
+def _golden_rows(served: ServedModel, repository: Path) -> list[dict[str, Any]]:
+    """Give the rows of a model's golden samples; of one that doesn't batch, each sample is one."""
+    try:
+        samples = golden_of(repository, served.name)
+    except (OSError, ValueError) as error:
+        raise InvalidLoad(f"data golden: {error}") from error
+    if not samples:
+        raise InvalidLoad(
+            f"data golden: {repository} has no golden samples of {served.name}; "
+            "build it with --golden 8, or give its definition examples="
+        )
+    rows: list[dict[str, Any]] = []
+    for sample in samples:
+        tensors = {**sample.inputs, **{f"expected:{name}": array for name, array in sample.outputs.items()}}
+        if served.max_batch_size:
+            count = len(next(iter(tensors.values())))
+            rows += [{name: array[index] for name, array in tensors.items()} for index in range(count)]
+        else:
+            rows.append(tensors)
+    return rows
+
+
+def _of_datatypes(row: dict[str, Any], served: ServedModel, where: str) -> dict[str, Any]:
+    """Make arrays of the tensors that are bytes, by the datatypes of the model."""
+    kinds = {tensor.name: tensor.datatype for tensor in (*served.outputs, *served.inputs)}
+    found = dict(row)
+    for name, value in row.items():
+        if isinstance(value, Raw):
+            datatype = kinds.get(name.removeprefix("expected:"), "BYTES")
+            try:
+                found[name] = (
+                    np.array([value.data], object)
+                    if datatype == "BYTES"
+                    else np.frombuffer(value.data, DTYPES[datatype].numpy)
+                )
+            except ValueError as error:
+                raise InvalidLoad(f'{where}: "{name}" has {len(value.data)} bytes, no {datatype}: {error}') from error
+    return found
+
+
+def _present(served: ServedModel, row: Mapping[str, Any]) -> list[Tensor]:
     missing = [tensor.name for tensor in served.inputs if tensor.name not in row and not tensor.optional]
     if missing:
         raise InvalidLoad(f'{served.name}: the data have no "{missing[0]}"; they have {", ".join(row)}')
     return [tensor for tensor in served.inputs if tensor.name in row]
 
 
-def _fitted(tensor: Input, row: Mapping[str, Any], served: ServedModel, path: str) -> Array:
+def _fitted(tensor: Tensor, row: Mapping[str, Any], served: ServedModel, path: str) -> Array:
     """Give the array its type and rank: flat data take the shape of a tensor without variable dimensions."""
     array = np.asarray(row[tensor.name])
-    array = array.astype(object) if tensor.datatype == "BYTES" else array.astype(DTYPES[tensor.datatype].numpy)
+    try:
+        array = array.astype(object) if tensor.datatype == "BYTES" else array.astype(DTYPES[tensor.datatype].numpy)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidLoad(f'{path}: "{tensor.name}" is no {tensor.datatype}: {error}') from error
     batch = array.shape[:1] if served.max_batch_size else ()
     wanted = batch + tensor.dims
     if -1 not in wanted and array.size == np.prod(wanted):
@@ -122,6 +164,35 @@ def _fitted(tensor: Input, row: Mapping[str, Any], served: ServedModel, path: st
     ):
         raise InvalidLoad(f'{path}: "{tensor.name}" has the shape {list(array.shape)}; the model takes {list(wanted)}')
     return array
+
+
+def check_shapes(models: Mapping[str, ServedModel], loads: Sequence[ModelLoad]) -> None:
+    """Raise InvalidLoad for a size that no model of a load has a use for, so that a slip of a name is told."""
+    known: dict[str, None] = {}
+    for load in loads:
+        for tensor in models[load.name].inputs:
+            known[tensor.name] = None
+            names = load.data.dimensions.get(tensor.name, ())
+            variable = [place for place, size in enumerate(tensor.dims) if size < 0]
+            if any(place >= len(names) or not names[place] for place in variable):
+                return  # a variable dimension without a name takes any
+            known |= {names[place]: None for place in variable}
+    for load in loads:
+        for name in load.data.shapes:
+            if name not in known:
+                raise InvalidLoad(
+                    f"shape {name}: no input of {', '.join(each.name for each in loads)}, and no variable dimension of "
+                    f"one, has that name; they have {', '.join(known)}"
+                )
+
+
+def check_strings(models: Mapping[str, ServedModel], loads: Sequence[ModelLoad]) -> None:
+    """Raise InvalidLoad for a length of strings where no model takes any."""
+    length = max(
+        (load.data.string_length for load in loads if load.data.string_length != Data().string_length), default=0
+    )
+    if length and not any(tensor.datatype == "BYTES" for served in models.values() for tensor in served.inputs):
+        raise InvalidLoad(f"string_length: no input of {', '.join(models)} is of strings; leave it out")
 
 
 def _batched(rows: list[dict[str, Any]], size: int, path: str) -> list[dict[str, Any]]:

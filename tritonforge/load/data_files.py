@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import base64
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["READERS"]
+__all__ = ["READERS", "Raw", "sequence_lengths"]
 
 Row = dict[str, Any]
 _ANSWER = "expected:"
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A tensor's bytes as they go out, of a datatype that the file doesn't tell."""
+
+    data: bytes
+
+
 def _npz(path: Path) -> Iterator[Row]:
     """Take each array's first dimension for rows; all have as many."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no archive of arrays, as numpy.savez writes them")
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     counts = {len(array) for array in arrays.values() if array.ndim}
@@ -30,7 +41,10 @@ def _npz(path: Path) -> Iterator[Row]:
 def _jsonl(path: Path) -> Iterator[Row]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip():
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"line {number} is no JSON: {error}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is no object of inputs")
             yield row
@@ -47,10 +61,15 @@ def _parquet(path: Path) -> Iterator[Row]:
 def _perf_analyzer(path: Path) -> Iterator[Row]:
     """Read perf_analyzer's format: `data`, a list of steps, or of streams of them, and `validation_data` alike.
 
-    A tensor is a flat list, or has `content` and `shape`, or `b64`.
+    A tensor is a flat list, or has `content` and `shape`, or `b64`, its bytes (of a BYTES one, its one element).
     """
-    document = json.loads(path.read_text(encoding="utf-8"))
-    steps, answers = _flat(document["data"]), _flat(document.get("validation_data", []))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+    if not isinstance(document, dict) or "data" not in document:
+        raise ValueError('it has no list "data", as perf_analyzer\'s format has; one request a line is .jsonl')
+    steps, answers = (_flat(document.get(key, []), key) for key in ("data", "validation_data"))
     if answers and len(answers) != len(steps):
         raise ValueError(f"validation_data has {len(answers)} steps, data {len(steps)}")
     for index, step in enumerate(steps):
@@ -60,15 +79,36 @@ def _perf_analyzer(path: Path) -> Iterator[Row]:
         yield row
 
 
-def _flat(steps: list[Any]) -> list[Mapping[str, Any]]:
-    return [item for step in steps for item in (step if isinstance(step, list) else [step])]
+def sequence_lengths(source: str) -> list[int]:
+    """Give how many steps each sequence of perf_analyzer's format has; none for other files, or steps in no list."""
+    path = Path(source)
+    if path.suffix != ".json" or not path.is_file():
+        return []
+    try:
+        streams = json.loads(path.read_text(encoding="utf-8"))["data"]
+    except (ValueError, KeyError, TypeError):
+        return []  # the reader of rows says what is wrong
+    nested = isinstance(streams, list) and all(isinstance(stream, list) and stream for stream in streams)
+    return [len(stream) for stream in streams] if nested else []
+
+
+def _flat(steps: Any, key: str) -> list[Mapping[str, Any]]:
+    if not isinstance(steps, list):
+        raise TypeError(f'"{key}" is no list of steps')
+    flat = [item for step in steps for item in (step if isinstance(step, list) else [step])]
+    for number, step in enumerate(flat, 1):
+        if not isinstance(step, dict):
+            raise TypeError(f'step {number} of "{key}" is no object of tensors: {json.dumps(step)[:40]}')
+    return flat
 
 
 def _tensor(value: Any) -> Any:
     if not isinstance(value, dict):
         return np.asarray(value)
     if "b64" in value:
-        return np.frombuffer(base64.b64decode(value["b64"]), np.uint8)
+        return Raw(base64.b64decode(value["b64"], validate=True))
+    if "content" not in value:
+        raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(value) or "nothing"}')
     array = np.asarray(value["content"])
     return array.reshape(value["shape"]) if "shape" in value else array
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
 
-from tritonforge.load.answers import Answers
+from tritonforge.load.answers import Answers, NotAnAnswer, check_named
 from tritonforge.load.clock import NS, Alarm, now_ns
 from tritonforge.load.job import Job, Payload
 from tritonforge.load.lane import Lane
@@ -16,6 +16,8 @@ from tritonforge.load.schedule import intended_times
 
 __all__ = ["Drive"]
 
+_AT_ONCE = 1000
+_WAITING = 1_000_000
 Reconnect = Callable[[Lane], None]
 
 
@@ -32,11 +34,15 @@ class Drive:
         self._running = True
         self._exhausted = False
         self._idle: deque[Lane] = deque()
+        self._begun: deque[Lane] = deque()  # idle amid a sequence
         self._due: deque[int] = deque()
         self._times: Iterator[int] = iter(())
         self._next = 0
         self._sequences = count(1_000_000_000 + job.part * 100_000_000)
         self._alarm: Alarm | None = None
+        self._unread = {payload.outputs for payload in job.payloads if payload.outputs and payload.expected is None}
+        if self._unread:
+            self.ended = self._first_ended  # type: ignore[method-assign] # so that later ends aren't asked
         self.lanes: list[Lane] = []
         self.done = asyncio.Event()
 
@@ -57,13 +63,30 @@ class Drive:
             loop.call_later(wait_s + job.ramp_s * number / len(self.lanes), self._begin, lane)
 
     def stop(self) -> None:
-        """Start no more. What is under way may end, but is waited for by nobody."""
+        """Start no more. What is under way may end; it is not counted."""
         self._running = False
         if self._alarm is not None:
             asyncio.get_running_loop().remove_reader(self._alarm.fd)
             self._alarm.close()
             self._alarm = None
         self.done.set()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether an answer is still to come."""
+        return any(lane.busy and lane.link is not None for lane in self.lanes)
+
+    def close_sequences(self) -> None:
+        """End, uncounted, what a stop left open: the server has room for some sequences, and drops them late."""
+        for lane in self.lanes:
+            if not lane.busy:
+                self._close_sequence(lane)
+
+    def _close_sequence(self, lane: Lane) -> None:
+        payload = lane.payload
+        if payload is not None and lane.link is not None and 0 < lane.sent < payload.sequence_length:
+            lane.sent = payload.sequence_length - 1
+            self._send(lane, now_ns())
 
     def responded(self, lane: Lane) -> None:
         """Take note of one response of a stream."""
@@ -77,6 +100,7 @@ class Drive:
         now = now_ns()
         lane.busy = False
         if not self._running:
+            self._close_sequence(lane)
             return
         recorder = self._recorder
         if now >= recorder.edge:
@@ -86,16 +110,32 @@ class Drive:
             error = self._answers.check(payload, body, grpc=bool(self._job.target.method))
         if error:
             recorder.add_error(error)
+            lane.payload = None  # a sequence that lost a request isn't gone on with
         else:
             recorder.add(lane.intended, lane.started, now)
         if (self._left > 0 or self._exhausted) and self._spent(now):
             return
         if self._closed:
             self._send(lane, now)
-        elif self._due:
+        elif self._due and lane.link is not None:
             self._send(lane, self._due.popleft())
         else:
-            self._idle.append(lane)
+            self._rest(lane)
+
+    def _first_ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
+        """Look at the first answer of each model, whatever else is checked: an error may have the status 200."""
+        payload = lane.payload
+        if not error and payload is not None and payload.outputs in self._unread:
+            self._unread.remove(payload.outputs)
+            try:
+                check_named(bytes(body), payload.outputs)
+            except NotAnAnswer:
+                lane.busy = False
+                self.stop()
+                raise
+        if not self._unread:
+            del self.ended
+        type(self).ended(self, lane, error, body)
 
     def lost(self, lane: Lane, reason: str) -> None:
         """Count the lane's request as failed, and connect it anew."""
@@ -103,11 +143,13 @@ class Drive:
         if self._running:
             if lane.busy:
                 lane.busy = False
+                lane.payload = None
                 self._recorder.add_error(f"connection: {reason}")
                 if self._spent(now_ns()):
                     return
-            elif lane in self._idle:
-                self._idle.remove(lane)
+            for idle in (self._idle, self._begun):
+                if lane in idle:
+                    idle.remove(lane)
             self._reconnect(lane)
 
     def connected(self, lane: Lane) -> None:
@@ -119,7 +161,7 @@ class Drive:
         elif self._due:
             self._send(lane, self._due.popleft())
         else:
-            self._idle.append(lane)
+            self._rest(lane)
 
     def tick(self) -> None:
         """Close windows in which nothing ended, and give up requests that take too long."""
@@ -129,7 +171,7 @@ class Drive:
         limit = now - int(self._job.timeout_s * NS)
         for lane in self.lanes:
             if lane.busy and lane.started < limit and self._running:
-                lane.busy = False
+                lane.busy, lane.payload = False, None
                 self._recorder.add_error(f"timeout: no answer within {self._job.timeout_s:g} s")
                 link, lane.link = lane.link, None
                 if link is not None:
@@ -149,6 +191,16 @@ class Drive:
         self.stop()
         return True
 
+    def _rest(self, lane: Lane) -> None:
+        """Have a lane wait until something is due.
+
+        Lanes amid a sequence are taken first: with a lane for each request, hundreds of sequences would be open, and
+        the server would drop them before their next request came.
+        """
+        payload = lane.payload
+        amid = payload is not None and lane.sent < payload.sequence_length
+        (self._begun if amid else self._idle).append(lane)
+
     def _begin(self, lane: Lane) -> None:
         if self._running and lane.link is not None and not lane.busy:
             self._send(lane, now_ns())
@@ -159,28 +211,26 @@ class Drive:
             self._advance()
 
     def _advance(self) -> None:
-        """Send all that is due, and set the alarm for what is next."""
-        while True:
-            now = now_ns()
-            while self._next and self._next <= now:
-                if self._idle:
-                    self._send(self._idle.popleft(), self._next)
-                else:
-                    self._due.append(self._next)
-                    self._recorder.held_back += 1
-                    if len(self._due) > 1_000_000:
-                        self._due.popleft()
-                        self._recorder.add_error("not sent: a million requests are waiting; the rate is out of reach")
-                self._pull()
+        """Send what is due, and set the alarm for what is next; answers are read between so many."""
+        now = now_ns()
+        for _ in range(_AT_ONCE):
             if not self._next:
                 self._pull()
-                if not self._next:
-                    return
-            elif self._alarm is not None:
-                self._alarm.set(self._next)
+            if not self._next:
                 return
+            if self._next > now and self._next > (now := now_ns()):
+                break
+            if idle := self._begun or self._idle:
+                self._send(idle.popleft(), self._next)
             else:
-                return
+                self._due.append(self._next)
+                self._recorder.held_back += 1
+                if len(self._due) > _WAITING:
+                    self._due.popleft()
+                    self._recorder.add_error("not sent: a million requests are waiting; the rate is out of reach")
+            self._pull()
+        if self._next and self._alarm is not None:
+            self._alarm.set(self._next)
 
     def _pull(self) -> None:
         following = next(self._times, None)
@@ -206,7 +256,8 @@ class Drive:
             lane.sequence = next(self._sequences)
         lane.sent += 1
         first, last = lane.sent == 1, lane.sent == payload.sequence_length
-        before, after = payload.parts[3 if first and last else 0 if first else 2 if last else 1]
+        place = lane.sent - 1 if payload.spelled else 3 if first and last else 0 if first else 2 if last else 1
+        before, after = payload.parts[place]
         number = b"%d" % lane.sequence if not self._job.target.method else _varint(lane.sequence)
         return before + number + after
 

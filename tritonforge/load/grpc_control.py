@@ -70,5 +70,7 @@ class GrpcControl:
         try:
             answer = method(request, timeout=_TIMEOUT_S, metadata=self._headers)
         except grpc.RpcError as error:
-            raise LoadFailed(f"{self._address}: {error.code().name}: {error.details()}") from error
+            away = error.code() is grpc.StatusCode.UNAVAILABLE
+            hint = "; is a server listening there, and is this its gRPC port?" if away else ""
+            raise LoadFailed(f"{self._address}: {error.code().name}: {error.details()}{hint}") from error
         return dict(MessageToDict(answer, preserving_proto_field_name=True))

@@ -8,7 +8,7 @@ from collections import deque
 from typing import cast
 from urllib.parse import unquote
 
-from tritonforge.load.hpack import decode_headers, encode_headers
+from tritonforge.hpack import decode_headers, encode_headers
 from tritonforge.load.job import Target
 from tritonforge.load.lane import Events, Lane
 from tritonforge.load.stream_error import stream_error
@@ -17,13 +17,17 @@ __all__ = ["GrpcLink"]
 
 _DATA, _HEADERS, _RST, _SETTINGS, _PING, _GOAWAY, _WINDOW, _CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY = 1, 4, 8, 32
+_LAST_HEADERS = _END_STREAM | _END_HEADERS
 _ACK = 1
 _HUGE = (1 << 31) - 1
 _REFILL = 1 << 30
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME = struct.Struct(">HBBBI")
+_HEAD = struct.Struct(">IBI")
+"""A frame's size and kind in one number, its flags, its stream."""
 _SETTING = struct.Struct(">HI")
 _LAST_STREAM = _HUGE - 2
+_REMEMBERED = 64
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -31,26 +35,22 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return _FRAME.pack(size >> 8, size & 255, kind, flags, stream) + payload
 
 
-class _Call:
-    __slots__ = ("error", "lane", "message", "window")
-
-    def __init__(self, lane: Lane, window: int) -> None:
-        self.lane = lane
-        self.message = bytearray()
-        self.window = window
-        self.error = ""
-
-
 class GrpcLink(asyncio.Protocol):
-    """One connection. Each request is a call of its own, ended by the server's trailers; streams answer many times."""
+    """One connection. Each request is a call of its own, ended by the server's trailers; streams answer many times.
+
+    Of an answer that nobody looks at only the trailers are read. What is to be sent while frames are taken goes out
+    together, in one write.
+    """
 
     def __init__(self, target: Target, events: Events, lanes: list[Lane]) -> None:
         self._events = events
         self._lanes = lanes
         self._block = encode_headers(target.method, target.authority, target.headers)
         self._head = _FRAME.pack(len(self._block) >> 8, len(self._block) & 255, _HEADERS, _END_HEADERS, 0)[:5]
-        self._calls: dict[int, _Call] = {}
-        self._streams: dict[Lane, int] = {}
+        self._calls: dict[int, Lane] = {}
+        self._messages: dict[int, bytearray] = {}
+        self._errors: dict[int, str] = {}
+        self._windows: dict[int, int] = {}
         self._next = 1
         self._buffer = b""
         self._received = 0
@@ -60,6 +60,8 @@ class GrpcLink(asyncio.Protocol):
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._statuses: dict[bytes, str] = {}
         self._open = b""
+        self._out: list[bytes] = []
+        self._taking = False
         self._abandoned = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -74,28 +76,36 @@ class GrpcLink(asyncio.Protocol):
         """Start a call with one message, and say that no other follows."""
         stream = self._next
         self._next = stream + 2
-        self._calls[stream] = _Call(lane, self._call_window)
-        self._streams[lane] = stream
+        self._calls[stream] = lane
+        lane.stream = stream
+        payload = lane.payload
+        if payload is not None and (payload.stream or payload.expected is not None):
+            self._messages[stream] = bytearray()
         identity = stream.to_bytes(4, "big")
-        size = len(data) + 5
-        body = b"\0" + (size - 5).to_bytes(4, "big") + data
+        length = len(data)
+        size = length + 5
+        start = b"\0" + length.to_bytes(4, "big")
         if size <= self._frame_size and size <= self._window and size <= self._call_window and not self._waiting:
             self._window -= size
-            self._transport.write(
-                b"".join((self._head, identity, self._block, size.to_bytes(3, "big"), b"\0\1", identity, body))
-            )
+            frames = (self._head, identity, self._block, size.to_bytes(3, "big"), b"\0\1", identity, start, data)
+            if self._taking:
+                self._out += frames
+            else:
+                self._transport.write(b"".join(frames))
         else:
-            self._transport.write(self._head + identity + self._block)
-            self._waiting.append((stream, body))
+            self._write(self._head + identity + self._block)
+            self._windows[stream] = self._call_window
+            self._waiting.append((stream, start + data))
             self._flush()
         if stream >= _LAST_STREAM:
             self.close()
 
     def abandon(self, lane: Lane) -> None:
         """Reset the call under way."""
-        stream = self._streams.pop(lane, 0)
-        if self._calls.pop(stream, None) is not None and not self._transport.is_closing():
-            self._transport.write(_frame(_RST, 0, stream, struct.pack(">I", 8)))
+        if self._calls.get(lane.stream) is lane:
+            self._forget(lane.stream)
+            if not self._transport.is_closing():
+                self._write(_frame(_RST, 0, lane.stream, struct.pack(">I", 8)))
 
     def close(self) -> None:
         """Close the connection; calls under way are told to be lost unless it was given up."""
@@ -120,44 +130,70 @@ class GrpcLink(asyncio.Protocol):
         if self._buffer:
             data = self._buffer + data
         position, end = 0, len(data)
+        calls, messages, statuses, unpack = self._calls, self._messages, self._statuses, _HEAD.unpack_from
+        self._taking = True
         while end - position >= 9:
-            size = int.from_bytes(data[position : position + 3], "big")
-            after = position + 9 + size
+            head, flags, stream = unpack(data, position)
+            start = position + 9
+            after = start + (head >> 8)
             if after > end:
                 break
-            kind, flags = data[position + 3], data[position + 4]
-            stream = int.from_bytes(data[position + 5 : position + 9], "big") & _HUGE
-            self._take(kind, flags, stream, data[position + 9 : after])
             position = after
+            kind = head & 255
+            # What nearly every frame is: an answer's headers, its one frame of data, its trailers.
+            if kind == _HEADERS and flags == _END_HEADERS:
+                self._begun()
+            elif kind == _DATA and stream not in messages:
+                self._received += after - start
+            elif kind == _HEADERS and flags == _LAST_HEADERS and stream not in messages:
+                block = data[start:after]
+                if block in statuses and stream in calls:
+                    self._events.ended(calls.pop(stream), "", b"")
+                else:
+                    self._end(stream, block)
+            else:
+                self._take(kind, flags, stream & _HUGE, data[start:after])
+        self._taking = False
         self._buffer = data[position:]
+        if self._received > _REFILL:
+            self._out.append(_frame(_WINDOW, 0, 0, struct.pack(">I", self._received)))
+            self._received = 0
+        if self._out:
+            if not self._transport.is_closing():
+                self._transport.write(b"".join(self._out))
+            self._out.clear()
+
+    def _begun(self) -> None:
+        """Let who times a connection know that an answer begins."""
+
+    def _write(self, data: bytes) -> None:
+        if self._taking:
+            self._out.append(data)
+        else:
+            self._transport.write(data)
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _DATA:
             self._received += len(payload)
-            if self._received > _REFILL:
-                self._transport.write(_frame(_WINDOW, 0, 0, struct.pack(">I", self._received)))
-                self._received = 0
-            call = self._calls.get(stream)
-            if call is not None:
-                self._message(call, payload[1 : -payload[0] or None] if flags & _PADDED else payload)
+            if stream in self._messages:
+                self._message(stream, payload[1 : -payload[0] or None] if flags & _PADDED else payload)
         elif kind in (_HEADERS, _CONTINUATION):
             self._headers(kind, flags, stream, payload)
         else:
             self._manage(kind, flags, stream, payload)
 
-    def _message(self, call: _Call, payload: bytes) -> None:
-        if call.lane.payload is None or not call.lane.payload.stream:
-            call.message += payload
-            return
-        message = call.message
+    def _message(self, stream: int, payload: bytes) -> None:
+        message, lane = self._messages[stream], self._calls[stream]
         message += payload
+        if lane.payload is None or not lane.payload.stream:
+            return
         while len(message) >= 5 and len(message) >= (size := 5 + int.from_bytes(message[1:5], "big")):
             error = stream_error(message[5:size])
             del message[:size]
             if error:
-                call.error = error
+                self._errors[stream] = error
             else:
-                self._events.responded(call.lane)
+                self._events.responded(lane)
 
     def _headers(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _HEADERS:
@@ -167,47 +203,54 @@ class GrpcLink(asyncio.Protocol):
             self._ends = bool(flags & _END_STREAM)
         else:
             self._open += payload
-        if not (flags & _END_HEADERS and self._ends):
+        if flags & _END_HEADERS and self._ends:
+            self._end(stream, self._open)
+
+    def _end(self, stream: int, block: bytes) -> None:
+        if stream not in self._calls:
             return
-        call = self._calls.pop(stream, None)
-        if call is None:
-            return
-        self._streams.pop(call.lane, None)
-        error = self._statuses.get(self._open)
+        lane, message, wrong = self._forget(stream)
+        error = self._statuses.get(block)
         if error is None:
-            error = self._read_status(self._open)
-        self._events.ended(call.lane, error or call.error, memoryview(call.message)[5:])
+            error = self._read_status(block)
+        self._events.ended(lane, error or wrong, memoryview(message)[5:])
+
+    def _forget(self, stream: int) -> tuple[Lane, bytes | bytearray, str]:
+        """Take a call out; give its lane, what came of its message, and the error of a stream."""
+        self._windows.pop(stream, None)
+        return self._calls.pop(stream), self._messages.pop(stream, b""), self._errors.pop(stream, "")
 
     def _read_status(self, block: bytes) -> str:
         fields = decode_headers(block)
         status = fields.get("grpc-status", "without a status that can be read")
         if status != "0":
             return f"gRPC {status}: {unquote(fields.get('grpc-message', ''))[:200]}"
-        self._statuses[block] = ""
+        if len(self._statuses) < _REMEMBERED:
+            self._statuses[block] = ""
         return ""
 
     def _manage(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _SETTINGS and not flags & _ACK:
             for offset in range(0, len(payload), 6):
                 self._set(*_SETTING.unpack_from(payload, offset))
-            self._transport.write(_frame(_SETTINGS, _ACK, 0, b""))
+            self._write(_frame(_SETTINGS, _ACK, 0, b""))
             if not self.ready.done():
                 self.ready.set_result(None)
             self._flush()
         elif kind == _PING and not flags & _ACK:
-            self._transport.write(_frame(_PING, _ACK, 0, payload))
+            self._write(_frame(_PING, _ACK, 0, payload))
         elif kind == _WINDOW:
             self._grow(stream, int.from_bytes(payload, "big") & _HUGE)
         elif kind == _GOAWAY:
             self.close()
-        elif kind == _RST and (call := self._calls.pop(stream, None)) is not None:
-            self._streams.pop(call.lane, None)
-            self._events.ended(call.lane, f"HTTP/2 reset: code {int.from_bytes(payload, 'big')}", b"")
+        elif kind == _RST and stream in self._calls:
+            lane, *_ = self._forget(stream)
+            self._events.ended(lane, f"HTTP/2 reset: code {int.from_bytes(payload, 'big')}", b"")
 
     def _set(self, name: int, value: int) -> None:
         if name == 4:
-            for call in self._calls.values():
-                call.window += value - self._call_window
+            for stream in self._windows:
+                self._windows[stream] += value - self._call_window
             self._call_window = value
         elif name == 5:
             self._frame_size = value
@@ -215,23 +258,23 @@ class GrpcLink(asyncio.Protocol):
     def _grow(self, stream: int, by: int) -> None:
         if not stream:
             self._window += by
-        elif (call := self._calls.get(stream)) is not None:
-            call.window += by
+        elif stream in self._windows:
+            self._windows[stream] += by
         if self._waiting:
             self._flush()
 
     def _flush(self) -> None:
         """Send what the windows allow of the messages that wait, in their order."""
+        windows = self._windows
         for _ in range(len(self._waiting)):
             stream, body = self._waiting.popleft()
-            call = self._calls.get(stream)
-            while call is not None and body:
-                size = min(len(body), self._frame_size, self._window, call.window)
+            while body and stream in windows:
+                size = min(len(body), self._frame_size, self._window, windows[stream])
                 if size <= 0:
                     self._waiting.append((stream, body))
                     break
                 flags = _END_STREAM if size == len(body) else 0
-                self._transport.write(_frame(_DATA, flags, stream, body[:size]))
+                self._write(_frame(_DATA, flags, stream, body[:size]))
                 body = body[size:]
                 self._window -= size
-                call.window -= size
+                windows[stream] -= size

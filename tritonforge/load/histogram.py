@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RELATIVE_ERROR", "Histogram", "bucket_bounds", "bucket_of"]
+__all__ = ["RELATIVE_ERROR", "Histogram", "bucket_bounds", "bucket_of", "buckets_of"]
 
 _BITS = 8
 RELATIVE_ERROR = 2.0 ** -(_BITS + 1)
@@ -40,7 +40,7 @@ class Histogram:
         array = np.asarray(values if isinstance(values, np.ndarray) else list(values), np.int64)
         if not array.size:
             return cls()
-        buckets, counts = np.unique(_buckets(array), return_counts=True)
+        buckets, counts = np.unique(buckets_of(array), return_counts=True)
         floats = array.astype(np.float64)
         return cls(
             dict(zip(buckets.tolist(), counts.tolist(), strict=True)),
@@ -105,7 +105,7 @@ class Histogram:
 
 def bucket_of(value: int) -> int:
     """Give the bucket of one value."""
-    return int(_buckets(np.array([value], np.int64))[0])
+    return int(buckets_of(np.array([value], np.int64))[0])
 
 
 def bucket_bounds(bucket: int) -> tuple[int, int]:
@@ -115,7 +115,8 @@ def bucket_bounds(bucket: int) -> tuple[int, int]:
     return low, low + (1 << shift) - 1
 
 
-def _buckets(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def buckets_of(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the bucket of each value."""
     # frexp is exact below 2**53 ns, which is 104 days.
     exponents = np.frexp(values.astype(np.float64))[1].astype(np.int64) - 1
     shifts = np.maximum(exponents - _BITS, 0)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+from collections.abc import Callable
 from typing import cast
 
 from tritonforge.load.job import Target
 from tritonforge.load.lane import Events, Lane
 
-__all__ = ["HttpLink", "connect"]
+__all__ = ["HttpLink", "closes", "connect", "error_words"]
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection:[^\r]*\bclose\b", re.IGNORECASE)
+_KEEP = re.compile(rb"\r\nconnection:[^\r]*\bkeep-alive\b", re.IGNORECASE)
+_BODILESS = (b"204", b"304")
+_UNENDED = 1 << 62
+_CLOSED = "the server closed the connection"
 _END = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
 class HttpLink(asyncio.Protocol):
-    """One keep-alive connection, on which one request at a time is under way."""
+    """One connection, on which one request at a time is under way; lost, idle, where an answer ends it."""
 
     def __init__(self, events: Events, lane: Lane) -> None:
         self._events = events
@@ -27,16 +35,28 @@ class HttpLink(asyncio.Protocol):
         self._head = b""
         self._wanted = -1
         self._transport: asyncio.Transport | None = None
-        self._abandoned = False
+        self._socket = -1
+        self._abandoned = self._last = self._chunked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready to send."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        if transport.get_extra_info("sslcontext") is None:
+            self._socket = transport.get_extra_info("socket").fileno()
 
     def send(self, lane: Lane, data: bytes) -> None:
-        """Write a whole request."""
-        assert self._transport is not None
-        self._transport.write(data)
+        """Write a whole request, at once: a transport of uvloop's would wait for all other answers to be read."""
+        transport = self._transport
+        assert transport is not None
+        if self._socket >= 0 and not transport.is_closing() and not transport.get_write_buffer_size():
+            try:
+                written = os.write(self._socket, data)
+            except OSError:  # full, or broken: the transport waits, or tells of the loss
+                written = 0
+            if written == len(data):
+                return
+            data = data[written:]
+        transport.write(data)
 
     def abandon(self, lane: Lane) -> None:
         """Close: an answer that is no longer waited for would be taken for the next one."""
@@ -61,48 +81,99 @@ class HttpLink(asyncio.Protocol):
         self._finish(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell of it, unless it was given up here."""
-        if not self._abandoned:
-            self._events.lost(self._lane, str(exc) if exc else "the server closed the connection")
+        """Tell of it, unless it was given up here; an answer without a length ends so."""
+        if self._abandoned:
+            return
+        if self._wanted == _UNENDED and exc is None:
+            self._finish(self._buffer)
+        else:
+            self._events.lost(self._lane, str(exc) if exc else _CLOSED)
 
     def _measure(self, data: bytes, start: int) -> bool:
         # Triton's headers are the same for the same model and size: they are read once.
         head = data[:start]
-        if head != self._head:
-            found = _LENGTH.search(head)
-            if found is None:
-                if not data.endswith(_LAST_CHUNK):
-                    self._buffer = data
-                    return False
-                self._length = len(data) - start
-            else:
-                self._length = int(found[1])
-                self._head = head
-            self._ok = head[9:12] == b"200"
+        if head != self._head and not self._read_head(head, data, start):
+            return False
         self._body = start
         self._wanted = start + self._length
+        return True
+
+    def _read_head(self, head: bytes, data: bytes, start: int) -> bool:
+        """Find how long the body is; give False where there is none yet, or one that isn't whole."""
+        status = head[9:12]
+        if status[:1] == b"1":  # interim: the answer follows (RFC 9110, 15.2)
+            self._buffer = b""
+            if len(data) > start:
+                self.data_received(data[start:])
+            return False
+        found = _LENGTH.search(head)
+        self._chunked = found is None and _CHUNKED.search(head) is not None
+        if self._chunked and not data.endswith(_LAST_CHUNK):
+            self._buffer = data
+            return False
+        self._last = closes(head)
+        self._ok = status == b"200" and not self._last
+        self._head = b"" if found is None else head
+        if status in _BODILESS:
+            self._length = 0
+        elif found is not None:
+            self._length = int(found[1])
+        elif self._chunked:
+            self._length = len(data) - start
+        else:  # it ends with the connection (RFC 9112, 6.3)
+            self._body, self._wanted, self._buffer, self._last = start, _UNENDED, data, True
+            return False
         return True
 
     def _finish(self, data: bytes) -> None:
         self._wanted, self._buffer = -1, b""
         if self._ok:
-            self._events.ended(self._lane, "", memoryview(data)[self._body :])
+            body = memoryview(data)[self._body :]
+            self._events.ended(self._lane, "", _joined(bytes(body)) if self._chunked else body)
+            return
+        status, rest = data[9:12], data[self._body :]
+        words = "" if status == b"200" else f"HTTP {status.decode('ascii', 'replace')}: {error_words(rest)}"
+        answer = b"" if words else _joined(rest) if self._chunked else rest
+        if self._last:
+            self._tell_last(words, answer)
         else:
-            status = data[9:12].decode("ascii", "replace")
-            self._events.ended(self._lane, f"HTTP {status}: {_words(data[self._body :])}", b"")
+            self._events.ended(self._lane, words, answer)
+
+    def _tell_last(self, error: str, body: bytes) -> None:
+        """Tell of an answer after which the server closes: the next request goes over another connection."""
+        lane = self._lane
+        self.abandon(lane)
+        lane.link = None  # nothing is sent into what is closed
+        self._events.ended(lane, error, body)
+        self._events.lost(lane, _CLOSED)
 
 
-def _words(body: bytes) -> str:
+def closes(head: bytes) -> bool:
+    """Tell whether the server closes the connection after the answer (RFC 9112, 9.3)."""
+    return _CLOSE.search(head) is not None or (head.startswith(b"HTTP/1.0") and _KEEP.search(head) is None)
+
+
+def _joined(body: bytes) -> bytes:
+    """Take the chunks' sizes out (RFC 9112, 7.1)."""
+    parts, start = [], 0
+    while (end := body.find(b"\r\n", start)) >= 0 and (size := int(body[start:end].partition(b";")[0] or b"0", 16)):
+        parts.append(body[end + 2 : end + 2 + size])
+        start = end + 4 + size
+    return b"".join(parts)
+
+
+def error_words(body: bytes) -> str:
+    """Give the words of an error's JSON; of anything else its beginning."""
     try:
         return str(json.loads(body)["error"])[:200]
     except (ValueError, KeyError, TypeError):
         return body[:200].decode("utf-8", "replace")
 
 
-async def connect(target: Target, events: Events, lane: Lane) -> None:
+async def connect(
+    target: Target, events: Events, lane: Lane, make: Callable[[Events, Lane], HttpLink] = HttpLink
+) -> None:
     """Give a lane a connection of its own. Raise OSError where there is none."""
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(
-        lambda: HttpLink(events, lane), target.host, target.port, ssl=target.tls or None
-    )
+    _, link = await loop.create_connection(lambda: make(events, lane), target.host, target.port, ssl=target.tls or None)
     lane.link = link

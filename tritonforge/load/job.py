@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.schedule import Schedule
 
-__all__ = ["Finished", "Job", "Payload", "Tally", "Target"]
+__all__ = ["Finished", "Job", "Payload", "Ready", "Tally", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,21 @@ class Target:
 class Payload:
     """A prepared request: all bytes of an HTTP one, or the message of a gRPC one.
 
-    Of a sequence, `parts` are its first, middle and last request, and one that is both first and last, each in two
-    pieces between which the sequence's number goes. `expected` are the outputs to hold the answer against.
+    Of a sequence, `parts` are its first, middle and last request, and one that is both first and last, or, where it is
+    `spelled`, each of its requests; each in two pieces between which the sequence's number goes. `expected` are the
+    outputs to hold the answer against; of a `plain` one, which isn't of the protocol, numbers by their places in the
+    JSON. `outputs` are the names that the model's answers over HTTP have, one of which is looked at.
     """
 
     data: bytes
     parts: tuple[tuple[bytes, bytes], ...] = ()
     sequence_length: int = 0
+    spelled: bool = False
     stream: bool = False
     expected: Mapping[str, NDArray[Any]] | None = None
     tolerance: float = 1e-4
+    plain: bool = False
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Job:
     """Load from `start_ns` on, counted in windows from `windows_ns` on. Times are of `clock.now_ns`.
 
     A closed loop has `concurrency` above 0, else `schedule` is for all processes, of which this is number `part`.
-    `requests`: stop after so many counted ones. `max_windows`: stop by itself after so many.
+    `requests`: stop after so many counted ones. `max_windows`: stop by itself after so many. `trace`: a file to write
+    each request's times into.
     """
 
     target: Target
@@ -68,11 +74,15 @@ class Job:
     requests: int | None = None
     max_in_flight: int = 256
     timeout_s: float = 30.0
+    trace: str = ""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What ended in one window in one process. Times in ns; `wrong` are errors by kind, `examples` the words of one."""
+    """What ended in one window in one process. Times in ns; `errors` are by kind, `examples` the words of one.
+
+    Of some requests the time of the call that sends them was taken, and that from the answer's first byte to its last.
+    """
 
     index: int
     duration_ns: int = 0
@@ -84,8 +94,16 @@ class Tally:
     errors: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     cpu_ns: int = 0
+    waited_ns: int = 0
+    """How long the process could have run, but others had the processors."""
     held_back: int = 0
     """Requests of an open loop that waited because `max_in_flight` were under way."""
+    lead_ns: int = 0
+    """How long before the window's start its time is counted from: below 0 where that is after it."""
+    sent: int = 0
+    sending_ns: int = 0
+    received: int = 0
+    receiving_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +111,8 @@ class Finished:
     """The last word of a job. `failure` is empty, or why it couldn't be done."""
 
     failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The first word of a process: it can take jobs."""

@@ -22,7 +22,7 @@ class Link(Protocol):
 class Lane:
     """A request in flight: when it was meant to start and did, and what it carries."""
 
-    __slots__ = ("busy", "first", "intended", "last", "link", "payload", "sent", "sequence", "started")
+    __slots__ = ("busy", "first", "intended", "last", "link", "payload", "sent", "sequence", "started", "stream")
 
     def __init__(self) -> None:
         self.link: Link | None = None
@@ -33,6 +33,7 @@ class Lane:
         self.last = 0
         self.sequence = 0
         self.sent = 0
+        self.stream = 0
         self.busy = False
 
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tritonforge.load.estimates import is_stable, pool, pooled_rate, summarize
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
 from tritonforge.load.objectives import good_limit_us, meets
 from tritonforge.load.results import Errors, Generator, Latency, Point, Window
+from tritonforge.load.schedule import due_between, schedule_of
 from tritonforge.load.settings import Load, Settings
 
 __all__ = ["coalesce", "make_point", "merge_tallies", "stable"]
 
 _BUSY = 0.9
 _LATE_SHARE = 0.1
+_WAITED = 0.2
+_COUNTED = 10_000_000
+"""So many arrivals are counted; of more, chance is no part that matters."""
 
 
 def merge_tallies(tallies: Sequence[Tally]) -> Tally:
     """Join what several processes, or windows, counted; the CPU share is the busiest process's."""
-    merged = Tally(min(tally.index for tally in tallies), max(tally.duration_ns for tally in tallies))
+    merged = Tally(min(tally.index for tally in tallies))
+    merged.lead_ns = max(tally.lead_ns for tally in tallies)
+    merged.duration_ns = merged.lead_ns + max(tally.duration_ns - tally.lead_ns for tally in tallies)
     for name in ("latency", "uncorrected", "late", "first", "between"):
         setattr(merged, name, pool([getattr(tally, name) for tally in tallies]))
     for tally in tallies:
@@ -27,7 +34,9 @@ def merge_tallies(tallies: Sequence[Tally]) -> Tally:
             merged.errors[kind] = merged.errors.get(kind, 0) + count
         merged.examples = tally.examples | merged.examples
     merged.cpu_ns = max(tally.cpu_ns for tally in tallies)
-    merged.held_back = sum(tally.held_back for tally in tallies)
+    merged.waited_ns = max(tally.waited_ns for tally in tallies)
+    for name in ("held_back", "sent", "sending_ns", "received", "receiving_ns"):
+        setattr(merged, name, sum(getattr(tally, name) for tally in tallies))
     return merged
 
 
@@ -39,8 +48,10 @@ def coalesce(windows: list[Tally], limit: int) -> list[Tally]:
     for place in range(0, len(windows), 2):
         pair = windows[place : place + 2]
         joined = merge_tallies(pair)
+        joined.lead_ns = pair[0].lead_ns
         joined.duration_ns = sum(tally.duration_ns for tally in pair)
         joined.cpu_ns = sum(tally.cpu_ns for tally in pair)
+        joined.waited_ns = sum(tally.waited_ns for tally in pair)
         pairs.append(joined)
     return pairs
 
@@ -66,20 +77,48 @@ def make_point(load: Load, settings: Settings, windows: Sequence[Tally], measure
     return Point(
         load=load,
         protocol=settings.protocol,
-        stable=agreed,
+        stable=agreed and latency.count > 0,
         windows=_windows(windows, measured, settings),
         throughput=pooled_rate(inferences, durations),
         request_rate=rate,
         latency=latency,
         latency_uncorrected=summarize([tally.uncorrected for tally in last]),
         errors=errors,
-        generator=_generator(load, settings, last, latency, rate.value),
+        generator=_generator(settings, last, latency, rate.value, _due(load, settings, windows, measured)),
         first_response=_stream([tally.first for tally in last]),
         between_responses=_stream([tally.between for tally in last]),
         goodput=pooled_rate(good, durations) if limit else None,
         slo_met=meets(settings.slo, latency, sum(error.count for error in errors)) if settings.slo else None,
         in_flight=rate.value * latency.mean_us.value / 1e6,
+        client_send_us=_mean_us(last, "sending_ns", "sent"),
+        client_receive_us=_mean_us(last, "receiving_ns", "received"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What was meant to be sent: `rate` is requests a second in the measured windows, 0 where none is asked for."""
+
+    load: Load
+    rate: float
+
+
+def _due(load: Load, settings: Settings, windows: Sequence[Tally], measured: int) -> _Due:
+    """Count what a rate's arrivals, which may be drawn, had due in the measured windows."""
+    if load.kind != "rate":
+        return _Due(load, 0.0)
+    durations = [tally.duration_ns for tally in windows]
+    start = round((settings.warmup_s + settings.ramp_s) * 1e9) + sum(durations[:-measured])
+    lasted = sum(durations[-measured:])
+    if settings.arrivals == "constant" or not lasted or load.value * (start + lasted) / 1e9 > _COUNTED:
+        return _Due(load, load.value)
+    return _Due(load, due_between(schedule_of(load, settings), start, start + lasted) / lasted * 1e9)
+
+
+def _mean_us(windows: Sequence[Tally], time: str, count: str) -> float:
+    """Give a mean over the requests that were looked at; 0 for none."""
+    counted = sum(getattr(tally, count) for tally in windows)
+    return sum(getattr(tally, time) for tally in windows) / counted / 1e3 if counted else 0.0
 
 
 def batch_size(settings: Settings) -> float:
@@ -122,8 +161,11 @@ def _stream(histograms: Sequence[Histogram]) -> Latency | None:
     return summary if summary.count else None
 
 
-def _generator(load: Load, settings: Settings, windows: Sequence[Tally], latency: Latency, rate: float) -> Generator:
-    share = sum(tally.cpu_ns for tally in windows) / max(sum(tally.duration_ns for tally in windows), 1)
+def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, rate: float, due: _Due) -> Generator:
+    duration_ns = max(sum(tally.duration_ns for tally in windows), 1)
+    share = sum(tally.cpu_ns for tally in windows) / duration_ns
+    # What a process waited until it could close a window counts in that one, though it began before.
+    waited = min(sum(tally.waited_ns for tally in windows) / duration_ns, max(1 - share, 0.0))
     late = summarize([tally.late for tally in windows])
     held = sum(tally.held_back for tally in windows)
     said = []
@@ -132,7 +174,12 @@ def _generator(load: Load, settings: Settings, windows: Sequence[Tally], latency
             f"the generator's busiest process takes {share:.0%} of a core: it may be the bottleneck; "
             f"processes={settings.processes + 1} may give more"
         )
-    if load.kind != "concurrency":
+    elif waited > max(share, _WAITED):
+        said.append(
+            f"the generator waited {waited:.0%} of the time for a processor, and ran {share:.0%}: others, such as a "
+            "server on this machine, took them all; that is in the latencies"
+        )
+    if due.load.kind != "concurrency":
         if held:
             said.append(
                 f"{held} requests were due while all of {settings.max_in_flight} (max_in_flight) were under way"
@@ -141,6 +188,6 @@ def _generator(load: Load, settings: Settings, windows: Sequence[Tally], latency
             said.append(
                 f"1 % of requests start {late.p99_us.value:.0f} µs late or more; it is in the corrected latency"
             )
-        if load.kind == "rate" and rate < 0.98 * load.value:
-            said.append(f"{rate:.6g} of the {load.value:g} requests a second that were asked for succeeded")
-    return Generator(settings.processes, share, late, tuple(said))
+        if rate < 0.98 * due.rate:
+            said.append(f"{round(rate, 1):g} of the {round(due.rate, 1):g} requests a second that were due succeeded")
+    return Generator(settings.processes, share, late, tuple(said), due.rate)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tritonforge.load.address import Address, model_path
 from tritonforge.load.job import Payload
-from tritonforge.load.tensors import to_bytes
+from tritonforge.load.tensors import to_bytes, to_values
 
-__all__ = ["Region", "Wanted", "prepare"]
+__all__ = ["Region", "Wanted", "prepare", "prepare_sequence"]
 
 _PLACE = 4_000_000_000
 """A sequence's number in the JSON, where the real one of as many digits goes."""
@@ -41,6 +40,7 @@ class Wanted:
     sequence_length: int = 0
     stream: bool = False
     tolerance: float = 1e-4
+    outputs: tuple[str, ...] = ()
 
 
 def prepare(
@@ -48,23 +48,44 @@ def prepare(
     inputs: Mapping[str, tuple[str, NDArray[Any]]],
     expected: Mapping[str, NDArray[Any]] | None = None,
     regions: Mapping[str, Region] | None = None,
+    outputs: Mapping[str, Region | None] | None = None,
 ) -> Payload:
-    """Write a request of `inputs` (datatype and array by name), those with a region by reference."""
+    """Write a request of `inputs` (datatype and array by name), those with a region by reference.
+
+    Where there are `outputs`, they are all that is asked for, and come back in their regions, if they have one.
+    """
     write = _grpc if wanted.address.grpc else _http
     parts: tuple[tuple[bytes, bytes], ...] = ()
     if wanted.sequence_length:
         flags = ((True, False), (False, False), (False, True), (True, True))
-        parts = tuple(write(wanted, inputs, regions or {}, flag) for flag in flags)
+        parts = tuple(write(wanted, inputs, regions or {}, outputs or {}, flag) for flag in flags)
         data = b""
     else:
-        data = b"".join(write(wanted, inputs, regions or {}, None))
-    return Payload(data, parts, wanted.sequence_length, wanted.stream, expected, wanted.tolerance)
+        data = b"".join(write(wanted, inputs, regions or {}, outputs or {}, None))
+    return Payload(
+        data,
+        parts,
+        wanted.sequence_length,
+        stream=wanted.stream,
+        expected=expected,
+        tolerance=wanted.tolerance,
+        outputs=wanted.outputs,
+    )
+
+
+def prepare_sequence(wanted: Wanted, steps: Sequence[Mapping[str, tuple[str, NDArray[Any]]]]) -> Payload:
+    """Write a sequence of requests, each with its own inputs."""
+    write = _grpc if wanted.address.grpc else _http
+    last = len(steps) - 1
+    parts = tuple(write(wanted, step, {}, {}, (place == 0, place == last)) for place, step in enumerate(steps))
+    return Payload(b"", parts, len(parts), spelled=True, stream=wanted.stream, outputs=wanted.outputs)
 
 
 def _http(
     wanted: Wanted,
     inputs: Mapping[str, tuple[str, NDArray[Any]]],
     regions: Mapping[str, Region],
+    outputs: Mapping[str, Region | None],
     flags: tuple[bool, bool] | None,
 ) -> tuple[bytes, bytes]:
     entries, tail = [], b""
@@ -77,15 +98,20 @@ def _http(
             entry["parameters"] = {"binary_data_size": len(data)}
             tail += data
         else:
-            entry["data"] = _plain(array)
+            entry["data"] = to_values(array)
         entries.append(entry)
-    request: dict[str, Any] = {}
+    request: dict[str, Any] = {"inputs": entries}
+    if outputs:
+        kept = {"binary_data": wanted.body == "binary"}
+        request["outputs"] = [
+            {"name": name, "parameters": _reference(region) if region else kept} for name, region in outputs.items()
+        ]
     parameters: dict[str, Any] = {"binary_data_output": True} if wanted.body == "binary" else {}
     if flags:
         parameters |= {"sequence_id": _PLACE, "sequence_start": flags[0], "sequence_end": flags[1]}
     if parameters:
-        request["parameters"] = parameters
-    head = json.dumps(request | {"inputs": entries}, separators=(",", ":")).encode()
+        request = {"parameters": parameters} | request
+    head = json.dumps(request, separators=(",", ":")).encode()
     lines = [
         f"POST {wanted.address.path}{model_path(wanted.model, wanted.version)}/infer HTTP/1.1",
         f"Host: {wanted.address.authority}",
@@ -106,19 +132,11 @@ def _reference(region: Region) -> dict[str, Any]:
     }
 
 
-def _plain(array: NDArray[Any]) -> list[Any]:
-    if array.dtype.kind in "OSU":
-        return [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in array.ravel()]
-    if array.dtype.kind not in "biuf":  # bfloat16
-        array = array.astype(np.float32)
-    values: list[Any] = array.ravel().tolist()
-    return values
-
-
 def _grpc(
     wanted: Wanted,
     inputs: Mapping[str, tuple[str, NDArray[Any]]],
     regions: Mapping[str, Region],
+    outputs: Mapping[str, Region | None],
     flags: tuple[bool, bool] | None,
 ) -> tuple[bytes, bytes]:
     from tritonclient.grpc import service_pb2 as pb
@@ -127,11 +145,13 @@ def _grpc(
     for name, (datatype, array) in inputs.items():
         tensor = message.inputs.add(name=name, datatype=datatype, shape=array.shape)
         if name in regions:
-            for key, value in _reference(regions[name]).items():
-                field = "string_param" if isinstance(value, str) else "int64_param"
-                setattr(tensor.parameters[key], field, value)
+            _refer(tensor.parameters, regions[name])
         else:
             message.raw_input_contents.append(to_bytes(array, datatype))
+    for name, region in outputs.items():
+        asked = message.outputs.add(name=name)
+        if region:
+            _refer(asked.parameters, region)
     if not flags:
         return message.SerializeToString(), b""
     message.parameters["sequence_start"].bool_param = flags[0]
@@ -142,3 +162,8 @@ def _grpc(
     identity.parameters["sequence_id"].int64_param = 1 << 30
     data = message.SerializeToString() + identity.SerializeToString()
     return data[:-5], b""
+
+
+def _refer(parameters: Any, region: Region) -> None:
+    for key, value in _reference(region).items():
+        setattr(parameters[key], "string_param" if isinstance(value, str) else "int64_param", value)

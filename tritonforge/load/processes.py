@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritonforge.load.clock import NS, now_ns
+from tritonforge.load.gpu import Gpu, read_gpu
 from tritonforge.load.results import ServerProcesses
 
 __all__ = ["Usage", "between", "find_server", "usage"]
@@ -29,6 +28,7 @@ class Usage:
     cpu_ns: dict[int, int]
     memory_bytes: int
     shm_bytes: int
+    gpu: Gpu | None = None
 
 
 def find_server(host: str, port: int) -> int | None:
@@ -54,42 +54,23 @@ def usage(server: int) -> Usage:
             shm |= set(_mapped(pid))
         except (OSError, ValueError, IndexError):
             continue
-    return Usage(now_ns(), cpu, memory, sum(_size(name) for name in shm))
+    at_ns = now_ns()
+    return Usage(at_ns, cpu, memory, sum(_size(name) for name in shm), read_gpu(set(pids)))
 
 
 def between(before: Usage, after: Usage) -> ServerProcesses:
-    """Give the mean CPU between two moments, and memory at the later."""
+    """Give the mean CPU between two moments, memory at the later, and the mean of the GPU's two readings."""
     spent = sum(cpu - before.cpu_ns.get(pid, 0) for pid, cpu in after.cpu_ns.items())
-    utilization, memory = _gpu(set(after.cpu_ns))
+    told = [used.gpu.utilization for used in (before, after) if used.gpu is not None]
+    busy = [share for share in told if share is not None]
     return ServerProcesses(
         len(after.cpu_ns),
         spent / max(after.at_ns - before.at_ns, 1),
         after.memory_bytes,
         after.shm_bytes,
-        utilization,
-        memory,
+        sum(busy) / len(busy) if busy else None,
+        after.gpu.memory_bytes if after.gpu is not None else None,
     )
-
-
-def _gpu(pids: set[int]) -> tuple[float | None, int | None]:
-    """Ask nvidia-smi, where there is one."""
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return None, None
-    try:
-        busy = _ask(command, "--query-gpu=utilization.gpu")
-        held = _ask(command, "--query-compute-apps=pid,used_gpu_memory")
-        mine = [int(row[1]) << 20 for row in held if int(row[0]) in pids]
-        return sum(float(row[0]) for row in busy) / len(busy) / 100, sum(mine)
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError, ZeroDivisionError):
-        return None, None
-
-
-def _ask(command: str, query: str) -> list[list[str]]:
-    said = subprocess.run(
-        [command, query, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=10, check=True
-    ).stdout
-    return [[cell.strip() for cell in line.split(",")] for line in said.splitlines() if line.strip()]
 
 
 def _is_local(host: str) -> bool:

@@ -158,6 +158,8 @@ class Generator:
     cpu_share: float
     late: Latency
     warnings: tuple[str, ...] = ()
+    due_rate: float = 0.0
+    """Requests a second that a rate's arrivals had due in the measured windows; 0 of other loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,9 @@ class Point:
     from the intended start, `latency_uncorrected` from the actual one. The two are the same in a closed loop, in which
     a request is meant to start when it can. `first_response` and `between_responses` are of streams only. `goodput` is
     requests a second within the bound of the objective with the highest percentile; None without any. `in_flight` is
-    the mean number by Little's law: rate times mean latency.
+    the mean number by Little's law: rate times mean latency. `client_send_us` and `client_receive_us` are the
+    generator's own part of a request, as a mean over some of them: in the call that sends, and from the answer's first
+    byte until it is read; 0 where gRPC goes through TLS, which isn't timed.
     """
 
     load: Load
@@ -187,6 +191,8 @@ class Point:
     goodput: Estimate | None = None
     slo_met: bool | None = None
     in_flight: float = 0.0
+    client_send_us: float = 0.0
+    client_receive_us: float = 0.0
     server: tuple[ModelStatistics, ...] = ()
     processes: ServerProcesses | None = None
 
@@ -223,6 +229,8 @@ class Report:
     """Of a search: the greatest load that met the objectives; None where none did, or nothing was searched."""
     knee: Load | None = None
     """Of a sweep of three points or more: past it, latency grows faster than throughput."""
+    complete: bool = True
+    """Whether all was measured that was asked for; of a search that wasn't, `best` is the best so far."""
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import accumulate
+
 from tritonforge.load.clock import NS
 from tritonforge.load.job import Tally
 from tritonforge.load.merge import coalesce, merge_tallies, stable
@@ -12,6 +15,10 @@ from tritonforge.load.statistics import Counters
 __all__ = ["UNLIMITED", "Run"]
 
 _KEPT = 240
+_WINDOW_S = 5.0
+_PARTS = 10
+_SHORTEST_S = 0.05
+_LONGER = 1.05
 UNLIMITED = 1 << 30
 
 
@@ -23,10 +30,22 @@ class Run:
         self.whole = windows is not None or settings.duration_s is not None or settings.requests is not None
         self.requests = settings.requests if windows is None else None
         self.limit = windows or settings.max_windows
-        self.window_ns = int(settings.window_s * NS)
-        if windows is None and settings.duration_s is not None:
-            self.limit = min(max(1, round(settings.duration_s / settings.window_s)), _KEPT)
+        duration_s = settings.duration_s if windows is None else None
+        span_s = settings.times_s[-1] if load.given and not settings.repeat_s else None
+        # The last of given times ends later than it is due, and a window of that alone would be a sliver.
+        ends_s = None if span_s is None else span_s * _LONGER
+        lasting_s = min((each for each in (duration_s, ends_s) if each is not None), default=None)
+        window_s = _window_s(settings, lasting_s)
+        self.window_ns = int(window_s * NS)
+        if windows is None and span_s is not None and (duration_s is None or duration_s > span_s):
+            self.whole = True
+            self.limit = math.ceil((span_s + settings.timeout_s) / window_s) + 1  # it ends by itself before
+        elif windows is None and settings.duration_s is not None:
+            self.limit = min(max(1, round(settings.duration_s / window_s)), _KEPT)
             self.window_ns = int(settings.duration_s / self.limit * NS)
+        # Windows that are short for the sake of intervals differ by chance alone, those of given times by intent.
+        short = settings.window_s is None and window_s < _WINDOW_S
+        self.judged = not short and span_s is None
         if self.requests is not None:
             self.limit = UNLIMITED
         self.stable_windows = settings.stable_windows
@@ -34,12 +53,14 @@ class Run:
         self.windows: list[Tally] = []
         self.snapshots: list[tuple[Counters, Usage | None]] = []
         self.seen = 0
+        self.idle_ns = 0
         self.agreed = False
 
     def begin(self, parts: int, start_ns: int) -> None:
         """Set when the load and the windows start, and in how many processes."""
         self.parts, self.start_ns = parts, start_ns
-        self.windows_ns = start_ns + int((self.settings.warmup_s + self.settings.ramp_s) * NS)
+        lead_s = 0.0 if self.load.given else self.settings.warmup_s + self.settings.ramp_s
+        self.windows_ns = start_ns + int(lead_s * NS)
 
     def note(self, counters: Counters, used: Usage | None) -> None:
         """Keep the server's figures at a window's edge: those about the windows that will be measured."""
@@ -55,10 +76,31 @@ class Run:
         tallies = self.tallies.pop(index, None)
         if tallies:
             self.windows.append(merge_tallies(tallies))
+            ended = self.windows[-1].latency.count or self.windows[-1].errors
+            self.idle_ns = 0 if ended else self.idle_ns + self.window_ns
         agreed = stable(self.windows, self.settings)
-        self.agreed = agreed or (self.whole and len(self.windows) < self.stable_windows)
+        self.agreed = agreed or (self.whole and (len(self.windows) < self.stable_windows or not self.judged))
         self.windows = coalesce(self.windows, _KEPT)
+
+    @property
+    def boundaries_ns(self) -> list[int]:
+        """The edges of the windows, from the first one's start to the last one's end."""
+        lead_ns = self.windows[0].lead_ns if self.windows else 0
+        edges = accumulate((tally.duration_ns for tally in self.windows), initial=self.windows_ns - lead_ns)
+        return [self.windows_ns, *list(edges)[1:]]
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing ends any more, not even by the timeout: a closed loop has no connection left."""
+        return self.load.kind == "concurrency" and self.idle_ns > self.settings.timeout_s * NS + self.window_ns
 
     def over(self) -> bool:
         """Tell whether enough has been measured."""
         return self.seen >= self.limit or (not self.whole and self.agreed)
+
+
+def _window_s(settings: Settings, lasting_s: float | None) -> float:
+    """Give the windows' length: as it is set, else such that what lasts so long has several, for an interval."""
+    if settings.window_s is not None:
+        return settings.window_s
+    return _WINDOW_S if lasting_s is None else min(_WINDOW_S, max(lasting_s / _PARTS, _SHORTEST_S))

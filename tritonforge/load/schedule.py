@@ -10,14 +10,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Schedule", "intended_times"]
+from tritonforge.load.settings import Load, Settings
+
+__all__ = ["Schedule", "due_between", "intended_times", "schedule_of"]
 
 _CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Arrivals at `rate` a second, or at `times_s`, which repeat from their start where `repeat_s` is above 0.
+    """Arrivals at `rate` a second, or at `times_s`, which begin anew every `repeat_s` where that is above 0.
+
+    The next turn doesn't wait for the last time of the one before.
 
     `gamma` spaces them by a gamma distribution of mean 1/rate and of shape `gamma_shape`: below 1 burstier than
     Poisson's, above 1 more even. `burst` of them come at once, at 1/burst of the rate. In the first `ramp_s` the rate
@@ -44,12 +48,43 @@ def intended_times(schedule: Schedule, part: int = 0, parts: int = 1) -> Iterato
         yield from mine.tolist()
 
 
+def schedule_of(load: Load, settings: Settings) -> Schedule:
+    """Give the arrivals of a load that isn't a closed loop."""
+    return Schedule(
+        load.value,
+        settings.arrivals,
+        settings.gamma_shape,
+        settings.burst,
+        settings.ramp_s,
+        settings.seed,
+        settings.times_s if load.given else (),
+        settings.repeat_s,
+    )
+
+
+def due_between(schedule: Schedule, start_ns: int, end_ns: int) -> int:
+    """Count the drawn times from one to another, in ns from the start."""
+    found = 0
+    for times in _drawn(schedule):
+        first, last = np.searchsorted(times, (start_ns, end_ns))
+        found += int(last - first)
+        if times[-1] >= end_ns:
+            break
+    return found
+
+
 def _given(schedule: Schedule) -> Iterator[NDArray[np.int64]]:
-    times = np.sort(np.asarray(schedule.times_s, np.float64))
-    for turn in count():
-        yield np.rint((times + turn * schedule.repeat_s) * 1e9).astype(np.int64)
-        if schedule.repeat_s <= 0:
-            return
+    times = np.sort(np.rint(np.asarray(schedule.times_s, np.float64) * 1e9).astype(np.int64))
+    if schedule.repeat_s <= 0:
+        yield times
+        return
+    # A time is due once in each period from its own on, at the same place in it: turns that overlap are in order.
+    period = max(round(schedule.repeat_s * 1e9), 1)
+    begins, places = np.divmod(times, period)
+    order = np.argsort(places, kind="stable")
+    begins, places = begins[order], places[order]
+    for number in count(int(begins.min())):
+        yield places[begins <= number] + number * period
 
 
 def _drawn(schedule: Schedule) -> Iterator[NDArray[np.int64]]:

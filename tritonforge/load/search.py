@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from tritonforge.load.environment import describe
 from tritonforge.load.errors import InvalidLoad
-from tritonforge.load.results import Point, Report
+from tritonforge.load.profile_export import ProfileExport
+from tritonforge.load.results import Report
 from tritonforge.load.session import Progress, Session
 from tritonforge.load.settings import Load, Settings
+from tritonforge.load.stopped import Kept, keeping
 from tritonforge.load.sweep import find_knee
 
 __all__ = ["bisect", "find_max"]
@@ -23,11 +25,13 @@ def find_max(
     precision: float = 0.05,
     on_window: Progress | None = None,
     on_point: Progress | None = None,
+    export: ProfileExport | None = None,
 ) -> Report:
     """Search between the least and the greatest of the settings' loads (one alone: from it upwards).
 
     The answer is in `best`, within `precision` of the limit (a concurrency: or to the next whole number). A rate is
-    met only where at least 98 % of what was asked for succeeded. Raise InvalidLoad without objectives.
+    met only where at least 98 % of what was due succeeded. Raise InvalidLoad without objectives, and what `sweep`
+    raises.
     """
     if not settings.slo:
         raise InvalidLoad("a search needs an objective: p99=10ms")
@@ -36,23 +40,29 @@ def find_max(
         raise InvalidLoad(f"a search is over concurrency or rate, one of them; found {', '.join(sorted(kinds))}")
     kind = kinds.pop()
     values = [load.value for load in settings.loads]
-    points: list[Point] = []
-    with Session(settings) as session:
+    kept, reached = Kept(on_window, on_point), 0.0
+    with Session(settings, export=export) as session:
         environment = describe(session.server)
 
         def met(value: float) -> bool:
-            point = session.measure(Load(kind, value), on_window=on_window)
-            points.append(point)
-            if on_point is not None:
-                on_point(point)
-            reached = kind == "concurrency" or point.request_rate.value >= _ENOUGH * value
-            return bool(point.slo_met) and reached
+            nonlocal reached
+            kept.at = Load(kind, value)
+            point = session.measure(kept.at, on_window=kept.window)
+            enough = kind == "concurrency" or point.request_rate.value >= _ENOUGH * point.generator.due_rate
+            if good := bool(point.slo_met) and enough:
+                reached = max(reached, value)
+            kept.point(point)
+            return good
+
+        def report(*, complete: bool) -> Report:
+            points = sorted(kept.so_far, key=lambda point: point.load.value)
+            best, knee = Load(kind, reached) if reached else None, find_knee(points)
+            return Report(settings, environment, settings.seed, tuple(points), best, knee, complete)
 
         limit = max(values) if len(values) > 1 else _LIMIT[kind]
-        found = bisect(met, min(values), limit, precision=precision, whole=kind == "concurrency")
-    points.sort(key=lambda point: point.load.value)
-    best = None if found is None else Load(kind, found)
-    return Report(settings, environment, settings.seed, tuple(points), best=best, knee=find_knee(points))
+        with keeping(lambda _: report(complete=False) if kept.so_far else None, lambda: kept.at):
+            bisect(met, min(values), limit, precision=precision, whole=kind == "concurrency")
+    return report(complete=True)
 
 
 def bisect(

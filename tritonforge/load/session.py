@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
+from itertools import accumulate
+from pathlib import Path
 from types import TracebackType
 
 from tritonforge.load.address import parse_address
 from tritonforge.load.breakdown import break_down
 from tritonforge.load.clock import NS, now_ns
 from tritonforge.load.control import connect
-from tritonforge.load.data import make_samples
+from tritonforge.load.data import Sample, check_shapes, check_strings, make_samples
+from tritonforge.load.data_files import sequence_lengths
 from tritonforge.load.errors import InvalidLoad, LoadFailed
+from tritonforge.load.generate import check_generate, prepare_generate
 from tritonforge.load.job import Job, Payload, Tally, Target
 from tritonforge.load.merge import make_point
-from tritonforge.load.prepare import Wanted, prepare
+from tritonforge.load.plain_http import prepare_plain
+from tritonforge.load.prepare import Wanted, prepare, prepare_sequence
 from tritonforge.load.processes import between, find_server, usage
+from tritonforge.load.profile_export import ProfileExport
 from tritonforge.load.results import Point
 from tritonforge.load.run import UNLIMITED, Run
-from tritonforge.load.schedule import Schedule
+from tritonforge.load.schedule import schedule_of
 from tritonforge.load.settings import Load, ModelLoad, Settings
-from tritonforge.load.shared_memory import Regions
+from tritonforge.load.settings_check import check_settings
+from tritonforge.load.shared_memory import Regions, output_sizes
 from tritonforge.load.signature import ServedModel, read_model
-from tritonforge.load.statistics import difference, read_counters
+from tritonforge.load.statistics import Counters, difference, read_counters
 from tritonforge.load.workers import Workers
 
 __all__ = ["Progress", "Session"]
@@ -33,18 +41,28 @@ Progress = Callable[[Point], None]
 """Told of a point after each of its windows: the figures so far."""
 
 _MIX = 1024
+_NAMED = 20
+_NO_STATISTICS = "the server doesn't have the extension for statistics: its own figures are not told"
 
 
 class Session:
     """Loads one server. Use it in a `with` block; `measure` may be called any number of times.
 
+    `server_pid` names the process above all of the server's, where that isn't the one that listens. Into `export` go
+    the times of every request.
+
     Raise InvalidLoad where the settings can't be carried out, LoadFailed where the server doesn't answer.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, server_pid: int | None = None, export: ProfileExport | None = None
+    ) -> None:
         self.settings = settings
+        self._pid = server_pid
+        self._export = export
+        self._plain = all(load.request is not None for load in settings.models)
         self._address = parse_address(settings.url)
-        _check(settings)
+        check_settings(settings)
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Session:
@@ -52,12 +70,18 @@ class Session:
             self._control = connect(self._address, self.settings.headers)
             stack.callback(self._control.close)
             self._regions = stack.enter_context(Regions(self._control))
-            self.server = self._control.server()
-            self.models = {load.name: self._served(load.name, load.version) for load in self.settings.models}
+            self.server = {} if self._plain else self._control.server()
+            told = not self._plain and "statistics" in self.server.get("extensions", ())
+            self._asks = self.settings.server_statistics and told
+            self._lacks = self.settings.server_statistics and not told and not self._plain
+            loads = [load for load in self.settings.models if load.request is None]
+            self.models = {load.name: self._served(load.name, load.version) for load in loads}
             self._composing = self._steps()
             self._payloads = self._prepare()
-            self._pid = find_server(self._address.host, self._address.port)
+            if self._pid is None:
+                self._pid = find_server(self._address.host, self._address.port)
             self._workers = stack.enter_context(Workers(self.settings.processes))
+            self._workers.wait_ready()
             self._open = stack.pop_all()
         return self
 
@@ -72,18 +96,35 @@ class Session:
         With `windows`, exactly as many are measured, whether they agree or not.
         """
         run = Run(load, self.settings, windows)
-        self._workers.start(self._jobs(run))
+        if load.given and self.settings.warmup_s:
+            self._warm_up()
+        # Without a warm-up the first window begins with the load: the server's counters must have been read by then.
+        leads = not load.given and (self.settings.warmup_s or self.settings.ramp_s)
+        before = None if leads else self._counters()
+        jobs = self._jobs(run)
+        self._workers.start(jobs)
         try:
-            self._collect(run, on_window)
+            self._collect(run, before, on_window)
         finally:
             self._workers.stop()
+            if self._export is not None and run.windows:
+                self._export.add(load, [Path(job.trace) for job in jobs], run.boundaries_ns)
         if not run.windows:
             raise LoadFailed(f"{self.settings.url}: nothing ended in the time of the measurement at {load}")
         return self._point(run)
 
-    def _collect(self, run: Run, on_window: Progress | None) -> None:
+    def _warm_up(self) -> None:
+        """Load with a request at a time before given times, none of which may be spent on it."""
+        run = Run(Load("concurrency", 1), replace(self.settings, ramp_s=0.0), 1)
+        self._workers.start([replace(job, trace="") for job in self._jobs(run)])
+        try:
+            self._gather(run, run.windows_ns)
+        finally:
+            self._workers.stop()
+
+    def _collect(self, run: Run, before: Counters | None, on_window: Progress | None) -> None:
         self._gather(run, run.windows_ns)
-        self._snapshot(run)
+        self._snapshot(run, before)
         while not run.over():
             index = run.seen
             self._gather(run, run.windows_ns + (index + 1) * run.window_ns)
@@ -94,6 +135,8 @@ class Session:
                     raise LoadFailed("the load generator doesn't keep up: a window's figures didn't come within 10 s")
                 self._take(run, self._workers.next_tally(0.1))
             run.close(index)
+            if run.dead:
+                raise LoadFailed(f"{self.settings.url}: nothing ended for {run.idle_ns / NS:g} s; is it still there?")
             if on_window is not None and run.windows:
                 on_window(self._point(run))
             if not self._workers.running:
@@ -110,18 +153,22 @@ class Session:
         if tally is not None:
             run.tallies.setdefault(tally.index, []).append(tally)
 
-    def _snapshot(self, run: Run) -> None:
-        counters = read_counters(self._control.statistics()) if self.settings.server_statistics else {}
+    def _counters(self) -> Counters:
+        return read_counters(self._control.statistics()) if self._asks else {}
+
+    def _snapshot(self, run: Run, counters: Counters | None = None) -> None:
         used = usage(self._pid) if self._pid is not None else None
-        run.note(counters, used)
+        run.note(self._counters() if counters is None else counters, used)
 
     def _point(self, run: Run) -> Point:
         measured = len(run.windows) if run.whole else min(run.stable_windows, len(run.windows))
         point = make_point(run.load, self.settings, run.windows, measured, agreed=run.agreed)
         (before, used_before), (after, used_after) = run.snapshots[0], run.snapshots[-1]
         server = difference(before, after, self._composing)
+        warnings = (*point.generator.warnings, *([_NO_STATISTICS] if self._lacks else ()))
         return replace(
             point,
+            generator=replace(point.generator, warnings=warnings),
             server=server,
             processes=between(used_before, used_after) if used_before and used_after else None,
             breakdown=break_down(
@@ -129,11 +176,29 @@ class Session:
                 point.latency_uncorrected,
                 server,
                 {name for name, served in self._known.items() if served.steps},
+                client_us=(point.client_send_us, point.client_receive_us),
+                streams=any(payload.stream for payload in self._payloads),
             ),
         )
 
     def _served(self, name: str, version: str) -> ServedModel:
-        return read_model(self._control.metadata(name, version), self._control.config(name, version))
+        try:
+            metadata = self._control.metadata(name, version)
+        except LoadFailed as error:
+            names = self._names()
+            if not names or name in names:
+                raise
+            near = get_close_matches(name, names, 1)
+            hint = f"did you mean {near[0]}" if near else f"it serves {', '.join(names[:_NAMED])}"
+            raise LoadFailed(f"{self.settings.url} has no model {name!r}; {hint}") from error
+        return read_model(metadata, self._control.config(name, version))
+
+    def _names(self) -> list[str]:
+        """Ask for the models that are there: the statistics name them, also where the index wants a key."""
+        try:
+            return sorted({entry["name"] for entry in self._control.statistics().get("model_stats", ())})
+        except LoadFailed:
+            return []
 
     def _steps(self) -> dict[str, bool]:
         """Find the models of the load and, below them, the steps of ensembles."""
@@ -149,6 +214,12 @@ class Session:
         return found
 
     def _prepare(self) -> tuple[Payload, ...]:
+        check_strings(self.models, self.settings.models)
+        check_shapes(self.models, [load for load in self.settings.models if load.request is None])
+        if self._known and all(served.sequences is False for served in self._known.values()):
+            asked = [load.name for load in self.settings.models if load.sequence_length]
+            if asked:
+                raise InvalidLoad(f"{', '.join(asked)} takes no sequences: leave sequence_length out")
         by_model = [self._payloads_of(load) for load in self.settings.models]
         if len(by_model) == 1:
             return tuple(by_model[0])
@@ -162,12 +233,14 @@ class Session:
         return tuple(mixed)
 
     def _payloads_of(self, load: ModelLoad) -> list[Payload]:
+        if load.request is not None:
+            return [prepare_plain(self._address, load.request, self.settings.headers)]
         served = self.models[load.name]
-        if served.decoupled and not self._address.grpc:
-            raise InvalidLoad(f"{load.name} is decoupled: its streams need gRPC; the URL is {self.settings.url}")
-        if load.data.check and self._streams():
+        stream = self._streams(served)
+        if load.data.check and stream:
             raise InvalidLoad(f"{load.name}: answers of streams can't be checked; leave check out")
-        if served.sequences and not load.sequence_length:
+        lengths = sequence_lengths(load.data.source) if served.sequences and not load.sequence_length else []
+        if served.sequences and not load.sequence_length and not lengths:
             raise InvalidLoad(f"{load.name} takes sequences: set sequence_length, the number of requests in each")
         wanted = Wanted(
             self._address,
@@ -176,27 +249,64 @@ class Session:
             self.settings.body,
             tuple(self.settings.headers.items()),
             load.sequence_length,
-            self._streams(),
+            stream,
             load.data.tolerance,
+            () if stream or self._address.grpc else tuple(tensor.name for tensor in served.outputs),
         )
-        payloads = []
-        for sample in make_samples(served, load, self.settings.seed):
-            regions = self._regions.place(sample.inputs) if self.settings.shared_memory == "system" else None
-            payloads.append(prepare(wanted, sample.inputs, sample.expected, regions))
-        return payloads
+        samples = make_samples(served, load, self.settings.seed)
+        if lengths:
+            return self._spelled(wanted, load, samples, lengths)
+        if stream and not self._address.grpc:
+            check_generate(served, load, self.settings)
+            return [prepare_generate(wanted, sample.inputs) for sample in samples]
+        if self.settings.shared_memory == "none":
+            return [prepare(wanted, sample.inputs, sample.expected) for sample in samples]
+        return self._in_shared_memory(wanted, samples, served, load.batch_size)
 
-    def _streams(self) -> bool:
-        return any(served.decoupled for served in self.models.values())
+    def _spelled(
+        self, wanted: Wanted, load: ModelLoad, samples: Sequence[Sample], lengths: Sequence[int]
+    ) -> list[Payload]:
+        """Write the sequences of a file, which has a list of requests for each."""
+        if load.batch_size != 1 or load.data.check or self.settings.shared_memory != "none":
+            raise InvalidLoad(
+                f"{load.data.source}: its lists are sequences, which are sent as they are: without batch_size, check "
+                "and shared_memory; or set sequence_length, for sequences of one row each"
+            )
+        ends = list(accumulate(lengths))
+        rows = [samples[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        return [prepare_sequence(wanted, [sample.inputs for sample in each]) for each in rows]
+
+    def _in_shared_memory(
+        self, wanted: Wanted, samples: Sequence[Sample], served: ServedModel, batch_size: int
+    ) -> list[Payload]:
+        """Write requests whose inputs lie in regions of their own; the outputs of all go to one, as nobody reads it."""
+        read = wanted.stream or any(sample.expected is not None for sample in samples)
+        sizes = {} if read else output_sizes(served, batch_size, self.settings.output_bytes)
+        regions = self._regions.reserve(sizes) if sizes else {}
+        outputs = {tensor.name: regions.get(tensor.name) for tensor in served.outputs} if regions else None
+        return [
+            prepare(wanted, sample.inputs, sample.expected, self._regions.place(sample.inputs), outputs)
+            for sample in samples
+        ]
+
+    def _streams(self, served: ServedModel) -> bool:
+        """Tell whether a model's answers are streams: over gRPC, those of all models are where those of one are."""
+        among = self.models.values() if self._address.grpc else (served,)
+        return any(each.decoupled for each in among)
 
     def _jobs(self, run: Run) -> list[Job]:
         settings, address = self.settings, self._address
         service = "/inference.GRPCInferenceService/"
-        method = service + ("ModelStreamInfer" if self._streams() else "ModelInfer") if address.grpc else ""
+        method = service + ("ModelStreamInfer" if self._payloads[0].stream else "ModelInfer") if address.grpc else ""
         target = Target(address.host, address.port, method, address.tls, tuple(settings.headers.items()))
         concurrency = int(run.load.value) if run.load.kind == "concurrency" else 0
-        parts = min(settings.processes, concurrency or settings.processes, run.requests or settings.processes)
+        most = (settings.processes, concurrency, run.requests, len(settings.times_s) if run.load.given else 0)
+        parts = min(count for count in most if count)
         lanes = concurrency or settings.max_in_flight
-        run.begin(parts, now_ns() + NS // 5 + lanes * NS // 1000)
+        # A closed loop that starts late has a shorter warm-up; an open one has its first requests to catch up with.
+        connecting = (NS // 20 if concurrency else NS // 5) + lanes * NS // 1000
+        run.begin(parts, now_ns() + connecting)
+        traces = [""] * parts if self._export is None else [str(path) for path in self._export.traces(parts)]
         return [
             Job(
                 target,
@@ -207,53 +317,17 @@ class Session:
                 UNLIMITED,
                 _share(concurrency, part, parts),
                 settings.ramp_s,
-                None if concurrency else _schedule(run.load, settings),
+                None if concurrency else schedule_of(run.load, settings),
                 part,
                 parts,
                 _share(run.requests, part, parts) if run.requests else None,
                 max(1, _share(settings.max_in_flight, part, parts)),
                 settings.timeout_s,
+                traces[part],
             )
             for part in range(parts)
         ]
 
 
-def _schedule(load: Load, settings: Settings) -> Schedule:
-    return Schedule(
-        load.value,
-        settings.arrivals,
-        settings.gamma_shape,
-        settings.burst,
-        settings.ramp_s,
-        settings.seed,
-        settings.times_s if load.kind in ("schedule", "replay") else (),
-        settings.repeat_s,
-    )
-
-
 def _share(total: int, part: int, parts: int) -> int:
     return total // parts + (part < total % parts)
-
-
-def _check(settings: Settings) -> None:
-    """Raise InvalidLoad for what can't be."""
-    problems = (
-        (not settings.models, "no model is named"),
-        (settings.window_s <= 0, f"window_s is {settings.window_s:g}; it is above 0"),
-        (settings.processes < 1, f"processes is {settings.processes}; it is at least 1"),
-        (settings.max_in_flight < 1, f"max_in_flight is {settings.max_in_flight}; it is at least 1"),
-        (settings.burst < 1, f"burst is {settings.burst}; it is at least 1"),
-        (settings.stable_windows < 1, f"stable_windows is {settings.stable_windows}; it is at least 1"),
-        (settings.max_windows < 1, f"max_windows is {settings.max_windows}; it is at least 1"),
-        (settings.requests is not None and settings.requests < 1, "requests is below 1"),
-        (settings.duration_s is not None and settings.duration_s <= 0, "duration_s is not above 0"),
-        (
-            any(load.kind in ("schedule", "replay") for load in settings.loads) and not settings.times_s,
-            "a schedule or replay has no times_s",
-        ),
-        (any(not load.value > 0 for load in settings.loads), "a load is not above 0"),
-        (any(model.weight <= 0 for model in settings.models), "a model's weight is not above 0"),
-    )
-    for found, text in problems:
-        if found:
-            raise InvalidLoad(text)

@@ -6,9 +6,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
-__all__ = ["Data", "Load", "ModelLoad", "Settings", "Slo", "parse_loads", "parse_slo"]
+from tritonforge.samples import TOLERANCE
+
+__all__ = ["Data", "HttpRequest", "Load", "ModelLoad", "Settings", "Slo", "parse_loads", "parse_slo"]
 
 Kind = Literal["concurrency", "rate", "schedule", "replay"]
 Arrivals = Literal["constant", "poisson", "gamma"]
@@ -26,6 +29,11 @@ class Load:
 
     kind: Kind
     value: float
+
+    @property
+    def given(self) -> bool:
+        """Whether its times are given, one by one: they are measured from the first on."""
+        return self.kind in ("schedule", "replay")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.value:g}"
@@ -52,6 +60,9 @@ class Slo:
 class Data:
     """Where input comes from: `random` (with the seed), `zeros`, a file (`.npz`, `.jsonl`, `.parquet`, `.json`).
 
+    `golden`, or `golden:REPOSITORY`, is the golden samples of a repository that a build has written (without a name:
+    of model_repository); the answers are always checked.
+
     `shapes` gives sizes to variable dimensions by name, or whole shapes by the input's name. `dimensions` has the names
     of an input's dimensions (a manifest tells them); where they are unknown, one named size serves all. `payloads` is
     how many different ones are made of random data, in turn. With `check`, the answers are held against those that the
@@ -64,12 +75,37 @@ class Data:
     payloads: int = 16
     string_length: int = 16
     check: bool = False
+    tolerance: float = TOLERANCE
+
+    @property
+    def golden(self) -> Path | None:
+        """The repository whose golden samples are sent; None for other input."""
+        kind, _, repository = self.source.partition(":")
+        return Path(repository or "model_repository") if kind == "golden" else None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A fixed request to any HTTP server, `path` below the URL's own.
+
+    `expected` are numbers that the JSON answer must hold, by JSON pointer (RFC 6901: `/label`, `/outputs/0/data`),
+    within `tolerance`; an array there counts as all of its numbers.
+    """
+
+    path: str
+    body: str = ""
+    method: str = "POST"
+    content_type: str = "application/json"
+    expected: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     tolerance: float = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLoad:
-    """A model, and its share of the requests. `sequence_length` above 0: requests are sequences of that many."""
+    """A model, and its share of the requests. `sequence_length` above 0: requests are sequences of that many.
+
+    With a `request`, that is sent over HTTP instead of the protocol's own, and the name is only a name.
+    """
 
     name: str
     version: str = ""
@@ -77,6 +113,7 @@ class ModelLoad:
     batch_size: int = 1
     sequence_length: int = 0
     data: Data = Data()
+    request: HttpRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +121,14 @@ class Settings:
     """What is measured and how. `url` is `http://host:port` or `grpc://host:port` (`https`, `grpcs` for TLS).
 
     A point lasts until `stable_windows` windows of `window_s` agree within `stability`, at most `max_windows`; or for
-    `duration_s`; or for `requests`. `warmup_s` of load precede each. `ramp_s` brings a load up by steps in that time,
-    before the windows. A rate with `burst` above 1 sends that many at once. `max_in_flight` bounds the requests of an
-    open loop; what is due waits for one to end, and that is in its latency. `repeat_s` above 0 begins `times_s` anew
-    after so long.
+    `duration_s`; or for `requests`. Windows are of 5 s, or of a tenth of a `duration_s` where that is less. `warmup_s`
+    of load precede each. A schedule or replay lasts until its last request has ended, unless `repeat_s` begins it
+    anew, or `duration_s` or `requests` cut it short; all of it is measured, and its `warmup_s` is one request at a
+    time. `ramp_s` brings a load up by steps in that time, before the windows. A rate with `burst` above 1 sends that
+    many at once. `max_in_flight` bounds the requests of an open loop; what is due waits for one to end, and that is in
+    its latency. `repeat_s` above 0 begins `times_s` anew after so long. With `shared_memory`, inputs and outputs lie
+    in it. Over the connection come answers that are checked, streams, and outputs whose size the signature doesn't
+    tell, unless `output_bytes` makes room for each.
     """
 
     url: str
@@ -100,7 +141,8 @@ class Settings:
     repeat_s: float = 0.0
     body: Literal["binary", "json"] = "binary"
     shared_memory: Literal["none", "system"] = "none"
-    window_s: float = 5.0
+    output_bytes: int | None = None
+    window_s: float | None = None
     warmup_s: float = 1.0
     ramp_s: float = 0.0
     stability: float = 0.1
@@ -165,7 +207,9 @@ def _range(start: float, end: float, step: str) -> list[float]:
     factor, add = (float(step[1:]), 0.0) if step.startswith("x") else (1.0, float(step))
     if not (factor > 1 or add > 0) or start <= 0 or not math.isfinite(start + end + add + factor):
         raise ValueError(f"the step {step} doesn't grow")
+    if end < start:
+        raise ValueError(f"{end:g}, its end, is below {start:g}, its start")
     values = [start]
     while (after := values[-1] * factor + add) <= end and len(values) < 10_000:
         values.append(after)
-    return values if end >= start else []
+    return values

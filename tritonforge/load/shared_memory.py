@@ -1,25 +1,29 @@
-"""Inputs in system shared memory, registered with a server on this machine: requests then only refer to them."""
+"""Tensors in system shared memory, registered with a server on this machine: requests then only refer to them."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from multiprocessing.shared_memory import SharedMemory
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from tritonforge.dtypes import DTYPES
 from tritonforge.load.control import Control
 from tritonforge.load.errors import LoadFailed
 from tritonforge.load.prepare import Region
+from tritonforge.load.signature import ServedModel
 from tritonforge.load.tensors import to_bytes
 
-__all__ = ["Regions"]
+__all__ = ["Regions", "output_sizes"]
 
 
 class Regions:
-    """Regions of one server, a region for each request; all are unregistered and removed at the end of the block."""
+    """Regions of one server: of each request's inputs, and each model's outputs; removed at the end of the block."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -44,15 +48,33 @@ class Regions:
         Raise LoadFailed where the server can't open it: it runs elsewhere, or in a container of its own.
         """
         parts = {name: to_bytes(array, datatype) for name, (datatype, array) in inputs.items()}
-        size = sum(map(len, parts.values()))
-        memory = SharedMemory(create=True, size=max(size, 1))
+        regions = self.reserve({name: len(data) for name, data in parts.items()})
+        view = memoryview(self._held[-1].buf or b"")
+        for tensor, data in parts.items():
+            start = regions[tensor].offset
+            view[start : start + len(data)] = data
+        return regions
+
+    def reserve(self, sizes: Mapping[str, int]) -> dict[str, Region]:
+        """Make room for tensors of so many bytes, and say where each goes. Raise LoadFailed as `place` does."""
+        total = max(sum(sizes.values()), 1)
+        memory = SharedMemory(create=True, size=total)
         self._held.append(memory)
-        view = memoryview(memory.buf or b"")
         name = memory.name.lstrip("/")
         regions, offset = {}, 0
-        for tensor, data in parts.items():
-            view[offset : offset + len(data)] = data
-            regions[tensor] = Region(name, offset, len(data))
-            offset += len(data)
-        self._control.register(name, f"/{name}", max(size, 1))
+        for tensor, size in sizes.items():
+            regions[tensor] = Region(name, offset, size)
+            offset += size
+        self._control.register(name, f"/{name}", total)
         return regions
+
+
+def output_sizes(served: ServedModel, batch_size: int, otherwise: int | None) -> dict[str, int]:
+    """Give the bytes of outputs; `otherwise` where the size varies, as that of text does; None leaves those out."""
+    sizes: dict[str, int | None] = {}
+    for tensor in served.outputs:
+        itemsize = 0 if tensor.datatype == "BYTES" else np.dtype(DTYPES[tensor.datatype].numpy).itemsize
+        known = itemsize and -1 not in tensor.dims
+        rows = batch_size if served.max_batch_size else 1
+        sizes[tensor.name] = rows * math.prod(tensor.dims) * itemsize if known else otherwise
+    return {name: size for name, size in sizes.items() if size is not None}

@@ -1,4 +1,4 @@
-"""A model's inputs as a request has them."""
+"""A model's inputs and outputs as a request has them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tritonforge.load.errors import InvalidLoad
+from tritonforge.dtypes import DTYPES
+from tritonforge.load.errors import InvalidLoad, LoadFailed
 
-__all__ = ["Input", "ServedModel", "read_model"]
+__all__ = ["ServedModel", "Tensor", "read_model"]
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """One input without its batch dimension; variable sizes are -1."""
+class Tensor:
+    """One input or output without its batch dimension; variable sizes are -1."""
 
     name: str
     datatype: str
@@ -23,24 +24,30 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """What load must know of a model. `max_batch_size` is 0 where it doesn't batch; `steps` are an ensemble's."""
+    """What load must know of a model. `max_batch_size` is 0 where it doesn't batch; `steps` are an ensemble's.
+
+    Whether it takes sequences is None where the server has no configuration to tell."""
 
     name: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[Tensor, ...]
     max_batch_size: int
     decoupled: bool
     steps: tuple[str, ...]
-    sequences: bool = False
+    sequences: bool | None = False
+    outputs: tuple[Tensor, ...] = ()
 
-    def shape(self, tensor: Input, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str] = ()) -> tuple[int, ...]:
+    def shape(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str] = ()) -> tuple[int, ...]:
         """Give the sizes of one input, the batch aside.
 
         `sizes` has whole shapes by the input's name, and sizes by a dimension's name. `names` are those of the
         dimensions, where they are known; a variable one without a name takes the one size given to no input.
         Raise InvalidLoad where a variable dimension has no size.
         """
-        if len(sizes.get(tensor.name, ())) == len(tensor.dims):
-            return sizes[tensor.name]
+        whole = sizes.get(tensor.name, ())
+        if len(whole) == len(tensor.dims):
+            if any(size not in (-1, found) for size, found in zip(tensor.dims, whole, strict=True)):
+                raise InvalidLoad(f'{self.name}: "{tensor.name}" has the shape {list(tensor.dims)}, not {list(whole)}')
+            return whole
         loose = [size for name, size in sizes.items() if name not in {each.name for each in self.inputs}]
         fallback = loose[0] if len(loose) == 1 else sizes.get(tensor.name, ())
         found = []
@@ -57,24 +64,37 @@ class ServedModel:
 
 
 def read_model(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> ServedModel:
-    """Join a model's metadata and configuration, an empty one where the server tells none."""
+    """Join a model's metadata and configuration, an empty one where the server tells none.
+
+    Raise LoadFailed where a tensor is of a datatype that the protocol doesn't have.
+    """
+    for tensor in (*metadata.get("inputs", ()), *metadata.get("outputs", ())):
+        if tensor["datatype"] not in DTYPES:
+            raise LoadFailed(
+                f'{metadata["name"]}: the server says that "{tensor["name"]}" is {tensor["datatype"]}, which is none '
+                f"of the protocol's datatypes: {', '.join(DTYPES)}"
+            )
     batch = int(config.get("max_batch_size", 0))
     optional = {tensor["name"] for tensor in config.get("input", ()) if tensor.get("optional")}
-    inputs = tuple(
-        Input(
-            tensor["name"],
-            tensor["datatype"],
-            tuple(int(size) for size in tensor.get("shape", ()))[1 if batch else 0 :],
-            tensor["name"] in optional,
+
+    def tensors(kind: str) -> tuple[Tensor, ...]:
+        return tuple(
+            Tensor(
+                tensor["name"],
+                tensor["datatype"],
+                tuple(int(size) for size in tensor.get("shape", ()))[1 if batch else 0 :],
+                tensor["name"] in optional,
+            )
+            for tensor in metadata.get(kind, ())
         )
-        for tensor in metadata.get("inputs", ())
-    )
+
     steps = config.get("ensemble_scheduling", {}).get("step", ())
     return ServedModel(
         metadata["name"],
-        inputs,
+        tensors("inputs"),
         batch,
         bool(config.get("model_transaction_policy", {}).get("decoupled")),
         tuple(dict.fromkeys(step["model_name"] for step in steps)),
-        "sequence_batching" in config,
+        "sequence_batching" in config if config else None,
+        tensors("outputs"),
     )

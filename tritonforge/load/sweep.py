@@ -5,26 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tritonforge.load.environment import describe
+from tritonforge.load.profile_export import ProfileExport
 from tritonforge.load.results import Point, Report
 from tritonforge.load.session import Progress, Session
 from tritonforge.load.settings import Load, Settings
+from tritonforge.load.stopped import Kept, keeping
 
 __all__ = ["find_knee", "sweep"]
 
 
-def sweep(settings: Settings, *, on_window: Progress | None = None, on_point: Progress | None = None) -> Report:
+def sweep(
+    settings: Settings,
+    *,
+    on_window: Progress | None = None,
+    on_point: Progress | None = None,
+    export: ProfileExport | None = None,
+) -> Report:
     """Measure each of the settings' loads. Both functions are told the figures: after a window, and of whole points.
 
-    Raise InvalidLoad where the settings can't be carried out, LoadFailed where the server doesn't answer.
+    Every request's times go into `export`, if there is one.
+
+    Raise InvalidLoad where the settings can't be carried out, LoadFailed where the server doesn't answer; after
+    something was measured, SweepStopped or SweepInterrupted, which have the report of that.
     """
-    points: list[Point] = []
-    with Session(settings) as session:
+    kept = Kept(on_window, on_point)
+    with Session(settings, export=export) as session:
         environment = describe(session.server)
-        for load in settings.loads:
-            points.append(session.measure(load, on_window=on_window))
-            if on_point is not None:
-                on_point(points[-1])
-    return Report(settings, environment, settings.seed, tuple(points), knee=find_knee(points))
+
+        def report(*, complete: bool) -> Report:
+            knee = find_knee(kept.so_far)
+            return Report(settings, environment, settings.seed, kept.so_far, knee=knee, complete=complete)
+
+        with keeping(lambda _: report(complete=False) if kept.so_far else None, lambda: kept.at):
+            for load in settings.loads:
+                kept.at = load
+                kept.point(session.measure(load, on_window=kept.window))
+    return report(complete=True)
 
 
 def find_knee(points: Sequence[Point]) -> Load | None:

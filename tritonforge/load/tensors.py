@@ -1,4 +1,7 @@
-"""Arrays as the bytes of tensors, and back: little-endian, row-major; BYTES elements after their four-byte lengths."""
+"""Arrays as the bytes of tensors, and back: little-endian, row-major; BYTES elements after their four-byte lengths.
+
+And as the values that JSON has.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from tritonforge.dtypes import DTYPES
 
-__all__ = ["from_bytes", "to_bytes"]
+__all__ = ["from_bytes", "to_bytes", "to_values"]
 
 
 def to_bytes(array: NDArray[Any], datatype: str) -> bytes:
@@ -19,6 +22,16 @@ def to_bytes(array: NDArray[Any], datatype: str) -> bytes:
         return np.ascontiguousarray(array, DTYPES[datatype].numpy).tobytes()
     items = [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel().tolist()]
     return b"".join(struct.pack("<I", len(item)) + item for item in items)
+
+
+def to_values(array: NDArray[Any]) -> list[Any]:
+    """Give a tensor's elements for JSON, flat, row-major."""
+    if array.dtype.kind in "OSU":
+        return [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in array.ravel()]
+    if array.dtype.kind not in "biuf":  # bfloat16
+        array = array.astype(np.float32)
+    values: list[Any] = array.ravel().tolist()
+    return values
 
 
 def from_bytes(data: bytes, datatype: str, shape: tuple[int, ...]) -> NDArray[Any]:

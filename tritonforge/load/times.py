@@ -13,13 +13,17 @@ from tritonforge.load.errors import InvalidLoad
 __all__ = ["read_times"]
 
 _KEYS = ("time", "timestamp", "ts")
+_LATEST_START_S = 60.0
+"""A schedule that begins later has times of a clock, not of its own."""
+_REPLAY = "For recorded times, which begin at the first request, there is --replay"
 
 
-def read_times(path: Path, *, speed: float = 1.0) -> tuple[float, ...]:
+def read_times(path: Path, *, speed: float = 1.0, from_first: bool = True) -> tuple[float, ...]:
     """Read one time a line, in seconds or ISO 8601; or JSON lines with one under `time`, `timestamp` or `ts`.
 
-    The result counts from the first of them, in ascending order; `speed` 2 replays twice as fast. Raise InvalidLoad
-    for a line that is none of these, or a file without any.
+    The result is in ascending order and counts from the first of them; `speed` 2 replays twice as fast. Not
+    `from_first`, they count from 0, which none may precede: they are in seconds, and the first is within a minute.
+    Raise InvalidLoad for a line that is none of these, or a file without any.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -29,30 +33,49 @@ def read_times(path: Path, *, speed: float = 1.0) -> tuple[float, ...]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                times.append(_seconds(line.strip()))
-            except (ValueError, TypeError) as error:
-                raise InvalidLoad(
-                    f"{path}:{number}: {line[:60]!r} is no time in seconds or ISO 8601 ({error})"
-                ) from error
+                times.append(_seconds(line.strip(), dates=from_first))
+            except ValueError as error:
+                raise InvalidLoad(f"{path}:{number}: {line[:60]!r} is no time: {error}") from error
     if not times:
         raise InvalidLoad(f"{path}: it holds no times")
     if not speed > 0:
         raise InvalidLoad(f"speed is {speed:g}; it is above 0")
     times.sort()
-    return tuple((time - times[0]) / speed for time in times)
+    start = times[0] if from_first else 0.0
+    if times[0] < start:
+        raise InvalidLoad(f"{path}: {times[0]:g} precedes 0, the start of the schedule")
+    if times[0] - start > _LATEST_START_S:
+        raise InvalidLoad(
+            f"{path}: its first time is {times[0]:.10g} s after the start; a schedule counts from 0. {_REPLAY}"
+        )
+    return tuple((time - start) / speed for time in times)
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, *, dates: bool) -> float:
     value: Any = text
     if text.startswith("{"):
-        row = json.loads(text)
+        try:
+            row = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"no JSON: {error}") from error
         value = next((row[key] for key in _KEYS if key in row), None)
         if value is None:
             raise ValueError(f"it has none of {', '.join(_KEYS)}")
     try:
         seconds = float(value)
     except (TypeError, ValueError):
-        return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
+        seconds = _of_date(str(value), dates)
     if not math.isfinite(seconds):
         raise ValueError("it is not finite")
+    return seconds
+
+
+def _of_date(text: str, allowed: bool) -> float:
+    try:
+        seconds = datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        wanted = "a number of seconds or ISO 8601" if allowed else "a number of seconds"
+        raise ValueError(f"wanted {wanted}, or JSON with one under {', '.join(_KEYS)}") from None
+    if not allowed:
+        raise ValueError(f"a schedule counts seconds from 0. {_REPLAY}")
     return seconds

@@ -8,31 +8,52 @@ The parent is another process, so that what it does (statistics, progress) takes
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import sys
-from typing import BinaryIO
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO
 
 import uvloop
 
+from tritonforge.load.answers import NotAnAnswer
 from tritonforge.load.clock import NS, now_ns
 from tritonforge.load.drive import Drive
 from tritonforge.load.grpc_link import GrpcLink
+from tritonforge.load.http_link import HttpLink
 from tritonforge.load.http_link import connect as connect_http
-from tritonforge.load.job import Finished, Job
-from tritonforge.load.lane import Lane
+from tritonforge.load.http_stream_link import HttpStreamLink
+from tritonforge.load.job import Finished, Job, Ready
+from tritonforge.load.lane import Events, Lane
 from tritonforge.load.recorder import Recorder
+from tritonforge.load.timed_link import TimedGrpcLink, TimedHttpLink
+from tritonforge.load.trace import Tracer
 from tritonforge.load.worker_pipe import read_message, write_message
 
 __all__ = ["main"]
 
 _LANES_PER_CONNECTION = 64
+_COLLECT_AFTER = 50_000
+_DRAIN_NS = 5 * NS
 
 
 def main() -> None:
     """Do jobs until standard input ends. After each job comes a byte, which stops it where it still runs."""
-    out = os.fdopen(os.dup(1), "wb")
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     stdin = os.fdopen(0, "rb", buffering=0)
+    # What was imported is never garbage: a collection that looks at it would be a pause in somebody's latency.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+    with contextlib.suppress(BrokenPipeError):  # the parent was ended: nobody is left to tell
+        _take_jobs(stdin, out)
+
+
+def _take_jobs(stdin: BinaryIO, out: BinaryIO) -> None:
+    write_message(out, Ready())
     while True:
         try:
             job = read_message(stdin)
@@ -44,24 +65,54 @@ def main() -> None:
             answer = Finished()
         except (OSError, ValueError, asyncio.TimeoutError) as error:
             answer = Finished(f"{type(error).__name__}: {error}")
+        except Fault as fault:
+            answer = Finished(str(fault))
         write_message(out, answer)
         os.set_blocking(0, True)  # uvloop's reader made it otherwise
         if not stopped:
             stdin.read(1)
 
 
+class Fault(Exception):
+    """A mistake of the generator's own, met in a callback."""
+
+
 async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> None:
-    recorder = Recorder(job.windows_ns, job.window_ns, lambda tally: write_message(out, tally))
+    counted = bool(job.concurrency and job.requests)
+    recorder = Recorder(job.windows_ns, job.window_ns, lambda tally: write_message(out, tally), from_first=counted)
     pending: set[asyncio.Task[None]] = set()
 
+    loop = asyncio.get_running_loop()
+    faults: list[Exception] = []
+
     def reconnect(lane: Lane) -> None:
-        task = asyncio.get_running_loop().create_task(_again(job, drive, lane))
+        task = loop.create_task(_again(job, drive, events, lane))
         pending.add(task)
         task.add_done_callback(pending.discard)
 
+    def note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception) and not isinstance(error, OSError) and not faults:
+            faults.append(error)
+            drive.done.set()
+
+    loop.set_exception_handler(note)
     drive = Drive(job, recorder, reconnect)
     drive.lanes = [Lane() for _ in range(job.concurrency or job.max_in_flight)]
-    await _connect(job, drive, drive.lanes)
+    with contextlib.ExitStack() as stack:
+        events: Events = stack.enter_context(Tracer(drive, job.trace)) if job.trace else drive
+        await _connect(job, events, drive.lanes[:1], recorder)
+        await _connect(job, events, drive.lanes[1:])
+        await _load(job, drive, recorder, pending, stopped)
+    if faults and isinstance(faults[0], NotAnAnswer):
+        raise Fault(str(faults[0]))
+    if faults:
+        raise Fault("".join(traceback.format_exception(faults[0])).rstrip())
+
+
+async def _load(
+    job: Job, drive: Drive, recorder: Recorder, pending: set[asyncio.Task[None]], stopped: list[bytes]
+) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -81,6 +132,8 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> None:
                 drive.tick()
                 if now_ns() >= end_ns and job.requests is None:
                     drive.stop()
+        drive.close_sequences()
+        await _drain(drive)
     finally:
         loop.remove_reader(0)
         for task in pending:
@@ -88,36 +141,56 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> None:
         _disconnect(drive)
 
 
-async def _connect(job: Job, drive: Drive, lanes: list[Lane]) -> None:
+async def _drain(drive: Drive) -> None:
+    """Let what is under way be answered.
+
+    A gRPC call that its client breaks off can crash Triton, which then locks a mutex of a call that is gone (seen in
+    24.10; its issue 8034, mended in 2025 by pull request 8078).
+    """
+    end_ns = now_ns() + _DRAIN_NS
+    while drive.under_way and now_ns() < end_ns:
+        await asyncio.sleep(0.002)
+
+
+async def _connect(job: Job, events: Events, lanes: list[Lane], timed: Recorder | None = None) -> None:
+    """Connect lanes; where `timed`, by connections that tell it of the client's own times."""
     if job.target.tls and job.target.method:
         from tritonforge.load.tls_link import TlsLink
 
-        link = TlsLink(job.target, drive, stream=job.payloads[0].stream)
+        link = TlsLink(job.target, events, stream=job.payloads[0].stream)
         for lane in lanes:
             lane.link = link
         return
     if not job.target.method:
         for start in range(0, len(lanes), 64):
-            await asyncio.gather(*(connect_http(job.target, drive, lane) for lane in lanes[start : start + 64]))
+            make = _http_link(job, timed)
+            await asyncio.gather(*(connect_http(job.target, events, lane, make) for lane in lanes[start : start + 64]))
         return
     for start in range(0, len(lanes), _LANES_PER_CONNECTION):
-        await _connect_grpc(job, drive, lanes[start : start + _LANES_PER_CONNECTION])
+        await _connect_grpc(job, events, lanes[start : start + _LANES_PER_CONNECTION], timed)
 
 
-async def _connect_grpc(job: Job, drive: Drive, lanes: list[Lane]) -> None:
+def _http_link(job: Job, timed: Recorder | None) -> Callable[[Events, Lane], HttpLink]:
+    if any(payload.stream for payload in job.payloads):
+        return HttpStreamLink
+    return partial(TimedHttpLink, timed) if timed else HttpLink
+
+
+async def _connect_grpc(job: Job, events: Events, lanes: list[Lane], timed: Recorder | None) -> None:
     loop = asyncio.get_running_loop()
     target = job.target
-    _, link = await loop.create_connection(lambda: GrpcLink(target, drive, lanes), target.host, target.port)
+    make = partial(TimedGrpcLink, timed) if timed else GrpcLink
+    _, link = await loop.create_connection(lambda: make(target, events, lanes), target.host, target.port)
     await asyncio.wait_for(link.ready, job.timeout_s)
     for lane in lanes:
         lane.link = link
 
 
-async def _again(job: Job, drive: Drive, lane: Lane) -> None:
+async def _again(job: Job, drive: Drive, events: Events, lane: Lane) -> None:
     """Connect a lane anew, until it works."""
     while not drive.done.is_set():
         try:
-            await _connect(job, drive, [lane])
+            await _connect(job, events, [lane])
         except (OSError, asyncio.TimeoutError):
             await asyncio.sleep(0.05)
         else:

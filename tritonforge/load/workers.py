@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NoReturn, cast
 
 from tritonforge.load.errors import LoadFailed
 from tritonforge.load.job import Job, Tally
@@ -25,10 +25,13 @@ class Workers:
     def __init__(self, count: int) -> None:
         command = [sys.executable, "-m", "tritonforge.load.worker"]
         self._inbox: queue.Queue[tuple[int, Any]] = queue.Queue()
+        # Ctrl-C goes to all of a terminal's foreground, but it is the parent that tells them to stop.
         self._processes = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+            for _ in range(count)
         ]
         self._running = 0
+        self._jobs = 0
         self._threads = [
             threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True)
             for number, process in enumerate(self._processes)
@@ -53,6 +56,19 @@ class Workers:
                 process.wait()
             thread.join(_EXIT_S)
             cast(BinaryIO, process.stdout).close()
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait until all have started, which takes them longer than the first load is from now.
+
+        Raise LoadFailed where one doesn't.
+        """
+        for _ in self._processes:
+            try:
+                number, message = self._inbox.get(timeout=timeout_s)
+            except queue.Empty:
+                raise LoadFailed(f"a process of the load generator didn't start within {timeout_s:g} s") from None
+            if message is None:
+                self._dead(number)
 
     @property
     def running(self) -> bool:
@@ -79,8 +95,7 @@ class Workers:
             if isinstance(message, Tally):
                 return message
             if message is None:
-                code = self._processes[number].wait(_EXIT_S)
-                raise LoadFailed(f"a process of the load generator ended with {code}; its words are on standard error")
+                self._dead(number)
             self._running -= 1
             if message.failure:
                 raise LoadFailed(f"the load generator can't go on: {message.failure}")
@@ -96,6 +111,10 @@ class Workers:
             pass
         if self._running:
             raise LoadFailed(f"the load generator didn't stop within {timeout_s:g} s")
+
+    def _dead(self, number: int) -> NoReturn:
+        code = self._processes[number].wait(_EXIT_S)
+        raise LoadFailed(f"a process of the load generator ended with {code}; its words are on standard error")
 
     def _listen(self, number: int, pipe: BinaryIO) -> None:
         try:

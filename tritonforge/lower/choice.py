@@ -18,6 +18,9 @@ AnyDefinition = Definition[..., Any]
 AnyPipeline = Pipeline[..., Any]
 Lowered = Literal["ensemble", "fused", "bls"]
 
+_OF_THE_BUILD = frozenset({"examples"})
+"""Settings that no model has, only the build: they mean the same in each lowering."""
+
 _NO_ENSEMBLE = "each step would be a model of its own, with a hop through the server between them"
 _NO_BLS = "its body only chains models, and needs no code between their calls"
 _ONLY_BLS = "its body branches or computes on data, which can't be traced"
@@ -142,7 +145,9 @@ def _settings(step: AnyDefinition) -> list[str]:
         found.append("parameters")
     plain_options = Options()
     return found + [
-        name for name in Options.model_fields if getattr(step.options, name) != getattr(plain_options, name)
+        name
+        for name in Options.model_fields
+        if name not in _OF_THE_BUILD and getattr(step.options, name) != getattr(plain_options, name)
     ]
 
 

@@ -11,6 +11,7 @@ from tritonforge.define import Definition, Pipeline, PythonModel
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Graph
 from tritonforge.lower.choice import Choice, choose, count_callers
+from tritonforge.lower.recursion import find_recursion
 
 __all__ = ["Gathered", "gather"]
 
@@ -89,6 +90,7 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
         for one in kept
         if isinstance(one, Pipeline)
     }
+    found += find_recursion(tuple(kept), called)
     return Gathered(tuple(kept), graphs, called, choices, tuple(dict.fromkeys(found)))
 
 

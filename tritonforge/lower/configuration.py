@@ -28,16 +28,17 @@ def configure(definition: Configurable, *, largest_batch: int | None = None) -> 
     signature = definition.signature
     batching = _batching(definition, largest_batch)
     weights = isinstance(definition, WeightsModel)
-    dims = definition.padding if isinstance(definition, PythonModel) else ()
     sequence = definition.sequence if isinstance(definition, PythonModel) else None
-    padded = {name for dim in dims for name, _ in dim.inputs}
+    # Python gets requests of different sizes together, and groups or pads them.
+    ragged = signature.batched and not weights and not sequence
     instances = definition.instances or (None if weights else Instances(cpu=1))
     return ModelConfig(
         name=definition.name,
         backend=BACKENDS[definition.kind] if isinstance(definition, WeightsModel) else "python",
         max_batch_size=batching.max_batch_size if batching else 0,
         inputs=tuple(
-            configure_tensor(spec, batched=signature.batched, ragged=spec.name in padded) for spec in signature.inputs
+            configure_tensor(spec, batched=signature.batched, ragged=ragged and -1 in spec.sizes)
+            for spec in signature.inputs
         ),
         outputs=tuple(configure_tensor(spec, batched=signature.batched) for spec in signature.outputs),
         dynamic_batching=batching.lower() if batching and batching.dynamic and not sequence else None,

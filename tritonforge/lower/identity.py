@@ -82,7 +82,10 @@ def identity_model(step: Step, max_batch_size: int, where: Where) -> Model:
         name=step.model,
         backend="python",
         max_batch_size=max_batch_size,
-        inputs=tuple(configure_tensor(spec, batched=signature.batched) for spec in signature.inputs),
+        inputs=tuple(
+            configure_tensor(spec, batched=signature.batched, ragged=signature.batched and -1 in spec.sizes)
+            for spec in signature.inputs
+        ),
         outputs=tuple(configure_tensor(spec, batched=signature.batched) for spec in signature.outputs),
         dynamic_batching=DynamicBatching() if max_batch_size else None,
         instance_groups=(InstanceGroup("KIND_CPU", 1),),

@@ -8,15 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from tritonforge import pbtxt
-from tritonforge.define import Definition, Options, Tensor
+from tritonforge.define import Definition, Options, Pipeline, PythonModel, Tensor, WeightsModel
 from tritonforge.define.settings import Setting
+from tritonforge.define.settings.explanations import WHERE_TOLD
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Ensemble, Model, ModelConfig, TensorConfig
 from tritonforge.lower.extra import check_extra
 from tritonforge.lower.tensors import label_files, refine_tensor
 from tritonforge.lower.warmups import lower_warmups
 
-__all__ = ["apply_options"]
+__all__ = ["apply_options", "parameter_texts"]
 
 PLAIN = (
     "version_policy", "optimization", "sequence_batching", "response_cache", "decoupled", "agents", "op_libraries",
@@ -39,6 +40,9 @@ def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
         return model
     config = model.config
     faults = [*_impossible(config, options), *_unknown_tensors(config, options), *check_extra(definition)]
+    faults += _wrong_stream(definition)
+    if isinstance(definition, WeightsModel) and definition.kind == "onnx":
+        faults += _ragged(options)
     if faults:
         raise DiagnosticError([Diagnostic(code, definition.where, text, hint) for code, text, hint in faults])
     warmups, written = lower_warmups(definition, config.max_batch_size)
@@ -49,16 +53,15 @@ def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
         outputs=_tensors(config.outputs, options.tensors),
         dynamic_batching=None if options.sequence_batching else config.dynamic_batching,
         ensemble=_limited(config.ensemble, options.max_inflight_requests),
-        parameters=tuple(sorted({**dict(config.parameters), **_strings(options.parameters)}.items())),
+        parameters=tuple(sorted({**dict(config.parameters), **parameter_texts(options.parameters)}.items())),
         warmups=warmups,
         extra=json.dumps(options.extra, sort_keys=True) if options.extra else "",
     )
     try:
         pbtxt.to_message(config)
     except ValueError as error:
-        hint = "see docs/reference/config.md for what each setting takes"
         raise DiagnosticError(
-            [Diagnostic("TF115", definition.where, f"Triton has no place for it: {error}", hint)]
+            [Diagnostic("TF115", definition.where, f"Triton has no place for it: {error}", WHERE_TOLD)]
         ) from error
     return replace(model, config=config, beside=(*model.beside, *written, *label_files(options.tensors)))
 
@@ -83,7 +86,7 @@ def _record(value: Any) -> Any:
     return value.lower() if isinstance(value, Setting) else value
 
 
-def _strings(parameters: Mapping[str, Any]) -> dict[str, str]:
+def parameter_texts(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Write parameters as Triton's backends read them: true, not True."""
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in parameters.items()}
 
@@ -109,6 +112,30 @@ def _impossible(config: ModelConfig, options: Options) -> list[tuple[str, str, s
     wrong = [name for name in NOT_OF_ENSEMBLES if getattr(options, name)]
     hint = 'set it on its models, or take lowering="fused"'
     return [("TF217", f"an ensemble has no {name} of its own", hint) for name in wrong]
+
+
+def _wrong_stream(definition: Definition[..., Any]) -> list[tuple[str, str, str]]:
+    """Say where `decoupled` isn't what a function does: each of its calls would fail."""
+    asked = definition.options.decoupled
+    if not isinstance(definition, Pipeline | PythonModel) or asked in (None, definition.signature.decoupled):
+        return []
+    if asked and isinstance(definition, Pipeline):
+        return [("TF114", "decoupled is set, but a pipeline answers once", "leave it out")]
+    if asked:
+        hint = "yield the results, annotated Iterator[…]: a generator is decoupled by itself"
+        return [("TF114", "decoupled is set, but the function returns once", hint)]
+    return [("TF114", "decoupled=False is set, but it yields, as a stream does", "leave it out, or return once")]
+
+
+def _ragged(options: Options) -> list[tuple[str, str, str]]:
+    """Say what keeps `onnx()` from ragged batches: its graph would have no batch dimension to read a signature by."""
+    found = [f'its input "{name}" is ragged' for name, tensor in options.tensors.items() if tensor.allow_ragged_batch]
+    found += ["it has batch_inputs"] if options.batch_inputs else []
+    hint = (
+        "serve its folder with model_files(), whose inputs= and outputs= say what Triton is told: "
+        'inputs={"x": Tensor(data_type="FP32", dims=(-1,), allow_ragged_batch=True)}'
+    )
+    return [("TF114", f"{each}, but a graph that takes requests end to end has no batch", hint) for each in found]
 
 
 def _unknown_tensors(config: ModelConfig, options: Options) -> list[tuple[str, str, str]]:

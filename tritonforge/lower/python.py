@@ -11,6 +11,7 @@ from tritonforge.define.calls import named_models
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Code, File, Graph, Model, Part
 from tritonforge.lower.configuration import configure
+from tritonforge.lower.options import parameter_texts
 
 __all__ = ["lower_body", "lower_function"]
 
@@ -54,6 +55,16 @@ def _part(model: PythonModel[..., Any]) -> Part:
     return Part(model.module, model.variable, model.name, model.signature, padding=model.padding)
 
 
+def _with_weights(part: Part, model: WeightsModel) -> Part:
+    optimization = model.options.optimization
+    return replace(
+        part,
+        path=f"weights/{model.name}/model.onnx",
+        parameters=tuple(sorted(parameter_texts(model.options.parameters).items())),
+        level=(optimization.graph_level if optimization else None) or 0,
+    )
+
+
 def lower_body(
     definition: Pipeline[..., Any],
     graph: Graph | None,
@@ -83,12 +94,12 @@ def lower_body(
         _require_variable(definition, model)
         if isinstance(model, ModelFiles) and not remote:
             raise _not_beside(definition, model, "is files that only Triton runs")
-        path = ""
+        padding = model.padding if isinstance(model, PythonModel) and not remote else ()
+        part = Part(model.module, model.variable, model.name, model.signature, remote=remote, padding=padding)
         if isinstance(model, WeightsModel) and not remote:
             files += _weights(definition, model)
-            path = f"weights/{model.name}/model.onnx"
-        padding = model.padding if isinstance(model, PythonModel) and not remote else ()
-        parts.append(Part(model.module, model.variable, model.name, model.signature, path, remote, padding))
+            part = _with_weights(part, model)
+        parts.append(part)
     if not remote:
         within = {model.name: model for one in called for model in _padded_within(one)}
         parts += [_part(model) for name, model in within.items() if name not in {part.name for part in parts}]

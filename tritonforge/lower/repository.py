@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tritonforge.define import Batching, Definition, ModelFiles, Pipeline, PythonModel, WeightsModel
+from tritonforge.define.asynchronous import is_async
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Code, Graph, Model, Repository
 from tritonforge.lower.closure import Gathered
 from tritonforge.lower.ensemble import lower_ensemble
 from tritonforge.lower.files import lower_files
+from tritonforge.lower.flatten import flatten
 from tritonforge.lower.options import apply_options
 from tritonforge.lower.python import lower_body, lower_function
+from tritonforge.lower.sharing import copied_inputs
 from tritonforge.lower.weights import lower_weights
 
 __all__ = ["lower"]
@@ -70,7 +74,7 @@ def _lower_pipeline(
         code = code_of(definition)
         remote = lowering == "bls"
         body = lower_body(definition, graph, called, remote=remote, stacked=stacked, largest_batch=largest, code=code)
-        return [body]
+        return [body if remote or graph is None else _with_copies(body, definition, graph, bodies[1:], gathered)]
     assert graph is not None, "what becomes an ensemble has been traced"
     if definition.batching is not None or definition.instances is not None:
         raise DiagnosticError(
@@ -91,6 +95,23 @@ def _lower_pipeline(
         inner=ensembles,
         max_batch_size=largest,
     )
+
+
+def _with_copies(
+    model: Model,
+    definition: Pipeline[..., Any],
+    graph: Graph,
+    inner: Iterable[Pipeline[..., Any]],
+    gathered: Gathered,
+) -> Model:
+    """Tell a fused pipeline which inputs of its steps must be copies."""
+    assert model.code is not None
+    inner_graphs = {one.name: found for one in inner if (found := gathered.graph(one)) is not None}
+    shim = model.code.shim
+    writers = {part.name for part in shim.parts if not part.path}
+    copied = copied_inputs(flatten(graph, inner_graphs), writers, in_order=not is_async(definition.body))
+    parts = tuple(replace(part, copied=tuple(sorted(copied.get(part.name, ())))) for part in shim.parts)
+    return replace(model, code=replace(model.code, shim=replace(shim, parts=parts)))
 
 
 def _largest_batch(definition: Pipeline[..., Any], gathered: Gathered, sizes: Mapping[str, int]) -> int:

@@ -7,12 +7,15 @@ from tritonforge.report.files import WRITERS, BadReport, read_report, write_repo
 from tritonforge.report.page import page
 from tritonforge.report.perf_analyzer import perf_analyzer_csv
 from tritonforge.report.picture import PngUnavailable, main_png, main_svg
+from tritonforge.report.server_tables import batch_table, server_table
 from tritonforge.report.tables import (
     Table,
+    breakdown_table,
     comparison_table,
     markdown,
     point_table,
-    server_table,
+    process_table,
+    stream_table,
     text_table,
     warnings_of,
 )
@@ -29,6 +32,8 @@ __all__ = [
     "Rules",
     "Table",
     "Verdict",
+    "batch_table",
+    "breakdown_table",
     "compare_reports",
     "comparison_markdown",
     "comparison_table",
@@ -39,8 +44,10 @@ __all__ = [
     "page",
     "perf_analyzer_csv",
     "point_table",
+    "process_table",
     "read_report",
     "server_table",
+    "stream_table",
     "text_table",
     "warnings_of",
     "write_report",

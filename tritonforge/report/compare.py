@@ -4,19 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tritonforge.load import Point, Report, Window
+from tritonforge.errors import TritonForgeError
+from tritonforge.load import Point, Report, Settings, Window
 from tritonforge.report.tables import comparison_table, markdown
-from tritonforge.report.verdicts import Comparison, Rules, Windows, compare_points
+from tritonforge.report.verdicts import Comparison, Rules, Verdict, Windows, compare_points
 
-__all__ = ["compare_reports", "comparison_markdown", "headline", "windows_of"]
+__all__ = [
+    "NothingInCommon",
+    "OtherModels",
+    "check_models",
+    "compare_reports",
+    "comparison_markdown",
+    "headline",
+    "windows_of",
+]
+
+
+_ORDER: tuple[Verdict, ...] = ("worse", "better", "same", "unsure", "not measured")
+
+
+class NothingInCommon(TritonForgeError):
+    """Two reports have no load in common."""
+
+    def __init__(self, base: str, of_base: Sequence[str], new: str, of_new: Sequence[str]) -> None:
+        super().__init__(
+            f"no load is in both reports: {base} has {_few(of_base)}, {new} has {_few(of_new)}; "
+            "measure both with the same --concurrency or --rate, over the same protocol"
+        )
+
+
+class OtherModels(TritonForgeError):
+    """Two reports are of different models."""
+
+    def __init__(self, base: str, of_base: Sequence[str], new: str, of_new: Sequence[str]) -> None:
+        super().__init__(f"two models are not compared: {base} is of {_few(of_base)}, {new} of {_few(of_new)}")
+
+
+def check_models(base: Settings, new: Settings, names: tuple[str, str]) -> None:
+    """Raise OtherModels where two measurements are of different models, or of a different mix."""
+    ours, theirs = ([model.name for model in settings.models] for settings in (base, new))
+    if sorted(ours) != sorted(theirs):
+        raise OtherModels(names[0], ours, names[1], theirs)
 
 
 def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules: Rules | None = None) -> Comparison:
     """Compare the loads that two reports have in common, over the windows that their figures are made of.
 
     What differs between one run and the next is in neither report; the comparison's warnings say so, and name what is
-    known to differ: the machine, versions, loads.
+    known to differ: the machine, versions, settings, loads.
+
+    Raises:
+        OtherModels: they are of different models.
+        NothingInCommon: there is no such load.
     """
+    check_models(base.settings, new.settings, names)
     theirs = {(str(point.load), point.protocol): point for point in new.points}
     points: dict[str, tuple[Windows, Windows]] = {}
     both = {point.protocol for point in base.points}
@@ -25,6 +66,8 @@ def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules:
         if other is not None:
             label = f"{point.load}, {point.protocol}" if len(both) > 1 else str(point.load)
             points[label] = (_measured(point), _measured(other))
+    if not points:
+        raise NothingInCommon(names[0], _loads(base), names[1], _loads(new))
     return compare_points(
         points,
         base=names[0],
@@ -39,8 +82,10 @@ def windows_of(windows: Sequence[Window]) -> Windows:
     """Give the figures of windows that are compared.
 
     One in which nothing ended counts as half a request, as slow as the window is long: a stall is no reason to leave
-    it out.
+    it out. Where that is so of all of them, nothing was measured, and there are no figures.
     """
+    if not any(window.throughput for window in windows):
+        return {}
     return {
         "throughput": [window.throughput or 0.5 / window.duration_s for window in windows],
         "p50": [window.p50_us or window.duration_s * 1e6 for window in windows],
@@ -59,12 +104,24 @@ def comparison_markdown(comparison: Comparison) -> str:
 def headline(comparison: Comparison) -> str:
     """Say in a line how many loads became better or worse, and whether a limit is exceeded."""
     verdicts = [point.verdict for point in comparison.points]
-    counts = [f"{verdicts.count(v)} {v}" for v in ("worse", "better", "same", "unsure") if v in verdicts]
+    counts = [f"{verdicts.count(v)} {v}" for v in _ORDER if v in verdicts]
     said = f"{len(verdicts)} load{'s'[: len(verdicts) != 1]}: {', '.join(counts) or 'nothing in common'}"
     if comparison.rules.max_regression is None:
         return said
     found, limit = len(comparison.regressions), f"{comparison.rules.max_regression:.0%}"
+    if comparison.undecided:
+        figures = sum(len(point.figures) for point in comparison.points)
+        unknown = f"{len(comparison.undecided)} of {figures} figures can't be judged: too few windows; measure longer"
+        return f"{said}; {f'{found} beyond {limit}, ' if found else ''}{unknown}"
     return f"{said}; {found or 'no'} regression{'s'[: found != 1]} beyond {limit}"
+
+
+def _loads(report: Report) -> list[str]:
+    return [f"{point.load} ({point.protocol})" for point in report.points]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (" …" if len(names) > 4 else "") if names else "none"
 
 
 def _measured(point: Point) -> Windows:
@@ -82,11 +139,26 @@ def _warnings(base: Report, new: Report, common: int) -> list[str]:
                      if before.get(key) != after.get(key)]  # fmt: skip
         if different:
             told.append(f"other {what}: {', '.join(different)}")
+    before, after = _said(base.settings), _said(new.settings)
+    changed = [f"{name} {before[name]} → {after[name]}" for name in before if before[name] != after[name]]
+    if changed:
+        told.append(f"other settings: {', '.join(changed)}")
     left_out = len(base.points) + len(new.points) - 2 * common
     if left_out:
-        told.append(f"{left_out} loads are in one report alone, and left out")
+        told.append(f"{left_out} load{'s are' if left_out > 1 else ' is'} in one report alone, and left out")
     for name, report in (("base", base), ("new", new)):
         failed = sum(point.failed for point in report.points)
         if failed:
             told.append(f"{failed:,} requests of the {name} failed; figures are of those that succeeded")
     return told
+
+
+def _said(settings: Settings) -> dict[str, str]:
+    """Give the settings that make another load of the same number."""
+    models = sorted(settings.models, key=lambda model: model.name)
+    said = {name: str(getattr(settings, name)) for name in ("arrivals", "burst", "body", "shared_memory")}
+    for name in ("version", "weight", "batch_size", "sequence_length"):
+        said[name] = ", ".join(str(getattr(model, name)) or "–" for model in models)
+    said["data"] = ", ".join(model.data.source.partition(":")[0] for model in models)
+    said["shapes"] = ", ".join(str(dict(model.data.shapes)) for model in models)
+    return said

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Report
 from tritonforge.report.page import page
 from tritonforge.report.perf_analyzer import perf_analyzer_csv
-from tritonforge.report.picture import main_png, main_svg
+from tritonforge.report.picture import check_png, main_png, main_svg
 
-__all__ = ["WRITERS", "BadReport", "read_report", "write_report"]
+__all__ = ["WRITERS", "BadReport", "Unwritable", "check_places", "read_report", "write_report"]
 
 
 class BadReport(TritonForgeError):
@@ -36,16 +38,60 @@ WRITERS: dict[str, Callable[[Report], bytes]] = {
 """What a report can be written as."""
 
 
-def write_report(report: Report, path: Path, kind: str) -> None:
-    """Write a report as one of `WRITERS`, into folders that are made where they are missing.
+class Unwritable(TritonForgeError):
+    """A report can't be written where it is wanted."""
+
+    def __init__(self, kind: str, path: Path, reason: str) -> None:
+        super().__init__(f"--{kind.replace('_', '-')}: {path} can't be written: {reason}")
+
+
+def check_places(outputs: Mapping[str, Path]) -> None:
+    """Look whether reports could be written, before there is one to lose: nothing is made yet.
+
+    Raises:
+        Unwritable: the path is a folder, no file can be made there, or another is to be there.
+        PngUnavailable: a PNG is wanted, and resvg-py is not installed.
+    """
+    taken: dict[Path, str] = {}
+    for kind, path in outputs.items():
+        other = taken.setdefault(path.resolve(), kind)
+        if other != kind:
+            raise Unwritable(kind, path, f"--{other} is written there; name another file")
+        if path.is_dir():
+            raise Unwritable(kind, path, "it is a folder; name a file")
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(path if path.exists() else above, os.W_OK):
+            raise Unwritable(kind, path, f"{path if path.exists() else above} may not be written to")
+    if "png" in outputs:
+        check_png()
+
+
+def write_report(report: Report, path: Path, kind: str) -> list[Path]:
+    """Write a report as one of `WRITERS`, into folders that are made where they are missing; give the files.
+
+    A CSV, whose columns have no protocol, is one for each: `NAME-http.csv` and `NAME-grpc.csv` where there are both.
 
     Raises:
         PngUnavailable: a PNG is wanted, and resvg-py is not installed.
         ValueError: a picture is wanted, and nothing was measured.
     """
-    content = WRITERS[kind](report)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    parts = _by_protocol(report, path) if kind == "csv" else {path: report}
+    for place, part in parts.items():
+        place.write_bytes(WRITERS[kind](part))
+    return list(parts)
+
+
+def _by_protocol(report: Report, path: Path) -> dict[Path, Report]:
+    protocols = dict.fromkeys(point.protocol for point in report.points)
+    if len(protocols) < 2:
+        return {path: report}
+    return {
+        path.with_stem(f"{path.stem}-{protocol}"): replace(
+            report, points=tuple(point for point in report.points if point.protocol == protocol)
+        )
+        for protocol in protocols
+    }
 
 
 def read_report(path: Path) -> Report:

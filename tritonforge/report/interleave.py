@@ -16,14 +16,17 @@ def take_turns(
     rounds: int,
     seed: int = 0,
     tell: Callable[[int, int], None] = lambda done, whole: None,
+    windows: list[list[Window]] | None = None,
 ) -> list[list[Window]]:
     """Measure a window of each server in every round, in an order drawn by lot; give each server's windows.
 
     The lot is what makes the paired interval right: whatever the machine does to the first or the second of a round
     hits each server as often. A fixed A B B A would cancel a drift as well, but not what comes every fourth window.
+    They go into `windows`, if that is given, as they come: an interrupted run has those until then.
     """
     drawn = random.Random(seed)
-    windows: list[list[Window]] = [[] for _ in measures]
+    windows = [] if windows is None else windows
+    windows += [[] for _ in measures]
     for done in range(rounds):
         order = list(range(len(measures)))
         drawn.shuffle(order)

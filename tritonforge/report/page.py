@@ -13,8 +13,9 @@ from tritonforge.report.charts.bars import draw_histogram, draw_stacked
 from tritonforge.report.charts.frame import NARROW, WIDE, Frame
 from tritonforge.report.charts.lines import draw_lines
 from tritonforge.report.labels import labels
+from tritonforge.report.server_tables import batch_table, server_table
 from tritonforge.report.summary import facts, tiles
-from tritonforge.report.tables import Table, point_table, server_table, warnings_of
+from tritonforge.report.tables import Table, nothing_ended, point_table, process_table, stream_table, warnings_of
 
 __all__ = ["ASSETS", "page"]
 
@@ -86,7 +87,7 @@ def _notice(warnings: Sequence[str]) -> str:
 def _cards(report: Report) -> list[str]:
     points = [point for point in report.points if point.requests]
     if not points:
-        return [_card("Nothing was measured", "No request ended within a window.", "")]
+        return [_card("Nothing was measured", f"{nothing_ended(report.points).capitalize()}.", "")]
     main = _both(draw_lines, plots.throughput_and_latency(points, report))
     told = plots.breakdown(points)
     cards = [
@@ -108,6 +109,12 @@ def _cards(report: Report) -> list[str]:
             whole=True,
         )
     )
+    for title, hint, table in (
+        ("Within streams", "Until the first response, from one to the next, and until the last.", stream_table(points)),
+        ("The server's processes", "Over the measured windows, on this machine.", process_table(points)),
+    ):
+        if table.rows:
+            cards.append(_card(title, hint, _table(table), whole=True))
     if any(point.server for point in points):
         hint = "From the server's own statistics; steps of an ensemble have a dot. Times are means for a request."
         cards.append(_card("Inside the server", hint, _chosen(points, "server", _server), whole=True))
@@ -124,7 +131,9 @@ def _histogram(point: Point, key: str) -> str:
 
 
 def _server(point: Point, key: str) -> str:
-    return _table(server_table([point]))
+    batches = batch_table([point])
+    hint = '<p class="hint">Shares of the executions by their batch sizes</p>'
+    return _table(server_table([point])) + (hint + _table(batches) if batches.rows else "")
 
 
 def _over_time(point: Point, key: str) -> str:

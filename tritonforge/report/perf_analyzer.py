@@ -16,9 +16,12 @@ _LOADS = {"concurrency": "Concurrency"}
 def perf_analyzer_csv(report: Report) -> str:
     """Write a row for each load: times in whole microseconds, cache columns only where the cache was used.
 
-    Server columns are means per request of the models that were called, weighted by their requests; an ensemble's are
-    the server's own for it. Network and server is what remains of the mean latency, from the actual start, as in
-    perf_analyzer. The client's send and receive are not apart from it here, and written as 0.
+    The cells of times are empty where nothing was measured.
+
+    As in perf_analyzer's `report_writer.cc` (2.50): server columns are means of the models that were called, weighted
+    by their requests, those of computing over requests that the cache didn't answer; an ensemble's are the server's own
+    for it. Network and server is what all columns leave of the mean latency, from the actual start, so that the
+    server's overhead is in it. The client's send and receive are means over a sample.
     """
     cached = any(model.cache_hits or model.cache_misses for point in report.points for model in point.server)
     kinds = {point.load.kind for point in report.points}
@@ -40,21 +43,37 @@ def perf_analyzer_csv(report: Report) -> str:
 def _row(point: Point, *, cached: bool) -> list[str]:
     models = [model for model in point.server if not model.composing]
     latency = point.latency_uncorrected
-    server_us = _mean(models, lambda model: model.request_us)
-    times = [
-        0.0,
-        max(latency.mean_us.value - server_us, 0.0),
+    server = [
         _mean(models, lambda model: model.queue_us),
-        _mean(models, lambda model: model.compute_input_us),
-        _mean(models, lambda model: model.compute_infer_us),
-        _mean(models, lambda model: model.compute_output_us),
+        *(_computed(models, name) for name in ("compute_input_us", "compute_infer_us", "compute_output_us")),
     ]
-    if cached:
-        times += [_mean(models, lambda model: model.cache_hit_us), _mean(models, lambda model: model.cache_miss_us)]
-    times += [0.0, *(latency.percentile_us(percent) for percent in (50, 90, 95, 99))]
-    return [f"{point.load.value:g}", f"{point.throughput.value:.6g}", *(str(round(us)) for us in times)]
+    cache = [
+        _mean(models, lambda model: model.cache_hit_us, lambda model: model.cache_hits),
+        _mean(models, lambda model: model.cache_miss_us, lambda model: model.cache_misses),
+    ]
+    accounted = sum(server) + sum(cache) + point.client_send_us + point.client_receive_us
+    times = [
+        point.client_send_us,
+        max(latency.mean_us.value - accounted, 0.0),
+        *server,
+        *(cache if cached else ()),
+        point.client_receive_us,
+        *(latency.percentile_us(percent) for percent in (50, 90, 95, 99)),
+    ]
+    written = [str(round(us)) if point.requests else "" for us in times]
+    return [f"{point.load.value:g}", f"{point.throughput.value:.6g}", *written]
 
 
-def _mean(models: Sequence[ModelStatistics], get: Callable[[ModelStatistics], float]) -> float:
-    requests = sum(model.requests for model in models)
-    return sum(get(model) * model.requests for model in models) / requests if requests else 0.0
+def _computed(models: Sequence[ModelStatistics], name: str) -> float:
+    """Give a step's mean over the requests that were computed; a model's own figure is over all of them."""
+    computed = sum(model.requests - model.cache_hits for model in models)
+    return sum(getattr(model, name) * model.requests for model in models) / computed if computed > 0 else 0.0
+
+
+def _mean(
+    models: Sequence[ModelStatistics],
+    get: Callable[[ModelStatistics], float],
+    weight: Callable[[ModelStatistics], int] = lambda model: model.requests,
+) -> float:
+    whole = sum(weight(model) for model in models)
+    return sum(get(model) * weight(model) for model in models) / whole if whole else 0.0

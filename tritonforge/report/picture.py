@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Report
@@ -11,7 +12,7 @@ from tritonforge.report.charts.lines import draw_lines
 from tritonforge.report.page import ASSETS
 from tritonforge.report.plots import throughput_and_latency
 
-__all__ = ["PngUnavailable", "main_png", "main_svg", "standalone_svg"]
+__all__ = ["PngUnavailable", "check_png", "main_png", "main_svg", "standalone_svg", "to_png"]
 
 
 class PngUnavailable(TritonForgeError):
@@ -51,8 +52,23 @@ def main_png(report: Report, *, zoom: int = 2) -> bytes:
         PngUnavailable: resvg-py is not installed.
         ValueError: no request ended in any window.
     """
+    return to_png(main_svg(report), zoom=zoom)
+
+
+def check_png() -> None:
+    """Raise PngUnavailable where resvg-py is not installed."""
+    if find_spec("resvg_py") is None:
+        raise PngUnavailable
+
+
+def to_png(svg: str, *, zoom: int = 2) -> bytes:
+    """Turn a drawing that has its colours into PNG, `zoom` pixels for each of its units.
+
+    Raises:
+        PngUnavailable: resvg-py is not installed.
+    """
     try:
         import resvg_py
     except ImportError:
         raise PngUnavailable from None
-    return bytes(resvg_py.svg_to_bytes(svg_string=main_svg(report), zoom=zoom))
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=zoom))

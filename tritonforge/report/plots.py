@@ -97,7 +97,9 @@ def percentiles(points: Sequence[Point]) -> LinePlot:
 def breakdown(points: Sequence[Point]) -> StackedBars | None:
     """Plot where the mean latency goes; None where no point tells."""
     told = [point for point in points if point.breakdown]
-    names = list(dict.fromkeys(step.name for point in told for step in point.breakdown))
+    # A step that takes nothing anywhere, as the wait before a send in a closed loop, would only fill the legend.
+    used = {step.name for point in told for step in point.breakdown if step.mean_us > 0}
+    names = [name for name in dict.fromkeys(step.name for point in told for step in point.breakdown) if name in used]
     if not names:
         return None
     rows = []

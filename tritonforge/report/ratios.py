@@ -14,6 +14,8 @@ from tritonforge.report.student import student_quantile
 
 __all__ = ["Ratio", "paired_ratio", "pairs_needed", "unpaired_ratio"]
 
+_TOLD = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
@@ -22,6 +24,11 @@ class Ratio:
     estimate: float
     low: float
     high: float
+
+    @property
+    def told(self) -> bool:
+        """Whether the interval tells anything: from so few windows it may reach to a thousand times either way."""
+        return self.low * _TOLD > 1 and self.high < _TOLD
 
 
 def paired_ratio(base: Sequence[float], new: Sequence[float], *, confidence: float) -> Ratio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,26 +19,51 @@ else:
 if TYPE_CHECKING:
     from tritonforge.load import Data, Load, ModelLoad, Settings
 
-__all__ = ["OUTPUTS", "BadOption", "BadScenario", "Dimensions", "Scenario", "read_scenario", "scenario_of"]
+__all__ = [
+    "OUTPUTS",
+    "BadOption",
+    "BadScenario",
+    "Dimensions",
+    "Scenario",
+    "in_options",
+    "read_scenario",
+    "scenario_of",
+]
 
 OUTPUTS = ("json", "csv", "html", "png", "svg")
 Dimensions = Mapping[str, Mapping[str, tuple[str, ...]]]
 """The names of the dimensions of each model's inputs: model → input → names."""
 
 _SAME = (
-    "arrivals", "gamma_shape", "burst", "body", "shared_memory", "stability", "stable_windows", "max_windows",
-    "requests", "processes", "max_in_flight", "seed",
+    "arrivals", "gamma_shape", "burst", "body", "shared_memory", "output_bytes", "stability", "stable_windows",
+    "max_windows", "requests", "processes", "max_in_flight", "seed",
 )  # fmt: skip
 """Options that are settings of the same name."""
 _SECONDS = ("repeat", "window", "warmup", "ramp", "duration", "timeout")
 """Options that are settings with `_s` behind their name."""
+_OTHERS = ("sequence_length", "batch_size", "string_length")
+"""Options that the settings have further inside."""
+
+
+_ARGUMENTS = {"model": "MODEL", "repository": "REPO or FILE"}
+
+
+def as_option(name: str) -> str:
+    """Spell an option by the name that it has in a scenario: `--batch-size`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def in_options(text: str) -> str:
+    """Spell the names of settings in an error of the engine as the options that give them."""
+    names = {f"{name}_s": name for name in _SECONDS} | {name: name for name in (*_SAME, *_OTHERS) if "_" in name}
+    return re.sub(r"\b(\w+_\w+)\b", lambda found: as_option(names[found[0]]) if found[0] in names else found[0], text)
 
 
 class BadOption(TritonForgeError):
     """An option's value can't be used."""
 
     def __init__(self, option: str, reason: str) -> None:
-        super().__init__(f"--{option.replace('_', '-')}: {reason}")
+        super().__init__(f"{_ARGUMENTS.get(option) or as_option(option)}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -68,6 +94,7 @@ class Scenario:
     tolerance: float | None = None
     body: Literal["binary", "json"] | None = None
     shared_memory: Literal["none", "system"] | None = None
+    output_bytes: int | None = None
     window: float | None = None
     warmup: float | None = None
     ramp: float | None = None
@@ -86,28 +113,35 @@ class Scenario:
     server_statistics: bool = True
     baseline: Path | None = None
     max_regression: str | None = None
+    max_errors: str | None = None
     json: Path | None = None
     csv: Path | None = None
     html: Path | None = None
     png: Path | None = None
     svg: Path | None = None
+    profile_export: Path | None = None
 
-    def settings(self, url: str, dimensions: Dimensions | None = None) -> Settings:
+    def settings(self, url: str, dimensions: Dimensions | None = None, *, golden: Path | None = None) -> Settings:
         """Make the engine's settings for one URL; `dimensions` are what the models call their inputs' dimensions.
 
+        `golden` is the repository whose golden samples are meant where the data are `golden`.
+
         Raises:
-            BadOption: a value can't be read, or options exclude each other.
+            BadOption: a value can't be read, options exclude each other, or one would change nothing.
+            InvalidLoad: a number is out of its bounds.
         """
         from tritonforge.load import Settings, parse_slo
+        from tritonforge.load.settings_check import check_settings
 
+        self._check_use()
         chosen = {name: getattr(self, name) for name in _SAME}
         chosen |= {f"{name}_s": getattr(self, name) for name in _SECONDS}
         chosen = {name: value for name, value in chosen.items() if value is not None}
         loads, times = self._loads()
         slo = _read("slo", parse_slo, self.slo) if self.slo else ()
-        return Settings(
+        settings = Settings(
             url,
-            self._models(dimensions or {}),
+            self._models(dimensions or {}, golden),
             loads,
             times_s=times,
             headers=_headers(self.header),
@@ -115,12 +149,57 @@ class Scenario:
             server_statistics=self.server_statistics,
             **chosen,
         )
+        check_settings(settings)
+        return settings
 
-    def _models(self, dimensions: Dimensions) -> tuple[ModelLoad, ...]:
+    def _check_use(self) -> None:
+        """Refuse an option that would change nothing: it was meant for something."""
+        if self.repository is not None and self.url:
+            raise BadOption("url", f"{self.repository} is served for the run, elsewhere; leave one of the two out")
+        if self.repeat is not None and not self.repeat > 0:
+            raise BadOption("repeat", f"{self.repeat:g} begins nothing anew; it is seconds, above 0")
+        if self.duration is not None and self.requests is not None:
+            raise BadOption("requests", "it can't be given beside --duration; one of them says when a load ends")
+        for option, (used, needs) in {
+            "arrivals": (self.rate, "--rate"),
+            "gamma_shape": (self.arrivals == "gamma", "--arrivals gamma"),
+            "burst": (self.rate, "--rate"),
+            "repeat": (self.schedule or self.replay, "--schedule or --replay"),
+            "ramp": (not (self.schedule or self.replay), "--concurrency or --rate"),
+            "max_in_flight": (
+                self.rate or self.schedule or self.replay,
+                "an open loop: --rate, --schedule or --replay",
+            ),
+            "body": (self._over_http(), "HTTP: --url http://…, or --protocol http"),
+            "max_errors": (not self.find_max, "a sweep; a search goes to where requests fail"),
+            "output_bytes": (self.shared_memory == "system", "--shared-memory system"),
+            "payloads": (self.data == "random", "--data random"),
+            "string_length": (self.data == "random", "--data random"),
+            "shape": (self.data in ("random", "zeros"), "--data random or zeros: a file has shapes of its own"),
+            "seed": (
+                self.data == "random" or self.arrivals in ("poisson", "gamma") or "," in self.model,
+                "anything that is drawn: random data or arrivals, or a mix of models",
+            ),
+            "tolerance": (self.check or self._golden(), "--check, or golden samples"),
+            "max_regression": (self.baseline, "--baseline"),
+        }.items():
+            if getattr(self, option) not in (None, ()) and not used:
+                raise BadOption(option, f"it says nothing without {needs}")
+
+    def _golden(self) -> bool:
+        return self.data.partition(":")[0] == "golden"
+
+    def _over_http(self) -> bool:
+        """Tell whether any of what is measured is: a URL that says so, or the protocol of what doesn't."""
+        said = [url.partition("://")[0] for url in self.url if "://" in url]
+        left = not self.url or len(said) < len(self.url)
+        return any(scheme.startswith("http") for scheme in said) or (left and "http" in self.protocol.split(","))
+
+    def _models(self, dimensions: Dimensions, golden: Path | None) -> tuple[ModelLoad, ...]:
         """Read `NAME[:VERSION][=WEIGHT]`, several with commas between them."""
         from tritonforge.load import ModelLoad
 
-        models, data = [], self._data()
+        models, data = [], self._data(golden)
         for part in self.model.split(","):
             name, _, weight = part.strip().partition("=")
             name, _, version = name.partition(":")
@@ -139,12 +218,13 @@ class Scenario:
             )
         return tuple(models)
 
-    def _data(self) -> Data:
+    def _data(self, golden: Path | None) -> Data:
         from tritonforge.load import Data
 
         given = {name: getattr(self, name) for name in ("payloads", "string_length", "tolerance")}
         given = {name: value for name, value in given.items() if value is not None}
-        return Data(self.data, shapes=dict(_shape(text) for text in self.shape), check=self.check, **given)
+        source = f"golden:{golden}" if golden is not None and self.data == "golden" else self.data
+        return Data(source, shapes=dict(_shape(text) for text in self.shape), check=self.check, **given)
 
     def _loads(self) -> tuple[tuple[Load, ...], tuple[float, ...]]:
         """Give the loads, and the times of a schedule or a recording."""
@@ -156,7 +236,7 @@ class Scenario:
         kind = named[0] if named else "concurrency"
         if kind in ("schedule", "replay"):
             times = _times(kind, getattr(self, kind))
-            return (Load(kind, len(times) / (times[-1] or 1.0)),), times  # type: ignore[arg-type]
+            return (Load(kind, _mean_rate(times, self.repeat)),), times  # type: ignore[arg-type]
         given = getattr(self, kind)
         text = ",".join(map(str, given)) if isinstance(given, tuple) else str(given or 1)
         return _read(kind, lambda words: parse_loads(words, kind), text), ()  # type: ignore[arg-type]
@@ -241,13 +321,17 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, shape
 
 
+def _mean_rate(times: tuple[float, ...], repeat_s: float | None) -> float:
+    """Give the requests a second of given times, in three digits: it is the load's name."""
+    span = times[-1] - times[0]
+    rate = len(times) / repeat_s if repeat_s else (len(times) - 1) / span if span else float(len(times))
+    return float(f"{rate:.3g}")
+
+
 def _times(option: str, path: Path) -> tuple[float, ...]:
-    """Read seconds, one a line: the times of requests from the start, or as they were recorded."""
+    from tritonforge.load import InvalidLoad, read_times
+
     try:
-        times = [float(line) for line in path.read_text(encoding="utf-8").split()]
-    except (OSError, ValueError) as error:
-        raise BadOption(option, f"{path}: {error}; wanted seconds, one a line") from error
-    if not times or sorted(times) != times:
-        raise BadOption(option, f"{path}: wanted seconds, one a line, in ascending order")
-    first = times[0] if option == "replay" else 0.0
-    return tuple(time - first for time in times)
+        return read_times(path, from_first=option == "replay")
+    except InvalidLoad as error:
+        raise BadOption(option, str(error)) from error

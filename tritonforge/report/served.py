@@ -16,15 +16,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Served", "served"]
 
-DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_HOST = "127.0.0.1"
+_GOLDEN = 8
+"""How many golden samples are made of definitions that are built for the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The URLs to measure; and, where it is known, each model's names of its inputs' dimensions, from the manifest."""
+    """The URLs to measure; and, where it is served for this, the repository, with what its manifest knows of it.
+
+    That is each model's names of its inputs' dimensions.
+    """
 
     urls: tuple[str, ...]
     dimensions: Dimensions = field(default_factory=dict)
+    repository: Path | None = None
 
 
 @contextmanager
@@ -35,19 +41,36 @@ def served(scenario: Scenario, *, warn: Callable[[str], None] = lambda text: Non
         BadOption: the repository doesn't exist, or a protocol is unknown.
         TritonForgeError: what the build or the server's start raise.
     """
-    if scenario.repository is None:
-        yield Served(scenario.url or (DEFAULT_URL,))
-        return
     wanted = [name.strip() for name in scenario.protocol.split(",")]
     if unknown := [name for name in wanted if name not in ("http", "grpc")]:
         raise BadOption("protocol", f"{unknown[0]!r} is unknown; wanted http, grpc or http,grpc")
-    with _serving(scenario.repository, warn) as (server, repository):
+    if scenario.repository is None:
+        yield Served(tuple(url for host in scenario.url or (DEFAULT_HOST,) for url in _urls(host, wanted)))
+        return
+    golden = _GOLDEN if scenario.data == "golden" else None
+    with _serving(scenario.repository, warn, golden) as (server, repository):
         urls = {"http": server.http_url, "grpc": server.grpc_url}
-        yield Served(tuple(urls[name] for name in wanted), _dimensions(repository))
+        yield Served(tuple(urls[name] for name in wanted), _dimensions(repository), repository)
+
+
+def _urls(url: str, wanted: list[str]) -> list[str]:
+    """Give a URL as it is, and a host, whose ports are the default ones, by each protocol."""
+    if "://" in url:
+        if wanted != ["http"] and wanted != [url.partition("://")[0].removesuffix("s")]:
+            hint = "name the host alone, or give --url for each"
+            raise BadOption(
+                "protocol", f"{','.join(wanted)} is asked for beside the URL {url}, which says its own; {hint}"
+            )
+        return [url]
+    if ":" in url and len(wanted) > 1:
+        raise BadOption(
+            "protocol", f"{url} is one port, which speaks one protocol; name the host alone, or --url for each"
+        )
+    return [f"{protocol}://{url}" for protocol in wanted]
 
 
 @contextmanager
-def _serving(path: Path, warn: Callable[[str], None]) -> Iterator[tuple[Server, Path]]:
+def _serving(path: Path, warn: Callable[[str], None], golden: int | None) -> Iterator[tuple[Server, Path]]:
     """Serve a repository, or definitions that are built for it, on free ports; give the repository too."""
     from tritonforge.build import build
     from tritonforge.server import Server, Workspace
@@ -60,7 +83,7 @@ def _serving(path: Path, warn: Callable[[str], None]) -> Iterator[tuple[Server, 
         built = path.is_dir() and ((path / MANIFEST).is_file() or not any(path.glob("*.py")))
         if not (built and is_repository(path)):
             repository = workspace.folder / "model_repository"
-            for warning in build((path,), repository).warnings:
+            for warning in build((path,), repository, golden=golden).warnings:
                 warn(str(warning))
         server = Server.embedded(
             repository,

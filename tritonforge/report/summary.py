@@ -35,7 +35,8 @@ def tiles(report: Report) -> list[Tile]:
         Tile("Least p50", duration(fast.latency.p50_us.value), f"at {fast.load}"),
     ]
     if report.best is not None:
-        found.append(Tile("Greatest load that meets it", f"{report.best.value:g}", report.best.kind, "good"))
+        note = report.best.kind + ("" if report.complete else ", so far: the search was not finished")
+        found.append(Tile("Greatest load that meets it", f"{report.best.value:g}", note, "good"))
     if report.knee is not None:
         found.append(Tile("Knee", f"{report.knee.value:g}", f"{report.knee.kind}; the most throughput / latency"))
     judged = [point for point in points if point.slo_met is not None]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
-from tritonforge.load import Load, Point, Progress, Report, Session, Window, find_max
+from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Session, Window, find_max
 from tritonforge.load import sweep as sweep_one
+from tritonforge.load.stopped import keeping
 from tritonforge.report.compare import windows_of
 from tritonforge.report.interleave import take_turns
+from tritonforge.report.rounds import keeping_rounds
 from tritonforge.report.scenario import BadOption, Scenario
 from tritonforge.report.served import served
-from tritonforge.report.verdicts import Comparison, Rules, Windows, compare_points
+from tritonforge.report.verdicts import Comparison, Rules, compare_points
 
 __all__ = ["compare_live", "sweep"]
 
@@ -33,6 +35,7 @@ def sweep(
         BadOption: an option's value can't be used.
         InvalidLoad: the settings can't be carried out.
         LoadFailed: the server doesn't answer.
+        SweepStopped: it failed, or SweepInterrupted, after something was measured; they have the report of that.
         TritonForgeError: what the build or the server's start raise.
     """
     if scenario.find_max and not scenario.slo:
@@ -42,17 +45,30 @@ def sweep(
     with served(scenario, warn=warn) as what:
         if scenario.find_max and len(what.urls) > 1:
             raise BadOption("find_max", "a search is on one URL and protocol")
-        reports = [
-            measure(scenario.settings(url, what.dimensions), on_window=on_window, on_point=on_point)
-            for url in what.urls
-        ]
+        reports: list[Report] = []
+        with (
+            ProfileExport(scenario.profile_export) if scenario.profile_export else nullcontext() as export,
+            keeping(lambda found: replace(_joined([*reports, *found]), complete=False) if reports or found else None),
+        ):
+            for url in what.urls:
+                settings = scenario.settings(url, what.dimensions, golden=what.repository)
+                reports.append(measure(settings, on_window=on_window, on_point=on_point, export=export))
+    return _joined(reports)
+
+
+def _joined(reports: Sequence[Report]) -> Report:
     return replace(reports[0], points=tuple(point for report in reports for point in report.points))
 
 
 def compare_live(
-    scenario: Scenario, *, pairs: int, rules: Rules, tell: Callable[[Load, int, int], None] = lambda *done: None
+    scenario: Scenario,
+    *,
+    pairs: int,
+    rules: Rules,
+    seed: int = 0,
+    tell: Callable[[Load, int, int], None] = lambda *done: None,
 ) -> list[Comparison]:
-    """Compare the first of the scenario's URLs with each of the others, in windows that take turns.
+    """Compare the first of the scenario's URLs with each of the others, in windows whose turns are drawn by a seed.
 
     `tell` hears of each round: the load, the rounds done, and all of them.
 
@@ -60,27 +76,34 @@ def compare_live(
         BadOption: an option's value can't be used.
         InvalidLoad: the settings can't be carried out.
         LoadFailed: a server doesn't answer.
+        CompareStopped: it failed, or CompareInterrupted, after a round; they have the comparisons of those.
     """
     urls = scenario.url
     settings = [replace(scenario.settings(url), warmup_s=_warmup(scenario), server_statistics=False) for url in urls]
-    loads = settings[0].loads
-    failed = [0] * len(urls)
-    taken: dict[str, list[Windows]] = {}
-    with ExitStack() as stack:
+    taken: dict[str, list[list[Window]]] = {}
+    with keeping_rounds(lambda: _compared(urls, taken, rules)), ExitStack() as stack:
         sessions = [stack.enter_context(Session(each)) for each in settings]
-        for load in loads:
+        for load in settings[0].loads:
             _measure_all(sessions, load)  # what a server does once, at its first requests, is no server's figure
-            windows = take_turns(
+            take_turns(
                 [_measurer(session, load) for session in sessions],
                 rounds=pairs,
-                seed=scenario.seed or 0,
+                seed=seed,
                 tell=lambda done, whole, load=load: tell(load, done, whole),  # type: ignore[misc]
+                windows=taken.setdefault(str(load), []),
             )
-            taken[str(load)] = [windows_of(each) for each in windows]
-            failed = [before + sum(w.errors for w in each) for before, each in zip(failed, windows, strict=True)]
+    return _compared(urls, taken, rules)
+
+
+def _compared(urls: Sequence[str], taken: Mapping[str, list[list[Window]]], rules: Rules) -> list[Comparison]:
+    """Compare the rounds that are whole; give nothing where there are none."""
+    rounds = {label: min(map(len, sides), default=0) for label, sides in taken.items()}
+    whole = {label: [side[: rounds[label]] for side in sides] for label, sides in taken.items() if rounds[label]}
+    failed = [sum(w.errors for sides in whole.values() for w in sides[index]) for index in range(len(urls))]
+    points = {label: [windows_of(side) for side in sides] for label, sides in whole.items()}
     return [
         compare_points(
-            {label: (sides[0], sides[index]) for label, sides in taken.items()},
+            {label: (sides[0], sides[index]) for label, sides in points.items()},
             base=urls[0],
             new=urls[index],
             rules=rules,
@@ -88,6 +111,7 @@ def compare_live(
             warnings=_failures(urls, failed, index),
         )
         for index in range(1, len(urls))
+        if points
     ]
 
 

@@ -6,13 +6,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tritonforge.load import Estimate, Point, Report
-from tritonforge.report.charts.numbers import compact, duration, percent, plain
+from tritonforge.report.charts.numbers import compact, duration, percent
 from tritonforge.report.labels import labels
-from tritonforge.report.verdicts import Comparison, FigureChange, Verdict
+from tritonforge.report.verdicts import Comparison, FigureChange, PointChange, Verdict
 
-__all__ = ["Table", "comparison_table", "markdown", "point_table", "server_table", "text_table", "warnings_of"]
+__all__ = [
+    "Table",
+    "breakdown_table",
+    "comparison_table",
+    "markdown",
+    "nothing_ended",
+    "point_table",
+    "process_table",
+    "stream_table",
+    "text_table",
+    "warnings_of",
+]
 
-_SIGNS: dict[Verdict, str] = {"same": "same", "better": "better", "worse": "**worse**", "unsure": "unsure"}
+_SIGNS: dict[Verdict, str] = {
+    "same": "same",
+    "better": "better",
+    "worse": "**worse**",
+    "unsure": "unsure",
+    "not measured": "not measured",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +50,23 @@ def point_table(points: Sequence[Point]) -> Table:
 
 
 def _point_row(point: Point, label: str) -> dict[str, str]:
-    latency = point.latency
+    latency, measured = point.latency, bool(point.requests)
+    times = {
+        "mean": latency.mean_us,
+        "p50": latency.p50_us,
+        "p90": latency.p90_us,
+        "p95": latency.p95_us,
+        "p99": latency.p99_us,
+        "p99.9": latency.p999_us,
+    }
     return {
         "load": label,
-        "inferences/s": _with_interval(point.throughput),
-        "mean": duration(latency.mean_us.value),
-        "p50": duration(latency.p50_us.value),
-        "p90": duration(latency.p90_us.value),
-        "p95": duration(latency.p95_us.value),
-        "p99": duration(latency.p99_us.value),
-        "p99.9": duration(latency.p999_us.value),
-        "goodput/s": _with_interval(point.goodput) if point.goodput else "",
+        "inferences/s": _with_interval(point.throughput) if measured else "",
+        **{name: duration(time.value) if measured else "" for name, time in times.items()},
+        "goodput/s": _with_interval(point.goodput) if point.goodput and measured else "",
         "errors": f"{point.failed:,}" if point.failed else "",
         "SLO": "" if point.slo_met is None else ("met" if point.slo_met else "missed"),
-        "note": "" if point.stable else "unstable",
+        "note": "nothing measured" if not measured else "" if point.stable else "unstable",
     }
 
 
@@ -56,33 +76,70 @@ def _with_interval(estimate: Estimate) -> str:
     return f"{compact(estimate.value)} ± {compact((estimate.high - estimate.low) / 2)}"
 
 
-def server_table(points: Sequence[Point]) -> Table:
-    """Give the server's own figures: a row for each load and model, steps of an ensemble beneath it."""
-    columns = ("load", "model", "requests", "executions", "mean batch", "queue", "input", "infer", "output", "overhead")
-    rows = tuple(
-        (
-            label if index == 0 else "",
-            f"{'· ' if model.composing else ''}{model.model}",
-            f"{model.requests:,}",
-            f"{model.executions:,}",
-            plain(model.mean_batch),
-            duration(model.queue_us),
-            duration(model.compute_input_us),
-            duration(model.compute_infer_us),
-            duration(model.compute_output_us),
-            duration(model.overhead_us),
-        )
-        for point, label in zip(points, labels(points), strict=True)
-        for index, model in enumerate(point.server)
-    )
-    return Table(columns, rows, words=2)
+def breakdown_table(points: Sequence[Point]) -> Table:
+    """Give where the mean latency goes: a row for each step, from the client to the last one in the server."""
+    points = [point for point in points if point.breakdown]
+    if not points:
+        return Table((), ())
+    names = dict.fromkeys(step.name for point in points for step in point.breakdown)
+    found = [{step.name: step.mean_us for step in point.breakdown} for point in points]
+    rows = [(name, *(_share(steps.get(name), sum(steps.values())) for steps in found)) for name in names]
+    total = ("all", *(duration(sum(steps.values())) for steps in found))
+    return Table(("step", *labels(points)), (*rows, total))
+
+
+def _share(value: float | None, whole: float) -> str:
+    return "–" if value is None else f"{duration(value)} {value / whole:4.0%}" if whole else duration(value)
+
+
+def process_table(points: Sequence[Point]) -> Table:
+    """Give what the server's processes took, where they run on this machine; GPU columns where there is one."""
+    known = [(label, point.processes) for point, label in zip(points, labels(points), strict=True) if point.processes]
+    graphical = any(used.gpu_memory_bytes is not None for _, used in known)
+    columns = ("load", "processes", "CPU cores", "memory", "/dev/shm", *(("GPU", "GPU memory") if graphical else ()))
+    rows = []
+    for label, used in known:
+        row = [label, str(used.processes), f"{used.cpu_cores:.2f}", _mib(used.memory_bytes), _mib(used.shm_bytes)]
+        if graphical:
+            row += [
+                "–" if used.gpu_utilization is None else f"{used.gpu_utilization:.0%}",
+                "–" if used.gpu_memory_bytes is None else _mib(used.gpu_memory_bytes),
+            ]
+        rows.append(tuple(row))
+    return Table(columns, tuple(rows))
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):,.1f} MiB"
+
+
+def stream_table(points: Sequence[Point]) -> Table:
+    """Give the times within streams: until the first response, between two, and until the last."""
+    rows = []
+    for point, label in zip(points, labels(points), strict=True):
+        for name, times in (
+            ("first response", point.first_response),
+            ("between responses", point.between_responses),
+            ("whole", point.latency if point.first_response else None),
+        ):
+            if times is not None:
+                found = (times.mean_us, times.p50_us, times.p90_us, times.p95_us, times.p99_us, times.p999_us)
+                rows.append((label, name, f"{times.count:,}", *(duration(each.value) for each in found)))
+    return Table(("load", "time", "count", "mean", "p50", "p90", "p95", "p99", "p99.9"), tuple(rows), words=2)
 
 
 def comparison_table(comparison: Comparison, *, bold: bool = False) -> Table:
     """Give a row for each load and figure, with its ratio, the interval, and the verdict."""
     share = f"{comparison.rules.confidence:.0%}"
-    rows = tuple(
-        (
+    rows = tuple(row for point in comparison.points for row in _comparison_rows(point, bold))
+    return Table(("load", "figure", "base", "new", f"new / base ({share} together)", "verdict"), rows, words=2)
+
+
+def _comparison_rows(point: PointChange, bold: bool) -> Iterable[tuple[str, ...]]:
+    if not point.figures:
+        yield (point.label, "nothing measured", "–", "–", "–", point.verdict)
+    for index, change in enumerate(point.figures):
+        yield (
             point.label if index == 0 else "",
             change.figure.label,
             _figure(change, change.base),
@@ -90,16 +147,12 @@ def comparison_table(comparison: Comparison, *, bold: bool = False) -> Table:
             ratio_words(change),
             _SIGNS[change.verdict] if bold else change.verdict,
         )
-        for point in comparison.points
-        for index, change in enumerate(point.figures)
-    )
-    return Table(("load", "figure", "base", "new", f"new / base ({share} together)", "verdict"), rows, words=2)
 
 
 def ratio_words(change: FigureChange) -> str:
     """Write a ratio with its interval: 1.104 (1.08 … 1.13), +10.4 %."""
     ratio = change.ratio
-    reach = f"{ratio.low:.3f} … {ratio.high:.3f}" if ratio.low > 0 else "too few windows"
+    reach = f"{ratio.low:.3f} … {ratio.high:.3f}" if ratio.told else "too few windows"
     return f"{ratio.estimate:.3f} ({reach}), {percent(ratio.estimate - 1)}"
 
 
@@ -138,9 +191,16 @@ def warnings_of(report: Report) -> list[str]:
             told.setdefault(warning, []).append(label)
         for error in point.errors:
             told.setdefault(f"{error.kind}: {error.example}".rstrip(": "), []).append(label)
-        if not point.stable:
+        if not point.requests:
+            told.setdefault(f"nothing was measured: {nothing_ended([point])}", []).append(label)
+        elif not point.stable:
             told.setdefault("not stable: the windows differ by more than the stability allows", []).append(label)
     return [f"{_where(loads, len(report.points))}: {warning}" for warning, loads in told.items()]
+
+
+def nothing_ended(points: Sequence[Point]) -> str:
+    """Say what no request did where nothing was measured."""
+    return f"no request {'succeeded' if any(point.failed for point in points) else 'ended'} within a window"
 
 
 def _where(loads: list[str], points: int) -> str:

@@ -12,7 +12,16 @@ from tritonforge.report.ratios import Ratio, paired_ratio, pairs_needed, unpaire
 
 __all__ = ["FIGURES", "Comparison", "Figure", "FigureChange", "PointChange", "Rules", "Verdict", "compare_points"]
 
-Verdict = Literal["same", "better", "worse", "unsure"]
+_HALF = 2.0
+_PAIRED = (
+    "new / base is the median of the pairs' own ratios; base and new are each the median of its windows, whose "
+    "quotient is another where the machine changed in the meantime"
+)
+_UNPAIRED = (
+    "new / base is of the geometric means of the windows; base and new are each the median of its windows, whose "
+    "quotient is another where a few windows are far from the others"
+)
+Verdict = Literal["same", "better", "worse", "unsure", "not measured"]
 Windows = Mapping[str, Sequence[float]]
 """The figures of each window of a point, by the figure's name."""
 
@@ -67,6 +76,17 @@ class FigureChange:
         """Whether the whole interval is on the worse side."""
         return self.ratio.high < 1 if self.figure.higher_is_better else self.ratio.low > 1
 
+    def undecided(self, limit: float) -> bool:
+        """Whether it may be worse by far more than a limit, and the windows are too few to tell.
+
+        That is no noise, which fails nothing: the interval tells nothing, or it looks half as good, or less.
+        """
+        if self.verdict != "unsure":
+            return False
+        estimate = self.ratio.estimate
+        times = 1 / estimate if self.figure.higher_is_better else estimate
+        return not self.ratio.told or (self.worsening > limit and times >= _HALF)
+
 
 @dataclass(frozen=True, slots=True)
 class PointChange:
@@ -78,7 +98,9 @@ class PointChange:
 
     @property
     def verdict(self) -> Verdict:
-        """Worse if any figure is, else better if any is, the same if all are, else unsure."""
+        """Worse if any figure is, else better if any is, the same if all are, else unsure; none without figures."""
+        if not self.figures:
+            return "not measured"
         found = {change.verdict for change in self.figures}
         for verdict in ("worse", "better"):
             if verdict in found:
@@ -110,6 +132,19 @@ class Comparison:
             if change.significantly_worse and change.worsening > limit
         )
 
+    @property
+    def unmeasured(self) -> tuple[PointChange, ...]:
+        """The loads at which nothing succeeded on a side."""
+        return tuple(point for point in self.points if point.verdict == "not measured")
+
+    @property
+    def undecided(self) -> tuple[tuple[PointChange, FigureChange], ...]:
+        """What can't be held against `max_regression`, for want of windows; nothing where no limit was set."""
+        limit = self.rules.max_regression
+        if limit is None:
+            return ()
+        return tuple((point, change) for point in self.points for change in point.figures if change.undecided(limit))
+
 
 def compare_points(
     points: Mapping[str, tuple[Windows, Windows]],
@@ -129,13 +164,22 @@ def compare_points(
     confidence = 1 - (1 - rules.confidence) / max(tests, 1)
     changes = tuple(_compare_point(label, *sides, rules, confidence, paired) for label, sides in points.items())
     told = list(warnings)
-    fewest = min((min(change.windows) for change in changes), default=0)
-    if paired and changes and fewest < pairs_needed(confidence):
+    for label, sides in points.items():
+        nothing = [name for name, side in zip((base, new), sides, strict=True) if not any(side.values())]
+        told += [f"{label}: nothing succeeded of {name}, so that there is nothing to compare" for name in nothing]
+    fewest = min((min(change.windows) for change in changes if change.figures), default=0)
+    if paired and tests and fewest < pairs_needed(confidence):
         told.append(
             f"{fewest} pairs of windows can't tell a difference at this confidence over {tests} figures; "
             f"at least {pairs_needed(confidence)} are needed"
         )
+    if any(_far_from_columns(change, rules.same_within) for each in changes for change in each.figures):
+        told.append(_PAIRED if paired else _UNPAIRED)
     return Comparison(base, new, changes, rules, paired, tuple(told))
+
+
+def _far_from_columns(change: FigureChange, within: float) -> bool:
+    return abs(change.ratio.estimate * change.base / change.new - 1) > within
 
 
 def _compare_point(

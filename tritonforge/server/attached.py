@@ -33,7 +33,8 @@ class AttachedServer(Server):
         parts = urlsplit(self._url)
         if parts.scheme != "http" or not parts.hostname:
             raise ServerError(f"{url} is no address of a server; give its HTTP port: http://host:8000")
-        self._health = Health(parts.hostname, parts.port or _HTTP, {_HEADER: key} if key else None)
+        headers = {_HEADER: key} if key else None
+        self._health = Health(parts.hostname, parts.port or _HTTP, headers, grpc_address=_plain_address(grpc_url))
 
     @property
     def http_url(self) -> str:
@@ -114,3 +115,8 @@ def attach(url: str, *, grpc_url: str, metrics_url: str, key: str) -> AttachedSe
     if not server.answers():
         raise ServerError(f"nobody answers at {url}; is the server up, and is this its HTTP port?")
     return server
+
+
+def _plain_address(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.netloc if parts.scheme == "grpc" else ""

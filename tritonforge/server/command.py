@@ -10,12 +10,19 @@ from pathlib import Path
 from tritonforge.server.installation import Installation
 from tritonforge.server.settings import ServerSettings
 
-__all__ = ["served_ports", "server_command", "server_environment", "server_flags"]
+__all__ = ["SLEEPING_THREADS", "served_ports", "server_command", "server_environment", "server_flags"]
 
 _QUANTILES = "0.5:0.05,0.9:0.01,0.99:0.001"
 """Each with the error that its estimate may have."""
 
 _FALSE = {"0", "false", "False"}
+
+SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
+"""Let the threads of OpenMP (torch, scikit-learn) and of NumPy's OpenBLAS sleep while they wait for work.
+
+By default they spin, and take the cores that the server and the models beside need; with all of those busy, each waits
+for threads that spin in its place.
+"""
 
 
 def server_command(
@@ -51,7 +58,7 @@ def server_flags(settings: ServerSettings) -> list[str]:
         f"--exit-timeout-secs={max(1, int(settings.exit_timeout_s))}",
         f"--log-verbose={settings.log_verbose}",
         *_log_flags(settings),
-        *([] if settings.strict_readiness else ["--strict-readiness=false"]),
+        *([] if settings.ready_with_all else ["--strict-readiness=false"]),
         *_control_flags(settings),
         *([f"--cache-config=local,size={int(settings.cache_size)}"] if settings.cache_size else []),
         *(["--rate-limit=execution_count"] if settings.rate_limiter else []),
@@ -119,9 +126,9 @@ def _restriction_flags(settings: ServerSettings) -> list[str]:
 def server_environment(base: Mapping[str, str], *, python: Path | None, libraries: Iterable[Path]) -> dict[str, str]:
     """Give a copy of an environment in which the stub finds its Python and both find their libraries.
 
-    `python` is the folder that leads PATH, if any.
+    `python` is the folder that leads PATH, if any. What `base` says of how threads wait, it says.
     """
-    environment = dict(base)
+    environment = {**SLEEPING_THREADS, **base}
     if python is not None:
         environment["PATH"] = _lead([python], environment.get("PATH", os.defpath))
     environment["LD_LIBRARY_PATH"] = _lead(libraries, environment.get("LD_LIBRARY_PATH", ""))

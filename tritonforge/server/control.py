@@ -10,6 +10,7 @@ from pathlib import Path
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.failures import explain_failures
+from tritonforge.server.grpc_load import load_over_grpc
 from tritonforge.server.health import Health, ModelState, quoted
 from tritonforge.server.log import read_failures
 from tritonforge.server.sources import Sources, read_sources
@@ -20,6 +21,8 @@ _LOAD_TIMEOUT_S = 600.0
 """A large model's load takes minutes; a server that is gone says so at once."""
 
 _HINT = "start it with model control: up does so; from Python give model_control='explicit'"
+
+_KEY = "give key=, or --key-file: a server of `tritonforge up` keeps it in its folder (tritonforge/servers/NAME/key)"
 
 
 def load_model(
@@ -33,13 +36,17 @@ def load_model(
         ModelLoadError: it failed to load, with the reason; a version that served goes on serving (seen in 24.10).
         ServerError: the server doesn't answer, or its model control is not explicit.
     """
-    path = f"/v2/repository/models/{quoted(model)}/load"
-    status, body = health.request("POST", path, b"{}", timeout_s=_LOAD_TIMEOUT_S)
+    status, words = load_over_grpc(health, model, _LOAD_TIMEOUT_S) or _load_over_http(health, model)
     if status == http.client.OK:
         return
-    words = _words(body)
     _refuse_uncontrolled(words, status)
     raise ModelLoadError(_explain(model, words, sources or read_sources(Path()), read_log()))
+
+
+def _load_over_http(health: Health, model: str) -> tuple[int, str]:
+    path = f"/v2/repository/models/{quoted(model)}/load"
+    status, body = health.request("POST", path, b"{}", timeout_s=_LOAD_TIMEOUT_S)
+    return status, _words(body)
 
 
 def unload_model(health: Health, model: str) -> None:
@@ -73,7 +80,7 @@ def _refuse_uncontrolled(words: str, status: int) -> None:
     if "explicit model" in words:
         raise ServerError(f"this server loads no models on demand: {words}\n  hint: {_HINT}")
     if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
-        raise ServerError(f"the server wants a key for its model control: {words}\n  hint: give key=, or --key-file")
+        raise ServerError(f"the server wants a key for its model control: {words}\n  hint: {_KEY}")
 
 
 def _words(body: bytes) -> str:

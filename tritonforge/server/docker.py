@@ -115,7 +115,9 @@ class DockerServer(Server):
 
     def status(self) -> list[ModelStatus]:
         """Give how each model is doing."""
-        return model_statuses(self, self._health, server_pid=self.pid)
+        return model_statuses(
+            self, self._health, server_pid=self.pid, repository=self.repository, failed=self.served.failed()
+        )
 
     def load(self, model: str) -> None:
         """Load a model of the repository, and wait until it serves."""
@@ -198,7 +200,7 @@ class DockerServer(Server):
         log, states = self.log_text(), list[ModelState]()
         with suppress(ServerError):  # a server that isn't ready may not tell yet
             states = self.models()
-        if found := explain_failures(states, log, sources, ready=ready):
+        if found := explain_failures(states, log, sources, ready=ready, wanted=self.settings.load_models):
             error = ModelLoadError(found)
             error.log = log
             raise error

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.docker_container import Image
+from tritonforge.server.docker_container import LABEL, Image
 from tritonforge.server.errors import PreflightError, ServerError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 __all__ = ["build_image", "connect", "find_image", "told"]
+
+_STAGE_ARGUMENT = "TRITONFORGE_BUILD"
+"""The argument of our Dockerfiles that labels the images of their earlier stages."""
 
 _SOCKET = "unix:///var/run/docker.sock"
 _START = "start it (`systemctl start docker`), or point DOCKER_HOST at one; your user must be in the group docker"
@@ -91,14 +95,18 @@ def find_image(
 def build_image(client: DockerClient, context: Path, tag: str, progress: Callable[[str], None]) -> Image:
     """Build the image of a folder's Dockerfile; `progress` gets what its steps print.
 
+    Nothing but that image stays: those of earlier stages go, which Docker's classic builder leaves without a name.
+
     Raises:
         ServerError: a step fails; with the end of what it printed.
     """
     from docker.errors import APIError
 
     said: list[str] = []
+    stage = secrets.token_hex(8)
+    options: dict[str, Any] = {"rm": True, "forcerm": True, "decode": True, "buildargs": {_STAGE_ARGUMENT: stage}}
     try:
-        for entry in client.api.build(path=str(context), tag=tag, rm=True, forcerm=True, decode=True):
+        for entry in client.api.build(path=str(context), tag=tag, **options):
             if line := str(entry.get("stream", "")).rstrip():
                 said.append(line)
                 progress(line)
@@ -107,6 +115,9 @@ def build_image(client: DockerClient, context: Path, tag: str, progress: Callabl
                 raise ServerError(f"the image can't be built: {entry['error']}\nthe end of its output:\n{end}")
     except APIError as error:
         raise ServerError(f"the image can't be built: {_reason(error)}") from error
+    finally:
+        with suppress(APIError):
+            client.images.prune({"dangling": True, "label": f"{LABEL}.stage={stage}"})
     return _image(client, tag)
 
 
@@ -128,7 +139,8 @@ def told(what: str) -> Iterator[None]:
 def _image(client: DockerClient, name: str) -> Image:
     facts: Mapping[str, Any] = client.images.get(name).attrs
     config: Mapping[str, Any] = facts.get("Config") or {}
-    return Image(name, config.get("User") or "", int(facts.get("Size", 0)), config.get("Labels") or {})
+    variables = frozenset(line.partition("=")[0] for line in config.get("Env") or ())
+    return Image(name, config.get("User") or "", int(facts.get("Size", 0)), config.get("Labels") or {}, variables)
 
 
 def _pulled(client: DockerClient, name: str) -> Iterator[str]:

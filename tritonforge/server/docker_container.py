@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tritonforge.server.command import server_flags
-from tritonforge.server.docker_settings import DockerSettings
+from tritonforge.server.command import SLEEPING_THREADS, server_flags
+from tritonforge.server.docker_settings import DockerSettings, gpu_ids
 from tritonforge.server.hidden_arguments import conceal
 from tritonforge.server.reloading import Served
 from tritonforge.server.settings import PORTS, ServerSettings
 
 __all__ = [
+    "CREATING",
     "INSIDE",
     "LABEL",
     "MODELS",
@@ -31,6 +32,9 @@ LABEL = "io.tritonforge"
 
 MODELS = "/models"
 """Where a container has the repository."""
+
+CREATING = "creating"
+"""The file in a workspace's folder that tells its guard that Docker is about to create the container."""
 
 READY = "guarding"
 """The file by which a container's guard says that it is there, in its workspace's folder."""
@@ -50,12 +54,13 @@ Mounts = dict[str, dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image's name, the user that it runs as, its size in bytes, and its labels."""
+    """An image's name, the user that it runs as, its size in bytes, its labels, and the variables that it sets."""
 
     name: str
     user: str = ""
     size: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
 
     @property
     def ours(self) -> bool:
@@ -78,16 +83,17 @@ def container_arguments(
     launch: str,
     shm_bytes: int,
 ) -> dict[str, Any]:
-    """Give the arguments for the SDK's `containers.create`, but for devices; a port of 0 leaves the choice to Docker.
+    """Give the arguments for the SDK's `containers.create`; a port of 0 leaves the choice to Docker.
 
     The ports inside are fixed, and listen on the container's own network; `settings.host` is where they are published.
     """
+    threads = {name: value for name, value in SLEEPING_THREADS.items() if name not in image.variables}
     command, environment, programs = _hidden(_tritonserver(settings), settings)
     arguments: dict[str, Any] = {
         "image": image.name,
         "name": f"tritonforge-{name}",
         "command": command,
-        "environment": {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **environment},
+        "environment": {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **threads, **environment},
         "ports": {f"{inside}/tcp": (settings.host, getattr(settings, port) or None) for port, inside in INSIDE.items()},
         "volumes": {str(served.folder): {"bind": MODELS, "mode": "ro"}, **_certificates(settings), **programs},
         "shm_size": shm_bytes,
@@ -101,7 +107,11 @@ def container_arguments(
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "stop_signal": "SIGTERM",
+        "device_requests": _devices(docker.gpus),
     }
+    if settings.log_limit:  # of Docker's own copy of the log
+        config = {"max-size": str(int(settings.log_limit)), "max-file": "2"}
+        arguments["log_config"] = {"type": "json-file", "config": config}
     if docker.memory is not None:
         arguments["mem_limit"] = docker.memory
     if docker.cpus is not None:
@@ -151,6 +161,15 @@ def _hidden(command: list[str], settings: ServerSettings) -> tuple[list[str], di
     files = [Path(__file__).with_name(name) for name in ("docker_start.py", "hidden_arguments.py")]
     programs = {str(file): {"bind": f"{_PROGRAMS}/{file.name}", "mode": "ro"} for file in files}
     return ["python3", f"{_PROGRAMS}/{files[0].name}", *shown], environment, programs
+
+
+def _devices(gpus: str) -> list[dict[str, Any]]:
+    """Ask for GPUs: all, some number, or those of these ids."""
+    if not gpus:
+        return []
+    ids = gpu_ids(gpus)
+    chosen: dict[str, Any] = {"device_ids": ids} if ids else {"count": -1 if gpus == "all" else int(gpus)}
+    return [{**chosen, "capabilities": [["gpu"]]}]
 
 
 def _certificates(settings: ServerSettings) -> Mounts:

@@ -2,13 +2,19 @@
 
 A workspace launches it in a server's place (see `workspace`), so that the container is one to whoever started it: what
 it writes is in the workspace's log, its exit code is the guard's, and it ends when the guard is told to stop, which
-comes at the end of the launcher too, be that by SIGKILL. It then has SECONDS between SIGTERM and SIGKILL. LAUNCH is
-in the label by which the container is found: its name may be that of another one.
+comes at the end of the launcher too, be that by SIGKILL. It then has SECONDS between SIGTERM and SIGKILL; a
+second signal to the guard kills it at once. LAUNCH is in the label by which the container is found: its name may be
+that of another one.
+
+It outlives a supervisor that is killed, to remove the container then: it has a session of its own, which nobody
+sweeps, and the kernel tells it to stop.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import signal
 import sys
 import threading
@@ -19,22 +25,26 @@ from typing import TYPE_CHECKING, Any
 import docker
 from docker.errors import DockerException, NotFound
 
-from tritonforge.server.docker_container import LABEL, READY
+from tritonforge.server.docker_container import CREATING, LABEL, READY
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
 _LOOK_S = 0.1
+_PR_SET_PDEATHSIG = 1
+_CREATION_S = 10.0
+"""How long Docker may take to create a container."""
 _LAST_WORDS_S = 10.0
 """How long the rest of the log may take once the container has ended."""
 
 
 def main(launch: str, seconds: int) -> int:
     """Watch over the container from when it is there to its end, and remove it; give its exit code."""
-    stopping = threading.Event()
+    stopping, killing = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: (killing if stopping.is_set() else stopping).set())
+    _outlive_the_supervisor(stopping)
     Path(READY).touch()  # its working directory is the workspace's folder
     client = docker.from_env()
     container = _started(client, launch, stopping)
@@ -47,7 +57,7 @@ def main(launch: str, seconds: int) -> int:
         while container.status in ("created", "running", "restarting", "paused") and not stopping.wait(_LOOK_S):
             container.reload()
         if stopping.is_set():
-            container.stop(timeout=seconds)
+            _stop(container, seconds, killing)
         code = int(container.wait()["StatusCode"])
         ended.set()
         reader.join(_LAST_WORDS_S)
@@ -59,18 +69,51 @@ def main(launch: str, seconds: int) -> int:
     return code
 
 
+def _outlive_the_supervisor(stopping: threading.Event) -> None:
+    """Stop at the supervisor's end, where the kernel would have killed this process."""
+    supervisor = os.getppid()
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != supervisor:
+        stopping.set()
+
+
 def _started(client: DockerClient, launch: str, stopping: threading.Event) -> Container | None:
-    """Wait until the container has been started; None if the end comes first, in which it is removed."""
+    """Wait until the container has been started; None if the end comes first, in which it is removed.
+
+    Docker goes on creating one whose launcher is killed meanwhile.
+    """
     wanted: dict[str, Any] = {"label": f"{LABEL}.launch={launch}"}
+    give_up = float("inf")
     while True:
-        last = stopping.wait(_LOOK_S)
+        if stopping.wait(_LOOK_S):
+            give_up = min(give_up, time.monotonic() + (_CREATION_S if Path(CREATING).exists() else 0))
+            time.sleep(_LOOK_S)
+        last = time.monotonic() >= give_up
         for container in client.containers.list(all=True, ignore_removed=True, filters=wanted):
             if container.status != "created":
                 return container
-            if last:
+            if stopping.is_set():
                 container.remove(force=True, v=True)
+                return None
         if last:
             return None
+
+
+def _stop(container: Container, seconds: int, killing: threading.Event) -> None:
+    """Stop the container, which takes up to so many seconds; kill it as soon as that is wished."""
+
+    def stop() -> None:
+        with contextlib.suppress(DockerException):
+            container.stop(timeout=seconds)
+
+    stopper = threading.Thread(target=stop, daemon=True)
+    stopper.start()
+    while stopper.is_alive():
+        if killing.wait(_LOOK_S):
+            with contextlib.suppress(DockerException):  # it may have ended
+                container.kill()
+            return
 
 
 def _copy_log(container: Container, ended: threading.Event) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tritonforge.server.docker import DockerServer
 from tritonforge.server.docker_client import connect, find_image, told
-from tritonforge.server.docker_container import READY, container_arguments, stop_timeout_s
+from tritonforge.server.docker_container import CREATING, READY, container_arguments, stop_timeout_s
 from tritonforge.server.docker_settings import DockerSettings, release_image
 from tritonforge.server.embedded import with_key
 from tritonforge.server.errors import PreflightError, ServerError
@@ -23,8 +23,13 @@ from tritonforge.server.manifest import check_manifest, read_target
 from tritonforge.server.preflight import check_repository
 from tritonforge.server.reloading import Served
 from tritonforge.server.settings import ServerSettings
+from tritonforge.server.settings_checks import check_certificates, check_load_models
 from tritonforge.server.shared_memory import needed_shared_memory
 from tritonforge.server.workspace import Workspace
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
 
 __all__ = ["start_docker"]
 
@@ -49,18 +54,19 @@ def start_docker(
     folder, given = Path(repository).resolve(), dict(overrides)
     docker = docker or DockerSettings.load(**{key: given.pop(key, None) for key in DockerSettings.model_fields})
     wanted = with_key(ServerSettings.load(**given) if settings is None else settings.replace(**given))
-    if found := [*check_repository(folder), *check_manifest(folder)]:
+    found = [*check_repository(folder), *check_manifest(folder)]
+    if found := [*found, *check_load_models(folder, wanted), *check_certificates(wanted)]:
         raise PreflightError(found)
     if docker.restart != "no":
         wanted = resolve_ports(wanted)  # Docker would choose others each time
     with ExitStack() as undo:
         workspace = undo.enter_context(workspace or Workspace())
         client = undo.enter_context(closing(connect()))
-        launch = secrets.token_hex(8)
+        launch = workspace.token
         _watch_over(launch, wanted, workspace)
         name_of_image = docker.image or release_image(read_target(folder))
         image = find_image(client, name_of_image, pull=docker.pull, progress=progress)
-        shared_memory = needed_shared_memory(folder, backends=image.python_backends, gpus=_gpu_count(docker.gpus))
+        shared_memory = needed_shared_memory(folder, backends=image.python_backends, gpus=docker.gpu_count)
         if docker.shm_size is not None:
             shared_memory = replace(shared_memory, size=docker.shm_size)
         served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
@@ -70,7 +76,7 @@ def start_docker(
         )
         _await_guard(workspace)
         with told(f"the container of {image.name} can't be started"):
-            container = client.containers.create(**arguments, device_requests=_devices(docker.gpus))
+            container = _create(client, arguments, workspace.folder / CREATING)
             container.start()
         server = DockerServer(container, served, wanted, name=name, workspace=workspace, shared_memory=shared_memory)
         server.await_ready()
@@ -78,11 +84,29 @@ def start_docker(
     return server
 
 
+def _create(client: DockerClient, arguments: Mapping[str, Any], note: Path) -> Container:
+    """Create a container, with a note for the guard in the meantime: Docker goes on where this is killed."""
+    note.touch()
+    try:
+        container = client.containers.create(**arguments)
+    except Exception:
+        note.unlink()
+        raise
+    note.unlink()
+    return container
+
+
 def _watch_over(launch: str, settings: ServerSettings, workspace: Workspace) -> None:
     """Have the container of this launch removed at the end of this process, however that ends."""
     seconds = stop_timeout_s(settings)
     command = [sys.executable, "-m", _GUARD, launch, str(seconds)]
-    workspace.launch(command, os.environ, exit_timeout_s=seconds + _LAST_WORDS_S)
+    workspace.launch(
+        command,
+        os.environ,
+        exit_timeout_s=seconds + _LAST_WORDS_S,
+        log_limit=int(settings.log_limit),
+        kill_signal=signal.SIGTERM,  # a second one: it has a container to remove
+    )
 
 
 def _await_guard(workspace: Workspace) -> None:
@@ -96,21 +120,3 @@ def _await_guard(workspace: Workspace) -> None:
         if workspace.poll() is not None or time.monotonic() > deadline:
             raise ServerError(f"the process that is to watch over the container doesn't start; see {workspace.log}")
         time.sleep(_POLL_S)
-
-
-def _devices(gpus: str) -> list[Any]:
-    """Ask for GPUs: all, some number, or those of these ids."""
-    from docker.types import DeviceRequest
-
-    if not gpus:
-        return []
-    if gpus == "all" or "," not in gpus:
-        return [DeviceRequest(count=-1 if gpus == "all" else int(gpus), capabilities=[["gpu"]])]
-    return [DeviceRequest(device_ids=gpus.split(","), capabilities=[["gpu"]])]
-
-
-def _gpu_count(gpus: str) -> int:
-    """Count the GPUs that are asked for; all of them are counted as one, since nobody knows here."""
-    if not gpus or gpus == "all":
-        return int(bool(gpus))
-    return len(gpus.split(",")) if "," in gpus else int(gpus)

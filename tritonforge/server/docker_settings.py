@@ -12,9 +12,11 @@ from typing_extensions import Self
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import SettingsError
 
-__all__ = ["DockerSettings", "release_image"]
+__all__ = ["DockerSettings", "gpu_ids", "release_image"]
 
 Bytes = Annotated[int, Field(gt=0)]
+
+_DEVICE = "device="
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -24,13 +26,20 @@ def release_image(release: str) -> str:
     return f"nvcr.io/nvidia/tritonserver:{release}-py3"
 
 
+def gpu_ids(gpus: str) -> list[str]:
+    """Give the ids that `gpus` names: `0,2`, or `device=2` for a single one; none where it is a number, or all."""
+    if gpus.startswith(_DEVICE) or "," in gpus:
+        return gpus.removeprefix(_DEVICE).split(",")
+    return []
+
+
 class DockerSettings(BaseModel):
     """How to run a container. Sizes are bytes, or text with a unit: `512m`, `2g`.
 
     An empty `image` is NVIDIA's of the release that the repository was built for. `gpus` is `all`, a number, or ids
-    (`0,2`); empty gives none. `shm_size` None is computed from the repository. `user` is `uid:gid`; empty takes one
-    other than root that can read the repository, if there is one. A `restart` policy is for servers that outlive the
-    one who started them.
+    (`0,2`, `device=2`); empty gives none. `shm_size` None is computed from the repository. `user` is `uid:gid`; empty
+    takes one other than root that can read the repository, if there is one. By its `restart` policy Docker starts a
+    server again that crashed; the end of the one who started it is the container's end all the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +52,13 @@ class DockerSettings(BaseModel):
     user: str = ""
     restart: Literal["no", "on-failure", "always", "unless-stopped"] = "no"
     pull: Literal["missing", "never", "always"] = "missing"
+
+    @property
+    def gpu_count(self) -> int:
+        """How many GPUs are asked for; all of them count as one, since nobody knows here."""
+        if self.gpus in {"", "all"}:
+            return int(bool(self.gpus))
+        return len(gpu_ids(self.gpus)) or int(self.gpus)
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -70,8 +86,8 @@ class DockerSettings(BaseModel):
     @field_validator("gpus")
     @classmethod
     def _devices(cls, value: str) -> str:
-        if not re.fullmatch(r"(all|\d+(,\d+)*)?", value):
-            raise ValueError(f"found {value!r}: write all, a number of GPUs, or their ids with commas: 0,2")
+        if not re.fullmatch(r"(all|\d+(,\d+)*|device=[\w:-]+(,[\w:-]+)*)?", value):
+            raise ValueError(f"found {value!r}: write all, a number of GPUs, or ids: 0,2, or device=2 for one")
         return value
 
 

@@ -6,10 +6,8 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tritonforge.server.catalog import ServedModel, describe_models
-from tritonforge.server.control import unload_model
 from tritonforge.server.errors import ServerDied
 from tritonforge.server.follow import follow_file
 from tritonforge.server.health import ModelState
@@ -20,9 +18,12 @@ from tritonforge.server.protocol import Runtime, Server
 from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.settings import PORTS, ServerSettings
 from tritonforge.server.sources import read_sources
-from tritonforge.server.statistics import ModelStatistics, read_statistics
-from tritonforge.server.status import ModelStatus, model_statuses
 from tritonforge.server.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tritonforge.server.catalog import ServedModel
+    from tritonforge.server.statistics import ModelStatistics
+    from tritonforge.server.status import ModelStatus
 
 __all__ = ["EmbeddedServer", "start_embedded", "with_key"]
 
@@ -60,6 +61,7 @@ class EmbeddedServer(Server):
             )
             # Kept open: the log can then be read when its folder is gone.
             self._log = os.open(workspace.log, os.O_RDONLY | os.O_CLOEXEC)
+            _import_the_rest()
             sources = read_sources(repository, served=self.served.folder, projects=projects)
             await_ready(workspace, settings, sources=sources, read_log=self.log_text)
         except BaseException:
@@ -106,10 +108,14 @@ class EmbeddedServer(Server):
 
     def describe(self) -> list[ServedModel]:
         """List each version of each model, with its state, kind and signature."""
+        from tritonforge.server.catalog import describe_models
+
         return describe_models(self.models(), self.served.folder, self._health)
 
     def statistics(self) -> list[ModelStatistics]:
         """Give each loaded version's counts and times since it was loaded."""
+        from tritonforge.server.statistics import read_statistics
+
         return read_statistics(self._health)
 
     def load(self, model: str) -> None:
@@ -118,6 +124,8 @@ class EmbeddedServer(Server):
 
     def unload(self, model: str) -> None:
         """Unload a model; requests under way finish."""
+        from tritonforge.server.control import unload_model
+
         unload_model(self._health, model)
 
     def reload(self, model: str) -> None:
@@ -134,7 +142,11 @@ class EmbeddedServer(Server):
         Raises:
             ServerError: the server doesn't answer.
         """
-        return model_statuses(self, self._health, server_pid=self.pid)
+        from tritonforge.server.status import model_statuses
+
+        return model_statuses(
+            self, self._health, server_pid=self.pid, repository=self.repository, failed=self.served.failed()
+        )
 
     def follow_log(self) -> Iterator[str]:
         """Give the log as it grows, in pieces, from its start until the server's end."""
@@ -193,6 +205,11 @@ def start_embedded(
             chosen = any(getattr(wanted, port) == 0 for port in PORTS)
             if not (attempts and chosen and "already in use" in died.log):
                 raise
+
+
+def _import_the_rest() -> None:
+    """Import what is needed once the server is ready, while it starts."""
+    import tritonforge.server.catalog  # noqa: F401  the first thing that `up` asks for
 
 
 def with_key(settings: ServerSettings) -> ServerSettings:

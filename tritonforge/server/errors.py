@@ -31,13 +31,17 @@ class ModelLoadError(ServerError, DiagnosticError):
 
 
 class ServerDied(ServerError):
-    """The server ended by itself. `exit_code` is 128 + the signal's number if it was killed; `log` all it wrote."""
+    """The server ended by itself. `exit_code` is 128 + the signal's number if it was killed; `log` all it wrote.
+
+    `cause` says both in words, without the log.
+    """
 
     def __init__(self, exit_code: int, last_words: str, *, log: str = "") -> None:
         self.exit_code = exit_code
         self.log = log
+        self.cause = f"tritonserver ended with code {exit_code}{_signal(exit_code)}"
         said = f"; its last words:\n{last_words}" if last_words else ", and wrote nothing"
-        super().__init__(f"tritonserver ended with code {exit_code}{_signal(exit_code)}{said}")
+        super().__init__(f"{self.cause}{said}")
 
 
 class ServerTimeout(ServerError):
@@ -48,7 +52,7 @@ class ServerTimeout(ServerError):
         super().__init__(
             f"the server was not ready within {ready_timeout_s:g} s: {waiting_for}\n"
             f"  hint: give it longer with --timeout, ready_timeout_s= or TRITONFORGE_READY_TIMEOUT_S\n"
-            f"the end of its log:\n{last_words}"
+            + (f"the end of its log:\n{last_words}" if last_words else "it had written nothing")
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
@@ -20,11 +20,19 @@ __all__ = ["explain_dead_stubs", "explain_failures"]
 _DEPENDS = re.compile(r"depends on '(?P<model>[^']+)' which has no loaded version")
 _POSITION = re.compile(r"^(?P<line>\d+):\d+: (?P<text>.*)$")
 _UNHEALTHY = re.compile(r"Stub process '.*' is not healthy\.?")
+_WARMUP = re.compile(
+    r"failed to run warmup sample '(?P<sample>[^']*)': (?P<text>.*?)"
+    r"(?:  \((?P<file>[^():\n]+):(?P<line>\d+) in (?P<function>[^()\n]+)\))?[;\s]*$",
+    re.DOTALL,
+)
+"""Our runtime ends an error's text with its place; Triton puts one error after another, with `;`."""
 _MISSING_FILE = re.compile(r"Python model file not found in '(?P<file>[^']+)'")
 
 
-def explain_failures(states: Iterable[ModelState], log: str, sources: Sources, *, ready: bool) -> list[Diagnostic]:
-    """Explain each model that isn't served, by name; none if all are.
+def explain_failures(
+    states: Iterable[ModelState], log: str, sources: Sources, *, ready: bool, wanted: Collection[str] = ()
+) -> list[Diagnostic]:
+    """Explain each model that isn't served, by name; none if all are. `wanted` are those that should be; empty for all.
 
     The index has the loads that failed; the log also has the models that never came to one: unreadable configurations,
     ensembles. `ready` is the server's own word that nothing is amiss; it says so of a model too that it couldn't even
@@ -33,7 +41,8 @@ def explain_failures(states: Iterable[ModelState], log: str, sources: Sources, *
     states = list(states)
     failures = {(state.name, state.version): _from_state(state) for state in states if state.reason and _failed(state)}
     logged = {(failure.model, failure.version): failure for failure in read_failures(log)}
-    absent = {s.name for s in states if not s.state and (not ready or _has_model(sources.folder(s.name)))}
+    unseen = {state.name for state in states if not state.state and (not wanted or state.name in wanted)}
+    absent = {name for name in unseen if not ready or _has_model(sources.folder(name))}
     failures = {key: failure for key, failure in logged.items() if not ready or key[0] in absent} | failures
     for name in absent - {model for model, _ in failures}:
         failures[name, ""] = Failure(name, "the server didn't load it, and gave no reason")
@@ -94,6 +103,8 @@ def _explain(failure: Failure, sources: Sources, crashes: Sequence[Frame], *, ve
     if died:
         message = f"failed to load: the process that runs its Python died{trace}"
         return Diagnostic("TF523", where.at(subject), message, _death_hint(""))
+    if warmup := _WARMUP.search(failure.reason):
+        return _explain_warmup(warmup, failure.model, sources, subject)
     code = "TF524" if "backend library" in error.text else "TF520"
     return Diagnostic(code, where.at(subject), f"failed to load: {_indent(error.text)}{trace}", hint_for(error.text))
 
@@ -104,6 +115,16 @@ def _explain_syntax(failure: Failure, sources: Sources, subject: str) -> Diagnos
     line, text = (int(found["line"]), found["text"]) if found else (0, failure.syntax)
     where = Where(str(sources.folder(failure.model) / "config.pbtxt"), line, subject)
     return Diagnostic("TF521", where, f"can't be read: {text.replace('inference.', '')}", hint_for(text))
+
+
+def _explain_warmup(found: re.Match[str], model: str, sources: Sources, subject: str) -> Diagnostic:
+    """Explain a warm-up request that the model fails on, at the line that does."""
+    frames = (Frame(found["file"], int(found["line"]), found["function"]),) if found["file"] else ()
+    where, _ = _place(frames, model, sources)
+    text = _indent(found["text"].strip())
+    message = f'failed to load: it fails on its warm-up request "{found["sample"]}": {text}'
+    hint = hint_for(text) or "mend the model, or give its warmup= what a client would send"
+    return Diagnostic("TF520", where.at(subject), message, hint)
 
 
 def _place(frames: Sequence[Frame], model: str, sources: Sources) -> tuple[Where, str]:

@@ -32,12 +32,18 @@ class ModelState:
 
 
 class Health:
-    """Asks a server at a host and HTTP port; `headers` go with every request, such as the key of restricted APIs."""
+    """Asks a server at a host and HTTP port; `headers` go with every request, such as the key of restricted APIs.
 
-    def __init__(self, host: str, port: int, headers: Mapping[str, str] | None = None) -> None:
+    `grpc_address` is its `host:port` for what is better asked over gRPC; empty where that isn't known, or wants TLS.
+    """
+
+    def __init__(
+        self, host: str, port: int, headers: Mapping[str, str] | None = None, *, grpc_address: str = ""
+    ) -> None:
         self._host = host
         self._port = port
-        self._headers = dict(headers or {})
+        self.headers = dict(headers or {})
+        self.grpc_address = grpc_address
 
     def status(self) -> int | None:
         """Give the status of `/v2/health/ready`, 200 if all is well; None where nobody answers."""
@@ -88,7 +94,7 @@ class Health:
         """Make one request, on a connection of its own."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
         try:
-            connection.request(method, path, body, self._headers)
+            connection.request(method, path, body, self.headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:

@@ -52,7 +52,13 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
     command = server_command(installation, served, backends, settings=settings, shared_memory=workspace.shared_memory)
     environment = server_environment(os.environ, python=python, libraries=libraries)
     secret = settings.restricted_key.get_secret_value() if settings.restricted_key and settings.restricted else ""
-    workspace.launch(command, environment, exit_timeout_s=settings.exit_timeout_s, secret=secret)
+    workspace.launch(
+        command,
+        environment,
+        exit_timeout_s=settings.exit_timeout_s,
+        secret=secret,
+        log_limit=int(settings.log_limit),
+    )
     return served
 
 
@@ -111,9 +117,10 @@ def await_ready(
             raise ServerDied(code, last_words(read_log()), log=read_log())
         status = health.status()
         if status is not None and _serves(workspace.server_pid, settings):
-            found = explain_failures(_states(health), read_log(), sources, ready=status == 200)
+            states = _states(health)
+            found = explain_failures(states, read_log(), sources, ready=status == 200, wanted=settings.load_models)
             _refuse(found, read_log)
-            if status == 200:
+            if status == 200 and not any(state.state == "LOADING" for state in states):
                 return
         if time.monotonic() >= look_at:
             look_at = time.monotonic() + _LOOK_S
@@ -134,7 +141,9 @@ def resolve_ports(settings: ServerSettings) -> ServerSettings:
 
 def health_of(settings: ServerSettings) -> Health:
     """Give what asks the server of some settings, with its key."""
-    return Health(local_host(settings.host), settings.http_port, key_header(settings))
+    host = local_host(settings.host)
+    grpc_address = "" if settings.grpc_tls_cert else f"{host}:{settings.grpc_port}"
+    return Health(host, settings.http_port, key_header(settings), grpc_address=grpc_address)
 
 
 def key_header(settings: ServerSettings) -> dict[str, str]:

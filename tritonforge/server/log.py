@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Failure", "last_words", "loading_models", "read_failures"]
+__all__ = ["Failure", "added", "last_words", "loading_models", "read_failures", "read_notices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,14 @@ _LOADING = re.compile(r"\bmodel_lifecycle\.cc:\d+\] \"?loading: (?P<model>.+):(?
 _SETTLED = re.compile(
     r"\bmodel_lifecycle\.cc:\d+\] \"?(?:successfully loaded|failed to load) '(?P<model>[^']+)'\"?$", re.M
 )
+_NOTICE = re.compile(r"^(?:\S+ )?W.*?\bwire\.py:\d+\] (?P<text>.*)$", re.MULTILINE)
 _NOISE = re.compile(
     r"^[+|]|^\s*$|NVML|DCGM|pinned_memory_manager|cuda_memory_manager|CudaDriverHelper|Collecting CPU metrics"
     r"|model_lifecycle\.cc:\d+\] \"loading: |tritonserver\.cc:\d+\] $|server\.cc:\d+\] $"
 )
+_USAGE = "Usage: tritonserver [options]"
+"""What it writes, on 400 lines, after the one that says which flag is wrong."""
+
 _WIDEST = 1000
 """Characters of a line: a model's traceback may be one line of Triton's log."""
 
@@ -62,8 +66,19 @@ def loading_models(log: str) -> list[str]:
     return sorted({match["model"] for match in _LOADING.finditer(log)} - settled)
 
 
+def read_notices(log: str) -> list[str]:
+    """Read what the stand-ins for native backends warn of, `MODEL: …`, each once."""
+    return list(dict.fromkeys(_unescape(match["text"]) for match in _NOTICE.finditer(log)))
+
+
+def added(log: str, before: int) -> str:
+    """Give what was added to a log that had so many characters; all of one that was begun anew meanwhile."""
+    return log[before:] if len(log) >= before else log
+
+
 def last_words(log: str, *, lines: int = 12) -> str:
-    """Give the last lines of a log that say something, long ones cut."""
+    """Give the last lines of a log that say something, long ones cut; of one that ends with the usage, those before."""
+    log = log.partition(_USAGE)[0].strip() or log
     said = [line for line in log.splitlines() if not _NOISE.search(line)][-lines:]
     return "\n".join(line if len(line) <= _WIDEST else f"{line[:_WIDEST]} …" for line in said)
 

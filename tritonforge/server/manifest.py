@@ -9,7 +9,7 @@ from typing import Any
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.repository import MANIFEST
 
-__all__ = ["check_environments", "check_manifest", "read_requirements", "read_target"]
+__all__ = ["built_models", "check_environments", "check_manifest", "read_requirements", "read_target"]
 
 _SCHEMA = 1
 """The schema that this version reads."""
@@ -45,6 +45,11 @@ def check_environments(repository: Path, python: str) -> list[Diagnostic]:
         for name, version in sorted(made.items())
         if version != python
     ]
+
+
+def built_models(repository: Path) -> set[str]:
+    """Name the models that the manifest has, which is a good one; none of a repository without one."""
+    return set(_content(repository).get("models", {}))
 
 
 def read_target(repository: Path) -> str:
@@ -95,13 +100,17 @@ def _models_fault(models: dict[str, Any]) -> str:
 
 
 def _paths(name: str, entry: Any) -> list[str]:
-    """List what a manifest's entry names below the repository: the model's folder, its files."""
-    files = entry.get("sources", {}) if isinstance(entry, dict) else {}
-    return [name, *(str(path) for path in files)] if isinstance(files, dict) else [name]
+    """List what a manifest's entry names below the repository: the model's folder, its files, its golden samples."""
+    if not isinstance(entry, dict):
+        return [name]
+    golden = entry.get("golden")
+    named = [golden.get("file", "")] if isinstance(golden, dict) else []
+    tables = (entry.get("sources"), entry.get("files"))
+    return [name, *map(str, named), *(str(path) for table in tables if isinstance(table, dict) for path in table)]
 
 
 def _inside(path: str) -> bool:
-    """Tell whether a path stays below the folder that it is relative to."""
+    """Tell whether a path that a manifest names stays below the folder that it is relative to."""
     return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 

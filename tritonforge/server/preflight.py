@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import platform
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +13,12 @@ from tritonforge.server.installation import find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
 from tritonforge.server.manifest import check_environments, check_manifest
-from tritonforge.server.ports import bind_error, holder
 from tritonforge.server.repository import is_model, model_folders, shell_safe
-from tritonforge.server.settings import PORTS, ServerSettings
+from tritonforge.server.settings import ServerSettings
+from tritonforge.server.settings_checks import check_certificates, check_load_models, check_ports
 
 __all__ = [
     "check_machine",
-    "check_ports",
     "check_repository",
     "check_shared_memory",
     "preflight",
@@ -34,7 +31,7 @@ SHARED_MEMORY_A_MODEL = 2 << 20
 
 
 def preflight(repository: Path, settings: ServerSettings) -> Machine:
-    """Check machine, repository and ports, and give what was learnt of the machine.
+    """Check machine, repository and settings, and give what was learnt of the machine.
 
     Raises:
         PreflightError: everything that is amiss.
@@ -42,7 +39,7 @@ def preflight(repository: Path, settings: ServerSettings) -> Machine:
     machine = probe()
     found = [*_check_server(machine, settings), *check_repository(repository)]
     found += check_manifest(repository) or _check_environments(repository, machine, settings)
-    found += check_ports(settings)
+    found += [*check_load_models(repository, settings), *check_certificates(settings), *check_ports(settings)]
     found += check_shared_memory(machine, models=len(model_folders(repository)))
     if found:
         raise PreflightError(found)
@@ -55,12 +52,12 @@ def _check_environments(repository: Path, machine: Machine, settings: ServerSett
 
 
 def preflight_machine(settings: ServerSettings) -> None:
-    """Check the machine and the ports, where the repository is still to be built.
+    """Check the machine and the settings, where the repository is still to be built.
 
     Raises:
         PreflightError: everything that is amiss.
     """
-    found = [*_check_server(probe(), settings), *check_ports(settings)]
+    found = [*_check_server(probe(), settings), *check_certificates(settings), *check_ports(settings)]
     if found:
         raise PreflightError(found)
 
@@ -104,18 +101,6 @@ def check_repository(repository: Path) -> list[Diagnostic]:
         for folder in model_folders(repository)
         if not shell_safe(folder.name)
     ]
-
-
-def check_ports(settings: ServerSettings) -> list[Diagnostic]:
-    """Check that the address is this machine's and each port that is asked for can be listened on."""
-    try:
-        socket.getaddrinfo(settings.host, None, socket.AF_INET)
-    except OSError as error:
-        where = Where(subject=f"host {settings.host}")
-        hint = "listen on 127.0.0.1 (this machine only) or 0.0.0.0 (everywhere): --host or TRITONFORGE_HOST"
-        return [Diagnostic("TF508", where, f"is not an IPv4 address or a known name: {error.strerror}", hint)]
-    wanted = [field for field in PORTS if field != "metrics_port" or settings.metrics]
-    return [diagnostic for field in wanted for diagnostic in _check_port(field, settings)]
 
 
 def _platform(machine: Machine) -> Iterator[Diagnostic]:
@@ -209,18 +194,6 @@ def check_shared_memory(machine: Machine, *, models: int) -> Iterator[Diagnostic
         free = f"{machine.shared_memory_bytes / 2**20:.1f} MiB free in {SHARED_MEMORY}"
         message = f"{free}, and {models} model{'s'[: models != 1]} need at least {needed >> 20} MiB there"
         yield Diagnostic("TF510", Where(), message, hint)
-
-
-def _check_port(field: str, settings: ServerSettings) -> Iterator[Diagnostic]:
-    port = getattr(settings, field)
-    error = bind_error(settings.host, port)
-    if error is None:
-        return
-    flag, variable = f"--{field.replace('_', '-')}", f"TRITONFORGE_{field.upper()}"
-    taken = error.errno == errno.EADDRINUSE
-    found = f"is taken by {holder(port)}" if taken else f"can't be listened on at {settings.host}: {error.strerror}"
-    where = Where(subject=f"port {port} ({field.removesuffix('_port')})")
-    yield Diagnostic("TF508", where, found, f"choose another with {flag} or {variable} (0 takes a free one)")
 
 
 _RULES: tuple[Callable[[Machine], Iterator[Diagnostic]], ...] = (_glibc, _installation, _numpy, _libpython)

@@ -17,6 +17,10 @@ sys.dont_write_bytecode = True  # it would change the model repository
 for folder in launcher["site"]:
     site.addsitedir(folder)
 sys.path[:0] = launcher["path"]
+with open("/proc/self/cmdline") as file:
+    program, *arguments = file.read().rstrip("\0").split("\0")
+if os.path.basename(program) == "triton_python_backend_stub" and os.path.isabs(arguments[-1]):
+    sys.path.insert(0, arguments[-1])  # a Python-based backend's folder: its `model` is not another's on PYTHONPATH
 sys.prefix = sys.exec_prefix = launcher["prefix"]
 sys.executable = launcher["executable"]
 sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a model prints is to be in the log at once

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from typing_extensions import Self
 
-from tritonforge.server.catalog import ServedModel
-from tritonforge.server.health import ModelState
-from tritonforge.server.statistics import ModelStatistics
-
 if TYPE_CHECKING:
     from tritonforge.server.attached import AttachedServer
+    from tritonforge.server.catalog import ServedModel
     from tritonforge.server.docker import DockerServer
     from tritonforge.server.docker_settings import DockerSettings
     from tritonforge.server.embedded import EmbeddedServer
+    from tritonforge.server.health import ModelState
     from tritonforge.server.settings import ServerSettings
+    from tritonforge.server.statistics import ModelStatistics
     from tritonforge.server.status import ModelStatus
     from tritonforge.server.workspace import Workspace
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tritonforge.server.abandoned import sweep_abandoned
 from tritonforge.server.attached import AttachedServer
 from tritonforge.server.catalog import ServedModel, describe_models
 from tritonforge.server.errors import ServerError
 from tritonforge.server.follow import follow_file
-from tritonforge.server.records import ServerRecord, forget
+from tritonforge.server.records import ServerRecord, forget, remove_leftovers
 from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.status import ModelStatus, model_statuses
 
 __all__ = ["RecordedServer", "end"]
 
 _POLL_S = 0.05
+_AGAIN_S = 0.2
 _PATIENCE_S = 60.0
 """How long a launcher may take to end its server beyond the exit timeout."""
 
@@ -44,7 +47,13 @@ class RecordedServer(AttachedServer):
 
     def status(self) -> list[ModelStatus]:
         """Give how each model is doing, its processes too where they are this machine's."""
-        return model_statuses(self, self._health, server_pid=self.record.server_pid)
+        return model_statuses(
+            self,
+            self._health,
+            server_pid=self.record.server_pid,
+            repository=self.served.repository,
+            failed=self.served.failed(),
+        )
 
     def describe(self) -> list[ServedModel]:
         """List each version of each model, with its state, kind and signature."""
@@ -75,25 +84,35 @@ class RecordedServer(AttachedServer):
 
 
 def end(record: ServerRecord, *, kill: bool = False) -> None:
-    """End a server through its launcher, with all that it has, and forget it; one that has ended is only forgotten.
+    """End a server through its launcher, with all that it has, and forget it; of one that has ended, what it left.
 
     `kill` leaves requests under way no time.
 
     Raises:
         ServerError: the launcher doesn't end, or belongs to another user.
     """
-    signals = 2 if kill else 1
-    for sent in range(signals):
-        if record.alive():
-            _signal(record)
-            if sent + 1 < signals:
-                time.sleep(4 * _POLL_S)  # one after the other: two at once are one
-    deadline = time.monotonic() + record.exit_timeout_s + _PATIENCE_S
+    if record.alive():
+        _signal(record)
+    else:
+        _sweep(record)
+    started = time.monotonic()
+    deadline, again = started + record.exit_timeout_s + _PATIENCE_S, started + _AGAIN_S
     while record.alive():
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             raise ServerError(f"the server {record.name} (process {record.launcher.pid}) doesn't end; try --kill")
+        if kill and now >= again:  # one after the other: two at once are one
+            again = now + _AGAIN_S
+            _signal(record)
         time.sleep(_POLL_S)
     forget(record)
+
+
+def _sweep(record: ServerRecord) -> None:
+    """Remove what a launcher left that had no time to."""
+    for folder in {Path(tempfile.gettempdir()), *Path(record.served).parents[1:2]}:
+        sweep_abandoned(folder.resolve())
+    remove_leftovers(record)
 
 
 def _signal(record: ServerRecord) -> None:

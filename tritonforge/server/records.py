@@ -17,11 +17,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from tritonforge.server.errors import ServerError
+from tritonforge.server.errors import PreflightError, ServerError
 from tritonforge.server.process_identity import ProcessIdentity, identify
 
-__all__ = ["ServerRecord", "claim", "find_record", "forget", "read_records", "save", "servers_folder"]
+__all__ = [
+    "ServerRecord",
+    "claim",
+    "find_record",
+    "forget",
+    "own_ports",
+    "read_records",
+    "remove_leftovers",
+    "save",
+    "servers_folder",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _RECORD, _KEY, _LOG, _LOCK = "record.json", "key", "server.log", ".lock"
@@ -32,7 +43,8 @@ class ServerRecord:
     """One server of `up`. `launcher` is the process that keeps it; the URLs are there once it is ready.
 
     `served` is the folder that the server reads (a snapshot of `repository`), `sources` the definitions that the
-    repository was built from, `container` the container's id, where it runs in one.
+    repository was built from, `container` the container's id, where it runs in one. `end` says how the server ended by
+    itself; a launcher that was killed has no time to write it.
     """
 
     name: str
@@ -51,6 +63,7 @@ class ServerRecord:
     sources: tuple[str, ...] = ()
     target: str = ""
     log: str = ""
+    end: str = ""
 
     @property
     def folder(self) -> Path:
@@ -90,7 +103,7 @@ def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRe
         ServerError: the name can't be one, or a running server has it.
     """
     if name and not _NAME.fullmatch(name):
-        raise ServerError(f"{name!r} is no name for a server: letters, digits and _.- are fine, 64 at most")
+        raise ServerError(f"{name!r} is no name for a server: ASCII letters, digits and _.- are fine, 64 at most")
     launcher = identify(os.getpid())
     assert launcher is not None
     with _locked():
@@ -101,24 +114,27 @@ def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRe
                 f"a server named {name} runs already (process {other.launcher.pid}, {other.http_url or 'starting'})\n"
                 f"  hint: choose another with --name, or end it: tritonforge down {name}"
             )
+        if other is not None:
+            remove_leftovers(other)
         shutil.rmtree(record.folder, ignore_errors=True)
         record.folder.mkdir(mode=0o700)
         record = replace(record, log=str(record.folder / _LOG)) if detached else record
         save(record)
+        if record.log:
+            Path(record.log).touch(mode=0o600)
     return record
 
 
 def save(record: ServerRecord, *, key: str = "") -> None:
-    """Write a record, in one step, and its key, which only this user can read.
+    """Write a record, in one step, and its key; only this user can read them.
 
     Raises:
         OSError: the state folder can't be written to.
     """
     if key:
-        with open(os.open(record.key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(f"{key}\n")
+        _write(record.key_file, f"{key}\n")
     new = record.folder / f"{_RECORD}.new"
-    new.write_text(json.dumps(asdict(record), indent=2))
+    _write(new, json.dumps(asdict(record), indent=2))
     os.replace(new, record.folder / _RECORD)
 
 
@@ -131,14 +147,26 @@ def forget(record: ServerRecord) -> None:
 
 
 def read_records() -> list[ServerRecord]:
-    """List all servers by name, those that ended by accident among them; such that ran in a terminal are forgotten."""
+    """List all servers by name, those that ended by accident among them.
+
+    Such that ran in a terminal are forgotten, unless they have left a container.
+    """
     folder = servers_folder()
     found = [_read(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
-    records = [record for record in found if record is not None]
-    for record in records:
-        if not record.alive() and not record.detached and not record.container:
+    kept = []
+    for record in found:
+        if record is not None and (record.alive() or record.detached or _left_a_container(record)):
+            kept.append(record)
+        elif record is not None:
             forget(record)
-    return [record for record in records if record.alive() or record.detached or record.container]
+    return kept
+
+
+def own_ports() -> dict[int, str]:
+    """Give the ports that the user's servers have, each with the server's name."""
+    records = [record for record in read_records() if record.alive()]
+    addresses = [(url, each.name) for each in records for url in (each.http_url, each.grpc_url, each.metrics_url)]
+    return {port: name for url, name in addresses if (port := urlsplit(url).port)}
 
 
 def find_record(name: str = "") -> ServerRecord:
@@ -159,6 +187,23 @@ def find_record(name: str = "") -> ServerRecord:
     return running[0]
 
 
+def remove_leftovers(record: ServerRecord) -> None:
+    """Remove the container of a server that is gone, where it is still there; without a daemon no container runs."""
+    if record.container:
+        from tritonforge.server.docker_leftovers import remove_container
+
+        with contextlib.suppress(PreflightError):
+            remove_container(record.container)
+
+
+def _left_a_container(record: ServerRecord) -> bool:
+    if not record.container:
+        return False
+    from tritonforge.server.docker_leftovers import container_remains
+
+    return container_remains(record.container)
+
+
 def _list(records: list[ServerRecord]) -> str:
     names = ", ".join(record.name for record in records)
     return f"{'are' if len(records) > 1 else 'is'} {names}" if records else "is none"
@@ -172,6 +217,12 @@ def _free(wanted: str) -> str:
         number += 1
         name = f"{base}-{number}"
     return name
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that only this user can read."""
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as output:
+        output.write(text)
 
 
 def _read(folder: Path) -> ServerRecord | None:

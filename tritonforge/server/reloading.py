@@ -5,21 +5,24 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritonforge.server.control import load_model
-from tritonforge.server.errors import ServerError
+from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.health import Health
+from tritonforge.server.log import added
 from tritonforge.server.repository import is_model
 from tritonforge.server.snapshot import Refresh, changed_models, refresh
 from tritonforge.server.sources import read_sources
 
 __all__ = ["Served", "reload_model"]
 
-_LOCK = ".lock"
+_LOCK, _FAILED = ".lock", ".failed"
+"""Beside the snapshot: a lock, and a folder with the reason of each model whose new files didn't load."""
+
 _STEP = re.compile(r'\bmodel_name\s*:\s*"([^"]+)"')
 
 
@@ -43,6 +46,26 @@ class Served:
         """Name the models that the repository has otherwise than the server; none where it reads that itself."""
         return changed_models(self.repository, self.folder) if self.snapshot else []
 
+    def failed(self) -> dict[str, str]:
+        """Give the models that the repository still has as they failed to load, each with the reason."""
+        folder = self.folder.parent / _FAILED
+        noted = {file.name: file.read_text() for file in sorted(folder.iterdir())} if folder.is_dir() else {}
+        changed = self.changed() if noted else []
+        return {name: reason for name, reason in noted.items() if name in changed}
+
+    def note(self, model: str, failure: str) -> None:
+        """Keep in mind why the repository's files of a model failed to load; empty where they did load."""
+        folder = self.folder.parent / _FAILED
+        if failure and self.snapshot:
+            folder.mkdir(exist_ok=True)
+            (folder / model).write_text(failure)
+        else:
+            (folder / model).unlink(missing_ok=True)
+
+    def gone(self, models: Iterable[str]) -> list[str]:
+        """Name those of some models that the repository doesn't have; none where all of it is away."""
+        return [name for name in models if not is_model(self.repository / name)] if self.repository.is_dir() else []
+
 
 def reload_model(health: Health, model: str, served: Served, *, read_log: Callable[[], str]) -> None:
     """Load what the repository now has of a model; it is loaded again where nothing changed, too (a process that died).
@@ -62,13 +85,16 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
         for name in (*_changed_members(model, served), model):
             change = _renew(served, name)
             try:
-                load_model(health, name, sources=sources, read_log=lambda: read_log()[before:])
-            except BaseException:
+                load_model(health, name, sources=sources, read_log=lambda: added(read_log(), before))
+            except BaseException as error:
                 if change is not None:
                     change.undo()
+                if isinstance(error, ModelLoadError):
+                    served.note(name, error.diagnostics[0].message)
                 raise
             if change is not None:
                 change.keep()
+            served.note(name, "")
 
 
 def _changed_members(model: str, served: Served) -> list[str]:

@@ -24,6 +24,7 @@ from typing_extensions import Self
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import SettingsError
+from tritonforge.server.settings_errors import explain, misspelled_variables
 
 __all__ = ["LISTS", "PORTS", "ServerSettings"]
 
@@ -83,8 +84,12 @@ class ServerSettings(BaseModel):
     A port of 0 takes a free one; times are in seconds; sizes are bytes or "64MB"; `extra_args` go to tritonserver.
     `host` is the address to listen on. Any but this machine's own needs `public`, which alone means 0.0.0.0.
     `exit_timeout_s` is how long requests under way have, once the server is told to stop; 0 kills it at once.
+    `log_limit` is the size beyond which the log is put aside (its name with .1 added, in the place of the one that was
+    put aside before) and begun anew; 0 lets it grow.
     `model_control` none loads all models at the start; explicit too, or `load_models`, and lets them be loaded and
     unloaded afterwards; poll looks at the repository every `poll_s`.
+    `strict_readiness` has /v2/health/ready answer 200 only while every version that was ever tried is loaded. None is
+    true where models are loaded once, and false where they are loaded anew: see `ready_with_all`.
     `restricted_apis` are those that want `restricted_key`; None is what control (explicit) and `public` call for, ()
     none. A server whose key is None makes one.
     `tritonserver` is another server's program than the wheel's: a path, or a name on PATH; its own backends lie beside.
@@ -100,10 +105,11 @@ class ServerSettings(BaseModel):
     public: bool = False
     ready_timeout_s: float = Field(default=120.0, gt=0)
     exit_timeout_s: float = Field(default=10.0, ge=0)
-    strict_readiness: bool = True
+    strict_readiness: bool | None = None
     log_verbose: int = Field(default=0, ge=0)
     log_level: Literal["error", "warning", "info"] = "info"
     log_format: Literal["default", "ISO8601"] = "default"
+    log_limit: ByteSize = ByteSize(64 << 20)
     model_control: Literal["none", "poll", "explicit"] = "none"
     load_models: tuple[str, ...] = ()
     poll_s: int = Field(default=2, ge=1)
@@ -124,6 +130,15 @@ class ServerSettings(BaseModel):
     extra_args: tuple[str, ...] = ()
 
     @property
+    def ready_with_all(self) -> bool:
+        """Whether the server calls itself ready only with all models, strictly.
+
+        Triton then counts versions that are loading or unloading, and one that failed for ever (24.10): each reload
+        would take the server out of a load balancer, and a failed one for good. Our start waits for all models anyway.
+        """
+        return self.model_control == "none" if self.strict_readiness is None else self.strict_readiness
+
+    @property
     def restricted(self) -> tuple[Api, ...]:
         """The APIs that want the key."""
         if self.restricted_apis is not None:
@@ -138,21 +153,27 @@ class ServerSettings(BaseModel):
         environ: Mapping[str, str] | None = None,
         *,
         defaults: Mapping[str, Any] | None = None,
+        defaults_file: Path | None = None,
         **explicit: Any,
     ) -> Self:
         """Read TRITONFORGE_HTTP_PORT and the like; an explicit argument that is not None wins, `defaults` lose.
 
+        Those are of the pyproject.toml `defaults_file`, if it is given.
+
         Raises:
-            SettingsError: values that can't be, each named by the variable or the argument it came from.
+            SettingsError: values that can't be, each named by the variable, argument or file it came from.
         """
         variables = os.environ if environ is None else environ
         values: dict[str, Any] = {}
-        names: dict[str, str] = {}
+        origins: dict[str, Where] = {}
+        if defaults_file is not None:
+            table = "[tool.tritonforge.server]"
+            origins = {field: Where(str(defaults_file), 0, f"{table} {field}") for field in defaults or {}}
         for field in cls.model_fields:
             variable = _PREFIX + field.upper()
             text = variables.get(variable, "").strip()
             if text:
-                names[field] = variable
+                origins[field] = Where(subject=variable)
                 values[field] = shlex.split(text) if field in LISTS else text
         given = {field: value for field, value in explicit.items() if value is not None}
         if _truth(given.get("public", values.get("public", False))) and "host" not in given | values:
@@ -160,8 +181,14 @@ class ServerSettings(BaseModel):
         try:
             return cls(**(dict(defaults or {}) | values | given))
         except ValidationError as error:
-            named = {field: name for field, name in names.items() if field not in given}
-            raise SettingsError(_explain(error, named)) from None
+            written = {field: where for field, where in origins.items() if field not in given}
+            raise SettingsError(explain(error, written, list(cls.model_fields))) from None
+
+    @classmethod
+    def unread_variables(cls, environ: Mapping[str, str] | None = None) -> list[Diagnostic]:
+        """Warn of variables that look like a misspelled setting's, such as TRITONFORGE_HTPP_PORT."""
+        known = [_PREFIX + field.upper() for field in cls.model_fields]
+        return misspelled_variables(os.environ if environ is None else environ, known)
 
     def replace(self, **changes: Any) -> Self:
         """Give the same settings with some changed and checked again; None changes nothing.
@@ -192,6 +219,12 @@ class ServerSettings(BaseModel):
             raise ValueError("a key is at least 8 letters, digits and ._~+/-")
         return key
 
+    @field_validator("grpc_tls_cert", "grpc_tls_key", "grpc_tls_root")
+    @classmethod
+    def _from_anywhere(cls, file: Path | None) -> Path | None:
+        """Name a file from the root, as the server runs elsewhere."""
+        return file and file.absolute()
+
     @field_validator("cache_size")
     @classmethod
     def _cache_has_room(cls, size: ByteSize) -> ByteSize:
@@ -207,6 +240,13 @@ class ServerSettings(BaseModel):
             raise ValueError(
                 f"host {self.host} is reached from other machines; say --public (public=True) if that is meant"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _chosen_models_are_controlled(self) -> Self:
+        """Refuse to choose models where the server loads all."""
+        if self.load_models and self.model_control != "explicit":
+            raise ValueError(f"load_models goes with model_control=explicit; with {self.model_control} all are loaded")
         return self
 
     @model_validator(mode="after")
@@ -238,18 +278,3 @@ def _is_loopback(host: str) -> bool:
 def _truth(value: Any) -> bool:
     """Read a switch as the settings do."""
     return value if isinstance(value, bool) else str(value).strip().lower() in {"1", "true", "yes", "on", "t", "y"}
-
-
-def _explain(error: ValidationError, variables: Mapping[str, str]) -> list[Diagnostic]:
-    """Say each of pydantic's complaints in one line, under the variable or argument that gave the value."""
-    diagnostics = []
-    for problem in error.errors():
-        field = str(problem["loc"][0]) if problem["loc"] else ""
-        text = problem["msg"].removeprefix("Value error, ")
-        if field and problem["type"] != "value_error":
-            text = f"found {problem['input']!r}: {text}"
-        hint = ""
-        if problem["type"] == "extra_forbidden":
-            hint = f"the settings are {', '.join(ServerSettings.model_fields)}"
-        diagnostics.append(Diagnostic("TF501", Where(subject=variables.get(field, field) or "server"), text, hint))
-    return diagnostics

@@ -147,6 +147,8 @@ def _same(one: Path, other: Path) -> bool:
     theirs = {path.relative_to(one): path for path in _files(one)}
     ours = {path.relative_to(other): path for path in _files(other)}
     kept = {path.name for path in other.iterdir() if path.name.isdecimal() and not (one / path.name).exists()}
+    if kept and not any(path.name.isdecimal() for path in one.iterdir()):
+        return False  # all of its versions are gone
     ours = {path: file for path, file in ours.items() if path.parts[0] not in kept}
     return theirs.keys() == ours.keys() and all(_same_file(theirs[path], ours[path]) for path in theirs)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tritonforge.server.errors import ServerError
@@ -15,14 +17,17 @@ from tritonforge.server.protocol import Server
 from tritonforge.server.statistics import ModelStatistics, fetch_metrics, read_quantiles, read_waiting
 from tritonforge.server.stubs import living_stubs
 
-__all__ = ["ModelStatus", "model_statuses", "read_instances"]
+__all__ = ["ModelStatus", "amiss", "model_statuses", "read_instances", "served_beside"]
 
 _MEDIAN, _TAIL = 0.5, 0.99
+_UNLOADED = "unloaded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
     """One version of a model. Times are in µs; None is what isn't known, such as a quantile where no request came.
+
+    Whether a failure of it matters is up to the model's other versions: see `amiss`.
 
     `instances` is how many copies run it, and `alive` how many of their processes there are: Triton calls a model READY
     whose process has died (24.10); `reload` starts it again. Quantiles are of the last minute.
@@ -45,14 +50,56 @@ class ModelStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether it serves, with all its processes."""
+        """Whether this version serves, with all its processes."""
         return self.state == "READY" and (self.alive is None or self.instances is None or self.alive >= self.instances)
 
 
-def model_statuses(server: Server, health: Health, *, server_pid: int = 0) -> list[ModelStatus]:
+def amiss(statuses: Iterable[ModelStatus]) -> list[ModelStatus]:
+    """Give the versions that call for a mend: those that have lost a process, and those that don't serve but should.
+
+    Triton keeps a failed version in its index for ever (24.10). It counts as long as it is the model's newest attempt;
+    a newer version that serves settles it. What is being loaded beside one that serves is no failure yet.
+    """
+    models: dict[str, list[ModelStatus]] = {}
+    for status in statuses:
+        models.setdefault(status.name, []).append(status)
+    return [status for versions in models.values() for status in versions if _amiss(status, versions)]
+
+
+def served_beside(status: ModelStatus, statuses: Iterable[ModelStatus]) -> ModelStatus | None:
+    """Give the newest version of the same model that serves, where this one doesn't."""
+    ready = [other for other in statuses if other.name == status.name and other.state == "READY"]
+    return max(ready, key=_number, default=None) if status.state != "READY" else None
+
+
+def _amiss(status: ModelStatus, versions: Sequence[ModelStatus]) -> bool:
+    if status.state == "READY":
+        return not status.healthy
+    if status.state == "UNLOADING":
+        return False
+    beside = served_beside(status, versions)
+    return beside is None or (status.state != "LOADING" and _number(status) >= _number(beside))
+
+
+def _number(status: ModelStatus) -> float:
+    return int(status.version) if status.version else math.inf
+
+
+def model_statuses(
+    server: Server,
+    health: Health,
+    *,
+    server_pid: int = 0,
+    repository: Path | None = None,
+    failed: Mapping[str, str] | None = None,
+) -> list[ModelStatus]:
     """Put together what a server's index, statistics, configurations and metrics say, and the processes that it has.
 
-    Versions that were unloaded are left out. Processes are looked at where the server is one of this machine's.
+    Versions that were unloaded are left out, and so is what failed of a model that was. Where the `repository` is
+    known, our start saw to it that all is loaded that was to be: models that never were, and what failed of versions
+    that it no longer has, are left out, too. Processes are looked at where the server is one of this machine's.
+    `failed` are models whose new files didn't load, with the reason: Triton's index has those only that had a version
+    of their own.
 
     Raises:
         ServerError: the server doesn't answer, or wants a key.
@@ -62,9 +109,7 @@ def model_statuses(server: Server, health: Health, *, server_pid: int = 0) -> li
     quantiles, waiting = read_quantiles(metrics), read_waiting(metrics)
     stubs = living_stubs(server_pid) if server_pid else None
     found = []
-    for state in server.models():
-        if state.reason == "unloaded":
-            continue
+    for state in _wanted(server.models(), repository):
         key = (state.name, state.version)
         config = _config(health, state)
         instances = read_instances(config)
@@ -84,7 +129,29 @@ def model_statuses(server: Server, health: Health, *, server_pid: int = 0) -> li
                 **_numbers(counts.get(key)),
             )
         )
-    return found
+    return sorted([*found, *_failed(failed or {}, found, repository)], key=lambda status: status.name)
+
+
+def _failed(reasons: Mapping[str, str], found: Sequence[ModelStatus], repository: Path | None) -> Iterator[ModelStatus]:
+    """Give what failed to load and isn't among what was found, by the version that the repository has of it."""
+    told = {status.name for status in found if status.state == "UNAVAILABLE"}
+    for name, reason in reasons.items():
+        folder = (repository or Path()) / name
+        if name not in told and folder.is_dir():
+            versions = (path.name for path in folder.iterdir() if path.name.isdecimal())
+            yield ModelStatus(name=name, version=max(versions, key=int, default=""), state="UNAVAILABLE", reason=reason)
+
+
+def _wanted(states: Sequence[ModelState], repository: Path | None) -> list[ModelState]:
+    up = {state.name for state in states if state.state != "UNAVAILABLE"}
+    unloaded = {state.name for state in states if state.reason == _UNLOADED} - up
+
+    def gone(state: ModelState) -> bool:
+        if repository is None or state.state not in ("", "UNAVAILABLE"):
+            return False
+        return not state.state or not (repository / state.name / state.version).exists()
+
+    return [s for s in states if s.reason != _UNLOADED and s.name not in unloaded and not gone(s)]
 
 
 def read_instances(config: Mapping[str, Any]) -> int | None:

@@ -2,20 +2,22 @@
 
 A program of its own, on the standard library alone: `python -I -S supervisor.py FOLDER LAUNCHER_PID`. It reads lines of
 JSON from its standard input: {"own": FOLDER} for another folder that it is to remove, {"launch": {command, environment,
-log, shared_memory, exit_timeout_s, secret}} (arguments that hold the secret are hidden), then "stop" and "kill". The
-end of that input, or of the launcher, means "stop" too. It writes the server's process id to its standard output, and
-ends with the server's exit code (128 + the signal's number if it was killed), after it has removed the server's
-processes, its segments in /dev/shm whose names begin with `shared_memory`, and the folders.
+log, shared_memory, exit_timeout_s, secret, log_limit, kill_signal}}, then "stop" and "kill". Arguments that hold the
+secret are hidden; a log of more bytes than the limit is put aside, and begun anew. The end of that input, or of the
+launcher, means "stop" too. It writes the server's process id to its standard output, and ends with the server's exit
+code (128 + the signal's number if it was killed), after it has removed the server's processes, its segments in /dev/shm
+whose names begin with `shared_memory`, and the folders.
 
 It adopts the orphans among its descendants (PR_SET_CHILD_SUBREAPER), so that a model's process that outlives the server
 becomes its child, to be killed. If it is killed itself, the kernel kills the server (PR_SET_PDEATHSIG); `sweep` is for
-what that leaves.
+what that leaves, and `abandoned` for what is left where the launcher was killed, too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -44,6 +46,10 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PARENT, _SESSION = 1, 3
 """Places of fields in /proc/PID/stat, counted from the one after the name."""
+_LOOK_S = 5.0
+"""How often the log's size is looked at."""
+_AGAIN_S = 0.5
+"""How often a program is told that it is to end at once: two signals at the same time are one."""
 _GIVE_UP_S = 10.0
 """How long a killed process may take to be gone: it may hang in the kernel, and nothing more can be done then."""
 
@@ -55,6 +61,9 @@ class Supervisor:
         self._folders = [folder]
         self._shared_memory = ""
         self._exit_timeout_s = 0.0
+        self._log, self._log_limit = "", 0
+        self._kill_signal, self._again_at = int(signal.SIGKILL), 0.0
+        self._held = 0
         self._server: int | None = None
         self._code: int | None = None
         self._kill_at: float | None = None
@@ -77,14 +86,18 @@ class Supervisor:
                 for descriptor, _ in self._poll.poll(self._patience_ms()):
                     self._handle(descriptor)
                 self._enforce()
+                if self._log_limit:
+                    put_aside(self._log, self._log_limit)
         finally:
             kill_children()
             remove(self._folders, self._shared_memory)
         return self._code if self._code >= 0 else 128 - self._code
 
     def _patience_ms(self) -> float | None:
-        """Give how long to wait for events: until the server is to be killed."""
-        return None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic()) * 1000 + 1
+        """Give how long to wait for events: until the server is to be killed, or its log looked at."""
+        if self._kill_at is None:
+            return _LOOK_S * 1000 if self._log_limit else None
+        return max(0.0, self._kill_at - time.monotonic()) * 1000 + 1
 
     def _handle(self, descriptor: int) -> None:
         """Take what is new: signals, the launcher's lines, the launcher's end."""
@@ -107,6 +120,8 @@ class Supervisor:
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
             order = json.loads(line)
+            if not self._held:
+                self._held = hold(self._folders[0])
             if order == "kill":
                 self._kill_at = time.monotonic()
             elif order == "stop":
@@ -131,9 +146,12 @@ class Supervisor:
         shared_memory: str,
         exit_timeout_s: float,
         secret: str,
+        log_limit: int,
+        kill_signal: int,
     ) -> None:
         """Start the server, in this session, so that a signal from a terminal doesn't reach it."""
         self._shared_memory, self._exit_timeout_s = shared_memory, exit_timeout_s
+        self._log, self._log_limit, self._kill_signal = log, log_limit, kill_signal
         shown, enriched, hidden = conceal(command, environment, secret)
         with open(log, "ab") as output:
             try:
@@ -185,13 +203,16 @@ class Supervisor:
         """Kill the server when its time is up; past any hope, count it as killed."""
         if self._kill_at is None or self._server is None or self._code is not None:
             return
-        late_s = time.monotonic() - self._kill_at
+        now = time.monotonic()
+        late_s = now - self._kill_at
         if late_s >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._server, signal.SIGKILL)
+            if now >= self._again_at:
+                self._again_at = now + _AGAIN_S
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._server, self._kill_signal)
             time.sleep(0.005)
             self._reap()
-        if late_s >= _GIVE_UP_S:
+        if late_s >= (_GIVE_UP_S if self._kill_signal == signal.SIGKILL else 3 * _GIVE_UP_S) and self._code is None:
             self._code = -signal.SIGKILL
 
     def _reap(self) -> None:
@@ -209,11 +230,37 @@ def kill_children() -> None:
     """Kill this process's children, and theirs as they are adopted, until none is left."""
     give_up = time.monotonic() + _GIVE_UP_S
     while (children := list(_processes(_PARENT, os.getpid()))) and time.monotonic() < give_up:
-        _kill(children)
+        kill(children)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         time.sleep(0.002)
+
+
+def hold(folder: str) -> int:
+    """Lock a folder as long as this process lives, so that nobody takes it for an abandoned one; others may, too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    with contextlib.suppress(OSError):  # a file system without locks, on which nobody sweeps
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def put_aside(log: str, limit: int) -> None:
+    """Begin a log anew that has grown beyond a limit; what it has goes to LOG.1, in the place of what was there.
+
+    The server goes on writing to the same file, at its new end (it is opened to append). What it writes between the
+    end of the copy and the cut is lost. Where there is no room for the copy, the log is cut all the same.
+    """
+    with contextlib.suppress(OSError):
+        if os.stat(log).st_size <= limit:
+            return
+        older = f"{log}.1"
+        try:
+            shutil.copy(log, older)  # with its mode
+        except OSError:
+            os.unlink(older)
+        finally:
+            os.truncate(log, 0)
 
 
 def remove(folders: Iterable[str], shared_memory: str) -> None:
@@ -234,7 +281,7 @@ def sweep(session: int, folders: Iterable[str], shared_memory: str) -> None:
     """
     give_up = time.monotonic() + _GIVE_UP_S
     while (processes := list(_processes(_SESSION, session))) and time.monotonic() < give_up:
-        _kill(processes)
+        kill(processes)
         time.sleep(0.002)
     remove(folders, shared_memory)
 
@@ -249,7 +296,7 @@ def _processes(field: int, value: int) -> Iterable[int]:
                     yield int(name)
 
 
-def _kill(processes: Iterable[int]) -> None:
+def kill(processes: Iterable[int]) -> None:
     """Kill processes that may be gone already."""
     for pid in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -6,6 +6,7 @@ names. A file that is only touched, or that an editor or the interpreter leaves 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from tritonforge.build.discover import find_sources
 from tritonforge.build.sources import project_root
-from tritonforge.errors import DiagnosticError
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.server.repository import MANIFEST
 
 __all__ = ["SourceWatch"]
@@ -41,6 +42,7 @@ class SourceWatch:
         self._repository = repository
         self._everything = False
         self._roots: tuple[Path, ...] = ()
+        self._defining: tuple[Path, ...] = ()
         self._named: tuple[Path, ...] = ()
         self._stamps: dict[Path, _Stamp] = {}
         self._digests: dict[Path, bytes] = {}
@@ -50,7 +52,10 @@ class SourceWatch:
         """Watch what the last build has read; `everything` beside the definitions where it failed: a file may lack."""
         with suppress(DiagnosticError):
             sources = find_sources(self._paths)
-            self._roots = tuple(dict.fromkeys(source.root for source in sources))
+            kept = self._roots if everything else ()
+            self._roots = tuple(dict.fromkeys((*kept, *(source.root for source in sources))))
+            if not everything:
+                self._defining = tuple(source.file for source in sources)
             self._named = tuple(_named(self._repository, project_root(sources[0].file)))
         self._everything = everything
         scanned = self._scan()
@@ -59,6 +64,17 @@ class SourceWatch:
                 self._stamps[path], self._digests[path] = stamp, _digest(path, stamp)
         for path in [path for path in self._stamps if path not in scanned and path.exists()]:  # no longer watched
             del self._stamps[path], self._digests[path]
+
+    def check(self) -> None:
+        """Refuse files that had definitions at the last build, are still there, and are empty or no Python now.
+
+        A build passes over a file of a folder that names nothing of tritonforge: their models would be taken away.
+
+        Raises:
+            DiagnosticError: there are such files.
+        """
+        if found := [fault for file in self._defining if file.is_file() and (fault := _fault(file)) is not None]:
+            raise DiagnosticError(found)
 
     def changed(self) -> list[Path]:
         """Name the files whose content is another than at the last call: saved, new or gone. Waits until they rest."""
@@ -91,6 +107,21 @@ class SourceWatch:
             if path not in found and not path.is_dir():
                 _note(path, found)
         return found
+
+
+def _fault(file: Path) -> Diagnostic | None:
+    """Say what keeps a file from having any definitions."""
+    content = file.read_bytes()
+    if not content.strip():
+        hint = "save it with its definitions, or delete it, if its models are to go"
+        return Diagnostic("TF101", Where(str(file)), "it had definitions before, and is empty now", hint)
+    try:
+        ast.parse(content)
+    except (SyntaxError, ValueError) as error:
+        where = Where(str(file), getattr(error, "lineno", 0) or 0)
+        reason = f"it can't be imported: {type(error).__name__}: {getattr(error, 'msg', error)}"
+        return Diagnostic("TF101", where, reason, "mend the syntax")
+    return None
 
 
 def _note(path: Path, found: dict[Path, _Stamp]) -> None:

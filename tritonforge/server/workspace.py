@@ -18,6 +18,7 @@ from types import TracebackType
 from typing_extensions import Self
 
 from tritonforge.server import supervisor
+from tritonforge.server.abandoned import MARK, hold_new, note, sweep_abandoned
 from tritonforge.server.errors import ServerError
 from tritonforge.server.repository import shell_safe
 
@@ -36,7 +37,8 @@ class Workspace:
     def __init__(self, *, log: Path | None = None) -> None:
         self.token = secrets.token_hex(8)
         name = f"tritonforge-{self.token}"
-        self.folder = _temporary() / name
+        temporary = _temporary()
+        self.folder = temporary / name
         self._own = [self.folder]
         self.shared_memory = f"{name}-"
         self.server_pid: int | None = None
@@ -51,7 +53,8 @@ class Workspace:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, cwd="/"
             )
-        self.folder.mkdir(mode=0o700)
+        self._held: int | None = hold_new(self.folder)
+        sweep_abandoned(temporary)
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +77,7 @@ class Workspace:
         """
         if folder.exists():
             raise FileExistsError(errno.EEXIST, "another's folder is in the way", str(folder))
+        note(self.folder, folder)
         self._tell({"own": str(folder)})
         self._hear()  # from here on it is removed, whatever happens
         self._own.append(folder)
@@ -81,11 +85,20 @@ class Workspace:
         return folder
 
     def launch(
-        self, command: Sequence[str], environment: Mapping[str, str], *, exit_timeout_s: float, secret: str = ""
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        exit_timeout_s: float,
+        secret: str = "",
+        log_limit: int = 0,
+        kill_signal: int = signal.SIGKILL,
     ) -> None:
-        """Start a program, in the folder; `exit_timeout_s` is what it has between SIGTERM and SIGKILL.
+        """Start a program, in the folder; `exit_timeout_s` is what it has between SIGTERM and `kill_signal`.
 
-        Arguments that hold `secret` are hidden from `ps`; where the system has no way to, the log says so.
+        Arguments that hold `secret` are hidden from `ps`; where the system has no way to, the log says so. A log of
+        more bytes than `log_limit` is put aside, with .1 added to its name, and begun anew; 0 lets it grow. A
+        program whose `kill_signal` is another than SIGKILL has thirty more seconds to end at once.
 
         Raises:
             ServerError: the program can't be started.
@@ -95,11 +108,13 @@ class Workspace:
         self._exit_timeout_s = exit_timeout_s
         order = {
             "command": list(command),
-            "environment": dict(environment),
+            "environment": {**environment, MARK: str(self.folder)},
             "log": str(self.log),
             "shared_memory": self.shared_memory,
             "exit_timeout_s": exit_timeout_s,
             "secret": secret,
+            "log_limit": log_limit,
+            "kill_signal": int(kill_signal),
         }
         self._tell({"launch": order})
         answer = self._hear()
@@ -128,15 +143,19 @@ class Workspace:
         """
         if os.getpid() != self._owner:
             return 0
-        if not self._asked:
-            self._asked = True
-            self._tell("stop")
         try:
+            if not self._asked:
+                self._asked = True
+                self._tell("stop")
             return self._finish(self._exit_timeout_s + _CLEANING_S)
         except KeyboardInterrupt:
             self._tell("kill")
             self._finish(_CLEANING_S)
             raise
+
+    def kill(self) -> None:
+        """Leave what was launched no more time, once it is told to stop; a signal handler may call this."""
+        self._process.send_signal(signal.SIGTERM)  # the supervisor's second word
 
     def _finish(self, patience_s: float) -> int:
         """Wait for the supervisor's end; kill it if it is stuck."""
@@ -152,6 +171,9 @@ class Workspace:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
         if code < 0:
             supervisor.sweep(self._process.pid, [str(folder) for folder in self._own], self.shared_memory)
             return 128 + signal.SIGKILL

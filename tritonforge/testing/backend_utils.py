@@ -10,7 +10,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ __all__ = [
     "Logger",
     "Metric",
     "MetricFamily",
+    "PreferredMemory",
     "ResponseSender",
     "Tensor",
     "TritonError",
@@ -33,10 +34,13 @@ __all__ = [
 TRITONSERVER_REQUEST_FLAG_SEQUENCE_START = 1
 TRITONSERVER_REQUEST_FLAG_SEQUENCE_END = 2
 TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
+TRITONSERVER_MEMORY_CPU, TRITONSERVER_MEMORY_GPU = 0, 2
 
 Array = NDArray[Any]
 
 _KINDS = {dtype.numpy_name: name for name, dtype in DTYPES.items() if name != "BF16"}
+_one_call = threading.RLock()
+"""Held while another model runs: what a loaded one changes in the process must not mix with another's."""
 _CODE_OFFSET = 20
 _BFLOAT = 4
 _UINT = 1
@@ -161,12 +165,23 @@ class ResponseSender:
             self.finished.set()
 
 
+class PreferredMemory:
+    """Where a caller wants the outputs of a model that it calls; here they are always on the CPU."""
+
+    def __init__(self, preferred_memory_type: int, preferred_device_id: int = 0) -> None:
+        self.memory_type = preferred_memory_type
+        self.device_id = preferred_device_id
+
+
 class InferenceRequest:
-    """One request: its tensors, in any order."""
+    """One request: its tensors, in any order. Of another model's, that `models` has, it can be executed."""
+
+    models: ClassVar[Mapping[str, Callable[..., Any]]] = {}
 
     def __init__(
         self,
         *,
+        model_name: str = "",
         inputs: Iterable[Tensor] = (),
         request_id: str = "",
         correlation_id: int | str = 0,
@@ -177,6 +192,7 @@ class InferenceRequest:
         is_cancelled: Callable[[], bool] = lambda: False,
         **_more: object,
     ) -> None:
+        self._model = model_name
         self._tensors = list(inputs)
         self._told = (request_id, correlation_id, flags, timeout, parameters, list(requested_output_names))
         self.is_cancelled = is_cancelled
@@ -223,14 +239,36 @@ class InferenceRequest:
         return self.sender
 
     def exec(self, **_options: object) -> InferenceResponse:
-        """Refuse: no other models are here.
+        """Call the stand-in of another model.
 
         Raises:
-            TritonModelException: always.
+            TritonModelException: there is none.
         """
-        raise TritonModelException("tritonforge.testing runs one model; a call of another needs a server")
+        if self._model not in self.models:
+            raise TritonModelException(
+                f'"{self._model}" isn\'t here: tritonforge.testing runs one model. Give a function in its place, '
+                f'load_model(…, models={{"{self._model}": function}}), or take a server'
+            )
+        with _one_call:
+            try:
+                given = self.models[self._model](**{tensor.name(): tensor.as_numpy() for tensor in self._tensors})
+                return InferenceResponse([Tensor(name, array) for name, array in self._named(given).items()])
+            except Exception as error:  # a stand-in's own, as another model's
+                code = getattr(TritonError, str(getattr(error, "code", "")), TritonError.INTERNAL)
+                return InferenceResponse(error=TritonError(str(error), code))
 
-    async_exec = exec
+    async def async_exec(self, **options: object) -> InferenceResponse:
+        """Call it as `exec` does."""
+        return self.exec(**options)
+
+    def _named(self, given: Any) -> Mapping[str, Array]:
+        """Give a stand-in's result by name: as it is, or its only array by the name of the one output that is asked."""
+        names = self._told[5]
+        if isinstance(given, Mapping):
+            return given
+        if isinstance(given, np.ndarray) and len(names) == 1:
+            return {names[0]: given}
+        raise TypeError(f'the function for "{self._model}" gave a {type(given).__name__}; wanted a dict of arrays')
 
 
 class Logger:

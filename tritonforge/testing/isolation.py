@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from tritonforge.testing import backend_utils
 
@@ -24,12 +25,22 @@ _INSTALLED = tuple(
 """Where the standard library and packages are; below them no module is the user's."""
 
 
-class Isolation:
-    """The modules and search paths of one model, of files below `folder`."""
+def _calling(models: Mapping[str, Callable[..., Any]]) -> ModuleType:
+    """Give the stand-in for Triton's module to a model that can call these."""
+    if not models:
+        return backend_utils
+    made = ModuleType(backend_utils.__name__, backend_utils.__doc__)
+    vars(made).update({name: value for name, value in vars(backend_utils).items() if not name.startswith("__")})
+    vars(made)["InferenceRequest"] = type("InferenceRequest", (backend_utils.InferenceRequest,), {"models": models})
+    return made
 
-    def __init__(self, folder: Path) -> None:
+
+class Isolation:
+    """The modules and search paths of one model, of files below `folder`, and the `models` that it can call."""
+
+    def __init__(self, folder: Path, models: Mapping[str, Callable[..., Any]]) -> None:
         self._folder = os.path.join(os.path.realpath(folder), "")
-        self._modules: dict[str, ModuleType] = {"triton_python_backend_utils": backend_utils}
+        self._modules: dict[str, ModuleType] = {"triton_python_backend_utils": _calling(models)}
         self._path: list[str] | None = None
         self._finders = list(sys.meta_path)
         self._own_names = {path.stem for path in folder.rglob("*.py")} | {

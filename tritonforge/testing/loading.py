@@ -6,44 +6,44 @@ import importlib
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from tritonforge import pbtxt
-from tritonforge.errors import TritonForgeError
-from tritonforge.testing.backend_utils import InferenceRequest, InferenceResponse, Tensor, TritonError
+from tritonforge.ir import ModelConfig
+from tritonforge.testing.backend_utils import (
+    TRITONSERVER_REQUEST_FLAG_SEQUENCE_END,
+    TRITONSERVER_REQUEST_FLAG_SEQUENCE_START,
+    InferenceRequest,
+    InferenceResponse,
+)
 from tritonforge.testing.isolation import Isolation
+from tritonforge.testing.requests import ModelError, answer, request
 
 __all__ = ["LoadedModel", "ModelError", "load_model"]
 
 _numbers = itertools.count()
 
 
-class ModelError(TritonForgeError):
-    """What a model answered a request with: the message, and one of Triton's codes: `INVALID_ARG`."""
-
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-
-
 class LoadedModel:
     """A model.py in this process, as Triton's Python backend would run it."""
 
-    def __init__(self, model: Any, isolation: Isolation, *, decoupled: bool) -> None:
+    def __init__(self, model: Any, isolation: Isolation, config: ModelConfig) -> None:
         self._model = model
         self._isolation = isolation
-        self._decoupled = decoupled
+        self._config = config
 
     def infer(self, **inputs: Any) -> dict[str, Any]:
-        """Call it with one request of these arrays; give its outputs by name.
+        """Call it with one request of these arrays, in the shapes that clients send; give its outputs by name.
+
+        One value a row is `[rows, 1]`, as on the wire.
 
         Raises:
-            ModelError: it answered with an error.
+            ModelError: it answered with an error, or the server would have refused the request.
         """
         (answer,) = self.infer_together([inputs])
         if isinstance(answer, ModelError):
@@ -51,9 +51,29 @@ class LoadedModel:
         return answer
 
     def infer_together(self, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | ModelError]:
-        """Call it once with several requests, as the dynamic batcher would; give outputs or the error of each."""
-        responses = self.execute([InferenceRequest(inputs=InferenceRequest.tensors(inputs)) for inputs in requests])
-        return [_read(response) for response in responses]
+        """Call it once with several requests, as the dynamic batcher would; give outputs or the error of each.
+
+        What the server would refuse doesn't reach the model.
+        """
+        made = [self._request(inputs) for inputs in requests]
+        accepted = [one for one in made if isinstance(one, InferenceRequest)]
+        responses = iter(self.execute(accepted) if accepted else [])
+        return [one if isinstance(one, ModelError) else answer(self._config, next(responses)) for one in made]
+
+    def sequence(
+        self, requests: Sequence[Mapping[str, Any]], *, correlation_id: int | str = 1
+    ) -> list[dict[str, Any] | ModelError]:
+        """Call a sequence model with the requests of one sequence, from its start to its end; give the answer to each.
+
+        An error of Triton's own is in the place of a request that the server would refuse.
+        """
+        answers: list[dict[str, Any] | ModelError] = []
+        for number, inputs in enumerate(requests):
+            flags = TRITONSERVER_REQUEST_FLAG_SEQUENCE_START if number == 0 else 0
+            flags |= TRITONSERVER_REQUEST_FLAG_SEQUENCE_END if number == len(requests) - 1 else 0
+            made = self._request(inputs, correlation_id=correlation_id, flags=flags)
+            answers.append(made if isinstance(made, ModelError) else answer(self._config, *self.execute([made])))
+        return answers
 
     def stream(self, *, timeout_s: float = 60.0, **inputs: Any) -> list[dict[str, Any] | ModelError]:
         """Call a decoupled model with one request; give all its responses.
@@ -61,14 +81,16 @@ class LoadedModel:
         Raises:
             TimeoutError: it didn't send the final flag in time.
         """
-        request = InferenceRequest(inputs=InferenceRequest.tensors(inputs))
+        request = self._request(inputs)
+        if isinstance(request, ModelError):
+            return [request]
         with self._isolation.entered():
             self._model.execute([request])
             if not request.sender.finished.wait(timeout_s):
                 raise TimeoutError(
                     f"no final flag within {timeout_s:g} s; {len(request.sender.responses)} responses came"
                 )
-        return [_read(response) for response in request.sender.responses]
+        return [answer(self._config, response) for response in request.sender.responses]
 
     def execute(self, requests: Sequence[InferenceRequest], *, timeout_s: float = 60.0) -> list[InferenceResponse]:
         """Call its `execute` itself. A model that gives None, as an async one does, answers by its response senders.
@@ -79,11 +101,17 @@ class LoadedModel:
         """
         with self._isolation.entered():
             responses = self._model.execute(list(requests))
-            if responses is None and not self._decoupled:
+            if responses is None and not self._config.decoupled:
                 responses = [_sent(request, timeout_s) for request in requests]
         if not isinstance(responses, list) or len(responses) != len(requests):
             raise AssertionError(f"execute gave {responses!r} for {len(requests)} requests; is it a decoupled model?")
         return responses
+
+    def _request(self, inputs: Mapping[str, Any], **sequence: Any) -> InferenceRequest | ModelError:
+        try:
+            return request(self._config, inputs, **sequence)
+        except ModelError as refused:
+            return refused
 
 
 def _sent(request: InferenceRequest, timeout_s: float) -> InferenceResponse:
@@ -96,13 +124,20 @@ def _sent(request: InferenceRequest, timeout_s: float) -> InferenceResponse:
 
 @contextmanager
 def load_model(
-    folder: str | Path, *, version: int | None = None, kind: str = "CPU", device_id: int = 0
+    folder: str | Path,
+    *,
+    version: int | None = None,
+    kind: str = "CPU",
+    device_id: int = 0,
+    models: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Iterator[LoadedModel]:
     """Load a model's folder: config.pbtxt beside a version folder with model.py, of a build or written by hand.
 
     The newest version is loaded, or `version`. Inside, `triton_python_backend_utils` is a stand-in without a server:
-    requests come as the dynamic batcher would give them, and calls of other models fail. `initialize` runs at the
-    start, `finalize` at the end.
+    requests come as the dynamic batcher would give them. `initialize` runs at the start, `finalize` at the end.
+
+    Other models, which a bls body calls, are those that `models` has by name: functions of arrays by input, which give
+    arrays by output, as on the wire; `LoadedModel.infer` of another one, say. A call of any other fails.
 
     Raises:
         FileNotFoundError: there is no such version, or no config.pbtxt.
@@ -123,13 +158,13 @@ def load_model(
         "model_instance_kind": kind,
         "model_instance_device_id": str(device_id),
     }
-    isolation = Isolation(folder)
+    isolation = Isolation(folder, models or {})
     with isolation.entered():
         model = _import(folder, inner).TritonPythonModel()
         if hasattr(model, "initialize"):
             model.initialize(arguments)
     try:
-        yield LoadedModel(model, isolation, decoupled=bool(config.decoupled))
+        yield LoadedModel(model, isolation, replace(config, name=config.name or folder.name))
     finally:
         with isolation.entered():
             if hasattr(model, "finalize"):
@@ -152,20 +187,6 @@ def _as_triton_writes(config: dict[str, Any]) -> dict[str, Any]:
         entry["dims"] = [int(size) for size in entry.get("dims", ())]
         if "reshape" in entry:
             entry["reshape"] = {"shape": [int(size) for size in entry["reshape"].get("shape", ())]}
+    for entry in config.get("sequence_batching", {}).get("control_input", ()):
+        entry["control"] = [{"kind": "CONTROL_SEQUENCE_START", **control} for control in entry["control"]]
     return {"max_batch_size": 0, "input": [], "output": [], "parameters": {}, "optimization": {}, **config}
-
-
-def _read(response: InferenceResponse) -> dict[str, Any] | ModelError:
-    error = response.error()
-    if error is None:
-        return {tensor.name(): _array(tensor) for tensor in response.output_tensors()}
-    codes = {value: name for name, value in vars(TritonError).items() if name.isupper()}
-    return ModelError(error.message(), codes[error.code()])
-
-
-def _array(tensor: Tensor) -> Any:
-    if tensor.datatype != "BF16":
-        return tensor.as_numpy()
-    import ml_dtypes
-
-    return tensor.given.view(ml_dtypes.bfloat16)

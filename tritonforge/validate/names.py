@@ -15,6 +15,10 @@ ALLOWED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A model's name is a folder and a part of URLs, which Triton's HTTP server doesn't decode (seen in 24.10)."""
 
 
+LONGEST = 200
+"""Of a name's characters: Linux takes 255 for a file's, and golden samples' files have an ending more."""
+
+
 def check(repository: Repository) -> Iterator[Diagnostic]:
     """Refuse names that two models share, and names that Triton can't serve."""
     first: dict[str, Where] = {}
@@ -27,6 +31,13 @@ def check(repository: Repository) -> Iterator[Diagnostic]:
                 model.where,
                 f'a model named "{name}" is already defined at {Where(earlier.file, earlier.line)}',
                 'rename one of them, or give it name="…"',
+            )
+        elif len(name) > LONGEST:
+            yield Diagnostic(
+                "TF107",
+                model.where.at(f"{name[:20]}…"),
+                f"its name has {len(name)} characters, and is a folder's",
+                f"take at most {LONGEST}",
             )
         elif name and not ALLOWED.fullmatch(name):
             yield Diagnostic(

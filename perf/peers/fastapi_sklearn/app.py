@@ -16,7 +16,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import train_test_split
 
 SEED = 20
-STATS = dict(np.load(Path(os.environ["PEER_MODEL"]) / "stats.npz"))
+STATS = dict(np.load(Path(os.environ["PEER_FOLDER"]) / "stats.npz"))
 DATA = load_breast_cancer()
 FEATURES, _, LABELS, _ = train_test_split(
     DATA.data.astype(np.float32), DATA.target, test_size=0.25, random_state=SEED, stratify=DATA.target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -224,6 +225,24 @@ def test_no_compiled_files_are_left_in_the_project(project: Project) -> None:
     project.write({"serving.py": "import helper\n" + scale(), "helper.py": ""})
     project.build()
     assert list(project.root.rglob("__pycache__")) == []
+
+
+def test_modules_of_other_folders_are_no_part_of_a_build(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Imported in this process, say by a test: they are there again afterwards."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("serving", "helper"):
+        (other / f"{name}.py").write_text("FACTOR = 1 / 3")
+    monkeypatch.syspath_prepend(other)
+    before = importlib.import_module("serving"), importlib.import_module("helper")
+    project.write({"serving.py": "import helper\nassert helper.FACTOR == 2\n" + scale(), "helper.py": "FACTOR = 2"})
+
+    project.build()
+
+    assert project.versions() == {"scale": 1}
+    assert (sys.modules.pop("serving"), sys.modules.pop("helper")) == before
 
 
 def test_a_project_behind_a_link(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

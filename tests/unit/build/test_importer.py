@@ -73,6 +73,16 @@ REPOSITORIES = {
             """,
         "res-net.v2/3/net.onnx": "not read",
     },
+    "a queue policy that Triton takes, and that says nothing": {
+        "scale/config.pbtxt": """
+            backend: "python"
+            max_batch_size: 8
+            input [ { name: "x" data_type: TYPE_FP32 dims: [ 3 ] } ]
+            output [ { name: "y" data_type: TYPE_FP32 dims: [ 3 ] } ]
+            dynamic_batching { default_queue_policy { allow_timeout_override: true } }
+            """,
+        "scale/1/model.py": "# by hand",
+    },
     "sequences, and what typed settings refuse": {
         "talk/config.pbtxt": """
             backend: "custom"

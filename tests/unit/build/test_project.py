@@ -50,13 +50,16 @@ def test_settings_are_relative_to_their_file_wherever_the_command_runs(
         ("[tool.tritonforge", "pyproject.toml: it is not TOML: "),
         (
             "[tool.tritonforge]\noutputs = 'x'",
-            "pyproject.toml [tool.tritonforge] outputs: Extra inputs are not permitted",
+            "pyproject.toml [tool.tritonforge] outputs: there is no such setting",
         ),
         (
             "[tool.tritonforge]\ntarget = 24.10",
-            "pyproject.toml [tool.tritonforge] target: Input should be a valid string",
+            "pyproject.toml [tool.tritonforge] target: found 24.1: Input should be a valid string",
         ),
-        ("[tool.tritonforge]\ndefinitions = 'a.py'", "[tool.tritonforge] definitions: Input should be a valid tuple"),
+        (
+            "[tool.tritonforge]\ndefinitions = 3",
+            "[tool.tritonforge] definitions: found 3: Input should be a valid tuple",
+        ),
         ("[tool.tritonforge]\ndefinitions = [1]", "[tool.tritonforge] definitions.0: "),
         ("[tool.tritonforge]\nroot = 'x'", "pyproject.toml [tool.tritonforge] root: there is no such setting"),
         ("[tool]\ntritonforge = 3", "pyproject.toml [tool.tritonforge]: it is 3, not a table"),
@@ -68,6 +71,11 @@ def test_wrong_settings_are_told_with_the_right_ones(project: Project, text: str
         load_project()
     assert message in str(raised.value)
     assert {one.code for one in raised.value.diagnostics} == {"TF403"}
+
+
+def test_one_file_needs_no_list(project: Project) -> None:
+    project.write({"pyproject.toml": "[tool.tritonforge]\ndefinitions = 'a.py'"})
+    assert load_project().sources == (project.root / "a.py",)
 
 
 def test_a_file_without_our_table_is_passed_over(project: Project) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
+from tritonforge.build import build
 from tritonforge.cli import app
+from tritonforge.server.records import claim, save
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -14,11 +18,29 @@ def run(*arguments, env=None):
     return CliRunner().invoke(app, ["infer", *arguments], env=env)
 
 
-def test_the_server_that_is_down_is_named():
+def test_the_server_that_is_down_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     result = run("fraud", "--url", NOBODY)
     assert result.exit_code == 1
     assert result.stderr == f"error: fraud at {NOBODY}: Connection refused; is the server up? tritonforge up\n"
     assert result.stdout == ""
+
+
+def test_the_servers_that_run_are_named(tmp_path, monkeypatch):
+    """The one that is meant may have other ports than 8000; `verify` says the same."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    record = claim("blue", fallback="", runtime="embedded", detached=True)
+    save(replace(record, ready=True, http_url="http://127.0.0.1:9000", grpc_url="grpc://127.0.0.1:9001"))
+    claim("starting", fallback="", runtime="embedded", detached=True)
+    hint = "what runs is blue: http://127.0.0.1:9000 or grpc://127.0.0.1:9001\n"
+    assert run("fraud", "--url", NOBODY).stderr.endswith(f"\n  hint: name the server's address with --url; {hint}")
+    definition = "from tritonforge import model\nimport numpy as np\nfrom jaxtyping import Float32\n\n"
+    definition += '@model\ndef m(x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:\n    return x\n'
+    (tmp_path / "m.py").write_text(definition)
+    build([tmp_path / "m.py"], tmp_path / "models", golden=1)
+    verified = CliRunner().invoke(app, ["verify", str(tmp_path / "models"), "--url", NOBODY])
+    assert verified.exit_code == 1
+    assert verified.stderr.endswith(hint)
 
 
 def test_the_url_may_come_from_the_environment():

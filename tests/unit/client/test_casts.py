@@ -32,6 +32,8 @@ def cast(datatype, value, how="exact", dims=("_",)):
         ("BYTES", [["a", b"b"]], np.object_),
         ("BF16", [[1.5]], ml_dtypes.bfloat16),
         ("FP64", 3, np.float64),
+        ("FP64", np.float64(3), np.float64),
+        ("FP64", np.array(3.0), np.float64),
     ],
 )
 def test_values_that_stay_what_they_are_are_cast(datatype, value, dtype):
@@ -81,3 +83,9 @@ def test_what_is_cast_is_equal(numbers, datatype):
 def test_other_names_of_casts_are_refused():
     with pytest.raises(ValueError, match="'none', 'exact', 'round'"):
         require_cast("safe")
+
+
+def test_a_masked_array_is_left_to_the_checks_which_refuse_it():
+    masked = np.ma.masked_array([[1, 2]], [[True, False]])
+    assert cast("FP32", masked) is masked
+    assert cast("BYTES", masked) is masked

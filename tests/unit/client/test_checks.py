@@ -98,8 +98,33 @@ def test_strings_of_every_kind_are_bytes(strings):
         ),
         (
             {"features": GOOD.astype(complex)},
-            'input "features": complex128[3, 20] given, FP32[batch, 20] wanted; '
+            'input "features": complex128[3, 20] given, FP32[batch, 20] wanted',
+        ),
+        (
+            {"features": GOOD.astype(object)},
+            'input "features": an object array of float[3, 20] given, FP32[batch, 20] wanted; '
             "to cast it: features.astype(np.float32)",
+        ),
+        (
+            {"features": np.full((3, 20), None)},
+            'input "features": BYTES[3, 20] given, FP32[batch, 20] wanted',
+        ),
+        (
+            {"features": np.zeros((3, 20), "M8[s]")},
+            'input "features": datetime64[s][3, 20] given, FP32[batch, 20] wanted',
+        ),
+        (
+            {"features": "hello"},
+            'input "features": a str given, an array of FP32[batch, 20] wanted',
+        ),
+        (
+            {"features": {"a": 1}},
+            'input "features": a dict given, an array of FP32[batch, 20] wanted',
+        ),
+        (
+            {"features": np.ma.masked_array(GOOD, GOOD == 0)},
+            'input "features": a masked array given, which Triton has none of; say what its gaps are: '
+            "features.filled(…)",
         ),
         ({"features": GOOD[:0]}, 'input "features": the batch has no rows, which Triton doesn\'t take'),
     ],
@@ -149,6 +174,7 @@ def test_all_problems_are_told_at_once_with_the_signature():
     [
         ((1,), (3,), "1 dimensions, not 2; if it is one value a row: x[:, np.newaxis]"),
         ((4,), (4,), "1 dimensions, not 2; if it is one row: x[np.newaxis]"),
+        ((1,), (), "0 dimensions, not 2; for one value: x.reshape(1, 1)"),
         ((), (3, 1), "2 dimensions, not 1; to take its last dimension off: x[..., 0]"),
         ((), (3, 2), "2 dimensions, not 1"),
     ],

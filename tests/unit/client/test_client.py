@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import tritonforge.client
-from tritonforge.client import Client, DeadlineExceeded, InvalidRequest, ServerUnavailable
+from tritonforge.client import (
+    AsyncClient,
+    Client,
+    ConnectionOptions,
+    DeadlineExceeded,
+    InvalidRequest,
+    Retries,
+    ServerUnavailable,
+)
+from tritonforge.client.blocking import finish, iterate
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.message import Request
+from tritonforge.client.questions import Question
+from tritonforge.client.stub import Stub, only
+from tritonforge.ir import Signature
 
 from .fault_server import FaultServer, Peer, free_port
 
@@ -64,6 +80,163 @@ def test_what_is_no_definition_is_not_called(given, message):
         Client("http://127.0.0.1:1").call(given)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"timeout_s": "5"}, TypeError, r"timeout_s is '5'; it must be a finite number of seconds above 0"),
+        (
+            {"timeout_s": np.array([2, 2])},
+            TypeError,
+            r'seconds above 0; an input of the name "timeout_s" goes by position',
+        ),
+        ({"timeout_s": np.array([2])}, TypeError, r'or in inputs=\{"timeout_s": …\}'),
+        ({"version": np.array([2, 2])}, ValueError, r'above 0; an input of the name "version" goes by position'),
+        ({"request_id": np.array([2, 2])}, TypeError, r'a text; an input of the name "request_id" goes by position'),
+        ({"parameters": [1]}, TypeError, "parameters is a list; it takes a mapping"),
+        ({"parameters": {"a": [1]}}, TypeError, 'the parameter "a" is a list; the protocol has bool, int, float and'),
+        ({"parameters": {1: 1}}, TypeError, "the parameter 1 has an int for its name"),
+        ({"parameters": {"sequence_id": 5}}, ValueError, r'"sequence_id" is of sequences: client\.sequence\(…\), or'),
+        ({"parameters": {"a": 1 << 63}}, ValueError, 'the parameter "a" is 9223372036854775808; an integer .* 64 bits'),
+        ({"parameters": {"a": "\ud800"}}, ValueError, r'the parameter "a" is .\\ud800., which has no form in UTF-8'),
+        ({"parameters": {"\ud800": 1}}, ValueError, r"a parameter's name is .\\ud800., which has no form in UTF-8"),
+        ({"sequence_id": "\ud800"}, ValueError, "sequence_id is .* no form in UTF-8"),
+        ({"top": {"y": 1 << 63}}, ValueError, 'top\\["y"\\] is 9223372036854775808; it is how many classes'),
+        ({"sequence_start": True}, ValueError, "give sequence_id= too"),
+        ({"top": 3}, TypeError, r'top is 3; .*: top=\{"scores": 3\}'),
+        ({"outputs": "name"}, TypeError, r'outputs is "name"; it takes a list of names: outputs=\["name"\]'),
+        ({"outputs": "name", "top": {"name": 1}}, TypeError, r'outputs is "name"; it takes a list of names'),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused_in_one_line(arguments, error, message):
+    client = Client("http://127.0.0.1:1")
+    with pytest.raises(error, match=message):
+        client.infer("m", **arguments)
+    if arguments.keys() <= {"timeout_s", "version", "request_id"}:
+        with pytest.raises(error, match=message):
+            client.call(Stub("m", Signature((), (), batched=False), only), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (
+            Stub("m", Signature((), (), batched=False), only),
+            TypeError,
+            'name is wanted, not a Stub; give its name: "m"',
+        ),
+        (["m"], TypeError, r"not a list; such as client\.models\(\) lists"),
+        ("\ud800", ValueError, r"the model's name is '\\ud800', which has no form in UTF-8: surrogates not allowed"),
+        ("a/b", ValueError, "the model's name is 'a/b': it is that of a folder, with no / in it"),
+    ],
+)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda client, model: client.infer(model),
+        lambda client, model: client.infer(model, top={"y": 1}),
+        lambda client, model: client.describe(model),
+        lambda client, model: client.is_ready(model),
+        lambda client, model: client.wait_ready(model),
+        lambda client, model: client.config(model),
+        lambda client, model: client.generate(model),
+        lambda client, model: list(client.generate_stream(model)),
+        lambda client, model: client.admin.statistics(model),
+        lambda client, model: client.admin.load(model),
+    ],
+)
+def test_what_is_no_name_of_a_model_is_refused_wherever_one_is_wanted(use, model, error, message):
+    with pytest.raises(error, match=message):
+        use(Client("http://127.0.0.1:1"), model)
+
+
+def test_an_empty_name_is_refused_but_for_the_whole_server():
+    client = Client("http://127.0.0.1:1")
+    for use in (client.infer, client.describe, client.metadata, client.admin.load, client.generate):
+        with pytest.raises(ValueError, match="the model's name is empty"):
+            use("")
+    assert client.is_ready("") is False
+
+
+def test_a_configuration_that_is_not_whole_is_refused_with_the_way_to_change_one():
+    admin = Client("http://127.0.0.1:1", retries=Retries(attempts=1)).admin
+    with pytest.raises(ValueError, match=r'has none of backend, .*: \{\*\*client\.config\("m"\), …\}'):
+        admin.load("m", config={"max_batch_size": 2})
+    with pytest.raises(ServerUnavailable):
+        admin.load("m", config={"max_batch_size": 2, "backend": "python"})
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "message"),
+    [
+        (
+            lambda admin: admin.load("m", config="name: x"),
+            TypeError,
+            r'config is a str; .* client\.config\("m"\) gives',
+        ),
+        (
+            lambda admin: admin.load("m", files={"x": 3}),
+            TypeError,
+            r'files\["x"\] is an int; it takes the bytes of the',
+        ),
+        (lambda admin: admin.load("m", files=[b"x"]), TypeError, "files is a list; it takes a mapping"),
+        (lambda admin: admin.log_settings({"nope": 1}), ValueError, "no setting 'nope'; there are: log_file, log_info"),
+        (lambda admin: admin.log_settings({"log_info": 1}), TypeError, "log_info is an int; it takes bool"),
+        (lambda admin: admin.log_settings({"log_verbose_level": True}), TypeError, "level is a bool; it takes int"),
+        (lambda admin: admin.log_settings({"log_format": "x"}), ValueError, "'x'; it may be default or ISO8601"),
+        (lambda admin: admin.trace_settings({"nope": 1}), ValueError, "no setting 'nope'; there are: trace_level, tr"),
+        (
+            lambda admin: admin.trace_settings({"trace_level": "x"}),
+            ValueError,
+            "trace_level has 'x'; it may have OFF, ",
+        ),
+        (lambda admin: admin.trace_settings([1]), TypeError, "trace_settings takes a mapping of changes, not a list"),
+    ],
+)
+def test_what_an_administrator_can_not_mean_is_refused(use, error, message):
+    with pytest.raises(error, match=message):
+        use(Client("http://127.0.0.1:1").admin)
+
+
+def test_what_is_neither_a_name_nor_a_definition_has_no_sequence_and_no_map():
+    client = Client("http://127.0.0.1:1")
+    with pytest.raises(TypeError, match=r"sequence\(\) takes a definition"):
+        client.sequence(5)
+    with pytest.raises(TypeError, match=r"map\(\) takes a definition"):
+        client.map(len, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"url": 5}, "url is 5; a client takes one"),
+        ({"url": [5]}, "5 is not a URL; wanted http://host:port"),
+        ({"options": {}}, r"options is a dict; it takes ConnectionOptions, as in options=ConnectionOptions\("),
+        ({"retries": 3}, r"retries is an int; it takes Retries, as in retries=Retries\(attempts=3\)"),
+        ({"breaker": 3}, r"breaker is an int; it takes Breaker, as in"),
+        ({"metrics": "yes"}, "metrics is 'yes'; it takes True, False, or a CollectorRegistry"),
+        ({"tracing": "yes"}, "tracing is 'yes'; it takes None, True, False, or a TracerProvider"),
+        ({"timeout_s": "5"}, "timeout_s is '5'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_settings_of_a_wrong_type_are_refused_in_one_line(kind, settings, message):
+    with pytest.raises(TypeError, match=message):
+        kind(**{"url": "http://127.0.0.1:1", **settings})
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"x-tenant": 5}, "the header x-tenant: its value is of type int; it must be a text"),
+        ({5: "a"}, "the header 5: its name is of type int"),
+        ("a", "headers is of type str; it takes a mapping"),
+    ],
+)
+def test_headers_of_a_wrong_type_are_refused_in_one_line(headers, message):
+    with pytest.raises(TypeError, match=message):
+        ConnectionOptions(headers=headers)
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_a_server_that_is_down(scheme):
     with Client(f"{scheme}://127.0.0.1:{free_port()}") as client:
@@ -75,13 +248,30 @@ def test_a_server_that_is_down(scheme):
             client.wait_ready(timeout_s=0.2)
 
 
+def test_a_server_that_speaks_no_tls_is_told_apart():
+    def hang_up(peer: Peer) -> None:
+        """Close the connection at once."""
+
+    with FaultServer(hang_up) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        with Client(url) as client, pytest.raises(ServerUnavailable, match="That speaks no TLS: use http://"):
+            client.infer("m")
+
+        async def main() -> None:
+            async with AsyncClient(url) as client:
+                with pytest.raises(ServerUnavailable, match="That speaks no TLS: use http://"):
+                    await client.infer("m")
+
+        asyncio.run(main())
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_a_server_that_says_nothing(scheme):
     with FaultServer(Peer.hold) as server, Client(f"{scheme}://127.0.0.1:{server.port}", timeout_s=0.2) as client:
         assert client.is_ready() is False
         with pytest.raises(DeadlineExceeded):
             client.infer("m")
-        with pytest.raises(DeadlineExceeded, match="not ready within"):
+        with pytest.raises(DeadlineExceeded, match=r"not ready within 0\.2 s: it answers nothing"):
             client.wait_ready("m")
 
 
@@ -90,3 +280,68 @@ def test_a_closed_client_says_so():
         assert repr(client) == "Client('http://127.0.0.1:1', timeout_s=30)"
     with pytest.raises(RuntimeError, match="closed"):
         client.models()
+
+
+NO_TEXT = "\ud800"
+BAD = {"tenant": 1 << 63}
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_request_that_can_not_be_written_is_no_failure_of_the_servers(scheme):
+    """Whatever has passed the checks of arguments: it is neither sent, nor tried again, nor held against the server."""
+    with Client(f"{scheme}://127.0.0.1:{free_port()}") as client:
+        transport = client._assembly.transport
+        for request in (Request("m", (), id=NO_TEXT), Request(NO_TEXT, ()), Request("m", (), parameters=BAD)):
+            if scheme == "http" and request.model == "m":
+                continue  # JSON has a form for these
+            with pytest.raises(ValueError, match=r"surrogates|range"):
+                finish(transport.infer(request, Deadline(20)))
+            if scheme == "grpc":
+                with pytest.raises(ValueError, match=r"surrogates|range"):
+                    list(iterate(transport.stream(request, Deadline(20))))
+        if scheme == "http":
+            with pytest.raises(ValueError, match="surrogates"):
+                list(iterate(transport.events(Question("generate", NO_TEXT, "", {"x": 1}), Deadline(20))))
+        assert client._assembly.reliable.replicas.all[0].failures == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_nor_is_it_in_a_loop(scheme):
+    async def main() -> None:
+        async with AsyncClient(f"{scheme}://127.0.0.1:{free_port()}") as client:
+            transport = client._assembly.transport
+            with pytest.raises(ValueError, match="surrogates"):
+                await transport.infer(Request(NO_TEXT, ()), Deadline(20))
+            items = (
+                transport.events(Question("generate", NO_TEXT, "", {"x": 1}), Deadline(20))
+                if scheme == "http"
+                else transport.stream(Request("m", (), parameters=BAD), Deadline(20))
+            )
+            with pytest.raises(ValueError, match=r"surrogates|range"):
+                await anext(items)
+            assert client._assembly.reliable.replicas.all[0].failures == 0
+
+    asyncio.run(main())
+
+
+def test_a_header_of_bytes_is_refused_over_grpc_alone():
+    options = ConnectionOptions(headers={"X-bin": "ab"})
+    Client("http://127.0.0.1:1", options=options).close()
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="the header X-bin can't go over gRPC: names in -bin are those of bytes"):
+            kind("grpc://127.0.0.1:1", options=options)
+
+
+@pytest.mark.parametrize(
+    ("shape", "error", "message"),
+    [
+        ((-1,), ValueError, r"x: its shape is \[-1\]; a shared array has a fixed size"),
+        ((1.5,), TypeError, r"x: its shape is \(1\.5,\); it takes whole numbers"),
+        (64, TypeError, r"x: its shape is 64; it takes whole numbers"),
+        ((1 << 50,), OSError, "/dev/shm has no room for shared arrays of 4503599627370496 bytes"),
+        ((1 << 70,), OSError, "/dev/shm has no room for shared arrays of "),
+    ],
+)
+def test_shapes_that_no_shared_array_can_have_are_refused(shape, error, message):
+    with Client("http://127.0.0.1:1") as client, pytest.raises(error, match=message), client.shared(x=(shape, "f4")):
+        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from tritonforge.client.deadline import Deadline
@@ -24,3 +25,10 @@ def test_time_left_falls_to_a_timeout():
 
 def test_a_very_long_timeout_is_one_that_sockets_take():
     assert Deadline(1e300).left_s() < 2**31 / 1000
+
+
+@pytest.mark.parametrize("seconds", [np.float32(2), np.int64(2), np.float64(2)])
+def test_numpys_numbers_are_numbers_of_seconds(seconds):
+    assert 0 < Deadline(seconds).left_s() <= 2
+    with pytest.raises(ValueError, match="above 0"):
+        Deadline(seconds * 0)

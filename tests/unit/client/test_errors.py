@@ -43,11 +43,13 @@ def test_errors_can_be_caught_as_what_they_are_elsewhere():
         (403, "", InvalidRequest),
         (404, "unknown model: 'fraud' is not found", ModelNotFound),
         (404, NOT_LOADED, ModelNotReady),
+        (404, "no such customer", InferenceFailed),  # a model's own words
         (429, "slow down", ServerUnavailable),
         (500, "boom", InferenceFailed),
         (501, "decoupled", InvalidRequest),
         (502, "bad gateway", ServerUnavailable),
         (503, "Exceeds maximum queue size", ServerUnavailable),
+        (503, "Request timeout expired", DeadlineExceeded),
         (302, "", ServerUnavailable),
     ],
 )
@@ -61,9 +63,11 @@ def test_http_statuses(status, words, wanted):
     ("code", "words", "wanted"),
     [
         ("INVALID_ARGUMENT", "unexpected shape", InvalidRequest),
-        ("NOT_FOUND", "is not found", ModelNotFound),
+        ("NOT_FOUND", "unknown model: 'fraud' is not found", ModelNotFound),
         ("NOT_FOUND", NOT_LOADED, ModelNotReady),
+        ("NOT_FOUND", "no such customer", InferenceFailed),
         ("UNAVAILABLE", "Connection refused", ServerUnavailable),
+        ("UNAVAILABLE", "Request timeout expired", DeadlineExceeded),
         ("INTERNAL", "boom", InferenceFailed),
         ("DEADLINE_EXCEEDED", "", DeadlineExceeded),
         ("UNKNOWN", "", InferenceFailed),
@@ -82,7 +86,7 @@ def test_a_missing_path_of_the_server_itself_is_no_missing_model():
     [
         ("Failed to connect to remote host: Connection refused", "is the server up? tritonforge up"),
         ("failed to connect to all addresses; last error: Socket closed", "then use http://…, or the gRPC port"),
-        ("Failed to process: Stub process 'x' is not healthy.", "and restart the server"),
+        ("Failed to process: Stub process 'x' is not healthy.", "then tritonforge reload"),
     ],
 )
 def test_words_that_do_not_say_what_to_do_get_a_hint(words, hint):

@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.grpc_message import from_message, to_message
 from tritonforge.client.grpc_wire import parse_response, serialize_request
-from tritonforge.client.message import Request, Tensor
+from tritonforge.client.message import Kind, Request, Tensor
 
 NAMES = st.text(max_size=200)
 TENSORS = st.builds(
@@ -34,10 +34,18 @@ TENSORS = st.builds(
         parameters=st.dictionaries(NAMES, st.one_of(st.booleans(), st.integers(-5, 5), NAMES), max_size=1),
         top=st.just({}),
         into=st.just({}),
+        kind=st.none(),
     )
 )
 def test_a_request_is_what_the_library_would_read(request):
     assert pb.ModelInferRequest.FromString(serialize_request(request)) == to_message(request)
+
+
+@given(NAMES, st.lists(TENSORS, max_size=3).map(tuple), NAMES, st.lists(NAMES, max_size=2).map(tuple))
+def test_a_request_of_a_kind_is_written_as_any_other(model, tensors, version, outputs):
+    request = Request(model, tensors, version, outputs)
+    kind = Kind(tuple(tensor[:3] for tensor in request.inputs), sum(len(tensor.data) for tensor in request.inputs))
+    assert serialize_request(request._replace(kind=kind)) == serialize_request(request)
 
 
 @given(NAMES, NAMES, NAMES, st.lists(TENSORS, max_size=3), st.dictionaries(NAMES, st.booleans(), max_size=1))

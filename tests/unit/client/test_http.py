@@ -13,7 +13,8 @@ import pytest
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable
 from tritonforge.client.http import HttpTransport
-from tritonforge.client.message import Request, Tensor
+from tritonforge.client.message import Kind, Request, Tensor
+from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.url import parse_url
 
 from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer, answer_all, free_port, then_close, then_hold
@@ -307,3 +308,60 @@ def test_connecting_is_within_the_deadline():
         finally:
             for client in waiting:
                 client.close()
+
+
+def test_an_answer_that_comes_whole_is_read_as_one_that_comes_in_parts():
+    length = b"Content-Length: %d\r\n\r\n" % (len(ANSWER_BODY) + 8)
+    others = [
+        ANSWER.replace(b"Content-Length: ", b"Content-Length: 0"),
+        ANSWER.replace(b"Content-Length: ", b"Content-Length:   "),
+        ANSWER.replace(length, b"Connection: close\r\n" + length),
+        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 0\r\n\r\n" + ANSWER,
+    ]
+    for answer in (ANSWER, *others):
+        with FaultServer(then_hold(answer)) as server:
+            assert values(infer(server)) == [1, 2]
+        with FaultServer(dripping(answer, pause_s=0)) as server:
+            assert values(infer(server)) == [1, 2]
+
+
+def test_connections_are_bounded_and_who_waits_for_one_is_served_or_late():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(peer: Peer) -> None:
+        while peer.request():
+            begun.set()
+            go_on.wait(LONG_S)
+            peer.send(ANSWER)
+
+    with FaultServer(slow) as server:
+        transport = HttpTransport(parse_url(server.url), ConnectionOptions(max_connections=1))
+        with ThreadPoolExecutor(5) as pool:
+            first = pool.submit(transport.infer, SMALL, Deadline(LONG_S))
+            assert begun.wait(LONG_S)
+            with pytest.raises(DeadlineExceeded):
+                transport.infer(SMALL, Deadline(0.1))
+            others = [pool.submit(transport.infer, SMALL, Deadline(LONG_S)) for _ in range(4)]
+            go_on.set()
+            assert all(values(answer.result(LONG_S)) == [1, 2] for answer in (first, *others))
+        transport.close()
+        assert server.connections == 1
+
+
+def test_a_function_for_the_token_is_asked_before_each_request():
+    seen = []
+    tokens = iter(["one", "two", "three"])
+
+    def record(peer: Peer) -> None:
+        while request := peer.request():
+            seen.append(request)
+            peer.send(ANSWER)
+
+    with FaultServer(record) as server:
+        transport = HttpTransport(parse_url(server.url), ConnectionOptions(token=lambda: next(tokens)))
+        request = SMALL._replace(kind=Kind((("x", "FP32", (2,)),), 8))
+        for one in (SMALL, request, request):
+            transport.infer(one, Deadline(LONG_S))
+        transport.close()
+    for token, head in zip((b"one", b"two", b"three"), seen, strict=True):
+        assert b"\r\nAuthorization: Bearer %b\r\n" % token in head

@@ -105,3 +105,12 @@ def test_what_is_no_response_raises_one_of_the_errors_that_are_caught(content):
 def test_a_header_length_outside_the_body_is_refused(size):
     with pytest.raises(ValueError, match="JSON header"):
         read_response(b"{}", size)
+
+
+@pytest.mark.parametrize("shape", [["2"], [[2]], [2.0], [None], [True]])
+def test_a_shape_of_anything_but_whole_numbers_is_refused(shape):
+    content, size = body(
+        {"model_name": "m", "outputs": [output("y", "INT8", shape, parameters={"binary_data_size": 2})]}, b"ab"
+    )
+    with pytest.raises(ValueError, match="shape"):
+        read_response(content, size)

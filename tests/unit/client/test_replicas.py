@@ -65,6 +65,17 @@ def test_a_circuit_opens_pauses_longer_each_time_and_closes():
     assert not only.open
 
 
+def test_by_default_a_server_that_has_come_back_is_tried_within_a_second():
+    clock = Clock()
+    replicas = Replicas(["a"], clock=clock)
+    (only,) = replicas.all
+    for _ in range(20):
+        replicas.failed(only)
+        assert replicas.wait_s() <= 1
+        clock.now = max(clock.now, only.retry_at)
+        replicas.choose()
+
+
 def test_one_that_is_left_out_is_probed_while_others_serve():
     clock = Clock()
     replicas = Replicas(["a", "b"], breaker=Breaker(failures=1, pause_s=1), clock=clock)
@@ -128,6 +139,18 @@ def test_a_slow_model_opens_no_circuit_where_there_is_no_other_server():
         with pytest.raises(DeadlineExceeded):
             call.failed(chosen, DeadlineExceeded("late", TARGET))
         assert chosen.failures == failures
+
+
+def test_a_server_that_says_that_a_request_is_late_has_answered():
+    replicas = Replicas(["a", "b"], breaker=Breaker(failures=1))
+    late = DeadlineExceeded("Request timeout expired", TARGET)
+    late.code = "503"
+    made = attempts(replicas)
+    replica = made.begin()
+    with pytest.raises(DeadlineExceeded):
+        made.failed(replica, late)
+    assert not replica.open
+    assert replica.in_flight == 0
 
 
 def test_a_sequence_stays_where_it_began_and_is_not_sent_twice():

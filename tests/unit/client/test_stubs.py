@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tritonforge.build import build
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.stub import SchemaChanged, Stub, check_schema, fingerprint, only, tensor
 from tritonforge.client.stubs import generate, read_repository
@@ -23,20 +25,33 @@ SIGNATURE = Signature(
     batched=True,
 )
 COUNT = Signature((tensor("upto", "INT32", 1),), (tensor("number", "INT32", 1),), batched=False, decoupled=True)
-STUBS = [Stub("of-fer", SIGNATURE, only), Stub("count", COUNT, only)]
+TOTAL = Signature((tensor("x", "FP32", 1),), (tensor("y", "FP32", 1),), batched=True, sequence=True)
+TALK = Signature((tensor("x", "FP32", 1),), (tensor("y", "FP32", 1),), batched=True, decoupled=True, sequence=True)
+STUBS = [
+    Stub("of-fer", SIGNATURE, only),
+    Stub("count", COUNT, only),
+    Stub("total", TOTAL, only),
+    Stub("talk", TALK, only),
+]
 USE = """
 from typing import Generator
 from typing_extensions import assert_type
 import numpy as np
 from numpy.typing import NDArray
-from made import COUNT, Models, OfFer, connect
+from made import COUNT, AsyncModels, Models, OfFer, connect
 
 def use(models: Models, x: NDArray[np.float32]) -> None:
     assert_type(models.of_fer(amount=x), OfFer)
     assert_type(models.of_fer(amount=x).score, NDArray[np.float32])
     for number in models.count(upto=np.array([1], np.int32)):
         assert_type(number, NDArray[np.int32])
+    with models.total(timeout_s=5) as steps:
+        assert_type(steps.infer(x), NDArray[np.float32])
     models.of_fer(amount="no")
+
+async def use_async(models: AsyncModels, x: NDArray[np.float32]) -> None:
+    async with models.total(sequence_id=7) as steps:
+        assert_type(await steps.infer(x, end=True), NDArray[np.float32])
 """
 
 
@@ -56,7 +71,30 @@ def test_the_module_is_strictly_typed_and_always_the_same(tmp_path):
     )
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert len(errors) == 1, done.stdout + done.stderr
-    assert errors[0].startswith("use.py:13: ")
+    assert errors[0].startswith("use.py:15: ")
+
+
+def test_a_model_of_sequences_is_shown_by_one_and_a_stream_of_them_has_no_method():
+    text = generate([Stub("total", TOTAL, only), Stub("talk", TALK, only)])
+    assert "        with models.total() as steps:\n            answer = steps.infer(x=…)\n" in text
+    assert "# talk streams its responses within a sequence" in text
+    assert "def talk" not in text
+    assert "DefinedSequence" not in generate([Stub("count", COUNT, only)])
+
+
+def test_a_built_repository_tells_which_models_take_sequences(tmp_path):
+    (tmp_path / "a.py").write_text(
+        "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import Batching, Sequence, model\n\n"
+        "@model(sequence=Sequence(), batching=Batching(max_batch_size=4))\nclass Total:\n"
+        '    def start(self) -> dict[str, float]:\n        return {"sum": 0.0}\n\n'
+        '    def __call__(self, state: dict[str, float], x: Float32[np.ndarray, "batch 1"])'
+        ' -> Float32[np.ndarray, "batch 1"]:\n        return x\n',
+        encoding="utf-8",
+    )
+    build((tmp_path / "a.py",), tmp_path / "repository")
+    (stub,) = read_repository(tmp_path / "repository")
+    assert stub.signature.sequence
+    assert [spec.name for spec in stub.signature.inputs] == ["x"]
 
 
 def test_a_stub_builds_its_result_in_the_models_order():
@@ -98,3 +136,21 @@ def test_a_repository_without_a_manifest_is_refused_with_what_to_do(tmp_path):
 
 def test_the_committed_repository_gives_its_models():
     assert [stub.name for stub in read_repository(ROOT / "generated_repo")][:2] == ["breast_cancer", "classifier"]
+
+
+class Answers:
+    """A client that gives back what it was called with."""
+
+    def call(self, stub, *args, **options):
+        return stub.name, args, options
+
+
+def test_inputs_named_as_options_of_call_go_through():
+    inputs = tuple(tensor(name, "FP32", 1) for name in ("version", "timeout_s", "request_id", "self", "ECHO", "inputs"))
+    signature = Signature(inputs, (tensor("y", "FP32", 1),), batched=False)
+    names: dict[str, Any] = {}
+    exec(compile(generate([Stub("echo", signature, only), Stub("client", signature, only)]), "made", "exec"), names)
+    models = names["Models"](Answers())
+    given = dict(zip(("version", "timeout_s_", "request_id_", "self_", "ECHO_", "inputs"), range(6), strict=True))
+    assert models.echo(**given, timeout_s=9) == ("echo", (0, 1, 2, 3, 4, 5), {"timeout_s": 9, "request_id": ""})
+    assert models.client_(**{name.replace("ECHO_", "ECHO"): value for name, value in given.items()})[0] == "client"

@@ -45,3 +45,15 @@ def test_a_url_is_completed(url, wanted):
 def test_what_is_no_server_url_is_refused_with_what_is(url):
     with pytest.raises(ValueError, match="http://host:port or grpc://host:port"):
         parse_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://host:8000/v2", "host/v2/models/m", "https://proxy/triton/v2/"])
+def test_a_path_of_tritons_own_is_refused_but_no_proxys(url):
+    with pytest.raises(ValueError, match=r"which is Triton's: the client adds Triton's own paths"):
+        parse_url(url)
+    assert parse_url("http://proxy/v2x").path == "/v2x"
+
+
+def test_a_path_over_grpc_is_told():
+    with pytest.raises(ValueError, match="Triton has no path over gRPC"):
+        parse_url("grpc://host/triton")

@@ -143,6 +143,11 @@ def test_a_streams_arguments_are_checked_at_the_call_and_each_result_when_it_com
         next(results)
 
 
+def test_a_masked_array_is_refused_since_a_server_would_see_what_it_hides() -> None:
+    with pytest.raises(InvalidTensor, match=r'argument "start" is a masked array; .* \.filled\(…\) says what they are'):
+        count(np.ma.masked_array([5], [True]))
+
+
 def test_a_class_is_made_once_and_keeps_its_state() -> None:
     x = np.array([0])
     assert [int(Counter(x)[0]) for _ in range(3)] == [1, 2, 3]  # type: ignore[call-arg,index]
@@ -390,3 +395,9 @@ def test_raw_strings_survive_whatever_they_hold(items: list[str | bytes]) -> Non
     raw[:] = items
     wanted = [item.encode("utf-8", "strict") if isinstance(item, str) else item for item in items]
     assert reverse(raw).tolist() == [item[::-1] for item in wanted]
+
+
+def test_an_error_code_is_one_of_tritons() -> None:
+    """Otherwise the server alone would find it out."""
+    with pytest.raises(ValueError, match=r"'NOT_FOND' is none of Triton's error codes, INTERNAL, .*mean NOT_FOUND\?"):
+        TritonError("x", code="NOT_FOND")  # type: ignore[arg-type]  # what is tested

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tritonforge import Batching, Instances
+from tritonforge import Batching, Instances, QueuePolicy
 
 
 def test_batching_is_dynamic_up_to_64_rows_by_default() -> None:
@@ -30,6 +30,14 @@ def test_batching_is_dynamic_up_to_64_rows_by_default() -> None:
 def test_batching_that_triton_would_refuse(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Batching(**given)
+
+
+def test_a_wait_of_the_requests_own_needs_a_longer_one() -> None:
+    with pytest.raises(
+        ValidationError, match=r"needs a default_timeout_us: Triton \(24\.10\) takes a request's own wait"
+    ):
+        QueuePolicy(allow_timeout_override=True)
+    assert QueuePolicy(allow_timeout_override=True, default_timeout_us=5).allow_timeout_override
 
 
 @pytest.mark.parametrize(

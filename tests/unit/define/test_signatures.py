@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -162,6 +163,9 @@ def keywords(**x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 
 def positional(x: Float32[np.ndarray, "batch 4"], /) -> Float32[np.ndarray, "batch 4"]: ...  # type: ignore[empty-body]
 
 
+def none_default(x: Float32[np.ndarray, "4"] = None) -> Float32[np.ndarray, "4"]: ...  # type: ignore[empty-body,assignment]
+
+
 def tensor_default(x: Float32[np.ndarray, "4"] = np.ones(4)) -> Float32[np.ndarray, "4"]: ...  # type: ignore[empty-body,assignment]  # noqa: B008
 
 
@@ -210,6 +214,10 @@ class NeedsArguments(Scale):
         (keywords, "TF110", "this parameter has none"),
         (positional, "TF110", "this parameter has none"),
         (tensor_default, "TF110", "a tensor's default can't be sent to Triton"),
+        pytest.param(
+            *(none_default, "TF110", "it is None by default, but isn't annotated as optional"),
+            marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="CPython 3.10 reads it as optional"),
+        ),
         (optional_output, "TF103", "an output can't be optional in Triton"),
         (record, "TF103", "Record is not a tensor"),
         (any_length, "TF103", "is not a tensor"),

@@ -93,7 +93,7 @@ def test_the_same_estimator_gives_the_same_bytes(classifier: Any) -> None:
             {"x": Float32[np.ndarray, "batch 4"]},
             "skl2onnx can't convert LogisticRegression: ",
         ),
-        (object(), {"x": Float32[np.ndarray, "batch 4"]}, "skl2onnx can't convert object: "),
+        (object(), {"x": Float32[np.ndarray, "batch 4"]}, "it is of type object, which is no estimator"),
     ],
 )
 def test_what_cannot_be_converted_is_told(estimator: Any, inputs: Any, message: str) -> None:

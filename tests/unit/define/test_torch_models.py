@@ -138,6 +138,26 @@ def test_what_cannot_be_served_is_told(module: Any, example: Any, options: Any, 
     assert (found.code, message in found.message) == ("TF304", True)
 
 
+def test_a_failed_export_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DiagnosticError):
+        _ = torch_module(Broken(), example=X, name="network").signature
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: [x], lambda x: (x,), lambda x: {"features": x}])
+def test_examples_may_be_tensors(form: Any) -> None:
+    network = torch_module(NETWORK, example=form(torch.from_numpy(X).requires_grad_()), name="network")
+    assert network.signature == Signature(
+        (TensorSpec("features", "FP32", (4,)),), (TensorSpec("output", "FP32", (2,)),), batched=True
+    )
+    assert network(X).shape == (5, 2)
+
+
+def test_a_tensor_that_numpy_has_not_is_told() -> None:
+    with pytest.raises(DiagnosticError, match=r'the example of "features" is a torch\.bfloat16 tensor'):
+        _ = torch_module(NETWORK, example=torch.zeros(2, 4, dtype=torch.bfloat16), name="network").signature
+
+
 def test_a_result_without_a_batch_is_told() -> None:
     with pytest.raises(DiagnosticError) as raised:
         _ = torch_module(Scalar(), example=X, name="scalar").signature

@@ -86,6 +86,7 @@ def test_compose_runs_the_server_and_a_prometheus_that_scrapes_it(tmp_path: Path
     assert server["volumes"] == ["/srv/m:/models:ro"]
     assert all(port.startswith("127.0.0.1:") for port in server["ports"])
     assert server["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+    assert [service["logging"]["options"]["max-size"] for service in services.values()] == ["64m", "64m"]
     scraped = yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"][0]["static_configs"]
     assert scraped == [{"targets": ["triton:8002"]}]
     assert "./prometheus.yml:/etc/prometheus/prometheus.yml:ro" in services["prometheus"]["volumes"]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tritonforge.load import Data, InvalidLoad, ModelLoad
-from tritonforge.load.data import make_samples
-from tritonforge.load.signature import Input, ServedModel
+from tritonforge.load.data import check_shapes, check_strings, make_samples
+from tritonforge.load.signature import ServedModel, Tensor
 
-SERVED = ServedModel("m", (Input("x", "FP32", (2,)), Input("ids", "INT64", (-1,))), 8, decoupled=False, steps=())
-ONE = ServedModel("m", (Input("x", "FP32", (2,)),), 8, decoupled=False, steps=())
+SERVED = ServedModel("m", (Tensor("x", "FP32", (2,)), Tensor("ids", "INT64", (-1,))), 8, decoupled=False, steps=())
+ONE = ServedModel("m", (Tensor("x", "FP32", (2,)),), 8, decoupled=False, steps=())
 
 
 def load(data: Data, batch: int = 1) -> ModelLoad:
@@ -33,7 +35,7 @@ def test_random_input_has_the_signatures_types_and_is_the_seeds() -> None:
 
 
 def test_dimensions_are_sized_by_their_names() -> None:
-    served = ServedModel("m", (Input("a", "FP32", (-1, 3, -1)), Input("b", "BYTES", (-1,))), 0, False, ())
+    served = ServedModel("m", (Tensor("a", "FP32", (-1, 3, -1)), Tensor("b", "BYTES", (-1,))), 0, False, ())
     data = Data("zeros", shapes={"h": (2,), "w": (4,)}, dimensions={"a": ("h", "", "w"), "b": ("w",)})
     (sample,) = make_samples(served, load(data), seed=0)
     assert sample.inputs["a"][1].shape == (2, 3, 4)
@@ -46,7 +48,7 @@ def test_a_variable_dimension_without_a_size_is_refused() -> None:
 
 
 def test_a_batch_beyond_the_models_is_refused() -> None:
-    with pytest.raises(InvalidLoad, match="batch size 9; it takes at most 8"):
+    with pytest.raises(InvalidLoad, match="batch size 9; it takes 1 to 8"):
         make_samples(ONE, load(Data(), 9), seed=0)
 
 
@@ -87,11 +89,61 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
         ("a.jsonl", '{"z": 1}', 'no "x"'),
         ("a.jsonl", '{"x": [1, 2, 3]}', r"has the shape \[1, 3\]; the model takes \[1, 2\]"),
         ("a.jsonl", "", "no rows"),
+        ("a.jsonl", '{"x": [1, 2]}\n{"x" [1, 2]}', "line 2 is no JSON"),
+        ("a.json", '{"inputs": []}', 'it has no list "data"'),
         ("a.json", "{}", "data"),
-        ("a.csv", "", "random, zeros, or a file"),
+        ("a.csv", "", "random, zeros, golden, or a file"),
+        ("a.jsonl", '{"x": ["a", "b"]}', '"x" is no FP32: could not convert string'),
+        ("a.json", "{", "it is no JSON"),
+        ("a.json", '{"data": 5}', '"data" is no list of steps'),
+        ("a.json", '{"data": [{"x": [1, 2]}, 5]}', 'step 2 of "data" is no object of tensors: 5'),
+        ("a.json", '{"data": [{"x": {"shape": [2]}}]}', "found shape"),
+        ("a.json", '{"data": [{"x": {"b64": "AAA="}}]}', '"x" has 2 bytes, no FP32'),
+        ("a.json", '{"data": [{"x": {"b64": "!"}}]}', r"a\.json: "),
+        ("a.npz", "x", "it is no archive of arrays"),
     ],
 )
 def test_unfit_files_are_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidLoad, match=words):
         make_samples(ONE, load(Data(str(tmp_path / name))), seed=0)
+
+
+def test_bytes_of_perf_analyzers_json_are_of_the_models_datatypes(tmp_path: Path) -> None:
+    words = base64.b64encode(np.array([1.5, -2.0], np.float32).tobytes()).decode()
+    (tmp_path / "a.json").write_text(json.dumps({"data": [{"x": {"b64": words}}], "validation_data": [{"y": [1]}]}))
+    (sample,) = make_samples(ONE, load(Data(str(tmp_path / "a.json"), check=True)), seed=0)
+    assert sample.inputs["x"][1].tolist() == [[1.5, -2.0]]
+
+
+@pytest.mark.parametrize("source", ["random", "zeros"])
+def test_input_without_answers_cannot_be_checked(source: str) -> None:
+    with pytest.raises(InvalidLoad, match=f"check: {source} input has no answers"):
+        make_samples(ONE, load(Data(source, check=True)), seed=0)
+
+
+def test_a_slip_in_the_name_of_a_size_is_told() -> None:
+    loads = [load(Data(shapes={"z": (3,)}))]
+    with pytest.raises(InvalidLoad, match=r"shape z: no input of m, and no variable .* they have x"):
+        check_shapes({"m": ONE}, loads)
+    check_shapes({"m": ONE}, [load(Data(shapes={"x": (2,)}))])
+    variable = replace(ONE, inputs=(Tensor("x", "FP32", (-1,)),))
+    check_shapes({"m": variable}, loads)  # its dimension may be called anything
+    named = load(Data(shapes={"z": (3,)}, dimensions={"x": ("seq",)}))
+    with pytest.raises(InvalidLoad, match="they have x, seq"):
+        check_shapes({"m": variable}, [named])
+
+
+def test_a_size_that_the_model_does_not_take_is_refused() -> None:
+    with pytest.raises(InvalidLoad, match=r'"x" has the shape \[2\], not \[3\]'):
+        make_samples(ONE, load(Data(shapes={"x": (3,)})), seed=0)
+
+
+def test_a_length_of_strings_is_for_strings() -> None:
+    numbers = ServedModel("numbers", (Tensor("x", "FP32", (2,)),), 0, False, ())
+    words = ServedModel("words", (Tensor("text", "BYTES", (1,)),), 0, False, ())
+    load = ModelLoad("numbers", data=Data(string_length=4))
+    with pytest.raises(InvalidLoad, match="string_length: no input of numbers is of strings"):
+        check_strings({"numbers": numbers}, [load])
+    check_strings({"numbers": numbers, "words": words}, [load])
+    check_strings({"numbers": numbers}, [ModelLoad("numbers")])

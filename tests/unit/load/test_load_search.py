@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, ClassVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load import InvalidLoad, Load, Settings, find_max
+from tritonforge.load import (
+    InvalidLoad,
+    Load,
+    LoadFailed,
+    ModelLoad,
+    Point,
+    Settings,
+    SweepInterrupted,
+    SweepStopped,
+    find_max,
+    parse_slo,
+)
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
+from tritonforge.load.merge import make_point
 from tritonforge.load.search import bisect
 
 
@@ -35,3 +52,37 @@ def test_a_rate_is_found_within_the_precision_in_few_trials(limit: float, low: f
 def test_a_search_without_an_objective_is_refused() -> None:
     with pytest.raises(InvalidLoad, match="needs an objective"):
         find_max(Settings("http://127.0.0.1:1", (), (Load("rate", 1),)))
+
+
+@pytest.mark.parametrize("ends", [LoadFailed("it is gone"), KeyboardInterrupt()])
+def test_a_search_that_is_not_finished_tells_the_best_so_far(
+    ends: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fourth load ends it, after three that met the objective."""
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),), (Load("concurrency", 1),), slo=parse_slo("p99=5ms"))
+    latency = Histogram.of([1_000_000] * 100)
+
+    class Pretended:
+        server: ClassVar[dict[str, Any]] = {}
+
+        def __init__(self, settings: Settings, **more: Any) -> None:
+            self.settings = settings
+
+        def __enter__(self) -> Pretended:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            """Nothing is open."""
+
+        def measure(self, load: Load, **more: Any) -> Point:
+            if load.value > 4:
+                raise ends
+            return make_point(load, self.settings, [Tally(0, 10**9, latency, latency)], 1, agreed=True)
+
+    monkeypatch.setattr("tritonforge.load.search.Session", Pretended)
+    with pytest.raises((SweepStopped, SweepInterrupted)) as error:
+        find_max(settings)
+    report = error.value.report  # type: ignore[attr-defined]
+    assert (report.best, report.complete) == (Load("concurrency", 4), False)
+    met = find_max(replace(settings, loads=(Load("concurrency", 1), Load("concurrency", 4))))
+    assert (met.best, met.complete) == (Load("concurrency", 4), True)

@@ -1,10 +1,14 @@
-"""Loads and objectives as text."""
+"""Loads and objectives as text, and settings that can't be carried out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from tritonforge.load import Load, Slo, parse_loads, parse_slo
+from tritonforge.load import Data, InvalidLoad, Load, ModelLoad, Settings, Slo, parse_loads, parse_slo
+from tritonforge.load.settings_check import check_settings
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,11 @@ def test_other_text_is_refused(text: str) -> None:
         parse_loads(text)
 
 
+def test_a_range_that_ends_before_it_starts_is_told() -> None:
+    with pytest.raises(ValueError, match="'4:1' can't be read \\(1, its end, is below 4, its start\\)"):
+        parse_loads("4:1")
+
+
 def test_objectives_are_read() -> None:
     assert parse_slo("p99=10ms,mean=500us,p99.9=1s") == (Slo("p99", 1e4), Slo("mean", 500), Slo("p99.9", 1e6))
 
@@ -40,3 +49,35 @@ def test_objectives_are_read() -> None:
 def test_other_objectives_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not an objective"):
         parse_slo(text)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"models": ()}, "no model is named"),
+        ({"window_s": 0.0}, "window_s is 0.0; it is above 0"),
+        ({"window_s": float("inf")}, "window_s is inf; it is above 0"),
+        ({"timeout_s": 0.0}, "timeout_s is 0.0; it is above 0"),
+        ({"gamma_shape": -1.0}, "gamma_shape is -1.0; it is above 0"),
+        ({"duration_s": -1.0}, "duration_s is -1.0; it is above 0"),
+        ({"warmup_s": -1.0}, "warmup_s is -1.0; it is at least 0"),
+        ({"ramp_s": -1.0}, "ramp_s is -1.0; it is at least 0"),
+        ({"stability": float("nan")}, "stability is nan; it is at least 0"),
+        ({"seed": -1}, "seed is -1; it is at least 0"),
+        ({"requests": 0}, "requests is 0; it is at least 1"),
+        ({"burst": 0}, "burst is 0; it is at least 1"),
+        ({"output_bytes": 0}, "output_bytes is 0; it is at least 1"),
+        ({"duration_s": 1.0, "requests": 5}, "duration_s and requests are both given"),
+        ({"loads": (Load("schedule", 1),)}, "no times_s"),
+        ({"stable_windows": 5, "max_windows": 2}, "stable_windows is 5, max_windows 2: of so few"),
+        ({"models": (ModelLoad("m", weight=-1.0),)}, "m: its weight is -1; it is above 0"),
+        ({"models": (ModelLoad("m", sequence_length=-1),)}, "sequence_length is -1"),
+        ({"models": (ModelLoad("m", data=Data(payloads=0)),)}, "payloads is 0; it is at least 1"),
+    ],
+    ids=str,
+)
+def test_numbers_out_of_their_bounds_are_refused(changed: dict[str, Any], words: str) -> None:
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),))
+    check_settings(settings)
+    with pytest.raises(InvalidLoad, match=words):
+        check_settings(replace(settings, **changed))

@@ -62,6 +62,14 @@ def test_the_parts_add_up_to_the_mean_latency() -> None:
     assert sum(steps.values()) == pytest.approx(12)
 
 
+def test_a_server_that_says_more_than_the_client_saw_is_not_broken_down() -> None:
+    """At the windows' edges a slow request may be counted by the server alone."""
+    server = difference({}, read_counters({"model_stats": [entry(3, infer_ns=90_000, total_ns=90_000)]}), {"m": False})
+    latency = summarize([Histogram.of([9_000] * 3)])
+    assert break_down(latency, latency, server) == ()
+    assert break_down(latency, latency, (), client_us=(1.0, 9.0)) == ()
+
+
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=60), st.integers(0, 20), st.integers(1, 100))
 def test_failures_rank_past_every_success(times_us: list[int], failed: int, percent: int) -> None:
     latency = summarize([Histogram.of([time * 1000 for time in times_us])])

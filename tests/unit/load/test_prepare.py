@@ -11,7 +11,6 @@ from tritonclient.grpc import service_pb2
 
 from tritonforge.load.address import parse_address
 from tritonforge.load.drive import _varint
-from tritonforge.load.hpack import decode_headers, encode_headers
 from tritonforge.load.prepare import Region, Wanted, prepare
 from tritonforge.load.stream_error import stream_error
 
@@ -83,25 +82,24 @@ def test_grpc_messages_of_sequences(number: int) -> None:
         assert len(message.raw_input_contents) == 2
 
 
-def test_headers_are_read_back() -> None:
-    block = encode_headers("/a.B/C", "host:1", [("X-Key", "v" * 300)])
-    assert decode_headers(block) == {
-        ":path": "/a.B/C",
-        ":authority": "host:1",
-        "te": "trailers",
-        "content-type": "application/grpc",
-        "x-key": "v" * 300,
-    }
-
-
-def test_indexed_and_huffman_coded_headers_are_passed_over() -> None:
-    block = b"\x20\x88" + b"\x00\x0bgrpc-status\x010" + b"\x40\x01a\x81\xff" + b"\x0f\x00\x01x"
-    assert decode_headers(block) == {"grpc-status": "0"}
-
-
 def test_errors_of_streams_are_found_in_their_messages() -> None:
     wrong = service_pb2.ModelStreamInferResponse(error_message="é" * 80 + "!")
     right = service_pb2.ModelStreamInferResponse(infer_response=service_pb2.ModelInferResponse(model_name="m"))
     assert stream_error(wrong.SerializeToString()) == "stream: " + "é" * 80 + "!"
     assert stream_error(right.SerializeToString()) == ""
     assert stream_error(b"") == ""
+
+
+def test_outputs_are_asked_for_in_their_regions() -> None:
+    outputs = {"y": Region("r", 8, 16), "z": None}
+    http, grpc = (
+        prepare(Wanted(parse_address(f"{name}://host:1"), "m"), INPUTS, outputs=outputs) for name in ("http", "grpc")
+    )
+    asked = json.JSONDecoder().raw_decode(http.data.partition(b"\r\n\r\n")[2].decode("latin-1"))[0]["outputs"]
+    region = {"shared_memory_region": "r", "shared_memory_offset": 8, "shared_memory_byte_size": 16}
+    assert asked == [{"name": "y", "parameters": region}, {"name": "z", "parameters": {"binary_data": True}}]
+    message = service_pb2.ModelInferRequest.FromString(grpc.data)
+    assert [output.name for output in message.outputs] == ["y", "z"]
+    assert message.outputs[0].parameters["shared_memory_region"].string_param == "r"
+    assert message.outputs[0].parameters["shared_memory_byte_size"].int64_param == 16
+    assert not message.outputs[1].parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +65,32 @@ def test_joined_windows_keep_every_request_and_all_of_the_time(windows: list[lis
     assert len(joined) <= max(4, -(-len(windows) // 2))
     assert sum(tally.duration_ns for tally in joined) == 1000 * len(windows)
     assert merge_tallies(joined).latency.counts == Histogram.of([v for window in windows for v in window]).counts
+
+
+@pytest.mark.parametrize(("first_start", "in_flight"), [(700, 1), (1000, 1), (1300, 1)])
+def test_so_many_requests_are_timed_from_the_first_start_to_the_last_end(first_start: int, in_flight: int) -> None:
+    """One after another without a pause, before or after the nominal start of the windows: one is in flight."""
+    tallies: list[Tally] = []
+    recorder = Recorder(1000, 10_000, tallies.append, from_first=True)
+    recorder.roll(1000)
+    for start in range(first_start, first_start + 4 * 400, 400):
+        recorder.add(start, start, start + 400)
+    recorder.finish(first_start + 4 * 400)
+    (tally,) = tallies
+    assert (tally.duration_ns, tally.lead_ns) == (1600, 1000 - first_start)
+    assert tally.latency.count * tally.latency.mean / tally.duration_ns == in_flight
+
+
+def test_processes_are_timed_together_from_the_first_start_to_the_last_end() -> None:
+    first, second = Tally(0, 500, lead_ns=300), Tally(0, 600, lead_ns=-100)
+    merged = merge_tallies([first, second])
+    assert (merged.lead_ns, merged.duration_ns) == (300, 1000)
+
+
+def test_what_is_received_counts_in_the_window_in_which_it_ends() -> None:
+    tallies: list[Tally] = []
+    recorder = Recorder(1000, 1000, tallies.append)
+    for first, now in ((900, 950), (980, 1100), (1900, 2300)):
+        recorder.add_receive(first, now)
+    recorder.roll(3000)
+    assert [(tally.received, tally.receiving_ns) for tally in tallies] == [(1, 120), (1, 400)]

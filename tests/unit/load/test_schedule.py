@@ -61,3 +61,23 @@ def test_recorded_times_are_sorted_and_repeat_where_asked() -> None:
     assert first(Schedule(1, times_s=(0.5, 0.1)), 9) == [100_000_000, 500_000_000]
     repeated = first(Schedule(1, times_s=(0.5, 0.1), repeat_s=2.0), 4)
     assert repeated == [100_000_000, 500_000_000, 2_100_000_000, 2_500_000_000]
+
+
+@given(
+    st.lists(st.integers(0, 5_000), min_size=1, max_size=20),
+    st.integers(1, 3_000),
+    st.integers(1, 4),
+    st.integers(1, 3),
+)
+def test_turns_that_overlap_are_merged_in_due_order(
+    times_ms: list[int], repeat_ms: int, turns: int, parts: int
+) -> None:
+    """A turn begins while the one before has times left: none waits for those."""
+    schedule = Schedule(1, times_s=tuple(ms / 1e3 for ms in times_ms), repeat_s=repeat_ms / 1e3)
+    whole = sorted(ms + turn * repeat_ms for ms in times_ms for turn in range(turns * len(times_ms)))
+    wanted = [ms * 1_000_000 for ms in whole[: turns * len(times_ms)]]
+    wanted = [time for time in wanted if time < (min(times_ms) + turns * len(times_ms) * repeat_ms) * 1_000_000]
+    assert first(schedule, len(wanted)) == wanted
+    for part in range(parts):
+        mine = wanted[part::parts]
+        assert list(islice(intended_times(schedule, part, parts), len(mine))) == mine

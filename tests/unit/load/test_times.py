@@ -23,11 +23,40 @@ def test_times_count_from_the_first(tmp_path: Path, text: str) -> None:
     assert read_times(tmp_path / "times", speed=2.0) == (0.0, 0.5, 1.25)
 
 
+def test_a_schedule_counts_from_nought(tmp_path: Path) -> None:
+    (tmp_path / "times").write_text("2\n1\n")
+    assert read_times(tmp_path / "times", from_first=False) == (1.0, 2.0)
+
+
+WANTED = "wanted a number of seconds or ISO 8601, or JSON with one under time, timestamp, ts"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("1\nsoon\n", r"times:2: 'soon' is no time"), ("", "no times"), ('{"at": 1}', "none of"), ("inf", "not finite")],
+    [
+        ("1\nsoon\n", f"times:2: 'soon' is no time: {WANTED}"),
+        ('{"ts": "soon"}', WANTED),
+        ("", "no times"),
+        ('{"at": 1}', "none of"),
+        ('{"at"', "no JSON"),
+        ("inf", "not finite"),
+    ],
 )
 def test_other_text_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "times").write_text(text)
     with pytest.raises(InvalidLoad, match=words):
         read_times(tmp_path / "times")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0.1\nfoo\n", "times:2: 'foo' is no time: wanted a number of seconds, or JSON"),
+        ("2026-01-01T00:00:00Z\n", "times:1: .* a schedule counts seconds from 0. .* there is --replay"),
+        ("1767225601.5\n", "its first time is 1767225602 s after the start; .* there is --replay"),
+    ],
+)
+def test_a_schedule_has_no_times_of_a_clock(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "times").write_text(text)
+    with pytest.raises(InvalidLoad, match=words):
+        read_times(tmp_path / "times", from_first=False)

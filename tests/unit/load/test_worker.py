@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -62,6 +63,7 @@ def run(port: int, **options: object) -> Tally:
     tallies: list[Tally] = []
     deadline = now_ns() + 60 * NS
     with Workers(1) as workers:
+        workers.wait_ready()
         workers.start([job])
         while workers.running and now_ns() < deadline:
             tally = workers.next_tally(0.1)
@@ -109,6 +111,84 @@ def test_a_request_without_an_answer_ends_by_the_timeout() -> None:
     assert tally.errors == {"timeout": 3}
 
 
+CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+OLD = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+UNENDED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}"
+CLOSING_CHUNKED = CHUNKED.replace(b"OK\r\n", b"OK\r\nconnection: Close\r\n")
+EVENTS = (
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+STREAM = EVENTS + b"a\r\ndata: {}\n\n\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("whole", [CLOSING, OLD, UNENDED, CLOSING_CHUNKED, STREAM])
+@pytest.mark.parametrize("concurrency", [2, 0])
+def test_a_server_that_closes_after_each_answer_loses_none(whole: bytes, concurrency: int) -> None:
+    def answer(connection: socket.socket, _number: int) -> bool:
+        connection.sendall(whole)
+        return False
+
+    schedule = None if concurrency else Schedule(1, times_s=tuple(number / 1000 for number in range(60)))
+    payload = Payload(REQUEST, stream=whole is STREAM)
+    with serving(answer) as port:
+        tally = run(port, concurrency=concurrency, schedule=schedule, max_in_flight=2, payloads=(payload,))
+    assert (tally.latency.count, tally.errors) == (60, {})
+
+
+def test_a_connection_of_http_1_0_that_is_kept_is_used_again() -> None:
+    used: list[int] = []
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        used.append(number)
+        connection.sendall(OLD.replace(b"OK\r\n", b"OK\r\nConnection: keep-alive\r\n"))
+        return True
+
+    with serving(answer) as port:
+        tally = run(port, concurrency=1)
+    assert (tally.latency.count, used) == (60, list(range(1, 61)))
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_interim_answers_are_passed_over(pause: bool) -> None:
+    def answer(connection: socket.socket, _number: int) -> bool:
+        interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+        for part in (interim, PLAIN) if pause else (interim + interim + PLAIN,):
+            connection.sendall(part)
+        return True
+
+    with serving(answer) as port:
+        tally = run(port)
+    assert (tally.latency.count, tally.errors) == (60, {})
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+def test_an_answer_that_has_no_body_is_an_error_at_once(status: str) -> None:
+    def answer(connection: socket.socket, _number: int) -> bool:
+        connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
+        return True
+
+    with serving(answer) as port:
+        tally = run(port, requests=20)
+    assert (tally.latency.count, tally.errors) == (0, {f"HTTP {status[:3]}": 20})
+
+
+def test_what_is_under_way_at_the_end_is_waited_for() -> None:
+    """Not counted, but answered: a gRPC call that is broken off can crash Triton 24.10."""
+    closed: list[int] = []
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        if select.select([connection], [], [], 0.07)[0]:  # nothing comes before the answer, but its client's end
+            closed.append(number)
+            return False
+        connection.sendall(PLAIN)
+        return True
+
+    with serving(answer) as port:
+        tally = run(port, concurrency=4, requests=None, max_windows=1)
+    assert tally.errors == {}
+    assert closed == []
+
+
 @pytest.mark.parametrize("status", [b"HTTP/1.1 503 Busy\r\nContent-Length: 16\r\n\r\n"])
 def test_a_refusal_has_the_servers_words(status: bytes) -> None:
     def answer(connection: socket.socket, number: int) -> bool:
@@ -118,6 +198,27 @@ def test_a_refusal_has_the_servers_words(status: bytes) -> None:
     with serving(answer) as port:
         tally = run(port, concurrency=1, requests=20)
     assert tally.errors == {"HTTP 503": 10}
+
+
+def test_a_closed_loop_is_ramped_up_one_by_one() -> None:
+    """None of four requests in flight begins before its part of the ramp is over."""
+    first: list[int] = []
+    all_begun = threading.Event()
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        if number == 1:
+            first.append(now_ns())
+            if len(first) == 4:
+                all_begun.set()
+        all_begun.wait(10)
+        connection.sendall(PLAIN)
+        return True
+
+    with serving(answer) as port:
+        before = now_ns()
+        tally = run(port, concurrency=4, ramp_s=0.4)
+    assert (tally.latency.count, len(first)) == (60, 4)
+    assert all(at >= before + part * NS // 10 for part, at in enumerate(sorted(first)))
 
 
 def test_a_schedule_is_sent_to_its_end() -> None:
@@ -132,8 +233,69 @@ def test_a_schedule_is_sent_to_its_end() -> None:
     assert tally.late.count == 20
 
 
+def test_a_rate_that_is_out_of_reach_lets_answers_in() -> None:
+    """More is due at any moment than can be sent: answers are read all the same, and the end comes."""
+
+    def answer(connection: socket.socket, _number: int) -> bool:
+        connection.sendall(PLAIN)
+        return True
+
+    with serving(answer) as port:
+        tally = run(port, concurrency=0, schedule=Schedule(1e9), max_in_flight=4, requests=100)
+    assert tally.latency.count == 100
+    assert tally.held_back > 0
+
+
+def test_a_worker_whose_parent_is_gone_ends_without_words() -> None:
+    """In the middle of a job, too: its tallies have nowhere to go."""
+    import subprocess
+    import sys
+
+    from tritonforge.load.worker_pipe import read_message, write_message
+
+    command = [sys.executable, "-m", "tritonforge.load.worker"]
+    asked = threading.Event()
+
+    def answer(connection: socket.socket, _number: int) -> bool:
+        asked.set()
+        connection.sendall(PLAIN)
+        return True
+
+    with (
+        serving(answer) as port,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker,
+    ):
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        assert worker.stderr is not None
+        read_message(worker.stdout)
+        start = now_ns()
+        write_message(
+            worker.stdin, Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start, NS // 20, 1 << 30, 1)
+        )
+        assert asked.wait(30)
+        worker.stdout.close()
+        worker.stdin.close()
+        assert worker.wait(30) == 0
+        assert worker.stderr.read() == b""
+
+
 def test_a_server_that_is_not_there_ends_the_job() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
     with pytest.raises(LoadFailed, match="ConnectionRefused"):
         run(port)
+
+
+@pytest.mark.parametrize("options", [{}, {"requests": None, "max_windows": 3}])
+def test_a_mistake_of_the_generators_own_ends_the_job_with_its_reason(options: dict[str, object]) -> None:
+    """Planted: what is expected of the answers is none of what a payload can have."""
+    body = b'{"outputs": []}'
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        return True
+
+    planted = Payload(REQUEST, expected=5)  # type: ignore[arg-type]
+    with serving(answer) as port, pytest.raises(LoadFailed, match=r"answers\.py(?s:.*)AttributeError"):
+        run(port, payloads=(planted,), **options)

@@ -92,6 +92,12 @@ def test_python_that_loses_nothing_is_fused() -> None:
     assert [lowering for lowering, _ in choice.others] == ["ensemble", "bls"]
 
 
+def test_golden_samples_are_no_reason_against_fusing() -> None:
+    step = model(examples={"x": np.zeros((1, 2), np.float32)})(plain.target)
+    step._variable = "sampled"
+    assert choice_of(chain(plain, step)).lowering == "fused"
+
+
 @pytest.mark.parametrize(
     ("step", "reason"),
     [

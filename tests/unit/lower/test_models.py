@@ -101,10 +101,11 @@ def test_no_batch_means_a_batch_size_of_0_and_no_batcher() -> None:
 
 
 def test_one_value_a_row_is_reshaped_and_names_are_variable() -> None:
+    """Requests whose variable dimensions differ are handed over together, for the runtime to group."""
     config = lowered(classify)["classify"].config
     assert config.inputs == (
         TensorConfig("price", "TYPE_FP32", (1,), ()),
-        TensorConfig("text", "TYPE_STRING", (-1,)),
+        TensorConfig("text", "TYPE_STRING", (-1,), allow_ragged_batch=True),
     )
     assert config.outputs == (
         TensorConfig("label", "TYPE_INT64", (1,), ()),

@@ -227,6 +227,43 @@ def test_a_cancelled_stream_is_closed(run: Callable[..., Any]) -> None:
     assert closed.is_set()
 
 
+@pytest.mark.parametrize("problem", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])
+def test_what_a_model_raises_is_told_as_it_is(run: Callable[..., Any], problem: type[BaseException]) -> None:
+    """A cancellation of the model's own making is no unloading; and the loop goes on."""
+
+    async def fail() -> None:
+        raise problem("stop")
+
+    async def predict(x: np.ndarray) -> np.ndarray:
+        if 13 in x:
+            await asyncio.gather(fail())
+        return x
+
+    serve = run(predict)
+    requests = [request(1), request(13)]
+    serve(requests)
+    later = request(3)
+    answer(requests[1])
+    serve([later])
+
+    assert values(requests[0]) == [1]
+    assert message(answer(requests[1])).startswith(f"{problem.__name__}: stop")
+    assert code(answer(requests[1])) == TritonError.INTERNAL
+    assert values(later) == [3]
+
+
+def test_a_stream_that_raises_a_cancellation_is_told_so(run: Callable[..., Any]) -> None:
+    async def predict(x: np.ndarray) -> AsyncIterator[np.ndarray]:
+        yield x
+        raise asyncio.CancelledError("stop")
+
+    each = request(1)
+    run(predict, stream=True)([each])
+
+    assert each.sender.finished.wait(PATIENCE_S)
+    assert message(each.sender.responses[-1]).startswith("CancelledError: stop")
+
+
 def test_what_is_async() -> None:
     class Called:
         async def __call__(self, x: Any) -> Any:

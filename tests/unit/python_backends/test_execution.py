@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -322,3 +323,40 @@ def test_quick_calls_never_ask_whether_a_request_was_cancelled() -> None:
     for _ in range(3):
         responses = run([InferenceRequest(x=floats(1, 2), is_cancelled=asked) for _ in range(2)])
         assert not any(response.has_error() for response in responses)
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_what_is_no_exception_fails_its_own_request(problem: type[BaseException]) -> None:
+    def predict(x: np.ndarray) -> np.ndarray:
+        if 13 in x:
+            raise problem
+        return x
+
+    responses = execution(predict, [X], [Y])([InferenceRequest(x=np.full((1, 2), one, np.float32)) for one in (1, 13)])
+
+    assert [response.has_error() for response in responses] == [False, True]
+    assert message(responses[1]).startswith(problem.__name__)
+
+
+@pytest.mark.parametrize("problem", [Refusal, ValueError])
+def test_a_long_message_is_cut_and_logged_whole(problem: type[Exception], capfd: pytest.CaptureFixture[str]) -> None:
+    def predict(x: np.ndarray) -> np.ndarray:
+        raise problem("y" * 12_000)
+
+    (response,) = execution(predict, [X], [Y])([InferenceRequest(x=floats(1, 2))])
+
+    assert len(message(response)) < 4_200
+    assert "12,000 characters; the server's log has all" in message(response)
+    assert "y" * 12_000 in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("told", "wanted"), [(True, "tritonforge_code=NOT_FOUND; none"), (False, "none")])
+def test_only_a_model_of_ours_is_told_the_code_in_the_message(told: bool, wanted: str) -> None:
+    def predict(x: np.ndarray) -> np.ndarray:
+        raise Refusal("none", code="NOT_FOUND")
+
+    request = InferenceRequest(x=floats(1, 2))
+    request.parameters = lambda: '{"tritonforge_codes":true}' if told else '{"other":1}'  # type: ignore[method-assign]
+    (response,) = execution(predict, [X], [Y])([request])
+
+    assert (message(response), code(response)) == (wanted, TritonError.NOT_FOUND)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import stub_utils
 from stub_utils import InferenceRequest, message, outputs, tensor
-from tritonforge_runtime import LoadError
+from tritonforge_runtime import Loaded, LoadError, ServedModel
 
 ARGS = stub_utils.arguments([tensor("x", "FP32", [2])], [tensor("y", "FP32", [2])])
 ONE = np.ones((1, 2), np.float32)
@@ -166,3 +166,16 @@ def test_a_generator_function_is_a_stream(serve: Serve) -> None:
 
     assert request.sender.finals == 1
     assert len(request.sender.responses) == 2
+
+
+@pytest.mark.parametrize(("instance", "lines"), [("fraud_0_0", 1), ("gpus_0", 1), ("fraud_0_1", 0), ("fraud_0_10", 0)])
+def test_what_is_unlike_the_native_backend_is_logged_by_one_instance(
+    capsys: pytest.CaptureFixture[str], instance: str, lines: int
+) -> None:
+    class Told(ServedModel):
+        def load(self, spec: Any, args: Any) -> Loaded:
+            return Loaded(lambda x: x, notices=["weights are not shared"])
+
+    Told().initialize({**ARGS, "model_instance_name": instance})
+
+    assert capsys.readouterr().err == "W fraud: weights are not shared\n" * lines

@@ -35,12 +35,20 @@ def write(folder: Path, *dims: int | str, kind: int = TensorProto.FLOAT) -> Path
 
 def fields(**more: Any) -> dict[str, Any]:
     """A configuration as Triton gives it where config.pbtxt says little."""
-    return {"input": [], "output": [], "max_batch_size": 0, "parameters": {}, "optimization": {}, **more}
+    return {
+        "input": [],
+        "output": [],
+        "max_batch_size": 0,
+        "parameters": {},
+        "optimization": {},
+        "default_model_filename": "",
+        **more,
+    }
 
 
 def completed(path: Path, **more: Any) -> dict[str, Any]:
     config = fields(**more)
-    onnx_config.complete(config, onnx_session.open_session(path, config))
+    onnx_config.complete(config, onnx_session.open_for_completion(str(path.parent), config))
     return config
 
 
@@ -146,6 +154,18 @@ def test_another_file_name_is_found(version: Path) -> None:
     )
 
     np.testing.assert_array_equal(loaded.function(x=array)[0], array)
+
+
+def test_what_the_native_backend_refuses_is_told(version: Path) -> None:
+    """A sequence batcher's control that the graph doesn't take."""
+    write(version, "batch", 3)
+    control = {"name": "START", "control": [{"kind": "CONTROL_SEQUENCE_START", "int32_false_true": [0, 1]}]}
+
+    loaded = load(
+        version, [tensor("x", "FP32", [3])], [tensor("y", "FP32", [3])], sequence_batching={"control_input": [control]}
+    )
+
+    assert list(loaded.notices) == ["control_input START is no input of the graph; NVIDIA's backend refuses that"]
 
 
 def test_a_scalar_has_one_element_for_clients(version: Path) -> None:

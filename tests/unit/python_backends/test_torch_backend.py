@@ -14,34 +14,9 @@ import torch_arrays
 import torchscript_module
 from stub_utils import tensor
 from tritonforge_runtime import LoadError
-from tritonforge_runtime.spec import TensorSpec, parse_spec
+from tritonforge_runtime.spec import parse_spec
 
 CPU = torch.device("cpu")
-
-
-def specs(*names: str) -> list[TensorSpec]:
-    return [TensorSpec(name, "FP32", (2,)) for name in names]
-
-
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        (("INPUT__0", "INPUT__1"), ["a", "b"]),
-        (("INPUT__1", "INPUT__0"), ["b", "a"]),
-        (("b", "a"), ["b", "a"]),
-        (("b",), ["b"]),
-        (("left", "right"), ["a", "b"]),
-        (("INPUT__0", "right"), ["a", "b"]),
-    ],
-)
-def test_inputs_are_arguments_by_position_or_name(names: tuple[str, ...], found: list[str]) -> None:
-    assert torchscript_module.arguments_of(specs(*names), ["a", "b"]) == found
-
-
-@pytest.mark.parametrize("names", [("INPUT__0", "OTHER__0"), ("INPUT__0", "INPUT__2"), ("x", "y", "z")])
-def test_inputs_that_fit_no_argument_are_refused(names: tuple[str, ...]) -> None:
-    with pytest.raises(LoadError, match=rf"inputs {', '.join(names)} don't fit forward\(a, b\)"):
-        torchscript_module.arguments_of(specs(*names), ["a", "b"])
 
 
 @pytest.mark.parametrize(

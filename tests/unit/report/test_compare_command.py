@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from tritonforge.cli import app
+from tritonforge.load import Load
 from tritonforge.report import write_report
 
 from .sample_report import report
@@ -45,6 +47,46 @@ def test_the_same_server_passes() -> None:
 
 
 @pytest.mark.usefixtures("reports")
+def test_a_gate_with_too_few_windows_is_not_passed() -> None:
+    """One window each says nothing of noise: a server at a tenth is no pass."""
+    for name, slower in (("one", 1.0), ("tenth", 10.0)):
+        made = report(slower=slower)
+        points = tuple(replace(point, windows=point.windows[-1:]) for point in made.points)
+        write_report(replace(made, points=points), Path(f"{name}.json"), "json")
+    result = compare("one.json", "tenth.json", "--max-regression", "5%")
+    assert result.exit_code == 3, result.output
+    assert "21 of 21 figures can't be judged: too few windows" in result.stdout
+    assert "no regressions" not in result.stdout
+    assert compare("one.json", "tenth.json").exit_code == 0
+
+
+@pytest.mark.usefixtures("reports")
+def test_reports_without_a_load_in_common_are_misuse() -> None:
+    made = report()
+    points = tuple(replace(point, load=Load("rate", 5)) for point in made.points[:1])
+    write_report(replace(made, points=points), Path("rate.json"), "json")
+    result = compare("base.json", "rate.json", "--max-regression", "5%")
+    assert result.exit_code == 2
+    assert result.output.startswith("no load is in both reports: base.json has concurrency 1 (http), ")
+    assert "rate.json has rate 5 (http)" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("reports")
+@pytest.mark.parametrize("limit", [[], ["--max-regression", "5%"]])
+def test_a_load_at_which_nothing_succeeded_exits_with_3(limit: list[str]) -> None:
+    made = report()
+    none = {"requests": 0, "inferences": 0, "errors": 9, "throughput": 0.0, "p50_us": 0.0, "p99_us": 0.0}
+    failed = tuple(replace(window, **none) for window in made.points[0].windows)
+    write_report(replace(made, points=(replace(made.points[0], windows=failed),)), Path("dead.json"), "json")
+    for sides in (("base.json", "dead.json"), ("dead.json", "dead.json")):
+        result = compare(*sides, *limit)
+        assert result.exit_code == 3, result.output
+        assert "nothing measured" in result.stdout
+        assert result.stdout.splitlines()[-1].startswith("1 load: 1 not measured")
+
+
+@pytest.mark.usefixtures("reports")
 def test_several_are_each_compared_with_the_base() -> None:
     result = compare("base.json", "again.json", "slow.json", "--max-regression", "5%")
     assert result.exit_code == 1
@@ -68,6 +110,13 @@ def test_markdown_is_printed_alone_or_written_beside() -> None:
     [
         (["base.json", "slow.json", "--max-regression", "much"], "--max-regression: 'much' is not a share"),
         (["base.json", "slow.json", "--confidence", "200%"], "--confidence: '200%' is not a share"),
+        (["base.json", "slow.json", "--confidence", "0"], "--confidence: '0' is no surer than a coin's throw"),
+        (["base.json", "slow.json", "--pairs", "9"], "Invalid value for --pairs: it says nothing without live servers"),
+        (["base.json", "slow.json", "--model", "m"], "Invalid value for --model: it says nothing without live servers"),
+        (
+            ["base.json", "slow.json", "--concurrency", "2"],
+            "Invalid value for --concurrency: it says nothing without live servers",
+        ),
         (["base.json", "other.json"], "other.json"),
         (["base.json"], "Missing argument"),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tritonforge.report import page
+from tritonforge.report.plots import breakdown
 
 from .sample_report import report
 
@@ -86,6 +87,18 @@ def test_one_load_and_one_window_are_drawn() -> None:
     single = replace(whole, points=(replace(whole.points[0], windows=whole.points[0].windows[-1:], breakdown=()),))
     assert "nan" not in page(single)
     assert "Where the time goes" not in page(single)
+
+
+def test_a_step_that_takes_nothing_anywhere_is_not_in_the_legend() -> None:
+    points = report().points
+    first, *rest = points[0].breakdown
+    drawn = breakdown([replace(points[0], breakdown=(replace(first, mean_us=0.0), *rest)), points[1]])
+    assert drawn is not None
+    assert drawn.parts[0][0] == "client queue"  # the second load has it
+    drawn = breakdown([replace(points[0], breakdown=(replace(first, mean_us=0.0), *rest))])
+    assert drawn is not None
+    assert [name for name, _ in drawn.parts] == [step.name for step in rest]
+    assert [len(parts) for _, parts in drawn.rows] == [len(rest)]
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.load import Data, Load, ModelLoad, Slo
-from tritonforge.report.scenario import BadOption, BadScenario, Scenario, read_scenario, scenario_of
+from tritonforge.load import Data, InvalidLoad, Load, ModelLoad, Slo
+from tritonforge.report.scenario import BadOption, BadScenario, Scenario, in_options, read_scenario, scenario_of
 
 URL = "http://127.0.0.1:1"
 
@@ -15,7 +15,7 @@ URL = "http://127.0.0.1:1"
 def test_defaults_are_the_engines() -> None:
     settings = Scenario("fraud").settings(URL)
     assert (settings.url, settings.models, settings.loads) == (URL, (ModelLoad("fraud"),), (Load("concurrency", 1),))
-    assert settings.window_s == 5.0
+    assert settings.window_s is None
 
 
 def test_options_reach_the_settings() -> None:
@@ -47,9 +47,27 @@ def test_loads_are_words_or_lists(written: object) -> None:
         ({"slo": "p99<5"}, "--slo: 'p99<5' is not an objective"),
         ({"shape": ["seq"]}, "--shape: 'seq' is not NAME=SIZE"),
         ({"header": ["X"]}, "--header: 'X' is not NAME: VALUE"),
-        ({"model": "=2"}, "--model: '=2' is not NAME"),
-        ({"model": "m=x"}, "--model: could not convert"),
+        ({"model": "=2"}, "MODEL: '=2' is not NAME"),
+        ({"model": "m=x"}, "MODEL: could not convert"),
         ({"schedule": "nowhere"}, "--schedule: nowhere: "),
+        ({"arrivals": "poisson"}, "--arrivals: it says nothing without --rate"),
+        ({"burst": 2, "concurrency": "4"}, "--burst: it says nothing without --rate"),
+        ({"gamma_shape": 2, "rate": "4"}, "--gamma-shape: it says nothing without --arrivals gamma"),
+        ({"repeat": 2, "rate": "4"}, "--repeat: it says nothing without --schedule"),
+        ({"repeat": 0, "schedule": "times.txt"}, "--repeat: 0 begins nothing anew"),
+        ({"ramp": 2, "replay": "times.txt"}, "--ramp: it says nothing without --concurrency or --rate"),
+        ({"max_in_flight": 2}, "--max-in-flight: it says nothing without an open loop"),
+        ({"output_bytes": 2}, "--output-bytes: it says nothing without --shared-memory system"),
+        ({"payloads": 2, "data": "rows.npz"}, "--payloads: it says nothing without --data random"),
+        ({"shape": ["n=9"], "data": "rows.npz"}, "--shape: it says nothing without --data random or zeros"),
+        ({"seed": 3, "data": "rows.npz"}, "--seed: it says nothing without anything that is drawn"),
+        ({"tolerance": 0.1}, "--tolerance: it says nothing without --check, or golden samples"),
+        ({"repository": "zoo.py", "url": "http://a:1"}, "--url: zoo.py is served for the run, elsewhere"),
+        ({"body": "json", "url": "grpc://a:1"}, "--body: it says nothing without HTTP"),
+        ({"body": "json", "protocol": "grpc", "repository": "zoo.py"}, "--body: it says nothing without HTTP"),
+        ({"max_errors": "5%", "find_max": True}, "--max-errors: it says nothing without a sweep"),
+        ({"duration": 1, "requests": 5}, "--requests: it can't be given beside --duration"),
+        ({"max_regression": "5%"}, "--max-regression: it says nothing without --baseline"),
     ],
     ids=str,
 )
@@ -59,15 +77,60 @@ def test_what_cannot_be_read_is_said(options: dict[str, object], reason: str) ->
     assert str(error.value).startswith(reason)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seed": 3, "data": "rows.npz", "rate": "5", "arrivals": "poisson"},
+        {"seed": 3, "data": "rows.npz", "model": "m,n"},
+        {"tolerance": 0.1, "data": "golden"},
+        {"shape": ["n=9"], "data": "zeros"},
+    ],
+    ids=str,
+)
+def test_what_says_something_is_taken(options: dict[str, object]) -> None:
+    assert scenario_of({"model": "m", **options}).settings(URL).url == URL
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"url": "a"}, {"url": ["grpc://a:1", "http://a:2"]}, {"url": "a", "protocol": "http,grpc"}],
+    ids=str,
+)
+def test_how_http_carries_tensors_says_something_where_any_is(options: dict[str, object]) -> None:
+    assert scenario_of({"model": "m", "body": "json", **options}).settings(URL).body == "json"
+
+
+def test_errors_of_the_engine_name_options() -> None:
+    assert in_options("duration_s and requests are both given") == "--duration and requests are both given"
+    assert in_options("m takes sequences: set sequence_length, in my_model") == (
+        "m takes sequences: set --sequence-length, in my_model"
+    )
+
+
+def test_numbers_are_held_against_their_bounds_before_anything_starts() -> None:
+    with pytest.raises(InvalidLoad, match="warmup_s is -1"):
+        Scenario("m", warmup=-1.0).settings(URL)
+
+
 def test_a_recording_starts_at_its_first_request_and_a_schedule_at_nought(tmp_path: Path) -> None:
     times = tmp_path / "times.txt"
     times.write_text("10.0\n10.5\n12\n")
     replay = Scenario("m", replay=times).settings(URL)
     assert (replay.times_s, replay.loads[0].kind) == ((0.0, 0.5, 2.0), "replay")
     assert Scenario("m", schedule=times).settings(URL).times_s == (10.0, 10.5, 12.0)
-    times.write_text("2\n1\n")
-    with pytest.raises(BadOption, match="in ascending order"):
+    times.write_text("2\n-1\n")
+    with pytest.raises(BadOption, match=r"--schedule: .*: -1 precedes 0"):
         Scenario("m", schedule=times).settings(URL)
+    assert Scenario("m", replay=times).settings(URL).times_s == (0.0, 3.0)
+
+
+@pytest.mark.parametrize(("repeat", "rate"), [(None, 20), (2.0, 10), (0.5, 40)])
+def test_given_times_are_named_by_the_requests_a_second_that_are_sent(
+    repeat: float | None, rate: float, tmp_path: Path
+) -> None:
+    times = tmp_path / "times.txt"
+    times.write_text("".join(f"{number / 20}\n" for number in range(20)))
+    assert Scenario("m", schedule=times, repeat=repeat).settings(URL).loads == (Load("schedule", rate),)
 
 
 def test_a_file_names_things_beside_itself(tmp_path: Path) -> None:

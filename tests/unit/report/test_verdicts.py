@@ -59,6 +59,12 @@ def test_a_regression_is_significant_and_beyond_the_limit() -> None:
     assert found[1][1].worsening == pytest.approx(0.2, abs=0.02)
 
 
+def test_an_interval_that_tells_nothing_is_not_spelled_out() -> None:
+    base, new = (dict.fromkeys(("throughput", "p50", "p99"), values) for values in ([50.0, 200.0], [20.0, 500.0]))
+    comparison = compare(base, new, paired=False)
+    assert {row[4] for row in comparison_table(comparison).rows} == {"1.000 (too few windows), +0.0 %"}
+
+
 def test_confidence_is_shared_by_all_figures_of_all_loads() -> None:
     """With many loads each interval is wider, so that no load is called different by their number alone."""
     alone = compare(side(1000, 100, 500), side(1020, 100, 500))
@@ -79,6 +85,15 @@ def test_too_few_pairs_are_unsure_and_say_how_many_are_needed() -> None:
         "5 pairs of windows can't tell a difference at this confidence over 3 figures; at least 10 are needed",
     )
     assert "too few windows" in comparison_table(comparison).rows[0][4]
+
+
+def test_a_ratio_that_is_not_the_columns_quotient_is_explained() -> None:
+    """The machine slows down for the last rounds: each pair knows, the medians of the sides don't."""
+    base = [100.0, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1100, 1200]
+    new = [150.0, 300, 450, 600, 750, 900, 600, 700, 800, 900, 990, 1080]
+    (told,) = compare({"throughput": base}, {"throughput": new}).warnings
+    assert told.startswith("new / base is the median of the pairs' own ratios")
+    assert not compare({"throughput": base}, {"throughput": [each * 1.1 for each in base]}).warnings
 
 
 def test_figures_that_one_side_lacks_are_left_out() -> None:
@@ -124,3 +139,55 @@ def test_what_is_known_to_differ_is_told() -> None:
     warnings = compare_reports(base, other, names=("a", "b")).warnings
     assert "other hardware: cpu 2 cores → 64 cores" in warnings
     assert "4 loads are in one report alone, and left out" in warnings
+    six = compare_reports(base, replace(base, points=base.points[:6]), names=("a", "b")).warnings
+    assert "1 load is in one report alone, and left out" in six
+
+
+def test_a_gate_that_has_too_few_windows_to_tell_says_so() -> None:
+    """A window each: the estimate is far beyond the limit, and nothing can be said of it."""
+    base, new = side(1000, 100, 500, count=1), side(88, 1100, 5000, count=1)
+    comparison = compare(base, new, paired=False, max_regression=0.05)
+    assert not comparison.regressions
+    assert len(comparison.undecided) == 3
+    assert headline(comparison) == "1 load: 1 unsure; 3 of 3 figures can't be judged: too few windows; measure longer"
+    assert not compare(base, new, paired=False).undecided
+    noise = compare(side(1000, 100, 500), side(930, 105, 520, spread=0.1), paired=False, max_regression=0.05)
+    assert not noise.undecided
+    ten = compare(side(1000, 100, 500, count=10), side(88, 1100, 5000, count=10), paired=False, max_regression=0.05)
+    assert len(ten.regressions) == 3
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_load_at_which_nothing_succeeded_has_no_verdict(paired: bool) -> None:
+    sides = {"concurrency 1": (side(1000, 100, 500), {}), "concurrency 2": (side(1000, 100, 500),) * 2}
+    comparison = compare_points(sides, base="a", new="b", rules=Rules(), paired=paired)
+    assert [point.verdict for point in comparison.points] == ["not measured", "same"]
+    assert [point.label for point in comparison.unmeasured] == ["concurrency 1"]
+    row = comparison_table(comparison).rows[0]
+    assert row == ("concurrency 1", "nothing measured", "–", "–", "–", "not measured")
+    assert "concurrency 1: nothing succeeded of b, so that there is nothing to compare" in comparison.warnings
+    assert headline(comparison) == "2 loads: 1 same, 1 not measured"
+
+
+def test_the_ratio_of_saved_reports_is_explained_where_the_columns_say_otherwise() -> None:
+    base, new = [100.0] * 9, [100.0] * 5 + [300.0] * 4
+    (told,) = compare({"throughput": base}, {"throughput": new}, paired=False).warnings
+    assert told.startswith("new / base is of the geometric means of the windows")
+
+
+def test_reports_of_different_models_are_refused() -> None:
+    from dataclasses import replace
+
+    from tritonforge.load import ModelLoad
+    from tritonforge.report import compare_reports
+    from tritonforge.report.compare import OtherModels
+
+    from .sample_report import report
+
+    base = report()
+    other = replace(base, settings=replace(base.settings, models=(ModelLoad("shout"),)))
+    with pytest.raises(OtherModels) as error:
+        compare_reports(base, other, names=("a.json", "b.json"))
+    assert str(error.value) == "two models are not compared: a.json is of fraud, b.json of shout"
+    larger = replace(base, settings=replace(base.settings, models=(ModelLoad("fraud", batch_size=8),)))
+    assert "other settings: batch_size 1 → 8" in compare_reports(base, larger, names=("a", "b")).warnings

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.types import HostConfig
 
 from tritonforge.server import PreflightError, ServerSettings, SettingsError
+from tritonforge.server.command import SLEEPING_THREADS
 from tritonforge.server.docker_client import connect
 from tritonforge.server.docker_container import Image, container_arguments, container_user
 from tritonforge.server.docker_settings import DockerSettings, release_image
@@ -16,13 +19,15 @@ from tritonforge.server.reloading import Served
 NVIDIA = Image("nvcr.io/nvidia/tritonserver:24.10-py3")
 
 
-def arguments(repository: Path, docker: DockerSettings | None = None, **settings: Any) -> dict[str, Any]:
+def arguments(
+    repository: Path, docker: DockerSettings | None = None, *, image: Image = NVIDIA, **settings: Any
+) -> dict[str, Any]:
     """Give the arguments of a container named `a` of NVIDIA's image."""
     return container_arguments(
         Served(repository, repository),
         ServerSettings.load({}, **settings),
         docker or DockerSettings(),
-        image=NVIDIA,
+        image=image,
         name="a",
         launch="0f",
         shm_bytes=64 << 20,
@@ -64,24 +69,64 @@ def test_the_key_of_restricted_apis_is_not_in_the_command(tmp_path: Path) -> Non
     assert all(Path(mounted[f"/tritonforge/{name}.py"]).is_file() for name in ("docker_start", "hidden_arguments"))
 
 
+def test_threads_sleep_while_they_wait_unless_the_image_says_otherwise(tmp_path: Path) -> None:
+    assert arguments(tmp_path)["environment"].items() >= SLEEPING_THREADS.items()
+    made = arguments(tmp_path, image=replace(NVIDIA, variables=frozenset({"OMP_WAIT_POLICY"})))["environment"]
+    assert "OMP_WAIT_POLICY" not in made
+    assert made["OPENBLAS_THREAD_TIMEOUT"] == "4"
+
+
 def test_certificates_are_where_the_flags_name_them(tmp_path: Path) -> None:
     made = arguments(tmp_path, grpc_tls_cert=Path("/etc/tls/cert.pem"), grpc_tls_key=Path("/etc/tls/key.pem"))
     assert made["volumes"]["/etc/tls/key.pem"] == {"bind": "/etc/tls/key.pem", "mode": "ro"}
 
 
 def test_limits_are_handed_on(tmp_path: Path) -> None:
-    made = arguments(tmp_path, DockerSettings.load(memory="2g", cpus="1.5", restart="on-failure"))
+    made = arguments(tmp_path, DockerSettings.load(memory="2g", cpus="1.5"))
     assert made["mem_limit"] == 2 << 30
     assert made["nano_cpus"] == 1_500_000_000
-    assert made["restart_policy"] == {"Name": "on-failure"}
+    assert made["shm_size"] == 64 << 20
+
+
+@pytest.mark.parametrize("policy", ["on-failure", "always", "unless-stopped"])
+def test_a_restart_policy_is_handed_on(tmp_path: Path, policy: str) -> None:
+    made = arguments(tmp_path, DockerSettings.load(restart=policy))
+    assert made["restart_policy"] == {"Name": policy}
     assert "restart_policy" not in arguments(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "count"),
+    [
+        ("all", {"count": -1}, 1),
+        ("2", {"count": 2}, 2),
+        ("0,2", {"device_ids": ["0", "2"]}, 2),
+        ("device=2", {"device_ids": ["2"]}, 1),
+        ("device=GPU-1f,GPU-2e", {"device_ids": ["GPU-1f", "GPU-2e"]}, 2),
+    ],
+)
+def test_gpus_are_asked_for(tmp_path: Path, gpus: str, asked: dict[str, Any], count: int) -> None:
+    """Docker's SDK takes what it is given; without the option no GPU is asked for."""
+    docker = DockerSettings.load(gpus=gpus)
+    made = arguments(tmp_path, docker)["device_requests"]
+    assert made == [{**asked, "capabilities": [["gpu"]]}]
+    assert docker.gpu_count == count
+    assert HostConfig("1.41", device_requests=made)["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
+    assert arguments(tmp_path)["device_requests"] == []
+
+
+def test_dockers_own_log_is_bounded_too(tmp_path: Path) -> None:
+    made = arguments(tmp_path, log_limit="1MiB")["log_config"]
+    assert made == {"type": "json-file", "config": {"max-size": "1048576", "max-file": "2"}}
+    assert HostConfig("1.41", log_config=made)["LogConfig"]["Type"] == "json-file"
+    assert "log_config" not in arguments(tmp_path, log_limit=0)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"memory": "much"}, "memory: found 'much': write bytes, or a number with k, m or g: 512m"),
-        ({"gpus": "some"}, "gpus: found 'some': write all, a number of GPUs, or their ids with commas: 0,2"),
+        ({"gpus": "some"}, "gpus: found 'some': write all, a number of GPUs, or ids: 0,2, or device=2 for one"),
         ({"cpus": "0"}, "cpus: found '0': Input should be greater than 0"),
         ({"ram": "2g"}, "ram: found '2g': Extra inputs are not permitted"),
     ],

@@ -14,6 +14,7 @@ from tritonforge.server import ServerSettings
 from tritonforge.server.doctor import Checkup, Surroundings, examine, look_around
 from tritonforge.server.doctor.surroundings import Docker, Gpus, find_gpus
 from tritonforge.server.machine import Machine, probe
+from tritonforge.server.records import claim, save
 
 HEALTHY = Surroundings(
     free_bytes={Path("/models"): 50 << 30},
@@ -104,6 +105,28 @@ def test_a_taken_port_is_named_with_the_process_that_has_it(machine: Machine) ->
     assert faults(checkups) == {"ports": ("error", ["TF508"])}
     text = next(str(diagnostic) for checkup in checkups for diagnostic in checkup.diagnostics)
     assert f"port {port} (grpc): is taken by process" in text
+
+
+def test_ports_that_a_server_of_ours_has_are_no_fault(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is named; a port that somebody else has beside it is a fault as ever."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    with socket.socket() as ours, socket.socket() as others:
+        for each in (ours, others):
+            each.bind(("127.0.0.1", 0))
+            each.listen()
+        port, other = ours.getsockname()[1], others.getsockname()[1]
+        record = claim("blue", fallback="", runtime="embedded", detached=True)
+        save(replace(record, ready=True, http_url=f"http://127.0.0.1:{port}"))
+        around = replace(HEALTHY, own_ports=look_around().own_ports)
+        found = examine(machine, around, settings(http_port=port))
+        beside = examine(machine, around, settings(http_port=port, grpc_port=other))
+    assert faults(found) == {}
+    ports = next(checkup for checkup in found if checkup.name == "ports")
+    assert ports.found.endswith("on 127.0.0.1; your server blue has them: a second one needs others")
+    assert faults(beside) == {"ports": ("error", ["TF508"])}
 
 
 def test_a_daemon_that_does_not_answer_is_told_with_its_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

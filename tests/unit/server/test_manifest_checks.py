@@ -35,6 +35,8 @@ def test_no_manifest_and_a_builds_own_are_fine(tmp_path: Path) -> None:
         ({"schema": 1, "models": {"../m": {}}}, "names a path that leaves the repository: ../m"),
         ({"schema": 1, "models": {"m": {"sources": {"1/../../x": "a"}}}}, "leaves the repository: 1/../../x"),
         ({"schema": 1, "models": {"m": {"sources": {"/etc/passwd": "a"}}}}, "leaves the repository: /etc/passwd"),
+        ({"schema": 1, "models": {"m": {"files": {"../../x": "hash"}}}}, "leaves the repository: ../../x"),
+        ({"schema": 1, "models": {"m": {"golden": {"file": "../m.npz"}}}}, "leaves the repository: ../m.npz"),
         (
             {"schema": 1, "models": {"m": {"version": 1, "kind": "onnx", "signature": SIGNATURE, "sources": 1}}},
             "its model m is incomplete",

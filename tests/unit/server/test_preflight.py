@@ -15,7 +15,8 @@ from tritonforge.server import PreflightError, ServerSettings
 from tritonforge.server import preflight as module
 from tritonforge.server.libpython import SONAME, Libpython
 from tritonforge.server.machine import Machine, probe
-from tritonforge.server.preflight import check_machine, check_ports, check_repository, preflight
+from tritonforge.server.preflight import check_machine, check_repository, preflight
+from tritonforge.server.settings_checks import check_certificates, check_ports
 
 PYTHON = platform.python_version()
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -154,6 +155,18 @@ def test_faults_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert str(diagnostic) == message
 
 
+def test_files_of_tls_are_named_from_the_root_and_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cert").write_text("-----BEGIN CERTIFICATE-----")
+    (tmp_path / "key").write_text("no PEM")
+    settings = ServerSettings(grpc_tls_cert=Path("cert"), grpc_tls_key=Path("key"), grpc_tls_root=Path("root"))
+    assert settings.grpc_tls_cert == tmp_path / "cert"
+    assert [str(found) for found in check_certificates(settings)] == [
+        "key grpc_tls_key: it is not PEM: it has no -----BEGIN  [TF501]",
+        "root grpc_tls_root: it can't be read: No such file or directory  [TF501]",
+    ]
+
+
 def test_faults_of_ports() -> None:
     """All that are taken are told of at once."""
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
@@ -167,7 +180,7 @@ def test_faults_of_ports() -> None:
 def test_an_address_that_is_not_this_machines(host: str) -> None:
     """Neither somebody else's address nor an unknown name can be listened on."""
     found = check_ports(ServerSettings(host=host, public=True, http_port=0, grpc_port=0, metrics_port=0))
-    assert {diagnostic.code for diagnostic in found} == {"TF508"}
+    assert [diagnostic.code for diagnostic in found] == ["TF508"]
 
 
 @pytest.mark.parametrize(

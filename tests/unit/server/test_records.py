@@ -65,6 +65,17 @@ def test_after_a_reboot_nothing_runs() -> None:
     claimed("detached")
 
 
+def test_a_container_that_may_still_be_there_keeps_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a server in a terminal, too, after a crash; `down` takes it away. Without a daemon no container runs."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    dead = ProcessIdentity(os.getpid(), 1, "another boot")
+    claimed("contained", launcher=dead, detached=False, container="0123456789abcdef")
+    (record,) = read_records()
+    assert record.name == "contained"
+    end(record)
+    assert read_records() == []
+
+
 def test_the_one_that_runs_needs_no_name() -> None:
     """Of several one is to be named; where none runs that is said."""
     with pytest.raises(ServerError, match="no server runs; start one with up"):
@@ -80,13 +91,14 @@ def test_the_one_that_runs_needs_no_name() -> None:
         find_record("three")
 
 
-def test_only_its_owner_reads_the_key(state: Path) -> None:
-    """Its folder is private, too; it goes with the record."""
+def test_only_its_owner_reads_the_key_the_record_and_the_log(state: Path) -> None:
+    """Their folder is private, too; all goes with the record."""
     record = claim("guarded", fallback="", runtime="embedded", detached=True)
     assert record.key == ""
     save(record, key="s3cret")
     assert record.key == "s3cret"
-    assert record.key_file.stat().st_mode & 0o777 == 0o600
+    modes = {path.name: path.stat().st_mode & 0o777 for path in record.folder.iterdir()}
+    assert modes == {"key": 0o600, "record.json": 0o600, "server.log": 0o600}
     assert record.folder.stat().st_mode & 0o777 == 0o700
     assert "s3cret" not in (record.folder / "record.json").read_text()
     forget(record)

@@ -38,6 +38,11 @@ def test_the_environment_leads_with_ours_and_keeps_the_rest() -> None:
     assert server_environment({}, python=Path("/p"), libraries=[Path("/a")])["LD_LIBRARY_PATH"] == "/a"
 
 
+def test_threads_sleep_while_they_wait_unless_the_environment_says_otherwise() -> None:
+    made = server_environment({"OMP_WAIT_POLICY": "ACTIVE"}, python=None, libraries=[])
+    assert (made["OMP_WAIT_POLICY"], made["OPENBLAS_THREAD_TIMEOUT"]) == ("ACTIVE", "4")
+
+
 @pytest.mark.parametrize(
     ("metrics", "extra_args", "ports"),
     [
@@ -83,6 +88,7 @@ def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, t
         (
             {"model_control": "explicit", "restricted_key": "k" * 8},
             [
+                "--strict-readiness=false",
                 "--model-control-mode=explicit",
                 "--load-model=*",
                 "--http-restricted-api=model-repository:triton-key=kkkkkkkk",
@@ -91,9 +97,12 @@ def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, t
         ),
         (
             {"model_control": "explicit", "load_models": ("a", "b"), "restricted_apis": ()},
-            ["--model-control-mode=explicit", "--load-model=a", "--load-model=b"],
+            ["--strict-readiness=false", "--model-control-mode=explicit", "--load-model=a", "--load-model=b"],
         ),
-        ({"model_control": "poll", "poll_s": 5}, ["--model-control-mode=poll", "--repository-poll-secs=5"]),
+        (
+            {"model_control": "poll", "poll_s": 5},
+            ["--strict-readiness=false", "--model-control-mode=poll", "--repository-poll-secs=5"],
+        ),
         ({"cache_size": "1MiB"}, ["--cache-config=local,size=1048576"]),
         (
             {"rate_limiter": True, "rate_limit_resources": ("R1:10",)},
@@ -104,6 +113,10 @@ def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, t
             ["--log-info=false", "--log-warning=false", "--log-format=ISO8601"],
         ),
         ({"strict_readiness": False}, ["--strict-readiness=false"]),
+        (
+            {"model_control": "explicit", "strict_readiness": True, "restricted_apis": ()},
+            ["--model-control-mode=explicit", "--load-model=*"],
+        ),
         ({"metrics": False}, ["--allow-metrics=false"]),
         (
             {"trace_endpoint": "http://127.0.0.1:4318/v1/traces", "trace_rate": 1},

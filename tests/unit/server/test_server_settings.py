@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,9 +67,32 @@ def test_refuses_with_the_name_of_the_source(
 
 
 def test_an_unknown_setting_is_told_with_those_that_there_are() -> None:
-    """A typo in an argument is a mistake of the user's like any other."""
+    """A typo in an argument is a mistake of the user's like any other; a near name is enough."""
     with pytest.raises(SettingsError, match="hint: the settings are http_port, grpc_port, metrics_port, host,"):
+        ServerSettings.load({}, colour=1)
+    with pytest.raises(SettingsError) as refused:
         ServerSettings.load({}, http_prot=1)
+    assert str(refused.value) == "http_prot: there is no such setting\n  hint: did you mean http_port?  [TF501]"
+
+
+def test_a_setting_of_the_project_is_told_with_its_file() -> None:
+    """Not so one that an argument replaces."""
+    file = Path("pyproject.toml")
+    with pytest.raises(SettingsError) as refused:
+        ServerSettings.load({}, defaults={"http_prot": 3, "grpc_port": -1, "poll_s": 0}, defaults_file=file, poll_s=-1)
+    said = str(refused.value)
+    assert "pyproject.toml [tool.tritonforge.server] http_prot: there is no such setting\n  hint: did you mean" in said
+    assert "pyproject.toml [tool.tritonforge.server] grpc_port: found -1: " in said
+    assert "\npoll_s: found -1: " in said
+
+
+def test_a_variable_that_nothing_reads_is_told_where_it_is_near_to_one() -> None:
+    variables = {"TRITONFORGE_HTPP_PORT": "1", "TRITONFORGE_HTTP_PORT": "1", "TRITONFORGE_URL": "", "TRITONFORGE_X": ""}
+    (warning,) = ServerSettings.unread_variables(variables)
+    assert str(warning) == (
+        "warning: TRITONFORGE_HTPP_PORT: nothing reads this variable\n"
+        "  hint: did you mean TRITONFORGE_HTTP_PORT?  [TF501]"
+    )
 
 
 def test_replace_checks_again_and_leaves_the_original() -> None:
@@ -118,5 +142,7 @@ def test_sizes_are_read_with_their_units_and_pairs_are_whole() -> None:
     assert ServerSettings.load({"TRITONFORGE_CACHE_SIZE": "64MiB"}).cache_size == 64 << 20
     with pytest.raises(SettingsError, match="the response cache needs at least 1024 bytes"):
         ServerSettings.load({}, cache_size=10)
+    with pytest.raises(SettingsError, match="load_models goes with model_control=explicit; with poll all are loaded"):
+        ServerSettings.load({}, model_control="poll", load_models=("echo",))
     with pytest.raises(SettingsError, match="grpc_tls_cert and grpc_tls_key go together"):
         ServerSettings.load({}, grpc_tls_cert="cert.pem")

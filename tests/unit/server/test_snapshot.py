@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,12 @@ def test_a_new_model_comes_in_and_goes_out_again(repository: Path, tmp_path: Pat
     assert not (served / "n").exists()
     with pytest.raises(FileNotFoundError, match="the repository has no such model"):
         refresh(repository, served, "nowhere")
+
+
+def test_a_model_without_any_version_left_has_changed(repository: Path, tmp_path: Path) -> None:
+    served = take_snapshot(repository, tmp_path / "base" / "served")
+    shutil.rmtree(repository / "m" / "1")
+    assert changed_models(repository, served) == ["m"]
 
 
 def test_each_refresh_makes_new_version_folders(repository: Path, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
+from tritonforge.errors import DiagnosticError
 from tritonforge.server.watch import SourceWatch
 
 DEFINITIONS = "from tritonforge import model\n"
@@ -51,3 +54,49 @@ def test_new_and_removed_modules_count_and_everything_does_after_a_failed_build(
     assert watch.changed() == [tmp_path / "labels.txt"]
     watch.follow()
     assert watch.changed() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "message"),
+    [
+        ("def broken(:\n", 1, "it can't be imported: SyntaxError: "),
+        ("x = 1\n\n  y = 2\n", 3, "it can't be imported: IndentationError: "),
+        ("x = 1\0\n", 0, "it can't be imported: "),
+        (" \n", 0, "it had definitions before, and is empty now"),
+    ],
+)
+def test_a_file_that_has_lost_its_definitions_by_mistake_is_told(
+    content: str, line: int, message: str, tmp_path: Path
+) -> None:
+    """It no longer names tritonforge, so that a build of the folder would pass over it. It is watched until mended."""
+    folder = tmp_path / "serving"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "other.py").write_text(DEFINITIONS + "@model\ndef other(): ...\n")
+    broken = folder / "inner" / "scaling.py"
+    broken.write_text(DEFINITIONS + "@model\ndef scaling(): ...\n")
+    watch = SourceWatch([folder], tmp_path / "model_repository")
+    watch.check()
+    broken.write_text(content)
+    assert watch.changed() == [broken]
+    with pytest.raises(DiagnosticError) as refused:
+        watch.check()
+    (found,) = refused.value.diagnostics
+    assert (found.code, found.where.file) == ("TF101", str(broken))
+    assert found.where.line == line or content.count("\0")
+    assert found.message.startswith(message)
+    watch.follow(everything=True)
+    broken.write_text(DEFINITIONS)
+    assert watch.changed() == [broken]
+    watch.check()
+
+
+def test_a_file_whose_definitions_were_taken_out_or_that_is_gone_is_fine(tmp_path: Path) -> None:
+    """Its models are to go."""
+    folder = tmp_path / "serving"
+    folder.mkdir()
+    for name in ("kept", "emptied", "deleted"):
+        (folder / f"{name}.py").write_text(DEFINITIONS + f"@model\ndef {name}(): ...\n")
+    watch = SourceWatch([folder], tmp_path / "model_repository")
+    (folder / "emptied.py").write_text("FACTOR = 1\n")
+    (folder / "deleted.py").unlink()
+    watch.check()

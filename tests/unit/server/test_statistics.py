@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tritonforge.server.statistics import read_quantiles, read_waiting
-from tritonforge.server.status import ModelStatus, read_instances
+from tritonforge.server.status import ModelStatus, amiss, read_instances, served_beside
 
 METRICS = """
 # TYPE nv_inference_request_summary_us summary
@@ -40,3 +44,37 @@ def test_a_model_is_healthy_with_all_its_processes() -> None:
     assert ModelStatus(**model, state="READY", instances=2).healthy
     assert not ModelStatus(**model, state="READY", instances=2, alive=1).healthy
     assert not ModelStatus(**model, state="UNAVAILABLE").healthy
+
+
+def status(version: str, state: str, **fields: Any) -> ModelStatus:
+    """A version of the model `m`."""
+    return ModelStatus(name="m", version=version, state=state, **fields)
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ({"1": "READY"}, []),
+        ({"2": "UNAVAILABLE", "3": "READY"}, []),
+        ({"9": "UNAVAILABLE", "10": "READY"}, []),
+        ({"1": "READY", "2": "UNAVAILABLE"}, ["2"]),
+        ({"1": "UNAVAILABLE"}, ["1"]),
+        ({"": ""}, [""]),
+        ({"1": "UNLOADING", "2": "READY"}, []),
+        ({"1": "READY", "2": "LOADING"}, []),
+        ({"1": "LOADING"}, ["1"]),
+        ({"1": "READY", "": "UNAVAILABLE"}, [""]),
+    ],
+)
+def test_a_failed_version_counts_while_it_is_the_newest_attempt(versions: dict[str, str], expected: list[str]) -> None:
+    """Triton keeps it in its index for ever; versions are numbers."""
+    found = [status(version, state) for version, state in versions.items()]
+    other = ModelStatus(name="other", version="5", state="READY")
+    assert [each.version for each in amiss([*found, other])] == expected
+
+
+def test_a_lost_process_counts_and_what_serves_is_known() -> None:
+    old, failed = status("1", "READY", instances=2, alive=1), status("2", "UNAVAILABLE", reason="no")
+    assert amiss([old, failed]) == [old, failed]
+    assert served_beside(failed, [old, failed]) == old
+    assert served_beside(old, [old, failed]) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tritonforge.server.log import Failure, last_words, loading_models, read_failures
+from tritonforge.server.log import Failure, last_words, loading_models, read_failures, read_notices
 from tritonforge.server.python_error import Frame, PythonError, crash_frames, parse_error
 
 PROTOBUF = "[libprotobuf ERROR /src/text_format.cc:337] Error parsing text-format inference.ModelConfig: "
@@ -53,6 +53,11 @@ def test_last_words_are_without_noise() -> None:
     assert "DCGM" not in last_words(LOG)
 
 
+def test_last_words_before_the_usage_name_the_wrong_flag() -> None:
+    usage = "Usage: tritonserver [options]\n" + "  --flag <integer>\n" * 400
+    assert last_words(f"tritonserver: unrecognized option '--nonsense=1'\n{usage}").endswith("'--nonsense=1'")
+
+
 def test_parses_pybind11s_traceback() -> None:
     """It begins with the innermost frame."""
     reason = "Internal: KeyError: 'mean'\n\nAt:\n  /r/m/1/a.py(2): load\n  <frozen importlib._bootstrap>(241): _call\n"
@@ -90,3 +95,15 @@ def test_reads_the_place_of_a_crash() -> None:
         Frame("/r/m/1/model.py", 3, "f"),
     )
     assert crash_frames("all is well") == ()
+
+
+def test_what_stand_ins_warn_of_is_read_once_in_both_formats() -> None:
+    """Other warnings, and what a model of the user's logs, are none of theirs."""
+    said = r'wire.py:114] "net: parameter \"threads\" does nothing"'
+    log = f"""W1129 07:14:49.588927 32739 {said}
+2026-11-29T07:14:56Z W 939 {said}
+I1129 07:14:49.588927 32739 wire.py:114] "net: as it should be"
+W1129 07:14:49.588927 32739 model.py:3] "net: look out"
+W1129 07:14:49.589047 32739 metrics.cc:798] "DCGM unable to start"
+"""
+    assert read_notices(log) == ['net: parameter "threads" does nothing']

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerError, Workspace
+from tritonforge.server.supervisor import put_aside
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -86,6 +87,29 @@ def test_kills_a_program_that_will_not_end_and_its_children(tmp_path: Path) -> N
     assert left(workspace) == []
 
 
+def test_a_program_with_a_signal_of_its_own_cleans_up_before_it_ends(tmp_path: Path) -> None:
+    """A second one, where the first let it take its time."""
+    code = (
+        "import signal, sys, time\n"
+        "told = []\n"
+        "def heed(*_):\n"
+        "    told.append(1)\n"
+        "    if len(told) == 2:\n"
+        "        open(sys.argv[1], 'w').close()\n"
+        "        sys.exit(3)\n"
+        "signal.signal(signal.SIGTERM, heed)\n"
+        "print('ready', flush=True)\n"
+        "while True: time.sleep(1000)\n"
+    )
+    with Workspace() as workspace:
+        command = [sys.executable, "-c", code, str(tmp_path / "cleaned")]
+        workspace.launch(command, os.environ, exit_timeout_s=0.2, kill_signal=signal.SIGTERM)
+        until(lambda: "ready" in workspace.log.read_text())
+        assert workspace.close() == 3
+    assert (tmp_path / "cleaned").exists()
+    assert left(workspace) == []
+
+
 def test_cleans_up_after_a_program_that_ends_by_itself(tmp_path: Path) -> None:
     """Its exit code is passed on."""
     with Workspace() as workspace:
@@ -122,6 +146,32 @@ def test_a_forked_process_does_not_close_it() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run([sys.executable, "-c", FORKED], stdout=subprocess.PIPE, env=environment, check=True)
     assert said.stdout == b"42 None\n"
+
+
+def test_a_log_that_grows_is_put_aside_and_begun_anew(tmp_path: Path) -> None:
+    """The program goes on writing to it; what was put aside before makes room."""
+    code = "import time\nwhile True: print('one more line', flush=True); time.sleep(0.001)"
+    older = tmp_path / "log.1"
+    with Workspace(log=tmp_path / "log") as workspace:
+        workspace.launch([sys.executable, "-c", code], os.environ, exit_timeout_s=1, log_limit=200)
+        until(older.exists)
+        first = older.stat().st_mtime_ns
+        assert older.read_text().startswith("one more line\n")
+        assert set(older.read_text().splitlines()[:-1]) == {"one more line"}
+        until(lambda: older.stat().st_mtime_ns != first)
+    assert b"\0" not in workspace.log.read_bytes()
+
+
+def test_a_log_within_its_limit_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("12345")
+    (tmp_path / "log").chmod(0o600)
+    put_aside(str(tmp_path / "log"), 5)
+    assert os.listdir(tmp_path) == ["log"]
+    put_aside(str(tmp_path / "absent"), 5)
+    put_aside(str(tmp_path / "log"), 4)
+    assert (tmp_path / "log").read_text() == ""
+    assert (tmp_path / "log.1").read_text() == "12345"
+    assert (tmp_path / "log.1").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_program_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[str]) -> None:

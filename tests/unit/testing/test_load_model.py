@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ BUILT = """
 import numpy as np
 from collections.abc import Iterator
 from jaxtyping import Bool, Float32, Int64, BFloat16
-from tritonforge import Bytes, Instance, TritonError, asset, model
+from tritonforge import Batching, Bytes, Instance, Sequence, TritonError, asset, model, pipeline
 
 @model(pad={"n": 0})
 def scaled(x: Float32[np.ndarray, "batch n"], n_mask: Bool[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
@@ -44,6 +45,26 @@ class Told:
 
     def finalize(self):
         print("finalized")
+
+@model(batching=Batching(max_batch_size=4))
+def counted(ids: Int64[np.ndarray, "batch"], more: Int64[np.ndarray, "batch n"] | None = None) -> (
+    Int64[np.ndarray, "batch"]
+):
+    names = {1: 10, 2: 20}
+    return np.array([names[one] for one in ids], np.int64)
+
+@model(sequence=Sequence())
+class Total:
+    def start(self) -> dict[str, int]:
+        return {"sum": 0}
+
+    def __call__(self, state: dict[str, int], n: Int64[np.ndarray, "batch"]) -> Int64[np.ndarray, "batch"]:
+        state["sum"] += int(n.sum())
+        return np.array([state["sum"]] * len(n))
+
+@pipeline(lowering="bls")
+def both(ids: Int64[np.ndarray, "batch"]) -> Int64[np.ndarray, "batch"]:
+    return counted(counted(ids)) if (ids > 5).any() else counted(ids)
 """
 HAND_WRITTEN = """
 import json
@@ -91,6 +112,70 @@ def test_a_built_model_answers_as_in_triton(repository: Path) -> None:
     assert not isinstance(one, ModelError)
     assert not isinstance(two, ModelError)
     assert (one["output"].tolist(), two["output"].tolist()) == ([[3]], [[6, 6]])
+
+
+def test_shapes_are_those_of_the_wire(repository: Path) -> None:
+    with load_model(repository / "counted") as model:
+        assert model.infer(ids=np.array([[1], [2]]))["output"].tolist() == [[10], [20]]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            {},
+            r"expected number of inputs between 1 and 2 but got 0 inputs .* missing required input\(s\) \['ids'\]",
+        ),
+        ({"ids": np.array([[1]]), "x": np.array([1])}, "unexpected inference input 'x' for model 'counted'"),
+        ({"ids": np.array([[1.0]])}, "inference input 'ids' data-type is 'FP64', but model 'counted' expects 'INT64'"),
+        (
+            {"ids": np.array([1])},
+            r"unexpected shape for input 'ids' .*\. Expected \[-1,1\], got \[1\]",
+        ),
+        ({"ids": np.ones((5, 1), np.int64)}, "inference request batch-size must be <= 4 for 'counted'"),
+        (
+            {"ids": np.array([[1], [2]]), "more": np.array([[3]])},
+            "input '(ids|more)' batch size does not match other inputs for 'counted'",
+        ),
+        ({"ids": [1]}, "inference input 'ids' is a list; give an np.ndarray"),
+    ],
+)
+def test_what_the_server_refuses_reaches_no_model(repository: Path, inputs: dict[str, Any], message: str) -> None:
+    with load_model(repository / "counted") as model:
+        refused, taken = model.infer_together([inputs, {"ids": np.array([[2]])}])
+        with pytest.raises(ModelError, match=message):
+            model.infer(**inputs)
+    assert isinstance(refused, ModelError)
+    assert refused.code == "INVALID_ARG"
+    assert not isinstance(taken, ModelError)
+    assert taken["output"].tolist() == [[20]]
+
+
+def test_a_sequence_keeps_its_state(repository: Path) -> None:
+    requests = [{"n": np.array([[number]])} for number in (1, 2, 3)]
+    with load_model(repository / "Total") as model:
+        for _ in range(2):
+            answers = model.sequence(requests, correlation_id=7)
+            assert [one["output"].item() for one in answers] == [1, 3, 6]  # type: ignore[index]
+        with pytest.raises(ModelError, match="must specify a non-zero or non-empty correlation ID"):
+            model.infer(n=np.array([[1]]))
+
+
+def test_a_body_calls_stand_ins(repository: Path) -> None:
+    x = np.array([[1], [2]])
+    with load_model(repository / "both", models={"counted": lambda ids: {"output": ids * 7}}) as model:
+        assert model.infer(ids=x)["output"].tolist() == [[7], [14]]
+        assert model.infer(ids=x + 5)["output"].tolist() == [[6 * 49], [7 * 49]]
+    with (
+        load_model(repository / "counted") as counted,
+        load_model(repository / "both", models={"counted": counted.infer}) as model,
+    ):
+        assert model.infer(ids=x)["output"].tolist() == [[10], [20]]
+
+
+def test_a_call_without_a_stand_in_says_what_to_give(repository: Path) -> None:
+    with load_model(repository / "both") as model, pytest.raises(ModelError, match=r'"counted" isn.t here: .*models='):
+        model.infer(ids=np.array([[1]]))
 
 
 def test_an_error_is_raised(repository: Path) -> None:

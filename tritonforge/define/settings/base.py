@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 __all__ = ["Count", "Datatype", "Index", "Microseconds", "Setting"]
@@ -35,11 +35,33 @@ class Setting(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, given: Any) -> Any:
-        """Offer the nearest name for one that there isn't."""
+        """Offer the nearest name for each that there isn't."""
         unknown = [name for name in given if name not in cls.model_fields] if isinstance(given, Mapping) else []
-        close = get_close_matches(unknown[0], cls.model_fields, n=1) if unknown else []
-        if close:
-            raise ValueError(f'Extra inputs are not permitted: "{unknown[0]}"; did you mean "{close[0]}"?')
+        close = {name: get_close_matches(name, cls.model_fields, n=1) for name in unknown}
+        if any(close.values()):
+            guesses = (f'"{name}"' + (f'; did you mean "{near[0]}"?' if near else "") for name, near in close.items())
+            raise ValueError(f"Extra inputs are not permitted: {', '.join(guesses)}")
+        return given
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _switch(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse a word for a switch: pydantic takes "yes" and "off"."""
+        switch = cls.model_fields[info.field_name or ""].annotation in (bool, bool | None)
+        if switch and isinstance(given, str):
+            raise ValueError(f'it is True or False, not "{given}"')
+        return given
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _list(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse one setting for a list of them: pydantic would take it for a list of its fields."""
+        name = info.field_name or ""
+        annotation = cls.model_fields[name].annotation
+        listed = any(get_origin(one) is tuple for one in (annotation, *get_args(annotation)))
+        if listed and isinstance(given, Setting):
+            kind = type(given).__name__
+            raise ValueError(f"it takes a list, and found one {kind}; write {name}=[{kind}(…)]")
         return given
 
     def lower(self) -> Any:

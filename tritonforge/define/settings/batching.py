@@ -25,9 +25,18 @@ class QueuePolicy(Setting):
     default_timeout_us: Microseconds = 0
     """How long a request may wait, in microseconds. Default 0: for ever."""
     allow_timeout_override: bool = False
-    """Whether a request may name a shorter wait of its own. Default: no."""
+    """Whether a request may name a wait of its own, shorter than `default_timeout_us`. Default: no."""
     max_queue_size: Count = 0
     """How many requests may wait; more are refused. Default 0: any number."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> QueuePolicy:
+        if self.allow_timeout_override and not self.default_timeout_us:
+            raise ValueError(
+                "allow_timeout_override needs a default_timeout_us: Triton (24.10) takes a request's own wait only "
+                "where it is shorter than that"
+            )
+        return self
 
 
 class Batching(Setting):

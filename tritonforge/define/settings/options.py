@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from tritonforge.define.settings.base import Setting
 from tritonforge.define.settings.instances import InstanceGroup
@@ -19,6 +20,9 @@ __all__ = ["CommonArguments", "OptionArguments", "Options", "Parameter"]
 
 Parameter = bool | int | float | str
 
+_REQUIREMENT = re.compile(r"\s*[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\s*(\[[^\]]*\]\s*)?($|[<>=!~;@(])")
+"""A package's name and extras, and what may follow them (PEP 508)."""
+
 
 class CommonArguments(TypedDict, total=False):
     """The options as keyword arguments of every definition; `Options` says what each is."""
@@ -27,6 +31,7 @@ class CommonArguments(TypedDict, total=False):
     instance_groups: Sequence[InstanceGroup]
     response_cache: bool
     warmup: Mapping[str, Any] | Warmup | Sequence[Mapping[str, Any] | Warmup]
+    examples: Mapping[str, Any] | Sequence[Mapping[str, Any]]
     tensors: Mapping[str, Tensor]
     batch_inputs: Sequence[BatchInput]
     batch_outputs: Sequence[BatchOutput]
@@ -66,6 +71,11 @@ class Options(Setting):
     """Requests that the model is run with before it is ready: a dict of arrays by input, as a client would send them;
     a `Warmup`; or several of either. Of a dict of arrays only the first row is kept, and the number of rows: Triton
     repeats one row's data. No more rows than max_batch_size. Default: none."""
+    examples: tuple[Any, ...] = ()
+    """Requests that stand for real ones: a dict of arrays by input, as in a call of the definition, or several. The
+    build runs the definition on each, and keeps both beside the manifest as golden samples, with which `verify` and
+    `perf --data golden` check a server. They are no part of the model. Default: none, or as many as `build --golden`
+    says, drawn at random."""
     parameters: Mapping[str, Parameter] = {}
     """Parameters of the backend, or of the model itself; a Python model finds them in its configuration. config.pbtxt
     has strings only: `@model` takes nothing else, other definitions write numbers and booleans as `3` and `true`."""
@@ -112,6 +122,37 @@ class Options(Setting):
     @model_validator(mode="before")
     @classmethod
     def _several(cls, given: Any) -> Any:
-        """Take one warm-up request for a list of one."""
-        warmup = given.get("warmup")
-        return {**given, "warmup": (warmup,)} if isinstance(warmup, Mapping | Warmup) else given
+        """Take one warm-up request, or example, for a list of one."""
+        several = ("warmup", "examples")
+        return {**given, **{name: (given[name],) for name in several if isinstance(given.get(name), Mapping | Warmup)}}
+
+    @field_validator("warmup", "examples", mode="before")
+    @classmethod
+    def _requests(cls, given: Any) -> Any:
+        if isinstance(given, Sequence) and not isinstance(given, str):
+            return given
+        raise ValueError(f"it takes a dict of arrays by input, or several in a list; found {given!r}")
+
+    @field_validator("examples")
+    @classmethod
+    def _named_arrays(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        wrong = [number for number, example in enumerate(given) if not isinstance(example, Mapping)]
+        if wrong:
+            raise ValueError(f"example {wrong[0]} is {given[wrong[0]]!r}, and no dict of arrays by input")
+        return given
+
+    @field_validator("parameters")
+    @classmethod
+    def _named(cls, given: Mapping[str, Parameter]) -> Mapping[str, Parameter]:
+        if "" in given:
+            raise ValueError("a parameter without a name")
+        return given
+
+    @field_validator("requirements")
+    @classmethod
+    def _installable(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what pip can't read: a package begins with its name."""
+        for requirement in given:
+            if not _REQUIREMENT.match(requirement):
+                raise ValueError(f'"{requirement}" is no requirement of pip\'s; write "scikit-learn==1.5.2", say')
+        return given

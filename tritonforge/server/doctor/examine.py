@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.doctor.surroundings import Surroundings
 from tritonforge.server.machine import SHARED_MEMORY, Machine
-from tritonforge.server.preflight import check_machine, check_ports, check_shared_memory
+from tritonforge.server.preflight import check_machine, check_shared_memory
 from tritonforge.server.settings import PORTS, ServerSettings
+from tritonforge.server.settings_checks import check_ports
 
 __all__ = ["Checkup", "Status", "examine"]
 
@@ -49,7 +50,8 @@ class Checkup:
 
 def examine(machine: Machine, surroundings: Surroundings, settings: ServerSettings) -> list[Checkup]:
     """Judge a machine as one to serve on with these settings, in the order in which to mend it."""
-    return [*_machine(machine), _ports(settings), *(check(machine, surroundings) for check in _CHECKS)]
+    ports = _ports(settings, surroundings.own_ports)
+    return [*_machine(machine), ports, *(check(machine, surroundings) for check in _CHECKS)]
 
 
 def _machine(machine: Machine) -> Iterator[Checkup]:
@@ -69,9 +71,14 @@ def _machine(machine: Machine) -> Iterator[Checkup]:
         yield Checkup(name, "error" if findings else "ok", text, findings)
 
 
-def _ports(settings: ServerSettings) -> Checkup:
+def _ports(settings: ServerSettings, own: Mapping[int, str]) -> Checkup:
+    """Judge the ports; those that a server of the user's own has are fine: `up` works here, as it shows."""
     found = ", ".join(str(getattr(settings, name)) for name in PORTS)
-    return _judged("ports", f"{found} on {settings.host}", check_ports(settings))
+    taken = {name: own[port] for name in PORTS if (port := getattr(settings, name)) in own}
+    servers = ", ".join(dict.fromkeys(taken.values()))
+    held = f"; your server {servers} has them: a second one needs others" if taken else ""
+    amiss = check_ports(settings.replace(**dict.fromkeys(taken, 0)))
+    return _judged("ports", f"{found} on {settings.host}{held}", amiss)
 
 
 def _shared_memory(machine: Machine, surroundings: Surroundings) -> Checkup:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tritonforge.server.errors import ServerError
 from tritonforge.server.machine import installed_version
+from tritonforge.server.records import own_ports
 
 __all__ = ["Docker", "Gpus", "Surroundings", "find_gpus", "look_around"]
 
@@ -47,13 +48,17 @@ class Docker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Facts, unjudged. Sizes are in bytes, by folder; `libraries` are the runners' versions, empty if absent."""
+    """Facts, unjudged. Sizes are in bytes, by folder; `libraries` are the runners' versions, empty if absent.
+
+    `own_ports` are those of servers that `up` keeps for this user, each with the server's name.
+    """
 
     free_bytes: Mapping[Path, int] = field(default_factory=dict)
     memory_bytes: int = 0
     gpus: Gpus = Gpus()
     docker: Docker = Docker()
     libraries: Mapping[str, str] = field(default_factory=dict)
+    own_ports: Mapping[int, str] = field(default_factory=dict)
 
 
 def look_around() -> Surroundings:
@@ -65,6 +70,7 @@ def look_around() -> Surroundings:
         gpus=find_gpus(),
         docker=_docker(),
         libraries={name: installed_version(name) for name in RUNNERS},
+        own_ports=own_ports(),
     )
 
 

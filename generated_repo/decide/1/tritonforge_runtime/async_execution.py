@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from .asynchronous import Loop
 from .batch import Array, Inputs, all_rows, group, rows, stack
@@ -31,6 +31,13 @@ _CANCELLATION_S = 0.01
 """How often a stream asks whether its client has gone: it costs a round trip to the server's process."""
 
 _UNLOADED = ("the model is being unloaded", "UNAVAILABLE")
+
+
+class _Owner(NamedTuple):
+    """Whom an answer goes to; `asks` is `Wire.asks` of the request."""
+
+    sender: Sender
+    asks: bool
 
 
 class AsyncExecution:
@@ -60,7 +67,7 @@ class AsyncExecution:
 
     def __call__(self, requests: Sequence[Request]) -> None:
         """Start the calls that answer the requests."""
-        senders = [request.get_response_sender() for request in requests]
+        owners = [_Owner(request.get_response_sender(), self._wire.asks(request)) for request in requests]
         readable: list[tuple[int, Inputs]] = []
         for index, request in enumerate(requests):
             try:
@@ -69,11 +76,11 @@ class AsyncExecution:
                     self._padding.sizes(inputs)
                 readable.append((index, inputs))
             except CAUGHT as error:
-                self._send(senders[index], self._fail(error))
+                self._send(owners[index], self._fail(error, owners[index]))
         for group_ in self._groups(readable):
             given = [inputs for _, inputs in group_]
-            owners = [senders[index] for index, _ in group_]
-            self._loop.start(lambda given=given, owners=owners: self._serve(given, owners))  # type: ignore[misc]
+            theirs = [owners[index] for index, _ in group_]
+            self._loop.start(lambda given=given, owners=theirs: self._serve(given, owners))  # type: ignore[misc]
 
     def close(self) -> None:
         """Cancel the calls that are under way; their requests are answered so."""
@@ -84,36 +91,38 @@ class AsyncExecution:
             return [[one] for one in readable]
         return self._padding.group(readable) if self._padding else group(readable)
 
-    async def _serve(self, given: Sequence[Inputs], senders: Sequence[Sender]) -> None:
+    async def _serve(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> None:
         """Call the function once for a group; where that fails, for each request by itself, to find the culprits."""
         try:
-            for sender, response in zip(senders, await self._respond_all(given), strict=True):
-                self._send(sender, response)
-        except asyncio.CancelledError:
-            for sender in senders:
-                self._send(sender, self._wire.error(*_UNLOADED))
+            for owner, response in zip(owners, await self._respond_all(given, owners), strict=True):
+                self._send(owner, response)
+        except asyncio.CancelledError as error:
+            for owner in owners:
+                self._send(owner, self._fail(error, owner))
 
-    async def _respond_all(self, given: Sequence[Inputs]) -> list[Response]:
+    async def _respond_all(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> list[Response]:
         sizes = all_rows(given)
         if len(given) == 1 or sizes is None:
-            return list(await asyncio.gather(*map(self._answer, given)))
+            return list(await asyncio.gather(*map(self._answer, given, owners)))
         try:
             return await self._respond(given, sizes)
         except CAUGHT as error:
+            if self._loop.closing:
+                raise
             failure = error
-        responses = await asyncio.gather(*map(self._answer, given))
+        responses = await asyncio.gather(*map(self._answer, given, owners))
         if not any(response.has_error() for response in responses):
             self._failures.log(failure, f"failed for {len(given)} requests stacked, and for none of them alone")
         return list(responses)
 
-    async def _answer(self, inputs: Inputs) -> Response:
+    async def _answer(self, inputs: Inputs, owner: _Owner) -> Response:
         try:
             size = rows(inputs)
             if self._padding is not None and size is not None:
                 return (await self._respond([inputs], [size]))[0]
             return self._wire.response(await self._call(inputs, size))
         except CAUGHT as error:
-            return self._fail(error)
+            return self._fail(error, owner)
 
     async def _respond(self, given: Sequence[Inputs], sizes: Sequence[int]) -> list[Response]:
         if self._padding is None:
@@ -125,13 +134,15 @@ class AsyncExecution:
         result = await self._function(**dict(zip(self._names, inputs, strict=True)))
         return self._outputs.arrange(result, expected)
 
-    def _fail(self, error: BaseException) -> Response:
+    def _fail(self, error: BaseException, owner: _Owner) -> Response:
+        if self._loop.closing and isinstance(error, asyncio.CancelledError):
+            return self._wire.error(*_UNLOADED, told=owner.asks)
         self._failures.log(error, "request failed")
-        return self._wire.error(*self._failures.describe(error))
+        return self._wire.error(*self._failures.describe(error), told=owner.asks)
 
-    def _send(self, sender: Sender, response: Response) -> None:
+    def _send(self, owner: _Owner, response: Response) -> None:
         with suppress(Exception):  # the client is gone, or all is ending: there is nobody left to tell
-            self._wire.finish(sender, response)
+            self._wire.finish(owner.sender, response)
 
 
 class AsyncStreams:
@@ -163,10 +174,11 @@ class AsyncStreams:
     async def _serve(self, sender: Sender, inputs: Inputs) -> None:
         try:
             await self._stream(sender, inputs)
-        except asyncio.CancelledError:
-            self._finish(sender, *_UNLOADED)
         except CAUGHT as error:
-            self._fail(sender, error)
+            if self._loop.closing and isinstance(error, asyncio.CancelledError):
+                self._finish(sender, *_UNLOADED)
+            else:
+                self._fail(sender, error)
 
     async def _stream(self, sender: Sender, inputs: Inputs) -> None:
         """Send what the function yields; the final flag goes out once, whatever happens."""

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+from difflib import get_close_matches
+
 __all__ = ["CAUGHT", "CODES", "InvalidResult", "InvalidText", "LoadError", "TritonError"]
 
-CODES = frozenset(
-    {
-        "ALREADY_EXISTS",
-        "CANCELLED",
-        "INTERNAL",
-        "INVALID_ARG",
-        "NOT_FOUND",
-        "UNAVAILABLE",
-        "UNKNOWN",
-        "UNSUPPORTED",
-    }
+CODES = (
+    "INTERNAL",
+    "UNKNOWN",
+    "NOT_FOUND",
+    "INVALID_ARG",
+    "UNAVAILABLE",
+    "UNSUPPORTED",
+    "ALREADY_EXISTS",
+    "CANCELLED",
 )
 """The error codes that Triton's Python backend can send."""
 
 
-CAUGHT = (Exception, SystemExit)
+CAUGHT = (Exception, SystemExit, KeyboardInterrupt, CancelledError)
 """What the user's code may raise without harm to other requests; a call of `sys.exit` is a mistake like any other."""
 
 
@@ -32,7 +33,9 @@ class TritonError(Exception):
 
     def __init__(self, message: str, code: str = "INTERNAL") -> None:
         if code not in CODES:
-            raise ValueError(f"{code!r} is no error code of Triton's; there are {', '.join(sorted(CODES))}")
+            close = get_close_matches(str(code).upper(), CODES, n=1)
+            guess = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"{code!r} is none of Triton's error codes, {', '.join(CODES)}{guess}")
         super().__init__(message)
         self.message = message
         self.code = code

@@ -21,7 +21,13 @@ from .states import States
 from .strings import as_text
 from .wire import ENDS, STARTS, Request, Response, Wire
 
-__all__ = ["StatefulExecution", "with_states"]
+__all__ = ["StatefulExecution", "with_controls", "with_states"]
+
+
+def with_controls(spec: ModelSpec, names: Collection[str]) -> ModelSpec:
+    """Give a model whose graph has inputs of these names: those that are the sequence batcher's controls come last."""
+    controls = spec.sequence.controls if spec.sequence else ()
+    return replace(spec, inputs=(*spec.inputs, *(control for control in controls if control.name in names)))
 
 
 def with_states(spec: ModelSpec, ragged: Ragged | None = None) -> ModelSpec:

@@ -7,7 +7,7 @@ are under way, further ones gather, and go out together.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ import numpy as np
 from .batch import Array, split
 from .errors import CAUGHT
 
-__all__ = ["Merger"]
+__all__ = ["Exchange", "Merger", "kind_of", "send_together"]
 
 _MOST_UNDER_WAY = 2
 """How many requests to one model are under way at once. One is faster still for one instance, and idles the others."""
@@ -53,8 +53,15 @@ class Merger:
         """
         if not arrays:
             return self._exchange(arrays)
-        kind = tuple(sorted((name, array.dtype.str, array.shape[1:]) for name, array in arrays.items()))
-        call = _Call(arrays, len(next(iter(arrays.values()))), kind)
+        with self._lock:
+            alone = not self._under_way  # nor does any wait then
+            self._under_way += alone
+        if alone:
+            try:
+                return self._exchange(arrays)
+            finally:
+                self._send()
+        call = _Call(arrays, len(next(iter(arrays.values()))), kind_of(arrays))
         with self._lock:
             self._waiting.append(call)
             sends = self._under_way < _MOST_UNDER_WAY
@@ -85,20 +92,33 @@ class Merger:
         return taken
 
     def _answer(self, calls: list[_Call]) -> None:
-        """Send calls together. Where that fails, each alone, so that only the culprit fails."""
-        if len(calls) > 1:
-            sizes = [call.rows for call in calls]
-            try:
-                stacked = {name: np.concatenate([call.arrays[name] for call in calls]) for name in calls[0].arrays}
-                parts = {name: split(array, sizes) for name, array in self._exchange(stacked).items()}
-            except CAUGHT:
-                pass  # told below, to whom it concerns
+        for call, found in zip(calls, send_together(self._exchange, [call.arrays for call in calls]), strict=True):
+            if isinstance(found, BaseException):
+                call.answer.set_exception(found)
             else:
-                for place, call in enumerate(calls):
-                    call.answer.set_result({name: part[place] for name, part in parts.items()})
-                return
-        for call in calls:
-            try:
-                call.answer.set_result(self._exchange(call.arrays))
-            except CAUGHT as error:
-                call.answer.set_exception(error)
+                call.answer.set_result(found)
+
+
+def kind_of(arrays: Mapping[str, Array]) -> object:
+    """Give what two calls must have in common to be stacked."""
+    return tuple(sorted((name, array.dtype.str, array.shape[1:]) for name, array in arrays.items()))
+
+
+def send_together(exchange: Exchange, calls: Sequence[Mapping[str, Array]]) -> list[Outputs | BaseException]:
+    """Send calls that can be stacked as one request. Where that fails, each alone, so that only the culprit fails."""
+    if len(calls) > 1:
+        sizes = [len(next(iter(arrays.values()))) for arrays in calls]
+        try:
+            outputs = exchange({name: np.concatenate([arrays[name] for arrays in calls]) for name in calls[0]})
+            parts = {name: split(array, sizes) for name, array in outputs.items()}
+            return [{name: part[place] for name, part in parts.items()} for place in range(len(calls))]
+        except CAUGHT:
+            pass  # told below, to whom it concerns
+    return [_send_alone(exchange, arrays) for arrays in calls]
+
+
+def _send_alone(exchange: Exchange, arrays: Mapping[str, Array]) -> Outputs | BaseException:
+    try:
+        return exchange(arrays)
+    except CAUGHT as error:
+        return error

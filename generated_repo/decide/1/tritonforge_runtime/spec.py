@@ -81,7 +81,7 @@ class SequenceSpec:
     has a request, and `idle_s` is how long a sequence may be idle. `states` is its implicit state.
     """
 
-    controls: frozenset[str]
+    controls: tuple[TensorSpec, ...]
     ready: str
     idle_s: float
     states: tuple[StateSpec, ...] = ()
@@ -114,14 +114,24 @@ def parse_spec(config: str) -> ModelSpec:
 
 def _parse_sequence(fields: Mapping[str, Any]) -> SequenceSpec:
     controls = {
-        control["kind"].removeprefix("CONTROL_SEQUENCE_"): entry["name"]
+        control["kind"].removeprefix("CONTROL_SEQUENCE_"): TensorSpec(entry["name"], _datatype_of(control), (1,))
         for entry in fields.get("control_input", ())
         for control in entry["control"]
     }
+    ready = controls["READY"].name if "READY" in controls else ""
     # 0 is the server's own default, of a second.
     idle_us = int(fields.get("max_sequence_idle_microseconds", 0)) or 1_000_000
     states = tuple(map(_parse_state, fields.get("state", ())))
-    return SequenceSpec(frozenset(controls.values()), controls.get("READY", ""), idle_us / 1e6, states)
+    return SequenceSpec(tuple(controls.values()), ready, idle_us / 1e6, states)
+
+
+def _datatype_of(control: Mapping[str, Any]) -> str:
+    """Give a control's datatype: that of its values, or of the correlation id."""
+    for field, datatype in (("int32_false_true", "INT32"), ("fp32_false_true", "FP32"), ("bool_false_true", "BOOL")):
+        if control.get(field):
+            return datatype
+    datatype = str(control.get("data_type", "TYPE_UINT64")).removeprefix("TYPE_")
+    return "BYTES" if datatype == "STRING" else datatype
 
 
 def _parse_state(fields: Mapping[str, Any]) -> StateSpec:

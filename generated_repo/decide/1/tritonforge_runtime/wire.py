@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
@@ -13,7 +14,7 @@ from .batch import Array, Inputs, split
 from .errors import CODES, TritonError
 from .spec import ModelSpec, TensorSpec
 
-__all__ = ["ENDS", "STARTS", "Exchange", "Request", "Response", "Sender", "Wire"]
+__all__ = ["ENDS", "STARTS", "Exchange", "Passing", "Request", "Response", "Sender", "Wire"]
 
 STARTS: int = pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START
 ENDS: int = pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END
@@ -24,6 +25,20 @@ Response = Any
 Sender = Any
 """Triton's own objects, which have no types."""
 
+_ASKS = "tritonforge_codes"
+"""The parameter of a request from another model that wants error codes in messages: Triton 24.10 hands every error of
+such a request on as INTERNAL. Parameters travel through ensembles, too."""
+
+_CODED = re.compile(r"tritonforge_code=([A-Z_]+); ")
+
+
+class Passing(NamedTuple):
+    """Reads the tensor of the one input, writes that of the one output, and makes a response of a list of tensors."""
+
+    read: Callable[[Any], Array]
+    write: Callable[[Array], Any]
+    make: Callable[[list[Any]], Response]
+
 
 class Wire:
     """Reads the requests of one model and makes its responses. Costs nothing that can be worked out beforehand."""
@@ -33,12 +48,17 @@ class Wire:
         self._error = pb_utils.TritonError
         readers = [_reader(tensor, text=tensor.name in text) for tensor in spec.inputs]
         self._readers = {tensor.name: (place, readers[place]) for place, tensor in enumerate(spec.inputs)}
-        self._controls = spec.sequence.controls if spec.sequence else frozenset()
+        controls = {tensor.name for tensor in spec.sequence.controls} if spec.sequence else set()
+        self._unread = controls - self._readers.keys()
         self._ready = spec.sequence.ready if spec.sequence else ""
-        alone = len(readers) == 1 and not spec.inputs[0].optional and not self._controls
+        alone = len(readers) == 1 and not spec.inputs[0].optional and not controls
         self._only = readers[0] if alone else None
         self._writers = [_writer(tensor) for tensor in spec.outputs]
         self._write = self._writers[0] if len(self._writers) == 1 else None
+        self.passing: Passing | None = None
+        """What passes a request's one array to the function and the one result back; None of a model that has more."""
+        if self._only is not None and self._write is not None:
+            self.passing = Passing(self._only, self._write, self._response)
 
     def read(self, request: Request) -> Inputs:
         """Give a request's arrays in the order of the model's inputs; None for an optional one that isn't there.
@@ -52,7 +72,7 @@ class Wire:
         arrays: list[Array | None] = [None] * len(self._readers)
         for tensor in tensors:
             name = tensor.name()
-            if name not in self._controls:
+            if name not in self._unread:
                 place, reader = self._readers[name]
                 arrays[place] = reader(tensor)
         return tuple(arrays)
@@ -87,9 +107,23 @@ class Wire:
             return [make([write(part)]) for part in parts[0]]
         return [self.response(arrays) for arrays in zip(*parts, strict=True)]
 
-    def error(self, message: str, code: str) -> Response:
-        """Make a response that says what went wrong, with one of Triton's error codes."""
+    def error(self, message: str, code: str, *, told: bool = False) -> Response:
+        """Make a response that says what went wrong, with one of Triton's error codes; `told`, its message has it."""
+        if told and code != "INTERNAL":
+            message = f"tritonforge_code={code}; {message}"
         return self._response(error=self._error(message, getattr(self._error, code)))
+
+    @staticmethod
+    def asks(request: Request) -> bool:
+        """Say whether a request is from a model of ours, which wants an error's code `told`."""
+        parameters = getattr(request, "parameters", None)
+        return parameters is not None and _ASKS in parameters()
+
+    @staticmethod
+    def warn(messages: Sequence[str]) -> None:
+        """Write warnings to the server's log."""
+        for message in messages:
+            pb_utils.Logger.log_warn(message)
 
     @staticmethod
     def send(sender: Sender, response: Response) -> None:
@@ -111,8 +145,15 @@ class Exchange:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
+        self._request = partial(
+            pb_utils.InferenceRequest,
+            model_name=spec.name,
+            requested_output_names=[tensor.name for tensor in spec.outputs],
+            preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+            **_question(),
+        )
         self._writers = {tensor.name: _writer(tensor) for tensor in spec.inputs}
-        self._readers = [_reader(tensor, text=tensor.text) for tensor in spec.outputs]
+        self._readers = {tensor.name: _reader(tensor, text=tensor.text) for tensor in spec.outputs}
         self._strings = frozenset(tensor.name for tensor in spec.inputs if tensor.datatype == "BYTES")
         # One value a row: [n] for Python, [n, 1] on the wire.
         self._flat = frozenset(t.name for t in (*spec.inputs, *spec.outputs) if spec.batched and not t.dims)
@@ -123,18 +164,15 @@ class Exchange:
         Raises:
             TritonError: the model refused or failed; the message names it.
         """
-        response = pb_utils.InferenceRequest(
-            model_name=self._spec.name,
-            requested_output_names=[tensor.name for tensor in self._spec.outputs],
-            inputs=[self._writers[name](self._outgoing(name, array)) for name, array in arrays.items()],
-            preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
-        ).exec()
+        inputs = [self._writers[name](self._outgoing(name, array)) for name, array in arrays.items()]
+        response = self._request(inputs=inputs).exec()
         if response.has_error():
             raise self._failure(response.error())
         outputs = {}
-        for tensor, read in zip(self._spec.outputs, self._readers, strict=True):
-            array = read(pb_utils.get_output_tensor_by_name(response, tensor.name))
-            outputs[tensor.name] = array.reshape(len(array)) if tensor.name in self._flat else array
+        for tensor in response.output_tensors():
+            name = tensor.name()
+            array = self._readers[name](tensor)
+            outputs[name] = array.reshape(len(array)) if name in self._flat else array
         return outputs
 
     def _outgoing(self, name: str, array: Array) -> Array:
@@ -143,9 +181,23 @@ class Exchange:
         return array.reshape(len(array), 1) if name in self._flat else array
 
     def _failure(self, error: Any) -> TritonError:
-        # Triton 24.10 says INTERNAL here, whatever code the model gave.
+        message = error.message()
+        coded = _CODED.search(message)
+        if coded is not None and coded[1] in CODES:
+            # Before it stand the ensembles that it came through.
+            return TritonError(f"{self._spec.name}: {message[: coded.start()]}{message[coded.end() :]}", coded[1])
         code = next((name for name in CODES if getattr(pb_utils.TritonError, name) == error.code()), "INTERNAL")
-        return TritonError(f"{self._spec.name}: {error.message()}", code)
+        return TritonError(f"{self._spec.name}: {message}", code)
+
+
+def _question() -> dict[str, Any]:
+    """Make the parameters of a request that wants codes in messages.
+
+    Early releases have none; the one sign of it is the signature that pybind11 writes into the docstring. While
+    model.py is imported, Triton's module is empty still.
+    """
+    can_ask = "parameters" in (pb_utils.InferenceRequest.__init__.__doc__ or "")
+    return {"parameters": {_ASKS: True}} if can_ask else {}
 
 
 def _reader(spec: TensorSpec, *, text: bool) -> Callable[[Any], Array]:

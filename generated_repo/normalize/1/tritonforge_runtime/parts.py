@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import namedtuple
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import instance, remote
 from .asynchronous import is_async, then
 from .errors import LoadError
+from .onnx_options import session_options
 from .outputs import Outputs
 from .padding import PaddedDim, Padding
 from .spec import ModelSpec, TensorSpec
@@ -25,8 +26,9 @@ Call = Callable[..., Any]
 class PartSpec:
     """A model that a pipeline's body calls: the variable that holds it, its name in Triton, and its tensors.
 
-    `path` is the file of ONNX weights that run in this process. `remote` says that Triton serves the model, and that
-    the call goes there.
+    `path` is the file of ONNX weights that run in this process, by ONNX Runtime's `parameters` and graph `level`, and
+    on so many `threads` where those don't say. `remote` says that Triton serves the model, and that the call goes
+    there. `copied` are the inputs that are read by others, too, after it: it gets copies, to write into.
     """
 
     module: str
@@ -38,6 +40,10 @@ class PartSpec:
     path: str = ""
     remote: bool = False
     padding: Sequence[PaddedDim] = ()
+    copied: Sequence[str] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    level: int = 0
+    threads: int = 0
 
     @property
     def model(self) -> ModelSpec:
@@ -111,7 +117,8 @@ class WeightsPart:
             import onnxruntime
         except ImportError as error:
             raise LoadError(f"{self._what} runs inside this model, which needs the package onnxruntime") from error
-        session = onnxruntime.InferenceSession(spec.path, providers=["CPUExecutionProvider"])
+        options = session_options(onnxruntime, spec.parameters, level=spec.level, threads=spec.threads)
+        session = onnxruntime.InferenceSession(spec.path, options, providers=["CPUExecutionProvider"])
         wanted = [output.name for output in spec.outputs]
         record = namedtuple("Outputs", wanted, rename=True)  # type: ignore[misc]  # the names are known only now
 
@@ -131,10 +138,10 @@ def _call(target: Any, spec: PartSpec) -> Call:
     """Make the call of a Python model: here, or where Triton serves it."""
     if spec.remote:
         return remote.caller(spec.model, awaited=is_async(target))
-    return _as_served(target, spec.model, spec.padding)
+    return _as_served(target, spec.model, spec.padding, spec.copied)
 
 
-def _as_served(function: Call, spec: ModelSpec, dims: Sequence[PaddedDim] = ()) -> Call:
+def _as_served(function: Call, spec: ModelSpec, dims: Sequence[PaddedDim] = (), copied: Sequence[str] = ()) -> Call:
     """Wrap a function: it gets strings as its annotations say, and its results are held against its outputs."""
     names = [tensor.name for tensor in spec.inputs]
     strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
@@ -147,6 +154,9 @@ def _as_served(function: Call, spec: ModelSpec, dims: Sequence[PaddedDim] = ()) 
         for name, convert in strings.items():
             if inputs.get(name) is not None:
                 inputs[name] = convert(inputs[name], name)
+        for name in copied:
+            if inputs.get(name) is not None:
+                inputs[name] = inputs[name].copy()
         rows = next((len(array) for array in inputs.values() if array is not None), None)
         return then(function(**inputs), lambda result: arranged(result, rows if spec.batched else None))
 

@@ -3,113 +3,111 @@
 from __future__ import annotations
 
 import asyncio
-import operator
+import sys
 from collections import namedtuple
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dis import get_instructions
 from functools import cache
+from inspect import CO_COROUTINE
+from operator import itemgetter
+from types import CodeType, FrameType
 from typing import Any
-
-from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from .asynchronous import is_async
 from .batch import Array
-from .merge import Merger
+from .calls import Call, Outputs, Run, executor, running
+from .merge import Exchange, Merger
+from .pending import Pending, resolve, value_of
 from .spec import ModelSpec
 
-__all__ = ["Pending", "caller", "merge_up_to", "resolve", "resolving"]
+__all__ = ["Body", "Served", "awaiting", "caller", "calling", "merge_up_to", "resolving"]
 
-_MOST_CALLS = 64
-"""How many calls of one instance are under way at once; further ones wait for their turn."""
-
+_MOST_BODIES = 256
 
 _most_rows = [0]  # of a request that calls share
 
 
-class Pending(NDArrayOperatorsMixin):
-    """An output of a call that is under way. Whatever is done with it but handing it on waits for the array."""
+class Served:
+    """A model that Triton serves, to send calls to: up to `most_rows` stacked rows of them together, if at all."""
 
-    def __init__(self, call: Future[Mapping[str, Array]], output: str) -> None:
-        self._call = call
-        self._output = output
+    def __init__(self, spec: ModelSpec, exchange: Exchange, most_rows: int) -> None:
+        self.exchange = exchange
+        self.most_rows = most_rows if spec.batched else 0
+        self._name = spec.name
+        self._names = [tensor.name for tensor in spec.inputs]
+        self._known = frozenset(self._names)
+        self._required = frozenset(tensor.name for tensor in spec.inputs if not tensor.optional)
+        self._merger = Merger(exchange, self.most_rows) if self.most_rows > 1 else None
 
-    async def wait(self) -> None:
-        """Wait until the call is over, and let other coroutines run meanwhile."""
-        await asyncio.wait([asyncio.wrap_future(self._call)])
+    def __call__(self, arrays: Mapping[str, Array]) -> Outputs:
+        """Send one call, with those that other threads make at the same time; give the outputs by name."""
+        return (self._merger or self.exchange)(arrays)
 
-    def result(self) -> Array:
-        """Wait for the array.
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, Any]:
+        """Give a call's arguments by the names of the inputs.
 
         Raises:
-            TritonError: the model failed; the message names it.
+            TypeError: one is missing, or there are others.
         """
-        return self._call.result()[self._output]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self.result() if dtype is None else self.result().astype(dtype)
-        return array.copy() if copy else array
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return getattr(ufunc, method)(*map(_value, inputs), **{name: _value(v) for name, v in kwargs.items()})
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return function(*_values(args), **{name: _value(value) for name, value in kwargs.items()})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.result(), name)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.result()[_value(key)]
-
-    def __len__(self) -> int:
-        return len(self.result())
-
-    def __iter__(self) -> Any:
-        return iter(self.result())
-
-    def __contains__(self, item: Any) -> bool:
-        return item in self.result()
-
-    def __bool__(self) -> bool:
-        return bool(self.result())
-
-    def __int__(self) -> int:
-        return int(self.result())
-
-    def __float__(self) -> float:
-        return float(self.result())
-
-    def __index__(self) -> int:
-        return operator.index(self.result())
-
-    def __repr__(self) -> str:
-        return repr(self.result())
+        named = (*zip(self._names, args, strict=False), *kwargs.items())
+        given = {name: value for name, value in named if value is not None}
+        if len(args) > len(self._names) or not self._required <= given.keys() or not given.keys() <= self._known:
+            found = f"{len(args)} arguments" if args else ", ".join(given) or "nothing"
+            raise TypeError(f"{self._name} takes {', '.join(self._names)}; got {found}")
+        return given
 
 
 def caller(spec: ModelSpec, *, awaited: bool = False) -> Callable[..., Any]:
-    """Make a function that calls a served model: it gives `Pending` outputs at once; `awaited`, it is a coroutine's.
+    """Make a function that calls a served model; `awaited`, it is a coroutine's."""
+    from .wire import Exchange as Wired
 
-    A call waits for the calls that its arguments come from, and for nothing else.
+    served = Served(spec, Wired(spec), _most_rows[0])
+    return (awaiting if awaited else calling)(served, [tensor.name for tensor in spec.outputs])
+
+
+def calling(served: Served, outputs: Sequence[str]) -> Callable[..., Any]:
+    """Make a function that calls a model and gives `Pending` outputs at once.
+
+    A call waits for the calls that its arguments come from, and for nothing else. In code that catches errors it is
+    over when the function returns, for its errors must be raised there.
     """
-    from .wire import Exchange
-
-    exchange: Callable[..., Any] = Exchange(spec)
-    if spec.batched and _most_rows[0] > 1:
-        exchange = Merger(exchange, _most_rows[0])
-    names = [tensor.name for tensor in spec.inputs]
-    outputs = [tensor.name for tensor in spec.outputs]
-    record = namedtuple("Outputs", outputs, rename=True)  # type: ignore[misc]  # the names are known only now
+    pack = _packing(outputs)
 
     def call(*args: object, **kwargs: object) -> Any:
-        inputs = dict(zip(names, args, strict=False)) | kwargs
-        under_way = _executor().submit(_perform, exchange, spec, inputs)
-        results = [Pending(under_way, name) for name in outputs]
-        return results[0] if len(results) == 1 else record(*results)
+        run = running.run or Run()
+        inputs = served.bind(args, kwargs)
+        made = Call(served, inputs, run, _earlier(inputs, run))
+        run.add(made)
+        if running.run is None or _caught():  # without a run, it is in a thread of the body's own
+            made.result()
+        return pack([Pending(made, name) for name in outputs])
 
-    async def call_and_wait(*args: object, **kwargs: object) -> Any:
-        return await _resolve_later(call(*args, **kwargs))
+    return call
 
-    return call_and_wait if awaited else call
+
+def awaiting(served: Served, outputs: Sequence[str]) -> Callable[..., Any]:
+    """Make a coroutine function that calls a model and gives arrays."""
+    pack = _packing(outputs)
+
+    async def call(*args: object, **kwargs: object) -> Any:
+        inputs = served.bind(args, kwargs)
+
+        def send() -> Outputs:
+            return served({name: value_of(value) for name, value in inputs.items()})
+
+        found = await asyncio.get_running_loop().run_in_executor(executor(), send)
+        return pack([found[name] for name in outputs])
+
+    return call
+
+
+def _packing(outputs: Sequence[str]) -> Callable[[list[Any]], Any]:
+    """Make what puts results into the form in which a model hands them over."""
+    if len(outputs) == 1:
+        return itemgetter(0)
+    record: Any = namedtuple("Outputs", outputs, rename=True)  # type: ignore[misc]  # the names are known only now
+    return lambda values: record(*values)
 
 
 def merge_up_to(rows: int) -> None:
@@ -117,59 +115,78 @@ def merge_up_to(rows: int) -> None:
     _most_rows[:] = [rows]
 
 
-def resolving(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a body so that what it returns is waited for."""
+class Body:
+    """A body that calls served models. Called, it runs by itself, and its calls are over when it returns."""
 
-    async def later(**inputs: Any) -> Any:
-        return await _resolve_later(await body(**inputs))
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__code__ = getattr(function, "__code__", None)
 
-    return later if is_async(body) else lambda **inputs: resolve(body(**inputs))
-
-
-async def _resolve_later(result: Any) -> Any:
-    values = result.values() if isinstance(result, Mapping) else result if isinstance(result, tuple) else (result,)
-    for value in values:
-        if isinstance(value, Pending):
-            await value.wait()
-    return resolve(result)
-
-
-def resolve(result: Any) -> Any:
-    """Wait for what a body returns: an array, a tuple or NamedTuple of them, or a mapping."""
-    if isinstance(result, Mapping):
-        return {name: _value(value) for name, value in result.items()}
-    if isinstance(result, tuple):
-        values = [_value(value) for value in result]
-        return type(result)(*values) if hasattr(result, "_fields") else tuple(values)
-    return _value(result)
+    def __call__(self, **inputs: Any) -> Any:
+        run = running.run = Run()
+        try:
+            result = resolve(self.function(**inputs))
+        finally:
+            running.run = None
+        run.finish()
+        return result
 
 
-def _perform(exchange: Callable[..., Any], spec: ModelSpec, inputs: Mapping[str, object]) -> Mapping[str, Array]:
-    """Send one request and wait for its response.
+def resolving(body: Callable[..., Any], *, blocks: bool = False) -> Callable[..., Any]:
+    """Wrap a body so that what it returns is waited for.
 
-    Raises:
-        TritonError: the model failed; the message names it.
+    An `async` one that `blocks`, as it calls models that aren't awaited, runs in a thread and an event loop of its own.
     """
-    given = {name: array for name, value in inputs.items() if (array := _value(value)) is not None}
-    missing = [tensor.name for tensor in spec.inputs if not tensor.optional and tensor.name not in given]
-    if missing or given.keys() - {tensor.name for tensor in spec.inputs}:
-        raise TypeError(f"{spec.name} takes {', '.join(tensor.name for tensor in spec.inputs)}; got {', '.join(given)}")
-    outputs: Mapping[str, Array] = exchange(given)
-    return outputs
+    if not is_async(body):
+        return Body(body)
+    if not blocks:
+        return body
+    alone = Body(lambda **inputs: asyncio.run(body(**inputs)))
+
+    async def elsewhere(**inputs: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(_bodies(), lambda: alone(**inputs))
+
+    return elsewhere
 
 
 @cache
-def _executor() -> ThreadPoolExecutor:
-    """Give the threads of this instance. A call only waits for earlier ones, so that they can't block each other."""
-    return ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="call")
+def _bodies() -> ThreadPoolExecutor:
+    """Give the threads that async bodies run in."""
+    return ThreadPoolExecutor(_MOST_BODIES, thread_name_prefix="body")
 
 
-def _values(nested: Any) -> Any:
-    """Wait for all that is in an argument list, tuples and lists in it too."""
-    if isinstance(nested, tuple | list):
-        return type(nested)(map(_values, nested))
-    return _value(nested)
+def _earlier(inputs: dict[str, Any], run: object) -> list[Call]:
+    """Give the calls of a run that inputs come from; those of other runs, which this one can't send, are waited for."""
+    found = []
+    for name, value in inputs.items():
+        if type(value) is Pending:
+            call = value.call
+            if isinstance(call, Call) and call.run is run:
+                found.append(call)
+            else:
+                inputs[name] = value.result()
+    return found
 
 
-def _value(value: Any) -> Any:
-    return value.result() if isinstance(value, Pending) else value
+def _caught() -> bool:
+    """Say whether the body is in a function with a `try` or a `with`: an error of a call must be raised by the call."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and _is_own(frame):
+        frame = frame.f_back  # the part that stands for the model
+    while frame is not None and not _is_own(frame):
+        if _catches(frame.f_code):
+            return True
+        if frame.f_code.co_flags & CO_COROUTINE:
+            break  # what is below is the event loop
+        frame = frame.f_back
+    return False
+
+
+def _is_own(frame: FrameType) -> bool:
+    return frame.f_globals.get("__package__") == __package__
+
+
+@cache
+def _catches(code: CodeType) -> bool:
+    # CPython 3.10 has the SETUP_ instructions, later ones the other, and both have neither for `await`.
+    return any(step.opname == "PUSH_EXC_INFO" or step.opname.startswith("SETUP_") for step in get_instructions(code))

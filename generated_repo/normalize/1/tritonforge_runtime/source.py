@@ -7,22 +7,31 @@ import os
 import sys
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import standin
+from .asynchronous import is_async
 from .errors import CAUGHT, LoadError
 from .failure import Failures
 from .parts import ClassPart, PartSpec
 
-__all__ = ["find"]
+__all__ = ["Found", "find"]
+
+
+class Found(NamedTuple):
+    """What serves a model: its function, the classes that were made, and whether it calls served models that block."""
+
+    function: Any
+    classes: list[ClassPart]
+    blocks: bool
 
 
 def find(
     module: str, attribute: str, roots: Sequence[str], failures: Failures, parts: Sequence[PartSpec] = ()
-) -> tuple[Any, list[ClassPart]]:
+) -> Found:
     """Import a module, with `roots` leading the search path, and give the attribute (`normalize`, `Outer.inner`).
 
-    A class is made into its instance; `parts` are loaded. The classes among them are given too, to be finalized.
+    A class is made into its instance; `parts` are loaded. The classes among them are given, too, to be finalized.
 
     Raises:
         LoadError: the import or the class's `__init__` failed, or the module is not the user's; the message has the
@@ -32,12 +41,14 @@ def find(
     standin.install()
     try:
         found = _get(module, attribute, roots)
-        made = [found]
-        for part in parts:
-            made.append(_get(part.module, part.variable, roots))
-            made[-1].load(part)
+        made = [_get(part.module, part.variable, roots) for part in parts]
+        for part, one in zip(parts, made, strict=True):
+            one.load(part)
         function = found.instance if isinstance(found, ClassPart) else getattr(found, "target", found)
-        return function, [part for part in made if isinstance(part, ClassPart)]
+        blocks = any(
+            part.remote and not is_async(getattr(one, "target", None)) for part, one in zip(parts, made, strict=True)
+        )
+        return Found(function, [one for one in (found, *made) if isinstance(one, ClassPart)], blocks)
     except LoadError:
         raise
     except CAUGHT as error:

@@ -6,6 +6,7 @@ until they are loaded, and annotations are evaluated and forgotten.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -16,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from . import metrics
+from .encoding import file_name
 from .errors import TritonError
 from .instance import Instance
 from .parts import ClassPart, FunctionPart, WeightsPart
@@ -74,7 +76,7 @@ def _asset(path: str | PathLike[str]) -> Path:
         FileNotFoundError: it isn't there.
     """
     caller = Path(sys._getframe(1).f_code.co_filename)
-    found = (caller.parent / path).resolve()
+    found = (caller.parent / file_name(os.fspath(path))).resolve()
     if not found.exists():
         raise FileNotFoundError(
             f'asset "{path}" is missing beside {caller.name}; name it in a call asset("…") with the name written out, '

@@ -11,10 +11,16 @@ import sys
 # Compiled files in a model's folder look like a change to a server that polls its repository, and it reloads.
 sys.dont_write_bytecode = True
 
-from .errors import InvalidResult, LoadError, TritonError  # noqa: E402 - the line above comes first
-from .implicit import with_states  # noqa: E402
+from .cores import leave_while_waiting  # noqa: E402 - the line above comes first
+
+leave_while_waiting()
+
+from .errors import InvalidResult, LoadError, TritonError  # noqa: E402
+from .implicit import with_controls, with_states  # noqa: E402
 from .model import Loaded, PythonModel, ServedModel  # noqa: E402
+from .onnx_options import session_options  # noqa: E402
 from .padding import PaddedDim  # noqa: E402
+from .parameters import Parameters  # noqa: E402
 from .parts import PartSpec  # noqa: E402
 from .ragged import Ragged, parse_ragged  # noqa: E402
 from .spec import ModelSpec, TensorSpec  # noqa: E402
@@ -25,6 +31,7 @@ __all__ = [
     "Loaded",
     "ModelSpec",
     "PaddedDim",
+    "Parameters",
     "PartSpec",
     "PythonModel",
     "Ragged",
@@ -32,5 +39,7 @@ __all__ = [
     "TensorSpec",
     "TritonError",
     "parse_ragged",
+    "session_options",
+    "with_controls",
     "with_states",
 ]

@@ -114,7 +114,9 @@ class RaggedExecution:
             given = [self._wire.read(request) for request in requests]
             return [self._wire.response(outputs) for outputs in self._run(given)]
         except CAUGHT as error:
-            return [self._fail(error)] if len(requests) == 1 else [self([request])[0] for request in requests]
+            if len(requests) == 1:
+                return [self._fail(error, requests[0])]
+            return [self([request])[0] for request in requests]
 
     def _run(self, requests: Sequence[Inputs]) -> list[list[Array]]:
         """Call the graph once; give the outputs of each request."""
@@ -146,9 +148,9 @@ class RaggedExecution:
         joined: Array = np.concatenate([one.ravel() for one in there] if name in self._ragged.inputs else there)
         return joined
 
-    def _fail(self, error: BaseException) -> Response:
+    def _fail(self, error: BaseException, request: Request) -> Response:
         self._failures.log(error, "request failed")
-        return self._wire.error(*self._failures.describe(error))
+        return self._wire.error(*self._failures.describe(error), told=self._wire.asks(request))
 
 
 def _checked(tensor: TensorSpec, value: Array, total: int) -> Array:

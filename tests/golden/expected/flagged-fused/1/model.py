@@ -51,6 +51,7 @@ class TritonPythonModel(PythonModel):
             ),
             path="",
             remote=False,
+            copied=("x",),
         ),
         PartSpec(
             "features",

@@ -1,0 +1,53 @@
+"""What `up` says, before it starts, of code that no build of this project wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tritonforge.cli.served_repository import warn_of_foreign_code
+
+BUILT = {"version": 1, "kind": "python", "signature": {"batched": True, "inputs": [], "outputs": []}}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository of two Python models and an ONNX graph."""
+    for model, file in (("ours", "model.py"), ("added", "model.py"), ("graph", "model.onnx")):
+        (tmp_path / model / "1").mkdir(parents=True)
+        (tmp_path / model / "1" / file).touch()
+    return tmp_path
+
+
+def write_manifest(repository: Path, *models: str, schema: int = 1) -> None:
+    content = {"schema": schema, "models": dict.fromkeys(models, BUILT)}
+    (repository / "tritonforge.json").write_text(json.dumps(content))
+
+
+def said(repository: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    warn_of_foreign_code(repository)
+    return capsys.readouterr().err
+
+
+def test_the_python_models_of_a_repository_from_elsewhere_are_named(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warning = f"{repository} was not built by tritonforge; Python code of its models runs as you: added, ours\n"
+    assert said(repository, capsys) == warning
+
+
+def test_a_model_that_was_added_to_a_built_repository_is_named(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_manifest(repository, "ours", "graph")
+    words = f"tritonforge.json doesn't know some models of {repository}; Python code of its models runs as you: added\n"
+    assert said(repository, capsys) == words
+    write_manifest(repository, "ours", "graph", "added")
+    assert said(repository, capsys) == ""
+
+
+def test_a_manifest_that_is_none_vouches_for_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_manifest(repository, "ours", "added", schema=99)
+    assert said(repository, capsys).endswith("runs as you: added, ours\n")

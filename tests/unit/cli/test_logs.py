@@ -1,0 +1,23 @@
+"""`tritonforge logs`, of servers that have ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tritonforge.cli import app
+from tritonforge.server.records import claim
+
+
+def test_a_log_in_two_parts_is_shown_from_the_older_one_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that was cut in two is whole."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    log = Path(claim("main", fallback="", runtime="embedded", detached=True).log)
+    log.with_name("server.log.1").write_text("echo 1\nplus 2\nec")
+    log.write_text("ho 3\nplus 4\n")
+    result = CliRunner().invoke(app, ["logs", "main"])
+    assert result.output == "echo 1\nplus 2\necho 3\nplus 4\n"
+    result = CliRunner().invoke(app, ["logs", "main", "--model", "echo"])
+    assert result.output == "echo 1\necho 3\n"

@@ -1,0 +1,49 @@
+"""What is seen while a sweep runs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.unit.report.sample_report import report
+from tritonforge.cli.perf_live import showing
+
+POINTS = report(errors=3, stable=False).points
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> str:
+    """Show a load on its way, and then all; give the words without the terminal's codes."""
+    with showing() as live:
+        live.window(POINTS[0])
+        for point in POINTS:
+            live.point(point)
+        live.warn("a [warning]")
+    out, err = capsys.readouterr()
+    assert out == ""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", err)
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(200, []), (100, ["p99.9"]), (80, ["p99.9", "p95", "mean"])])
+def test_a_terminals_table_loses_columns_before_figures(
+    width: int, left_out: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = shown(capsys)
+    assert "…" not in text
+    header = next(line for line in reversed(text.splitlines()) if line.startswith("load ")).split()
+    assert {"load", "inferences/s", "p50", "p99"} <= set(header)
+    assert not set(left_out) & set(header)
+    assert "concurrency 64" in text
+    assert "a [warning]" in text
+
+
+def test_a_log_gets_a_plain_line_for_each_load(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    lines = shown(capsys).splitlines()
+    assert len(lines) == len(POINTS) + 1
+    assert re.fullmatch(r"concurrency 1 \(http\): inferences/s .*, p99 .*, errors 3, SLO met, note unstable", lines[0])

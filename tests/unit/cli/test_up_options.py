@@ -1,0 +1,30 @@
+"""Options of `up` that are refused before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tritonforge.cli import app
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("cache_size", "found cache_size; write SETTING=VALUE"),
+        ("restricted_key=s3cret-s3cret", "give it by the variable TRITONFORGE_RESTRICTED_KEY"),
+    ],
+)
+def test_a_setting_that_is_no_pair_or_a_secret_is_refused(option: str, message: str, tmp_path: Path) -> None:
+    """A key on a command line is no secret; it isn't repeated either."""
+    result = CliRunner().invoke(app, ["up", str(tmp_path), "--set", option])
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
+    assert "s3cret" not in result.output
+
+
+def test_an_unknown_setting_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["up", str(tmp_path), "--set", "cache=1MB"])
+    assert str(result.exception).startswith("cache: there is no such setting\n  hint: did you mean cache_size?")

@@ -1,0 +1,67 @@
+"""A peer that speaks, or leaves, before it is asked anything: the first request fails at once, not at its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tritonforge.client import async_grpc_connection, async_http_connection
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.http_answer import Dropped, Garbled
+from tritonforge.client.http_connection import Route
+
+from .fault_server import FaultServer, Peer
+
+PATIENCE_S = 20.0
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+
+
+async def over_http(route: Route) -> tuple[Any, Callable[[], Awaitable[Any]]]:
+    connection = await async_http_connection.connect(route, Deadline(PATIENCE_S))
+    return connection, lambda: connection.exchange([b"GET / HTTP/1.1\r\n\r\n"], Deadline(PATIENCE_S))
+
+
+async def over_grpc(route: Route) -> tuple[Any, Callable[[], Awaitable[Any]]]:
+    connection = await async_grpc_connection.connect(route, Deadline(PATIENCE_S))
+    return connection, lambda: connection.call(b"", b"m", Deadline(PATIENCE_S))
+
+
+def first_request(behaviour: Callable[[Peer], Any], make: Callable[[Route], Any]) -> None:
+    """Connect, let the peer act, then ask. Raise what the request raises."""
+
+    async def main(port: int) -> None:
+        connection, ask = await make(Route("127.0.0.1", port))
+        deadline = Deadline(PATIENCE_S)
+        while connection.open and deadline.left_s():
+            await asyncio.sleep(0.001)
+        try:
+            await ask()
+        finally:
+            connection.close()
+            await asyncio.sleep(0)
+
+    with FaultServer(behaviour) as server:
+        asyncio.run(main(server.port))
+
+
+@pytest.mark.parametrize("make", [over_http, over_grpc])
+def test_a_peer_that_leaves_at_once_has_dropped_the_request(make):
+    with pytest.raises(Dropped, match="closed"):
+        first_request(lambda peer: None, make)
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "words"),
+    [
+        (over_http, SETTINGS, "gRPC port"),
+        (over_http, b"SSH-2.0-OpenSSH_9.2\r\n", "not an HTTP response"),
+        (over_grpc, b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP port"),
+        (over_grpc, b"SSH-2.0-OpenSSH_9.2\r\n", "no"),
+    ],
+)
+def test_a_peer_that_speaks_first_is_told_what_it_is(make, data, words):
+    with pytest.raises(Garbled, match=words):
+        first_request(lambda peer: (peer.send(data), peer.hold()), make)

@@ -1,0 +1,173 @@
+"""Unary calls over connections of our own, against servers that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+import pytest
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc_frames import LARGEST_MESSAGE
+from tritonforge.client.grpc_unary import AsyncUnaryCalls, CallFailed, UnaryCalls, takes
+from tritonforge.client.http_answer import Dropped, Garbled, Unsent
+from tritonforge.client.options import TLS, ConnectionOptions
+from tritonforge.client.url import Endpoint, parse_url
+
+from .fault_server import FaultServer, Peer, free_port
+from .http2_frames import DATA, END_STREAM, GOAWAY, SETTINGS, frame, whole
+
+OPTIONS = ConnectionOptions()
+HELLO = frame(SETTINGS, 0, 0, b"")
+LEAVING = frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0))
+
+
+def answering(*answers: bytes, rest: bool = True):
+    """Answer calls with these bytes, one after another; the last also to all further ones, else it closes."""
+
+    def behave(peer: Peer) -> None:
+        peer.send(HELLO)
+        turn = 0
+        while turn < len(answers) or rest:
+            data = peer._connection.recv(1 << 16)
+            if not data:
+                return
+            if frame(DATA, END_STREAM, 2 * turn + 1, b"")[3:] in data:  # the head of the call's message
+                peer.send(answers[min(turn, len(answers) - 1)])
+                turn += 1
+
+    return behave
+
+
+def one_after_another(calls: int):
+    return answering(*(whole(2 * turn + 1) for turn in range(calls)))
+
+
+def ask(server: FaultServer, *, again: bool = True, calls: int = 1, timeout_s: float = 10.0) -> list[bytes | None]:
+    unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
+    try:
+        return [unary.call(b"m", None, Deadline(timeout_s), again=again) for _ in range(calls)]
+    finally:
+        unary.close()
+
+
+def ask_in_a_loop(
+    server: FaultServer, *, again: bool = True, calls: int = 1, timeout_s: float = 10.0
+) -> list[bytes | None]:
+    async def main() -> list[bytes | None]:
+        unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
+        try:
+            return [await unary.call(b"m", None, Deadline(timeout_s), again=again) for _ in range(calls)]
+        finally:
+            unary.close()
+            await asyncio.sleep(0)
+
+    return asyncio.run(main())
+
+
+both = pytest.mark.parametrize("ask", [ask, ask_in_a_loop])
+
+
+@both
+def test_calls_one_after_another_share_a_connection(ask):
+    with FaultServer(one_after_another(3)) as server:
+        assert ask(server, calls=3) == [b"abc"] * 3
+        assert server.connections == 1
+
+
+@both
+def test_an_error_leaves_the_connection_good(ask):
+    with FaultServer(answering(whole(1, status="5", message="no such model"), whole(3))) as server:
+        with pytest.raises(CallFailed) as caught:
+            ask(server)
+        assert (caught.value.code, caught.value.words) == ("NOT_FOUND", "no such model")
+
+
+@both
+def test_a_connection_that_was_closed_while_idle_is_replaced(ask):
+    with FaultServer(answering(whole(1), rest=False), one_after_another(2)) as server:
+        assert ask(server, calls=2) == [b"abc"] * 2
+        assert server.connections == 2
+
+
+@both
+def test_a_call_that_a_leaving_server_has_not_taken_is_made_anew(ask):
+    with FaultServer(answering(whole(1), LEAVING, rest=False), one_after_another(1)) as server:
+        assert ask(server, calls=2, again=False) == [b"abc"] * 2
+
+
+@both
+def test_a_first_call_that_is_dropped_is_not_made_again(ask):
+    with FaultServer(answering(b"", rest=False)) as server:
+        with pytest.raises(Dropped):
+            ask(server)
+        assert server.connections == 1
+
+
+@both
+def test_an_answer_that_breaks_off_is_not_asked_for_again(ask):
+    with FaultServer(answering(whole(1)[:50], rest=False)) as server:
+        with pytest.raises(Garbled, match="in the middle of the answer"):
+            ask(server)
+        assert server.connections == 1
+
+
+@both
+def test_a_server_that_says_nothing_ends_in_the_deadline(ask):
+    with FaultServer(Peer.hold) as server, pytest.raises(TimeoutError):
+        ask(server, timeout_s=0.2)
+
+
+@both
+def test_a_server_of_something_else_is_told_apart(ask):
+    no_grpc = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    # Held, not closed: a reset, for what was sent and never read, may overtake the answer.
+    with (
+        FaultServer(lambda peer: (peer.send(no_grpc), peer.hold())) as server,
+        pytest.raises(Garbled, match="HTTP port"),
+    ):
+        ask(server)
+
+
+def test_calls_at_once_share_few_connections_and_a_cancelled_one_harms_no_other():
+    async def main(port: int) -> int:
+        unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), OPTIONS)
+        tasks = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10), again=True)) for _ in range(4)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(answers.pop(1), asyncio.CancelledError)
+        unary.close()
+        await asyncio.sleep(0)
+        return answers.count(b"abc")
+
+    def behave(peer: Peer) -> None:
+        peer.send(HELLO)
+        seen = b""
+        while any(frame(DATA, END_STREAM, stream, b"")[3:] not in seen for stream in (1, 3, 5)):
+            seen += peer._connection.recv(1 << 16)
+        peer.send(whole(5) + whole(1) + whole(3))
+        peer.hold()
+
+    with FaultServer(behave) as server:
+        assert asyncio.run(main(server.port)) == 3
+        assert server.connections == 1
+
+
+def test_nobody_there_is_said_and_nothing_was_sent():
+    unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", free_port()), OPTIONS)
+    with pytest.raises(ConnectionRefusedError):
+        unary.call(b"m", None, Deadline(5), again=True)
+    nowhere = UnaryCalls("/s/m", Endpoint("grpc", "no-such-host.invalid", 1), OPTIONS)
+    with pytest.raises(Unsent, match="can't be reached"):
+        nowhere.call(b"m", None, Deadline(20), again=True)
+
+
+def test_what_is_rare_or_hard_is_left_to_grpcio():
+    plain = parse_url("grpc://h:1")
+    assert takes(plain, OPTIONS)
+    assert not takes(parse_url("grpcs://h:1"), ConnectionOptions(tls=TLS()))
+    assert not takes(plain, ConnectionOptions(compression="gzip"))
+    assert not takes(plain, ConnectionOptions(keepalive_s=5))
+    unary = UnaryCalls("/s/m", plain, OPTIONS)
+    assert unary.call(bytes(LARGEST_MESSAGE + 1), None, Deadline(5), again=True) is None

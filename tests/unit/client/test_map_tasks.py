@@ -1,0 +1,117 @@
+"""What `map` does with its tasks, whatever they do."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from tritonforge.client.batches import pieces_of
+from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.map_tasks import run_in_tasks
+from tritonforge.client.mapping import Work
+from tritonforge.client.result import Result
+
+
+def result(number: int) -> Result:
+    return Result({"y": np.array([number])}, model="m", model_version="1", id="", parameters={})
+
+
+def items(count: int, taken: list[int] | None = None):
+    for number in range(count):
+        if taken is not None:
+            taken.append(number)
+        yield {"x": np.array([number])}
+
+
+def work(given, *, concurrency: int = 2, ordered: bool = True) -> Work:
+    return Work(pieces_of(given, 0), lambda made: made, concurrency, ordered, None)
+
+
+def number_of(piece) -> int:
+    return int(piece.inputs["x"][0])
+
+
+def test_no_more_run_than_the_concurrency_and_no_more_than_twice_that_are_taken():
+    async def main() -> None:
+        taken: list[int] = []
+        running, most, first = 0, 0, asyncio.Event()
+
+        async def infer(piece):
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await (first.wait() if number_of(piece) == 0 else asyncio.sleep(0))
+            running -= 1
+            return result(number_of(piece))
+
+        asyncio.get_running_loop().call_later(0.2, first.set)
+        async with aclosing(run_in_tasks(work(items(20, taken)), infer)) as results:
+            piece, _ = await anext(results)
+            assert piece.item == 0
+            assert len(taken) == 4
+            assert [piece.item async for piece, _ in results] == list(range(1, 20))
+        assert most == 2
+
+    asyncio.run(main())
+
+
+def test_results_come_as_they_are_done_where_no_order_is_asked_for():
+    async def main() -> list[int]:
+        last = asyncio.Event()
+
+        async def infer(piece):
+            number = number_of(piece)
+            if number == 0:
+                await last.wait()
+            elif number == 5:
+                last.set()
+            return result(number)
+
+        return [piece.item async for piece, _ in run_in_tasks(work(items(6), ordered=False), infer)]
+
+    order = asyncio.run(main())
+    assert sorted(order) == list(range(6))
+    assert order[0] != 0
+
+
+@pytest.mark.parametrize("error", [InvalidRequest("no", Target("http://h:1", "m")), asyncio.CancelledError("no")])
+def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_no_task_is_left(error):
+    async def main() -> None:
+        async def infer(piece):
+            if number_of(piece) >= 2:
+                raise error
+            return result(number_of(piece))
+
+        results = run_in_tasks(work(items(9)), infer)
+        assert [(await anext(results))[0].item for _ in range(2)] == [0, 1]
+        with pytest.raises(type(error), match="no"):
+            await anext(results)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_a_map_that_is_closed_cancels_what_is_under_way():
+    async def main() -> None:
+        cancelled = []
+
+        async def infer(piece):
+            if number_of(piece) == 0:
+                return result(0)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(number_of(piece))
+                raise
+
+        results = run_in_tasks(work(items(9), concurrency=3), infer)
+        await anext(results)
+        await asyncio.sleep(0)
+        await results.aclose()
+        assert sorted(cancelled) == [1, 2, 3]
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())

@@ -1,0 +1,94 @@
+"""What `map` does with its threads, whatever they do."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+
+import numpy as np
+import pytest
+
+from tritonforge.client.batches import pieces_of
+from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.mapping import Work, run_in_threads
+from tritonforge.client.result import Result
+
+WHO = contextvars.ContextVar("WHO", default="nobody")
+
+
+def result(number: int) -> Result:
+    return Result({"y": np.array([number])}, model="m", model_version="1", id="", parameters={})
+
+
+def work(items, *, concurrency: int = 2, ordered: bool = True) -> Work:
+    return Work(pieces_of(items, 0), lambda made: made, concurrency, ordered, None)
+
+
+def test_the_callers_context_is_the_threads():
+    token = WHO.set("caller")
+    seen = []
+    try:
+        items = [{"x": np.array([n])} for n in range(5)]
+        made = run_in_threads(work(items), lambda inputs: seen.append(WHO.get()) or result(int(inputs["x"][0])))
+        assert [number for number, _ in made] == list(range(5))
+    finally:
+        WHO.reset(token)
+    assert seen == ["caller"] * 5
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_no_more_than_twice_the_concurrency_are_taken_before_the_first_is_done(ordered):
+    taken, first = [], threading.Event()
+
+    def items():
+        for n in range(20):
+            taken.append(n)
+            yield {"x": np.array([n])}
+
+    def infer(inputs):
+        if inputs["x"][0] == 0:
+            first.wait(20)
+        return result(int(inputs["x"][0]))
+
+    made = run_in_threads(work(items(), ordered=ordered), infer)
+    if ordered:
+        threading.Timer(0.2, first.set).start()
+    begun = next(made)[0]
+    assert (begun == 0) is ordered
+    if ordered:
+        assert len(taken) == 4
+    first.set()
+    assert sorted([begun, *(number for number, _ in made)]) == list(range(20))
+
+
+def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_the_threads_end():
+    before = threading.active_count()
+    target = Target("http://h:1", "m")
+
+    def infer(inputs):
+        if inputs["x"][0] >= 2:
+            raise InvalidRequest("no", target)
+        return result(int(inputs["x"][0]))
+
+    made = run_in_threads(work([{"x": np.array([n])} for n in range(9)]), infer)
+    assert [next(made)[0], next(made)[0]] == [0, 1]
+    with pytest.raises(InvalidRequest, match="item 2: no"):
+        next(made)
+    assert threading.active_count() == before
+
+
+def test_a_map_that_is_closed_ends_its_threads():
+    before = threading.active_count()
+    made = run_in_threads(work([{"x": np.array([n])} for n in range(9)]), lambda inputs: result(0))
+    next(made)
+    made.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_no_result_of_many_threads_is_lost_or_waited_for_in_vain(ordered):
+    items = ({"x": np.array([n])} for n in range(5000))
+    made = run_in_threads(work(items, concurrency=8, ordered=ordered), lambda inputs: result(int(inputs["x"][0])))
+    numbers = [number for number, answer in made if answer["y"][0] == number]
+    assert sorted(numbers) == list(range(5000))
+    assert not ordered or numbers == list(range(5000))

@@ -1,0 +1,104 @@
+"""What `map` makes of its inputs, before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.map_calls import AsyncMapped
+from tritonforge.client.mapping import Mapped, Work, make_work
+from tritonforge.client.metadata import ServedModel
+from tritonforge.client.result import Result
+from tritonforge.ir import Signature, TensorSpec
+
+SIGNATURE = Signature(
+    (TensorSpec("scores", "FP32", (2,)), TensorSpec("who", "BYTES", (1,), optional=True)),
+    (TensorSpec("y", "FP32", ()),),
+    batched=True,
+)
+
+
+def work(inputs: Any, signature: Signature = SIGNATURE) -> Work:
+    served = ServedModel("survey", ("1",), "", signature, 8 if signature.batched else 0)
+    settings = {"batch_size": None, "concurrency": 2, "ordered": True, "progress": None}
+    return make_work("survey", inputs, served, Target("http://h:1", "survey"), **settings)
+
+
+def arrays(scores: int, who: int) -> dict[str, np.ndarray]:
+    return {"scores": np.ones((scores, 2), np.float32), "who": np.full((who, 1), "a", object)}
+
+
+@pytest.mark.parametrize(("scores", "who"), [(32, 40), (33, 40), (40, 32), (3, 4)])
+def test_arrays_of_different_lengths_are_refused_up_front(scores, who):
+    with pytest.raises(InvalidRequest, match=f'input "scores" has {scores} rows, and "who" has {who}'):
+        work(arrays(scores, who))
+
+
+def test_a_batch_of_arrays_of_different_lengths_is_refused_when_it_is_read():
+    pieces = work([arrays(9, 9), arrays(9, 10)]).pieces
+    assert [piece.rows for piece in (next(pieces), next(pieces))] == [8, 1]
+    with pytest.raises(InvalidRequest, match='"scores" has 9 rows, and "who" has 10'):
+        next(pieces)
+
+
+def test_an_input_that_is_left_out_has_no_rows_and_a_model_without_a_batch_takes_any():
+    assert len(list(work({**arrays(16, 1), "who": None}).pieces)) == 2
+    unbatched = Signature(SIGNATURE.inputs, SIGNATURE.outputs, batched=False)
+    assert len(list(work(arrays(16, 3), unbatched).pieces)) == 1
+
+
+def test_what_has_no_rows_is_left_to_the_checks_of_each_request():
+    first, _ = work({"scores": np.ones((16, 2), np.float32), "who": np.array("a")}).pieces
+    assert first.inputs["who"].ndim == 0
+
+
+@pytest.mark.parametrize("given", [3, "text", object()])
+def test_what_is_no_iterable_of_batches_is_refused_with_its_kind(given):
+    with pytest.raises(InvalidRequest, match=r"this is an? (int|str|object)$") as caught:
+        work(given)
+    assert " a int" not in str(caught.value)
+
+
+def test_an_asynchronous_generator_is_refused_by_that_name():
+    async def batches():
+        yield arrays(1, 1)
+
+    with pytest.raises(InvalidRequest, match=r"this is an async generator, .*\[item async for item in …\]"):
+        work(batches())
+
+
+def results(count: int):
+    for number in range(count):
+        yield number, Result({"y": np.array([number])})
+
+
+def test_what_was_read_from_can_not_be_merged_any_more():
+    for read in (next, lambda mapped: next(mapped.indexed())):
+        mapped = Mapped(results(5), lambda result: result)
+        read(mapped)
+        with pytest.raises(RuntimeError, match="1 of the results have been read"):
+            mapped.merge()
+    assert Mapped(results(5), lambda result: result).merge().y.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_nor_what_was_read_from_in_a_loop():
+    async def answers():
+        for number, result in results(5):
+            yield number, result, lambda made: made
+
+    async def main():
+        read = AsyncMapped(answers())
+        await anext(read)
+        with pytest.raises(RuntimeError, match="1 of the results have been read"):
+            await read.merge()
+        indexed = AsyncMapped(answers())
+        await anext(indexed.indexed())
+        with pytest.raises(RuntimeError, match="have been read"):
+            await indexed.merge()
+        assert (await AsyncMapped(answers()).merge()).y.tolist() == [0, 1, 2, 3, 4]
+
+    asyncio.run(main())

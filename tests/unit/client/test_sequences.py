@@ -1,0 +1,136 @@
+"""One sequence: its requests one at a time, in the order of asking, and none after a doubt, an end, or the block."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tritonforge.client import DeadlineExceeded, InvalidRequest, Result
+from tritonforge.client.blocking import finish
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import Target
+from tritonforge.client.sequences import SequenceCore
+from tritonforge.client.turns import Turns, turns_of_tasks, turns_of_threads
+
+
+class Model:
+    """Answers a request once it may, and keeps what was sent."""
+
+    def __init__(self, *, free: bool = True) -> None:
+        self.sent: list[tuple[Any, bool, bool]] = []
+        self.asked = threading.Event()
+        self.free = threading.Event()
+        self.free_task = asyncio.Event()
+        if free:
+            self.free.set()
+            self.free_task.set()
+
+    async def block(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        self.take(inputs, parameters)
+        assert self.free.wait(60)
+        return self.answer(inputs)
+
+    async def wait(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        self.take(inputs, parameters)
+        await self.free_task.wait()
+        return self.answer(inputs)
+
+    def take(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        self.sent.append((inputs["x"], "sequence_start" in parameters, "sequence_end" in parameters))
+        self.asked.set()
+
+    def answer(self, inputs: Mapping[str, Any]) -> Result:
+        return Result({"y": np.array(inputs["x"])}, model="m", model_version="1", id="", parameters={})
+
+
+def core(send: Any, turns: Turns, *, closing: Mapping[str, Any] | None = None, timeout_s: float = 60) -> SequenceCore:
+    return SequenceCore(
+        send,
+        Target("http://h:1", "m"),
+        turns=turns,
+        clock=lambda given: Deadline(timeout_s if given is None else given),
+        sequence_id=None,
+        closing=closing,
+        replay=False,
+    )
+
+
+def infer(sequence: SequenceCore, x: int, *, end: bool = False, **options: Any) -> Any:
+    return sequence.infer({"x": x}, end=end, parameters={}, options=options)
+
+
+def test_tasks_go_in_the_order_of_asking_and_the_first_alone_starts():
+    async def main() -> None:
+        model = Model()
+        sequence = core(model.wait, turns_of_tasks())
+        await asyncio.gather(*[infer(sequence, x, end=x == 4) for x in range(5)])
+        assert model.sent == [(x, x == 0, x == 4) for x in range(5)]
+        with pytest.raises(RuntimeError, match="has ended"):
+            await infer(sequence, 5)
+
+    asyncio.run(main())
+
+
+def test_a_thread_waits_for_the_one_before_and_no_longer_than_its_limit():
+    model = Model(free=False)
+    sequence = core(model.block, turns_of_threads())
+    first = threading.Thread(target=lambda: finish(infer(sequence, 0)))
+    first.start()
+    assert model.asked.wait(60)
+    with pytest.raises(
+        DeadlineExceeded, match=r"not sent within 0\.01 s: requests of the sequence before it are under"
+    ):
+        finish(infer(sequence, 1, timeout_s=0.01))
+    third = threading.Thread(target=lambda: finish(infer(sequence, 2)))
+    third.start()
+    model.free.set()
+    first.join(60)
+    third.join(60)
+    assert model.sent == [(0, True, False), (2, False, False)]
+
+
+def test_a_task_that_is_cancelled_while_it_waits_lets_the_next_one_go():
+    async def main() -> None:
+        model = Model(free=False)
+        sequence = core(model.wait, turns_of_tasks())
+        tasks = [asyncio.ensure_future(infer(sequence, x)) for x in range(3)]
+        while not model.sent:
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        model.free_task.set()
+        await asyncio.wait(tasks)
+        assert tasks[1].cancelled()
+        assert model.sent == [(0, True, False), (2, False, False)]
+
+    asyncio.run(main())
+
+
+def test_after_a_request_that_was_broken_off_the_state_is_unknown():
+    async def main() -> None:
+        model = Model(free=False)
+        sequence = core(model.wait, turns_of_tasks())
+        task = asyncio.ensure_future(infer(sequence, 0))
+        while not model.sent:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        with pytest.raises(InvalidRequest, match=r"unknown since a request of it was broken off \(CancelledError\)"):
+            await infer(sequence, 1)
+        assert len(model.sent) == 1
+
+    asyncio.run(main())
+
+
+def test_after_the_block_nothing_is_sent_but_what_closes_it():
+    model = Model()
+    sequence = core(model.block, turns_of_threads(), closing={"x": 9})
+    finish(infer(sequence, 0))
+    finish(sequence.close(failed=False))
+    assert model.sent == [(0, True, False), (9, False, True)]
+    with pytest.raises(RuntimeError, match=r"the sequence's block has ended; begin another with client\.sequence"):
+        finish(infer(sequence, 1))

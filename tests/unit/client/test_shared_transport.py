@@ -1,0 +1,176 @@
+"""Large tensors beside a transport: registrations that fail, servers that forget them, and what is left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tritonforge.client.arena import LEAST_BYTES
+from tritonforge.client.blocking import finish
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import (
+    ClientError,
+    DeadlineExceeded,
+    InferenceFailed,
+    InvalidRequest,
+    ServerUnavailable,
+    Target,
+)
+from tritonforge.client.message import Request, Response, Tensor
+from tritonforge.client.questions import Question
+from tritonforge.client.segments import PREFIX, Segment
+from tritonforge.client.shared_transport import SharedMemoryTransport
+
+BIG = np.zeros(LEAST_BYTES, np.uint8)
+REQUEST = Request("m", (Tensor("x", "UINT8", BIG.shape, BIG.data),), version="2", id="r-7")
+STEP = REQUEST._replace(parameters={"sequence_id": 7})
+
+
+class Server:
+    """A transport to a server of the test's, which knows the regions that it was told of."""
+
+    url = "http://127.0.0.1:8000"
+
+    def __init__(self) -> None:
+        self.regions: set[str] = set()
+        self.over_the_wire = 0
+        self.failure: BaseException | None = None
+
+    async def ask(self, question: Question, deadline: Deadline) -> Any:
+        if self.failure is not None:
+            raise self.failure
+        if question.subject == "shared_memory":
+            return [{"name": name} for name in self.regions]
+        if question.subject == "register_shared_memory":
+            if question.model in self.regions:
+                words = f"shared memory region with name '{question.model}' already in manager"
+                raise InvalidRequest(words, Target(self.url, question.model))
+            self.regions.add(question.model)
+        else:
+            self.regions.discard(question.model)
+        return None
+
+    async def infer(self, request: Request, deadline: Deadline) -> Response:
+        for tensor in request.inputs:
+            self.over_the_wire += tensor.region is None
+            if tensor.region is not None and tensor.region.name not in self.regions:
+                # As Triton 24.10 says it, NOT_FOUND.
+                words = f"Unable to find shared memory region: '{tensor.region.name}'"
+                raise InferenceFailed(words, Target(self.url, request.model))
+        return Response("m", "1", "", (Tensor("y", "UINT8", (1,), b"1"),), {})
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def transport(server: Server) -> Iterator[SharedMemoryTransport]:
+    transport = SharedMemoryTransport(server)  # type: ignore[arg-type]  # it has what is needed here
+    yield transport
+    finish(transport.close())
+    assert not segments()
+
+
+def segments() -> list[str]:
+    return [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
+
+
+def infer(transport: SharedMemoryTransport, request: Request = REQUEST) -> Response:
+    return finish(transport.infer(request, Deadline(20)))
+
+
+@pytest.mark.parametrize("request_", [REQUEST, STEP], ids=["single", "sequence"])
+def test_a_server_that_has_started_anew_is_told_of_the_memory_again(server, transport, request_):
+    infer(transport, request_)
+    server.regions.clear()
+    infer(transport, request_)
+    assert server.over_the_wire == 1
+    infer(transport, request_)
+    assert (server.over_the_wire, len(server.regions)) == (1, 1)
+
+
+def test_arrays_of_the_callers_own_are_told_of_again(server, transport):
+    segment = Segment(BIG.size)
+    transport.arena.fix(segment)
+    request = Request("m", (Tensor("x", "UINT8", BIG.shape, memoryview(segment.array)),))
+    for restarted, over_the_wire in ((False, 0), (True, 1), (False, 1)):
+        if restarted:
+            server.regions.clear()
+        infer(transport, request)
+        assert server.over_the_wire == over_the_wire
+    assert server.regions == {segment.name}
+
+
+def test_memory_that_the_server_knows_already_is_used(server, transport):
+    infer(transport)
+    transport.arena.registered.clear()  # as where the answer to the registration was lost
+    infer(transport)
+    assert server.over_the_wire == 0
+
+
+@pytest.mark.parametrize("kind", [ServerUnavailable, DeadlineExceeded])
+def test_memory_that_a_server_can_not_be_told_of_fails_the_call_and_is_gone(server, transport, kind):
+    server.failure = kind("no answer", Target(server.url, f"{PREFIX}1"))
+    failures = []
+    for _ in range(3):
+        with pytest.raises(kind) as caught:
+            infer(transport)
+        failures.append(caught.value)  # whose tracebacks hold what the call had
+    assert not segments()
+    assert {error.target for error in failures} == {Target(server.url, "m", "2", "r-7")}
+    assert all(not getattr(error, "sent", False) for error in failures)
+    server.failure = None
+    infer(transport)
+    assert server.over_the_wire == 0
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("closed"), KeyboardInterrupt()])
+def test_a_call_that_is_broken_off_leaves_no_memory(server, transport, failure):
+    server.failure = failure
+    with pytest.raises(type(failure)) as caught:
+        infer(transport)
+    assert caught.value is failure
+    assert not segments()
+    server.failure = None
+
+
+def test_a_server_that_can_not_map_memory_gets_all_over_the_wire(server, transport):
+    server.failure = InvalidRequest("Unable to open shared memory region", Target(server.url, "a region"))
+    infer(transport)
+    infer(transport)
+    assert server.over_the_wire == 2
+    assert not segments()
+    server.failure = None
+
+
+def test_closing_removes_the_memory_of_results_that_are_still_in_use(server, transport):
+    async def infer_large(request: Request, deadline: Deadline) -> Response:
+        data = b"" if request.into else bytes(BIG.size)
+        return Response("m", "1", "", (Tensor("y", "UINT8", BIG.shape, data),), {})
+
+    server.infer = infer_large
+    infer(transport)
+    kept = infer(transport).outputs[0]
+    assert len(kept.data) == BIG.size
+    finish(transport.close())
+    assert not segments()
+    assert not server.regions
+    assert bytes(kept.data[:3]) == b"\0\0\0"
+
+
+def test_what_the_model_itself_says_is_not_sent_again(server, transport):
+    async def fail(request: Request, deadline: Deadline) -> Response:
+        raise InferenceFailed("boom", Target(server.url, request.model))
+
+    server.infer = fail
+    with pytest.raises(ClientError, match="boom"):
+        infer(transport)

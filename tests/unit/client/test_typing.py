@@ -1,0 +1,107 @@
+"""What mypy says of calls through definitions that are decorated classes, of which it knows the class alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+DEFINED = """
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import Batching, Sequence, model
+
+@model
+class Embed:
+    def __call__(self, x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return x
+
+@model(batching=Batching(max_batch_size=4))
+class Later:
+    async def __call__(self, x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return x
+
+@model
+class Count:
+    def __call__(self, x: Float32[np.ndarray, "3"]) -> Iterator[Float32[np.ndarray, "3"]]:
+        yield x
+
+@model
+class CountLater:
+    async def __call__(self, x: Float32[np.ndarray, "3"]) -> AsyncIterator[Float32[np.ndarray, "3"]]:
+        yield x
+
+@model(sequence=Sequence(), batching=Batching(max_batch_size=4))
+class Total:
+    def start(self) -> dict[str, float]:
+        return {}
+
+    def __call__(self, state: dict[str, float], x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:
+        return x
+
+class PlainEmbed:
+    def __call__(self, x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return x
+
+by_hand = model(name="Embed")(PlainEmbed)
+"""
+
+USE = """
+from typing import Any
+
+import numpy as np
+from defined import Count, CountLater, Embed, Later, Total, by_hand
+from typing_extensions import assert_type
+
+from tritonforge.client import AsyncClient, Client
+
+Array = np.ndarray[Any, Any]
+
+def use(client: Client, x: Array) -> None:
+    assert_type(client.call(Embed, x, timeout_s=5), Array)
+    assert_type(client.call(Later, x), Array)
+    assert_type(client.map(Embed, [x]).merge(), Array)
+    for number in client.stream(Count, x):
+        assert_type(number, Array)
+    for number in client.stream(CountLater, x):
+        assert_type(number, Array)
+    with client.sequence(Total, closing={"x": x}) as steps:
+        assert_type(steps.infer(x, end=True), Array)
+    assert_type(client.call(by_hand, x), Array)
+    assert_type(by_hand(x), Array)
+    client.call(Embed, x).nothing
+
+async def use_async(client: AsyncClient, x: Array) -> None:
+    assert_type(await client.call(Embed, x), Array)
+    assert_type(await client.call(Later, x), Array)
+    assert_type(await client.map(Embed, [x]).merge(), Array)
+    async for number in client.stream(Count, x):
+        assert_type(number, Array)
+    async with client.sequence(Total) as steps:
+        assert_type(await steps.infer(x), Array)
+"""
+
+
+def test_calls_through_decorated_classes_are_typed_by_what_they_return(tmp_path: Path) -> None:
+    (tmp_path / "defined.py").write_text(DEFINED, encoding="utf-8")
+    (tmp_path / "use.py").write_text(USE, encoding="utf-8")
+    options = ["--strict", "--config-file=", "--follow-imports=silent", f"--cache-dir={ROOT / '.mypy_cache'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "defined.py", "use.py"],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    errors = [
+        line for line in done.stdout.splitlines() if ": error: " in line and "type-arg" not in line
+    ]  # a bare np.ndarray
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert '"nothing"' in errors[0]

@@ -1,0 +1,123 @@
+"""The folder that an image is built from, with packages from a folder instead of an index."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tritonforge.cli import app
+from tritonforge.image import ImageError, ImageOptions, write_context
+
+CREDENTIALS = "--extra-index-url=https://somebody:secret@127.0.0.1:1/simple"
+"""Of no effect beside --no-index."""
+
+
+@pytest.fixture
+def pip_args(tmp_path: Path) -> tuple[str, ...]:
+    """Have pip take packages from a folder of empty wheels alone."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for name, version in (("numpy", "1.26.4"), ("nvidia_pytriton", "0.7.0"), ("pip", "25.0"), ("pandas", "2.2.0")):
+        info = f"{name}-{version}.dist-info"
+        with zipfile.ZipFile(wheels / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", "")
+    return ("--no-index", f"--find-links={wheels}", CREDENTIALS)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository of one Python model, which only its owner can read."""
+    version = tmp_path / "models" / "echo" / "1"
+    version.mkdir(parents=True)
+    (version / "model.py").write_text("pass\n")
+    (version / "model.py").chmod(0o600)
+    (version / "__pycache__").mkdir()
+    (version.parent / "config.pbtxt").write_text('backend: "python"')
+    return tmp_path / "models"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_slim_image_has_the_server_locked_packages_and_the_models(
+    tmp_path: Path, repository: Path, pip_args: tuple[str, ...]
+) -> None:
+    write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args, project=("pandas",)))
+    written = files(tmp_path / "context")
+    dockerfile = written["Dockerfile"].decode()
+    assert "FROM debian:bookworm-slim AS python" in dockerfile
+    assert "USER 10001:10001" in dockerfile
+    assert "HEALTHCHECK " in dockerfile
+    assert "--no-index --find-links /wheels --no-deps --require-hashes" in dockerfile
+    assert "COPY models/ /models/" in dockerfile
+    assert "OMP_WAIT_POLICY=PASSIVE OPENBLAS_THREAD_TIMEOUT=4\n" in dockerfile
+    locked = [line.split(" --hash=sha256:")[0] for line in written["requirements.lock"].decode().splitlines()]
+    assert locked == ["numpy==1.26.4", "nvidia-pytriton==0.7.0", "pandas==2.2.0"]
+    assert "wheels/pip-25.0-py3-none-any.whl" in written
+    assert "backends/onnxruntime/tritonforge_runtime/__init__.py" in written
+    models = sorted(name for name in written if name.startswith("models/"))
+    assert models == ["models/echo/1/model.py", "models/echo/config.pbtxt"]
+    assert (tmp_path / "context" / "models" / "echo" / "1" / "model.py").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_index_and_its_credentials_stay_on_this_machine(
+    tmp_path: Path, repository: Path, pip_args: tuple[str, ...]
+) -> None:
+    write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
+    assert not [name for name, content in files(tmp_path / "context").items() if b"secret" in content]
+
+
+def test_on_nvidias_image_there_is_its_own_server(tmp_path: Path, repository: Path, pip_args: tuple[str, ...]) -> None:
+    """Its release may be later than the embedded server's, its Python another, and the models may be mounted."""
+    options = ImageOptions(nvidia=True, release="25.01", bake=False, pip_args=pip_args)
+    write_context(repository, tmp_path / "context", options)
+    written = files(tmp_path / "context")
+    dockerfile = written["Dockerfile"].decode()
+    assert "FROM nvcr.io/nvidia/tritonserver:25.01-py3" in dockerfile
+    assert "USER 1000:1000" in dockerfile
+    assert "PYTHONUNBUFFERED=1 OMP_WAIT_POLICY=PASSIVE OPENBLAS_THREAD_TIMEOUT=4\n" in dockerfile
+    assert "COPY models/" not in dockerfile
+    assert not [name for name in written if name.startswith(("models/", "backends/", "wheels/nvidia_pytriton"))]
+    assert options.base_python == "3.12"
+
+
+def test_what_pip_cannot_get_is_told_in_its_words(tmp_path: Path, repository: Path, pip_args: tuple[str, ...]) -> None:
+    options = ImageOptions(pip_args=pip_args, project=("no-package-of-this-name",))
+    with pytest.raises(ImageError, match=r"pip can't get the image's packages: .*no-package-of-this-name") as failed:
+        write_context(repository, tmp_path / "context", options)
+    assert "secret" not in str(failed.value)
+
+
+def test_a_repository_for_a_later_release_needs_nvidias_image(tmp_path: Path, repository: Path) -> None:
+    with pytest.raises(ImageError, match=r"built for Triton 25\.01, and a slim image has 24\.10\n  hint: .*--nvidia"):
+        write_context(repository, tmp_path / "context", ImageOptions(release="25.01"))
+    assert not (tmp_path / "context").exists()
+
+
+def test_the_command_writes_the_folder_and_a_compose_file(
+    tmp_path: Path, repository: Path, pip_args: tuple[str, ...]
+) -> None:
+    """Each argument for pip reaches it; nothing is built, and Docker isn't asked."""
+    arguments = [f"--pip-arg={argument}" for argument in pip_args]
+    folders = [
+        "--output",
+        str(tmp_path / "context"),
+        "--compose",
+        str(tmp_path / "compose"),
+        "--no-project-requirements",
+    ]
+    result = CliRunner().invoke(app, ["image", str(repository), "--tag", "fraud:1", *folders, *arguments])
+    assert result.exit_code == 0, result.output
+    assert f"docker build --tag fraud:1 {tmp_path / 'context'}" in result.output
+    assert "secret" not in result.output
+    assert (tmp_path / "context" / "Dockerfile").is_file()
+    assert "image: fraud:1\n" in (tmp_path / "compose" / "compose.yaml").read_text()
+    again = CliRunner().invoke(app, ["image", str(repository), *folders, *arguments])
+    assert again.exit_code == 2
+    assert "name a new folder" in " ".join(again.output.replace("│", " ").split())

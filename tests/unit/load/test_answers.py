@@ -1,0 +1,28 @@
+"""Answers under load, held against what was expected."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tritonforge.load.answers import Answers
+from tritonforge.load.job import Payload
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+def test_text_in_json_is_utf_8(escaped: bool) -> None:
+    outputs = [{"name": "up", "datatype": "BYTES", "shape": [2], "data": ["HÉLLO", "日本"]}]
+    body = json.dumps({"outputs": outputs}, ensure_ascii=escaped).encode()
+    payload = Payload(b"", expected={"up": np.array(["HÉLLO", "日本"], object)})
+    assert Answers().check(payload, body, grpc=False) == ""
+    other = Payload(b"", expected={"up": np.array(["HELLO", "日本"], object)})
+    assert Answers().check(other, body, grpc=False).startswith('wrong answer: output "up" is ')
+
+
+def test_binary_tensors_follow_text_that_is_not_ascii() -> None:
+    data = np.arange(3, dtype=np.float32)
+    tensor = {"name": "y", "datatype": "FP32", "shape": [3], "parameters": {"binary_data_size": 12}}
+    head = json.dumps({"model_name": "modèle", "outputs": [tensor]}, ensure_ascii=False).encode()
+    assert Answers().check(Payload(b"", expected={"y": data}), head + data.tobytes(), grpc=False) == ""

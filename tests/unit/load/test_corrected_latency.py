@@ -1,0 +1,129 @@
+"""An open loop's latencies against a queue worked out by hand: so many servers, first come, first served."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritonforge.load import drive as driving
+from tritonforge.load.drive import Drive
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Job, Payload, Tally, Target
+from tritonforge.load.lane import Lane
+from tritonforge.load.merge import merge_tallies
+from tritonforge.load.recorder import Recorder
+from tritonforge.load.schedule import Schedule
+
+MS = 1_000_000
+START = 5 * MS
+
+
+class Simulation:
+    """A clock that jumps to what happens next: an alarm, or the end of a request, which takes a given time."""
+
+    def __init__(self, services: list[int]) -> None:
+        self.now = START
+        self.fd = -1
+        self._services = iter(services)
+        self._under_way: list[tuple[int, int, Lane]] = []
+        self._alarm = 0
+        self._ring: Callable[[], None] | None = None
+
+    def run(self, drive: Drive) -> None:
+        """Let everything happen."""
+        drive.start()
+        while not drive.done.is_set():
+            ends = self._under_way[0][0] if self._under_way else 1 << 62
+            if self._alarm and self._alarm < ends:
+                self.now, self._alarm = self._alarm, 0
+                assert self._ring is not None
+                self._ring()
+            else:
+                self.now, _, lane = heapq.heappop(self._under_way)
+                drive.ended(lane, "", b"")
+
+    def send(self, lane: Lane, data: bytes) -> None:
+        """Be the link: the request ends after its time."""
+        service = next(self._services)
+        heapq.heappush(self._under_way, (self.now + service, id(lane), lane))
+
+    def abandon(self, lane: Lane) -> None:
+        """Be the link."""
+
+    def set(self, when_ns: int) -> None:
+        """Be the alarm."""
+        self._alarm = when_ns
+
+    def acknowledge(self) -> None:
+        """Be the alarm."""
+
+    def close(self) -> None:
+        """Be the alarm."""
+
+    def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
+        """Be the event loop."""
+        self._ring = callback
+
+    def remove_reader(self, fd: int) -> None:
+        """Be the event loop."""
+
+
+def measured(times_ms: list[int], services: list[int], places: int) -> Tally:
+    """Run the drive over simulated requests; give what was counted in all windows."""
+    simulation = Simulation(services)
+    schedule = Schedule(1, times_s=tuple(time / 1000 for time in times_ms))
+    job = Job(Target("", 0), (Payload(b""),), START, START, 20 * MS, 1 << 30, schedule=schedule, max_in_flight=places)
+    tallies: list[Tally] = []
+    recorder = Recorder(START, 20 * MS, tallies.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driving, "now_ns", lambda: simulation.now)
+        patch.setattr(driving, "Alarm", lambda: simulation)
+        patch.setattr(asyncio, "get_running_loop", lambda: simulation)
+        recorder.roll(START)
+        drive = Drive(job, recorder, lambda lane: None)
+        drive.lanes = [Lane() for _ in range(places)]
+        for lane in drive.lanes:
+            lane.link = simulation
+        simulation.run(drive)
+    return merge_tallies(tallies)
+
+
+def by_hand(times_ms: list[int], services: list[int], places: int) -> list[tuple[int, int, int]]:
+    """Give when each request was due, started and ended: it takes the place that is free first."""
+    free = [START] * places
+    found = []
+    for time, service in zip(sorted(times_ms), services, strict=True):
+        due = START + time * MS
+        start = max(due, heapq.heappop(free))
+        heapq.heappush(free, start + service)
+        found.append((due, start, start + service))
+    return found
+
+
+def same(found: Histogram, values: list[int]) -> bool:
+    """Compare all but the last bits of the sum of squares, which depend on the order."""
+    wanted = Histogram.of(values)
+    assert found.squares == pytest.approx(wanted.squares)
+    return replace(found, squares=0.0) == replace(wanted, squares=0.0)
+
+
+REQUESTS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30 * MS)), min_size=1, max_size=40)
+
+
+@given(REQUESTS, st.integers(1, 4))
+def test_latency_counts_from_the_intended_start_however_long_requests_wait(
+    requests: list[tuple[int, int]], places: int
+) -> None:
+    times, services = [time for time, _ in requests], [service for _, service in requests]
+    tally = measured(times, services, places)
+    expected = by_hand(times, services, places)
+    assert same(tally.latency, [end - due for due, _, end in expected])
+    assert same(tally.uncorrected, [end - start for _, start, end in expected])
+    assert same(tally.late, [start - due for due, start, _ in expected])
+    assert tally.held_back == sum(start > due for due, start, _ in expected)

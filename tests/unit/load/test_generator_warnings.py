@@ -1,0 +1,108 @@
+"""When the generator says that it is what limits the figures, and when it has no reason to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import takewhile
+
+import pytest
+
+from tritonforge.load import Load, ModelLoad, Settings
+from tritonforge.load.clock import waited_ns
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
+from tritonforge.load.merge import make_point, merge_tallies
+from tritonforge.load.schedule import intended_times, schedule_of
+from tritonforge.load.settings import Arrivals, Kind
+
+MS = 1_000_000
+
+
+def tally(*, cpu_ms: int = 100, waited_ms: int = 50, late_us: int = 20, held_back: int = 0) -> Tally:
+    """A window of a second with 1000 requests of 2 ms."""
+    latency, late = Histogram.of([2 * MS] * 1000), Histogram.of([late_us * 1000] * 1000)
+    return Tally(
+        0,
+        1000 * MS,
+        latency,
+        latency,
+        late,
+        cpu_ns=cpu_ms * MS,
+        waited_ns=waited_ms * MS,
+        held_back=held_back,
+    )
+
+
+def warnings(window: Tally, kind: Kind = "concurrency", value: float = 4, arrivals: Arrivals = "constant") -> str:
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),), arrivals=arrivals)
+    return " ".join(make_point(Load(kind, value), settings, [window], 1, agreed=True).generator.warnings)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("concurrency", 4), ("rate", 1000)])
+def test_a_generator_with_time_to_spare_says_nothing(kind: Kind, value: float) -> None:
+    assert warnings(tally(), kind, value) == ""
+
+
+def test_a_busy_process_asks_for_another() -> None:
+    assert "95% of a core" in warnings(tally(cpu_ms=950))
+    assert "processes=2" in warnings(tally(cpu_ms=950))
+
+
+def test_waiting_for_a_processor_is_told() -> None:
+    assert "waited 40% of the time" in warnings(tally(waited_ms=400))
+    assert warnings(tally(cpu_ms=500, waited_ms=400)) == ""
+
+
+@pytest.mark.parametrize(
+    ("window", "value", "words"),
+    [
+        (tally(late_us=900), 1000, "1 % of requests start 9"),
+        (tally(held_back=7), 1000, "7 requests were due"),
+        (tally(), 2000, "1000 of the 2000 requests a second"),
+    ],
+)
+def test_a_rate_that_is_not_kept_is_told(window: Tally, value: float, words: str) -> None:
+    assert words in warnings(window, "rate", value)
+
+
+def test_of_several_processes_the_busiest_counts() -> None:
+    merged = merge_tallies([tally(cpu_ms=100, waited_ms=300), tally(cpu_ms=200, waited_ms=10)])
+    assert (merged.cpu_ns, merged.waited_ns) == (200 * MS, 300 * MS)
+
+
+def test_the_kernel_counts_waiting() -> None:
+    first = waited_ns()
+    assert 0 <= first <= waited_ns()
+
+
+def test_a_process_waits_no_longer_than_there_is_time() -> None:
+    assert "waited 90% of the time" in warnings(tally(waited_ms=1950))
+
+
+def test_a_rate_in_words_has_no_digits_that_say_nothing() -> None:
+    assert "333.3 of the 1000 requests a second that were due" in warnings(
+        replace(tally(), duration_ns=3000 * MS, waited_ns=0), "rate", 1000
+    )
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "gamma"])
+def test_arrivals_that_are_drawn_are_held_against_what_was_due(arrivals: Arrivals) -> None:
+    """Of a short window, chance alone has far fewer due than the rate says: that is not the server's doing."""
+    load, second = Load("rate", 100), 1000 * MS
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),), (load,), arrivals=arrivals, warmup_s=0.0)
+    for seed in range(20):
+        drawn = replace(settings, seed=seed)
+        times = list(takewhile(lambda time: time < second, intended_times(schedule_of(load, drawn))))
+        latency = Histogram.of([2 * MS] * len(times))
+        point = make_point(load, drawn, [Tally(0, second, latency, latency)], 1, agreed=True)
+        assert point.generator.due_rate == len(times)
+        assert not point.generator.warnings
+    half = Histogram.of([2 * MS] * (len(times) // 2))
+    point = make_point(load, drawn, [Tally(0, second, half, half)], 1, agreed=True)
+    assert f"of the {len(times)} requests a second that were due succeeded" in point.generator.warnings[0]
+
+
+def test_what_nothing_ended_in_is_not_stable() -> None:
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),))
+    nothing = [Tally(index, 1000 * MS) for index in range(3)]
+    assert not make_point(Load("concurrency", 1), settings, nothing, 3, agreed=True).stable

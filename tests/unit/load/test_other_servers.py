@@ -1,0 +1,98 @@
+"""Servers that have the protocol's endpoints and nothing more, or not quite those."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tritonforge.load import Load, LoadFailed, ModelLoad, Point, Session, Settings
+
+TWO = Load("concurrency", 2)
+RIGHT = json.dumps({"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [1, 2]}]}).encode()
+METADATA = {
+    "name": "m",
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [2]}],
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": [2]}, {"name": "z", "datatype": "FP32", "shape": [2]}],
+}
+PAGES: dict[str, dict[str, Any]] = {
+    "/v2": {"name": "plain", "version": "1", "extensions": []},
+    "/v2/models/m": METADATA,
+}
+
+
+@contextmanager
+def serving(*answers: bytes) -> Iterator[str]:
+    """Serve the model `m`, whose answers are those in turn, the last one for good; without statistics."""
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            self.answer(json.dumps(PAGES.get(self.path, {})).encode(), 200 if self.path in PAGES else 404)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(left.pop(0) if len(left) > 1 else left[0])
+
+        def answer(self, data: bytes, status: int = 200) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def measure(url: str, load: Load = TWO, **more: Any) -> Point:
+    settings = Settings(url, (ModelLoad("m"),), **{"warmup_s": 0.0, "requests": 20, **more})
+    with Session(settings) as session:
+        return session.measure(load)
+
+
+@pytest.mark.parametrize("load", [Load("concurrency", 2), Load("rate", 200)], ids=str)
+def test_a_server_without_statistics_is_measured_all_the_same(load: Load) -> None:
+    with serving(RIGHT) as url:
+        point = measure(url, load)
+        told = "the server doesn't have the extension for statistics: its own figures are not told"
+        assert (point.requests, point.failed, point.server) == (20, 0, ())
+        assert told in point.generator.warnings
+        assert told not in measure(url, server_statistics=False).generator.warnings
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "none of the protocol's: an empty body"),
+        (b"hello", "none of the protocol's: hello"),
+        (b'{"error":"model failed"}', 'none of the protocol\'s: {"error":"model failed"}'),
+        (RIGHT.replace(b'"y"', b'"other"'), "has the outputs other; the model has y, z"),
+    ],
+    ids=["empty", "text", "error", "names"],
+)
+@pytest.mark.parametrize("load", [Load("concurrency", 2), Load("rate", 200)], ids=str)
+def test_the_first_answer_is_looked_at(answer: bytes, words: str, load: Load) -> None:
+    with serving(answer) as url, pytest.raises(LoadFailed) as error:
+        measure(url, load)
+    assert words in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_no_answer_after_the_first_is_looked_at() -> None:
+    with serving(RIGHT, b"") as url:
+        assert measure(url, Load("concurrency", 1)).requests == 20

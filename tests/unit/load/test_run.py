@@ -1,0 +1,38 @@
+"""How long a measurement lasts, and in how many windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tritonforge.load import Load, ModelLoad, Settings
+from tritonforge.load.run import Run
+
+SETTINGS = Settings("http://127.0.0.1:1", (ModelLoad("m"),))
+ONE = Load("concurrency", 1)
+
+
+def lengths(settings: Settings, windows: int | None = None) -> tuple[int, float]:
+    run = Run(ONE, settings, windows)
+    return run.limit, run.window_ns / 1e9
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "windows", "window_s"), [(2.0, 10, 0.2), (0.1, 2, 0.05), (0.01, 1, 0.01), (60.0, 12, 5.0)]
+)
+def test_a_duration_has_windows_enough_for_an_interval(duration_s: float, windows: int, window_s: float) -> None:
+    limit, found = lengths(replace(SETTINGS, duration_s=duration_s))
+    assert (limit, found) == (windows, pytest.approx(window_s, rel=1e-6))
+
+
+def test_windows_are_as_they_are_set_else_of_five_seconds() -> None:
+    assert lengths(SETTINGS) == (10, 5.0)
+    assert lengths(replace(SETTINGS, window_s=0.5, duration_s=2.0)) == (4, 0.5)
+    assert lengths(replace(SETTINGS, window_s=0.5, duration_s=2.0), windows=3) == (3, 0.5)
+
+
+def test_windows_that_were_made_short_are_not_held_against_each_other() -> None:
+    assert not Run(ONE, replace(SETTINGS, duration_s=2.0), None).judged
+    assert Run(ONE, replace(SETTINGS, duration_s=2.0, window_s=0.5), None).judged
+    assert Run(ONE, replace(SETTINGS, duration_s=60.0), None).judged

@@ -1,0 +1,14 @@
+"""What the server says of a model."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonforge.load import LoadFailed
+from tritonforge.load.signature import read_model
+
+
+def test_a_datatype_that_the_protocol_does_not_have_is_told() -> None:
+    metadata = {"name": "m", "inputs": [{"name": "x", "datatype": "FP99", "shape": [2]}], "outputs": []}
+    with pytest.raises(LoadFailed, match=r'm: the server says that "x" is FP99, which is none of .*: BOOL, '):
+        read_model(metadata, {})

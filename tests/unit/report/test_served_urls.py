@@ -1,0 +1,40 @@
+"""Which URLs a sweep is on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonforge.report.scenario import BadOption, Scenario
+from tritonforge.report.served import served
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol", "expected"),
+    [
+        ((), "http", ("http://127.0.0.1",)),
+        ((), "grpc,http", ("grpc://127.0.0.1", "http://127.0.0.1")),
+        (("gpu-box",), "http,grpc", ("http://gpu-box", "grpc://gpu-box")),
+        (("gpu-box:9000",), "grpc", ("grpc://gpu-box:9000",)),
+        (("grpcs://gpu-box",), "grpc", ("grpcs://gpu-box",)),
+        (("grpc://a:1", "http://b:2"), "http", ("grpc://a:1", "http://b:2")),
+    ],
+)
+def test_a_host_alone_is_measured_by_each_protocol(
+    url: tuple[str, ...], protocol: str, expected: tuple[str, ...]
+) -> None:
+    with served(Scenario("m", url=url, protocol=protocol)) as what:
+        assert what.urls == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol", "reason"),
+    [
+        ("http://a:1", "http,grpc", "http,grpc is asked for beside the URL http://a:1"),
+        ("http://a:1", "grpc", "grpc is asked for beside the URL http://a:1"),
+        ("a:1", "http,grpc", "a:1 is one port"),
+        ("a", "http,ftp", "'ftp' is unknown"),
+    ],
+)
+def test_a_url_that_says_otherwise_is_refused(url: str, protocol: str, reason: str) -> None:
+    with pytest.raises(BadOption, match=f"--protocol: {reason}"), served(Scenario("m", url=(url,), protocol=protocol)):
+        raise AssertionError

@@ -1,0 +1,122 @@
+"""Images found, pulled and built, with a stand-in for Docker's daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from docker.errors import APIError, ImageNotFound
+
+from tritonforge.server import PreflightError, ServerError
+from tritonforge.server.docker_client import build_image, find_image, told
+
+NAME = "registry.example:5000/team/fraud:1"
+PULL = [
+    {"status": "Pulling from team/fraud", "id": "1"},
+    {"status": "Downloading", "id": "a", "progressDetail": {"current": 1 << 20, "total": 3 << 20}},
+    {"status": "Downloading", "id": "a", "progressDetail": {"current": 3 << 20, "total": 3 << 20}},
+    {"status": "Pull complete", "id": "a"},
+    {"status": "Downloading", "id": "b", "progressDetail": {"current": 5 << 20, "total": 5 << 20}},
+    {"status": "Pull complete", "id": "b"},
+]
+
+
+class Daemon:
+    """Has images by name; `stream` is what a pull or a build says, after which the image is there if it went well."""
+
+    def __init__(self, *names: str, stream: list[dict[str, Any]] | None = None) -> None:
+        self._names = set(names)
+        self._stream = stream or []
+        self.pulled: list[tuple[str, str]] = []
+        self.built: list[dict[str, Any]] = []
+        self.pruned: list[dict[str, Any]] = []
+        self.api = SimpleNamespace(pull=self._pull, build=self._build)
+        self.images = SimpleNamespace(get=self._get, prune=self.pruned.append)
+
+    def _get(self, name: str) -> Any:
+        if name not in self._names:
+            raise ImageNotFound("no such image")
+        return SimpleNamespace(attrs={"Config": {"User": "7:7", "Labels": {"a": "b"}}, "Size": 42})
+
+    def _pull(self, repository: str, *, tag: str, stream: bool, decode: bool) -> Iterator[dict[str, Any]]:
+        self.pulled.append((repository, tag))
+        self._names.add(f"{repository}:{tag}")
+        return iter(self._stream)
+
+    def _build(self, *, tag: str, **options: Any) -> Iterator[dict[str, Any]]:
+        self.built.append(options)
+        self._names.add(tag)
+        return iter(self._stream)
+
+
+def find(daemon: Daemon, *, name: str = NAME, **options: Any) -> Any:
+    return find_image(daemon, name, **options)  # type: ignore[arg-type]  # a stand-in
+
+
+def test_an_image_that_is_here_is_not_pulled() -> None:
+    daemon = Daemon(NAME)
+    image = find(daemon)
+    assert (image.name, image.user, image.size, image.labels) == (NAME, "7:7", 42, {"a": "b"})
+    assert daemon.pulled == []
+
+
+def test_one_that_is_missing_is_pulled_with_a_line_for_each_layer() -> None:
+    daemon, said = Daemon(stream=PULL), list[str]()
+    assert find(daemon, progress=said.append).size == 42
+    assert daemon.pulled == [("registry.example:5000/team/fraud", "1")]
+    assert said == [f"{NAME}: 1 layers, 3 MiB so far", f"{NAME}: 2 layers, 8 MiB so far"]
+
+
+def test_it_is_pulled_always_or_never_as_told() -> None:
+    daemon = Daemon(NAME)
+    find(daemon, pull="always")
+    assert daemon.pulled == [("registry.example:5000/team/fraud", "1")]
+    daemon = Daemon()
+    with pytest.raises(PreflightError, match="is not on this machine\n  hint: load it from a file"):
+        find(daemon, pull="never")
+    assert daemon.pulled == []
+
+
+def test_a_registrys_refusal_is_told_with_what_to_do_offline() -> None:
+    daemon = Daemon(stream=[{"error": "toomanyrequests: slow down"}])
+    with pytest.raises(PreflightError, match=r"can't be pulled: toomanyrequests: slow down\n  hint: .*docker load"):
+        find(daemon)
+
+
+def test_a_build_leaves_no_stage_behind(tmp_path: Path) -> None:
+    """Each build's stages have a label of its own; those go, whether it goes well or not."""
+    said: list[str] = []
+    daemon = Daemon(stream=[{"stream": "Step 1/2 : FROM debian\n"}, {"stream": "\n"}])
+    image = build_image(daemon, tmp_path, "fraud:1", said.append)  # type: ignore[arg-type]  # a stand-in
+    assert (image.name, said) == ("fraud:1", ["Step 1/2 : FROM debian"])
+    broken = Daemon(stream=[{"stream": "Step 2/2 : RUN false\n"}, {"error": "returned a non-zero code: 1"}])
+    message = r"can't be built: returned a non-zero code: 1\nthe end of its output:\nStep 2/2 : RUN false"
+    with pytest.raises(ServerError, match=message):
+        build_image(broken, tmp_path, "fraud:1", said.append)  # type: ignore[arg-type]  # a stand-in
+    labels = set()
+    for each in (daemon, broken):
+        (arguments,) = (options["buildargs"] for options in each.built)
+        label = f"io.tritonforge.stage={arguments['TRITONFORGE_BUILD']}"
+        assert each.pruned == [{"dangling": True, "label": label}]
+        labels.add(label)
+    assert len(labels) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("could not select device driver with capabilities: [[gpu]]", "NVIDIA's container toolkit"),
+        ("Bind for 127.0.0.1:8000 failed: port is already allocated", "--http-port"),
+        ('Conflict. The container name "/tritonforge-a" is already in use', "tritonforge down"),
+        ("something else", ""),
+    ],
+)
+def test_what_docker_refuses_is_told_with_the_mend(reason: str, hint: str) -> None:
+    with pytest.raises(ServerError) as refused, told("the container can't be started"):
+        raise APIError("500 Server Error", explanation=reason)
+    assert str(refused.value).startswith(f"the container can't be started: {reason}")
+    assert hint in str(refused.value)
+    assert ("hint:" in str(refused.value)) == bool(hint)

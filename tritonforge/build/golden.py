@@ -1,0 +1,215 @@
+"""Golden samples: the definitions, run on their examples or on random input, so that a server can be held to them."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tritonforge.define import Definition
+from tritonforge.define.arrays import Array
+from tritonforge.emit import Built
+from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.ir import ANONYMOUS, File, Signature, TensorSpec
+from tritonforge.lower import Gathered
+from tritonforge.samples import Golden, draw, matches, write_golden
+
+__all__ = ["GoldenMaker", "drawn_before", "golden_files"]
+
+_ROWS = 3
+_LARGEST_DIM = 8
+_EXACT = 1e-9
+
+
+@dataclass(slots=True)
+class GoldenMaker:
+    """Makes the golden samples of a build's models: of each definition's examples, or `count` at random.
+
+    Those that `output` holds are kept while nothing that they are made of has changed: another machine's floats differ
+    in their last bits. `warnings` say which models have none, and why.
+    """
+
+    gathered: Gathered
+    previous: Mapping[str, Any]
+    output: Path
+    count: int = 0
+    warnings: list[Diagnostic] = field(default_factory=list)
+
+    def __call__(self, built: Sequence[Built]) -> Iterator[tuple[Built, File]]:
+        """Give each model that has samples, with its entry for the manifest, and the file.
+
+        Raises:
+            DiagnosticError: definitions fail on their own examples; all are told.
+        """
+        definitions = {definition.name: definition for definition in self.gathered.definitions}
+        hashes = {one.model.config.name: one.content_hash for one in built}
+        failed: list[Diagnostic] = []
+        for one in built:
+            definition = definitions.get(one.model.config.name)
+            if definition is None or not (definition.options.examples or self.count):
+                continue
+            try:
+                content, entry = self._content(one, definition, hashes)
+            except Exception as error:  # the user's own code may raise anything
+                self._fault(definition, error, failed)
+                continue
+            yield replace(one, golden=entry), File(entry["file"], content=content)
+        if failed:
+            raise DiagnosticError(failed)
+
+    def _content(
+        self, one: Built, definition: Definition[..., Any], hashes: Mapping[str, str]
+    ) -> tuple[bytes, dict[str, Any]]:
+        name = one.model.config.name
+        made_of = self._digest(definition, hashes)
+        kept = self.previous.get("models", {}).get(name, {}).get("golden", {})
+        content = self._kept(kept) if kept.get("of") == made_of else None
+        if content is None:
+            content = write_golden(_run(definition, inputs) for inputs in self._inputs(one, definition))
+        sha256 = hashlib.sha256(content).hexdigest()
+        examples = len(definition.options.examples)
+        return content, {
+            "file": f"{name}.golden.npz",
+            "of": made_of,
+            "random": not examples,
+            "samples": examples or self.count,
+            "sha256": sha256,
+        }
+
+    def _digest(self, definition: Definition[..., Any], hashes: Mapping[str, str]) -> str:
+        """Hash what samples are made of: the model, those that it calls, and the examples."""
+        names = sorted({definition.name, *(part.name for part in self.gathered.parts(definition))})
+        examples = [
+            Golden({key: np.asarray(value) for key, value in example.items() if value is not None}, {})
+            for example in definition.options.examples
+        ]
+        given = hashlib.sha256(write_golden(examples)).hexdigest() if examples else self.count
+        made_of = [[name, hashes.get(name, "")] for name in names]
+        return hashlib.sha256(json.dumps([made_of, given]).encode()).hexdigest()
+
+    def _kept(self, entry: Mapping[str, Any]) -> bytes | None:
+        path = self.output / entry["file"]
+        content = path.read_bytes() if path.is_file() else b""
+        return content if hashlib.sha256(content).hexdigest() == entry["sha256"] else None
+
+    def _inputs(self, one: Built, definition: Definition[..., Any]) -> Sequence[Mapping[str, Any]]:
+        signature = definition.signature
+        limit = one.model.config.max_batch_size
+        if signature.decoupled or signature.sequence or definition.options.sequence_batching:
+            raise NotOneAnswer("a stream or a sequence isn't one answer to one request")
+        if definition.options.examples:
+            _fit(definition.options.examples, limit)
+            return definition.options.examples
+        random = np.random.default_rng(0)
+        rows = min(_ROWS, limit)
+        sizes = {dim: int(random.integers(1, _LARGEST_DIM + 1)) for dim in _names(signature)}
+        return [
+            {spec.name: _drawn(spec, (1 + number % rows,) if rows else (), sizes, random) for spec in signature.inputs}
+            for number in range(self.count)
+        ]
+
+    def _fault(self, definition: Definition[..., Any], error: Exception, failed: list[Diagnostic]) -> None:
+        words = str(error) if isinstance(error, NotOneAnswer | TooManyRows) else f"{type(error).__name__}: {error}"
+        if definition.options.examples:
+            hint = _hint(error, definition)
+            failed.append(
+                Diagnostic("TF411", definition.where, f"it has no golden samples of its examples: {words}", hint)
+            )
+            return
+        message = f"it has no golden samples, since it doesn't run on random input here: {words}"
+        hint = "give it examples=, or leave it without"
+        if isinstance(error, NotOneAnswer):
+            message, hint = f"it has no golden samples: {words}", "test it by client.stream or client.sequence calls"
+        self.warnings.append(Diagnostic("TF412", definition.where, message, hint, severity="warning"))
+
+
+class NotOneAnswer(Exception):
+    """A definition whose answers can't be kept: there are none, or several, to a request, or they hang on others."""
+
+
+class TooManyRows(Exception):
+    """An example that no server takes as one request."""
+
+
+def golden_files(manifest: Mapping[str, Any]) -> set[str]:
+    """Name the files of golden samples that a manifest knows, by their paths in the repository."""
+    return {model["golden"]["file"] for model in manifest.get("models", {}).values() if "golden" in model}
+
+
+def drawn_before(manifest: Mapping[str, Any]) -> int:
+    """Tell how many samples the build of a manifest made at random of each model."""
+    entries = [model["golden"] for model in manifest.get("models", {}).values() if "golden" in model]
+    return max((entry["samples"] for entry in entries if entry["random"]), default=0)
+
+
+def _fit(examples: Sequence[Mapping[str, Any]], limit: int) -> None:
+    """Refuse an example of more rows than a request may have.
+
+    Raises:
+        TooManyRows: there is one.
+    """
+    for number, example in enumerate(examples):
+        rows = max((len(value) for value in example.values() if np.ndim(value)), default=0)
+        if limit and rows > limit:
+            raise TooManyRows(f"example {number} has {rows} rows, and max_batch_size is {limit}")
+
+
+def _hint(error: Exception, definition: Definition[..., Any]) -> str:
+    """Say how examples that fail are mended."""
+    if isinstance(error, NotOneAnswer):
+        return "leave examples= out, and test it by client.stream or client.sequence calls"
+    if isinstance(error, TooManyRows):
+        return "make several examples of it, or raise batching's max_batch_size"
+    if isinstance(error, ImportError) and definition.options.environment:
+        return (
+            f"examples run here, outside of its environment: install {error.name or 'what it imports'} in the Python "
+            "that builds too, or leave examples= out"
+        )
+    return "an example is a dict of arrays by input, as in a call of the definition, which must run on it here"
+
+
+def _names(signature: Signature) -> list[str]:
+    dims = (dim for spec in signature.inputs for dim in spec.dims)
+    return sorted({dim for dim in dims if isinstance(dim, str) and dim != ANONYMOUS})
+
+
+def _drawn(spec: TensorSpec, batch: tuple[int, ...], sizes: Mapping[str, int], random: np.random.Generator) -> Array:
+    dims = tuple(dim if isinstance(dim, int) else sizes.get(dim, _LARGEST_DIM) for dim in spec.dims)
+    return draw(spec.datatype, batch + dims, random)
+
+
+def _run(definition: Definition[..., Any], inputs: Mapping[str, Any]) -> Golden:
+    """Run a definition twice: what has another answer each time has no golden one."""
+    given = {name: value for name, value in inputs.items() if value is not None}
+    first, second = (_outputs(definition, given) for _ in range(2))
+    if changing := [name for name, array in first.items() if not matches(array, second[name], _EXACT)]:
+        raise ValueError(f'output "{changing[0]}" differs from call to call')
+    signature = definition.signature
+    return Golden(
+        {spec.name: _wire(spec, given[spec.name]) for spec in signature.inputs if spec.name in given},
+        {spec.name: _wire(spec, first[spec.name]) for spec in signature.outputs},
+    )
+
+
+def _outputs(definition: Definition[..., Any], inputs: Mapping[str, Any]) -> dict[str, Array]:
+    result: Any = definition(**{name: copy.copy(value) for name, value in inputs.items()})
+    if inspect.isawaitable(result):
+        result = asyncio.run(_awaited(result))
+    return definition.returns.unpack(result, tuple(spec.name for spec in definition.signature.outputs))
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _wire(spec: TensorSpec, array: Array) -> Array:
+    """Shape a tensor as clients have it: one value a row is `[rows, 1]`."""
+    return array if spec.dims else array[..., np.newaxis]

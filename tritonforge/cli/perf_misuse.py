@@ -1,0 +1,32 @@
+"""What a measurement that can't be made ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from tritonforge.errors import TritonForgeError
+
+__all__ = ["MISUSED", "misused"]
+
+MISUSED = 2
+"""The exit code."""
+
+
+@contextmanager
+def misused() -> Iterator[None]:
+    """End with exit code 2, and the error's words, where nothing could be measured."""
+    from tritonforge.load import InvalidLoad
+    from tritonforge.report.scenario import in_options
+
+    try:
+        yield
+    except InvalidLoad as error:
+        typer.echo(in_options(str(error)), err=True)
+        raise typer.Exit(MISUSED) from error
+    except (TritonForgeError, OSError) as error:
+        about_file = isinstance(error, OSError) and error.filename is not None
+        typer.echo(f"{error.filename}: {error.strerror}" if about_file else str(error), err=True)  # type: ignore[union-attr]
+        raise typer.Exit(MISUSED) from error

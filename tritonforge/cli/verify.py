@@ -1,0 +1,45 @@
+"""`tritonforge verify`: golden samples through a running server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["verify"]
+
+
+def verify(
+    repository: Annotated[
+        Path | None, typer.Argument(metavar="[REPO]", help="What the build wrote [default: the project's].")
+    ] = None,
+    url: Annotated[
+        str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port.")
+    ] = "http://127.0.0.1:8000",
+    tolerance: Annotated[float | None, typer.Option(help="How far floats may be off [default: 1e-4].")] = None,
+) -> None:
+    """Send a repository's golden samples to a server; exit 1 where it answers otherwise than the definitions did."""
+    from tritonforge.build import load_project
+    from tritonforge.cli.life_options import who_runs
+    from tritonforge.client import Client, ServerUnavailable
+    from tritonforge.client.verify import verify as hold
+    from tritonforge.samples import TOLERANCE
+
+    folder = repository or load_project().repository
+    held = failed = 0
+    try:
+        with Client(url) as client:
+            for model in hold(client, folder, tolerance=TOLERANCE if tolerance is None else tolerance):
+                right = model.samples - len(model.wrong)
+                said = f"{right} of {model.samples} as built" if model.samples else "no golden samples"
+                typer.echo(f"{model.model}: {said}")
+                for words in model.wrong:
+                    typer.echo(f"  {words}")
+                held, failed = held + model.samples, failed + len(model.wrong)
+    except ServerUnavailable as error:
+        typer.echo(f"error: {error}{'' if error.code else who_runs(url)}", err=True)
+        raise typer.Exit(1) from None
+    if not held:
+        typer.echo("nothing to verify: build with --golden 8, or give definitions examples=", err=True)
+    raise typer.Exit(1 if failed or not held else 0)

@@ -1,0 +1,99 @@
+"""What is said of arguments of a wrong type, before they fail somewhere inside. Nothing here is called for a request
+like an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "kind_of",
+    "named_input",
+    "require_encodable",
+    "require_name",
+    "require_outputs",
+    "require_parameters",
+    "require_request_id",
+    "require_setting",
+    "with_article",
+]
+
+_OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
+
+
+def require_name(model: object) -> None:
+    """Raise TypeError where a model's name is none, as a definition isn't; ValueError where no model can have it."""
+    if not isinstance(model, str):
+        name = getattr(model, "name", None)
+        hint = f'give its name: "{name}"' if isinstance(name, str) else "such as client.models() lists"
+        raise TypeError(f"a model's name is wanted, not {kind_of(model)}; {hint}")
+    if not model:
+        raise ValueError("the model's name is empty; client.models() lists those that are there")
+    require_encodable("the model's name", model)
+    if "/" in model:
+        raise ValueError(f"the model's name is {model!r}: it is that of a folder, with no / in it")
+
+
+def require_outputs(outputs: object) -> None:
+    """Raise TypeError where the outputs asked for are one name, and no list of names."""
+    if isinstance(outputs, str):
+        raise TypeError(f'outputs is "{outputs}"; it takes a list of names: outputs=["{outputs}"]')
+
+
+def require_request_id(request_id: object) -> None:
+    """Raise TypeError where it is no text, ValueError for one that can't be sent."""
+    if not isinstance(request_id, str):
+        hint = named_input("request_id", request_id) or f': request_id="{request_id}"'
+        raise TypeError(f"request_id is {request_id!r}; it is a text{hint}")
+    require_encodable("request_id", request_id)
+
+
+def require_parameters(parameters: Mapping[str, Any]) -> None:
+    """Raise TypeError where a caller's parameters can't be sent; ValueError for a value, and those of sequences."""
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f'parameters is {kind_of(parameters)}; it takes a mapping: parameters={{"tenant": "a"}}')
+    for name, value in parameters.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the parameter {name!r} has {kind_of(name)} for its name; it is a text")
+        if name in _OF_SEQUENCES:
+            raise ValueError(f'the parameter "{name}" is of sequences: client.sequence(…), or infer(…, {name}=…)')
+        if not isinstance(value, (bool, int, float, str)):
+            raise TypeError(f'the parameter "{name}" is {kind_of(value)}; the protocol has bool, int, float and str')
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise ValueError(f'the parameter "{name}" is {value}; an integer of the protocol has 64 bits')
+        require_encodable("a parameter's name", name)
+        if isinstance(value, str):
+            require_encodable(f'the parameter "{name}"', value)
+
+
+def require_encodable(what: str, text: str) -> None:
+    """Raise ValueError where a text has no form in UTF-8, as one with half of a surrogate pair."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} is {text!r}, which has no form in UTF-8: {error.reason}") from error
+
+
+def require_setting(name: str, value: object, kind: type[Any], example: str) -> None:
+    """Raise TypeError where a client's setting is neither None nor of its class."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} is {kind_of(value)}; it takes {kind.__name__}, as in {example}")
+
+
+def kind_of(value: object) -> str:
+    """Name the type of a value, with its article."""
+    return with_article(type(value).__name__)
+
+
+def named_input(option: str, value: object) -> str:
+    """Give the end of a sentence on an option that is an array: an input may have its name."""
+    if not hasattr(value, "__array__"):
+        return ""
+    return f'; an input of the name "{option}" goes by position, or in inputs={{"{option}": …}} where a name is called'
+
+
+def with_article(name: str) -> str:
+    """Put "a" or "an" before a name."""
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

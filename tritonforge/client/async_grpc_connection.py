@@ -1,0 +1,95 @@
+"""One HTTP/2 connection of an event loop, shared by several calls: what `grpc_connection` is where there is no loop."""
+
+from __future__ import annotations
+
+from tritonforge.client.async_line import AsyncLine, open_line
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc_connection import broken
+from tritonforge.client.grpc_frames import GrpcAnswer, GrpcFrames
+from tritonforge.client.http_connection import Route
+
+__all__ = ["AsyncGrpcConnection", "connect"]
+
+
+class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
+    """A connected socket and its frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames = GrpcFrames()
+        self._retired = False
+        self._out: list[bytes] = []  # what is to be sent at the end of the loop's turn
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes another call, now or later."""
+        return self.open and not self._retired and self._frames.usable
+
+    @property
+    def busy(self) -> int:
+        """How many calls are under way."""
+        return self._frames.busy
+
+    def fits(self, size: int) -> bool:
+        """Tell whether a call with a message of so many bytes can be sent at once."""
+        return self._frames.fits(size)
+
+    async def call(self, headers: bytes, message: bytes, deadline: Deadline) -> GrpcAnswer:
+        """Send a call and read its answer. A call that is cancelled, or late, is cancelled at the server.
+
+        Raise Dropped, Unsent, another OSError, Garbled, or TimeoutError.
+        """
+        frames = self._frames
+        stream, data = frames.start(headers, message, deadline.left_s())
+        try:
+            answer = self.expect(stream, deadline)
+            self._send(data)
+            return await answer
+        finally:
+            self.release(stream)
+            if (rest := frames.give_up(stream)) and self.open:
+                self._send(rest)
+            if not frames.busy and not self.usable:
+                self.close()
+
+    def retire(self) -> None:
+        """Take no more calls, and close once those under way are over."""
+        self._retired = True
+        if not self.busy:
+            self.close()
+
+    def took(self, count: int) -> None:
+        """Read frames, whether or not a call is under way."""
+        frames = self._frames
+        ended = frames.take(bytes(self.memory[:count]))
+        if frames.replies:
+            self._send(bytes(frames.replies))
+            frames.replies.clear()
+        for stream, outcome in ended:
+            if isinstance(outcome, GrpcAnswer):
+                self.finish(stream, outcome)
+            else:
+                self.fail(stream, outcome)
+
+    def _send(self, data: bytes) -> None:
+        """Send bytes: at once where a call is alone, else together with those of the other calls of the loop's turn."""
+        if self._frames.busy <= 1 and not self._out:
+            self.write(data)
+            return
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(data)
+
+    def _flush(self) -> None:
+        data = b"".join(self._out)
+        self._out.clear()
+        self.write(data)
+
+    def lost(self, key: int, words: str) -> Exception:
+        """Make the error of a connection that ended in a call."""
+        return broken(self._frames, key, words)
+
+
+async def connect(route: Route, deadline: Deadline) -> AsyncGrpcConnection:
+    """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
+    return await open_line(AsyncGrpcConnection, route, deadline)

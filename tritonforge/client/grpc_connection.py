@@ -1,0 +1,87 @@
+"""One HTTP/2 connection for unary gRPC calls, one at a time: nothing past the deadline."""
+
+from __future__ import annotations
+
+import time
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc_frames import GrpcAnswer, GrpcFrames
+from tritonforge.client.http_answer import Dropped, Garbled, scratch_memory
+from tritonforge.client.http_connection import Connection, Route
+
+__all__ = ["GrpcConnection", "broken"]
+
+_RECENT_S = 0.01
+
+
+class GrpcConnection:
+    """A connected socket and its frames. After any error it is of no more use: close it, which also ends the call."""
+
+    __slots__ = ("_answered_at", "_frames", "_line", "_scratch")
+
+    def __init__(self, route: Route, deadline: Deadline) -> None:
+        """Connect. Raise OSError where nothing listens, TimeoutError past the deadline."""
+        self._line = Connection(route, deadline)
+        self._frames = GrpcFrames()
+        self._scratch = scratch_memory()
+        self._answered_at = 0.0
+
+    def is_quiet(self) -> bool:
+        """Tell whether it takes another call, having read what came since the last answer: pings, windows, an end.
+
+        Right after an answer it isn't looked: what comes by then does no harm, since frames say whose they are.
+        """
+        if time.monotonic() - self._answered_at < _RECENT_S:
+            return self._frames.usable
+        try:
+            while not self._line.is_quiet():
+                count = self._line.receive_now(self._scratch)
+                if not count:
+                    return False
+                self._frames.take(bytes(self._scratch[:count]))
+        except (OSError, Garbled):
+            return False
+        return self._frames.usable
+
+    def fits(self, size: int) -> bool:
+        """Tell whether a message of so many bytes can be sent at once."""
+        return self._frames.fits(size)
+
+    def call(self, headers: bytes, message: bytes, deadline: Deadline) -> GrpcAnswer:
+        """Send a call and read its answer.
+
+        Raise Dropped, Unsent, another OSError, Garbled, or TimeoutError.
+        """
+        line, frames, scratch, stream = self._line, self._frames, self._scratch, 0
+        try:
+            stream, data = frames.start(headers, message, deadline.left_s())
+            line.send(data, deadline)
+            while True:
+                count = line.receive(scratch, deadline)
+                if not count:
+                    raise broken(frames, stream, "the connection was closed")
+                ended = frames.take(bytes(scratch[:count]))
+                if frames.replies:
+                    line.send(bytes(frames.replies), deadline)
+                    frames.replies.clear()
+                if ended:
+                    outcome = ended[0][1]
+                    if isinstance(outcome, GrpcAnswer):
+                        self._answered_at = time.monotonic()
+                        return outcome
+                    raise outcome
+        except ConnectionError as error:
+            raise broken(frames, stream, error.strerror or str(error)) from error
+
+    def close(self) -> None:
+        """Close the socket; the server learns by it that nobody waits any more."""
+        self._line.close()
+
+
+def broken(frames: GrpcFrames, stream: int, words: str) -> Dropped | Garbled:
+    """Make the error of a connection that ended in a call."""
+    if frames.begun(stream):
+        return Garbled(f"{words} in the middle of the answer")
+    if not frames.greeted:
+        words += ": what answers there may speak no gRPC: is it the server's HTTP port? then use http://…"
+    return Dropped(words)

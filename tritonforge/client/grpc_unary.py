@@ -1,0 +1,168 @@
+"""Unary calls over connections of our own, for both kinds of transport: what of gRPC needs no grpcio.
+
+grpcio takes several times as long for a call as the call's bytes do (perf/bench_client.py --only floor). What is rare,
+or hard, is left to it: TLS, compression, keepalive pings, streams, large messages, and all that isn't an inference.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+
+from tritonforge.client.async_grpc_connection import AsyncGrpcConnection, connect
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc_connection import GrpcConnection
+from tritonforge.client.grpc_frames import LARGEST_MESSAGE, GrpcAnswer
+from tritonforge.client.http_answer import Dropped, Unsent
+from tritonforge.client.http_connection import Route
+from tritonforge.client.loops import PerLoop
+from tritonforge.client.message import Headers
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.pool import Pool
+from tritonforge.client.shared_connections import SharedConnections
+from tritonforge.client.url import Endpoint
+from tritonforge.hpack import encode_headers
+
+__all__ = ["AsyncUnaryCalls", "CallFailed", "UnaryCalls", "takes"]
+
+_CODES = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
+    *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"),
+    *("INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
+)
+"""gRPC's status codes by number: https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
+
+
+class CallFailed(Exception):
+    """The server's answer is an error: `code` is gRPC's name of it."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(code, words)
+        self.code = code
+        self.words = words
+
+
+def takes(endpoint: Endpoint, options: ConnectionOptions) -> bool:
+    """Tell whether calls with these settings are of the kind that is made here."""
+    return not (endpoint.secure or options.compression or options.keepalive_s)
+
+
+class UnaryCalls:
+    """Calls of one procedure of a server, for any number of threads: each over a connection of its own."""
+
+    def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
+        route = Route(endpoint.host, endpoint.port)
+        self._pool = Pool(partial(_opened, route), options.max_connections)
+        self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
+
+    def call(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes | None:
+        """Send a message and give the one that answers; None where it is too large to be sent here.
+
+        Where the server closed a kept connection, it is sent `again`. Raise CallFailed, OSError, Garbled or
+        TimeoutError.
+        """
+        if len(message) > LARGEST_MESSAGE:
+            return None
+        block = self._blocks(metadata)
+        pool = self._pool
+        connection = pool.take(deadline)
+        try:
+            if connection is not None and not connection.fits(len(message)):
+                connection.close()
+                connection = None
+            if connection is not None:
+                try:
+                    return self._call_on(connection, block, message, deadline)
+                except Unsent:
+                    pass
+                except Dropped:  # most likely the server closed it while it was idle, and has read nothing
+                    if not again:
+                        raise
+            return self._call_on(pool.fresh(deadline), block, message, deadline)
+        finally:
+            pool.free_place()
+
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        self._pool.renew()
+
+    def close(self) -> None:
+        """Close all connections, those of calls under way once they are over."""
+        self._pool.close()
+
+    def _call_on(self, connection: GrpcConnection, block: bytes, message: bytes, deadline: Deadline) -> bytes:
+        try:
+            answer = connection.call(block, message, deadline)
+        except BaseException:
+            connection.close()
+            raise
+        self._pool.give_back(connection)
+        return _message(answer)
+
+
+class AsyncUnaryCalls:
+    """The same for any number of tasks of an event loop: some of them share a connection."""
+
+    def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
+        route = Route(endpoint.host, endpoint.port)
+        self._shared = PerLoop(lambda: SharedConnections(partial(_opened_in_loop, route), options.max_connections))
+        self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
+
+    async def call(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes | None:
+        """Send a message and give the one that answers; see `UnaryCalls.call`. None also where none takes it now."""
+        if len(message) > LARGEST_MESSAGE:
+            return None
+        block = self._blocks(metadata)
+        shared = self._shared.get()
+        connection, fresh = shared.pick(len(message)), False
+        if connection is None:
+            connection, fresh = await shared.open(len(message), deadline)
+            if connection is None:
+                return None
+        try:
+            return _message(await connection.call(block, message, deadline))
+        except (Unsent, Dropped) as error:
+            if fresh or not (again or isinstance(error, Unsent)):
+                raise
+        connection, _ = await shared.open(len(message), deadline)
+        return None if connection is None else _message(await connection.call(block, message, deadline))
+
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        shared = self._shared.known()
+        if shared is not None:
+            shared.renew()
+
+    def close(self) -> None:
+        """Close all connections of the running loop."""
+        shared = self._shared.known()
+        self._shared.drop()
+        if shared is not None:
+            shared.close()
+
+
+def _message(answer: GrpcAnswer) -> bytes:
+    if answer.code:
+        raise CallFailed(_CODES[answer.code] if answer.code < len(_CODES) else "UNKNOWN", answer.words)
+    return answer.message
+
+
+def _opened(route: Route, deadline: Deadline) -> GrpcConnection:
+    try:
+        return GrpcConnection(route, deadline)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise _never_sent(error) from error
+
+
+async def _opened_in_loop(route: Route, deadline: Deadline) -> AsyncGrpcConnection:
+    try:
+        return await connect(route, deadline)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise _never_sent(error) from error
+
+
+def _never_sent(error: OSError) -> OSError:
+    return error if isinstance(error, ConnectionRefusedError) else Unsent(f"it can't be reached: {error}")

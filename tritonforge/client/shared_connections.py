@@ -1,0 +1,67 @@
+"""The connections of an event loop that calls share: a few calls to one, and more connections for more calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tritonforge.client.async_grpc_connection import AsyncGrpcConnection
+from tritonforge.client.deadline import Deadline
+
+__all__ = ["SharedConnections"]
+
+_SHARE = 16
+"""Calls of one connection, before another is opened: their bytes come and go together, and it isn't all of the load."""
+
+
+class SharedConnections:
+    """Connections in the order in which they were opened; the first that has room takes a call."""
+
+    def __init__(self, connect: Callable[[Deadline], Awaitable[AsyncGrpcConnection]], most: int) -> None:
+        """`connect` raises OSError where nothing listens, TimeoutError past the deadline."""
+        self._connect = connect
+        self._most = most
+        self._all: list[AsyncGrpcConnection] = []
+        self._opening = asyncio.Lock()
+
+    def pick(self, size: int) -> AsyncGrpcConnection | None:
+        """Find a connection with room for a call with a message of so many bytes."""
+        for connection in self._all:
+            if connection.usable and connection.busy < _SHARE and connection.fits(size):
+                return connection
+        return None
+
+    async def open(self, size: int, deadline: Deadline) -> tuple[AsyncGrpcConnection | None, bool]:
+        """Find a connection or open one, and tell whether it was opened; None where all are full, and no more may be.
+
+        One at a time is opened: calls that start together wait for it, and share it. Raise OSError or TimeoutError.
+        """
+        try:
+            await asyncio.wait_for(self._opening.acquire(), deadline.left_s())
+        except asyncio.TimeoutError as error:  # CPython 3.10: not yet the builtin one
+            raise TimeoutError from error
+        try:
+            connection = self.pick(size)
+            if connection is not None:
+                return connection, False
+            self._all = [each for each in self._all if each.usable]
+            if len(self._all) < self._most:
+                connection = await self._connect(deadline)
+                self._all.append(connection)
+                return connection, True
+        finally:
+            self._opening.release()
+        fitting = [each for each in self._all if each.fits(size)]
+        return min(fitting, key=lambda each: each.busy, default=None), False
+
+    def renew(self) -> None:
+        """Use none of the connections any more; those without calls are closed."""
+        for connection in self._all:
+            connection.retire()
+        self._all = []
+
+    def close(self) -> None:
+        """Close all connections: calls under way fail."""
+        for connection in self._all:
+            connection.close()
+        self._all = []

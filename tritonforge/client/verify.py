@@ -1,0 +1,64 @@
+"""A server held to the golden samples of a repository: does it answer as the definitions did when they were built?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritonforge.client.client import Client
+from tritonforge.client.errors import InferenceFailed, InvalidRequest
+from tritonforge.errors import TritonForgeError
+from tritonforge.samples import TOLERANCE, differing, golden_of
+
+__all__ = ["NotVerifiable", "Verified", "verify"]
+
+
+class NotVerifiable(TritonForgeError):
+    """There are no golden samples to hold a server to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How a model did: how many samples there are, and the words of each that was answered otherwise."""
+
+    model: str
+    samples: int
+    wrong: tuple[str, ...] = ()
+
+
+def verify(client: Client, repository: Path, *, tolerance: float = TOLERANCE) -> Iterator[Verified]:
+    """Send a repository's golden samples, and compare; give each model of its manifest, those without samples too.
+
+    Floats may be off by `tolerance`, absolutely and as a share.
+
+    Raises:
+        NotVerifiable: the repository has no manifest, or a file of samples isn't the one that the build wrote.
+        ClientError: the server doesn't answer.
+    """
+    for model in _models(repository):
+        try:
+            samples = golden_of(repository, model)
+        except (OSError, ValueError) as error:
+            raise NotVerifiable(str(error)) from error
+        wrong = []
+        for number, sample in enumerate(samples):
+            try:
+                found = client.infer(model, dict(sample.inputs)).outputs
+            except (InferenceFailed, InvalidRequest) as error:
+                difference = str(error)
+            else:
+                difference = differing(found, sample.outputs, tolerance)
+            if difference:
+                wrong.append(f"sample {number}: {difference}")
+        yield Verified(model, len(samples), tuple(wrong))
+
+
+def _models(repository: Path) -> list[str]:
+    manifest = repository / "tritonforge.json"
+    try:
+        return sorted(json.loads(manifest.read_bytes())["models"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{manifest}: {error}; golden samples are where tritonforge build has written a repository"
+        raise NotVerifiable(reason) from error

@@ -1,0 +1,66 @@
+"""Settings that can't be carried out, whatever the server."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator
+
+from tritonforge.load.errors import InvalidLoad
+from tritonforge.load.settings import Settings
+
+__all__ = ["check_settings"]
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise InvalidLoad for what can't be."""
+    plain = [load for load in settings.models if load.request is not None]
+    problems = (
+        (not settings.models, "no model is named"),
+        (plain and settings.protocol == "grpc", f"a request of its own goes over HTTP; the URL is {settings.url}"),
+        (any(load.sequence_length for load in plain), "a request of its own is no sequence: leave sequence_length out"),
+        *((not holds, text) for holds, text in _bounds(settings)),
+        (
+            settings.duration_s is not None and settings.requests is not None,
+            "duration_s and requests are both given; one of them says when a load ends",
+        ),
+        (
+            any(load.kind in ("schedule", "replay") for load in settings.loads) and not settings.times_s,
+            "a schedule or replay has no times_s",
+        ),
+        (
+            settings.duration_s is None
+            and settings.requests is None
+            and settings.stable_windows > settings.max_windows
+            and not settings.times_s,
+            f"stable_windows is {settings.stable_windows}, max_windows {settings.max_windows}: of so few, so many "
+            "never agree; give more, or measure for a duration or a number of requests",
+        ),
+        (any(not load.value > 0 for load in settings.loads), "a load is not above 0"),
+    )
+    for found, text in problems:
+        if found:
+            raise InvalidLoad(text)
+
+
+def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:
+    """Say of each number whether it is within its bounds, and in words what it is and may be."""
+    for bound, holds, names in (
+        ("above 0", operator.gt, ("window_s", "duration_s", "timeout_s", "gamma_shape")),
+        ("at least 0", operator.ge, ("warmup_s", "ramp_s", "repeat_s", "stability", "seed")),
+    ):
+        for name in names:
+            value = getattr(settings, name)
+            yield value is None or (holds(value, 0) and math.isfinite(value)), f"{name} is {value}; it is {bound}"
+    for name in ("requests", "processes", "max_in_flight", "burst", "stable_windows", "max_windows", "output_bytes"):
+        value = getattr(settings, name)
+        yield value is None or value >= 1, f"{name} is {value}; it is at least 1"
+    for model in settings.models:
+        yield model.weight > 0, f"{model.name}: its weight is {model.weight:g}; it is above 0"
+        yield model.sequence_length >= 0, f"{model.name}: sequence_length is {model.sequence_length}; it is at least 0"
+        yield model.data.payloads >= 1, f"{model.name}: payloads is {model.data.payloads}; it is at least 1"
+        yield (
+            model.data.string_length >= 0,
+            f"{model.name}: string_length is {model.data.string_length}; it is at least 0",
+        )
+        yield model.data.tolerance >= 0, f"{model.name}: tolerance is {model.data.tolerance:g}; it is at least 0"

@@ -1,0 +1,87 @@
+"""What was measured where a sweep ends before its last load: no figure is lost by what comes after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from tritonforge.errors import TritonForgeError
+from tritonforge.load.errors import LoadFailed
+from tritonforge.load.results import Point, Report
+from tritonforge.load.session import Progress
+from tritonforge.load.settings import Load
+
+__all__ = ["Kept", "SweepInterrupted", "SweepStopped", "keeping"]
+
+
+class SweepStopped(LoadFailed):
+    """A sweep ended early: the server went away, say. `report` has what was measured until then."""
+
+    def __init__(self, reason: str, report: Report) -> None:
+        super().__init__(reason)
+        self.report = report
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Somebody interrupted a sweep. `report` has what was measured until then."""
+
+    def __init__(self, reason: str, report: Report) -> None:
+        super().__init__(reason)
+        self.report = report
+
+
+class Kept:
+    """The points of a sweep so far, the one under way included: as far as it came, and not stable."""
+
+    def __init__(self, on_window: Progress | None, on_point: Progress | None) -> None:
+        self._on_window, self._on_point = on_window, on_point
+        self._under_way: tuple[Point, ...] = ()
+        self.points: list[Point] = []
+        self.at: Load | None = None
+        """The load that is under way, or was the last."""
+
+    def window(self, point: Point) -> None:
+        """Take the figures of a load after one of its windows, and pass them on."""
+        self._under_way = (replace(point, stable=False),)
+        if self._on_window is not None:
+            self._on_window(point)
+
+    def point(self, point: Point) -> None:
+        """Take a load's figures, and pass them on."""
+        self._under_way = ()
+        self.points.append(point)
+        if self._on_point is not None:
+            self._on_point(point)
+
+    @property
+    def so_far(self) -> tuple[Point, ...]:
+        """All of them."""
+        return (*self.points, *self._under_way)
+
+
+@contextmanager
+def keeping(
+    report: Callable[[tuple[Report, ...]], Report | None], at: Callable[[], Load | None] = lambda: None
+) -> Iterator[None]:
+    """Where the block ends by an error or by Ctrl-C, raise it with what `report` gives: None where there is nothing.
+
+    It is told the reports that the error has itself, if any. `at` is the load of which the error tells.
+
+    Raises:
+        SweepStopped: something failed after something was measured.
+        SweepInterrupted: it was interrupted after something was measured.
+    """
+    try:
+        yield
+    except (TritonForgeError, OSError) as error:
+        found = report((error.report,) if isinstance(error, SweepStopped) else ())
+        if found is None:
+            raise
+        raise SweepStopped(f"ended at {load}: {error}" if (load := at()) else str(error), found) from error
+    except KeyboardInterrupt as error:
+        found = report((error.report,) if isinstance(error, SweepInterrupted) else ())
+        if found is None:
+            raise
+        reason = str(error) or "interrupted"
+        raise SweepInterrupted(f"{reason} at {load}" if (load := at()) else reason, found) from error

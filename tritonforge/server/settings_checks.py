@@ -1,0 +1,74 @@
+"""What settings ask for, held against this machine and the repository: ports, files, models."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.ports import bind_error, holder
+from tritonforge.server.records import own_ports
+from tritonforge.server.repository import model_folders
+from tritonforge.server.settings import PORTS, ServerSettings
+
+__all__ = ["check_certificates", "check_load_models", "check_ports"]
+
+
+def check_load_models(repository: Path, settings: ServerSettings) -> list[Diagnostic]:
+    """Check that the repository has the models that are to be loaded."""
+    there = [folder.name for folder in model_folders(repository)]
+    unknown = [name for name in settings.load_models if name not in there]
+    if not unknown:
+        return []
+    message = f"the repository has no model {' and no '.join(unknown)}"
+    return [Diagnostic("TF501", Where(subject="load_models"), message, f"it has {', '.join(there)}")]
+
+
+def check_certificates(settings: ServerSettings) -> list[Diagnostic]:
+    """Check that the files of TLS are there, and such that gRPC reads them."""
+    found = []
+    for field in ("grpc_tls_cert", "grpc_tls_key", "grpc_tls_root"):
+        file: Path | None = getattr(settings, field)
+        if file is not None:
+            try:
+                message = "" if b"-----BEGIN " in file.read_bytes() else "it is not PEM: it has no -----BEGIN"
+            except OSError as error:
+                message = f"it can't be read: {error.strerror}"
+            if message:
+                found.append(Diagnostic("TF501", Where(str(file), 0, field), message))
+    return found
+
+
+def check_ports(settings: ServerSettings) -> list[Diagnostic]:
+    """Check that the address is this machine's and each port that is asked for can be listened on."""
+    try:
+        socket.getaddrinfo(settings.host, None, socket.AF_INET)
+    except OSError as error:
+        where = Where(subject=f"host {settings.host}")
+        hint = "listen on 127.0.0.1 (this machine only) or 0.0.0.0 (everywhere): --host or TRITONFORGE_HOST"
+        return [Diagnostic("TF508", where, f"is not an IPv4 address or a known name: {error.strerror}", hint)]
+    refused = bind_error(settings.host, 0)
+    if refused is not None and refused.errno == errno.EADDRNOTAVAIL:
+        where = Where(subject=f"host {settings.host}")
+        hint = "listen on 127.0.0.1 (this machine only), 0.0.0.0 (everywhere), or an address that `hostname -I` shows"
+        return [Diagnostic("TF508", where, "is no address of this machine", hint)]
+    wanted = [field for field in PORTS if field != "metrics_port" or settings.metrics]
+    return [diagnostic for field in wanted for diagnostic in _check_port(field, settings)]
+
+
+def _check_port(field: str, settings: ServerSettings) -> Iterator[Diagnostic]:
+    port = getattr(settings, field)
+    error = bind_error(settings.host, port)
+    if error is None:
+        return
+    flag, variable = f"--{field.replace('_', '-')}", f"TRITONFORGE_{field.upper()}"
+    taken = error.errno == errno.EADDRINUSE
+    own = own_ports().get(port) if taken else None
+    found = f"can't be listened on at {settings.host}: {error.strerror}"
+    if taken:
+        found = f"is taken by {f'your server {own}' if own else holder(port)}"
+    where = Where(subject=f"port {port} ({field.removesuffix('_port')})")
+    hint = f"choose another with {flag} or {variable} (0 takes a free one)"
+    yield Diagnostic("TF508", where, found, f"{hint}, or end that one: tritonforge down {own}" if own else hint)

@@ -1,0 +1,44 @@
+"""What is wrong with a server's settings, said where they were written: an argument, a variable, pyproject.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from tritonforge.errors import Diagnostic, Where
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["explain", "misspelled_variables"]
+
+_NEAR = 0.85
+"""How alike a variable and a setting's must be; TRITONFORGE_ANYTHING may be someone else's."""
+
+
+def explain(error: ValidationError, origins: Mapping[str, Where], known: Collection[str]) -> list[Diagnostic]:
+    """Say each of pydantic's complaints in one line, at the origin of the field, with the names that there are."""
+    diagnostics = []
+    for problem in error.errors():
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        text, hint = problem["msg"].removeprefix("Value error, "), ""
+        if problem["type"] == "extra_forbidden":
+            text, hint = "there is no such setting", f"the settings are {', '.join(known)}"
+            if near := get_close_matches(field, known, n=1):
+                hint = f"did you mean {near[0]}?"
+        elif field and problem["type"] != "value_error":
+            text = f"found {problem['input']!r}: {text}"
+        diagnostics.append(Diagnostic("TF501", origins.get(field, Where(subject=field or "server")), text, hint))
+    return diagnostics
+
+
+def misspelled_variables(environ: Collection[str], known: Collection[str]) -> list[Diagnostic]:
+    """Warn of variables that are near to those of settings, and none: nothing reads them."""
+    return [
+        Diagnostic(
+            "TF501", Where(subject=name), "nothing reads this variable", f"did you mean {near[0]}?", severity="warning"
+        )
+        for name in sorted(set(environ).difference(known))
+        if name.startswith("TRITONFORGE_") and (near := get_close_matches(name, known, n=1, cutoff=_NEAR))
+    ]
