@@ -3,7 +3,8 @@
 
 Where no daemon answers, docker.io comes from Debian's packages, and a daemon is started for the command alone, with
 data and a socket of its own. The image that tests build on is made by debootstrap, from the mirror of this machine's
-apt, and kept in the user's cache. Where none of this can be (no root, not Debian), it says so, and runs the command
+apt, and kept in the user's cache, and so are a registry and a Prometheus, which are unpacked, not installed: Debian
+would start them as services. Where none of this can be (no root, not Debian), it says so, and runs the command
 without: tests that need Docker then skip.
 """
 
@@ -21,6 +22,9 @@ from pathlib import Path
 
 IMAGE = "tritonforge-test-base:bookworm"
 SUITE, PACKAGES = "bookworm", "python3.11,libpython3.11"
+UNPACKED = ("docker-registry", "prometheus")
+"""Packages of one program each, of the same name."""
+
 START_S, STOP_S = 60.0, 30.0
 
 
@@ -33,6 +37,7 @@ def main(command: list[str]) -> int:
     try:
         with daemon() as environment:
             make_base(environment)
+            add_programs(environment)
             return subprocess.run(command, env=environment, check=False).returncode
     except NoDockerError as error:
         print(f"!! NO DOCKER: {error}\n!! The tests of containers are SKIPPED.", flush=True)
@@ -78,17 +83,43 @@ def answers(environment: dict[str, str]) -> bool:
     return subprocess.run(["docker", "version"], env=environment, capture_output=True, check=False).returncode == 0
 
 
+def add_programs(environment: dict[str, str]) -> None:
+    """Have docker-compose, and the unpacked programs on PATH; what can't be had is told, and its tests skip."""
+    folder = cache_folder() / "programs"
+    environment["PATH"] = f"{folder / 'usr/bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    try:
+        install("docker-compose", "docker-compose")
+        for name in UNPACKED:
+            if not shutil.which(name, path=environment["PATH"]):
+                unpack(name, folder)
+    except NoDockerError as error:
+        print(f"!! Tests that need this are SKIPPED: {error}", flush=True)
+
+
+def unpack(package: str, folder: Path) -> None:
+    """Unpack a Debian package into a folder."""
+    with tempfile.TemporaryDirectory(prefix="tritonforge-package-") as scratch:
+        os.chmod(scratch, 0o755)  # apt downloads as a user of its own
+        run(["apt-get", "update", "-q"])
+        run(["apt-get", "download", "-q", package], folder=scratch)
+        for archive in Path(scratch).glob("*.deb"):
+            run(["dpkg-deb", "-x", str(archive), str(folder)])
+
+
 def make_base(environment: dict[str, str]) -> None:
     """Have the base image in the daemon: Debian with its Python, and nothing more."""
     if subprocess.run(
         ["docker", "image", "inspect", IMAGE], env=environment, capture_output=True, check=False
     ).returncode:
-        cache = (
-            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tritonforge" / f"{SUITE}-python3.11.tar"
-        )
+        cache = cache_folder() / f"{SUITE}-python3.11.tar"
         if not cache.is_file():
             bootstrap(cache)
         run(["docker", "import", str(cache), IMAGE], environment)
+
+
+def cache_folder() -> Path:
+    """Give the folder in which things are kept from run to run."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tritonforge"
 
 
 def bootstrap(target: Path) -> None:
@@ -136,15 +167,16 @@ def install(program: str, *packages: str) -> None:
     if not shutil.which("apt-get"):
         raise NoDockerError(f"{program} is missing, and there is no apt-get to install it")
     run(["apt-get", "update", "-q"])
-    options = ["--yes", "--quiet", "--no-install-recommends"]
+    options = ["--yes", "--quiet", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
     run(["apt-get", "install", *options, *packages], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    """Run a step; its output is shown only if it fails."""
+def run(command: list[str], environment: dict[str, str] | None = None, *, folder: str | None = None) -> None:
+    """Run a step, in a folder; its output is shown only if it fails."""
     done = subprocess.run(
         command,
         env=environment,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

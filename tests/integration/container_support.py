@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -29,3 +32,11 @@ def run(*arguments: str, exit_code: int | None = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert exit_code in (None, done.returncode), done.stderr
     return done.stdout
+
+
+def program(name: str) -> str:
+    """Find a program that scripts/with_docker.py brings, or skip."""
+    found = shutil.which(name)
+    if not found:
+        pytest.skip(f"needs {name}: scripts/with_docker.py brings it")
+    return found
