@@ -118,8 +118,8 @@ def up(
 
 
 def _pairs(sets: list[str]) -> dict[str, Any]:
-    """Read SETTING=VALUE; those that are lists have their values separated by commas."""
-    from tritonforge.server.settings import LISTS
+    """Read SETTING=VALUE; lists are in JSON, or have their values separated by commas."""
+    from tritonforge.server.settings import from_text
 
     values: dict[str, Any] = {}
     for text in sets:
@@ -129,7 +129,7 @@ def _pairs(sets: list[str]) -> dict[str, Any]:
         if setting == "restricted_key":
             reason = "every user can read a key on a command line; give it by the variable TRITONFORGE_RESTRICTED_KEY"
             raise typer.BadParameter(reason, param_hint="--set restricted_key")
-        values[setting] = tuple(filter(None, value.split(","))) if setting in LISTS else value
+        values[setting] = from_text(setting, value, lambda text: list(filter(None, text.split(","))))
     return values
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +27,7 @@ from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import SettingsError
 from tritonforge.server.settings_errors import explain, misspelled_variables
 
-__all__ = ["LISTS", "PORTS", "ServerSettings"]
+__all__ = ["PORTS", "ServerSettings", "from_text"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -47,7 +48,7 @@ Api = Literal[
 """What tritonserver can ask a key for (24.10)."""
 
 _PREFIX = "TRITONFORGE_"
-LISTS = {"extra_args", "rate_limit_resources", "restricted_apis", "load_models"}
+_LISTS = {"extra_args", "rate_limit_resources", "restricted_apis", "load_models"}
 
 _SMALLEST_CACHE = 1024
 
@@ -76,6 +77,19 @@ _OURS = {
     "--model-store": "",
 }
 """Flags of tritonserver that tritonforge gives itself, and the setting to use instead."""
+
+
+def from_text(field: str, text: str, split: Callable[[str], Sequence[str]]) -> str | tuple[str, ...]:
+    """Read what a setting's text says: a list is in JSON, or is split; of others it is the text itself."""
+    if field not in _LISTS:
+        return text
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return text  # refused as no list, with what it is
+        return tuple(found)
+    return tuple(split(text))
 
 
 class ServerSettings(BaseModel):
@@ -174,7 +188,7 @@ class ServerSettings(BaseModel):
             text = variables.get(variable, "").strip()
             if text:
                 origins[field] = Where(subject=variable)
-                values[field] = shlex.split(text) if field in LISTS else text
+                values[field] = from_text(field, text, shlex.split)
         given = {field: value for field, value in explicit.items() if value is not None}
         if _truth(given.get("public", values.get("public", False))) and "host" not in given | values:
             given["host"] = "0.0.0.0"

@@ -28,7 +28,7 @@ def explain(error: ValidationError, origins: Mapping[str, Where], known: Collect
             if near := get_close_matches(field, known, n=1):
                 hint = f"did you mean {near[0]}?"
         elif field and problem["type"] != "value_error":
-            text = f"found {problem['input']!r}: {text}"
+            text = f"found {problem['input']!r}: {'a list is wanted' if problem['type'] == 'tuple_type' else text}"
         diagnostics.append(Diagnostic("TF501", origins.get(field, Where(subject=field or "server")), text, hint))
     return diagnostics
 

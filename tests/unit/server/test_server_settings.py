@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ def test_arguments_win_over_variables_and_those_over_defaults() -> None:
     assert (settings.http_port, settings.grpc_port, settings.metrics_port) == (5000, 9001, 7002)
     assert settings.extra_args == ("--log-info=false", "--id=a b")
     assert settings.host == "127.0.0.1"
+
+
+def test_lists_may_be_json() -> None:
+    given = '["--trace-config=opentelemetry,bsp_schedule_delay=50", "--id=a b"]'
+    assert ServerSettings.load({"TRITONFORGE_EXTRA_ARGS": given}).extra_args == tuple(json.loads(given))
+    with pytest.raises(SettingsError, match=r"TRITONFORGE_EXTRA_ARGS: found .*: a list is wanted"):
+        ServerSettings.load({"TRITONFORGE_EXTRA_ARGS": '["--id'})
 
 
 @pytest.mark.parametrize(
