@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tritonforge.check.complete import default_filename, served_versions
-from tritonforge.check.finding import Found, error
+from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
 from tritonforge.dtypes import DTYPES
 from tritonforge.errors import DiagnosticError, Where
@@ -71,14 +71,40 @@ def _compare(model: Model, graph: OnnxGraph, *, batched: bool) -> Iterator[Found
         message = f"max_batch_size is {model.config.max_batch_size}, but the graph has no batch dimension: {listed}"
         yield error("TF686", "max_batch_size", message, "0, or export with a dynamic first dimension in every tensor")
         return
-    for kind, there in (("input", graph.inputs), ("output", graph.outputs)):
+    for kind, there in (("input", (*graph.inputs, *graph.initialized)), ("output", graph.outputs)):
         known = {tensor.name: tensor for tensor in there}
-        given = getattr(model.config, kind)
-        for number, tensor in enumerate(given):
+        for number, tensor in enumerate(getattr(model.config, kind)):
             yield from _compare_tensor(model, f"{kind}[{number}]", kind, tensor, known)
-        missing = sorted(set(known) - {tensor.name for tensor in given}) if kind == "input" else []
-        for name in missing:
-            yield error("TF686", "input", f'the graph needs the input "{name}", {known[name]}', "add it")
+    given = _given(model.config)
+    for needed in graph.inputs:
+        if needed.name not in given:
+            yield error("TF686", "input", f'the graph needs the input "{needed.name}", {needed}', "add it")
+    yield from _compare_presence(model, graph)
+
+
+def _given(config: Any) -> set[str]:
+    """Name the inputs that a graph gets: from requests, or from Triton itself."""
+    computed = {name for each in config.batch_input for name in each.target_name}
+    sequence = config.sequence_batching
+    kept = {control.name for control in sequence.control_input} | {state.input_name for state in sequence.state}
+    return {tensor.name for tensor in config.input} | computed | kept
+
+
+def _compare_presence(model: Model, graph: OnnxGraph) -> Iterator[Found]:
+    """Warn of what NVIDIA's backend (24.10) refuses, and the embedded server's doesn't, of optional inputs."""
+    initialized = {tensor.name for tensor in graph.initialized}
+    needed = {tensor.name for tensor in graph.inputs}
+    for number, tensor in enumerate(model.config.input):
+        reason = hint = ""
+        if tensor.optional and tensor.name in needed:
+            reason, hint = "is optional here, and the graph has no initializer for it", "optional: false"
+        elif tensor.optional and model.batched:
+            reason, hint = "is optional, and the model has a batch", "max_batch_size: 0, or leave the input out"
+        elif tensor.name in initialized and not tensor.optional:
+            reason, hint = "is required here, and the graph has an initializer for it", "optional: true"
+        if reason:
+            message = f'input "{tensor.name}" {reason}: NVIDIA\'s backend refuses that'
+            yield warning("TF686", f"input[{number}].optional", message, hint)
 
 
 def _compare_tensor(model: Model, path: str, kind: str, tensor: Any, known: dict[str, OnnxTensor]) -> Iterator[Found]:

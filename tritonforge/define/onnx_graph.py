@@ -32,11 +32,15 @@ class OnnxTensor:
 
 @dataclass(frozen=True, slots=True)
 class OnnxGraph:
-    """The outside of an ONNX graph, and the files beside the model file that hold its external data."""
+    """The outside of an ONNX graph, and the files beside the model file that hold its external data.
+
+    `initialized` are inputs that have an initializer: a request may give another value, where the model declares them.
+    """
 
     inputs: tuple[OnnxTensor, ...]
     outputs: tuple[OnnxTensor, ...]
     external: tuple[str, ...] = ()
+    initialized: tuple[OnnxTensor, ...] = ()
 
     def signature(self, where: Where, *, batched: bool | None = None) -> Signature:
         """Derive the signature. Without `batched`, it is batched where every tensor's first dimension is variable.
@@ -104,6 +108,8 @@ def read_graph(source: Path | bytes, where: Where) -> OnnxGraph:
     found: list[Diagnostic] = []
     constants = {tensor.name for tensor in proto.graph.initializer}
     inputs = [info for info in proto.graph.input if info.name not in constants]
+    # Before version 4 of the format all initializers stood among the inputs, and none of them can be overridden.
+    initialized = [info for info in proto.graph.input if info.name in constants and proto.ir_version >= 4]
     if not proto.graph.output:
         found.append(
             Diagnostic("TF302", where, f"{_label(source)} is not an ONNX model: it has no outputs", "export it again")
@@ -112,6 +118,7 @@ def read_graph(source: Path | bytes, where: Where) -> OnnxGraph:
         tuple(_tensors(inputs, "input", where, found)),
         tuple(_tensors(proto.graph.output, "output", where, found)),
         tuple(sorted(_external_files(proto))),
+        tuple(_tensors(initialized, "input", where, found)),
     )
     if found:
         raise DiagnosticError(found)
@@ -130,7 +137,8 @@ def declared_signature(
     """
     found: list[Diagnostic] = []
     if inputs is not None:
-        _compare(inputs, graph.inputs, "input", where, found)
+        _compare(inputs, (*graph.inputs, *graph.initialized), "input", where, found)
+        _compare_presence(inputs, graph, where, found)
     if outputs is not None:
         _compare(outputs, graph.outputs, "output", where, found)
     declared = [*(inputs or ()), *(outputs or ())]
@@ -172,13 +180,25 @@ def _compare(
                     "TF303", place, f"declared as {wanted}, but the graph says {tensor}", "declare what the graph says"
                 )
             )
-    if kind == "input":
-        given = {parsed.spec.name for parsed in declared}
-        for name in (name for name in known if name not in given):
-            place = where.at(f'{where.subject}, input "{name}"')
-            found.append(
-                Diagnostic("TF303", place, "the graph needs it, but it isn't declared", f"it is {known[name]}")
-            )
+
+
+def _compare_presence(
+    declared: tuple[ParsedTensor, ...], graph: OnnxGraph, where: Where, found: list[Diagnostic]
+) -> None:
+    """Hold what requests may leave out against what the graph has an initializer for: natively these are the same."""
+    optional = {parsed.spec.name: parsed.spec.optional for parsed in declared}
+    faults: list[tuple[str, str, str]] = []
+    for tensor in graph.inputs:
+        if tensor.name not in optional:
+            faults.append((tensor.name, "the graph needs it, but it isn't declared", f"it is {tensor}"))
+        elif optional[tensor.name]:
+            faults.append((tensor.name, "declared as optional, but the graph has no initializer for it", "require it"))
+    for tensor in graph.initialized:
+        if not optional.get(tensor.name, True):
+            reason = "declared as required, but the graph has an initializer for it"
+            faults.append((tensor.name, reason, "make it optional (… | None), or leave it out"))
+    for name, message, hint in faults:
+        found.append(Diagnostic("TF303", where.at(f'{where.subject}, input "{name}"'), message, hint))
 
 
 def _compatible(declared: tuple[Dim, ...], real: tuple[Dim, ...] | None) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tritonforge.check import check_repository
 
@@ -24,8 +25,9 @@ def write(repository: Path, config: str, *, batch: int | str = "n") -> None:
         (repository / "m" / "config.pbtxt").write_text(config)
 
 
-def tensor(kind: str, name: str, dims: str = "4", datatype: str = "TYPE_FP32") -> str:
-    return f'{kind} {{ name: "{name}" data_type: {datatype} dims: [ {dims} ] }}\n'
+def tensor(kind: str, name: str, dims: str = "4", datatype: str = "TYPE_FP32", *, optional: bool = False) -> str:
+    more = " optional: true" if optional else ""
+    return f'{kind} {{ name: "{name}" data_type: {datatype} dims: [ {dims} ]{more} }}\n'
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,88 @@ def test_an_ensemble_sees_what_the_graph_completes(tmp_path: Path) -> None:
     (tmp_path / "e" / "config.pbtxt").write_text(f"{text}ensemble_scheduling {{ {step} }}\n")
     found = check_repository(tmp_path, cores=8).findings
     assert [(finding.code, finding.line) for finding in found] == [("TF675", 2), ("TF674", 5)]
+
+
+@pytest.mark.parametrize(
+    ("config", "version", "expected"),
+    [
+        (tensor("input", "x") + tensor("input", "scale", "1", optional=True), 9, []),
+        (tensor("input", "x"), 9, []),
+        ("", 9, []),
+        (
+            tensor("input", "x") + tensor("input", "scale", "2", optional=True),
+            9,
+            [(3, "error", 'input "scale" is [2] here, and [1] in the graph')],
+        ),
+        (
+            tensor("input", "x") + tensor("input", "scale", "1", optional=True),
+            3,
+            [(3, "error", 'the graph has no input "scale"')],
+        ),
+        (
+            tensor("input", "x", optional=True) + tensor("input", "scale", "1"),
+            9,
+            [
+                (
+                    2,
+                    "warning",
+                    'input "x" is optional here, and the graph has no initializer for it: '
+                    "NVIDIA's backend refuses that",
+                ),
+                (
+                    3,
+                    "warning",
+                    'input "scale" is required here, and the graph has an initializer for it: '
+                    "NVIDIA's backend refuses that",
+                ),
+            ],
+        ),
+    ],
+)
+def test_an_input_with_an_initializer_may_be_optional(
+    config: str, version: int, expected: list[tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """Since version 4 of the format; before, all initializers stood among the inputs."""
+    write_scaled(tmp_path, config and ONNX + config + tensor("output", "y"), (4,), version=version)
+    found = check_repository(tmp_path, cores=8).findings
+    assert [(finding.line, finding.severity, finding.message) for finding in found] == expected
+
+
+def test_an_optional_input_of_a_model_with_a_batch_is_warned_of(tmp_path: Path) -> None:
+    config = ONNX + "max_batch_size: 8\n" + tensor("input", "x") + tensor("input", "scale", "1", optional=True)
+    write_scaled(tmp_path, config + tensor("output", "y"), ("n", 4), ("n", 1))
+    (found,) = check_repository(tmp_path, cores=8).findings
+    message = 'input "scale" is optional, and the model has a batch: NVIDIA\'s backend refuses that'
+    assert (found.line, found.severity, found.message) == (4, "warning", message)
+
+
+def write_scaled(
+    repository: Path, config: str, dims: tuple[int | str, ...], scale: tuple[int | str, ...] = (1,), *, version: int = 9
+) -> None:
+    """Write a model whose graph is y = x * scale; of `scale` it has a value."""
+    x, factor, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", dims), ("scale", scale), ("y", dims))
+    )
+    value = numpy_helper.from_array(np.full([1] * len(scale), 2, np.float32), "scale")
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "scale"], ["y"])], "g", [x, factor], [y], [value])
+    folder = repository / "m" / "1"
+    folder.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, ir_version=version), folder / "model.onnx")
+    if config:
+        (repository / "m" / "config.pbtxt").write_text(config)
+
+
+def test_what_triton_itself_gives_a_graph_is_not_missing(tmp_path: Path) -> None:
+    """Controls and states of sequences are no inputs of requests."""
+    names = ("x", "start", "before", "y", "after")
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1]) for name in names]
+    nodes = [helper.make_node("Sum", ["x", "start", "before"], ["y"]), helper.make_node("Identity", ["y"], ["after"])]
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", infos[:3], infos[3:])), folder / "model.onnx")
+    control = 'control_input { name: "start" control { kind: CONTROL_SEQUENCE_START fp32_false_true: [ 0, 1 ] } }'
+    state = 'state { input_name: "before" output_name: "after" data_type: TYPE_FP32 dims: [ 1 ] }'
+    text = ONNX + "max_batch_size: 8\n" + tensor("input", "x", "1") + tensor("output", "y", "1")
+    (tmp_path / "m" / "config.pbtxt").write_text(f"{text}sequence_batching {{ {control} {state} }}\n")
+    assert check_repository(tmp_path, cores=8).findings == ()

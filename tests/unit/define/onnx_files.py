@@ -51,3 +51,13 @@ def save_external(model: onnx.ModelProto, path: Path, *, location: str) -> None:
     onnx.save_model(
         model, str(path), save_as_external_data=True, all_tensors_to_one_file=True, location=location, size_threshold=0
     )
+
+
+def scaled() -> onnx.ModelProto:
+    """Multiply `x` with `scale`, an input that is 2 where it isn't given."""
+    return make(
+        [value("x", (4,)), value("scale", (1,))],
+        [value("y", (4,))],
+        [helper.make_node("Mul", ["x", "scale"], ["y"])],
+        [numpy_helper.from_array(np.full(1, 2, np.float32), "scale")],
+    )

@@ -72,6 +72,17 @@ def test_initialisers_that_are_listed_as_inputs_are_none(path: Path) -> None:
     np.testing.assert_array_equal(classifier(np.ones((4, 3), np.float32)), np.full((4, 2), 3, np.float32))
 
 
+def test_an_input_with_an_initializer_may_be_declared_as_optional(path: Path) -> None:
+    """Undeclared it is none of the model's inputs, as Triton's completion leaves it out too."""
+    onnx.save(onnx_files.scaled(), path)
+    x, half = np.arange(4, dtype=np.float32), np.full(1, 0.5, np.float32)
+    assert [spec.name for spec in onnx_model(path).signature.inputs] == ["x"]
+    declared = onnx_model(path, inputs={"x": Float32[np.ndarray, "4"], "scale": Float32[np.ndarray, "1"] | None})
+    assert [(spec.name, spec.optional) for spec in declared.signature.inputs] == [("x", False), ("scale", True)]
+    np.testing.assert_array_equal(declared(x=x), x * 2)
+    np.testing.assert_array_equal(declared(x=x, scale=half), x / 2)
+
+
 def test_external_data_travel_under_their_own_names(path: Path) -> None:
     onnx_files.save_external(onnx_files.linear(np.ones((3, 2), np.float32)), path, location="weights.bin")
     classifier = onnx_model(path)
