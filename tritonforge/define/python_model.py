@@ -20,7 +20,7 @@ from tritonforge.define.isolation import own, run_function
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.padding import Buckets, mask_name, parse_padding, trim
 from tritonforge.define.padding import pad as pad_inputs
-from tritonforge.define.sequences import Sequence, state_parameter, unfit
+from tritonforge.define.sequences import Sequence, forgotten, misplaced, state_parameter, unfit
 from tritonforge.define.settings import Batching, CommonArguments, Instances
 from tritonforge.define.signature import ParsedFunction, parse_function
 from tritonforge.errors import Diagnostic, DiagnosticError
@@ -135,10 +135,18 @@ class PythonModel(FunctionDefinition[P, R_co]):
         internal = {mask_name(dim) for dim in self._pad}
         if self.sequence is not None and isinstance(self.target, type):
             internal.add(state_parameter(self.target))
-        parsed = parse_function(function, self.name, self.where, internal=internal)
+        found = misplaced(self.target, self.where) if self.sequence is not None else []
+        try:
+            parsed = parse_function(function, self.name, self.where, internal=internal)
+        except DiagnosticError as error:
+            if self.sequence is None:
+                raise DiagnosticError(forgotten(self.target, error.diagnostics, self.where)) from error
+            if not found:
+                raise
+            raise DiagnosticError(found) from error
         if self.sequence is None:
             return parsed
-        found = unfit(self.target, parsed.signature, self.where, padded=bool(self._pad))
+        found += unfit(self.target, parsed.signature, self.where, padded=bool(self._pad))
         if found:
             raise DiagnosticError(found)
         return replace(parsed, signature=replace(parsed.signature, sequence=True))

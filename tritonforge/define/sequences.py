@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from tritonforge.define.asynchronous import is_async
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.ir import Signature
 
-__all__ = ["Sequence", "state_parameter", "unfit"]
+__all__ = ["Sequence", "forgotten", "misplaced", "state_parameter", "unfit"]
 
 
 class Sequence(BaseModel):
@@ -40,13 +41,35 @@ def state_parameter(target: Any) -> str:
     return names[1] if len(names) > 1 else ""
 
 
-def unfit(target: Any, signature: Signature, where: Where, *, padded: bool) -> list[Diagnostic]:
-    """Say what keeps a model from being a sequence model."""
-    found = []
+def misplaced(target: Any, where: Where) -> list[Diagnostic]:
+    """Say what keeps a function or class from having a state, whatever its annotations say."""
     if not isinstance(target, type):
-        found.append(("sequence is set on a function", "write a class with start(self) and __call__(self, state, …)"))
+        message, hint = "sequence is set on a function", "write a class with start(self) and __call__(self, state, …)"
     elif not callable(getattr(target, "start", None)):
-        found.append(("sequence is set, but the class has no start", "define start(self), which gives a new state"))
+        message = "sequence is set, but the class has no start"
+        hint = "define start(self), which gives a new state, and take that first: __call__(self, state, …)"
+    elif len(inspect.signature(target.__call__).parameters) < 3:
+        message = "sequence is set, but __call__ doesn't take a state and inputs"
+        hint = "take the state first, then the inputs: __call__(self, state, x)"
+    else:
+        return []
+    return [Diagnostic("TF116", where, message, hint)]
+
+
+def forgotten(target: Any, found: Iterable[Diagnostic], where: Where) -> list[Diagnostic]:
+    """Put `sequence` into what was found in a class that isn't told to be a sequence model, and looks like one."""
+    if not isinstance(target, type) or not callable(getattr(target, "start", None)):
+        return list(found)
+    state = state_parameter(target)
+    place = where.at(f'{where.subject}, input "{state}"')
+    message = "it is no tensor, and the class has start, as a sequence model does; sequence isn't set"
+    hint = f'write @model(sequence=Sequence()), and "{state}" is the state; annotate it as a tensor if it is an input'
+    return [Diagnostic("TF116", place, message, hint) if one.where == place else one for one in found]
+
+
+def unfit(target: Any, signature: Signature, where: Where, *, padded: bool) -> list[Diagnostic]:
+    """Say what else keeps a model from being a sequence model."""
+    found = []
     if signature.decoupled:
         found.append(("sequence is set on a stream", "answer each request once"))
     if is_async(target):
