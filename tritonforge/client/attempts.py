@@ -21,7 +21,17 @@ class Attempts(Generic[T]):
     What the call earns for the budget is the caller's to add.
     """
 
-    __slots__ = ("_budget", "_idempotent", "_replicas", "_request", "_retries", "_target", "_tried", "deadline")
+    __slots__ = (
+        "_budget",
+        "_idempotent",
+        "_replicas",
+        "_request",
+        "_retries",
+        "_sent",
+        "_target",
+        "_tried",
+        "deadline",
+    )
 
     def __init__(
         self,
@@ -39,6 +49,7 @@ class Attempts(Generic[T]):
         self._request = request if request is not None and is_sequence(request) else None
         self._idempotent = idempotent and self._request is None
         self._tried: list[Replica[T]] = []
+        self._sent = ""  # why an attempt failed whose request may have reached the server
 
     def began(self, replica: Replica[T]) -> None:
         """Note an attempt that has been begun there already."""
@@ -57,7 +68,7 @@ class Attempts(Generic[T]):
             wait_s = self._replicas.wait_s()
             last = self._replicas.all[0].last_failure
             reason = f"the last calls failed, and none is made for another {wait_s:.1f} s (circuit open): {last}"
-            raise ServerUnavailable(reason, self._target, sent=False)
+            raise self._whole(ServerUnavailable(reason, self._target, sent=False))
         self._tried.append(chosen)
         return chosen
 
@@ -82,6 +93,7 @@ class Attempts(Generic[T]):
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.
         if not timed_out or len(self._replicas.all) > 1 or replica.probing:
             self._replicas.failed(replica, error.reason)
+        error = self._whole(error)
         retry = len(self._tried) - 1
         if not may_retry(error, idempotent=self._idempotent) or retry + 1 >= self._retries.attempts:
             raise error
@@ -94,3 +106,12 @@ class Attempts(Generic[T]):
         if delay_s >= left_s or not self._budget.spend():
             raise error
         return delay_s
+
+    def _whole(self, error: ClientError) -> ClientError:
+        """Have the error of the last attempt tell of the call: what an earlier one sent may have been done."""
+        if isinstance(error, ServerUnavailable) and error.sent:
+            self._sent = error.reason
+        elif isinstance(error, ServerUnavailable) and self._sent:
+            error.reason = f"{error.reason}; the request had been sent before: {self._sent}"
+            error.sent = True
+        return error

@@ -121,6 +121,19 @@ def test_attempts_end():
         call.failed(call.begin(), ServerUnavailable("gone", TARGET))
 
 
+def test_a_call_was_sent_if_any_attempt_was():
+    call = attempts(Replicas(["a"], breaker=Breaker(failures=2)), attempts=2)
+    call.failed(call.begin(), ServerUnavailable("closed before an answer", TARGET))
+    with pytest.raises(ServerUnavailable) as refused:
+        call.failed(call.begin(), ServerUnavailable("Connection refused", TARGET, sent=False))
+    with pytest.raises(ServerUnavailable) as opened:
+        call.begin()
+    for caught in (refused.value, opened.value):
+        assert caught.sent
+        assert "Connection refused" in caught.reason
+        assert caught.reason.endswith("the request had been sent before: closed before an answer")
+
+
 def test_what_the_server_answers_closes_its_circuit():
     replicas = Replicas(["a"])
     call = attempts(replicas)
