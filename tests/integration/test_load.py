@@ -207,14 +207,21 @@ def test_given_times_are_all_measured_after_a_warm_up_of_its_own(loaded: Server,
     assert sweep(two).points[0].requests == 2
 
 
-def test_a_server_that_is_gone_is_waited_for_no_longer_than_a_request(tmp_path: Path) -> None:
-    """Without its statistics nobody asks it anything: so many requests would never have ended."""
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("load", [Load("concurrency", 2), Load("rate", 50)], ids=str)
+def test_a_server_that_goes_away_is_told_without_its_statistics_too(tmp_path: Path, protocol: str, load: Load) -> None:
+    """So many requests would never have ended; the window in which it went away is in no figure."""
     write(tmp_path, "double", f"max_batch_size: 8 {row('input', 'x', 'FP32')} {row('output', 'y', 'FP32')}", DOUBLE)
     with Server.embedded(tmp_path, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as dying:
         settings = replace(
-            QUICK, url=dying.http_url, requests=10**9, window_s=0.2, timeout_s=0.5, server_statistics=False
+            QUICK,
+            url=getattr(dying, f"{protocol}_url"),
+            loads=(load,),
+            requests=10**9,
+            window_s=0.2,
+            server_statistics=False,
         )
-        with pytest.raises(SweepStopped, match="nothing ended for ") as stopped:
+        with pytest.raises(SweepStopped, match="the server went away: ") as stopped:
             sweep(settings, on_window=lambda _: dying.stop())
     assert stopped.value.report.points[0].requests > 0
 

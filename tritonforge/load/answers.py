@@ -27,19 +27,20 @@ class NotAnAnswer(Exception):
     """What came with the status 200 is no answer of the model."""
 
 
-def check_named(data: bytes, outputs: Collection[str]) -> None:
-    """Raise NotAnAnswer where the body of an HTTP answer is none of the protocol's, or has no output of those names."""
+def check_named(data: bytes, outputs: Collection[str], *, none_too: bool = False) -> None:
+    """Raise NotAnAnswer where the body of an HTTP answer is none of the protocol's, or has no output of those names.
+
+    With `none_too`, one without any output passes.
+    """
     try:
         answer, _ = _head(data)
         names = [output["name"] for output in answer["outputs"]]
     except (ValueError, KeyError, TypeError):
         found = data[:_SHOWN].decode("utf-8", "replace") if data else "an empty body"
         raise NotAnAnswer(f"the server's first answer of HTTP 200 is none of the protocol's: {found}") from None
-    if names and not set(names) & set(outputs):
-        raise NotAnAnswer(
-            f"the server's first answer of HTTP 200 has the outputs {', '.join(map(str, names))}; the model has "
-            f"{', '.join(outputs)}"
-        )
+    if not set(names) & set(outputs) and not (none_too and not names):
+        found = f"the outputs {', '.join(map(str, names))}" if names else "no output"
+        raise NotAnAnswer(f"the server's first answer of HTTP 200 has {found}; the model has {', '.join(outputs)}")
 
 
 class Answers:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from tritonforge.load.address import Address, model_path
 from tritonforge.load.errors import LoadFailed
 
-__all__ = ["Control", "connect"]
+__all__ = ["Control", "check_listening", "connect"]
 
 Json = dict[str, Any]
 _TIMEOUT_S = 30.0
+_LISTENING_S = 2.0
 
 
 class Control(Protocol):
@@ -48,6 +50,16 @@ def connect(address: Address, headers: Mapping[str, str]) -> Control:
 
         return cast(Control, GrpcControl(address, headers))
     return _HttpControl(address, headers)
+
+
+def check_listening(address: Address) -> None:
+    """Raise LoadFailed where nobody listens any more; a server that is too busy to say is not gone."""
+    try:
+        socket.create_connection((address.host, address.port), _LISTENING_S).close()
+    except TimeoutError:
+        return
+    except OSError as error:
+        raise LoadFailed(f"{address}: the server went away: {error}") from error
 
 
 class _HttpControl:

@@ -182,7 +182,8 @@ def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, r
     if due.load.kind != "concurrency":
         if held:
             said.append(
-                f"{held} requests were due while all of {settings.max_in_flight} (max_in_flight) were under way"
+                f"{held} requests were due while all of {settings.max_in_flight} (max_in_flight) were under way, or "
+                "without a connection"
             )
         if late.p99_us.value > max(_LATE_SHARE * latency.p50_us.value, 100.0) and not held:
             said.append(

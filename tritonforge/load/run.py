@@ -70,6 +70,11 @@ class Run:
         else:
             del self.snapshots[: -self.stable_windows - 1]
 
+    def troubled(self, index: int) -> bool:
+        """Tell whether in a window, whose tallies are there, requests failed or none ended."""
+        tallies = self.tallies.get(index, ())
+        return any(tally.errors for tally in tallies) or not any(tally.latency.count for tally in tallies)
+
     def close(self, index: int) -> None:
         """Take the tallies of a window that is over."""
         self.seen = max(self.seen, index + 1)

@@ -14,7 +14,7 @@ from types import TracebackType
 from tritonforge.load.address import parse_address
 from tritonforge.load.breakdown import break_down
 from tritonforge.load.clock import NS, now_ns
-from tritonforge.load.control import connect
+from tritonforge.load.control import check_listening, connect
 from tritonforge.load.data import Sample, check_shapes, check_strings, make_samples
 from tritonforge.load.data_files import sequence_lengths
 from tritonforge.load.errors import InvalidLoad, LoadFailed
@@ -134,6 +134,9 @@ class Session:
                 if now_ns() > deadline:
                     raise LoadFailed("the load generator doesn't keep up: a window's figures didn't come within 10 s")
                 self._take(run, self._workers.next_tally(0.1))
+            # Its statistics would have told. A window in which it went away is no figure of it.
+            if self._workers.running and not self._asks and run.troubled(index):
+                check_listening(self._address)
             run.close(index)
             if run.dead:
                 raise LoadFailed(f"{self.settings.url}: nothing ended for {run.idle_ns / NS:g} s; is it still there?")
@@ -170,7 +173,7 @@ class Session:
             point,
             generator=replace(point.generator, warnings=warnings),
             server=server,
-            processes=between(used_before, used_after) if used_before and used_after else None,
+            processes=between(used_before, used_after) if used_before and used_after and used_after.cpu_ns else None,
             breakdown=break_down(
                 point.latency,
                 point.latency_uncorrected,

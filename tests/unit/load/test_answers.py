@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tritonforge.load.answers import Answers
+from tritonforge.load.answers import Answers, NotAnAnswer, check_named
 from tritonforge.load.job import Payload
 
 
@@ -26,3 +26,10 @@ def test_binary_tensors_follow_text_that_is_not_ascii() -> None:
     tensor = {"name": "y", "datatype": "FP32", "shape": [3], "parameters": {"binary_data_size": 12}}
     head = json.dumps({"model_name": "modèle", "outputs": [tensor]}, ensure_ascii=False).encode()
     assert Answers().check(Payload(b"", expected={"y": data}), head + data.tobytes(), grpc=False) == ""
+
+
+def test_an_answer_of_a_sequence_may_have_nothing_to_say_yet() -> None:
+    check_named(b'{"outputs":[]}', ["y"], none_too=True)
+    for answer in (b'{"outputs":[]}', b'{"outputs":[{"name":"other"}]}'):
+        with pytest.raises(NotAnAnswer, match="; the model has y"):
+            check_named(answer, ["y"], none_too=b"other" in answer)

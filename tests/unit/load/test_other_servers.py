@@ -82,8 +82,9 @@ def test_a_server_without_statistics_is_measured_all_the_same(load: Load) -> Non
         (b"hello", "none of the protocol's: hello"),
         (b'{"error":"model failed"}', 'none of the protocol\'s: {"error":"model failed"}'),
         (RIGHT.replace(b'"y"', b'"other"'), "has the outputs other; the model has y, z"),
+        (b'{"model_name":"m","outputs":[]}', "has no output; the model has y, z"),
     ],
-    ids=["empty", "text", "error", "names"],
+    ids=["empty", "text", "error", "names", "none"],
 )
 @pytest.mark.parametrize("load", [Load("concurrency", 2), Load("rate", 200)], ids=str)
 def test_the_first_answer_is_looked_at(answer: bytes, words: str, load: Load) -> None:
