@@ -44,7 +44,7 @@ def logs(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The server; not needed where only one runs.")] = "",
     option: Name = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show what is added, until Ctrl-C.")] = False,
-    model: Annotated[str, typer.Option("--model", "-m", help="Only lines that name this model.")] = "",
+    model: Annotated[str, typer.Option("--model", "-m", help="Only its tracebacks, and lines that name it.")] = "",
 ) -> None:
     """Show a server's log, in which its models' output is too; of a detached one after its end as well.
 
@@ -58,12 +58,13 @@ def logs(
         return
     with path.open("rb") as file:
         from tritonforge.server.follow import follow_file
+        from tritonforge.server.model_log import of_model
 
         pieces = chain(_older(path), follow_file(file.fileno(), ended=lambda: not (follow and record.alive())))
+        lines = _lines(pieces)
         try:
-            for line in _lines(pieces):
-                if not model or _names(line, model):
-                    typer.echo(line)
+            for line in of_model(lines, model) if model else lines:
+                typer.echo(line)
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
@@ -182,10 +183,3 @@ def _older(log: Path) -> Iterator[str]:
     if older.is_file():
         with older.open(errors="replace", newline="") as file:
             yield from iter(partial(file.read, _CHUNK), "")
-
-
-def _names(line: str, model: str) -> bool:
-    """Tell whether a line of the log names a model: 'echo', echo:1, echo_0_1, /echo/1/model.py."""
-    import re
-
-    return re.search(rf"(?<![\w.-]){re.escape(model)}(?![\w.-])|(?<![\w.-]){re.escape(model)}_\d", line) is not None

@@ -21,3 +21,11 @@ def test_a_log_in_two_parts_is_shown_from_the_older_one_on(tmp_path: Path, monke
     assert result.output == "echo 1\nplus 2\necho 3\nplus 4\n"
     result = CliRunner().invoke(app, ["logs", "main", "--model", "echo"])
     assert result.output == "echo 1\necho 3\n"
+
+
+def test_tracebacks_of_a_model_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    log = Path(claim("main", fallback="", runtime="embedded", detached=True).log)
+    failure = "echo: stream failed\nTraceback (most recent call last):\n  File \"m.py\", line 2\nKeyError: 'mid'\n"
+    log.write_text(f"plus 1\n{failure}plus 2\n")
+    assert CliRunner().invoke(app, ["logs", "main", "--model", "echo"]).output == failure
