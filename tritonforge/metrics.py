@@ -6,15 +6,20 @@ In eager calls they count in this process and nowhere else.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 __all__ = ["Counter", "Gauge", "Histogram", "counter", "gauge", "histogram"]
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN = frozenset({"model", "version", "le"})
+Label = str | int | float | np.generic
+"""The value of a label, also a bool: shown as its `str()`, since what is no string may abort Triton (24.10)."""
 
 
 class Metric:
@@ -22,15 +27,15 @@ class Metric:
 
     def __init__(self, name: str, help: str) -> None:
         self.name = name
-        self.help = help
+        self.help = _text(help, f"metric {name}: its help")
         self._values: dict[tuple[tuple[str, str], ...], float] = {}
         self._lock = threading.RLock()
 
-    def value(self, **labels: str) -> float:
+    def value(self, **labels: Label) -> float:
         """Give what this process has counted: the value; of a histogram, how often it observed."""
         return self._values.get(_key(labels), 0)
 
-    def _change(self, amount: float, labels: dict[str, str]) -> None:
+    def _change(self, amount: float, labels: dict[str, Label]) -> None:
         key = _key(labels)
         with self._lock:
             self._values[key] = self._values.get(key, 0) + amount
@@ -39,32 +44,35 @@ class Metric:
 class Counter(Metric):
     """A number that only grows."""
 
-    def inc(self, amount: float = 1, /, **labels: str) -> None:
+    def inc(self, amount: float = 1, /, **labels: Label) -> None:
         """Add to it.
 
         Raises:
-            ValueError: the amount is negative, or a label has a name of the server's own.
+            ValueError: the amount is negative or no finite number, or a label can't have its name or value.
         """
+        amount = _number(amount, f"counter {self.name}: the amount")
         if amount < 0:
-            raise ValueError(f"counter {self.name}: {amount} is negative; a gauge may shrink")
+            raise ValueError(f"counter {self.name}: {amount:g} is negative; a gauge may shrink")
         self._change(amount, labels)
 
 
 class Gauge(Metric):
     """A number that goes up and down."""
 
-    def set(self, value: float, /, **labels: str) -> None:
+    def set(self, value: float, /, **labels: Label) -> None:
         """Set it. The instances of a model share it, and the last one wins."""
+        value = _number(value, f"gauge {self.name}: the value")
         with self._lock:
             self._change(value - self.value(**labels), labels)
 
-    def inc(self, amount: float = 1, /, **labels: str) -> None:
+    def inc(self, amount: float = 1, /, **labels: Label) -> None:
         """Add to it."""
+        amount = _number(amount, f"gauge {self.name}: the amount")
         self._change(amount, labels)
 
-    def dec(self, amount: float = 1, /, **labels: str) -> None:
+    def dec(self, amount: float = 1, /, **labels: Label) -> None:
         """Take from it."""
-        self._change(-amount, labels)
+        self.inc(-_number(amount, f"gauge {self.name}: the amount"), **labels)
 
 
 class Histogram(Metric):
@@ -72,11 +80,11 @@ class Histogram(Metric):
 
     def __init__(self, name: str, help: str, buckets: Sequence[float]) -> None:
         super().__init__(name, help)
-        self.buckets = [float(bound) for bound in buckets]
+        self.buckets = list(buckets)
 
-    def observe(self, value: float, /, **labels: str) -> None:
+    def observe(self, value: float, /, **labels: Label) -> None:
         """Count a value."""
-        float(value)
+        _number(value, f"histogram {self.name}: a value")
         self._change(1, labels)
 
 
@@ -98,13 +106,14 @@ def gauge(name: str, help: str) -> Gauge:
 
 def histogram(name: str, help: str, *, buckets: Sequence[float]) -> Histogram:
     """Make a histogram with these upper bounds, ascending, or give the one of that name."""
-    if not buckets or list(buckets) != sorted(set(buckets)):
-        raise ValueError(f"histogram {name}: buckets are {list(buckets)}; wanted upper bounds in ascending order")
-    return _once(name, Histogram, lambda: Histogram(name, help, buckets))
+    bounds = [_number(bound, f"histogram {name}: a bucket") for bound in buckets]
+    if not bounds or bounds != sorted(set(bounds)):
+        raise ValueError(f"histogram {name}: buckets are {bounds}; wanted upper bounds in ascending order")
+    return _once(name, Histogram, lambda: Histogram(name, help, bounds))
 
 
 def _once(name: str, kind: type[M], make: Callable[[], M]) -> M:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"a metric can't be named {name!r}; ASCII letters, digits and _ may be in a name")
     with _making:
         known = _known.setdefault(name, make())
@@ -113,7 +122,34 @@ def _once(name: str, kind: type[M], make: Callable[[], M]) -> M:
     return known
 
 
-def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _key(labels: dict[str, Label]) -> tuple[tuple[str, str], ...]:
     if labels.keys() & _OWN:
         raise ValueError(f"labels {', '.join(sorted(labels.keys() & _OWN))} are the server's own; name them otherwise")
-    return tuple(sorted((name, str(value)) for name, value in labels.items()))
+    return tuple(sorted((name, _label(name, value)) for name, value in labels.items()))
+
+
+def _label(name: str, value: Label) -> str:
+    """Give a label's value as text."""
+    if not _NAME.fullmatch(name) or name.startswith("__"):
+        raise ValueError(f"a label can't be named {name!r}; ASCII letters, digits and _ may be in a name, not __ first")
+    if not isinstance(value, Label):
+        raise ValueError(f"label {name} is {value!r}; wanted a str, a number or a bool")  # noqa: TRY004 - as all labels
+    return _text(str(value), f"label {name}")
+
+
+def _text(value: str, what: str) -> str:
+    """Give a text that UTF-8 can hold."""
+    if not isinstance(value, str) or "\0" in value or value != value.encode(errors="replace").decode():
+        raise ValueError(f"{what} is {value!r}; wanted a str that is UTF-8, without NUL")
+    return value
+
+
+def _number(value: Any, what: str) -> float:
+    """Give a finite number as a float: any other would stay in a sum for ever."""
+    try:
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{what} is {value!r}; wanted a finite number")
+    return number

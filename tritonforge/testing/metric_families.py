@@ -68,4 +68,6 @@ class MetricFamily:
         """Give the series with these labels; series of equal name and labels are one."""
         if (buckets is not None) != (self.kind == 2):
             raise TritonModelException("histograms, and no others, have buckets")
+        if not all(isinstance(value, str) for value in labels.values()):
+            raise TritonModelException("Error when creating Metric: attempt to access JSON non-string as string")
         return self.all.setdefault((self.name, json.dumps(labels, sort_keys=True)), Metric(self.kind, buckets))

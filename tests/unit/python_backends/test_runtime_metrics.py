@@ -7,10 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import stub_utils
 from stub_utils import MetricFamily, tensor
 from tritonforge_runtime import instance, metrics
+
+from tritonforge import metrics as eager
 
 
 @pytest.fixture
@@ -73,20 +76,65 @@ def test_outside_triton_they_count_here_alone(served: Callable[..., Any], monkey
     assert not MetricFamily.all
 
 
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        (lambda: metrics.counter("with space", ""), "can't be named 'with space'"),
-        (lambda: metrics.counter("t_negative", "").inc(-1), "-1 is negative; a gauge may shrink"),
-        (lambda: metrics.counter("t_own", "").inc(model="x"), "labels model are the server's own"),
-        (lambda: metrics.histogram("t_order", "", buckets=[2, 1]), "buckets are [2, 1]; wanted upper bounds in asc"),
-        (lambda: metrics.histogram("t_none", "", buckets=[]), "buckets are []"),
-        (lambda: (metrics.gauge("t_twice", ""), metrics.counter("t_twice", "")), "metric t_twice is a gauge already"),
-    ],
-)
-def test_what_no_metric_can_be_is_refused(call: Callable[[], object], said: str) -> None:
+REFUSED: list[tuple[Callable[[Any], object], str]] = [
+    (lambda m: m.counter("with space", ""), "can't be named 'with space'"),
+    (lambda m: m.counter(5, ""), "a metric can't be named 5"),
+    (lambda m: m.counter("t_help", None), "metric t_help: its help is None; wanted a str"),
+    (lambda m: m.counter("t_half", "\ud800"), "its help is '\\ud800'; wanted a str that is UTF-8"),
+    (lambda m: m.counter("t_negative", "").inc(-1), "-1 is negative; a gauge may shrink"),
+    (lambda m: m.counter("t_text", "").inc("3"), "counter t_text: the amount is '3'; wanted a finite number"),
+    (lambda m: m.counter("t_nan", "").inc(float("nan")), "the amount is nan; wanted a finite number"),
+    (lambda m: m.gauge("t_set", "").set("x"), "gauge t_set: the value is 'x'; wanted a finite number"),
+    (lambda m: m.gauge("t_inc", "").inc(None), "gauge t_inc: the amount is None"),
+    (lambda m: m.gauge("t_dec", "").dec(b"1"), "gauge t_dec: the amount is b'1'"),
+    (lambda m: m.gauge("t_huge", "").set(10**400), "wanted a finite number"),
+    (lambda m: m.histogram("t_seen", "", buckets=[1]).observe([2]), "histogram t_seen: a value is [2]"),
+    (lambda m: m.counter("t_own", "").inc(model="x"), "labels model are the server's own"),
+    (lambda m: m.counter("t_dash", "").inc(**{"bad-label": "v"}), "a label can't be named 'bad-label'"),
+    (lambda m: m.counter("t_under", "").inc(__v="v"), "a label can't be named '__v'"),
+    (lambda m: m.counter("t_none", "").inc(reason=None), "label reason is None; wanted a str, a number or a bool"),
+    (lambda m: m.counter("t_surrogate", "").inc(v="\udc80"), "label v is '\\udc80'; wanted a str that is UTF-8"),
+    (lambda m: m.counter("t_value", "").value(reason=b"x"), "label reason is b'x'"),
+    (lambda m: m.histogram("t_order", "", buckets=[2, 1]), "buckets are [2.0, 1.0]; wanted upper bounds in asc"),
+    (lambda m: m.histogram("t_empty", "", buckets=[]), "buckets are []"),
+    (lambda m: m.histogram("t_gap", "", buckets=[1, float("nan")]), "a bucket is nan; wanted a finite number"),
+    (lambda m: m.histogram("t_last", "", buckets=[1, float("inf")]), "a bucket is inf; wanted a finite number"),
+    (lambda m: (m.gauge("t_twice", ""), m.counter("t_twice", "")), "metric t_twice is a gauge already"),
+]
+
+
+@pytest.mark.parametrize("module", [metrics, eager], ids=["served", "eager"])
+@pytest.mark.parametrize(("call", "said"), REFUSED)
+def test_what_no_metric_can_be_is_refused_before_triton_is_asked(
+    served: Callable[..., Any], module: Any, call: Callable[[Any], object], said: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
-        call()
+        call(module)
+    assert not MetricFamily.all
+
+
+def test_labels_are_shown_as_text(served: Callable[..., Any]) -> None:
+    calls = metrics.counter("calls", "Calls.")
+
+    for value in (404, True, 1.5, np.float32(0.5), np.bool_(False), "a"):
+        calls.inc(v=value)
+
+    shown = [served("calls", v=text).value() for text in ("404", "True", "1.5", "0.5", "False", "a")]
+    assert shown == [1] * 6
+    assert calls.value(v="404") == calls.value(v=404) == 1
+
+
+def test_help_of_several_lines_stays_one_of_the_servers(
+    served: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(MetricFamily, "__init__", lambda self, name, description, kind: made.append(description))
+    monkeypatch.setattr(MetricFamily, "kind", 0, raising=False)
+    monkeypatch.setattr(MetricFamily, "name", "calls", raising=False)
+
+    metrics.counter("calls", "One.\nTwo, C:\\x.").inc()
+
+    assert made == [r"One.\nTwo, C:\\x."]
 
 
 def test_a_metric_is_made_once() -> None:

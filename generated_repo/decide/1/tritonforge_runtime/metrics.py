@@ -5,12 +5,14 @@ Each is labelled with the model and the version that it comes from, and the inst
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from .instance import current
@@ -20,6 +22,8 @@ __all__ = ["Counter", "Gauge", "Histogram", "counter", "gauge", "histogram"]
 _PREFIX = "tritonforge_"
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN = frozenset({"model", "version", "le"})
+Label = str | int | float | np.generic
+"""The value of a label, also a bool: shown as its `str()`, since what is no string may abort Triton (24.10)."""
 
 M = TypeVar("M", bound="_Metric")
 
@@ -32,23 +36,23 @@ class _Metric:
 
     def __init__(self, name: str, help: str) -> None:
         self.name = name
-        self.help = help
+        self.help = _text(help, f"metric {name}: its help")
         self._values: dict[tuple[tuple[str, str], ...], float] = {}
         self._shown: dict[tuple[tuple[str, str], ...], Any] = {}
         self._families: dict[str, Any] = {}
 
-    def value(self, **labels: str) -> float:
+    def value(self, **labels: Label) -> float:
         """Give what this process has counted: the value; of a histogram, how often it observed."""
         return self._values.get(_key(labels), 0)
 
-    def _change(self, labels: dict[str, str], amount: float, tell: Callable[[Any], object]) -> None:
+    def _change(self, labels: dict[str, Label], amount: float, tell: Callable[[Any], object]) -> None:
         """Count here, and tell the server."""
         key = _key(labels)
         with _lock:
             self._values[key] = self._values.get(key, 0) + amount
             if current() is not None:
                 if key not in self._shown:
-                    self._shown[key] = self._show(labels)
+                    self._shown[key] = self._show(dict(key))
                 tell(self._shown[key])
 
     def _show(self, labels: dict[str, str]) -> Any:
@@ -59,7 +63,7 @@ class _Metric:
         if suffix not in self._families:
             self._families[suffix] = pb_utils.MetricFamily(
                 name=f"{_PREFIX}{self.name}{suffix}",
-                description=self.help,
+                description=self.help.replace("\\", r"\\").replace("\n", r"\n"),  # Triton 24.10 writes it as it is
                 kind=getattr(pb_utils.MetricFamily, kind),
             )
         instance = current()
@@ -71,14 +75,15 @@ class _Metric:
 class Counter(_Metric):
     """A number that only grows."""
 
-    def inc(self, amount: float = 1, /, **labels: str) -> None:
+    def inc(self, amount: float = 1, /, **labels: Label) -> None:
         """Add to it.
 
         Raises:
-            ValueError: the amount is negative, or a label has a name of the server's own.
+            ValueError: the amount is negative or no finite number, or a label can't have its name or value.
         """
+        amount = _number(amount, f"counter {self.name}: the amount")
         if amount < 0:
-            raise ValueError(f"counter {self.name}: {amount} is negative; a gauge may shrink")
+            raise ValueError(f"counter {self.name}: {amount:g} is negative; a gauge may shrink")
         self._change(labels, amount, lambda shown: shown.increment(amount))
 
     def _show(self, labels: dict[str, str]) -> Any:
@@ -88,17 +93,19 @@ class Counter(_Metric):
 class Gauge(_Metric):
     """A number that goes up and down."""
 
-    def set(self, value: float, /, **labels: str) -> None:
+    def set(self, value: float, /, **labels: Label) -> None:
         """Set it. The instances of a model share it, and the last one wins."""
+        value = _number(value, f"gauge {self.name}: the value")
         self._change(labels, value - self.value(**labels), lambda shown: shown.set(value))
 
-    def inc(self, amount: float = 1, /, **labels: str) -> None:
+    def inc(self, amount: float = 1, /, **labels: Label) -> None:
         """Add to it."""
+        amount = _number(amount, f"gauge {self.name}: the amount")
         self._change(labels, amount, lambda shown: shown.increment(amount))
 
-    def dec(self, amount: float = 1, /, **labels: str) -> None:
+    def dec(self, amount: float = 1, /, **labels: Label) -> None:
         """Take from it."""
-        self.inc(-amount, **labels)
+        self.inc(-_number(amount, f"gauge {self.name}: the amount"), **labels)
 
     def _show(self, labels: dict[str, str]) -> Any:
         return self._make("GAUGE", labels)
@@ -109,10 +116,11 @@ class Histogram(_Metric):
 
     def __init__(self, name: str, help: str, buckets: Sequence[float]) -> None:
         super().__init__(name, help)
-        self.buckets = [float(bound) for bound in buckets]
+        self.buckets = list(buckets)
 
-    def observe(self, value: float, /, **labels: str) -> None:
+    def observe(self, value: float, /, **labels: Label) -> None:
         """Count a value."""
+        value = _number(value, f"histogram {self.name}: a value")
         self._change(labels, 1, lambda shown: shown.observe(value))
 
     def _show(self, labels: dict[str, str]) -> Any:
@@ -149,13 +157,14 @@ def gauge(name: str, help: str) -> Gauge:
 
 def histogram(name: str, help: str, *, buckets: Sequence[float]) -> Histogram:
     """Make a histogram with these upper bounds, or give the one of that name."""
-    if not buckets or list(buckets) != sorted(set(buckets)):
-        raise ValueError(f"histogram {name}: buckets are {list(buckets)}; wanted upper bounds in ascending order")
-    return _once(name, Histogram, lambda: Histogram(name, help, buckets))
+    bounds = [_number(bound, f"histogram {name}: a bucket") for bound in buckets]
+    if not bounds or bounds != sorted(set(bounds)):
+        raise ValueError(f"histogram {name}: buckets are {bounds}; wanted upper bounds in ascending order")
+    return _once(name, Histogram, lambda: Histogram(name, help, bounds))
 
 
 def _once(name: str, kind: type[M], make: Callable[[], M]) -> M:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"a metric can't be named {name!r}; ASCII letters, digits and _ may be in a name")
     with _lock:
         known = _known.setdefault(name, make())
@@ -164,7 +173,34 @@ def _once(name: str, kind: type[M], make: Callable[[], M]) -> M:
     return known
 
 
-def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _key(labels: dict[str, Label]) -> tuple[tuple[str, str], ...]:
     if labels.keys() & _OWN:
         raise ValueError(f"labels {', '.join(sorted(labels.keys() & _OWN))} are the server's own; name them otherwise")
-    return tuple(sorted((name, str(value)) for name, value in labels.items()))
+    return tuple(sorted((name, _label(name, value)) for name, value in labels.items()))
+
+
+def _label(name: str, value: Label) -> str:
+    """Give a label's value as text."""
+    if not _NAME.fullmatch(name) or name.startswith("__"):
+        raise ValueError(f"a label can't be named {name!r}; ASCII letters, digits and _ may be in a name, not __ first")
+    if not isinstance(value, Label):
+        raise ValueError(f"label {name} is {value!r}; wanted a str, a number or a bool")  # noqa: TRY004 - as all labels
+    return _text(str(value), f"label {name}")
+
+
+def _text(value: str, what: str) -> str:
+    """Give a text that UTF-8 can hold."""
+    if not isinstance(value, str) or "\0" in value or value != value.encode(errors="replace").decode():
+        raise ValueError(f"{what} is {value!r}; wanted a str that is UTF-8, without NUL")
+    return value
+
+
+def _number(value: Any, what: str) -> float:
+    """Give a finite number as a float: any other would stay in a sum for ever."""
+    try:
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{what} is {value!r}; wanted a finite number")
+    return number
