@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tritonforge.server.certificates import check_certificates
 from tritonforge.server.docker import DockerServer
 from tritonforge.server.docker_client import connect, find_image, told
 from tritonforge.server.docker_container import CREATING, READY, container_arguments, stop_timeout_s
@@ -23,7 +24,7 @@ from tritonforge.server.manifest import check_manifest, read_target
 from tritonforge.server.preflight import check_repository
 from tritonforge.server.reloading import Served
 from tritonforge.server.settings import ServerSettings
-from tritonforge.server.settings_checks import check_certificates, check_load_models
+from tritonforge.server.settings_checks import check_load_models
 from tritonforge.server.shared_memory import needed_shared_memory
 from tritonforge.server.workspace import Workspace
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.certificates import check_certificates
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.installation import find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
@@ -15,7 +16,7 @@ from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
 from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.repository import is_model, model_folders, shell_safe
 from tritonforge.server.settings import ServerSettings
-from tritonforge.server.settings_checks import check_certificates, check_load_models, check_ports
+from tritonforge.server.settings_checks import check_load_models, check_ports
 
 __all__ = [
     "check_machine",

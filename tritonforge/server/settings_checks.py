@@ -1,4 +1,4 @@
-"""What settings ask for, held against this machine and the repository: ports, files, models."""
+"""What settings ask for, held against this machine and the repository: ports, models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tritonforge.server.records import own_ports
 from tritonforge.server.repository import model_folders
 from tritonforge.server.settings import PORTS, ServerSettings
 
-__all__ = ["check_certificates", "check_load_models", "check_ports"]
+__all__ = ["check_load_models", "check_ports"]
 
 
 def check_load_models(repository: Path, settings: ServerSettings) -> list[Diagnostic]:
@@ -24,21 +24,6 @@ def check_load_models(repository: Path, settings: ServerSettings) -> list[Diagno
         return []
     message = f"the repository has no model {' and no '.join(unknown)}"
     return [Diagnostic("TF501", Where(subject="load_models"), message, f"it has {', '.join(there)}")]
-
-
-def check_certificates(settings: ServerSettings) -> list[Diagnostic]:
-    """Check that the files of TLS are there, and such that gRPC reads them."""
-    found = []
-    for field in ("grpc_tls_cert", "grpc_tls_key", "grpc_tls_root"):
-        file: Path | None = getattr(settings, field)
-        if file is not None:
-            try:
-                message = "" if b"-----BEGIN " in file.read_bytes() else "it is not PEM: it has no -----BEGIN"
-            except OSError as error:
-                message = f"it can't be read: {error.strerror}"
-            if message:
-                found.append(Diagnostic("TF501", Where(str(file), 0, field), message))
-    return found
 
 
 def check_ports(settings: ServerSettings) -> list[Diagnostic]:

@@ -16,7 +16,7 @@ from tritonforge.server import preflight as module
 from tritonforge.server.libpython import SONAME, Libpython
 from tritonforge.server.machine import Machine, probe
 from tritonforge.server.preflight import check_machine, check_repository, preflight
-from tritonforge.server.settings_checks import check_certificates, check_ports
+from tritonforge.server.settings_checks import check_ports
 
 PYTHON = platform.python_version()
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -153,18 +153,6 @@ def test_faults_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name, message in expected.items():
         (diagnostic,) = check_repository(tmp_path / name)
         assert str(diagnostic) == message
-
-
-def test_files_of_tls_are_named_from_the_root_and_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "cert").write_text("-----BEGIN CERTIFICATE-----")
-    (tmp_path / "key").write_text("no PEM")
-    settings = ServerSettings(grpc_tls_cert=Path("cert"), grpc_tls_key=Path("key"), grpc_tls_root=Path("root"))
-    assert settings.grpc_tls_cert == tmp_path / "cert"
-    assert [str(found) for found in check_certificates(settings)] == [
-        "key grpc_tls_key: it is not PEM: it has no -----BEGIN  [TF501]",
-        "root grpc_tls_root: it can't be read: No such file or directory  [TF501]",
-    ]
 
 
 def test_faults_of_ports() -> None:
