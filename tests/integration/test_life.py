@@ -211,8 +211,8 @@ def test_only_chosen_models_are_loaded_at_the_start(cli: CommandLine) -> None:
     assert "load_models: the repository has no model nope" in unknown
 
 
-def test_unloading_names_the_ensembles_that_go_along(cli: CommandLine) -> None:
-    """Triton takes them away without a word."""
+def test_unloading_and_loading_name_the_ensembles_that_go_along(cli: CommandLine) -> None:
+    """Triton takes them away, and brings them back, without a word."""
     write_model(cli.folder / "models", "echo", ECHO)
     maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'
     step = f'step {{ model_name: "echo" model_version: -1 {maps} }}'
@@ -220,6 +220,7 @@ def test_unloading_names_the_ensembles_that_go_along(cli: CommandLine) -> None:
     write_model(cli.folder / "models", "twice", None, config=config)
     cli.run("up", "models", "--detach", "--name", "ensembles", *PORTS)
     assert cli.run("unload", "echo") == "echo unloaded\n  and what is made of it: twice\n"
+    assert cli.run("load", "echo") == "echo 1 loaded\n  and what is made of it: twice\n"
 
 
 def test_load_and_unload(shared: CommandLine) -> None:
@@ -350,11 +351,34 @@ def test_definitions_are_built_again_for_a_reload(cli: CommandLine) -> None:
     assert said[0].startswith("split 1 loaded in ")
     assert said[1:] == ["halve unloaded: the definitions no longer have it"]
     assert [model["name"] for model in cli.status("halving")["models"] if model["state"] == "READY"] == ["split"]
+    file.write_text(definitions.replace("FACTOR", "4"))
+    said = cli.run("reload")
+    assert said.startswith("halve 1 loaded in ")
+    assert "split unloaded: the definitions no longer have it" in said
+    assert _halved(url) == 2.0
     left, record = cli.trace("halving"), cli.record("halving")
     os.kill(record["launcher"]["pid"], signal.SIGKILL)
     until(lambda: not left.remains(), "everything is gone")
     killed = f"its launcher (process {record['launcher']['pid']}) was killed, or the machine restarted"
     assert cli.status("halving", code=1)["reason"] == f"{killed}; its log: tritonforge logs halving"
+
+
+def test_a_model_that_comes_back_is_loaded_again_and_one_unloaded_by_hand_is_named(cli: CommandLine) -> None:
+    """In a handwritten repository, with the same files as before."""
+    for name in ("echo", "other"):
+        write_model(cli.folder / "models", name, ECHO)
+    cli.run("up", "models", "-d", "-n", "back", *PORTS)
+    url = cli.record("back")["http_url"]
+    (cli.folder / "models" / "echo").rename(cli.folder / "echo")
+    assert cli.run("reload") == "echo unloaded: the repository no longer has it\n"
+    (cli.folder / "echo").rename(cli.folder / "models" / "echo")
+    assert cli.run("reload").startswith("echo 1 loaded in ")
+    assert infer(url, "echo", 1.0) == 1.0
+    cli.run("unload", "other")
+    stays = "other stays unloaded: tritonforge load other --name back\n"
+    assert cli.run("reload") == f"nothing has changed\n{stays}"
+    cli.run("load", "other")
+    assert cli.run("reload") == "nothing has changed\n"
 
 
 def test_down_lets_requests_finish_and_kill_does_not(cli: CommandLine) -> None:

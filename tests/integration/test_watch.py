@@ -176,8 +176,13 @@ def test_a_broken_file_that_names_no_tritonforge_takes_nothing_away(watching: Wa
 
 
 def test_models_come_and_go(watching: Watching) -> None:
-    """A new one is loaded; one that the definitions no longer have is unloaded."""
+    """A new one is loaded; one that the definitions no longer have is unloaded, and loaded once it is back."""
     watching.save("third.py", TIMES.format(7).replace("times", "third"))
+    watching.said("third 1 loaded in ")
+    assert infer(watching.url, "third", 1.0) == 7.0
+    (watching.folder / "third.py").rename(watching.folder.parent / "third.py")
+    watching.said("third unloaded")
+    (watching.folder.parent / "third.py").rename(watching.folder / "third.py")
     watching.said("third 1 loaded in ")
     assert infer(watching.url, "third", 1.0) == 7.0
     (watching.folder / "third.py").unlink()
@@ -208,6 +213,12 @@ def test_a_pipeline_and_its_model_go_together(watching: Watching) -> None:
     watching.said("fifth 1 loaded in ")
     watching.said("through 1 loaded in ")
     assert infer(watching.url, "through", 1.0) == 8.0
+    (watching.folder / "fifth.py").unlink()
+    watching.said("fifth unloaded")
+    watching.said("through unloaded")
+    watching.save("fifth.py", PIPELINE)
+    watching.said("through 1 ")
+    until(lambda: infer(watching.url, "through", 1.0) == 8.0, "it is back")
     (watching.folder / "fifth.py").unlink()
     watching.said("fifth unloaded")
     watching.said("through unloaded")

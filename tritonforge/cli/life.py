@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tritonforge.server.attached import AttachedServer
+    from tritonforge.server.recorded import RecordedServer
 
 __all__ = ["down", "load", "logs", "reload", "unload"]
 
@@ -83,19 +84,17 @@ def reload(
     process has died is started again. Where the new one doesn't load, the old one goes on serving, the other models are
     loaded all the same, and the exit code is 1.
     """
-    from tritonforge.cli.renewing import try_reload, unload_gone
+    from tritonforge.cli.renewing import try_reload
     from tritonforge.server.recorded import RecordedServer
 
     server = reach(name, url, key_file)
     _rebuild(server)
-    chosen = list(models or ()) or _changed(server)
-    gone = [] if models else _gone(server)
-    if not (chosen or gone):
-        typer.echo("nothing has changed")
-    # Asked again each time: an ensemble takes its changed members along.
-    tried = [try_reload(server, model) for model in chosen if models or model in _changed(server)]
-    built = isinstance(server, RecordedServer) and server.record.sources
-    unload_gone(server, gone, why=f"the {'definitions no longer have' if built else 'repository no longer has'} it")
+    if models:
+        tried = [try_reload(server, model) for model in models]
+    elif isinstance(server, RecordedServer):
+        tried = _reload_all(server)
+    else:
+        raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
     raise typer.Exit(0 if all(tried) else 1)
 
 
@@ -106,12 +105,15 @@ def load(
     key_file: KeyFile = None,
 ) -> None:
     """Load models of the repository."""
-    from tritonforge.cli.renewing import say
+    from tritonforge.cli.renewing import ready_models, say
 
     server = reach(name, url, key_file)
     for model in models:
+        before = ready_models(server)
         server.load(model)
         say(server, model, "loaded")
+        if others := sorted(ready_models(server) - before - {model}):
+            typer.echo(f"  and what is made of it: {', '.join(others)}")
 
 
 def unload(
@@ -148,23 +150,27 @@ def _chosen(names: list[str] | None, option: str) -> list[str]:
     return [*(names or ()), option] if option and option not in (names or ()) else names or [""]
 
 
-def _changed(server: AttachedServer) -> list[str]:
+def _reload_all(server: RecordedServer) -> list[bool]:
+    """Load what changed or died, unload what is gone, name what is left out; tell of each load whether it went well."""
+    from tritonforge.cli.renewing import ready_models, try_reload, unload_gone
+
+    changed, gone = _changed(server), server.served.gone(ready_models(server))
+    if not (changed or gone):
+        typer.echo("nothing has changed")
+    # Asked again each time: an ensemble takes its changed members along.
+    tried = [try_reload(server, model) for model in changed if model in _changed(server)]
+    whose = "definitions no longer have" if server.record.sources else "repository no longer has"
+    unload_gone(server, gone, why=f"the {whose} it")
+    for model in server.left_out():
+        typer.echo(f"{model} stays unloaded: tritonforge load {model} --name {server.name}")
+    return tried
+
+
+def _changed(server: RecordedServer) -> list[str]:
     """Name the models that changed, and those that have lost a process."""
-    from tritonforge.server.recorded import RecordedServer
-
-    if isinstance(server, RecordedServer):
-        changed = server.changed_models()
-        died = {status.name for status in server.status() if status.state == "READY" and not status.healthy}
-        return [*changed, *sorted(died - set(changed))]
-    raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
-
-
-def _gone(server: AttachedServer) -> list[str]:
-    """Name the models that serve, and that the repository no longer has."""
-    from tritonforge.cli.renewing import ready_models
-    from tritonforge.server.recorded import RecordedServer
-
-    return server.served.gone(ready_models(server)) if isinstance(server, RecordedServer) else []
+    changed = server.changed_models()
+    died = {status.name for status in server.status() if status.state == "READY" and not status.healthy}
+    return [*changed, *sorted(died - set(changed))]
 
 
 def _lines(pieces: Iterable[str]) -> Iterator[str]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from tritonforge.server import Server
+    from tritonforge.server import EmbeddedServer, Server
+    from tritonforge.server.docker import DockerServer
+    from tritonforge.server.recorded import RecordedServer
 
 __all__ = ["ready_models", "reload_model", "say", "try_reload", "unload_gone"]
 
@@ -42,16 +44,23 @@ def try_reload(server: Server, model: str, *, otherwise: str = "") -> bool:
     return True
 
 
-def unload_gone(server: Server, models: Iterable[str], *, why: str = "the definitions no longer have it") -> None:
-    """Unload those of some models that still serve, and say so, and why.
+def unload_gone(
+    server: EmbeddedServer | DockerServer | RecordedServer,
+    models: Iterable[str],
+    *,
+    why: str = "the definitions no longer have it",
+) -> None:
+    """Unload those of some models that still serve, and say so, and why; all of them are loaded if they come back.
 
     Triton takes an ensemble away with the first of its members.
     """
     before = ready_models(server)
-    for model in sorted(before.intersection(models)):
+    for model in sorted(models):
         if model in ready_models(server):
             server.unload(model)
-        typer.echo(f"{model} unloaded: {why}")
+        if model in before:
+            typer.echo(f"{model} unloaded: {why}")
+        server.served.forget(model)
 
 
 def say(server: Server, model: str, what: str) -> None:

@@ -17,7 +17,7 @@ from tritonforge.server.errors import ServerError
 from tritonforge.server.follow import follow_file
 from tritonforge.server.records import ServerRecord, forget, remove_leftovers
 from tritonforge.server.reloading import Served, reload_model
-from tritonforge.server.status import ModelStatus, model_statuses
+from tritonforge.server.status import ModelStatus, model_statuses, unloaded
 
 __all__ = ["RecordedServer", "end"]
 
@@ -50,7 +50,7 @@ class RecordedServer(AttachedServer):
         return model_statuses(
             self,
             self._health,
-            server_pid=self.record.server_pid,
+            server_pid=self._server_pid(),
             repository=self.served.repository,
             failed=self.served.failed(),
         )
@@ -71,6 +71,10 @@ class RecordedServer(AttachedServer):
         """Name the models of which the repository now has other files than the server, new ones too."""
         return self.served.changed()
 
+    def left_out(self) -> list[str]:
+        """Name the models of the repository that were unloaded on purpose."""
+        return unloaded(self.models(), self.served.repository)
+
     def log_text(self) -> str:
         """Read all that the server and its models have written; empty where the log is gone."""
         with contextlib.suppress(OSError):
@@ -81,6 +85,15 @@ class RecordedServer(AttachedServer):
         """Give the log as it grows, in pieces, from its start until the server's end."""
         with open(self.record.log, "rb") as file:
             yield from follow_file(file.fileno(), ended=lambda: not self.record.alive())
+
+    def _server_pid(self) -> int:
+        """Give the process that is the server now: Docker starts another one by its restart policy."""
+        record = self.record
+        if not record.container:
+            return record.server_pid
+        from tritonforge.server.docker_process import is_server, running_server
+
+        return record.server_pid if is_server(record.server_pid) else running_server(record.container)
 
 
 def end(record: ServerRecord, *, kill: bool = False) -> None:

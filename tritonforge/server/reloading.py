@@ -15,7 +15,7 @@ from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.health import Health
 from tritonforge.server.log import added
 from tritonforge.server.repository import is_model
-from tritonforge.server.snapshot import Refresh, changed_models, refresh
+from tritonforge.server.snapshot import Refresh, changed_models, forget, refresh
 from tritonforge.server.sources import read_sources
 
 __all__ = ["Served", "reload_model"]
@@ -61,6 +61,11 @@ class Served:
             (folder / model).write_text(failure)
         else:
             (folder / model).unlink(missing_ok=True)
+
+    def forget(self, model: str) -> None:
+        """Have a model that was unloaded, as the repository no longer has it, count as changed once it comes back."""
+        if self.snapshot:
+            forget(self.folder, model)
 
     def gone(self, models: Iterable[str]) -> list[str]:
         """Name those of some models that the repository doesn't have; none where all of it is away."""

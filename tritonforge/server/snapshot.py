@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tritonforge.server.repository import MANIFEST, model_folders
 
-__all__ = ["Refresh", "can_link", "changed_models", "refresh", "take_snapshot"]
+__all__ = ["Refresh", "can_link", "changed_models", "forget", "refresh", "take_snapshot"]
 
 _SMALL = 1 << 16
 """Bytes up to which a file is copied."""
@@ -24,6 +24,9 @@ _KEPT = 2
 """How many replaced versions of a model stay in the snapshot: requests under way may still run on them."""
 
 _STAGING = ".staging"
+
+_GONE = ".gone"
+"""A file in the snapshot of a model that the repository no longer had: another than any that comes back."""
 
 
 def can_link(source: Path, target: Path) -> bool:
@@ -52,6 +55,18 @@ def changed_models(repository: Path, served: Path) -> list[str]:
         for folder in model_folders(repository)
         if not (served / folder.name).is_dir() or not _same(folder, served / folder.name)
     ]
+
+
+def forget(served: Path, model: str) -> None:
+    """Have a model of a snapshot count as changed once the repository has it again.
+
+    Its files stay, as requests under way may still read them.
+    """
+    folder = served / model
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.is_dir():
+        (folder / _GONE).touch()
 
 
 class Refresh:

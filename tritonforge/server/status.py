@@ -14,10 +14,11 @@ from typing import Any
 from tritonforge.server.errors import ServerError
 from tritonforge.server.health import Health, ModelState, quoted
 from tritonforge.server.protocol import Server
+from tritonforge.server.repository import is_model
 from tritonforge.server.statistics import ModelStatistics, fetch_metrics, read_quantiles, read_waiting
 from tritonforge.server.stubs import living_stubs
 
-__all__ = ["ModelStatus", "amiss", "model_statuses", "read_instances", "served_beside"]
+__all__ = ["ModelStatus", "amiss", "model_statuses", "read_instances", "served_beside", "unloaded"]
 
 _MEDIAN, _TAIL = 0.5, 0.99
 _UNLOADED = "unloaded"
@@ -142,16 +143,25 @@ def _failed(reasons: Mapping[str, str], found: Sequence[ModelStatus], repository
             yield ModelStatus(name=name, version=max(versions, key=int, default=""), state="UNAVAILABLE", reason=reason)
 
 
-def _wanted(states: Sequence[ModelState], repository: Path | None) -> list[ModelState]:
+def unloaded(states: Sequence[ModelState], repository: Path) -> list[str]:
+    """Name the models of a repository that were unloaded, and serve in no version."""
+    return sorted(name for name in _unloaded(states) if is_model(repository / name))
+
+
+def _unloaded(states: Sequence[ModelState]) -> set[str]:
     up = {state.name for state in states if state.state != "UNAVAILABLE"}
-    unloaded = {state.name for state in states if state.reason == _UNLOADED} - up
+    return {state.name for state in states if state.reason == _UNLOADED} - up
+
+
+def _wanted(states: Sequence[ModelState], repository: Path | None) -> list[ModelState]:
+    away = _unloaded(states)
 
     def gone(state: ModelState) -> bool:
         if repository is None or state.state not in ("", "UNAVAILABLE"):
             return False
         return not state.state or not (repository / state.name / state.version).exists()
 
-    return [s for s in states if s.reason != _UNLOADED and s.name not in unloaded and not gone(s)]
+    return [s for s in states if s.reason != _UNLOADED and s.name not in away and not gone(s)]
 
 
 def read_instances(config: Mapping[str, Any]) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.server.snapshot import changed_models, refresh, take_snapshot
+from tritonforge.server.snapshot import changed_models, forget, refresh, take_snapshot
 
 LARGE = b"w" * (1 << 17)
 
@@ -113,3 +113,29 @@ def test_each_refresh_makes_new_version_folders(repository: Path, tmp_path: Path
     os.utime(served / "m" / "1", (1, 1))
     refresh(repository, served, "m").keep()
     assert (served / "m" / "1").stat().st_mtime > 1
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_model_that_went_away_has_changed_when_it_comes_back(linked: bool, repository: Path, tmp_path: Path) -> None:
+    """Its files are there meanwhile, for requests under way; the user's folder stays as it is."""
+    if linked:
+        shutil.move(repository / "m", tmp_path / "elsewhere")
+        (repository / "m").symlink_to(tmp_path / "elsewhere")
+    before = names(repository / "m")
+    served = take_snapshot(repository, tmp_path / "served")
+    (repository / "m").rename(tmp_path / "away")
+    forget(served, "m")
+    assert (served / "m" / "1" / "model.py").is_file() != linked
+    assert changed_models(repository, served) == []
+    (tmp_path / "away").rename(repository / "m")
+    assert changed_models(repository, served) == ["m"]
+    refresh(repository, served, "m").keep()
+    assert changed_models(repository, served) == []
+    assert names(repository / "m") == before
+
+
+def test_a_model_that_came_back_and_does_not_load_has_still_changed(repository: Path, tmp_path: Path) -> None:
+    served = take_snapshot(repository, tmp_path / "served")
+    forget(served, "m")
+    refresh(repository, served, "m").undo()
+    assert changed_models(repository, served) == ["m"]
