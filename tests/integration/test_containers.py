@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -151,6 +152,17 @@ def test_a_model_that_fails_to_load_is_told_at_its_line(image: str, tmp_path: Pa
         Server.docker(tmp_path / "models", image=image, **FREE_PORTS)
 
 
+def test_shared_memory_that_is_too_small_is_told_once(image: str, tmp_path: Path) -> None:
+    """What no instance could start with is refused; a full /dev/shm is said once, for all models."""
+    for name in ("one", "two", "three"):
+        write_model(tmp_path / "models", name, ECHO)
+    with pytest.raises(PreflightError, match=r"shm_size: found 1 KiB, and 3 Python instances take 3 MiB"):
+        Server.docker(tmp_path / "models", image=image, shm_size="1k", **FREE_PORTS)
+    with pytest.raises(ModelLoadError, match=r"the container's /dev/shm, 3 MiB, is full; failed to load: ") as refused:
+        Server.docker(tmp_path / "models", image=image, shm_size="3m", **FREE_PORTS)
+    assert len(refused.value.diagnostics) == 1
+
+
 def test_a_name_is_one_containers(image: str, echo: Path) -> None:
     with Server.docker(echo, image=image, name="first", **FREE_PORTS) as server:
         with pytest.raises(ServerError, match=r"(?s)already in use.*give this one another name"):
@@ -160,11 +172,32 @@ def test_a_name_is_one_containers(image: str, echo: Path) -> None:
 
 def test_docker_restarts_a_server_that_crashed(docker: DockerClient, image: str, echo: Path) -> None:
     with Server.docker(echo, image=image, restart="on-failure", **FREE_PORTS) as server:
-        os.kill(server.pid, signal.SIGKILL)
+        first = server.pid
+        os.kill(first, signal.SIGKILL)
         until(lambda: container(docker, server).attrs["RestartCount"] == 1, "the restart")
         until(lambda: answers(server.http_url), "an answer of the restarted server")
         until(lambda: server.log_text().count("Started HTTPService") == 2, "its log")
         assert server.wait(0.0) is None
+        assert [(model.alive, model.healthy) for model in server.status()] == [(1, True)]
+        assert server.pid != first
+
+
+def test_status_looks_for_the_processes_of_a_server_that_docker_restarted(
+    docker: DockerClient, image: str, echo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
+    options = ("--runtime", "docker", "--image", image, "--docker", "restart=always")
+    run("up", str(echo), *options, "--name", "again", "--detach", *ports)
+    try:
+        record = json.loads((tmp_path / "state/tritonforge/servers/again/record.json").read_text())
+        os.kill(record["server_pid"], signal.SIGKILL)
+        until(lambda: docker.containers.get("tritonforge-again").attrs["RestartCount"] == 1, "the restart")
+        until(lambda: answers(record["http_url"]), "an answer of the restarted server")
+        assert "model echo 1 state=READY instances=1 " in run("status", "again")
+        assert run("reload", "--name", "again") == "nothing has changed\n"
+    finally:
+        run("down", "again")
 
 
 def answers(url: str) -> bool:

@@ -13,6 +13,7 @@ from tritonforge.server.catalog import ServedModel, describe_models
 from tritonforge.server.control import unload_model
 from tritonforge.server.docker_client import told
 from tritonforge.server.docker_container import INSIDE, MODELS
+from tritonforge.server.docker_process import server_process
 from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
 from tritonforge.server.failures import explain_failures
 from tritonforge.server.follow import follow_file
@@ -22,7 +23,7 @@ from tritonforge.server.log import last_words
 from tritonforge.server.protocol import Runtime, Server
 from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.settings import ServerSettings
-from tritonforge.server.shared_memory import SharedMemory
+from tritonforge.server.shared_memory import SharedMemory, explain_full
 from tritonforge.server.sources import read_sources
 from tritonforge.server.statistics import ModelStatistics, read_statistics
 from tritonforge.server.status import ModelStatus, model_statuses
@@ -72,8 +73,7 @@ class DockerServer(Server):
     @property
     def pid(self) -> int:
         """The process id of tritonserver, as this machine has it; the container's first where Docker is elsewhere."""
-        first = int(self._container.attrs["State"]["Pid"])
-        return next((pid for pid in _descendants(first) if _is_server(pid)), first)
+        return server_process(self._container) or int(self._container.attrs["State"]["Pid"])
 
     @property
     def log_path(self) -> Path:
@@ -115,8 +115,11 @@ class DockerServer(Server):
 
     def status(self) -> list[ModelStatus]:
         """Give how each model is doing."""
+        with told("the container is gone"):
+            self._container.reload()
+        process = server_process(self._container)
         return model_statuses(
-            self, self._health, server_pid=self.pid, repository=self.repository, failed=self.served.failed()
+            self, self._health, server_pid=process, repository=self.repository, failed=self.served.failed()
         )
 
     def load(self, model: str) -> None:
@@ -201,20 +204,6 @@ class DockerServer(Server):
         with suppress(ServerError):  # a server that isn't ready may not tell yet
             states = self.models()
         if found := explain_failures(states, log, sources, ready=ready, wanted=self.settings.load_models):
-            error = ModelLoadError(found)
+            error = ModelLoadError(explain_full(found, self.shared_memory))
             error.log = log
             raise error
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    """Find a process's children and theirs, in this machine's numbers."""
-    with suppress(OSError):
-        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-            yield child
-            yield from _descendants(child)
-
-
-def _is_server(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip() == "tritonserver"
-    return False

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from tritonforge.server.preflight import check_repository
 from tritonforge.server.reloading import Served
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_load_models
-from tritonforge.server.shared_memory import needed_shared_memory
+from tritonforge.server.shared_memory import choose_shared_memory, needed_shared_memory
 from tritonforge.server.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -67,9 +66,8 @@ def start_docker(
         _watch_over(launch, wanted, workspace)
         name_of_image = docker.image or release_image(read_target(folder))
         image = find_image(client, name_of_image, pull=docker.pull, progress=progress)
-        shared_memory = needed_shared_memory(folder, backends=image.python_backends, gpus=docker.gpu_count)
-        if docker.shm_size is not None:
-            shared_memory = replace(shared_memory, size=docker.shm_size)
+        needed = needed_shared_memory(folder, backends=image.python_backends, gpus=docker.gpu_count)
+        shared_memory = choose_shared_memory(needed, docker.shm_size)
         served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
         name = name or launch
         arguments = container_arguments(

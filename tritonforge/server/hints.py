@@ -6,7 +6,9 @@ import re
 import sys
 from collections.abc import Callable
 
-__all__ = ["hint_for"]
+__all__ = ["SHARED_MEMORY_FULL", "hint_for"]
+
+SHARED_MEMORY_FULL = "/dev/shm is full; in a container: docker run --shm-size=1g, or up --docker shm_size=1g"
 
 _PACKAGES = {
     "PIL": "pillow",
@@ -97,6 +99,6 @@ _HINTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     ),
     (
         re.compile(r"No space left on device|[Ff]ailed to (?:initialize|increase) .*shared memory"),
-        _say("/dev/shm is full; in a container: docker run --shm-size=1g"),
+        _say(SHARED_MEMORY_FULL),
     ),
 )

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tritonforge import pbtxt
 from tritonforge.dtypes import from_config
+from tritonforge.errors import Diagnostic, Where
 from tritonforge.ir import ModelConfig
+from tritonforge.server.errors import PreflightError
+from tritonforge.server.hints import SHARED_MEMORY_FULL
 from tritonforge.server.repository import model_folders
 
-__all__ = ["SharedMemory", "needed_shared_memory"]
+__all__ = ["SharedMemory", "choose_shared_memory", "explain_full", "needed_shared_memory"]
 
 _FLOOR = 64 << 20
 """Bytes: Docker's own default."""
 
 _INSTANCE = 2 << 20
 """Bytes of one instance: the segment that it begins with (1 MiB), and that of the stub that completes its config."""
+
+_LEAST = 1 << 20
+"""Bytes without which an instance doesn't start (24.10)."""
 
 _COPIES = 4
 """A batch's inputs and outputs are there at once, for the batch under way and for the next."""
@@ -29,13 +35,50 @@ _VARIABLE_DIM, _STRING_BYTES = 256, 64
 
 @dataclass(frozen=True, slots=True)
 class SharedMemory:
-    """What /dev/shm should hold, and of how many Python instances that is made up."""
+    """What /dev/shm should hold, and of how many Python instances that is made up.
+
+    `computed` is what it should, where `size` is what the user gives it instead.
+    """
 
     size: int
     instances: int
+    computed: int = 0
 
     def __str__(self) -> str:
-        return f"{self.size >> 20} MiB for {self.instances} Python instance{'s'[: self.instances != 1]}"
+        return f"{_mib(self.size)} for {self._users}"
+
+    @property
+    def _users(self) -> str:
+        return f"{self.instances} Python instance{'s'[: self.instances != 1]}"
+
+
+def choose_shared_memory(needed: SharedMemory, size: int | None) -> SharedMemory:
+    """Take the size that the user gives, if one is given, in place of what was computed.
+
+    Raises:
+        PreflightError: the instances can't start with so little.
+    """
+    if size is None:
+        return needed
+    least = needed.instances * _LEAST
+    if size < least:
+        message = f"found {_mib(size)}, and {needed._users} take {_mib(least)} of /dev/shm at least"
+        hint = f"leave it out: {_mib(needed.size)} are computed of the repository"
+        raise PreflightError([Diagnostic("TF510", Where(subject="shm_size"), message, hint)])
+    return replace(needed, size=size, computed=needed.size)
+
+
+def explain_full(found: Sequence[Diagnostic], memory: SharedMemory) -> list[Diagnostic]:
+    """Put what failed to load in a container for want of shared memory into one diagnostic, with the setting for it."""
+    full = [diagnostic for diagnostic in found if diagnostic.hint == SHARED_MEMORY_FULL]
+    if not full:
+        return list(found)
+    models = ", ".join(diagnostic.where.subject for diagnostic in full)
+    message = f"the container's /dev/shm, {_mib(memory.size)}, is full; failed to load: {models}"
+    hint = f"give it more: --docker shm_size={2 * memory.size >> 20}m"
+    if memory.computed > memory.size:
+        hint = f"leave out --docker shm_size=…: {_mib(memory.computed)} are computed of the repository"
+    return [*(each for each in found if each not in full), Diagnostic("TF510", Where(), message, hint)]
 
 
 def needed_shared_memory(repository: Path, *, backends: Iterable[str], gpus: int = 0) -> SharedMemory:
@@ -53,6 +96,11 @@ def needed_shared_memory(repository: Path, *, backends: Iterable[str], gpus: int
             total += instances * (_INSTANCE + _COPIES * _batch_bytes(config))
             count += instances
     return SharedMemory(max(_FLOOR, -(-total >> 20) << 20), count)
+
+
+def _mib(size: int) -> str:
+    """Write a size in MiB, a small one in KiB."""
+    return f"{size / 2**20:.4g} MiB" if size >= 1 << 20 else f"{size / 2**10:.4g} KiB"
 
 
 def _read(file: Path) -> ModelConfig | None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.server.shared_memory import needed_shared_memory
+from tritonforge.errors import Diagnostic, Where
+from tritonforge.server import PreflightError
+from tritonforge.server.hints import hint_for
+from tritonforge.server.shared_memory import SharedMemory, choose_shared_memory, explain_full, needed_shared_memory
 
 MIB = 1 << 20
 
@@ -58,3 +61,33 @@ def test_a_group_on_gpus_counts_on_each(tmp_path: Path, group: str, instances: i
 def test_a_config_that_cant_be_read_counts_as_an_instance(tmp_path: Path) -> None:
     write(tmp_path, "odd", "max_batchsize: 8")
     assert needed_shared_memory(tmp_path, backends=["python"]).instances == 1
+
+
+def test_a_size_with_which_no_instance_starts_is_refused() -> None:
+    needed = SharedMemory(64 * MIB, 6)
+    assert choose_shared_memory(needed, None) == needed
+    assert str(choose_shared_memory(needed, 96 * MIB)) == "96 MiB for 6 Python instances"
+    for size, found in {512: "0.5 KiB", 3 * MIB: "3 MiB"}.items():
+        with pytest.raises(PreflightError) as refused:
+            choose_shared_memory(needed, size)
+        assert str(refused.value) == (
+            f"shm_size: found {found}, and 6 Python instances take 6 MiB of /dev/shm at least\n"
+            "  hint: leave it out: 64 MiB are computed of the repository  [TF510]"
+        )
+
+
+@pytest.mark.parametrize(
+    ("size", "hint"),
+    [
+        (7 * MIB, "leave out --docker shm_size=…: 64 MiB are computed of the repository"),
+        (96 * MIB, "give it more: --docker shm_size=192m"),
+    ],
+)
+def test_all_that_failed_for_want_of_shared_memory_are_said_in_one(size: int, hint: str) -> None:
+    words = "Failed to increase the shared memory pool size for key 'x' to 67108864 bytes: No space left on device"
+    found = [Diagnostic("TF520", Where("m", 1, name), words, hint_for(words)) for name in ("one", "two")]
+    other = Diagnostic("TF520", Where("m", 1, "three"), "no")
+    message = f"the container's /dev/shm, {size // MIB} MiB, is full; failed to load: one, two"
+    memory = choose_shared_memory(SharedMemory(64 * MIB, 2), size)
+    assert explain_full([*found, other], memory) == [other, Diagnostic("TF510", Where(), message, hint)]
+    assert explain_full([other], memory) == [other]
