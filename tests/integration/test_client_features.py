@@ -136,6 +136,34 @@ def test_an_async_client_maps(url):
     run(url, use)
 
 
+def test_a_map_that_is_left_early_keeps_no_loop_from_ending(url):
+    left = []
+
+    async def use(client: AsyncClient) -> None:
+        mapped = client.map("moody", [ONE * 0.01] * 8, concurrency=4)
+        left.append(mapped)
+        async for _ in mapped:
+            break
+        await client.infer("moody", x=ONE * 0.001)
+        with pytest.raises(DeadlineExceeded):
+            await client.infer("moody", x=ONE * 0.001, timeout_s=1e-5)
+
+    run(url, use)
+
+
+def test_an_async_client_that_is_closed_ends_the_maps_that_nobody_reads(url):
+    async def main() -> None:
+        async with AsyncClient(url) as client:
+            mapped = client.map("moody", [ONE * 0.01] * 8, concurrency=4)
+            await anext(mapped)
+        names = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]
+        assert not [name for name in names if "_Crew" in name]
+        with pytest.raises(RuntimeError, match="closed"):
+            await anext(mapped)
+
+    asyncio.run(main())
+
+
 # sequences
 
 

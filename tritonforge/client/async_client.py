@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, TypeVar, overload
+from weakref import WeakSet
 
 from typing_extensions import Unpack
 
@@ -16,6 +17,7 @@ from tritonforge.client.call import Defined
 from tritonforge.client.calls import Calls
 from tritonforge.client.casts import Cast
 from tritonforge.client.keywords import MapKeywords, SequenceKeywords
+from tritonforge.client.loops import PerLoop
 from tritonforge.client.map_calls import AsyncMapped, map_in_tasks
 from tritonforge.client.mapping import Progress
 from tritonforge.client.message import Parameter
@@ -74,6 +76,7 @@ class AsyncClient:
             observers=find_observers(tracing, metrics),
         )
         self._calls = Calls(self._assembly.transport, timeout_s)
+        self._maps: PerLoop[WeakSet[AsyncMapped[Any]]] = PerLoop(WeakSet)
 
     @property
     def url(self) -> str:
@@ -272,7 +275,7 @@ class AsyncClient:
         batch larger than a request is cut, and its results are put together. `merge()` joins all results. At most twice
         `concurrency` requests are held in memory. The timeout is for each request. The first error ends it.
         """
-        return map_in_tasks(
+        mapped = map_in_tasks(
             self._calls,
             model,
             inputs,
@@ -283,6 +286,9 @@ class AsyncClient:
             batch_size=batch_size,
             progress=progress,
         )
+        with suppress(RuntimeError):  # of a map that is made outside of a loop: what it leaves, the loop's end ends
+            self._maps.get().add(mapped)
+        return mapped
 
     map_async = map
     """`map`, by the name that tells it from that of `Client`."""
@@ -364,7 +370,9 @@ class AsyncClient:
         return dict(await self._ask(Question("model_config", model, version_text(version)), timeout_s))
 
     async def close(self) -> None:
-        """Close all connections. A later call raises RuntimeError."""
+        """Close all connections, and maps that nobody waits for. A later call raises RuntimeError."""
+        for mapped in list(self._maps.known() or ()):
+            await mapped.abandon(RuntimeError(f"the client of {self.url} is closed"))
         await self._calls.transport.close()
 
     async def __aenter__(self) -> AsyncClient:

@@ -13,6 +13,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Unsent, scratch_memory
 from tritonforge.client.http_connection import Route
 from tritonforge.client.sockets import NO_TLS, keep_alive
+from tritonforge.client.waits import within
 
 __all__ = ["AsyncLine", "open_line"]
 
@@ -158,17 +159,18 @@ L = TypeVar("L", bound=AsyncLine[Any])
 async def open_line(make: Callable[[], L], route: Route, deadline: Deadline) -> L:
     """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
     loop = asyncio.get_running_loop()
-    opening = loop.create_connection(
-        make,
-        route.host,
-        route.port,
-        ssl=route.context,
-        server_hostname=route.server_name if route.context else None,
-    )
     try:
-        transport, connection = await asyncio.wait_for(opening, deadline.left_s())
-    except asyncio.TimeoutError as error:  # CPython 3.10: not yet the builtin one
-        raise TimeoutError from error
+        transport, connection = await within(
+            deadline.left_s(),
+            loop.create_connection(
+                make,
+                route.host,
+                route.port,
+                ssl=route.context,
+                server_hostname=route.server_name if route.context else None,
+            ),
+            lambda opened: opened[0].abort(),
+        )
     except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
         if route.context is None:
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Generic, TypeVar
 
 from tritonforge.client.batches import Piece, Reassembly, merge_arrays
@@ -66,7 +66,7 @@ def map_in_tasks(
 
 
 class AsyncMapped(Generic[R]):
-    """Results as they come. Read on, and more requests are sent; close it, and those under way are cancelled."""
+    """Results as they come, once. Read on, and more requests are sent; close it, and those under way are cancelled."""
 
     def __init__(self, results: AsyncGenerator[tuple[int, Result, Callable[[Result], R]], None]) -> None:
         self._results = results
@@ -76,15 +76,13 @@ class AsyncMapped(Generic[R]):
         return self
 
     async def __anext__(self) -> R:
-        _, result, convert = await self._results.__anext__()
-        self._read += 1
-        return convert(result)
+        return (await self._next())[1]
 
     async def indexed(self) -> AsyncGenerator[tuple[int, R], None]:
         """Give each result with the number of its item, from 0."""
-        async for number, result, convert in self._results:
-            self._read += 1
-            yield number, convert(result)
+        with suppress(StopAsyncIteration):
+            while True:
+                yield await self._next()
 
     async def merge(self) -> R:
         """Join all results along the batch. Raise ValueError where there are none, RuntimeError past the first."""
@@ -98,3 +96,21 @@ class AsyncMapped(Generic[R]):
     async def aclose(self) -> None:
         """Cancel the requests under way, and send no more."""
         await self._results.aclose()
+
+    async def abandon(self, error: Exception) -> None:
+        """Close it, unless somebody waits for its next result; who reads on is told of the error."""
+        try:
+            await self._results.aclose()
+        except RuntimeError:  # it is being read: the next request fails
+            return
+        self._results = _failing(error)
+
+    async def _next(self) -> tuple[int, R]:
+        number, result, convert = await self._results.__anext__()
+        self._read += 1
+        return number, convert(result)
+
+
+async def _failing(error: Exception) -> AsyncGenerator[Any, None]:
+    raise error
+    yield  # type: ignore[unreachable]  # this makes it a generator

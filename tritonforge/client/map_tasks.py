@@ -54,6 +54,7 @@ class _Crew:
         self._dismissed = False
         self._handed, self._arrived = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._broken: BaseException | None = None
 
     def hand(self, number: int, piece: Piece) -> None:
         """Have a request made by whoever is free next."""
@@ -65,6 +66,8 @@ class _Crew:
     async def outcome(self, number: int | None) -> tuple[Piece, Result | BaseException]:
         """Wait for what has become of one piece, or of any."""
         while not (self._done if number is None else number in self._done):
+            if self._broken is not None:
+                raise self._broken
             self._arrived.clear()
             await self._arrived.wait()
         return self._done.pop(next(iter(self._done)) if number is None else number)
@@ -77,15 +80,20 @@ class _Crew:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _work(self) -> None:
-        while not self._dismissed:
-            while not self._todo:
-                self._handed.clear()
-                await self._handed.wait()
-            number, piece = self._todo.popleft()
-            outcome: Result | BaseException
-            try:
-                outcome = await self._infer(piece)
-            except BaseException as error:  # it is raised where the results are read
-                outcome = error
-            self._done[number] = piece, outcome
+        try:
+            while not self._dismissed:
+                while not self._todo:
+                    self._handed.clear()
+                    await self._handed.wait()
+                number, piece = self._todo.popleft()
+                outcome: Result | BaseException
+                try:
+                    outcome = await self._infer(piece)
+                except Exception as error:  # it is raised where the results are read
+                    outcome = error
+                self._done[number] = piece, outcome
+                self._arrived.set()
+        except BaseException as error:  # cancelled, as by the loop's end: who reads would wait in vain
+            self._broken = error
             self._arrived.set()
+            raise

@@ -46,7 +46,7 @@ class Work(Generic[R]):
 
 
 class Mapped(Generic[R]):
-    """Results as they come. Read on, and more requests are sent; close it, and no more are."""
+    """Results as they come, once. Read on, and more requests are sent; close it, and no more are."""
 
     def __init__(self, results: Generator[tuple[int, Result], None, None], convert: Callable[[Result], R]) -> None:
         self._results = results
@@ -76,7 +76,7 @@ class Mapped(Generic[R]):
         return self._convert(merge_arrays([result for _, result in sorted(results, key=lambda pair: pair[0])]))
 
     def close(self) -> None:
-        """Send no more requests; wait for those under way."""
+        """Send no more requests, and drop the answers to those under way, without waiting for them."""
         self._results.close()
 
 
@@ -135,6 +135,7 @@ def run_in_threads(
             yield from assembly.add(piece, result)
     finally:
         crew.dismiss()
+    crew.wait()
 
 
 def name_item(error: ClientError, piece: Piece) -> ClientError:
@@ -192,12 +193,15 @@ class _Crew:
         return self._done.pop(min(self._done) if number == _ANY else number)
 
     def dismiss(self) -> None:
-        """Make no more requests, and wait for those under way."""
+        """Make no more requests; each thread ends after the one that it is at."""
         with suppress(queue.Empty):
             while True:
                 self._todo.get_nowait()
         for _ in self._threads:
             self._todo.put(None)
+
+    def wait(self) -> None:
+        """Wait until the threads have ended."""
         for thread in self._threads:
             thread.join()
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from tritonforge.client.async_grpc_connection import AsyncGrpcConnection
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.waits import within
 
 __all__ = ["SharedConnections"]
 
@@ -36,10 +37,7 @@ class SharedConnections:
 
         One at a time is opened: calls that start together wait for it, and share it. Raise OSError or TimeoutError.
         """
-        try:
-            await asyncio.wait_for(self._opening.acquire(), deadline.left_s())
-        except asyncio.TimeoutError as error:  # CPython 3.10: not yet the builtin one
-            raise TimeoutError from error
+        await within(deadline.left_s(), self._opening.acquire(), lambda _: self._opening.release())
         try:
             connection = self.pick(size)
             if connection is not None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.waits import within
 
 __all__ = ["Turns", "turns_of_tasks", "turns_of_threads"]
 
@@ -77,8 +78,8 @@ def turns_of_tasks() -> Turns:
         bell = asyncio.Event()
         expect(bell)
         try:
-            return await asyncio.wait_for(bell.wait(), seconds)
-        except asyncio.TimeoutError:  # not the builtin one before Python 3.11
+            return await within(seconds, bell.wait())
+        except TimeoutError:
             return False
 
     return Turns(wait)

@@ -115,3 +115,33 @@ def test_a_map_that_is_closed_cancels_what_is_under_way():
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+def test_tasks_that_are_cancelled_end_though_nobody_closes_the_map():
+    kept = []
+
+    async def main() -> None:
+        async def infer(piece):
+            await (asyncio.sleep(0) if number_of(piece) == 0 else asyncio.Event().wait())
+            return result(number_of(piece))
+
+        results = run_in_tasks(work(items(9), concurrency=3), infer)
+        kept.append(results)  # so that only the loop's end cancels its tasks
+        assert (await anext(results))[0].item == 0
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_who_reads_a_map_whose_tasks_were_cancelled_is_told():
+    async def main() -> None:
+        async def infer(piece):
+            return result(number_of(piece))
+
+        async with aclosing(run_in_tasks(work(items(9)), infer)) as results:
+            assert (await anext(results))[0].item == 0
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                _ = [piece async for piece in results]
+
+    asyncio.run(main())

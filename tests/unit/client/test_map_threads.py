@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -74,15 +75,38 @@ def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_the_thr
     assert [next(made)[0], next(made)[0]] == [0, 1]
     with pytest.raises(InvalidRequest, match="item 2: no"):
         next(made)
-    assert threading.active_count() == before
+    wait_for_threads(before)
 
 
-def test_a_map_that_is_closed_ends_its_threads():
+def test_a_map_that_has_been_read_leaves_no_thread():
     before = threading.active_count()
     made = run_in_threads(work([{"x": np.array([n])} for n in range(9)]), lambda inputs: result(0))
-    next(made)
-    made.close()
+    assert len(list(made)) == 9
     assert threading.active_count() == before
+
+
+def test_a_map_that_is_left_waits_for_no_request_and_makes_no_more():
+    before, release, begun = threading.active_count(), threading.Event(), []
+
+    def infer(inputs):
+        begun.append(int(inputs["x"][0]))
+        if inputs["x"][0]:
+            assert release.wait(60)
+        return result(0)
+
+    made = run_in_threads(work([{"x": np.array([n])} for n in range(9)]), infer)
+    next(made)
+    made.close()  # while requests are under way: they are released only afterwards
+    release.set()
+    wait_for_threads(before)
+    assert set(begun) <= {0, 1, 2}
+
+
+def wait_for_threads(count: int) -> None:
+    deadline = time.monotonic() + 60
+    while threading.active_count() > count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == count
 
 
 @pytest.mark.parametrize("ordered", [True, False])
