@@ -19,6 +19,7 @@ from repositories import ECHO, FREE_PORTS, infer, until, write_model
 from tritonforge.build import build
 from tritonforge.client import Client
 from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied, ServerError
+from tritonforge.server.docker_client import build_image
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -220,12 +221,15 @@ def answer(url: str, model: str) -> float:
         return float(client.infer(model, x=np.ones((1, 1), np.float32))["output"][0, 0])
 
 
-def test_an_image_that_is_not_here_is_told(docker: DockerClient, echo: Path) -> None:
+def test_an_image_that_is_not_here_is_told(docker: DockerClient, echo: Path, tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match="is not on this machine") as missing:
         Server.docker(echo, image="tritonforge-no-such-image:1", pull="never", **FREE_PORTS)
     assert "docker load" in str(missing.value)
     with pytest.raises(PreflightError, match=r"can't be pulled: .*connection refused"):
         Server.docker(echo, image="127.0.0.1:1/no/such:image", **FREE_PORTS)
+    (tmp_path / "Dockerfile").write_text("FROM 127.0.0.1:1/no/such:image\n")
+    with pytest.raises(PreflightError, match=r"base image 127.* can't be pulled: .*\n  hint: .* another with --base"):
+        build_image(docker, tmp_path, "tritonforge-test-none", lambda line: None)
 
 
 def test_the_command_makes_an_image(docker: DockerClient, image: str, tmp_path: Path, echo: Path) -> None:

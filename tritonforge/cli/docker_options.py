@@ -33,5 +33,7 @@ def read_docker_options(runtime: str, image: str | None, gpus: str | None, sets:
         return None
     from tritonforge.server.docker_settings import DockerSettings
 
+    if bare := [text for text in sets if "=" not in text]:
+        raise typer.BadParameter(f"found {bare[0]}; write SETTING=VALUE", param_hint="--docker")
     pairs = dict(text.partition("=")[::2] for text in sets)
     return DockerSettings.load(**{**pairs, "image": image, "gpus": gpus})

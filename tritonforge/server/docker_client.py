@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,9 @@ _START = "start it (`systemctl start docker`), or point DOCKER_HOST at one; your
 _OFFLINE = (
     "load it from a file (`docker load`), name another with --image, or make a small one of your own: tritonforge image"
 )
+
+_NO_BASE = "load it from a file (`docker load`), or name another with --base"
+_BASE = re.compile(r"Step \d+/\d+ : FROM (?P<name>\S+)(?: .*)?")
 
 
 def connect() -> DockerClient:
@@ -98,6 +102,7 @@ def build_image(client: DockerClient, context: Path, tag: str, progress: Callabl
     Nothing but that image stays: those of earlier stages go, which Docker's classic builder leaves without a name.
 
     Raises:
+        PreflightError: the base image isn't here, and can't be pulled.
         ServerError: a step fails; with the end of what it printed.
     """
     from docker.errors import APIError
@@ -111,14 +116,22 @@ def build_image(client: DockerClient, context: Path, tag: str, progress: Callabl
                 said.append(line)
                 progress(line)
             if "error" in entry:
-                end = "\n".join(said[-12:])
-                raise ServerError(f"the image can't be built: {entry['error']}\nthe end of its output:\n{end}")
+                raise _build_error(str(entry["error"]), said)
     except APIError as error:
         raise ServerError(f"the image can't be built: {_reason(error)}") from error
     finally:
         with suppress(APIError):
             client.images.prune({"dangling": True, "label": f"{LABEL}.stage={stage}"})
     return _image(client, tag)
+
+
+def _build_error(reason: str, said: Sequence[str]) -> ServerError:
+    """Say why a build ended: in its first step the base image is pulled."""
+    if base := _BASE.fullmatch(said[-1] if said else ""):
+        message = f"is not on this machine, and can't be pulled: {reason}"
+        return PreflightError([Diagnostic("TF531", Where(subject=f"the base image {base['name']}"), message, _NO_BASE)])
+    end = "\n".join(said[-12:])
+    return ServerError(f"the image can't be built: {reason}\nthe end of its output:\n{end}")
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import Self
 
-from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import SettingsError
+from tritonforge.server.settings_errors import explain
 
 __all__ = ["DockerSettings", "gpu_ids", "release_image"]
 
@@ -70,7 +69,7 @@ class DockerSettings(BaseModel):
         try:
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
-            raise SettingsError([_explain(problem) for problem in error.errors()]) from None
+            raise SettingsError(explain(error, {}, list(cls.model_fields))) from None
 
     @field_validator("shm_size", "memory", mode="before")
     @classmethod
@@ -89,12 +88,3 @@ class DockerSettings(BaseModel):
         if not re.fullmatch(r"(all|\d+(,\d+)*|device=[\w:-]+(,[\w:-]+)*)?", value):
             raise ValueError(f"found {value!r}: write all, a number of GPUs, or ids: 0,2, or device=2 for one")
         return value
-
-
-def _explain(problem: Mapping[str, Any]) -> Diagnostic:
-    field = str(problem["loc"][0]) if problem["loc"] else "docker"
-    text = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] != "value_error":
-        text = f"found {problem['input']!r}: {text}"
-    known = f"the settings are {', '.join(DockerSettings.model_fields)}"
-    return Diagnostic("TF501", Where(subject=field), text, known if problem["type"] == "extra_forbidden" else "")

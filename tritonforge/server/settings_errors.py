@@ -16,6 +16,17 @@ __all__ = ["explain", "misspelled_variables"]
 _NEAR = 0.85
 """How alike a variable and a setting's must be; TRITONFORGE_ANYTHING may be someone else's."""
 
+_WANTED = {
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is wanted"),
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is wanted"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number is wanted"),
+    **dict.fromkeys(("byte_size", "byte_size_unit"), "a size is wanted: bytes, or a number with its unit, 64MiB"),
+    "path_type": "a file's path is wanted",
+    "string_type": "text is wanted",
+    "tuple_type": "a list is wanted",
+}
+"""What a value of each of pydantic's complaints should be; of others its own words say so."""
+
 
 def explain(error: ValidationError, origins: Mapping[str, Where], known: Collection[str]) -> list[Diagnostic]:
     """Say each of pydantic's complaints in one line, at the origin of the field, with the names that there are."""
@@ -28,7 +39,7 @@ def explain(error: ValidationError, origins: Mapping[str, Where], known: Collect
             if near := get_close_matches(field, known, n=1):
                 hint = f"did you mean {near[0]}?"
         elif field and problem["type"] != "value_error":
-            text = f"found {problem['input']!r}: {'a list is wanted' if problem['type'] == 'tuple_type' else text}"
+            text = f"found {problem['input']!r}: {_WANTED.get(problem['type'], text)}"
         diagnostics.append(Diagnostic("TF501", origins.get(field, Where(subject=field or "server")), text, hint))
     return diagnostics
 

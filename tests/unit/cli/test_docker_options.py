@@ -28,9 +28,16 @@ def test_a_containers_options_need_a_container(repository: Path) -> None:
 
 
 def test_an_unknown_setting_of_a_container_is_told(repository: Path) -> None:
-    options = ["--runtime", "docker", "--docker", "ram=2g"]
+    options = ["--runtime", "docker", "--docker", "ram=2g", "--docker", "memry=2g"]
     result = CliRunner().invoke(app, ["up", str(repository), *options])
-    assert "the settings are image, gpus, shm_size, memory" in str(result.exception)
+    assert "ram: there is no such setting\n  hint: the settings are image, gpus, shm_size" in str(result.exception)
+    assert "memry: there is no such setting\n  hint: did you mean memory?" in str(result.exception)
+
+
+def test_a_setting_of_a_container_is_a_pair(repository: Path) -> None:
+    result = CliRunner().invoke(app, ["up", str(repository), "--runtime", "docker", "--docker", "memory"])
+    assert result.exit_code == 2
+    assert "found memory; write SETTING=VALUE" in " ".join(result.output.replace("│", " ").split())
 
 
 def test_no_daemon_is_told_before_packages_are_fetched(

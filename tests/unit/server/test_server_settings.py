@@ -45,15 +45,20 @@ def test_lists_may_be_json() -> None:
         ServerSettings.load({"TRITONFORGE_EXTRA_ARGS": '["--id'})
 
 
+SIZE = "a size is wanted: bytes, or a number with its unit, 64MiB"
+
+
 @pytest.mark.parametrize(
     ("variables", "arguments", "message"),
     [
-        (
-            {"TRITONFORGE_HTTP_PORT": "http"},
-            {},
-            "TRITONFORGE_HTTP_PORT: found 'http': Input should be a valid integer, "
-            "unable to parse string as an integer",
-        ),
+        ({"TRITONFORGE_HTTP_PORT": "http"}, {}, "TRITONFORGE_HTTP_PORT: found 'http': a whole number is wanted"),
+        ({}, {"poll_s": 1.5}, "poll_s: found 1.5: a whole number is wanted"),
+        ({}, {"exit_timeout_s": "soon"}, "exit_timeout_s: found 'soon': a number is wanted"),
+        ({}, {"public": "yes please"}, "public: found 'yes please': true or false is wanted"),
+        ({}, {"cache_size": "lots"}, f"cache_size: found 'lots': {SIZE}"),
+        ({}, {"log_limit": "5 parrots"}, f"log_limit: found '5 parrots': {SIZE}"),
+        ({}, {"tritonserver": 5}, "tritonserver: found 5: text is wanted"),
+        ({}, {"grpc_tls_cert": 5}, "grpc_tls_cert: found 5: a file's path is wanted"),
         ({}, {"grpc_port": 70000}, "grpc_port: found 70000: Input should be less than or equal to 65535"),
         ({}, {"ready_timeout_s": 0}, "ready_timeout_s: found 0: Input should be greater than 0"),
         ({}, {"http_port": 8001}, "server: http_port, grpc_port and metrics_port must differ, found 8001, 8001, 8002"),
