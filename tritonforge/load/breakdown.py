@@ -19,12 +19,13 @@ def break_down(
     server: Sequence[ModelStatistics],
     ensembles: Container[str] = (),
     *,
-    client_us: tuple[float, float] = (0.0, 0.0),
+    client_us: tuple[float | None, float | None] = (None, None),
     streams: bool = False,
 ) -> tuple[Step, ...]:
     """Split the mean latency so that the parts add up to it, as far as the two clocks agree.
 
-    `client queue` is from the intended start to the actual one; `client_us` are the client's sending and receiving. The
+    `client queue` is from the intended start to the actual one; `client_us` are the client's sending and receiving,
+    which are left out where they aren't known. The
     time on the network, and in the server before and after the model, is what those and the server's own time of
     requests leave of the rest; not below 0. Of streams the server's own time doesn't reach to the last response, so
     that this has most of the model's work, too, and is named for it.
@@ -35,14 +36,15 @@ def break_down(
     asked = [statistics for statistics in server if not statistics.composing]
     requests = sum(statistics.requests for statistics in asked)
     sent = max(0.0, latency.mean_us.value - uncorrected.mean_us.value)
-    client = [Step("client queue", sent), Step("client send", client_us[0])]
-    outside = uncorrected.mean_us.value - sum(client_us)
+    send, receive = client_us
+    client = [Step("client queue", sent), *_known("client send", send)]
+    outside = uncorrected.mean_us.value - (send or 0.0) - (receive or 0.0)
     inside = sum(statistics.request_us * statistics.requests for statistics in asked) / max(requests, 1)
     if inside - outside > _EDGES * latency.mean_us.value:
         return ()
     if not requests:
         rest = _STREAM if streams else "network + server"
-        return (*client, Step(rest, max(0.0, outside)), Step("client receive", client_us[1]))
+        return (*client, Step(rest, max(0.0, outside)), *_known("client receive", receive))
     rest = _STREAM if streams else "network + server send/receive"
     steps = [*client, Step(rest, max(0.0, outside - inside))]
     ran = [statistics for statistics in server if statistics.model not in ensembles]  # its own times are its steps'
@@ -54,4 +56,8 @@ def break_down(
             name = part.replace("_", " ")
             steps.append(Step(f"{statistics.model}: {name}" if len(ran) > 1 else name, value))
             known += value
-    return (*steps, Step("server overhead", max(0.0, inside - known)), Step("client receive", client_us[1]))
+    return (*steps, Step("server overhead", max(0.0, inside - known)), *_known("client receive", receive))
+
+
+def _known(name: str, us: float | None) -> tuple[Step, ...]:
+    return () if us is None else (Step(name, us),)

@@ -115,10 +115,10 @@ def _due(load: Load, settings: Settings, windows: Sequence[Tally], measured: int
     return _Due(load, due_between(schedule_of(load, settings), start, start + lasted) / lasted * 1e9)
 
 
-def _mean_us(windows: Sequence[Tally], time: str, count: str) -> float:
-    """Give a mean over the requests that were looked at; 0 for none."""
+def _mean_us(windows: Sequence[Tally], time: str, count: str) -> float | None:
+    """Give a mean over the requests that were looked at; None where none was."""
     counted = sum(getattr(tally, count) for tally in windows)
-    return sum(getattr(tally, time) for tally in windows) / counted / 1e3 if counted else 0.0
+    return sum(getattr(tally, time) for tally in windows) / counted / 1e3 if counted else None
 
 
 def batch_size(settings: Settings) -> float:

@@ -172,7 +172,7 @@ class Point:
     requests a second within the bound of the objective with the highest percentile; None without any. `in_flight` is
     the mean number by Little's law: rate times mean latency. `client_send_us` and `client_receive_us` are the
     generator's own part of a request, as a mean over some of them: in the call that sends, and from the answer's first
-    byte until it is read; 0 where gRPC goes through TLS, which isn't timed.
+    byte to its last; None where no request was timed (gRPC through TLS, streams over HTTP; of streams no receive is).
     """
 
     load: Load
@@ -191,8 +191,8 @@ class Point:
     goodput: Estimate | None = None
     slo_met: bool | None = None
     in_flight: float = 0.0
-    client_send_us: float = 0.0
-    client_receive_us: float = 0.0
+    client_send_us: float | None = None
+    client_receive_us: float | None = None
     server: tuple[ModelStatistics, ...] = ()
     processes: ServerProcesses | None = None
 

@@ -42,6 +42,7 @@ Progress = Callable[[Point], None]
 
 _MIX = 1024
 _NAMED = 20
+_UNTIMED = "client send and client receive are not known, and in the time of the network: no request was timed"
 _NO_STATISTICS = "the server doesn't have the extension for statistics: its own figures are not told"
 
 
@@ -168,7 +169,10 @@ class Session:
         point = make_point(run.load, self.settings, run.windows, measured, agreed=run.agreed)
         (before, used_before), (after, used_after) = run.snapshots[0], run.snapshots[-1]
         server = difference(before, after, self._composing)
-        warnings = (*point.generator.warnings, *([_NO_STATISTICS] if self._lacks else ()))
+        streams = any(payload.stream for payload in self._payloads)
+        untimed = point.requests > 0 and not streams and None in (point.client_send_us, point.client_receive_us)
+        notes = ((self._lacks, _NO_STATISTICS), (untimed, _UNTIMED))
+        warnings = (*point.generator.warnings, *(text for holds, text in notes if holds))
         return replace(
             point,
             generator=replace(point.generator, warnings=warnings),
@@ -180,7 +184,7 @@ class Session:
                 server,
                 {name for name, served in self._known.items() if served.steps},
                 client_us=(point.client_send_us, point.client_receive_us),
-                streams=any(payload.stream for payload in self._payloads),
+                streams=streams,
             ),
         )
 

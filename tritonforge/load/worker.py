@@ -86,7 +86,7 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> None:
     faults: list[Exception] = []
 
     def reconnect(lane: Lane) -> None:
-        task = loop.create_task(_again(job, drive, events, lane))
+        task = loop.create_task(_again(job, drive, events, lane, recorder if lane is drive.lanes[0] else None))
         pending.add(task)
         task.add_done_callback(pending.discard)
 
@@ -186,11 +186,11 @@ async def _connect_grpc(job: Job, events: Events, lanes: list[Lane], timed: Reco
         lane.link = link
 
 
-async def _again(job: Job, drive: Drive, events: Events, lane: Lane) -> None:
+async def _again(job: Job, drive: Drive, events: Events, lane: Lane, timed: Recorder | None) -> None:
     """Connect a lane anew, until it works."""
     while not drive.done.is_set():
         try:
-            await _connect(job, events, [lane])
+            await _connect(job, events, [lane], timed)
         except (OSError, asyncio.TimeoutError):
             await asyncio.sleep(0.05)
         else:

@@ -62,6 +62,14 @@ def test_the_parts_add_up_to_the_mean_latency() -> None:
     assert sum(steps.values()) == pytest.approx(12)
 
 
+@pytest.mark.parametrize("client_us", [(None, None), (1.0, None), (1.0, 2.0)])
+def test_times_of_the_client_that_nobody_took_are_no_step(client_us: tuple[float | None, float | None]) -> None:
+    latency = summarize([Histogram.of([9_000] * 3)])
+    steps = {step.name: step.mean_us for step in break_down(latency, latency, (), client_us=client_us)}
+    assert [steps.get(name) for name in ("client send", "client receive")] == [*client_us]
+    assert sum(steps.values()) == pytest.approx(9)
+
+
 def test_a_server_that_says_more_than_the_client_saw_is_not_broken_down() -> None:
     """At the windows' edges a slow request may be counted by the server alone."""
     server = difference({}, read_counters({"model_stats": [entry(3, infer_ns=90_000, total_ns=90_000)]}), {"m": False})

@@ -56,15 +56,14 @@ def _converse(connection: socket.socket, answer: Answer) -> None:
 
 def run(port: int, **options: object) -> Tally:
     """Run a job in one process until it ends by itself; give what it counted in all windows."""
-    start = now_ns() + NS // 10
     values = {"payloads": (Payload(REQUEST),), "max_windows": 1 << 30, "concurrency": 2, "requests": 60} | options
     target = Target("127.0.0.1", port)
-    job = Job(target=target, start_ns=start, windows_ns=start, window_ns=NS // 5, **values)  # type: ignore[arg-type]
     tallies: list[Tally] = []
     deadline = now_ns() + 60 * NS
     with Workers(1) as workers:
         workers.wait_ready()
-        workers.start([job])
+        start = now_ns() + NS // 10
+        workers.start([Job(target, start_ns=start, windows_ns=start, window_ns=NS // 5, **values)])  # type: ignore[arg-type]
         while workers.running and now_ns() < deadline:
             tally = workers.next_tally(0.1)
             if tally is not None:
@@ -133,6 +132,8 @@ def test_a_server_that_closes_after_each_answer_loses_none(whole: bytes, concurr
     with serving(answer) as port:
         tally = run(port, concurrency=concurrency, schedule=schedule, max_in_flight=2, payloads=(payload,))
     assert (tally.latency.count, tally.errors) == (60, {})
+    # The connection that is timed is so again after each answer.
+    assert whole is STREAM or min(tally.sent, tally.received) > 1
 
 
 def test_a_connection_of_http_1_0_that_is_kept_is_used_again() -> None:
@@ -231,6 +232,17 @@ def test_a_schedule_is_sent_to_its_end() -> None:
         tally = run(port, concurrency=0, schedule=schedule, max_in_flight=4, requests=None)
     assert (tally.latency.count, tally.errors) == (20, {})
     assert tally.late.count == 20
+
+
+def test_few_requests_of_an_open_loop_are_timed() -> None:
+    def answer(connection: socket.socket, _number: int) -> bool:
+        connection.sendall(PLAIN)
+        return True
+
+    schedule = Schedule(1, times_s=tuple(number / 100 for number in range(20)))
+    with serving(answer) as port:
+        tally = run(port, concurrency=0, schedule=schedule, max_in_flight=64, requests=None)
+    assert min(tally.sent, tally.received) > 1
 
 
 def test_a_rate_that_is_out_of_reach_lets_answers_in() -> None:

@@ -77,6 +77,13 @@ def test_csv_has_cache_columns_where_the_cache_was_used() -> None:
     assert list(row).index("Server Cache Hit") == list(row).index("Server Compute Output") + 1
 
 
+def test_csv_has_no_client_times_where_nobody_took_them() -> None:
+    whole = report()
+    timed = replace(whole.points[0], client_send_us=3.0, client_receive_us=0.2)
+    rows = csv.DictReader(perf_analyzer_csv(replace(whole, points=(whole.points[0], timed))).splitlines())
+    assert [(row["Client Send"], row["Client Recv"]) for row in rows] == [("", ""), ("3", "0")]
+
+
 def test_computing_is_by_the_requests_that_the_cache_did_not_answer() -> None:
     """Of 10 requests 8 were hits: the two others took 50 µs each, and a look into the cache 7 µs."""
     whole = report()
