@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import tritonclient.http
 from client_models import IDENTITY, MOODY, MORTAL, tensor, write, write_client_models
 
 from tritonforge.client import (
+    AsyncClient,
     Client,
     ClientError,
     DeadlineExceeded,
@@ -110,8 +112,10 @@ def test_a_result_has_its_outputs_in_the_order_of_the_model_or_of_the_call(clien
     assert list(result.outputs) == ["y_BOOL", "y_FP32", "y_BF16"]
     assert (result.model, result.model_version, result.id) == ("identity", "1", "r-1")
     assert result.y_FP32.tolist() == [[1]]
-    fp32, boolean = client.infer("identity", given, outputs=("y_FP32", "y_BOOL"))
-    assert (fp32.dtype, boolean.dtype) == (np.float32, np.bool_)
+    asked = ("y_FP32", "y_BOOL")
+    for outputs in (asked, list(asked), (name for name in asked), map(str, asked)):
+        fp32, boolean = client.infer("identity", given, outputs=outputs)
+        assert (fp32.dtype, boolean.dtype) == (np.float32, np.bool_)
 
 
 @pytest.mark.parametrize("shape", [(0,), (5,)])
@@ -399,6 +403,26 @@ def test_the_wrong_port_is_told(served):
         client.infer("moody", x=ONE)
     with Client(f"grpc://{http}") as client, pytest.raises(ServerUnavailable, match="is it the server's HTTP port"):
         client.infer("moody", x=ONE)
+
+
+def test_the_metrics_port_is_told_though_it_says_that_it_is_ready(served):
+    url = served.metrics_url.removesuffix("/metrics")
+    words = "this is Triton's metrics port; use its HTTP port"
+    with Client(url) as client:
+        assert not client.is_ready()
+        assert not client.is_ready("anything")
+        with pytest.raises(DeadlineExceeded, match=words):
+            client.wait_ready(timeout_s=0.5)
+        with pytest.raises(ServerUnavailable, match=words):
+            client.infer("moody", x=ONE)
+        with pytest.raises(InvalidRequest, match="is it Triton's metrics port"):
+            client.models()
+
+    async def ask() -> bool:
+        async with AsyncClient(url) as client:
+            return await client.is_ready()
+
+    assert not asyncio.run(ask())
 
 
 def test_a_model_whose_process_died_says_what_to_do(tmp_path):

@@ -3,15 +3,15 @@ like an earlier one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 __all__ = [
     "kind_of",
+    "list_outputs",
     "named_input",
     "require_encodable",
     "require_name",
-    "require_outputs",
     "require_parameters",
     "require_request_id",
     "require_setting",
@@ -34,10 +34,22 @@ def require_name(model: object) -> None:
         raise ValueError(f"the model's name is {model!r}: it is that of a folder, with no / in it")
 
 
-def require_outputs(outputs: object) -> None:
-    """Raise TypeError where the outputs asked for are one name, and no list of names."""
+def list_outputs(outputs: object) -> list[str]:
+    """List the outputs asked for. Raise TypeError where they are no iterable of names, ValueError where there are none.
+
+    Not those of a text: it is one name.
+    """
     if isinstance(outputs, str):
         raise TypeError(f'outputs is "{outputs}"; it takes a list of names: outputs=["{outputs}"]')
+    if not isinstance(outputs, Iterable):
+        raise TypeError(f'outputs is {kind_of(outputs)}; it takes a list of names: outputs=["scores"]')
+    names = list(outputs)
+    if not names:
+        raise ValueError("outputs is empty; it lists the outputs that are wanted, and left out it gives all")
+    other = next((name for name in names if not isinstance(name, str)), None)
+    if other is not None:
+        raise TypeError(f"outputs has {kind_of(other)}; it takes a list of names")
+    return names
 
 
 def require_request_id(request_id: object) -> None:

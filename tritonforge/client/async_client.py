@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -101,7 +101,7 @@ class AsyncClient:
         *,
         version: str | int = "",
         timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         cast: Cast = "none",
@@ -181,7 +181,7 @@ class AsyncClient:
         *,
         version: str | int = "",
         timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         **named: Any,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from tritonforge.client.arguments import require_name, require_outputs, require_parameters, require_request_id
+from tritonforge.client.arguments import list_outputs, require_name, require_parameters, require_request_id
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.casts import Cast, cast_inputs, require_cast
 from tritonforge.client.catalog import Catalog, read_index
@@ -73,13 +73,14 @@ class Calls:
         *,
         version: str | int,
         timeout_s: float | None,
-        outputs: Sequence[str],
+        outputs: Iterable[str] | None,
         request_id: str,
         parameters: Mapping[str, Parameter] | None,
         cast: Cast = "none",
         top: Mapping[str, int] | None = None,
     ) -> Result:
         """Infer by the model's name."""
+        asked = () if outputs is None else list_outputs(outputs)
         target = self.target(model, version, request_id)
         merged = merge_inputs(inputs, named, target) if inputs else named
         deadline = self.deadline(timeout_s)
@@ -88,17 +89,16 @@ class Calls:
             served = (await self.known(target, deadline)).served
             merged = cast_inputs(served.signature, merged, cast, target)
         if not top:
-            return await self.infer_checked(target, merged, deadline, outputs=outputs, parameters=parameters)
+            return await self.infer_checked(target, merged, deadline, outputs=asked, parameters=parameters)
         require_classes(top)
-        require_outputs(outputs)
         known = await self.known(target, deadline)
         if unclassified(top, known.served.signature):
             known = await self.catalog.fetch(target, deadline)
             if problem := unclassified(top, known.served.signature):
                 raise InvalidRequest(f"{problem}\n  signature: {known.served.signature}", target)
-        outputs = outputs or known.output_names
-        outputs = [*outputs, *(name for name in top if name not in outputs)]
-        result = await self.infer_checked(target, merged, deadline, outputs=outputs, parameters=parameters, top=top)
+        asked = asked or known.output_names
+        asked = [*asked, *(name for name in top if name not in asked)]
+        result = await self.infer_checked(target, merged, deadline, outputs=asked, parameters=parameters, top=top)
         return labelled(result, top, target)
 
     async def call(
@@ -126,7 +126,7 @@ class Calls:
         *,
         version: str | int = "",
         timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         **named: Any,
@@ -134,11 +134,12 @@ class Calls:
         """Start a stream by the model's name, and give what reads it."""
         if parameters:
             require_parameters(parameters)
+        asked = () if outputs is None else list_outputs(outputs)
         deadline = self.deadline(timeout_s)
         target = self.target(model, version, request_id)
         merged = merge_inputs(inputs, named, target)
-        known, request = await self.prepare(target, merged, outputs, parameters, deadline)
-        return self._results(request, deadline, outputs or known.output_names, target)
+        known, request = await self.prepare(target, merged, asked, parameters, deadline)
+        return self._results(request, deadline, asked or known.output_names, target)
 
     async def stream_definition(
         self,
@@ -281,7 +282,6 @@ class Calls:
         `defined` is the signature of the definition that the inputs have been checked against already.
         """
         require_name(target.model)
-        require_outputs(outputs)
         known = self.catalog.known(target)
         if known is None or check(known.served, inputs, outputs, defined):
             known = await self.catalog.fetch(target, deadline)

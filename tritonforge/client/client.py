@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -101,7 +101,7 @@ class Client:
         *,
         version: str | int = "",
         timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         cast: Cast = "none",
@@ -113,7 +113,7 @@ class Client:
     ) -> Result:
         """Send arrays by tensor name, as keywords or in `inputs`, and give the named outputs.
 
-        `outputs` asks for some only, in that order; empty, for all. Arrays go as they are, with no added dimensions,
+        `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions,
         unless `cast` says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None
         or left out.
         `top={"scores": 3}` gives the three highest values of an output as Labels. `sequence_id`, `sequence_start` and
@@ -184,7 +184,7 @@ class Client:
         *,
         version: str | int = "",
         timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         **named: Any,

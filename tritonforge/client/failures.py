@@ -20,6 +20,7 @@ from tritonforge.client.http_answer import Unsent
 
 __all__ = [
     "IS_IT_UP",
+    "METRICS_PORT",
     "from_connection",
     "from_grpc_code",
     "from_http_status",
@@ -28,6 +29,7 @@ __all__ = [
     "with_hint",
 ]
 
+METRICS_PORT = "this is Triton's metrics port; use its HTTP port (8000 by default)"
 IS_IT_UP = "is the server up? tritonforge up"
 
 _BY_HTTP_STATUS: dict[int, type[ClientError]] = {
@@ -78,6 +80,7 @@ _HINTS = (
         "each request of a sequence is one row: send the rows one after the other",
     ),
     (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
+    (re.compile(r"^Method Not Allowed$"), "is it Triton's metrics port? use its HTTP port (8000 by default)"),
     (
         re.compile(
             r"Hostname mismatch|IP address mismatch|[Pp]eer name .* is not in peer certificate|[Hh]ostname Verif"

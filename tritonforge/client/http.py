@@ -50,6 +50,8 @@ class HttpTransport:
         parts = self._form.write_question(question)
         try:
             answer = self._exchange(parts, deadline, again=question.subject not in CHANGES)
+            if (doubts := self._form.in_doubt(answer, question)) is not None:
+                self._form.resolve(self._exchange(doubts, deadline, again=True))
             return self._form.read_reply(answer, question)
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import from_connection, from_http_status
+from tritonforge.client.failures import METRICS_PORT, from_connection, from_http_status
 from tritonforge.client.http_answer import Answer, Garbled
 from tritonforge.client.http_connection import Route
 from tritonforge.client.http_message import read_response, write_request
@@ -37,6 +37,7 @@ def _deflate(data: bytes) -> bytes:
     return zlib.compress(data, _LEVEL)  # HTTP's deflate is zlib's format: RFC 9110, 8.4.1.2
 
 
+_WHO = Question("server_metadata")
 _LEVEL = 1  # tensors gain little from more, and it takes several times as long
 _MOST_KINDS = 1024
 _JOIN_BELOW = 1 << 14
@@ -118,8 +119,23 @@ class HttpExchange:
         except ValueError:
             content = None
         if not isinstance(content, answer_type(question)):
-            raise ServerUnavailable(f"the answer is not Triton's: {bytes(body[:200])!r}", target)
+            words = f"the answer is not Triton's: {bytes(body[:200])!r}"
+            raise ServerUnavailable(METRICS_PORT if _may_be_metrics(answer) else words, target)
         return content
+
+    def in_doubt(self, answer: Answer, question: Question) -> list[Buffer] | None:
+        """Give the bytes that ask again, where a server says that it is ready as Triton's metrics port does to any GET.
+
+        Other servers than Triton may say it so. Who they are is a question to which that port gives no answer.
+        """
+        if question.subject not in READINESS or not _may_be_metrics(answer):
+            return None
+        return self.write_question(_WHO)
+
+    def resolve(self, answer: Answer) -> None:
+        """Raise ServerUnavailable where what asked again was answered as Triton's metrics port does."""
+        if _may_be_metrics(answer):
+            raise ServerUnavailable(METRICS_PORT, Target(self.url))
 
     def read_rest(self, answer: Answer, question: Question) -> bytes:
         """Give what is left of an answer that was read piece by piece. Raise the error that it tells of."""
@@ -198,6 +214,12 @@ def _body(answer: Answer) -> Buffer:
     if encoding not in _PACK:
         raise ValueError(f"its encoding is {encoding!r}, which nobody asked for")
     return zlib.decompress(answer.body, zlib.MAX_WBITS | 32)  # 32: gzip and zlib are told apart by their heads
+
+
+def _may_be_metrics(answer: Answer) -> bool:
+    """Tell whether it is what the metrics port (24.10) gives for any other path; the HTTP port names no charset."""
+    kind = answer.headers.get("content-type", "")
+    return answer.status == 200 and not answer.body and kind == "text/plain; charset=utf-8"
 
 
 def _words(body: Buffer) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -43,7 +43,7 @@ def begin_sequence(
     async def send(
         inputs: Mapping[str, Any], parameters: Mapping[str, Parameter], options: Mapping[str, Any]
     ) -> Result:
-        limits = {"timeout_s": timeout_s, "outputs": (), "request_id": "", **options}
+        limits = {"timeout_s": timeout_s, "outputs": None, "request_id": "", **options}
         return await calls.infer(name, inputs, {}, version=version, parameters=parameters, **limits)
 
     target = calls.target(name, version)
@@ -77,7 +77,7 @@ class ModelSequence:
         *,
         end: bool = False,
         timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         **named: Any,
@@ -115,7 +115,7 @@ class DefinedSequence(Generic[R]):
     ) -> R:
         """Send the next request, as `Client.call` does; the first one starts the sequence, `end` ends it."""
         sent = make_inputs(self._definition, args, inputs, self._core.target)
-        options = _options(timeout_s, (), request_id)
+        options = _options(timeout_s, None, request_id)
         result = finish(self._core.infer(sent, end=end, parameters={}, options=options))
         return give_back(self._definition, result, self._core.target)
 
@@ -145,7 +145,7 @@ class AsyncModelSequence:
         *,
         end: bool = False,
         timeout_s: float | None = None,
-        outputs: Sequence[str] = (),
+        outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
         **named: Any,
@@ -183,7 +183,7 @@ class AsyncDefinedSequence(Generic[R]):
     ) -> R:
         """Send the next request, as `AsyncClient.call` does; the first one starts the sequence, `end` ends it."""
         sent = make_inputs(self._definition, args, inputs, self._core.target)
-        options = _options(timeout_s, (), request_id)
+        options = _options(timeout_s, None, request_id)
         result = await self._core.infer(sent, end=end, parameters={}, options=options)
         return give_back(self._definition, result, self._core.target)
 
@@ -196,6 +196,6 @@ class AsyncDefinedSequence(Generic[R]):
         await self._core.close(failed=kind is not None)
 
 
-def _options(timeout_s: float | None, outputs: Sequence[str], request_id: str) -> dict[str, Any]:
+def _options(timeout_s: float | None, outputs: Iterable[str] | None, request_id: str) -> dict[str, Any]:
     options: dict[str, Any] = {"outputs": outputs, "request_id": request_id}
     return options if timeout_s is None else {**options, "timeout_s": timeout_s}

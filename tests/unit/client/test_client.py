@@ -105,6 +105,10 @@ def test_what_is_no_definition_is_not_called(given, message):
         ({"top": 3}, TypeError, r'top is 3; .*: top=\{"scores": 3\}'),
         ({"outputs": "name"}, TypeError, r'outputs is "name"; it takes a list of names: outputs=\["name"\]'),
         ({"outputs": "name", "top": {"name": 1}}, TypeError, r'outputs is "name"; it takes a list of names'),
+        ({"outputs": []}, ValueError, "outputs is empty; .* left out it gives all"),
+        ({"outputs": iter(())}, ValueError, "outputs is empty"),
+        ({"outputs": 3}, TypeError, "outputs is an int; it takes a list of names"),
+        ({"outputs": [3]}, TypeError, "outputs has an int; it takes a list of names"),
     ],
 )
 def test_arguments_of_a_wrong_type_are_refused_in_one_line(arguments, error, message):

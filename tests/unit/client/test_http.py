@@ -15,6 +15,7 @@ from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, Invalid
 from tritonforge.client.http import HttpTransport
 from tritonforge.client.message import Kind, Request, Tensor
 from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.questions import Question
 from tritonforge.client.url import parse_url
 
 from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer, answer_all, free_port, then_close, then_hold
@@ -365,3 +366,17 @@ def test_a_function_for_the_token_is_asked_before_each_request():
         transport.close()
     for token, head in zip((b"one", b"two", b"three"), seen, strict=True):
         assert b"\r\nAuthorization: Bearer %b\r\n" % token in head
+
+
+def test_another_server_that_says_it_is_ready_as_the_metrics_port_does_is_ready():
+    def serve(peer: Peer) -> None:
+        while request := peer.request():
+            who = request.startswith(b"GET /v2 ")
+            body = b'{"name":"other","version":"1","extensions":[]}' if who else b""
+            kind = b"application/json" if who else b"text/plain; charset=utf-8"
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (kind, len(body), body))
+
+    with FaultServer(serve) as server:
+        transport = HttpTransport(parse_url(server.url))
+        assert transport.ask(Question("server_ready"), Deadline(LONG_S))
+        transport.close()
