@@ -7,21 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from typing_extensions import Unpack
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.origin import caller
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
+from tritonforge.define.torch_tensors import is_text, to_numpy, to_torch
 from tritonforge.define.weights import Annotations, WeightsModel
-from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.errors import Diagnostic, DiagnosticError, InvalidTensor
 from tritonforge.ir import File, Signature
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["TorchScriptModel", "torchscript"]
 
@@ -38,8 +35,9 @@ def torchscript(
 ) -> TorchScriptModel:
     """Serve a TorchScript file.
 
-    Triton finds its tensors by position or by the name of `forward`'s argument: an input is named after an argument, or
-    `<anything>__<position>`; an output is `<anything>__<position>`, and gets that ending where it has none.
+    Triton finds its tensors by position or by the name of `forward`'s argument: all inputs are named after arguments,
+    or all `<anything>__<position>`; an output is `<anything>__<position>`, and gets that ending where it has none. A
+    `forward` that takes one `Dict[str, Tensor]` gets all inputs in it, by name. Strings are lists of `str`.
 
     Args:
         path: the file, relative to the calling file.
@@ -86,36 +84,70 @@ class TorchScriptModel(WeightsModel):
     @property
     def files(self) -> tuple[File, ...]:
         """model.pt."""
-        arguments = self._arguments
-        for spec in self.signature.inputs:
-            position = _position(spec.name)
-            if spec.name not in arguments and (position is None or position >= len(arguments)):
-                reason = f'forward has no argument "{spec.name}"; it takes {", ".join(arguments)}'
-                raise self._failed("TF303", reason, f"name the input after one, or {spec.name}__0 by its position")
+        _ = self._arguments
         return (File("model.pt", source=self._beside(self._path)),)
 
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
-        """Run the file's `forward` with torch."""
+        """Run the file's `forward` with torch.
+
+        Raises:
+            InvalidTensor: a string isn't UTF-8.
+        """
         import torch
 
-        arguments = self._arguments
-        given = {
-            name if name in arguments else arguments[_position(name) or 0]: torch.from_numpy(
-                np.ascontiguousarray(array)
-            )
-            for name, array in inputs.items()
-            if array is not None
-        }
+        try:
+            given = {name: None if array is None else to_torch(array) for name, array in inputs.items()}
+        except UnicodeDecodeError as error:
+            reason = f"TorchScript has text alone, and a string is not UTF-8 ({error})"
+            raise InvalidTensor(f"{self.name}: {reason}") from error
         with torch.inference_mode():
-            result = self._script(**given)
-        values = list(result.values()) if isinstance(result, dict) else result
-        tensors = list(values) if isinstance(values, list | tuple) else [values]
-        picked = {spec.name: tensors[_position(spec.name) or 0] for spec in self.signature.outputs}
-        return self.returns.pack({name: tensor.cpu().numpy() for name, tensor in picked.items()})
+            result = self._call(given)
+        # A list of strings is one output; any other sequence is one output for each item.
+        several = isinstance(result, tuple) or (isinstance(result, list) and not is_text(result))
+        values = list(result) if several else [result]
+        picked = {spec.name: values[_position(spec.name) or 0] for spec in self.signature.outputs}
+        return self.returns.pack({name: to_numpy(value) for name, value in picked.items()})
+
+    def _call(self, given: Mapping[str, Any]) -> Any:
+        """Call `forward`; what isn't given is left out where that has a default, or a dictionary of all."""
+        arguments = self._arguments
+        if arguments is None:
+            return self._script({name: value for name, value in given.items() if value is not None})
+        wants = {argument.name for argument in self._schema.arguments if not argument.has_default_value()}
+        named = {arguments[name]: value for name, value in given.items()}
+        return self._script(**{name: value for name, value in named.items() if value is not None or name in wants})
+
+    @cached_property
+    def _arguments(self) -> Mapping[str, str] | None:
+        """The argument of `forward` that each input is; None where it takes one dictionary of all.
+
+        Raises:
+            DiagnosticError: an input is none of them, or results come in a dictionary.
+        """
+        returned = self._schema.returns[0].type
+        if returned.kind() == "DictType":
+            reason = f"forward returns {returned.annotation_str}, and Triton finds outputs by position"
+            raise self._failed("TF303", reason, "return a tuple of tensors, in the order of outputs=")
+        arguments = self._schema.arguments[1:]
+        if len(arguments) == 1 and arguments[0].type.kind() == "DictType":
+            return None
+        known = [argument.name for argument in arguments]
+        names = [spec.name for spec in self.signature.inputs]
+        if set(names) <= set(known):
+            return dict(zip(names, names, strict=True))
+        places = {name: known[at] for name in names if (at := _position(name)) is not None and at < len(known)}
+        if len(set(places.values())) == len(names):
+            return places
+        for name in names:
+            if name not in known and name not in places:
+                reason = f'forward has no argument "{name}"; it takes {", ".join(known)}'
+                raise self._failed("TF303", reason, f"name the input after one, or {name}__0 by its position")
+        reason = f"its inputs {', '.join(names)} are named in two ways, or twice by one position"
+        raise self._failed("TF303", reason, f"name all after arguments ({', '.join(known)}), or all by position")
 
     @property
-    def _arguments(self) -> list[str]:
-        return [argument.name for argument in self._script.forward.schema.arguments[1:]]
+    def _schema(self) -> Any:
+        return self._script.forward.schema
 
     @cached_property
     def _script(self) -> Any:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnxruntime
 import pytest
-from jaxtyping import Float32, Int64
+from jaxtyping import BFloat16, Float32, Int64
 from numpy.typing import NDArray
 
-from tritonforge import torch_module, torchscript
+from tritonforge import Bytes, String, torch_module, torchscript
 from tritonforge.errors import DiagnosticError, InvalidTensor
 from tritonforge.ir import Signature, TensorSpec
 
 torch = pytest.importorskip("torch")
+script_modules = pytest.importorskip("script_modules")
+
+FOUR = Float32[np.ndarray, "batch 4"]
 
 X: NDArray[np.float32] = np.random.default_rng(20).normal(size=(5, 4)).astype(np.float32)
 
@@ -173,6 +177,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")  # torch tells that TorchScript is deprecated
         torch.jit.trace(Network().eval(), torch.from_numpy(X)).save(folder / "network.pt")
         torch.jit.trace(Pair().eval(), (torch.from_numpy(X), torch.from_numpy(X))).save(folder / "pair.pt")
+    script_modules.save(folder)
     (folder / "nothing.pt").write_bytes(b"nothing")
     return folder
 
@@ -204,6 +209,46 @@ def test_torchscript_tensors_are_picked_by_position(scripts: Path) -> None:
     np.testing.assert_array_equal(total, X * 3)
 
 
+@pytest.mark.parametrize("kind", [String, Bytes])
+def test_torchscript_gets_strings_as_a_list(scripts: Path, kind: Any) -> None:
+    """Text, whatever the annotation says; what comes back is as annotated."""
+    words = kind[np.ndarray, "n"]
+    definition = torchscript(scripts / "strings.pt", inputs={"words": words}, outputs={"o": words}, name="strings")
+    assert [file.path for file in definition.files] == ["model.pt"]
+    wanted = ["<é>", "<b>"] if kind is String else ["<é>".encode(), b"<b>"]
+    assert definition(np.array(["é", "b"], object)).tolist() == wanted
+
+
+def test_torchscript_gets_strings_that_are_utf_8(scripts: Path) -> None:
+    words = Bytes[np.ndarray, "n"]
+    definition = torchscript(scripts / "strings.pt", inputs={"words": words}, outputs={"o": words}, name="strings")
+    with pytest.raises(InvalidTensor, match="strings: TorchScript has text alone, and a string is not UTF-8"):
+        definition(np.array([b"\xff"], object))
+
+
+def test_torchscript_gets_all_inputs_in_one_dictionary(scripts: Path) -> None:
+    definition = torchscript(scripts / "difference.pt", inputs={"a": FOUR, "b": FOUR}, outputs={"y": FOUR}, name="d")
+    assert [file.path for file in definition.files] == ["model.pt"]
+    np.testing.assert_array_equal(definition(a=X, b=X * 2), -X)
+
+
+def test_torchscript_gets_none_for_an_optional_input_that_is_left_out(scripts: Path) -> None:
+    definition = torchscript(
+        scripts / "optional.pt", inputs={"x": FOUR, "factor": FOUR | None}, outputs={"y": FOUR}, name="optional"
+    )
+    np.testing.assert_array_equal(definition(x=X), X + 1)
+    np.testing.assert_array_equal(definition(x=X, factor=X), X * X)
+
+
+def test_torchscript_takes_and_gives_bf16(scripts: Path) -> None:
+    tensor = BFloat16[np.ndarray, "batch 4"]
+    definition = torchscript(
+        scripts / "pair.pt", inputs={"left": tensor, "right": tensor}, outputs={"sum": tensor}, name="pair"
+    )
+    x = X.astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(definition(left=x, right=x).astype(np.float32), (x + x).astype(np.float32))
+
+
 @pytest.mark.parametrize(
     ("file", "inputs", "code", "message"),
     [
@@ -214,6 +259,9 @@ def test_torchscript_tensors_are_picked_by_position(scripts: Path) -> None:
             'forward has no argument "x"; it takes features',
         ),
         ("network.pt", {"x__1": Float32[np.ndarray, "batch 4"]}, "TF303", 'forward has no argument "x__1"'),
+        ("pair.pt", {"left": FOUR, "b__1": FOUR}, "TF303", "inputs left, b__1 are named in two ways, or twice by one"),
+        ("pair.pt", {"a__1": FOUR, "b__1": FOUR}, "TF303", "inputs a__1, b__1 are named in two ways, or twice by one"),
+        ("named.pt", {"x": FOUR}, "TF303", "forward returns Dict[str, Tensor], and Triton finds outputs by position"),
         ("network.pt", {"features": Float32[np.ndarray, "4"]}, "TF104", "some of its declared tensors have a batch"),
         ("nothing.pt", {"x__0": Float32[np.ndarray, "batch 4"]}, "TF302", "nothing.pt is not a TorchScript file"),
         ("missing.pt", {"x__0": Float32[np.ndarray, "batch 4"]}, "TF301", "is missing beside test_torch_models.py"),
