@@ -233,7 +233,9 @@ def test_load_and_unload(shared: CommandLine) -> None:
     assert shared.run("load", "double") == "double 1 loaded\n"
     assert infer(url, "double", 1.0) == 2.0
     assert "the server serves no model doubel;" in shared.run("unload", "doubel", code=1)
-    assert "there is no model doubel in " in shared.run("load", "doubel", code=1)
+    unknown = shared.run("load", "doubel", code=1)
+    assert "there is no model doubel in " in unknown
+    assert "; did you mean double?" in unknown
 
 
 def test_a_second_server_of_the_name_is_refused(shared: CommandLine) -> None:
@@ -340,6 +342,8 @@ def test_definitions_are_built_again_for_a_reload(cli: CommandLine) -> None:
     cli.run("up", "halving.py", "-d", *PORTS)
     url = cli.record("halving")["http_url"]
     assert _halved(url) == 4.0
+    nowhere = "there is no model nosuch in halving.py; `tritonforge status` lists the models"
+    assert nowhere in cli.run("load", "nosuch", code=1)
     file.write_text(definitions.replace("FACTOR", "4"))
     assert cli.run("reload").startswith("halve 2 reloaded in ")
     assert _halved(url) == 2.0
@@ -353,7 +357,7 @@ def test_definitions_are_built_again_for_a_reload(cli: CommandLine) -> None:
     assert [model["name"] for model in cli.status("halving")["models"] if model["state"] == "READY"] == ["split"]
     file.write_text(definitions.replace("FACTOR", "4"))
     said = cli.run("reload")
-    assert said.startswith("halve 1 loaded in ")
+    assert said.startswith("halve 2 loaded in ")
     assert "split unloaded: the definitions no longer have it" in said
     assert _halved(url) == 2.0
     left, record = cli.trace("halving"), cli.record("halving")

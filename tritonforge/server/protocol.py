@@ -115,7 +115,7 @@ class Server(Protocol):
         raise NotImplementedError
 
     def log_text(self) -> str:
-        """Read all that the server and its models have written, also after the end; empty where it isn't to be had."""
+        """Read all that the server and its models have written, also after the end; empty of one that others run."""
         raise NotImplementedError
 
     def follow_log(self) -> Iterator[str]:

@@ -43,7 +43,7 @@ class RecordedServer(AttachedServer):
             name=record.name,
         )
         self.record = record
-        self.served = Served(Path(record.repository), Path(record.served), _projects(record))
+        self.served = Served(Path(record.repository), Path(record.served), _projects(record), record.sources)
 
     def status(self) -> list[ModelStatus]:
         """Give how each model is doing, its processes too where they are this machine's."""

@@ -8,13 +8,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
+from tritonforge.errors import Where
 from tritonforge.server.control import load_model
 from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.health import Health
 from tritonforge.server.log import added
-from tritonforge.server.repository import is_model
+from tritonforge.server.repository import is_model, model_folders
 from tritonforge.server.snapshot import Refresh, changed_models, forget, refresh
 from tritonforge.server.sources import read_sources
 
@@ -30,12 +32,14 @@ _STEP = re.compile(r'\bmodel_name\s*:\s*"([^"]+)"')
 class Served:
     """Where a server's models lie: `repository`, the user's; `folder`, what the server reads, a snapshot if another.
 
-    `projects` are folders to look for the user's sources in, when an error in one is told.
+    `projects` are folders to look for the user's sources in, when an error in one is told. `definitions` are the files
+    that the repository was built from, where the user knows them alone.
     """
 
     repository: Path
     folder: Path
     projects: tuple[Path, ...] = ()
+    definitions: tuple[str, ...] = ()
 
     @property
     def snapshot(self) -> bool:
@@ -83,7 +87,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
         ServerError: the server doesn't answer, its model control is not explicit, or there is no such model.
     """
     if not is_model(served.repository / model):
-        raise ServerError(f"there is no model {model} in {served.repository}; `tritonforge status` lists the models")
+        raise ServerError(_unknown(model, served))
     before = len(read_log())
     sources = read_sources(served.repository, served=served.folder, projects=served.projects)
     with _locked(served) if served.snapshot else nullcontext():
@@ -100,6 +104,14 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
             if change is not None:
                 change.keep()
             served.note(name, "")
+
+
+def _unknown(model: str, served: Served) -> str:
+    """Say where there is no such model, and which names are near."""
+    near = get_close_matches(model, [folder.name for folder in model_folders(served.repository)])
+    where = ", ".join(str(Where(source)) for source in served.definitions) or served.repository
+    hint = f"did you mean {' or '.join(near)}?" if near else "`tritonforge status` lists the models"
+    return f"there is no model {model} in {where}; {hint}"
 
 
 def _changed_members(model: str, served: Served) -> list[str]:
