@@ -140,8 +140,12 @@ class Definition(ABC, Generic[P, R_co]):
         sizes = Sizes()
         result = self.run(check_inputs(self.name, signature, given, sizes))
         if signature.decoupled:
-            stream = self._async_stream if isinstance(result, AsyncIterator) else self._stream
-            return cast(R_co, stream(result))
+            if isinstance(result, AsyncIterator):
+                return cast(R_co, self._async_stream(result))
+            if isinstance(result, Iterator):
+                return cast(R_co, self._stream(result))
+            reason = f"returned {type(result).__name__}; wanted an iterator, as a generator function gives"
+            raise InvalidTensor(f"{self.name}: {reason}")
         return cast(R_co, then(result, lambda found: self._checked(found, sizes)))
 
     async def _async_stream(self, results: AsyncIterator[Any]) -> AsyncIterator[R_co]:

@@ -129,6 +129,17 @@ def test_a_generator_gives_a_stream() -> None:
     assert [int(one[0]) for one in count(np.array([5]))] == [5, 6, 7]
 
 
+def test_a_stream_that_is_no_generator_is_told_at_the_call() -> None:
+    """In the words of the server."""
+
+    @model
+    def once(start: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
+        return start
+
+    with pytest.raises(InvalidTensor, match="once: returned ndarray; wanted an iterator, as a generator"):
+        once(np.array([1]))
+
+
 def test_a_streams_arguments_are_checked_at_the_call_and_each_result_when_it_comes() -> None:
     @model
     def broken(start: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
