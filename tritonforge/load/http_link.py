@@ -12,14 +12,15 @@ from typing import cast
 from tritonforge.load.job import Target
 from tritonforge.load.lane import Events, Lane
 
-__all__ = ["HttpLink", "closes", "connect", "error_words"]
+__all__ = ["NO_SIZE", "HttpLink", "closes", "connect", "error_words"]
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([^\r]*)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:[^\r]*\bclose\b", re.IGNORECASE)
 _KEEP = re.compile(rb"\r\nconnection:[^\r]*\bkeep-alive\b", re.IGNORECASE)
 _BODILESS = (b"204", b"304")
 _UNENDED = 1 << 62
+NO_SIZE = "malformed answer: a chunk has no size"
 _CLOSED = "the server closed the connection"
 _END = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -100,6 +101,8 @@ class HttpLink(asyncio.Protocol):
 
     def _read_head(self, head: bytes, data: bytes, start: int) -> bool:
         """Find how long the body is; give False where there is none yet, or one that isn't whole."""
+        if not head.startswith(b"HTTP/1."):
+            return self._broken(f"not an HTTP answer: {error_words(head)}")
         status = head[9:12]
         if status[:1] == b"1":  # interim: the answer follows (RFC 9110, 15.2)
             self._buffer = b""
@@ -117,6 +120,8 @@ class HttpLink(asyncio.Protocol):
         if status in _BODILESS:
             self._length = 0
         elif found is not None:
+            if not found[1].strip().isdigit():
+                return self._broken(f"malformed answer: its Content-Length is {found[1].decode('latin-1')}")
             self._length = int(found[1])
         elif self._chunked:
             self._length = len(data) - start
@@ -127,19 +132,34 @@ class HttpLink(asyncio.Protocol):
 
     def _finish(self, data: bytes) -> None:
         self._wanted, self._buffer = -1, b""
+        body: bytes | memoryview = memoryview(data)[self._body :]
+        if self._chunked:
+            try:
+                body = _joined(bytes(body))
+            except ValueError:
+                self._broken(NO_SIZE)
+                return
         if self._ok:
-            body = memoryview(data)[self._body :]
-            self._events.ended(self._lane, "", _joined(bytes(body)) if self._chunked else body)
+            self._events.ended(self._lane, "", body)
             return
-        status, rest = data[9:12], data[self._body :]
-        words = "" if status == b"200" else f"HTTP {status.decode('ascii', 'replace')}: {error_words(rest)}"
-        answer = b"" if words else _joined(rest) if self._chunked else rest
+        status = data[9:12]
+        words = "" if status == b"200" else f"HTTP {status.decode('ascii', 'replace')}: {error_words(bytes(body))}"
+        answer = b"" if words else body
         if self._last:
             self._tell_last(words, answer)
         else:
             self._events.ended(self._lane, words, answer)
 
-    def _tell_last(self, error: str, body: bytes) -> None:
+    def _broken(self, error: str) -> bool:
+        """Fail the request under way, if any; what comes after such an answer can't be told from it."""
+        if self._lane.busy:
+            self._tell_last(error, b"")
+        else:
+            self.abandon(self._lane)
+            self._events.lost(self._lane, error)
+        return False
+
+    def _tell_last(self, error: str, body: bytes | memoryview) -> None:
         """Tell of an answer after which the server closes: the next request goes over another connection."""
         lane = self._lane
         self.abandon(lane)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tritonforge.load.http_link import HttpLink, closes, error_words
+from tritonforge.load.http_link import NO_SIZE, HttpLink, closes, error_words
 from tritonforge.load.lane import Events, Lane
 
 __all__ = ["Chunks", "HttpStreamLink"]
@@ -35,7 +35,12 @@ class HttpStreamLink(HttpLink):
             self._chunks, self._text, self._error = Chunks(), b"", ""
             self._status, self._last = data[9:12].decode("ascii", "replace"), closes(data[: end + 4])
             data = data[end + 4 :]
-        *whole, self._text = (self._text + self._chunks.feed(data)).split(b"\n\n")
+        try:
+            body = self._chunks.feed(data)
+        except ValueError:
+            self._broken(NO_SIZE)
+            return
+        *whole, self._text = (self._text + body).split(b"\n\n")
         for event in whole:
             self._told(event)
         if self._chunks.ended:

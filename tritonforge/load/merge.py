@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tritonforge.load.estimates import is_stable, pool, pooled_rate, summarize
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
-from tritonforge.load.objectives import good_limit_us, meets
+from tritonforge.load.objectives import good_limit_us, missed
 from tritonforge.load.results import Errors, Generator, Latency, Point, Window
 from tritonforge.load.schedule import due_between, schedule_of
 from tritonforge.load.settings import Load, Settings
@@ -73,6 +73,7 @@ def make_point(load: Load, settings: Settings, windows: Sequence[Tally], measure
     latency = summarize([tally.latency for tally in last])
     errors = _errors(last)
     limit = good_limit_us(settings.slo)
+    unmet = missed(settings.slo, latency, sum(error.count for error in errors))
     good = [tally.latency.share_below(limit * 1e3) * tally.latency.count for tally in last] if limit else []
     return Point(
         load=load,
@@ -88,7 +89,8 @@ def make_point(load: Load, settings: Settings, windows: Sequence[Tally], measure
         first_response=_stream([tally.first for tally in last]),
         between_responses=_stream([tally.between for tally in last]),
         goodput=pooled_rate(good, durations) if limit else None,
-        slo_met=meets(settings.slo, latency, sum(error.count for error in errors)) if settings.slo else None,
+        slo_met=not unmet if settings.slo else None,
+        slo_missed=unmet,
         in_flight=rate.value * latency.mean_us.value / 1e6,
         client_send_us=_mean_us(last, "sending_ns", "sent"),
         client_receive_us=_mean_us(last, "receiving_ns", "received"),

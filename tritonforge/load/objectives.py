@@ -8,19 +8,23 @@ from collections.abc import Sequence
 from tritonforge.load.results import Latency
 from tritonforge.load.settings import Slo
 
-__all__ = ["good_limit_us", "meets"]
+__all__ = ["good_limit_us", "missed"]
 
 
-def meets(objectives: Sequence[Slo], latency: Latency, failed: int) -> bool:
-    """Tell whether all are met, with failures ranked past every success; nothing measured meets none."""
-    return latency.count > 0 and all(_value_us(slo, latency, failed) <= slo.limit_us for slo in objectives)
+def missed(objectives: Sequence[Slo], latency: Latency, failed: int) -> tuple[str, ...]:
+    """Name those that aren't met, with failures ranked past every success; nothing measured meets none."""
+    return tuple(
+        slo.statistic for slo in objectives if not latency.count or _value_us(slo, latency, failed) > slo.limit_us
+    )
 
 
 def good_limit_us(objectives: Sequence[Slo]) -> float:
-    """Give the bound under which one request is good: that of the highest percentile, or the mean's; 0 for none."""
-    if not objectives:
-        return 0.0
-    return max(objectives, key=lambda slo: (slo.percent or 0.0, slo.limit_us)).limit_us
+    """Give the bound within which one request is good: that of the highest percentile, 0 for none.
+
+    Those of lower percentiles leave some requests beyond them, and a mean is no bound of one request.
+    """
+    bounds = [(slo.percent, slo.limit_us) for slo in objectives if slo.percent is not None]
+    return max(bounds)[1] if bounds else 0.0
 
 
 def _value_us(slo: Slo, latency: Latency, failed: int) -> float:

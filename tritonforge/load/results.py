@@ -63,7 +63,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Failed requests of one kind (`HTTP 400`, `gRPC 3`, `wrong answer`, `timeout`, `connection`) and one's words."""
+    """Failed requests of one kind (`HTTP 400`, `wrong answer`, `malformed answer`, `timeout`) and one's words."""
 
     kind: str
     count: int
@@ -169,10 +169,11 @@ class Point:
     `throughput` is inferences a second (requests times batch size), `request_rate` requests a second. `latency` runs
     from the intended start, `latency_uncorrected` from the actual one. The two are the same in a closed loop, in which
     a request is meant to start when it can. `first_response` and `between_responses` are of streams only. `goodput` is
-    requests a second within the bound of the objective with the highest percentile; None without any. `in_flight` is
-    the mean number by Little's law: rate times mean latency. `client_send_us` and `client_receive_us` are the
-    generator's own part of a request, as a mean over some of them: in the call that sends, and from the answer's first
-    byte to its last; None where no request was timed (gRPC through TLS, streams over HTTP; of streams no receive is).
+    requests a second within the bound of the objective with the highest percentile; None without any. `slo_missed`
+    names the objectives that aren't met. `in_flight` is the mean number by Little's law: rate times mean latency.
+    `client_send_us` and `client_receive_us` are the generator's own part of a request, as a mean over some of them: in
+    the call that sends, and from the answer's first byte to its last; None where no request was timed (gRPC through
+    TLS, streams over HTTP; of streams no receive is).
     """
 
     load: Load
@@ -190,6 +191,7 @@ class Point:
     between_responses: Latency | None = None
     goodput: Estimate | None = None
     slo_met: bool | None = None
+    slo_missed: tuple[str, ...] = ()
     in_flight: float = 0.0
     client_send_us: float | None = None
     client_receive_us: float | None = None

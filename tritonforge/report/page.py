@@ -185,7 +185,8 @@ def _table(table: Table) -> str:
 
 
 def _mood(cell: str) -> str:
-    return cell if cell in ("worse", "better", "met", "missed", "unstable") else ""
+    word = cell.partition(" ")[0]  # what follows it is which objective
+    return word if word in ("worse", "better", "met", "missed", "unstable") else ""
 
 
 def _details(report: Report) -> str:

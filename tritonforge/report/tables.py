@@ -65,9 +65,13 @@ def _point_row(point: Point, label: str) -> dict[str, str]:
         **{name: duration(time.value) if measured else "" for name, time in times.items()},
         "goodput/s": _with_interval(point.goodput) if point.goodput and measured else "",
         "errors": f"{point.failed:,}" if point.failed else "",
-        "SLO": "" if point.slo_met is None else ("met" if point.slo_met else "missed"),
+        "SLO": "" if point.slo_met is None else "met" if point.slo_met else _missed(point),
         "note": "nothing measured" if not measured else "" if point.stable else "unstable",
     }
+
+
+def _missed(point: Point) -> str:
+    return f"missed {', '.join(point.slo_missed)}".rstrip()
 
 
 def _with_interval(estimate: Estimate) -> str:

@@ -12,7 +12,7 @@ from tritonforge.load import Slo
 from tritonforge.load.breakdown import break_down
 from tritonforge.load.estimates import summarize
 from tritonforge.load.histogram import Histogram
-from tritonforge.load.objectives import good_limit_us, meets
+from tritonforge.load.objectives import good_limit_us, missed
 from tritonforge.load.statistics import difference, read_counters
 
 
@@ -84,11 +84,21 @@ def test_failures_rank_past_every_success(times_us: list[int], failed: int, perc
     ranked = sorted([float(time) for time in times_us] + [float("inf")] * failed)
     exact = ranked[int(percent / 100 * (len(ranked) - 1) + 0.5)]
     if exact == float("inf"):
-        assert not meets([Slo(f"p{percent}", 1e12)], latency, failed)
+        assert missed([Slo(f"p{percent}", 1e12)], latency, failed)
     else:
-        assert meets([Slo(f"p{percent}", exact * 1.003)], latency, failed)
-        assert not meets([Slo(f"p{percent}", exact * 0.997)], latency, failed)
+        assert not missed([Slo(f"p{percent}", exact * 1.003)], latency, failed)
+        assert missed([Slo(f"p{percent}", exact * 0.997)], latency, failed)
 
 
 def test_goodput_is_by_the_highest_percentile() -> None:
-    assert good_limit_us([Slo("p50", 1.0), Slo("p99", 5.0), Slo("mean", 2.0)]) == 5.0
+    assert good_limit_us([Slo("p50", 1.0), Slo("p99", 5.0), Slo("mean", 9.0)]) == 5.0
+    assert good_limit_us([Slo("p99", 5.0), Slo("max", 7.0)]) == 7.0
+    assert good_limit_us([Slo("mean", 9.0)]) == 0.0
+
+
+def test_the_objectives_that_are_missed_are_named() -> None:
+    latency = summarize([Histogram.of([21_000_000] * 3)])
+    objectives = [Slo("p99", 60_000.0), Slo("mean", 1000.0)]
+    assert missed(objectives, latency, 0) == ("mean",)
+    assert missed(objectives, latency, 3) == ("p99", "mean")
+    assert missed(objectives, summarize([]), 0) == ("p99", "mean")

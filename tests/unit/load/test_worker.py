@@ -162,6 +162,28 @@ def test_interim_answers_are_passed_over(pause: bool) -> None:
     assert (tally.latency.count, tally.errors) == (60, {})
 
 
+@pytest.mark.parametrize(
+    ("whole", "kind"),
+    [
+        (PLAIN.replace(b": 2", b": -3"), "malformed answer"),
+        (PLAIN.replace(b": 2", b": two"), "malformed answer"),
+        (CHUNKED.replace(b"\r\n2\r\n", b"\r\nyes\r\n"), "malformed answer"),
+        (EVENTS + b"yes\r\n", "malformed answer"),
+        (b"KHT/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not an HTTP answer"),
+    ],
+)
+def test_an_answer_that_is_none_is_an_error_at_once(whole: bytes, kind: str) -> None:
+    """It is the tenth of its connection, which is then made anew."""
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        connection.sendall(whole if number == 10 else PLAIN)
+        return True
+
+    with serving(answer) as port:
+        tally = run(port, concurrency=1, payloads=(Payload(REQUEST, stream=whole.startswith(EVENTS)),))
+    assert (tally.latency.count, tally.errors) == (54, {kind: 6})
+
+
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 def test_an_answer_that_has_no_body_is_an_error_at_once(status: str) -> None:
     def answer(connection: socket.socket, _number: int) -> bool:

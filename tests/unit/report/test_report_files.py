@@ -109,6 +109,13 @@ def test_tables_leave_out_what_says_nothing() -> None:
     assert markdown(told).splitlines()[1].startswith("|---|---:|")
 
 
+def test_the_objective_that_was_missed_is_named() -> None:
+    whole = report().points[0]
+    late = replace(whole, slo_met=False, slo_missed=("mean",))
+    table = point_table([whole, late])
+    assert [row[table.columns.index("SLO")] for row in table.rows] == ["met", "missed mean"]
+
+
 def test_the_servers_table_has_steps_below_their_ensemble() -> None:
     rows = server_table(report().points[:1]).rows
     assert [row[:2] for row in rows] == [("concurrency 1", "fraud"), ("", "· normalize"), ("", "· classifier")]
