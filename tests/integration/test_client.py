@@ -302,6 +302,11 @@ def test_the_administration_tells_a_model_that_is_not_there_from_one_that_does_n
         with pytest.raises(ClientError, match="server's log says") as caught:
             admin.load("faulty")
         assert isinstance(caught.value, (ModelNotFound, ModelNotReady))  # Triton 24.10 has it in its index by chance
+        config = client.config("moody")
+        with pytest.raises(ModelNotReady, match=r"NameError(?s:.*); the server's log says why"):
+            admin.load("given", config={**config, "name": "given"}, files={"1/model.py": b"nonesuch"})
+        with pytest.raises(ValueError, match=r"files has \"file:1/model.py\"; it takes paths .*: \"1/model.py\""):
+            admin.load("given", config={**config, "name": "given"}, files={"file:1/model.py": b""})
     finally:
         shutil.rmtree(served.served.folder / "faulty")
 

@@ -21,6 +21,7 @@ from feature_models import write_feature_models
 from tritonforge.client import (
     AsyncClient,
     Client,
+    ClientError,
     ConnectionOptions,
     DeadlineExceeded,
     InferenceFailed,
@@ -346,6 +347,9 @@ def test_texts_are_generated(served):
             next(stream)
         with pytest.raises(InferenceFailed, match="exactly 1 response"):
             client.generate("words", text="a b")
+        with pytest.raises(ClientError, match="missing required input") as caught:
+            client.generate("words")
+        assert "JSON" not in caught.value.reason
         with pytest.raises(ModelNotFound):
             list(client.generate_stream("nothing", text="a"))
     with Client(served.grpc_url) as client, pytest.raises(InvalidRequest, match="over HTTP only"):

@@ -67,7 +67,7 @@ class Admin:
         return dict(self._ask(_trace(model, changes or {}), timeout_s))
 
     def log_settings(self, changes: Mapping[str, Setting] | None = None, *, timeout_s: float | None = None) -> Json:
-        """Give the settings of the server's log, after these changes: `{"log_verbose_level": 1}`."""
+        """Give the settings of the server's log, after these changes: `{"log_info": False, "log_verbose_level": 1}`."""
         return dict(self._ask(Question("logging", body=log_changes(changes or {})), timeout_s))
 
     def shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
@@ -132,6 +132,8 @@ def _load(model: str, config: Mapping[str, Any] | None, files: Mapping[str, byte
     for name, content in files.items():
         if not isinstance(content, (bytes, bytearray, memoryview)):
             raise TypeError(f'files["{name}"] is {kind_of(content)}; it takes the bytes of the file')
+        if name.startswith("file:"):  # as the protocol has it: of another folder Triton finds no version
+            raise ValueError(f'files has "{name}"; it takes paths in the model\'s folder: "{name[5:]}"')
         parameters[f"file:{name}"] = base64.b64encode(content).decode()
     return Question("load", model, body={"parameters": parameters})
 

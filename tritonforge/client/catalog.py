@@ -27,6 +27,7 @@ __all__ = ["Catalog", "read_index"]
 # What Triton 24.10 says, as INVALID_ARG or INTERNAL, of models that it doesn't know, and that don't load.
 _ABSENT = re.compile(r"^requested model .*is not available|^Request for unknown model")
 _UNLOADABLE = re.compile(r"^load failed for model|^failed to load '.*', failed to poll from model repository")
+_FOUND = re.compile(r"^load failed for model")  # though in no index, where its files were given
 
 
 class Catalog:
@@ -89,7 +90,7 @@ class Catalog:
         else:
             names = near_names(target.model, there)
         told: ClientError
-        if unloadable and target.model in there:
+        if unloadable and (target.model in there or _FOUND.search(error.reason)):
             words = error.reason.rstrip(";\n")
             told = ModelNotReady(f"{words}; the server's log says why", target)
         elif absent and target.model in there and not target.version:

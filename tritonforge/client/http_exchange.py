@@ -16,7 +16,7 @@ from tritonforge.client.failures import METRICS_PORT, from_connection, from_http
 from tritonforge.client.http_answer import Answer, Garbled
 from tritonforge.client.http_connection import Route
 from tritonforge.client.http_message import read_response, write_request
-from tritonforge.client.http_questions import answer_type, model_path, request_line
+from tritonforge.client.http_questions import answer_type, has_body, model_path, request_line
 from tritonforge.client.message import Buffer, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
@@ -99,7 +99,7 @@ class HttpExchange:
     def write_question(self, question: Question) -> list[Buffer]:
         """Give the bytes that ask something."""
         method, path = request_line(question)
-        body = json.dumps(dict(question.body)).encode() if question.body else b""
+        body = json.dumps(dict(question.body)).encode() if question.body or has_body(question) else b""
         line = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._authority}\r\n".encode("latin-1")
         headers = self._headers() if self._fixed_headers is None else self._fixed_headers
         if question.headers:

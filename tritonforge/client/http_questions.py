@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from tritonforge.client.questions import Question
 
-__all__ = ["answer_type", "model_path", "request_line"]
+__all__ = ["answer_type", "has_body", "model_path", "request_line"]
 
 _PLAIN = "!$&'()*+,;=:@%"
 """Characters that a path may hold as they are, and "%": Triton takes a model's name as it came, unquoted (24.10)."""
@@ -35,6 +35,8 @@ _LINES: dict[str, tuple[str, str]] = {
 _LISTS = frozenset({"index", "shared_memory"})
 _SILENT = frozenset({"load", "unload", "register_shared_memory", "unregister_shared_memory"})
 
+_JSON = frozenset({"generate", "generate_stream"})
+
 _OF_ALL = {"statistics": "/v2/models/stats", "trace": "/v2/trace/setting"}
 """The paths of what can be asked of no model in particular."""
 
@@ -49,6 +51,11 @@ def request_line(question: Question) -> tuple[str, str]:
     path = path.replace("/v2/repository{model}", f"/v2/repository/models/{quote(question.model, safe=_PLAIN)}")
     path = path.replace("{name}", quote(question.model, safe=""))
     return method, path.replace("{model}", model_path(question.model, question.version))
+
+
+def has_body(question: Question) -> bool:
+    """Tell whether JSON goes with it even where there is nothing to say."""
+    return question.subject in _JSON
 
 
 def answer_type(question: Question) -> type[dict[str, object]] | type[list[object]] | type[None]:
