@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from types import CodeType
 
-from .errors import InvalidResult, TritonError
+from .errors import InvalidArgument, InvalidResult, Refused, TritonError, named
 
 __all__ = ["Failures"]
 
@@ -32,12 +33,16 @@ class Failures:
         """Give the message and the error code that a client gets.
 
         The message has the innermost line of the user's own code: `ValueError: no rows  (fraud.py:27 in normalize)`.
-        A `TritonError` is passed on as it is. What is very long is cut.
+        A `TritonError` of the user's is passed on as it is. What is very long is cut.
         """
         if isinstance(error, TritonError):
-            return _cut(error.message, _LONGEST_ANSWER), error.code
+            message = named(self._model, error.message) if isinstance(error, Refused) else error.message
+            return _cut(message, _LONGEST_ANSWER), error.code
         if isinstance(error, InvalidResult):
-            return self._at(f"{self._model}: {error}", self._function), "INTERNAL"
+            place = self._place_of_function(error.function) if error.model else self._function
+            return self._at(f"{error.model or self._model}: {error}", place), "INTERNAL"
+        if isinstance(error, InvalidArgument):
+            return self._at(str(error), self._place(error)), "INTERNAL"
         return self.summarize(error), "INTERNAL"
 
     def summarize(self, error: BaseException) -> str:
@@ -77,7 +82,8 @@ class Failures:
     def _place_of_function(self, function: object) -> str:
         if function is None:
             return ""
-        code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+        code = getattr(inspect.unwrap(function), "__code__", None)  # type: ignore[arg-type]  # whatever can be called
+        code = code or getattr(type(function).__call__, "__code__", None)
         if not isinstance(code, CodeType):
             return ""
         file = self._relative(code)

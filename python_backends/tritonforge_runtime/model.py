@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from . import cores, encoding, remote, source
 from .async_execution import AsyncExecution, AsyncStreams
 from .asynchronous import is_async
+from .dimensions import NamedDim, agreeing
 from .execution import Execution
 from .failure import Failures
 from .implicit import StatefulExecution
@@ -98,6 +99,8 @@ class PythonModel(ServedModel):
     parts: ClassVar[Sequence[PartSpec]] = ()
     """The models that a fused pipeline calls; their paths are below the version folder."""
     padding: ClassVar[Sequence[PaddedDim]] = ()
+    dims: ClassVar[Sequence[NamedDim]] = ()
+    """The named dimensions that more than one tensor has, but those that are padded."""
     sequence: ClassVar[bool] = False
 
     def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
@@ -110,6 +113,8 @@ class PythonModel(ServedModel):
         if not self.stacked:
             remote.merge_up_to(json.loads(args["model_config"])["max_batch_size"])
         function, classes, blocks = source.find(self.module, self.attribute, roots, failures, parts)
+        if self.dims:
+            function = agreeing(function, self.dims, [tensor.name for tensor in spec.outputs])
 
         def close() -> None:
             for part in classes:

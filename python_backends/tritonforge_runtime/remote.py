@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dis import get_instructions
 from functools import cache
-from inspect import CO_COROUTINE
+from inspect import CO_COROUTINE, unwrap
 from operator import itemgetter
 from types import CodeType, FrameType
 from typing import Any
@@ -120,7 +120,7 @@ class Body:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self.__code__ = getattr(function, "__code__", None)
+        self.__code__ = getattr(unwrap(function), "__code__", None)
 
     def __call__(self, **inputs: Any) -> Any:
         run = running.run = Run()

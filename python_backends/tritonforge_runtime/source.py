@@ -41,14 +41,16 @@ def find(
     standin.install()
     try:
         found = _get(module, attribute, roots)
-        made = [_get(part.module, part.variable, roots) for part in parts]
+        # What a model's own code calls may be from a package that is installed.
+        made = [_get(part.module, part.variable, () if part.nested else roots) for part in parts]
         for part, one in zip(parts, made, strict=True):
             one.load(part)
         function = found.instance if isinstance(found, ClassPart) else getattr(found, "target", found)
         blocks = any(
             part.remote and not is_async(getattr(one, "target", None)) for part, one in zip(parts, made, strict=True)
         )
-        return Found(function, [one for one in (found, *made) if isinstance(one, ClassPart)], blocks)
+        classes = {id(one): one for one in (found, *made) if isinstance(one, ClassPart)}  # one may call itself
+        return Found(function, list(classes.values()), blocks)
     except LoadError:
         raise
     except CAUGHT as error:
@@ -64,6 +66,6 @@ def _get(module: str, attribute: str, roots: Sequence[str]) -> Any:
 def _import(name: str, roots: Sequence[str]) -> Any:
     module = importlib.import_module(name)
     file = getattr(module, "__file__", None) or ""
-    if not any(os.path.realpath(file).startswith(os.path.join(os.path.realpath(root), "")) for root in roots):
+    if roots and not any(os.path.realpath(file).startswith(os.path.join(os.path.realpath(root), "")) for root in roots):
         raise LoadError(f"the user's module {name} is hidden by {file or 'a built-in module'} of that name; rename it")
     return module

@@ -11,7 +11,7 @@ import triton_python_backend_utils as pb_utils
 
 from . import bfloat16, strings
 from .batch import Array, Inputs, split
-from .errors import CODES, TritonError
+from .errors import CODES, TritonError, named
 from .spec import ModelSpec, TensorSpec
 
 __all__ = ["ENDS", "STARTS", "Exchange", "Passing", "Request", "Response", "Sender", "Wire"]
@@ -185,9 +185,9 @@ class Exchange:
         coded = _CODED.search(message)
         if coded is not None and coded[1] in CODES:
             # Before it stand the ensembles that it came through.
-            return TritonError(f"{self._spec.name}: {message[: coded.start()]}{message[coded.end() :]}", coded[1])
+            return TritonError(named(self._spec.name, message[: coded.start()] + message[coded.end() :]), coded[1])
         code = next((name for name in CODES if getattr(pb_utils.TritonError, name) == error.code()), "INTERNAL")
-        return TritonError(f"{self._spec.name}: {message}", code)
+        return TritonError(named(self._spec.name, message), code)
 
 
 def _question() -> dict[str, Any]:

@@ -151,7 +151,7 @@ def test_text_that_is_not_utf8_is_refused(infer: Infer) -> None:
         infer("texts", title=strings(b"\xff"), raw=strings(b""))
 
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
-    assert caught.value.message() == 'input "title" is not valid UTF-8 at [0, 0]: byte 0xff at position 0'
+    assert caught.value.message() == 'texts: input "title" is not valid UTF-8 at [0, 0]: byte 0xff at position 0'
 
 
 def test_a_rank_1_batch_has_a_column_for_clients(infer: Infer) -> None:

@@ -7,6 +7,7 @@ Three levels: signatures (what a model takes and gives), `ModelConfig` (what Tri
 from __future__ import annotations
 
 from tritonforge.ir.config import Agent, MetricControl, ModelConfig, VersionPolicy
+from tritonforge.ir.dimensions import NamedDim, shared_dims
 from tritonforge.ir.execution import (
     Accelerator,
     Accelerators,
@@ -86,6 +87,7 @@ __all__ = [
     "MetricControl",
     "Model",
     "ModelConfig",
+    "NamedDim",
     "OldestStrategy",
     "Optimization",
     "PadValue",
@@ -111,4 +113,5 @@ __all__ = [
     "WarmupInput",
     "bindings",
     "mapped",
+    "shared_dims",
 ]

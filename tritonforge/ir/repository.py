@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tritonforge.errors import Where
 from tritonforge.ir.config import ModelConfig
+from tritonforge.ir.dimensions import NamedDim
 from tritonforge.ir.padding import PaddedDim
 from tritonforge.ir.signatures import Signature
 
@@ -45,7 +46,8 @@ class Part:
     `path` is the file below the version folder of ONNX weights that run beside the body; a `remote` part is called
     where Triton serves it. `padding` are the dimensions that are padded on the way to it. `copied` are the inputs that
     it gets copies of, since others read the same values after it. `parameters` and `level` are how ONNX Runtime runs
-    the weights: its parameters, and how far the graph is optimized.
+    the weights: its parameters, and how far the graph is optimized. `dims` are the named dimensions that must agree; a
+    `nested` part is called by the code of another model.
     """
 
     module: str
@@ -58,6 +60,8 @@ class Part:
     copied: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
     level: int = 0
+    dims: tuple[NamedDim, ...] = ()
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,8 @@ class Shim:
 
     `paths` are the import roots below the version folder; `text` names the BYTES tensors that hold `str`; `parts` are
     the models that a pipeline's body calls; a function that isn't
-    `stacked` is called for each request by itself; `padding` are the dimensions that are padded;
-    a `sequence` keeps a state.
+    `stacked` is called for each request by itself; `padding` are the dimensions that are padded, `dims` the other named
+    ones that must agree; a `sequence` keeps a state.
     """
 
     module: str
@@ -79,6 +83,12 @@ class Shim:
     stacked: bool = True
     padding: tuple[PaddedDim, ...] = ()
     sequence: bool = False
+    dims: tuple[NamedDim, ...] = ()
+
+    @property
+    def names_dims(self) -> bool:
+        """Whether any named dimensions must agree, its own or its parts'."""
+        return bool(self.dims) or any(part.dims for part in self.parts)
 
     @property
     def pads(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from tritonforge.define import Definition, ModelFiles, Pipeline, PythonModel, WeightsModel
 from tritonforge.define.calls import named_models
 from tritonforge.errors import Diagnostic, DiagnosticError
-from tritonforge.ir import Code, File, Graph, Model, Part
+from tritonforge.ir import Code, File, Graph, Model, Part, shared_dims
 from tritonforge.lower.configuration import configure
 from tritonforge.lower.options import parameter_texts
 
@@ -30,29 +30,45 @@ def _told(code: Code, definition: PythonModel[..., Any]) -> Code:
     shim = replace(
         code.shim,
         padding=definition.padding,
+        dims=shared_dims(definition.signature, but={dim.name for dim in definition.padding}),
         sequence=definition.sequence is not None,
-        parts=tuple(map(_part, _padded_within(definition))),
+        parts=tuple(map(_nested, _within(definition))),
     )
     return replace(code, shim=shim)
 
 
-def _padded_within(definition: Definition[..., Any]) -> list[PythonModel[..., Any]]:
-    """Find the models that pad among those that a model's own code calls, also by way of each other.
+def _within(definition: Definition[..., Any]) -> list[PythonModel[..., Any]]:
+    """Find the models that a model's own code calls, also by way of each other.
 
-    They must be told of their dimensions to pad and to take their masks there as where they are served.
+    They must be told of their tensors, to be checked, and to pad, there as where they are served. What can't be served
+    at all is told where it is defined; a sequence model keeps its state to itself.
     """
-    found = {id(definition): definition}
+    found: dict[int, Definition[..., Any]] = {}
     waiting = [definition]
     for one in waiting:  # grows while it is walked
-        for model in named_models(one.target) if isinstance(one, PythonModel) else ():
+        target = one.target if isinstance(one, PythonModel) else one.body if isinstance(one, Pipeline) else None
+        for model in named_models(target) if target is not None else ():
             if id(model) not in found:
                 found[id(model)] = model
                 waiting.append(model)
-    return [one for one in waiting[1:] if isinstance(one, PythonModel) and one.pads and one.variable]
+    return [one for one in found.values() if isinstance(one, PythonModel) and one.variable and _is_plain(one)]
+
+
+def _is_plain(model: PythonModel[..., Any]) -> bool:
+    try:
+        return not model.signature.sequence
+    except DiagnosticError:
+        return False
 
 
 def _part(model: PythonModel[..., Any]) -> Part:
-    return Part(model.module, model.variable, model.name, model.signature, padding=model.padding)
+    """Make a model that runs beside a body a part of it."""
+    dims = shared_dims(model.signature, but={dim.name for dim in model.padding})
+    return Part(model.module, model.variable, model.name, model.signature, padding=model.padding, dims=dims)
+
+
+def _nested(model: PythonModel[..., Any]) -> Part:
+    return replace(_part(model), nested=True)
 
 
 def _with_weights(part: Part, model: WeightsModel) -> Part:
@@ -94,21 +110,24 @@ def lower_body(
         _require_variable(definition, model)
         if isinstance(model, ModelFiles) and not remote:
             raise _not_beside(definition, model, "is files that only Triton runs")
-        padding = model.padding if isinstance(model, PythonModel) and not remote else ()
-        part = Part(model.module, model.variable, model.name, model.signature, remote=remote, padding=padding)
+        if isinstance(model, PythonModel) and not remote:
+            parts.append(_part(model))
+            continue
+        part = Part(model.module, model.variable, model.name, model.signature, remote=remote)
         if isinstance(model, WeightsModel) and not remote:
             files += _weights(definition, model)
             part = _with_weights(part, model)
         parts.append(part)
     if not remote:
-        within = {model.name: model for one in called for model in _padded_within(one)}
-        parts += [_part(model) for name, model in within.items() if name not in {part.name for part in parts}]
+        within = {model.name: model for one in called if isinstance(one, PythonModel) for model in _within(one)}
+        parts += [_nested(model) for name, model in within.items() if name not in {part.name for part in parts}]
+    dims = shared_dims(definition.signature)
     reaching = _reaching(definition, replace(code, files=(*code.files, *files)))
     return Model(
         config=configure(definition, largest_batch=largest_batch),
         signature=definition.signature,
         where=definition.where,
-        code=replace(reaching, shim=replace(reaching.shim, parts=tuple(parts), stacked=stacked)),
+        code=replace(reaching, shim=replace(reaching.shim, parts=tuple(parts), stacked=stacked, dims=dims)),
         graph=graph,
     )
 

@@ -60,6 +60,21 @@ def count(x: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
 def classify(price: Float32[np.ndarray, "batch"], text: String[np.ndarray, "batch words"]) -> Scores: ...  # type: ignore[empty-body]
 
 
+@model
+def calling(a: Float32[np.ndarray, "batch n"], b: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch _"]:
+    return plain(a[:, :4]) if len(a) else calling(b, next(halving(a)))
+
+
+@model
+def halving(x: Float32[np.ndarray, "batch n"]) -> Iterator[Float32[np.ndarray, "batch m"]]:
+    yield broken(x)
+
+
+@model
+def broken(x: Float32[np.ndarray, "batch ..."]) -> Float32[np.ndarray, "batch n"]:
+    return x
+
+
 def lowered(*definitions: Any, code_of: Callable[[Any], Code] = lambda definition: CODE) -> dict[str, Model]:
     gathered = gather(definitions)
     assert gathered.diagnostics == ()
@@ -122,6 +137,19 @@ def test_the_shim_knows_the_variable_and_the_text_tensors() -> None:
     shims = {name: one.code.shim for name, one in models.items() if one.code}
     assert shims["other-name"] == Shim("test_models", "configured", ("source",))
     assert shims["classify"] == Shim("test_models", "classify", ("source",), text=("text", "title"))
+
+
+def test_the_shim_knows_what_its_code_calls_and_which_dimensions_agree() -> None:
+    """A model that can't be served is told where it is defined, and is no part."""
+    shim = lowered(calling)["calling"].code.shim
+
+    assert [(dim.name, dim.inputs, dim.outputs) for dim in shim.dims] == [("n", (("a", 1), ("b", 1)), ())]
+    parts = {part.name: part for part in shim.parts}
+    assert parts.keys() == {"plain", "calling", "halving"}
+    assert all(part.nested for part in shim.parts)
+    assert parts["calling"].dims == shim.dims
+    assert not parts["plain"].dims
+    assert not lowered(plain)["plain"].code.shim.parts
 
 
 def test_models_are_sorted_and_each_is_there_once() -> None:

@@ -267,7 +267,7 @@ def test_bad_text_fails_its_own_request() -> None:
     responses = run([InferenceRequest(x=np.array([[value]], dtype=object)) for value in (b"ok", b"\xff")])
 
     assert [response.has_error() for response in responses] == [False, True]
-    assert message(responses[1]) == 'input "x" is not valid UTF-8 at [0, 0]: byte 0xff at position 0'
+    assert message(responses[1]) == 'fraud: input "x" is not valid UTF-8 at [0, 0]: byte 0xff at position 0'
     assert code(responses[1]) == TritonError.INVALID_ARG
 
 

@@ -68,7 +68,7 @@ def test_a_request_past_the_last_bucket_is_refused_alone() -> None:
     responses = run([InferenceRequest(ids=each) for each in (ids(1), ids(1, 2, 3), ids(2, 3))])
 
     assert [response.has_error() for response in responses] == [False, True, False]
-    assert message(responses[1]) == "seq is 3, longer than the 2 at most"
+    assert message(responses[1]) == "fraud: seq is 3, longer than the 2 that it takes at most (pad_to)"
     assert code(responses[1]) == TritonError.INVALID_ARG
 
 
@@ -92,7 +92,7 @@ def test_inputs_of_one_request_must_agree() -> None:
 
     bad, good = run([InferenceRequest(ids=ids(1, 2), kinds=ids(1)), InferenceRequest(ids=ids(1, 2), kinds=ids(1, 1))])
 
-    assert message(bad) == 'seq is 1 in input "kinds", but 2 in "ids"'
+    assert message(bad) == 'fraud: seq is 1 in input "kinds", but 2 in "ids"'
     assert outputs(good)["twice"].tolist() == [[2, 3]]
 
 

@@ -15,6 +15,7 @@ from .cores import leave_while_waiting  # noqa: E402 - the line above comes firs
 
 leave_while_waiting()
 
+from .dimensions import NamedDim  # noqa: E402
 from .errors import InvalidResult, LoadError, TritonError  # noqa: E402
 from .implicit import with_controls, with_states  # noqa: E402
 from .model import Loaded, PythonModel, ServedModel  # noqa: E402
@@ -30,6 +31,7 @@ __all__ = [
     "LoadError",
     "Loaded",
     "ModelSpec",
+    "NamedDim",
     "PaddedDim",
     "Parameters",
     "PartSpec",

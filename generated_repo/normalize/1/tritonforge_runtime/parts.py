@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
 
 from . import instance, remote
-from .asynchronous import is_async, then
-from .errors import LoadError
+from .asynchronous import is_async
+from .dimensions import NamedDim, agreeing
+from .errors import InvalidResult, LoadError, Refused, TritonError, named
 from .onnx_options import session_options
-from .outputs import Outputs
+from .outputs import Arguments, Outputs
 from .padding import PaddedDim, Padding
 from .spec import ModelSpec, TensorSpec
 from .strings import as_bytes, as_text
@@ -28,7 +30,8 @@ class PartSpec:
 
     `path` is the file of ONNX weights that run in this process, by ONNX Runtime's `parameters` and graph `level`, and
     on so many `threads` where those don't say. `remote` says that Triton serves the model, and that the call goes
-    there. `copied` are the inputs that are read by others, too, after it: it gets copies, to write into.
+    there. `copied` are the inputs that are read by others, too, after it: it gets copies, to write into. `nested` says
+    that the code of another model calls it, which nothing has checked; such a one may be a stream (`decoupled`).
     """
 
     module: str
@@ -40,10 +43,13 @@ class PartSpec:
     path: str = ""
     remote: bool = False
     padding: Sequence[PaddedDim] = ()
+    dims: Sequence[NamedDim] = ()
     copied: Sequence[str] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     level: int = 0
     threads: int = 0
+    nested: bool = False
+    decoupled: bool = False
 
     @property
     def model(self) -> ModelSpec:
@@ -84,8 +90,12 @@ class ClassPart:
         return self._instance
 
     def load(self, spec: PartSpec) -> None:
-        """Make calls behave as calls of the served model do; the instance is made now, if it is called here."""
-        self._call = _call(self.target if spec.remote else self.instance, spec)
+        """Make calls behave as calls of the served model do; a step's instance is made now, if it is called here."""
+        if spec.nested:
+            made = lambda **inputs: self.instance(**inputs)  # noqa: E731, PLW0108 - made by the first call
+            self._call = _as_served(made, spec, self.target.__call__)
+        else:
+            self._call = _call(self.target if spec.remote else self.instance, spec)
 
     def finalize(self) -> None:
         """Call the instance's `finalize`, if it has one."""
@@ -126,7 +136,7 @@ class WeightsPart:
             results = session.run(wanted, {name: value for name, value in inputs.items() if value is not None})
             return results[0] if len(results) == 1 else record(*results)
 
-        self._call = _as_served(call, spec.model)
+        self._call = _as_served(call, spec, None)
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         if self._call is None:
@@ -138,32 +148,77 @@ def _call(target: Any, spec: PartSpec) -> Call:
     """Make the call of a Python model: here, or where Triton serves it."""
     if spec.remote:
         return remote.caller(spec.model, awaited=is_async(target))
-    return _as_served(target, spec.model, spec.padding, spec.copied)
+    return _as_served(target, spec, target)
 
 
-def _as_served(function: Call, spec: ModelSpec, dims: Sequence[PaddedDim] = (), copied: Sequence[str] = ()) -> Call:
-    """Wrap a function: it gets strings as its annotations say, and its results are held against its outputs."""
-    names = [tensor.name for tensor in spec.inputs]
+def _as_served(function: Call, part: PartSpec, target: object) -> Call:
+    """Wrap a function: it gets strings as its annotations say, and its results are held against its outputs.
+
+    Those are told as results of `target`, which is the user's own.
+    """
+    spec = part.model
+    names, results = [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs]
     strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
     outputs = Outputs(spec)
-    if dims:
-        function = Padding(dims, names, [tensor.name for tensor in spec.outputs]).around(function, names)
+    arguments = Arguments(spec) if part.nested else None
+    naming = _Naming(part, target)
+    if part.padding:
+        function = Padding(part.padding, names, results).around(function, names)
+    if part.dims:
+        function = agreeing(function, part.dims, results)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        inputs = dict(zip(names, args, strict=False)) | kwargs
-        for name, convert in strings.items():
-            if inputs.get(name) is not None:
-                inputs[name] = convert(inputs[name], name)
-        for name in copied:
-            if inputs.get(name) is not None:
-                inputs[name] = inputs[name].copy()
-        rows = next((len(array) for array in inputs.values() if array is not None), None)
-        return then(function(**inputs), lambda result: arranged(result, rows if spec.batched else None))
+        inputs = arguments.bind(args, kwargs) if arguments else dict(zip(names, args, strict=False)) | kwargs
+        with naming:
+            for name, convert in strings.items():
+                if inputs.get(name) is not None:
+                    inputs[name] = convert(inputs[name], name)
+            for name in part.copied:
+                if inputs.get(name) is not None:
+                    inputs[name] = inputs[name].copy()
+            rows = next((len(array) for array in inputs.values() if array is not None), None)
+            return finished(function(**inputs), rows if spec.batched else None)
 
-    def arranged(result: Any, rows: int | None) -> Any:
+    def finished(result: Any, rows: int | None) -> Any:
+        if isawaitable(result):
+            return awaited(result, rows)
+        if part.decoupled and isinstance(result, Iterator | AsyncIterator):
+            return each(result, rows) if isinstance(result, Iterator) else each_awaited(result, rows)
         arrays = outputs.arrange(result, rows)
         if not isinstance(result, tuple):
             return arrays[0] if len(arrays) == 1 else tuple(arrays)
         return type(result)(*arrays) if hasattr(result, "_fields") else tuple(arrays)
 
+    async def awaited(result: Any, rows: int | None) -> Any:
+        with naming:
+            return finished(await result, rows)
+
+    def each(results: Iterator[Any], rows: int | None) -> Iterator[Any]:
+        with naming:
+            for result in results:
+                yield finished(result, rows)
+
+    async def each_awaited(results: AsyncIterator[Any], rows: int | None) -> AsyncIterator[Any]:
+        with naming:
+            async for result in results:
+                yield finished(result, rows)
+
     return call
+
+
+class _Naming:
+    """Names a model in the errors of its calls: a wrong result, a refusal of the runtime's, and any of a step's."""
+
+    def __init__(self, part: PartSpec, target: object) -> None:
+        self._model = part.name
+        self._target = target
+        self._refusals = Refused if part.nested else TritonError
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, InvalidResult) and not error.model:
+            error.model, error.function = self._model, self._target
+        elif isinstance(error, self._refusals):
+            raise TritonError(named(self._model, error.message), error.code) from error

@@ -5,7 +5,17 @@ from __future__ import annotations
 from asyncio import CancelledError
 from difflib import get_close_matches
 
-__all__ = ["CAUGHT", "CODES", "InvalidResult", "InvalidText", "LoadError", "TritonError"]
+__all__ = [
+    "CAUGHT",
+    "CODES",
+    "InvalidArgument",
+    "InvalidResult",
+    "InvalidText",
+    "LoadError",
+    "Refused",
+    "TritonError",
+    "named",
+]
 
 CODES = (
     "INTERNAL",
@@ -41,13 +51,32 @@ class TritonError(Exception):
         self.code = code
 
 
-class InvalidText(TritonError):
+class Refused(TritonError):
+    """A refusal of the runtime's own; who tells the client puts the model's name before it."""
+
+
+class InvalidText(Refused):
     """An input that should be text isn't UTF-8."""
 
 
+class InvalidArgument(Exception):
+    """What the user's code calls a model with, inside another one, doesn't match its inputs; the message names it."""
+
+
 class InvalidResult(Exception):
-    """What the user's function returned doesn't match the model's outputs."""
+    """What the user's function returned doesn't match the model's outputs.
+
+    Of a model that another one called, `model` is its name and `function` what returned it.
+    """
+
+    model = ""
+    function: object = None
 
 
 class LoadError(Exception):
     """A model can't be loaded; the message ends with the user's own part of the traceback."""
+
+
+def named(model: str, message: str) -> str:
+    """Put a model's name before a message that doesn't begin with it."""
+    return message if message.startswith(f"{model}: ") else f"{model}: {message}"

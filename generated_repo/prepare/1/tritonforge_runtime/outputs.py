@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .batch import Array
-from .errors import InvalidResult
+from .errors import InvalidArgument, InvalidResult
 from .spec import ModelSpec, TensorSpec
 from .strings import encode
 
-__all__ = ["Outputs"]
+__all__ = ["Arguments", "Outputs"]
 
 
 class Outputs:
@@ -56,11 +56,43 @@ class Outputs:
         return result
 
 
-class _Check:
-    """The check of one output, with everything worked out beforehand."""
+class Arguments:
+    """The check of arguments against a model's inputs, of calls that the user's code makes."""
 
-    def __init__(self, spec: TensorSpec, *, batched: bool) -> None:
-        self._name = spec.name
+    def __init__(self, spec: ModelSpec) -> None:
+        self._model = spec.name
+        self._batched = spec.batched
+        self._checks = {tensor.name: _Check(tensor, batched=spec.batched, what="argument") for tensor in spec.inputs}
+        self._required = frozenset(tensor.name for tensor in spec.inputs if not tensor.optional)
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a call's arguments by name.
+
+        Raises:
+            InvalidArgument: one is missing, unknown, or not of its input's dtype or shape.
+        """
+        given = {**dict(zip(self._checks, args, strict=False)), **kwargs}
+        there = {name for name, value in given.items() if value is not None}
+        if len(args) > len(self._checks) or not self._required <= there or not given.keys() <= self._checks.keys():
+            count = f"{len(args)} argument{'s' * (len(args) > 1)}" if args else ""
+            found = ", ".join(filter(None, [count, *kwargs])) or "nothing"
+            raise InvalidArgument(f"{self._model} takes {', '.join(self._checks)}; got {found}")
+        rows: int | None = None
+        for name, check in self._checks.items():
+            if name in there:
+                try:
+                    check(given[name], rows)
+                except InvalidResult as error:
+                    raise InvalidArgument(f"{self._model}: {error}") from None
+                rows = len(given[name]) if self._batched else None
+        return given
+
+
+class _Check:
+    """The check of one output, or of another array, with everything worked out beforehand."""
+
+    def __init__(self, spec: TensorSpec, *, batched: bool, what: str = "output") -> None:
+        self._place = f'{what} "{spec.name}"'
         self._wanted = spec.describe(batched=batched)
         self._dtype = spec.numpy
         self._strings = spec.datatype == "BYTES"
@@ -78,7 +110,7 @@ class _Check:
         if self._strings:
             if value.dtype.kind not in "OSU":
                 raise self._error(f"is {_describe(value)}", self._wanted)
-            value = encode(value, self._name)
+            value = encode(value, self._place)
         elif value.dtype != self._dtype:
             raise self._error(f"is {_describe(value)}", f'{self._wanted} (convert it: .astype("{self._dtype.name}"))')
         if not self._fits(value.shape):
@@ -95,7 +127,7 @@ class _Check:
         )
 
     def _error(self, found: str, wanted: str) -> InvalidResult:
-        return InvalidResult(f'output "{self._name}" {found}; wanted {wanted}')
+        return InvalidResult(f"{self._place} {found}; wanted {wanted}")
 
 
 def _describe(array: np.ndarray[Any, Any]) -> str:

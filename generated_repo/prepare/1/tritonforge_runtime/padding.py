@@ -10,7 +10,7 @@ import numpy as np
 
 from .asynchronous import then
 from .batch import Array, Inputs
-from .errors import InvalidResult, TritonError
+from .errors import InvalidResult, Refused
 
 __all__ = ["PaddedDim", "Padding"]
 
@@ -53,7 +53,7 @@ class Padding:
         """Give the size of each padded dimension in a request; None where no input tells.
 
         Raises:
-            TritonError: two inputs disagree, or a dimension is longer than its largest bucket.
+            Refused: two inputs disagree, or a dimension is longer than its largest bucket.
         """
         return tuple(map(self._size, self._dims, self._inputs, [inputs] * len(self._dims)))
 
@@ -100,12 +100,13 @@ class Padding:
             if array is None:
                 continue
             if known is not None and array.shape[axis] != known:
-                raise TritonError(
+                raise Refused(
                     f'{dim.name} is {array.shape[axis]} in input "{name}", but {known} in "{owner}"', "INVALID_ARG"
                 )
             known, owner = array.shape[axis], name
         if dim.buckets and known is not None and known > dim.buckets[-1]:
-            raise TritonError(f"{dim.name} is {known}, longer than the {dim.buckets[-1]} at most", "INVALID_ARG")
+            most = f"the {dim.buckets[-1]} that it takes at most (pad_to)"
+            raise Refused(f"{dim.name} is {known}, longer than {most}", "INVALID_ARG")
         return known
 
     @staticmethod

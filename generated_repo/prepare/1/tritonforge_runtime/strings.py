@@ -30,11 +30,11 @@ def decode(array: Array, name: str) -> Array:
         ) from None
 
 
-def encode(array: Array, name: str) -> Array:
+def encode(array: Array, place: str) -> Array:
     """Turn an array of strings of any NumPy kind into the object array of `str` or `bytes` that Triton's backend takes.
 
     Raises:
-        InvalidResult: an element is neither, which Triton would silently send as its `str()`.
+        InvalidResult: an element of this `place` is neither, which Triton would silently send as its `str()`.
     """
     if array.dtype.kind in "SU":
         return array.astype(object)
@@ -44,7 +44,7 @@ def encode(array: Array, name: str) -> Array:
     plain: list[bytes | str] = []
     for item in items:
         if not isinstance(item, bytes | str):
-            raise InvalidResult(f'output "{name}" holds {type(item).__name__} {item!r}; wanted str or bytes')
+            raise InvalidResult(f"{place} holds {type(item).__name__} {item!r}; wanted str or bytes")
         # Triton asks for the very type: it would send a subclass of bytes, such as np.bytes_, as its repr.
         plain.append(bytes(item) if isinstance(item, bytes) else str(item))
     return _objects(plain, array.shape)
@@ -61,7 +61,7 @@ def as_text(array: Array, name: str) -> Array:
 
 def as_bytes(array: Array, name: str) -> Array:
     """Turn strings of any kind into an object array of `bytes`, as a model gets them that reads raw strings."""
-    items = encode(array, name).ravel().tolist()
+    items = encode(array, f'input "{name}"').ravel().tolist()
     return _objects([item.encode() if isinstance(item, str) else item for item in items], array.shape)
 
 
