@@ -13,6 +13,7 @@ from typing import Any
 import async_definitions as definitions
 import numpy as np
 import pytest
+from repositories import until
 
 from tritonforge.build import build
 from tritonforge.client import Client, ClientError
@@ -135,3 +136,62 @@ def test_a_test_needs_no_server(repository: Path) -> None:
     with load_model(repository / "countdown") as model:
         given = [response["output"].item() for response in model.stream(start=np.array([3]))]  # type: ignore[index]
         assert given == [3, 2, 1]
+
+
+WAITING = """
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import model
+
+FOLDER = Path({folder!r})
+X = Float32[np.ndarray, "1"]
+
+
+async def wait(name: str) -> None:
+    (FOLDER / name).touch()
+    while not (FOLDER / "go").exists():
+        await asyncio.sleep(0.01)
+
+
+@model
+async def once(x: X) -> X:
+    await wait("once")
+    return x * 2
+
+
+@model
+async def stream(x: X) -> AsyncIterator[X]:
+    await wait("stream")
+    yield x * 2
+"""
+
+
+def test_calls_under_way_finish_when_their_model_is_unloaded(tmp_path: Path) -> None:
+    """As those of other models do: Triton (24.10) ends the model's process after them."""
+    (tmp_path / "serving.py").write_text(WAITING.format(folder=str(tmp_path)), encoding="utf-8")
+    build([tmp_path / "serving.py"], tmp_path / "repository")
+    x = np.ones(1, np.float32)
+    with (
+        Server.embedded(
+            tmp_path / "repository", model_control="explicit", http_port=0, grpc_port=0, metrics_port=0
+        ) as server,
+        Client(server.grpc_url) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        once = pool.submit(client.infer, "once", x=x)
+        stream = pool.submit(lambda: list(client.stream("stream", x=x)))
+        try:
+            until(lambda: (tmp_path / "once").exists() and (tmp_path / "stream").exists(), "both wait")
+            server.unload("once")
+            server.unload("stream")
+            assert not client.is_ready("once")
+            assert not client.is_ready("stream")
+        finally:
+            (tmp_path / "go").touch()
+        assert once.result()["output"].tolist() == [2]
+        assert [answer["output"].tolist() for answer in stream.result()] == [[2]]
