@@ -17,6 +17,8 @@ Cast = Literal["none", "exact", "round"]
 """`none`: arrays go as they are. `exact`: lists, scalars and other dtypes are taken where every value stays what it is.
 `round`: floating-point values may lose digits, too, as float64 → float32 does; never the range, nor a fraction."""
 
+_NUMBERS = (bool, int, float, np.bool_, np.number)
+
 
 def require_cast(cast: str) -> None:
     """Raise ValueError where it is none of the values of `Cast`."""
@@ -46,17 +48,38 @@ def _cast(spec: TensorSpec, value: Any, cast: Cast, signature: Signature, target
         array = np.asarray(value, object) if spec.datatype == "BYTES" else np.asarray(value)
     except ValueError as error:
         raise InvalidRequest(f'input "{spec.name}": its lists make no array: {error}', target) from error
+    except (TypeError, RuntimeError) as error:  # torch's words for tensors of the GPU, with a gradient, or bfloat16
+        raise InvalidRequest(f'input "{spec.name}": {type(value).__name__} makes no array: {error}', target) from error
     rank = len(spec.dims) + signature.batched
     if array.ndim == 0 and rank:
         array = array.reshape((1,) * rank)
     if spec.datatype == "BYTES":
         return array
-    changed = _changed(array, wanted, cast)
+    if array.dtype.kind == "O":
+        array, changed = _numbers(array)
+        changed = changed or _changed(array, wanted, cast)
+    else:
+        changed = _changed(array, wanted, cast)
     if changed:
         hint = '; cast="round" allows it' if cast == "exact" and not _changed(array, wanted, "round") else ""
         shown = spec.describe(batched=signature.batched)
         raise InvalidRequest(f'input "{spec.name}": {changed} in {shown}, as cast="{cast}" asks{hint}', target)
     return array.astype(wanted)
+
+
+def _numbers(array: Array) -> tuple[Array, str]:
+    """Make numbers of objects, such as pandas gives, all of one dtype; say which one that can't be, else nothing."""
+    elements = array.ravel().tolist()
+    other = [element for element in elements if not isinstance(element, _NUMBERS)]
+    numbers = array if other else np.array(elements)
+    if not other and numbers.dtype.kind == "O":
+        other = [max(elements, key=abs)]  # more than 64 bits
+    elif not other:  # of integers and fractions NumPy makes float64, whose digits may be too few
+        made = numbers.tolist()
+        other = [mine for mine, its in zip(elements, made, strict=True) if mine != its and not np.isnan(its)]
+    if other:
+        return array, f"{other[0]!r} ({type(other[0]).__name__}) can't be held"
+    return numbers.reshape(array.shape), ""
 
 
 def _changed(array: Array, wanted: np.dtype[Any], cast: Cast) -> str:

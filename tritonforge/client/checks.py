@@ -130,6 +130,15 @@ def _not_an_array(spec: TensorSpec, value: object, *, batched: bool) -> str:
     given = f"{with_article(name)} given, an array of {spec.describe(batched=batched)} wanted"
     if isinstance(value, (Mapping, Set)) or (isinstance(value, (str, bytes)) and spec.datatype != "BYTES"):
         return given  # of which NumPy makes none
+    if kind.__module__.startswith("torch") and hasattr(value, "detach"):
+        there = ".float()" if str(getattr(value, "dtype", "")) == "torch.bfloat16" else ""  # which NumPy has not
+        return f"{given}; make one: {spec.name} = {spec.name}.detach().cpu(){there}.numpy()"
+    if isinstance(value, (bool, int, float, str, bytes, np.generic)):
+        shape = tuple(1 if isinstance(dim, str) else dim for dim in (("batch", *spec.dims) if batched else spec.dims))
+        fills = all(size == 1 for size in shape)
+        return (
+            f"{given}; make one: {spec.name} = np.full({shape}, {spec.name}, {_dtype_code(spec)})" if fills else given
+        )
     return f"{given}; make one: {spec.name} = np.asarray({spec.name}, dtype={_dtype_code(spec)})"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from os import PathLike
 from types import MappingProxyType
 from typing import Literal
+
+from tritonforge.client.arguments import kind_of
 
 __all__ = ["TLS", "Compression", "ConnectionOptions"]
 
@@ -52,8 +54,8 @@ class ConnectionOptions:
     gRPC shares one. Raise ValueError where something is no such setting.
     """
 
-    headers: Mapping[str, str] = field(default_factory=dict)
-    token: str | Callable[[], str] = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str | Callable[[], str] = field(default="", repr=False)
     tls: TLS | None = None
     compression: Compression = ""
     keepalive_s: float = 0.0
@@ -68,6 +70,8 @@ class ConnectionOptions:
             _check_header(name, value)
         if self.token and any(name.lower() == "authorization" for name in self.headers):
             raise ValueError("token and the header Authorization are both given; leave one of them out")
+        if not isinstance(self.token, str) and not callable(self.token):
+            raise TypeError(f"token is {kind_of(self.token)}; it takes a text, or a function that gives one")
         if isinstance(self.token, str) and self.token:
             _check_header("token", self.token)
         if self.compression not in ("", "gzip", "deflate"):
@@ -78,9 +82,22 @@ class ConnectionOptions:
             raise ValueError(f"max_connections is {self.max_connections}; it must be 1 or more")
         object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
 
+    def __repr__(self) -> str:
+        """Show no secrets: of headers their names, of a token that there is one."""
+        shown = ["headers={" + ", ".join(f"{name!r}: …" for name in self.headers) + "}"] if self.headers else []
+        shown += ["token=…"] if self.token else []
+        shown += [
+            f"{setting.name}={getattr(self, setting.name)!r}"
+            for setting in fields(self)
+            if setting.repr and getattr(self, setting.name) != setting.default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def header_items(self) -> list[tuple[str, str]]:
         """List the headers of the next request, the token among them. Raise ValueError for a token that can't be."""
         token = self.token if isinstance(self.token, str) else self.token()
+        if not isinstance(token, str):
+            raise TypeError(f"the function given as token gave {kind_of(token)}; it is to give a text")
         if not token:
             return list(self.headers.items())
         _check_header("token", token)

@@ -34,6 +34,9 @@ def cast(datatype, value, how="exact", dims=("_",)):
         ("FP64", 3, np.float64),
         ("FP64", np.float64(3), np.float64),
         ("FP64", np.array(3.0), np.float64),
+        ("FP32", np.array([[1.0, 2, np.float32(0.5)]], object), np.float32),
+        ("FP64", np.array([[1, float("nan")]], object), np.float64),
+        ("BOOL", np.array([[True]], object), np.bool_),
     ],
 )
 def test_values_that_stay_what_they_are_are_cast(datatype, value, dtype):
@@ -89,3 +92,25 @@ def test_a_masked_array_is_left_to_the_checks_which_refuse_it():
     masked = np.ma.masked_array([[1, 2]], [[True, False]])
     assert cast("FP32", masked) is masked
     assert cast("BYTES", masked) is masked
+
+
+@pytest.mark.parametrize(
+    ("datatype", "elements", "named"),
+    [
+        ("FP32", [1.0, None], r"None \(NoneType\) can't be held"),
+        ("FP32", [1.0, "a"], r"'a' \(str\) can't be held"),
+        ("FP32", [0.1], r"0\.1 \(float64\) can't be held .*allows it"),
+        ("FP64", [(1 << 53) + 1, 0.5], r"9007199254740993 \(int\) can't be held"),
+        ("INT64", [1 << 70], r"1180591620717411303424 \(int\) can't be held"),
+    ],
+)
+def test_the_object_that_can_not_be_cast_is_named(datatype, elements, named):
+    with pytest.raises(InvalidRequest, match=named):
+        cast(datatype, np.array([elements], object))
+
+
+def test_a_tensor_of_torch_that_makes_no_array_is_refused_by_name():
+    torch = pytest.importorskip("torch")
+    for tensor in (torch.ones((1, 3), requires_grad=True), torch.ones((1, 3), dtype=torch.bfloat16)):
+        with pytest.raises(InvalidRequest, match='m at http://h:1: input "x": Tensor makes no array: '):
+            cast("FP32", tensor)

@@ -84,13 +84,12 @@ def test_strings_of_every_kind_are_bytes(strings):
         ),
         (
             {"features": np.float32(1)},
-            'input "features": a numpy.float32 given, an array of FP32[batch, 20] wanted; '
-            "make one: features = np.asarray(features, dtype=np.float32)",
+            'input "features": a numpy.float32 given, an array of FP32[batch, 20] wanted',
         ),
         (
             {"features": GOOD, "title": "a"},
             'input "title": a str given, an array of BYTES[batch, 1] wanted; '
-            "make one: title = np.asarray(title, dtype=object)",
+            "make one: title = np.full((1, 1), title, object)",
         ),
         (
             {"features": GOOD, "tokens": np.zeros((2, 5), np.int64)},
@@ -182,3 +181,21 @@ def test_all_problems_are_told_at_once_with_the_signature():
 def test_a_rank_that_is_one_off_comes_with_its_mend(dims, shape, hint):
     signature = Signature((TensorSpec("x", "FP32", dims),), (), batched=True)
     assert problem({"x": np.zeros(shape, np.float32)}, signature=signature).endswith(hint)
+
+
+def test_what_is_said_of_a_scalar_makes_an_array_that_is_taken():
+    signature = Signature((TensorSpec("seconds", "FP32", (1,)),), (), batched=False)
+    problem = find_problems(signature, {"seconds": np.float32(3)})[0]
+    mend = problem.partition("make one: seconds = ")[2]
+    assert mend == "np.full((1,), seconds, np.float32)"
+    assert not find_problems(signature, {"seconds": np.full((1,), 3, np.float32)})
+
+
+def test_what_is_said_of_a_tensor_of_torch_takes_it_from_its_device_and_gradient():
+    torch = pytest.importorskip("torch")
+    for dtype, code in (
+        (torch.float32, ".detach().cpu().numpy()"),
+        (torch.bfloat16, ".detach().cpu().float().numpy()"),
+    ):
+        tensor = torch.ones((1, 20), dtype=dtype, requires_grad=True)
+        assert find_problems(SIGNATURE, {"features": tensor})[0].endswith(f"make one: features = features{code}")

@@ -349,3 +349,16 @@ def test_a_header_of_bytes_is_refused_over_grpc_alone():
 def test_shapes_that_no_shared_array_can_have_are_refused(shape, error, message):
     with Client("http://127.0.0.1:1") as client, pytest.raises(error, match=message), client.shared(x=(shape, "f4")):
         pass
+
+
+def test_what_is_shown_of_options_holds_no_secrets():
+    shown = repr(ConnectionOptions(token="s3cret", headers={"x-key": "hidden"}, compression="gzip"))
+    assert shown == "ConnectionOptions(headers={'x-key': …}, token=…, compression='gzip')"
+    assert repr(ConnectionOptions()) == "ConnectionOptions()"
+
+
+def test_a_token_that_is_no_text_is_refused():
+    with pytest.raises(TypeError, match="token is an int; it takes a text, or a function that gives one"):
+        ConnectionOptions(token=3)
+    with pytest.raises(TypeError, match="the function given as token gave an int; it is to give a text"):
+        ConnectionOptions(token=lambda: 3).header_items()
