@@ -15,6 +15,8 @@ from tritonforge.build import build
 from tritonforge.build.importer import import_repository
 from tritonforge.errors import DiagnosticError
 
+CODE = "class TritonPythonModel: ...\n"
+
 REPOSITORIES = {
     "python models, an ensemble, priorities": {
         "scale/config.pbtxt": """
@@ -39,7 +41,7 @@ REPOSITORIES = {
             """,
         "scale/names.txt": "a\nb\nc",
         "scale/warmup/row": "123456789012",
-        "scale/1/model.py": "# by hand",
+        "scale/1/model.py": CODE,
         "scale/1/helpers/inner.py": "x = 1",
         "both/config.pbtxt": """
             name: "both"
@@ -81,7 +83,7 @@ REPOSITORIES = {
             output [ { name: "y" data_type: TYPE_FP32 dims: [ 3 ] } ]
             dynamic_batching { default_queue_policy { allow_timeout_override: true } }
             """,
-        "scale/1/model.py": "# by hand",
+        "scale/1/model.py": CODE,
     },
     "sequences, and what typed settings refuse": {
         "talk/config.pbtxt": """
@@ -105,13 +107,13 @@ REPOSITORIES = {
     },
     "names": {
         "class/config.pbtxt": 'backend: "python" max_batch_size: 0',
-        "class/1/model.py": "",
+        "class/1/model.py": CODE,
         "2nd/config.pbtxt": 'backend: "python" max_batch_size: 4 dynamic_batching {}',
-        "2nd/1/model.py": "",
+        "2nd/1/model.py": CODE,
         "a-b/config.pbtxt": 'backend: "python"',
-        "a-b/1/model.py": "",
+        "a-b/1/model.py": CODE,
         "a_b/config.pbtxt": 'backend: "python"',
-        "a_b/1/model.py": "",
+        "a_b/1/model.py": CODE,
     },
 }
 
@@ -190,14 +192,15 @@ def test_settings_are_typed_and_the_rest_is_kept_in_extra(project: Project) -> N
 def test_of_several_versions_the_one_that_is_served_is_taken(project: Project) -> None:
     hand = project.root / "hand"
     policy = 'backend: "python" version_policy { specific { versions: [ 2 ] } }'
-    write(hand, {"m/config.pbtxt": policy, "m/1/model.py": "one", "m/2/model.py": "two", "m/3/model.py": "three"})
+    codes = {f"m/{number}/model.py": f"{CODE}# {number}" for number in (1, 2, 3)}
+    write(hand, {"m/config.pbtxt": policy, **codes})
     imported = import_repository(hand, project.root / "serving.py")
     assert [(one.code, one.severity, one.message) for one in imported.warnings] == [
         ("TF407", "warning", "only version 2 is referenced; a build leaves out 1, 3")
     ]
     project.write({"serving.py": imported.source})
     build([project.root / "serving.py"], project.output)
-    assert [path.read_text() for path in (project.output / "m").glob("*/model.py")] == ["two"]
+    assert [path.read_text() for path in (project.output / "m").glob("*/model.py")] == [f"{CODE}# 2"]
     assert project.versions() == {"m": 2}
 
 

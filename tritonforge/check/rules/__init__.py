@@ -12,7 +12,7 @@ from tritonforge.check.rules.ensemble import check_ensemble
 from tritonforge.check.rules.features import check_metric_tags, check_metrics, check_response_cache
 from tritonforge.check.rules.identity import check_backend, check_max_batch_size, check_name, check_version_policy
 from tritonforge.check.rules.instances import check_instances
-from tritonforge.check.rules.python_backend import check_python_folder, check_python_parameters
+from tritonforge.check.rules.python_backend import check_python_code, check_python_folder, check_python_parameters
 from tritonforge.check.rules.sequences import check_sequence_batching
 from tritonforge.check.rules.states import check_states
 from tritonforge.check.rules.tensors import check_duplicates, check_tensors
@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     check_states,
     check_python_folder,
     check_python_parameters,
+    check_python_code,
     check_duplicates,
 )
 """What is checked of every model whose text can be read."""

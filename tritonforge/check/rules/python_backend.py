@@ -1,18 +1,23 @@
-"""Parameters that the Python backend reads."""
+"""Parameters that the Python backend reads, and the class that it looks for."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
+from tritonforge.check.complete import default_filename, served_versions
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
 
-__all__ = ["check_python_folder", "check_python_parameters"]
+__all__ = ["check_python_code", "check_python_folder", "check_python_parameters"]
 
 _ENVIRONMENT = "EXECUTION_ENV_PATH"
 _FORCE_CPU = "FORCE_CPU_ONLY_INPUT_TENSORS"
 _HERE = "$$TRITON_MODEL_DIRECTORY/"
+_CLASS = "TritonPythonModel"
+_DYNAMIC = {"__getattr__", "exec", "globals", "import_module", "locals", "modules", "setattr", "vars"}
+"""Names in code that may define any other."""
 _SAFE = re.compile(r"[\w@%+=:,.-]+")
 
 
@@ -44,3 +49,33 @@ def check_python_parameters(model: Model) -> Iterator[Found]:
             )
     elif path.startswith("/") and not model.folder.path.joinpath(path).exists():
         yield warning("TF684", field, f"the environment {path} is not on this machine", hint)
+
+
+def check_python_code(model: Model) -> Iterator[Found]:
+    """Check that each version's code defines the class that the Python backend makes a model of."""
+    if model.config.backend != "python" or model.config.runtime:
+        return
+    filename = default_filename(model.config)
+    for version in served_versions(model.config, model.folder):
+        file = model.folder.path / str(version) / filename
+        if file.suffix == ".py" and file.is_file() and _lacks_class(file.read_bytes()):
+            message = f"it defines no class named {_CLASS}, which the Python backend makes the model of"
+            yield error(
+                "TF681", "", message, f"name the model's class {_CLASS}", file=f"{model.name}/{version}/{filename}"
+            )
+
+
+def _lacks_class(code: bytes) -> bool:
+    """Tell code that can't define the class in any way; nothing is said of code that can't be read here."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return False
+    return not any(_may_define(node) for node in ast.walk(tree))
+
+
+def _may_define(node: ast.AST) -> bool:
+    if isinstance(node, ast.alias):
+        return (node.asname or node.name) in (_CLASS, "*")
+    names = (getattr(node, field, None) for field in ("id", "name", "attr"))
+    return any(name == _CLASS or name in _DYNAMIC for name in names if isinstance(name, str))
