@@ -9,6 +9,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from repositories import ECHO, write_model
 from tls_files import Files
 from tls_proxy import tls_proxy
@@ -111,6 +117,11 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_asked_for(urls, 
         ask_both(urls[scheme], files.options())
 
 
+def test_a_grpc_url_of_a_port_over_tls_is_told(urls):
+    for reason in refusals(urls["grpcs"].replace("grpcs", "grpc"), ConnectionOptions()):
+        assert "is it over TLS? then grpcs://…" in reason
+
+
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_files_that_are_no_certificates_are_refused_by_name(files, tmp_path, scheme, kind):
@@ -124,5 +135,11 @@ def test_files_that_are_no_certificates_are_refused_by_name(files, tmp_path, sch
     ):
         with pytest.raises(ValueError, match=message):
             kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=tls))
+    encrypted = tmp_path / "encrypted.pem"
+    loaded = load_pem_private_key(key.read_bytes(), None)
+    form = Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    encrypted.write_bytes(loaded.private_bytes(*form))
+    with pytest.raises(ValueError, match=r"encrypted.pem'\) is encrypted, .*; decrypt it: openssl pkey -in "):
+        kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=TLS(certificate=certificate, key=encrypted)))
     with pytest.raises(FileNotFoundError, match=r"absent\.pem"):
         kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=TLS(ca=tmp_path / "absent.pem")))

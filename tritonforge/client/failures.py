@@ -97,7 +97,12 @@ _HINTS = (
     ),
     (
         _ENDED,
-        "what answers there speaks no gRPC: is it the server's HTTP port? then use http://…, or the gRPC port",
+        "what answers there speaks no gRPC, or that over TLS: is it the server's HTTP port? then use http://…, or the "
+        "gRPC port; is it over TLS? then grpcs://…",
+    ),
+    (
+        re.compile(r"WRONG_VERSION_NUMBER"),
+        "what answers there speaks no TLS: is it Triton's own port? then use http://… or grpc://…",
     ),
     (
         re.compile(r"Stub process '.*' is not healthy"),

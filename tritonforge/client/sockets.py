@@ -36,8 +36,13 @@ def tls_context(tls: TLS) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise ValueError(f"TLS(ca={str(tls.ca)!r}) holds no certificates in PEM: {error}") from error
     if tls.certificate is not None:
+
+        def refuse_encryption() -> str:  # without it, OpenSSL asks for the password on the terminal
+            hint = f"decrypt it: openssl pkey -in {tls.key} -out decrypted.pem"
+            raise ValueError(f"TLS(key={str(tls.key)!r}) is encrypted, which the client has no password for; {hint}")
+
         try:
-            context.load_cert_chain(tls.certificate, tls.key)
+            context.load_cert_chain(tls.certificate, tls.key, refuse_encryption)
         except ssl.SSLError as error:
             given = f"TLS(certificate={str(tls.certificate)!r}, key={str(tls.key)!r})"
             raise ValueError(f"{given}: not a certificate and its key in PEM, or swapped: {error}") from error

@@ -85,7 +85,8 @@ def test_a_missing_path_of_the_server_itself_is_no_missing_model():
     ("words", "hint"),
     [
         ("Failed to connect to remote host: Connection refused", "is the server up? tritonforge up"),
-        ("failed to connect to all addresses; last error: Socket closed", "then use http://…, or the gRPC port"),
+        ("failed to connect to all addresses; last error: Socket closed", "is it over TLS? then grpcs://…"),
+        ("Tls handshake failed: OPENSSL_internal:WRONG_VERSION_NUMBER: OK", "then use http://… or grpc://…"),
         ("Failed to process: Stub process 'x' is not healthy.", "then tritonforge reload"),
     ],
 )
