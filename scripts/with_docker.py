@@ -10,6 +10,7 @@ without: tests that need Docker then skip.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -22,6 +23,8 @@ from pathlib import Path
 
 IMAGE = "tritonforge-test-base:bookworm"
 SUITE, PACKAGES = "bookworm", "python3.11,libpython3.11"
+NEEDED = {"dockerd": "docker.io", "iptables": "iptables"}
+"""What a daemon takes: programs, each with its package."""
 UNPACKED = ("docker-registry", "prometheus")
 """Packages of one program each, of the same name."""
 
@@ -53,13 +56,33 @@ def daemon() -> Iterator[dict[str, str]]:
         return
     if os.geteuid() != 0:
         raise NoDockerError("no daemon answers, and starting one takes root")
-    install("dockerd", "docker.io", "iptables")
+    for program, package in NEEDED.items():
+        install(program, package)
+    with alone():
+        yield from started(environment)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let one daemon of ours run at a time: two would publish each other's ports (they share a bridge's addresses)."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "daemon.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for the end of another daemon of this script", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def started(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Start a daemon, and give the environment in which it is reached, until it is to end."""
     folder = Path(tempfile.mkdtemp(prefix="tritonforge-docker-"))
     environment["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
     options = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
     with (folder / "log").open("wb") as log:
-        started = ["dockerd", *options, "-H", environment["DOCKER_HOST"]]
-        process = subprocess.Popen(started, stdout=log, stderr=log, start_new_session=True)
+        command = ["dockerd", *options, "-H", environment["DOCKER_HOST"]]
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + START_S
         while not answers(environment):
@@ -160,15 +183,15 @@ def mirror() -> str:
     raise NoDockerError(f"the tests' base image is Debian's {SUITE}, and this machine's apt has no mirror of that")
 
 
-def install(program: str, *packages: str) -> None:
-    """Install Debian packages if a program is missing."""
+def install(program: str, package: str) -> None:
+    """Install a program's Debian package if it is missing."""
     if shutil.which(program):
         return
     if not shutil.which("apt-get"):
         raise NoDockerError(f"{program} is missing, and there is no apt-get to install it")
     run(["apt-get", "update", "-q"])
     options = ["--yes", "--quiet", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
-    run(["apt-get", "install", *options, *packages], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    run(["apt-get", "install", *options, package], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 def run(command: list[str], environment: dict[str, str] | None = None, *, folder: str | None = None) -> None:
