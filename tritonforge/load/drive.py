@@ -196,15 +196,17 @@ class Drive:
         """Have a lane wait until something is due.
 
         Lanes amid a sequence are taken first: with a lane for each request, hundreds of sequences would be open, and
-        the server would drop them before their next request came. Of the others the last is taken first: where few are
-        in use, the one whose connection is timed is among them.
+        the server would drop them before their next request came. Of the others the first is, whose connection is timed,
+        and then the one that has waited longest.
         """
         payload = lane.payload
         amid = payload is not None and lane.sent < payload.sequence_length
         if amid:
             self._begun.append(lane)
-        else:
+        elif lane is self.lanes[0]:
             self._idle.appendleft(lane)
+        else:
+            self._idle.append(lane)
 
     def _begin(self, lane: Lane) -> None:
         if self._running and lane.link is not None and not lane.busy:

@@ -32,7 +32,7 @@ from tritonforge.load.settings import Load, ModelLoad, Settings
 from tritonforge.load.settings_check import check_settings
 from tritonforge.load.shared_memory import Regions, output_sizes
 from tritonforge.load.signature import ServedModel, read_model
-from tritonforge.load.statistics import Counters, difference, read_counters
+from tritonforge.load.statistics import Counters, apart, difference, read_counters
 from tritonforge.load.workers import Workers
 
 __all__ = ["Progress", "Session"]
@@ -43,6 +43,11 @@ Progress = Callable[[Point], None]
 _MIX = 1024
 _NAMED = 20
 _UNTIMED = "client send and client receive are not known, and in the time of the network: no request was timed"
+_MIXTURE = "latencies are of the mixture of the models; measure each by itself for its own"
+_NO_BREAKDOWN = (
+    "where the mean latency goes isn't told: the server's mean request took longer than the client's, so that they are "
+    "not the same requests"
+)
 _NO_STATISTICS = "the server doesn't have the extension for statistics: its own figures are not told"
 
 
@@ -161,32 +166,49 @@ class Session:
         return read_counters(self._control.statistics()) if self._asks else {}
 
     def _snapshot(self, run: Run, counters: Counters | None = None) -> None:
-        used = usage(self._pid) if self._pid is not None else None
-        run.note(self._counters() if counters is None else counters, used)
+        counters = self._counters() if counters is None else counters  # first: to look at the processes takes a while
+        run.note(counters, usage(self._pid) if self._pid is not None else None)
 
     def _point(self, run: Run) -> Point:
         measured = len(run.windows) if run.whole else min(run.stable_windows, len(run.windows))
         point = make_point(run.load, self.settings, run.windows, measured, agreed=run.agreed)
         (before, used_before), (after, used_after) = run.snapshots[0], run.snapshots[-1]
         server = difference(before, after, self._composing)
-        streams = any(payload.stream for payload in self._payloads)
-        untimed = point.requests > 0 and not streams and None in (point.client_send_us, point.client_receive_us)
-        notes = ((self._lacks, _NO_STATISTICS), (untimed, _UNTIMED))
-        warnings = (*point.generator.warnings, *(text for holds, text in notes if holds))
-        return replace(
+        breakdown = break_down(
+            point.latency,
+            point.latency_uncorrected,
+            server,
+            {name for name, served in self._known.items() if served.steps},
+            client_us=(point.client_send_us, point.client_receive_us),
+            streams=self._any_streams,
+        )
+        point = replace(
             point,
-            generator=replace(point.generator, warnings=warnings),
             server=server,
             processes=between(used_before, used_after) if used_before and used_after and used_after.cpu_ns else None,
-            breakdown=break_down(
-                point.latency,
-                point.latency_uncorrected,
-                server,
-                {name for name, served in self._known.items() if served.steps},
-                client_us=(point.client_send_us, point.client_receive_us),
-                streams=streams,
-            ),
+            breakdown=breakdown,
         )
+        warnings = (*point.generator.warnings, *filter(None, self._notes(point)))
+        return replace(point, generator=replace(point.generator, warnings=warnings))
+
+    def _notes(self, point: Point) -> tuple[str, ...]:
+        """Say what is to be known beside a point's figures; empty texts where it isn't so."""
+        steps = {step for served in self._known.values() for step in served.steps}
+        streams, closed = self._any_streams, point.load.kind == "concurrency"
+        untimed = point.requests and not streams and None in (point.client_send_us, point.client_receive_us)
+        in_flight = point.load.value if closed else 2 * point.in_flight
+        return (
+            _NO_STATISTICS if self._lacks else "",
+            _UNTIMED if untimed else "",
+            _MIXTURE if len(self.settings.models) > 1 else "",
+            _NO_BREAKDOWN if point.requests and point.server and not point.breakdown else "",
+            # Responses of streams, and requests of ensembles to a model of the load, are counted there too.
+            "" if streams or steps & set(self.models) else apart(point.server, point.requests, point.failed, in_flight),
+        )
+
+    @property
+    def _any_streams(self) -> bool:
+        return any(payload.stream for payload in self._payloads)
 
     def _served(self, name: str, version: str) -> ServedModel:
         try:

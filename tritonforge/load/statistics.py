@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tritonforge.load.results import ModelStatistics
 
-__all__ = ["Counters", "difference", "read_counters"]
+__all__ = ["Counters", "apart", "difference", "read_counters"]
+
+_DRIFT, _FEW = 0.05, 10
 
 Counters = dict[tuple[str, str], dict[str, int]]
 """By model and version: counts and sums of ns, `queue.count`, `queue.ns`, …, `batch.8` the executions of that size."""
@@ -35,6 +37,22 @@ def difference(before: Counters, after: Counters, composing: Mapping[str, bool])
             if gained.get("success.count", 0) or gained.get("fail.count", 0) or gained.get("executions", 0):
                 found.append(_statistics(name, version, is_step, gained))
     return tuple(found)
+
+
+def apart(server: Sequence[ModelStatistics], requests: int, failed: int, in_flight: float) -> str:
+    """Say where the server counted other requests than those that ended here; else give an empty text.
+
+    At both edges of the windows those in flight count on one side alone, and its statistics are read a little late.
+    """
+    asked = [statistics.requests for statistics in server if not statistics.composing]
+    counted = sum(asked)
+    beyond = max(counted - requests - failed, requests - counted)
+    if not asked or beyond <= 2 * in_flight + _DRIFT * requests + _FEW:
+        return ""
+    return (
+        f"the server counted {counted:,} requests between the windows' edges, and {requests + failed:,} ended here: "
+        "its statistics were read late, or others load it too; its own figures are of all that it counted"
+    )
 
 
 def _flat(entry: Mapping[str, Any]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from tritonforge.load.breakdown import break_down
 from tritonforge.load.estimates import summarize
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.objectives import good_limit_us, missed
-from tritonforge.load.statistics import difference, read_counters
+from tritonforge.load.statistics import apart, difference, read_counters
 
 
 def entry(
@@ -60,6 +60,17 @@ def test_the_parts_add_up_to_the_mean_latency() -> None:
     assert steps["network + server send/receive"] == pytest.approx(4)
     assert steps["queue"] == pytest.approx(1)
     assert sum(steps.values()) == pytest.approx(12)
+
+
+@pytest.mark.parametrize(
+    ("counted", "failed", "told"),
+    [(5480, 0, False), (5770, 0, False), (5780, 0, True), (8708, 0, True), (3463, 0, True), (6000, 300, False)],
+)
+def test_a_server_that_counted_other_requests_is_told(counted: int, failed: int, told: bool) -> None:
+    """Of 4 in flight: those at two edges, a twentieth for the time of a reading, and a few."""
+    server = difference({}, read_counters({"model_stats": [entry(counted)]}), {"m": False})
+    assert ("the server counted" in apart(server, 5480, failed, 4)) is told
+    assert not apart((), 100, 0, 4)
 
 
 @pytest.mark.parametrize("client_us", [(None, None), (1.0, None), (1.0, 2.0)])
