@@ -188,6 +188,8 @@ def _cannot_import(source: Source, error: BaseException) -> Diagnostic:
         )
     elif isinstance(error, ValidationError) or _is_ours(error):
         hint = "mend it and build again: the rest of the file is checked then"
+    elif isinstance(error, FileNotFoundError):
+        hint = 'name a file that travels with its model by asset("…"), which looks beside the file that names it'
     if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"install {error.name.partition('.')[0]} in this environment, or import it where it is used"
     return Diagnostic("TF101", where, f"it can't be imported: {reason}{at}", hint)
