@@ -71,7 +71,8 @@ class ServedModel:
         wire = Wire(spec, self._loaded.text)
         if args.get("model_instance_name", "_0").endswith("_0"):  # once, not for each instance
             wire.warn([f"{spec.name}: {notice}" for notice in self._loaded.notices])
-        failures = Failures(spec.name, roots=self._loaded.roots, function=self._loaded.function)
+        strings = [tensor.name for tensor in spec.outputs if tensor.datatype == "BYTES"]
+        failures = Failures(spec.name, roots=self._loaded.roots, function=self._loaded.function, strings=strings)
         self._run = _executor(spec, wire, self._loaded, failures)
         self.execute = self._run  # type: ignore[method-assign, assignment]  # one call less in each request's latency
 

@@ -17,7 +17,7 @@ from .onnx_options import session_options
 from .outputs import Arguments, Outputs
 from .padding import PaddedDim, Padding
 from .spec import ModelSpec, TensorSpec
-from .strings import as_bytes, as_text
+from .strings import as_bytes, as_text, require_utf8
 
 __all__ = ["ClassPart", "FunctionPart", "PartSpec", "WeightsPart"]
 
@@ -159,6 +159,7 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
     spec = part.model
     names, results = [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs]
     strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
+    texts = [(place, f'output "{t.name}"') for place, t in enumerate(spec.outputs) if t.datatype == "BYTES"]
     outputs = Outputs(spec)
     arguments = Arguments(spec) if part.nested else None
     naming = _Naming(part, target)
@@ -185,6 +186,8 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
         if part.decoupled and isinstance(result, Iterator | AsyncIterator):
             return each(result, rows) if isinstance(result, Iterator) else each_awaited(result, rows)
         arrays = outputs.arrange(result, rows)
+        for place, name in texts:
+            require_utf8(arrays[place], name)
         if not isinstance(result, tuple):
             return arrays[0] if len(arrays) == 1 else tuple(arrays)
         return type(result)(*arrays) if hasattr(result, "_fields") else tuple(arrays)

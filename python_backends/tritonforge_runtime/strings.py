@@ -7,7 +7,7 @@ import numpy as np
 from .batch import Array
 from .errors import InvalidResult, InvalidText
 
-__all__ = ["as_bytes", "as_text", "decode", "encode"]
+__all__ = ["as_bytes", "as_text", "decode", "encode", "require_utf8", "unencodable"]
 
 _PLAIN = {bytes, str}
 
@@ -48,6 +48,24 @@ def encode(array: Array, place: str) -> Array:
         # Triton asks for the very type: it would send a subclass of bytes, such as np.bytes_, as its repr.
         plain.append(bytes(item) if isinstance(item, bytes) else str(item))
     return _objects(plain, array.shape)
+
+
+def require_utf8(array: Array, place: str) -> None:
+    """Look at strings that nothing has encoded yet.
+
+    Raises:
+        InvalidResult: one of them can't be UTF-8.
+    """
+    for item in array.ravel().tolist():
+        try:
+            _ = isinstance(item, str) and item.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidResult(unencodable(place, error)) from None
+
+
+def unencodable(place: str, error: UnicodeEncodeError) -> str:
+    """Say which character of a string can't be UTF-8."""
+    return f"{place} holds {error.object[error.start]!r}, half of a surrogate pair, which UTF-8 has not"
 
 
 def as_text(array: Array, name: str) -> Array:

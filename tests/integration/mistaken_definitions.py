@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from tritonforge import Batching, TritonError, metrics, model, pipeline
+from tritonforge import Batching, Sequence, String, TritonError, metrics, model, pipeline
 
 LABELLED = metrics.counter("mistaken_total", "Calls.\nOf labelled.")
 Pair = Float32[np.ndarray, "batch 2"]
@@ -132,3 +133,44 @@ def fused_short(x: Float32[np.ndarray, "batch seq"]) -> Float32[np.ndarray, "bat
 @pipeline(lowering="bls")
 def bls_short(x: Float32[np.ndarray, "batch seq"]) -> Float32[np.ndarray, "batch seq"]:
     return short(x)
+
+
+@model
+def half(x: Int64[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
+    return np.where(x == 1, "\ud800", "whole").astype(object)
+
+
+@model
+def twice(x: Int64[np.ndarray, "batch 1"]) -> tuple[String[np.ndarray, "batch 1"], String[np.ndarray, "batch 1"]]:
+    return np.full(x.shape, "whole", object), np.where(x == 1, "a\udc80", "b").astype(object)
+
+
+@model
+def nested_half(x: Int64[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
+    return half(x)
+
+
+@model
+def upper(text: String[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
+    return np.char.upper(text.astype(str)).astype(object)
+
+
+@pipeline(lowering="fused")
+def fused_half(x: Int64[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
+    return upper(half(x))
+
+
+@model
+async def stopping(x: Pair) -> Pair:
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0)
+    return x
+
+
+@model(sequence=Sequence())
+class Steps:
+    def start(self) -> list[int]:
+        return []
+
+    def __call__(self, state: list[int], x: Pair) -> Pair:
+        return x

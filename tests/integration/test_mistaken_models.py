@@ -16,12 +16,18 @@ from tritonforge.build import build
 from tritonforge.client import Client, ClientError, InvalidRequest
 from tritonforge.errors import InvalidTensor
 from tritonforge.server import Server
+from tritonforge.testing import ModelError, load_model
 
 
 @pytest.fixture(scope="module")
-def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    repository = tmp_path_factory.mktemp("mistaken") / "model_repository"
-    build([Path(definitions.__file__)], repository)
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mistaken") / "model_repository"
+    build([Path(definitions.__file__)], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mistaken(repository: Path) -> Iterator[Server]:
     with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running:
         yield running
 
@@ -146,3 +152,35 @@ def test_a_refusal_of_a_step_names_it_where_the_step_is_known(client: Client, na
     with pytest.raises(ClientError) as caught:
         client.infer(name, {"x": rows([13, 1])})
     assert (caught.value.reason, caught.value.code) == (said, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("half", 'half: output "output" holds "ud800"'),
+        ("nested_half", 'half: output "output" holds "ud800"'),
+        ("fused_half", 'half: output "output" holds "ud800"'),
+        ("twice", 'twice: output "output_0" or output "output_1" holds "udc80"'),
+    ],
+)
+def test_a_string_that_cannot_be_utf8_is_a_wrong_result(client: Client, name: str, said: str) -> None:
+    with pytest.raises(InvalidTensor, match="half of a surrogate pair"):
+        getattr(definitions, name)(np.array([[0], [1]]))
+
+    told = message_of(client, name, x=np.array([[0], [1]])).replace("'\\", '"').replace("'", '"')
+    assert told.startswith(f"{said}, half of a surrogate pair, which UTF-8 has not  (mistaken_definitions.py:")
+    client.call(getattr(definitions, name), x=np.array([[0]]))
+
+
+def test_a_model_that_stops_its_event_loop_goes_on(client: Client) -> None:
+    for value in (1, 2):
+        assert client.call(definitions.stopping, x=rows([value, 1])).tolist() == [[value, 1]]
+
+
+def test_testing_refuses_several_rows_of_a_sequence_as_the_server_does(repository: Path, client: Client) -> None:
+    with client.sequence("Steps") as sequence, pytest.raises(ClientError) as caught:
+        sequence.infer({"x": rows([1, 1], [2, 2])})
+    with load_model(repository / "Steps") as model:
+        (refused,) = model.sequence([{"x": rows([1, 1], [2, 2])}])
+    assert isinstance(refused, ModelError)
+    assert caught.value.reason.startswith(refused.message)

@@ -95,6 +95,9 @@ def _as_strings(place: str, value: Array, *, text: bool) -> Array:
         strings.reshape(-1)[:] = [convert(item) for item in value.reshape(-1).tolist()]
     except UnicodeDecodeError as error:
         raise InvalidTensor(f"{place} holds bytes that are not UTF-8 ({error}); annotate it as Bytes") from error
+    except UnicodeEncodeError as error:
+        half = repr(error.object[error.start])
+        raise InvalidTensor(f"{place} holds {half}, half of a surrogate pair, which UTF-8 has not") from error
     except TypeError as error:
         raise InvalidTensor(f"{place} holds {error}; wanted str or bytes") from error
     return strings
@@ -104,6 +107,7 @@ def _to_str(item: object) -> str:
     if isinstance(item, bytes):
         return item.decode()
     if isinstance(item, str):
+        item.encode()  # which the server could not send
         return item
     raise TypeError(_spell(item))
 

@@ -44,6 +44,7 @@ class LoadedModel:
 
         Raises:
             ModelError: it answered with an error, or the server would have refused the request.
+            TypeError: it is a stream.
         """
         (answer,) = self.infer_together([inputs])
         if isinstance(answer, ModelError):
@@ -54,7 +55,12 @@ class LoadedModel:
         """Call it once with several requests, as the dynamic batcher would; give outputs or the error of each.
 
         What the server would refuse doesn't reach the model.
+
+        Raises:
+            TypeError: it is a stream.
         """
+        if self._config.decoupled:
+            raise TypeError(f"{self._config.name} is a stream, of many responses to a request: call model.stream(…)")
         made = [self._request(inputs) for inputs in requests]
         accepted = [one for one in made if isinstance(one, InferenceRequest)]
         responses = iter(self.execute(accepted) if accepted else [])
@@ -80,7 +86,10 @@ class LoadedModel:
 
         Raises:
             TimeoutError: it didn't send the final flag in time.
+            TypeError: it is no stream.
         """
+        if not self._config.decoupled:
+            raise TypeError(f"{self._config.name} is no stream, it answers once: call model.infer(…)")
         request = self._request(inputs)
         if isinstance(request, ModelError):
             return [request]
@@ -141,13 +150,19 @@ def load_model(
 
     Raises:
         FileNotFoundError: there is no such version, or no config.pbtxt.
-        ValueError: config.pbtxt can't be read.
+        ValueError: config.pbtxt can't be read, or is of a model that is not Python's.
     """
     folder = Path(folder).resolve()
+    if not (folder / "config.pbtxt").is_file():
+        raise FileNotFoundError(_no_model(folder))
     config = pbtxt.parse((folder / "config.pbtxt").read_text(encoding="utf-8"))
     chosen = version or max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=1)
     inner = folder / str(chosen)
     if not (inner / "model.py").is_file():
+        kind = config.backend or config.platform or "python"
+        if kind != "python":
+            what = "an ensemble" if kind == "ensemble" else f"a model of the backend {kind}"
+            raise ValueError(f"{folder.name} is {what}: only Python models can be loaded without a server")
         raise FileNotFoundError(f"{inner / 'model.py'} is missing")
     arguments = {
         "model_config": json.dumps(_as_triton_writes(pbtxt.to_dict(config))),
@@ -169,6 +184,14 @@ def load_model(
         with isolation.entered():
             if hasattr(model, "finalize"):
                 model.finalize()
+
+
+def _no_model(folder: Path) -> str:
+    """Say what is there in place of a model."""
+    above = folder if folder.is_dir() else folder.parent
+    models = sorted(path.parent.name for path in above.glob("*/config.pbtxt"))
+    there = f"; the models in {above} are {', '.join(models)}" if models else ""
+    return f"{folder} is no model's folder: it has no config.pbtxt{there}"
 
 
 def _import(folder: Path, inner: Path) -> ModuleType:

@@ -412,3 +412,14 @@ def test_an_error_code_is_one_of_tritons() -> None:
     """Otherwise the server alone would find it out."""
     with pytest.raises(ValueError, match=r"'NOT_FOND' is none of Triton's error codes, INTERNAL, .*mean NOT_FOUND\?"):
         TritonError("x", code="NOT_FOND")  # type: ignore[arg-type]  # what is tested
+
+
+def test_a_string_that_no_server_could_send_is_refused() -> None:
+    @model
+    def half(x: Float32[np.ndarray, "batch n"]) -> String[np.ndarray, "batch 1"]:
+        return np.array([["\ud800"]], object)
+
+    with pytest.raises(InvalidTensor, match=r"half: result \"output\" holds '\\ud800', half of a surrogate pair"):
+        half(np.ones((1, 1), np.float32))
+    with pytest.raises(InvalidTensor, match=r"argument \"[a-z]+\" holds '\\udc80', half of a surrogate pair"):
+        reverse(np.array(["\udc80"], object))

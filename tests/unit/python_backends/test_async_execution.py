@@ -297,3 +297,15 @@ async def predict(x):
     made.finalize()
     assert "coroutines" not in {thread.name for thread in threading.enumerate() if thread.is_alive()}
     assert "fraud" in sys.modules
+
+
+def test_a_model_that_stops_its_loop_is_answered_and_so_are_later_ones(run: Callable[..., Any]) -> None:
+    async def predict(x: np.ndarray) -> np.ndarray:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+        return x * 2
+
+    execution = run(predict)
+    for value in (1, 2):
+        execution([asked := request(value)])
+        assert values(asked) == [value * 2]

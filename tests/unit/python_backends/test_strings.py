@@ -48,3 +48,9 @@ def test_what_is_no_string_is_refused(value: object) -> None:
 
     with pytest.raises(InvalidResult, match=r"^title holds .* wanted str or bytes"):
         strings.encode(array, "title")
+
+
+def test_half_of_a_surrogate_pair_is_found() -> None:
+    strings.require_utf8(np.array([["é", b"\xff"]], object), "output")
+    with pytest.raises(InvalidResult, match=r"^output holds '\\ud800', half of a surrogate pair"):
+        strings.require_utf8(np.array(["a", "b\ud800"], object), "output")

@@ -161,6 +161,16 @@ def test_a_sequence_keeps_its_state(repository: Path) -> None:
             model.infer(n=np.array([[1]]))
 
 
+def test_a_request_of_a_sequence_has_one_row(repository: Path) -> None:
+    with load_model(repository / "Total") as model:
+        two, one = model.sequence([{"n": np.array([[1], [2]])}, {"n": np.array([[3]])}])
+        assert isinstance(two, ModelError)
+        assert two.message.startswith(
+            "inference request to model 'Total' must specify batch-size 1 due to requirements"
+        )
+        assert isinstance(one, ModelError), "nothing has started the sequence"
+
+
 def test_a_body_calls_stand_ins(repository: Path) -> None:
     x = np.array([[1], [2]])
     with load_model(repository / "both", models={"counted": lambda ids: {"output": ids * 7}}) as model:
@@ -186,6 +196,33 @@ def test_an_error_is_raised(repository: Path) -> None:
 def test_a_stream_is_collected(repository: Path) -> None:
     with load_model(repository / "count") as model:
         assert [answer["output"].item() for answer in model.stream(n=np.array([3]))] == [0, 1, 2]  # type: ignore[index]
+
+
+def test_what_is_a_stream_and_what_is_none_are_told(repository: Path) -> None:
+    with (
+        load_model(repository / "count") as model,
+        pytest.raises(TypeError, match=r"count is a stream, .* model\.stream"),
+    ):
+        model.infer(n=np.array([3]))
+    with (
+        load_model(repository / "brain") as model,
+        pytest.raises(TypeError, match=r"brain is no stream, .* model\.infer"),
+    ):
+        model.stream(x=np.ones(1))
+
+
+def test_what_is_no_python_model_is_told(tmp_path: Path, repository: Path) -> None:
+    configs = {"chain": 'platform: "ensemble"', "net": 'backend: "onnxruntime"', "old": 'platform: "onnxruntime_onnx"'}
+    for name, config in configs.items():
+        (tmp_path / name / "1").mkdir(parents=True)
+        (tmp_path / name / "config.pbtxt").write_text(config)
+
+    for name, kind in (("chain", "an ensemble"), ("net", "a model of the backend onnxruntime"), ("old", "a model of")):
+        with pytest.raises(ValueError, match=f"{name} is {kind}.*: only Python models"), load_model(tmp_path / name):
+            pass
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(FileNotFoundError, match=r"no config\.pbtxt; .* are chain, net, old$"), load_model(folder):
+            pass
 
 
 def test_bf16_goes_in_and_out(repository: Path) -> None:

@@ -23,6 +23,7 @@ class Loop:
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self.closing = False
+        self._over = False
         self._thread = threading.Thread(target=self._run, name="coroutines", daemon=True)
         self._thread.start()
 
@@ -39,10 +40,9 @@ class Loop:
             self._thread.join(_CLOSING_S)
 
     def _run(self) -> None:
-        while True:
-            with suppress(SystemExit, KeyboardInterrupt):  # raised in a task of the user's own, these end a loop
+        while not self._over:  # a `stop` of the user's own ends no call, nor do those that a task of theirs raises
+            with suppress(SystemExit, KeyboardInterrupt):
                 self._loop.run_forever()
-                break
         self._loop.close()
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -60,6 +60,7 @@ class Loop:
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_CLOSING_S)
         await self._loop.shutdown_asyncgens()
+        self._over = True
         self._loop.stop()
 
 

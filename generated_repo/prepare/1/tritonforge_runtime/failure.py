@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import CodeType
 
 from .errors import InvalidArgument, InvalidResult, Refused, TritonError, named
+from .strings import unencodable
 
 __all__ = ["Failures"]
 
@@ -21,11 +22,15 @@ _LONGEST_ANSWER = 4000
 class Failures:
     """Tells of the failures of one model, whose own source files are below `roots`.
 
-    `function` is what the model calls: its place is named where the fault is in what it returned.
+    `function` is what the model calls: its place is named where the fault is in what it returned. `strings` are its
+    outputs of strings: Triton encodes them, as nothing before does, and fails where one can't be UTF-8.
     """
 
-    def __init__(self, model: str, *, roots: Sequence[str] = (), function: object = None) -> None:
+    def __init__(
+        self, model: str, *, roots: Sequence[str] = (), function: object = None, strings: Sequence[str] = ()
+    ) -> None:
         self._model = model
+        self._strings = " or ".join(f'output "{name}"' for name in strings)
         self._roots = tuple(os.path.join(os.path.realpath(root), "") for root in roots)
         self._function = self._place_of_function(function)
 
@@ -41,6 +46,8 @@ class Failures:
         if isinstance(error, InvalidResult):
             place = self._place_of_function(error.function) if error.model else self._function
             return self._at(f"{error.model or self._model}: {error}", place), "INTERNAL"
+        if isinstance(error, UnicodeEncodeError) and self._strings and not self._place(error):
+            return self._at(f"{self._model}: {unencodable(self._strings, error)}", self._function), "INTERNAL"
         if isinstance(error, InvalidArgument):
             return self._at(str(error), self._place(error)), "INTERNAL"
         return self.summarize(error), "INTERNAL"
