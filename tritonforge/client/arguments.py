@@ -4,6 +4,7 @@ like an earlier one."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "named_input",
     "require_encodable",
     "require_name",
+    "require_number",
     "require_parameters",
     "require_request_id",
     "require_setting",
@@ -92,6 +94,12 @@ def require_setting(name: str, value: object, kind: type[Any], example: str) -> 
     """Raise TypeError where a client's setting is neither None nor of its class."""
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{name} is {kind_of(value)}; it takes {kind.__name__}, as in {example}")
+
+
+def require_number(name: str, value: object, kind: type[Any] = Real) -> None:
+    """Raise TypeError where a setting is no number, or no whole one where `kind` is int."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; it takes a {'whole ' if kind is int else ''}number")
 
 
 def kind_of(value: object) -> str:

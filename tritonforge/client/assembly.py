@@ -79,6 +79,7 @@ def _assemble(
     *,
     shared_memory: bool,
 ) -> Assembly:
+    require_setting("shared_memory", shared_memory, bool, "shared_memory=False")
     require_setting("options", options, ConnectionOptions, "options=ConnectionOptions(token=…)")
     if not isinstance(url, (str, Iterable)):
         raise TypeError(f"url is {url!r}; a client takes one, such as http://127.0.0.1:8000, or a list of them")

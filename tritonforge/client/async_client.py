@@ -75,7 +75,7 @@ class AsyncClient:
             shared_memory=shared_memory,
             observers=find_observers(tracing, metrics),
         )
-        self._calls = Calls(self._assembly.transport, timeout_s)
+        self._calls = Calls(self._assembly.transport, timeout_s, self._assembly.reliable)
         self._maps: PerLoop[WeakSet[AsyncMapped[Any]]] = PerLoop(WeakSet)
 
     @property

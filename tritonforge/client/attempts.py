@@ -28,6 +28,7 @@ class Attempts(Generic[T]):
         "_request",
         "_retries",
         "_sent",
+        "_steady",
         "_target",
         "_tried",
         "deadline",
@@ -43,11 +44,13 @@ class Attempts(Generic[T]):
         *,
         request: Request | None = None,
         idempotent: bool = True,
+        steady: bool = False,
     ) -> None:
         self._replicas, self._retries, self._budget = replicas, retries, budget
         self.deadline, self._target = deadline, target
         self._request = request if request is not None and is_sequence(request) else None
         self._idempotent = idempotent and self._request is None
+        self._steady = steady
         self._tried: list[Replica[T]] = []
         self._sent = ""  # why an attempt failed whose request may have reached the server
 
@@ -59,7 +62,7 @@ class Attempts(Generic[T]):
         """Choose the server of the next attempt. Raise ServerUnavailable where all are being left alone."""
         request = self._request
         if request is None:
-            chosen = self._replicas.choose(self._tried)
+            chosen = self._replicas.choose(self._tried, steady=self._steady)
         else:
             flags = request.parameters
             start, end = bool(flags.get("sequence_start")), bool(flags.get("sequence_end"))

@@ -47,12 +47,12 @@ class Calls:
 
     __slots__ = ("catalog", "timeout_s", "transport")
 
-    def __init__(self, transport: AsyncTransport, timeout_s: float) -> None:
-        """Raise ValueError where `timeout_s` is not a finite number above 0."""
+    def __init__(self, transport: AsyncTransport, timeout_s: float, unwatched: AsyncTransport | None = None) -> None:
+        """Raise ValueError where `timeout_s` is not a finite number above 0. `unwatched` is without observers."""
         Deadline(timeout_s)
         self.timeout_s = timeout_s
         self.transport = transport
-        self.catalog = Catalog(transport)
+        self.catalog = Catalog(transport, unwatched)
 
     def deadline(self, timeout_s: float | None) -> Deadline:
         """Start the clock of a call. Raise ValueError where `timeout_s` is not a finite number above 0."""

@@ -33,10 +33,12 @@ _FOUND = re.compile(r"^load failed for model")  # though in no index, where its 
 class Catalog:
     """Served models by name and version, usable from several threads and tasks: at worst two ask for the same one."""
 
-    __slots__ = ("_models", "_transport")
+    __slots__ = ("_models", "_transport", "_unwatched")
 
-    def __init__(self, transport: AsyncTransport) -> None:
+    def __init__(self, transport: AsyncTransport, unwatched: AsyncTransport | None = None) -> None:
+        """`unwatched` is for what no caller asked: whether it fails is nothing to count, or to trace."""
         self._transport = transport
+        self._unwatched = unwatched or transport
         self._models: dict[tuple[str, str], Known] = {}
 
     def known(self, target: Target) -> Known | None:
@@ -83,7 +85,7 @@ class Catalog:
         if not target.model or not (absent or unloadable or isinstance(error, ModelNotFound)):
             return None
         try:
-            there = {status.name for status in await read_index(self._transport, deadline)}
+            there = {status.name for status in await read_index(self._unwatched, deadline)}
         except (ClientError, LookupError, TypeError):
             there = {target.model} if unloadable else set()
             names = ""

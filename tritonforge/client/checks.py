@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
@@ -13,6 +14,8 @@ from tritonforge.dtypes import DTYPES, from_numpy
 from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 
 __all__ = ["explain", "find_problems"]
+
+_OPTIONS = frozenset({"cast", "outputs", "parameters", "top"})
 
 
 def find_problems(
@@ -57,7 +60,16 @@ def explain(problems: list[str], signature: Signature) -> str:
 def _unknown(kind: str, specs: tuple[TensorSpec, ...], names: Iterable[str]) -> list[str]:
     known = [spec.name for spec in specs]
     there = ", ".join(known) or "none"
-    return [f'there is no {kind} "{name}"; there are: {there}' for name in names if name not in known]
+    return [
+        f'there is no {kind} "{name}"; {_meant(name, known)}there are: {there}' for name in names if name not in known
+    ]
+
+
+def _meant(name: str, known: list[str]) -> str:
+    if name in _OPTIONS:
+        return f"{name}= is an option of infer by the model's name; "
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _value_problem(spec: TensorSpec, value: Any, sizes: dict[str, tuple[str, int]], *, batched: bool) -> str:

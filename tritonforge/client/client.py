@@ -76,7 +76,7 @@ class Client:
             shared_memory=shared_memory,
             observers=find_observers(tracing, metrics),
         )
-        self._calls = Calls(self._assembly.transport, timeout_s)
+        self._calls = Calls(self._assembly.transport, timeout_s, self._assembly.reliable)
 
     @property
     def url(self) -> str:

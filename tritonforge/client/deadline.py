@@ -24,7 +24,7 @@ class Deadline:
             fits = 0 < timeout_s < math.inf
         except (TypeError, ValueError) as error:  # the latter of arrays
             raise _no_number(timeout_s) from error
-        if fits is not True:  # numpy's numbers give its own truth values, as its arrays do
+        if fits is not True or timeout_s is True:  # numpy's numbers give its own truth values, as its arrays do
             _require_number(timeout_s)
             if not fits:
                 raise ValueError(f"timeout_s is {timeout_s}; it must be a finite number of seconds above 0")
@@ -45,7 +45,7 @@ class Deadline:
 
 
 def _require_number(value: object) -> None:
-    if not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise _no_number(value)
 
 

@@ -9,7 +9,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Literal
 
-from tritonforge.client.arguments import kind_of
+from tritonforge.client.arguments import kind_of, require_number
 
 __all__ = ["TLS", "Compression", "ConnectionOptions"]
 
@@ -76,8 +76,10 @@ class ConnectionOptions:
             _check_header("token", self.token)
         if self.compression not in ("", "gzip", "deflate"):
             raise ValueError(f'compression is {self.compression!r}; it is "gzip", "deflate" or "" for none')
+        require_number("keepalive_s", self.keepalive_s)
         if not 0 <= self.keepalive_s <= 32_767:  # what Linux takes for TCP_KEEPIDLE
             raise ValueError(f"keepalive_s is {self.keepalive_s}; it is 0 for none, or a number of seconds up to 32767")
+        require_number("max_connections", self.max_connections, int)
         if self.max_connections < 1:
             raise ValueError(f"max_connections is {self.max_connections}; it must be 1 or more")
         object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))

@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger("tritonforge.client")
 
+_DESCRIPTIONS = frozenset({"model_metadata", "model_config"})
+"""What describes a model together, and so is asked of one server: others may have another model of that name."""
+
 Beside = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 """Runs a coroutine beside the call that starts it."""
 
@@ -82,7 +85,8 @@ class ReliableTransport:
         target = Target(self.url, question.model, question.version)
         changes = question.subject in CHANGES
         self._budget.earn()
-        attempts = self._attempts(target, deadline, idempotent=not changes)
+        steady = question.subject in _DESCRIPTIONS
+        attempts = self._attempts(target, deadline, idempotent=not changes, steady=steady)
         return await self._run(attempts, lambda transport: transport.ask(question, deadline), watch)
 
     def stream(
@@ -127,6 +131,7 @@ class ReliableTransport:
         *,
         request: Request | None = None,
         idempotent: bool = True,
+        steady: bool = False,
     ) -> Attempts[AsyncTransport]:
         return Attempts(
             self.replicas,
@@ -136,6 +141,7 @@ class ReliableTransport:
             target,
             request=request,
             idempotent=idempotent,
+            steady=steady,
         )
 
     async def _run(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar, get_args
 
+from tritonforge.client.arguments import require_number
 from tritonforge.client.forks import watch_forks
 
 __all__ = ["Balance", "Breaker", "Replica", "Replicas"]
@@ -37,9 +38,11 @@ class Breaker:
 
     def __post_init__(self) -> None:
         """Raise ValueError for numbers out of range."""
+        require_number("failures", self.failures, int)
         if self.failures < 1:
             raise ValueError(f"failures is {self.failures}; it must be 1 or more")
         for name in ("pause_s", "longest_pause_s", "probe_s"):
+            require_number(name, getattr(self, name))
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be a finite number of seconds above 0")
 
@@ -106,8 +109,10 @@ class Replicas(Generic[T]):
         """The one server, where there is no other and its circuit is closed: nothing to choose, nothing to count."""
         return None if self._only is None or self._only.pauses else self._only
 
-    def choose(self, tried: Sequence[Replica[T]] = ()) -> Replica[T] | None:
+    def choose(self, tried: Sequence[Replica[T]] = (), *, steady: bool = False) -> Replica[T] | None:
         """Choose a server for a request, one not `tried` yet where possible, and count the request as under way.
+
+        `steady` chooses the same one each time, as long as it is healthy.
 
         A server whose circuit is open is chosen only where no other is left and its pause is over: the request is its
         trial then. None where all are to be left alone.
@@ -117,7 +122,7 @@ class Replicas(Generic[T]):
         with self._lock:
             healthy = [replica for replica in self.all if not replica.open]
             fresh = [replica for replica in healthy if replica not in tried] or healthy
-            chosen = self._pick(fresh) if fresh else self._trial()
+            chosen = (fresh[0] if steady else self._pick(fresh)) if fresh else self._trial()
             if chosen is not None:
                 chosen.in_flight += 1
             return chosen

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tritonforge.client.arguments import require_number
 from tritonforge.client.errors import ClientError, ServerUnavailable
 from tritonforge.client.forks import watch_forks
 
@@ -31,9 +32,11 @@ class Retries:
 
     def __post_init__(self) -> None:
         """Raise ValueError for numbers out of range."""
+        require_number("attempts", self.attempts, int)
         if self.attempts < 1:
             raise ValueError(f"attempts is {self.attempts}; it counts the first one, so 1 or more")
         for name in ("first_delay_s", "longest_delay_s", "budget", "burst"):
+            require_number(name, getattr(self, name))
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be a finite number, 0 or more")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tritonforge.client.arguments import kind_of
 from tritonforge.client.segments import Segment
 from tritonforge.client.shared_transport import SharedMemoryTransport
 from tritonforge.client.wire import Array
@@ -32,7 +33,8 @@ class SharedArrays:
             raise ValueError(f"shared memory is for a server on this machine, and not switched off; the URL is {url}")
         places: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
         size = 0
-        for name, (given, kind) in shapes.items():
+        for name, wanted in shapes.items():
+            given, kind = _pair(name, wanted)
             shape, dtype = _shape(name, given), np.dtype(kind)
             if dtype.hasobject or (dtype.kind in "USV" and dtype.name != "bfloat16"):
                 raise ValueError(f"{name}: {dtype} has no fixed size on the wire; shared arrays hold numbers")
@@ -55,6 +57,13 @@ class SharedArrays:
         for transport in self._transports:
             await transport.release(self._segment)
         self._segment.close()
+
+
+def _pair(name: str, wanted: object) -> Shape:
+    if not isinstance(wanted, (tuple, list)) or len(wanted) != 2:
+        hint = f"{name}=((64, 20), np.float32)"
+        raise TypeError(f"{name} is {kind_of(wanted)}; it takes a shape and a dtype, as in {hint}")
+    return wanted[0], wanted[1]
 
 
 def _shape(name: str, given: Sequence[int]) -> tuple[int, ...]:

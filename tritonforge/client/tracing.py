@@ -46,7 +46,7 @@ class Tracer:
         if self.idle():
             return None
         url = call.target.url.partition(", ")[0]
-        name, fixed = _name(call.subject, url)
+        name, fixed = _name(call.subject, url, of_model=bool(call.target.model))
         span = self._tracer.start_span(name, kind=trace.SpanKind.CLIENT, attributes={**fixed, **_attributes(call, url)})
         carrier: dict[str, str] = {}
         propagate.inject(carrier, trace.set_span_in_context(span))
@@ -139,7 +139,7 @@ def _attributes(call: Call, url: str) -> Attributes:
 
 
 @lru_cache(maxsize=256)
-def _name(subject: str, url: str) -> tuple[str, Attributes]:
+def _name(subject: str, url: str, *, of_model: bool) -> tuple[str, Attributes]:
     """Name the span of a call, and give the attributes of what is asked."""
     if parse_url(url).speaks_grpc:
         procedure = f"{_SERVICE}/{_procedure(subject)}"
@@ -149,7 +149,7 @@ def _name(subject: str, url: str) -> tuple[str, Attributes]:
     if subject in ("infer", "stream"):
         method, template = "POST", "/v2/models/{model}/infer"
     else:
-        method, path = request_line(Question(subject, "MODEL"))
+        method, path = request_line(Question(subject, "MODEL" if of_model else ""))
         template = path.replace("MODEL", "{model}")
     return f"{method} {template}", {"http.request.method": method, "url.template": template}
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from tritonforge.client import Client, InvalidRequest, ServerUnavailable, observers
+from tritonforge.client import Client, InvalidRequest, ModelNotFound, ServerUnavailable, observers
 from tritonforge.client.blocking import finish, iterate
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.observation import Call
@@ -215,3 +215,27 @@ class Idle:
 def test_who_is_idle_is_not_told_of_an_inference():
     with FaultServer(answer_all) as server, observed(server.url, Idle()) as line:
         assert line.infer().model == "m"
+
+
+def test_the_look_up_of_near_names_is_no_call_of_the_users(spans):
+    def refuse(peer: Peer) -> None:
+        while request := peer.request():
+            words = b'{"error":"Request for unknown model: \'m\' is not found"}'
+            if b"/index" in request:
+                words = b'{"error":"This API is restricted, expecting header \'triton-key\'"}'
+            peer.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%b" % (len(words), words))
+
+    with (
+        FaultServer(refuse) as server,
+        Client(server.url, tracing=spans.provider) as client,
+        pytest.raises(ModelNotFound),
+    ):
+        client.describe("m")
+    assert spans.only().name == "GET /v2/models/{model}"
+
+
+def test_the_span_of_a_question_of_all_models_has_its_own_path(spans):
+    none = then_close(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"model_stats":[]}')
+    with FaultServer(none) as server, Client(server.url, tracing=spans.provider) as client:
+        assert client.admin.statistics() == []
+    assert spans.only().attributes["url.template"] == "/v2/models/stats"

@@ -62,7 +62,7 @@ def test_strings_of_every_kind_are_bytes(strings):
         ({"features": None}, 'input "features" is missing: FP32[batch, 20] wanted'),
         (
             {"features": GOOD, "feature": GOOD},
-            'there is no input "feature"; there are: features, tokens, title',
+            'there is no input "feature"; did you mean features? there are: features, tokens, title',
         ),
         (
             {"features": GOOD.astype(float)},
@@ -163,7 +163,7 @@ def test_all_problems_are_told_at_once_with_the_signature():
     assert explain(found, SIGNATURE) == (
         "2 mistakes\n"
         '  input "features" is missing: FP32[batch, 20] wanted\n'
-        '  there is no input "feature"; there are: features, tokens, title\n'
+        '  there is no input "feature"; did you mean features? there are: features, tokens, title\n'
         f"  signature: {SIGNATURE}"
     )
 
@@ -199,3 +199,10 @@ def test_what_is_said_of_a_tensor_of_torch_takes_it_from_its_device_and_gradient
     ):
         tensor = torch.ones((1, 20), dtype=dtype, requires_grad=True)
         assert find_problems(SIGNATURE, {"features": tensor})[0].endswith(f"make one: features = features{code}")
+
+
+def test_an_option_of_infer_that_is_given_elsewhere_is_told():
+    found = find_problems(SIGNATURE, {"features": GOOD, "cast": "exact"})
+    assert found == [
+        'there is no input "cast"; cast= is an option of infer by the model\'s name; there are: features, tokens, title'
+    ]

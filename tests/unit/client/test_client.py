@@ -12,6 +12,7 @@ import pytest
 import tritonforge.client
 from tritonforge.client import (
     AsyncClient,
+    Breaker,
     Client,
     ConnectionOptions,
     DeadlineExceeded,
@@ -362,3 +363,54 @@ def test_a_token_that_is_no_text_is_refused():
         ConnectionOptions(token=3)
     with pytest.raises(TypeError, match="the function given as token gave an int; it is to give a text"):
         ConnectionOptions(token=lambda: 3).header_items()
+
+
+def describing(dims: bytes, optional: bytes):
+    """Describe a model whose metadata and configuration are of one server's own."""
+
+    def serve(peer: Peer) -> None:
+        tensor = b'{"name":"x","datatype":"FP32","shape":[%b]}' % dims
+        config = b'{"max_batch_size":0,"input":[{"name":"x","data_type":"TYPE_FP32","dims":[%b]%b}],"output":[]}'
+        while request := peer.request():
+            body = (
+                config % (dims, optional)
+                if b"/config " in request
+                else b'{"name":"m","inputs":[%b],"outputs":[]}' % tensor
+            )
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    return serve
+
+
+def test_what_is_known_of_a_model_is_from_one_of_several_servers():
+    with (
+        FaultServer(describing(b"3", b"")) as one,
+        FaultServer(describing(b"4", b',"optional":true')) as other,
+        Client([one.url, other.url], shared_memory=False) as client,
+    ):
+        signatures = {str(client.describe("m").signature) for _ in range(4)}
+    assert signatures in ({"(x: FP32[3]) -> ()"}, {"(x: FP32[4] | None) -> ()"})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Client("http://h:1", timeout_s=True), "timeout_s is True; it must be a finite number of seconds"),
+        (
+            lambda: Client("http://h:1", shared_memory="x"),
+            "shared_memory is a str; it takes bool, as in shared_memory=",
+        ),
+        (lambda: Retries(attempts="x"), "attempts is 'x'; it takes a whole number"),
+        (lambda: Retries(budget="x"), "budget is 'x'; it takes a number"),
+        (lambda: Breaker(failures=1.5), "failures is 1.5; it takes a whole number"),
+        (lambda: ConnectionOptions(max_connections="9"), "max_connections is '9'; it takes a whole number"),
+        (lambda: ConnectionOptions(keepalive_s=True), "keepalive_s is True; it takes a number"),
+        (
+            lambda: Client("http://127.0.0.1:1").shared(x=np.zeros(3)).__enter__(),
+            r"x is a ndarray; it takes a shape and a dtype, as in x=\(\(64, 20\), np.float32\)",
+        ),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_told(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()

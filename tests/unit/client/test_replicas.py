@@ -184,3 +184,12 @@ def test_all_circuits_open_is_said_with_the_reason():
     with pytest.raises(ServerUnavailable, match=r"circuit open\): Connection refused") as caught:
         attempts(replicas).begin()
     assert not caught.value.sent
+
+
+def test_what_belongs_together_is_asked_of_the_same_server_while_that_is_healthy():
+    replicas = Replicas(["a", "b"], breaker=Breaker(failures=1))
+    first = replicas.choose(steady=True)
+    assert first is not None
+    assert [replicas.choose(steady=True) for _ in range(3)] == [first] * 3
+    replicas.failed(first)
+    assert replicas.choose(steady=True) is not first
