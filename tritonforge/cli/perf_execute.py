@@ -28,7 +28,7 @@ def execute(scenario: Scenario) -> int:
     from tritonforge.cli.perf_live import showing
     from tritonforge.load import SweepInterrupted, SweepStopped
     from tritonforge.report import Rules, compare_reports, read_report
-    from tritonforge.report.compare import check_models
+    from tritonforge.report.compare import check_loads, check_models
     from tritonforge.report.files import check_places
     from tritonforge.report.sweep import sweep
 
@@ -38,7 +38,10 @@ def execute(scenario: Scenario) -> int:
         baseline = read_report(scenario.baseline) if scenario.baseline else None
         if baseline is not None:
             names = (str(scenario.baseline), "this run")
-            check_models(baseline.settings, scenario.settings("http://127.0.0.1"), names)
+            settings = scenario.settings("http://127.0.0.1")
+            check_models(baseline.settings, settings, names)
+            if not scenario.find_max:
+                check_loads(baseline, settings, names)
         exported = {"profile_export": scenario.profile_export} if scenario.profile_export else {}
         check_places({**scenario.outputs, **exported})
         stopped: SweepStopped | SweepInterrupted | None = None

@@ -84,7 +84,17 @@ class _HttpControl:
             return {}
 
     def statistics(self) -> Json:
-        return self._ask("GET", "/v2/models/stats")
+        try:
+            answer: Any = self._ask("GET", "/v2/models/stats")
+        except LoadFailed as error:
+            if not isinstance(error.__cause__, ValueError):
+                raise
+            answer = None
+        if not isinstance(answer, dict):
+            raise LoadFailed(
+                f"{self._address}: its statistics are no JSON object; server_statistics=False measures without them"
+            )
+        return cast(Json, answer)
 
     def server(self) -> Json:
         return self._ask("GET", "/v2")

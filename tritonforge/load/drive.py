@@ -196,8 +196,8 @@ class Drive:
         """Have a lane wait until something is due.
 
         Lanes amid a sequence are taken first: with a lane for each request, hundreds of sequences would be open, and
-        the server would drop them before their next request came. Of the others the first is, whose connection is timed,
-        and then the one that has waited longest.
+        the server would drop them before their next request came. Of the others the first lane is, whose connection is
+        timed, and then the one that has waited longest.
         """
         payload = lane.payload
         amid = payload is not None and lane.sent < payload.sequence_length

@@ -265,6 +265,8 @@ class Session:
         if load.request is not None:
             return [prepare_plain(self._address, load.request, self.settings.headers)]
         served = self.models[load.name]
+        if not served.inputs:
+            raise LoadFailed(f"{load.name}: the server's metadata name no input: there is nothing to send")
         stream = self._streams(served)
         if load.data.check and stream:
             raise InvalidLoad(f"{load.name}: answers of streams can't be checked; leave check out")

@@ -181,7 +181,9 @@ def parse_slo(text: str) -> tuple[Slo, ...]:
     for part in text.split(","):
         found = _SLO.fullmatch(part.strip())
         if found is None or (found["name"][0] == "p" and not 0 < float(found["name"][1:]) <= 100):
-            raise ValueError(f"{part!r} is not an objective; wanted mean, max or a percentile with a time: p99=10ms")
+            raise ValueError(
+                f"{part!r} is not an objective; wanted mean, max or a percentile with a time in us, ms or s: p99=10ms"
+            )
         objectives.append(Slo(found["name"], float(found["value"]) * _UNITS_US[found["unit"]]))
     return tuple(objectives)
 

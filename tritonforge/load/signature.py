@@ -57,7 +57,7 @@ class ServedModel:
             if size < 0 and len(given) != 1:
                 raise InvalidLoad(
                     f'{self.name}: input "{tensor.name}" has the shape {list(tensor.dims)}; give each variable '
-                    f"dimension a size, by its name ({name or 'seq'}=128), or the whole shape by the input's"
+                    f"dimension a size in shapes, by its name ({name or 'seq'}=128), or the whole shape by the input's"
                 )
             found.append(size if size >= 0 else given[0])
         return tuple(found)
@@ -69,6 +69,11 @@ def read_model(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Served
     Raise LoadFailed where a tensor is of a datatype that the protocol doesn't have.
     """
     for tensor in (*metadata.get("inputs", ()), *metadata.get("outputs", ())):
+        shape = tensor.get("shape", ())
+        if not isinstance(shape, (list, tuple)):
+            raise LoadFailed(
+                f'{metadata["name"]}: the server says that the shape of "{tensor["name"]}" is {shape!r}, no list'
+            )
         if tensor["datatype"] not in DTYPES:
             raise LoadFailed(
                 f'{metadata["name"]}: the server says that "{tensor["name"]}" is {tensor["datatype"]}, which is none '

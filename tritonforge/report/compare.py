@@ -12,6 +12,7 @@ from tritonforge.report.verdicts import Comparison, Rules, Verdict, Windows, com
 __all__ = [
     "NothingInCommon",
     "OtherModels",
+    "check_loads",
     "check_models",
     "compare_reports",
     "comparison_markdown",
@@ -45,6 +46,13 @@ def check_models(base: Settings, new: Settings, names: tuple[str, str]) -> None:
     ours, theirs = ([model.name for model in settings.models] for settings in (base, new))
     if sorted(ours) != sorted(theirs):
         raise OtherModels(names[0], ours, names[1], theirs)
+
+
+def check_loads(base: Report, new: Settings, names: tuple[str, str]) -> None:
+    """Raise NothingInCommon where none of the loads that are to be measured is in a report."""
+    loads = [str(load) for load in new.loads]
+    if not {str(point.load) for point in base.points} & set(loads):
+        raise NothingInCommon(names[0], _loads(base), names[1], loads)
 
 
 def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules: Rules | None = None) -> Comparison:

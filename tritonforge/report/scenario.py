@@ -41,10 +41,20 @@ _SAME = (
 """Options that are settings of the same name."""
 _SECONDS = ("repeat", "window", "warmup", "ramp", "duration", "timeout")
 """Options that are settings with `_s` behind their name."""
+_JUDGED_S = 50.0
+"""A duration from which on windows are of 5 s, and held against each other."""
 _OTHERS = ("sequence_length", "batch_size", "string_length")
 """Options that the settings have further inside."""
 
 
+_WORDS = {
+    "in shapes": "by --shape",
+    "server_statistics=False": "--no-server-statistics",
+    **{f"{name} is": f"--{name} is" for name in ("requests", "payloads", "processes", "burst", "stability", "seed")},
+    "tolerance is": "--tolerance is",
+}
+"""Other words for settings in errors of the engine, and the options."""
+_FLAGS = ("check", "find_max", "server_statistics")
 _ARGUMENTS = {"model": "MODEL", "repository": "REPO or FILE"}
 
 
@@ -56,7 +66,10 @@ def as_option(name: str) -> str:
 def in_options(text: str) -> str:
     """Spell the names of settings in an error of the engine as the options that give them."""
     names = {f"{name}_s": name for name in _SECONDS} | {name: name for name in (*_SAME, *_OTHERS) if "_" in name}
-    return re.sub(r"\b(\w+_\w+)\b", lambda found: as_option(names[found[0]]) if found[0] in names else found[0], text)
+    text = re.sub(r"\b(\w+_\w+)\b", lambda found: as_option(names[found[0]]) if found[0] in names else found[0], text)
+    for words, option in _WORDS.items():
+        text = re.sub(rf"(^|: ){words}", rf"\1{option}", text) if words.endswith(" is") else text.replace(words, option)
+    return text
 
 
 class BadOption(TritonForgeError):
@@ -160,6 +173,9 @@ class Scenario:
             raise BadOption("repeat", f"{self.repeat:g} begins nothing anew; it is seconds, above 0")
         if self.duration is not None and self.requests is not None:
             raise BadOption("requests", "it can't be given beside --duration; one of them says when a load ends")
+        once = bool(self.schedule or self.replay) and self.repeat is None
+        lasts = once or self.duration is not None or self.requests is not None
+        judged = not once and (self.window is not None or self.duration is None or self.duration >= _JUDGED_S)
         for option, (used, needs) in {
             "arrivals": (self.rate, "--rate"),
             "gamma_shape": (self.arrivals == "gamma", "--arrivals gamma"),
@@ -171,6 +187,9 @@ class Scenario:
                 "an open loop: --rate, --schedule or --replay",
             ),
             "body": (self._over_http(), "HTTP: --url http://…, or --protocol http"),
+            "max_windows": (not lasts, "a load that lasts until it is stable: leave --duration and --requests out"),
+            "stability": (judged, "windows that are held against each other: --window, or no --duration"),
+            "stable_windows": (judged, "windows that are held against each other: --window, or no --duration"),
             "max_errors": (not self.find_max, "a sweep; a search goes to where requests fail"),
             "output_bytes": (self.shared_memory == "system", "--shared-memory system"),
             "payloads": (self.data == "random", "--data random"),
@@ -199,13 +218,16 @@ class Scenario:
         """Read `NAME[:VERSION][=WEIGHT]`, several with commas between them."""
         from tritonforge.load import ModelLoad
 
-        models, data = [], self._data(golden)
+        models: list[ModelLoad] = []
+        data = self._data(golden)
         for part in self.model.split(","):
             name, _, weight = part.strip().partition("=")
             name, _, version = name.partition(":")
             share = _read("model", float, weight or "1")
             if not name or not share > 0:
                 raise BadOption("model", f"{part!r} is not NAME, NAME:VERSION or NAME=WEIGHT with a weight above 0")
+            if any((name, version) == (each.name, each.version) for each in models):
+                raise BadOption("model", f"{name} is named twice; give it one weight: {name}=2")
             models.append(
                 ModelLoad(
                     name,
@@ -276,6 +298,10 @@ def scenario_of(options: Mapping[str, Any], *, where: str = "the options") -> Sc
     from pydantic import TypeAdapter, ValidationError
 
     data = {key.replace("-", "_"): value for key, value in options.items()}
+    # Where a number is wanted, pydantic takes true for 1.
+    flags = [name for name, value in data.items() if isinstance(value, bool) and name not in _FLAGS]
+    if flags:
+        raise BadScenario(where, [f"{name}: {str(data[name]).lower()} is none of its values" for name in flags])
     data |= {name: [data[name]] for name in ("url", "shape", "header") if isinstance(data.get(name), str)}
     try:
         return TypeAdapter(Scenario).validate_python(data)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from tritonforge.load import Report
+from tritonforge.load import ModelLoad, Report, Settings, Slo
 from tritonforge.report.charts.numbers import compact, duration
 
 __all__ = ["Tile", "facts", "tiles"]
@@ -51,20 +51,63 @@ def tiles(report: Report) -> list[Tile]:
 
 
 def facts(report: Report) -> Iterator[tuple[str, str]]:
-    """List settings, versions and the machine, each as a name and words."""
+    """List what was sent, the settings that had an effect, versions and the machine, each as a name and words."""
+    settings = report.settings
     yield "started", report.environment.started
-    yield from report.environment.hardware.items()
-    yield from report.environment.versions.items()
-    for field in fields(report.settings):
-        value = getattr(report.settings, field.name)
+    for model in settings.models:
+        yield f"sent to {model.name}", _sent(model, len(settings.models) > 1)
+    yield "protocol", ", ".join(dict.fromkeys(point.protocol for point in report.points)) or settings.protocol
+    idle = _idle(settings)
+    for field in fields(settings):
+        value = getattr(settings, field.name)
         if field.name == "headers":
-            value = ", ".join(value)  # their names alone: values may be secrets
-        yield field.name, _words(value)
-    yield "seed", str(report.seed)
+            value = tuple(value)  # their names alone: values may be secrets
+        if field.name != "models" and field.name not in idle and value not in (None, (), ""):
+            yield field.name, _words(value)
+    for name, words in report.environment.hardware.items():
+        size, _, unit = words.partition(" ")
+        yield name, f"{int(size) / (1 << 20):.1f} GiB" if unit == "kB" and size.isdigit() else words
+    yield from report.environment.versions.items()
+
+
+def _sent(model: ModelLoad, mixed: bool) -> str:
+    if model.request is not None:
+        return f"{model.request.method} {model.request.path}"
+    data = model.data
+    parts = (
+        data.source,
+        f"batch size {model.batch_size}",
+        f"version {model.version}" if model.version else "",
+        f"weight {model.weight:g}" if mixed else "",
+        f"sequences of {model.sequence_length}" if model.sequence_length else "",
+        f"{data.payloads} payloads" if data.source == "random" else "",
+        *(f"{name}={','.join(map(str, sizes))}" for name, sizes in data.shapes.items()),
+        f"answers checked within {data.tolerance:g}" if data.check or data.golden else "",
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _idle(settings: Settings) -> set[str]:
+    """Name the settings that say nothing of such a load."""
+    kinds = {load.kind for load in settings.loads}
+    drawn, given = "rate" in kinds, bool(kinds & {"schedule", "replay"})
+    counted = settings.duration_s is not None or settings.requests is not None or given
+    used = {
+        "arrivals": drawn,
+        "burst": drawn,
+        "gamma_shape": drawn and settings.arrivals == "gamma",
+        "repeat_s": given,
+        "ramp_s": not given,
+        "max_in_flight": drawn or given,
+        "body": settings.protocol == "http",
+        "max_windows": not counted,
+        "stability": not counted or settings.window_s is not None,
+        "stable_windows": not counted or settings.window_s is not None,
+    }
+    return {name for name, effective in used.items() if not effective}
 
 
 def _words(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(_words(item) for item in value[:24]) + (" …" if len(value) > 24 else "")
-    name = getattr(value, "name", None)
-    return str(name) if isinstance(name, str) else str(value)
+    return f"{value.statistic} ≤ {duration(value.limit_us)}" if isinstance(value, Slo) else str(value)

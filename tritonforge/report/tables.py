@@ -135,19 +135,20 @@ def stream_table(points: Sequence[Point]) -> Table:
 def comparison_table(comparison: Comparison, *, bold: bool = False) -> Table:
     """Give a row for each load and figure, with its ratio, the interval, and the verdict."""
     share = f"{comparison.rules.confidence:.0%}"
-    rows = tuple(row for point in comparison.points for row in _comparison_rows(point, bold))
+    rows = tuple(
+        row for point in comparison.points for row in _comparison_rows(point, comparison.rules.same_within, bold)
+    )
     return Table(("load", "figure", "base", "new", f"new / base ({share} together)", "verdict"), rows, words=2)
 
 
-def _comparison_rows(point: PointChange, bold: bool) -> Iterable[tuple[str, ...]]:
+def _comparison_rows(point: PointChange, within: float, bold: bool) -> Iterable[tuple[str, ...]]:
     if not point.figures:
         yield (point.label, "nothing measured", "–", "–", "–", point.verdict)
     for index, change in enumerate(point.figures):
         yield (
             point.label if index == 0 else "",
             change.figure.label,
-            _figure(change, change.base),
-            _figure(change, change.new),
+            *("–" if change.opposed(within) else _figure(change, side) for side in (change.base, change.new)),
             ratio_words(change),
             _SIGNS[change.verdict] if bold else change.verdict,
         )
@@ -156,7 +157,7 @@ def _comparison_rows(point: PointChange, bold: bool) -> Iterable[tuple[str, ...]
 def ratio_words(change: FigureChange) -> str:
     """Write a ratio with its interval: 1.104 (1.08 … 1.13), +10.4 %."""
     ratio = change.ratio
-    reach = f"{ratio.low:.3f} … {ratio.high:.3f}" if ratio.told else "too few windows"
+    reach = f"{ratio.low:.3f} … {ratio.high:.3f}" if ratio.told else "too few windows for how they vary"
     return f"{ratio.estimate:.3f} ({reach}), {percent(ratio.estimate - 1)}"
 
 

@@ -15,11 +15,7 @@ __all__ = ["FIGURES", "Comparison", "Figure", "FigureChange", "PointChange", "Ru
 _HALF = 2.0
 _PAIRED = (
     "new / base is the median of the pairs' own ratios; base and new are each the median of its windows, whose "
-    "quotient is another where the machine changed in the meantime"
-)
-_UNPAIRED = (
-    "new / base is of the geometric means of the windows; base and new are each the median of its windows, whose "
-    "quotient is another where a few windows are far from the others"
+    "quotient is another where the machine changed in the meantime; they are left out where it says the opposite"
 )
 Verdict = Literal["same", "better", "worse", "unsure", "not measured"]
 Windows = Mapping[str, Sequence[float]]
@@ -58,13 +54,24 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class FigureChange:
-    """One figure at one point: medians over windows, and the ratio new / base with its interval."""
+    """One figure at one point: the ratio new / base with its interval, and each side's figure.
+
+    That is the median over windows of live servers, the geometric mean of saved reports, as the ratio is.
+    """
 
     figure: Figure
     base: float
     new: float
     ratio: Ratio
     verdict: Verdict
+
+    def far_from_columns(self, within: float) -> bool:
+        """Whether the sides' figures have another quotient than the ratio."""
+        return abs(self.ratio.estimate * self.base / self.new - 1) > within
+
+    def opposed(self, within: float) -> bool:
+        """Whether they say better where the ratio says worse, or the other way round."""
+        return self.far_from_columns(within) and (self.new - self.base) * (self.ratio.estimate - 1) < 0
 
     @property
     def worsening(self) -> float:
@@ -173,13 +180,9 @@ def compare_points(
             f"{fewest} pairs of windows can't tell a difference at this confidence over {tests} figures; "
             f"at least {pairs_needed(confidence)} are needed"
         )
-    if any(_far_from_columns(change, rules.same_within) for each in changes for change in each.figures):
-        told.append(_PAIRED if paired else _UNPAIRED)
+    if paired and any(change.far_from_columns(rules.same_within) for each in changes for change in each.figures):
+        told.append(_PAIRED)
     return Comparison(base, new, changes, rules, paired, tuple(told))
-
-
-def _far_from_columns(change: FigureChange, within: float) -> bool:
-    return abs(change.ratio.estimate * change.base / change.new - 1) > within
 
 
 def _compare_point(
@@ -190,7 +193,8 @@ def _compare_point(
         before, after = base[figure.name], new[figure.name]
         ratio = (paired_ratio if paired else unpaired_ratio)(before, after, confidence=confidence)
         verdict = _verdict(ratio, figure, rules.same_within)
-        changes.append(FigureChange(figure, float(np.median(before)), float(np.median(after)), ratio, verdict))
+        sides = [float(np.median(side) if paired else np.exp(np.mean(np.log(side)))) for side in (before, after)]
+        changes.append(FigureChange(figure, sides[0], sides[1], ratio, verdict))
     counts = [max((len(side[figure.name]) for figure in _common(base, new)), default=0) for side in (base, new)]
     return PointChange(label, tuple(changes), (counts[0], counts[1]))
 

@@ -45,9 +45,9 @@ def test_objectives_are_read() -> None:
     assert parse_slo("p99=10ms,mean=500us,p99.9=1s") == (Slo("p99", 1e4), Slo("mean", 500), Slo("p99.9", 1e6))
 
 
-@pytest.mark.parametrize("text", ["p99", "p99=10", "p0=1ms", "p101=1ms", "median=1ms", ""])
+@pytest.mark.parametrize("text", ["p99", "p99=10", "p0=1ms", "p101=1ms", "p99=1ns", "median=1ms", ""])
 def test_other_objectives_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not an objective"):
+    with pytest.raises(ValueError, match=r"not an objective; .* in us, ms or s"):
         parse_slo(text)
 
 
@@ -55,13 +55,13 @@ def test_other_objectives_are_refused(text: str) -> None:
     ("changed", "words"),
     [
         ({"models": ()}, "no model is named"),
-        ({"window_s": 0.0}, "window_s is 0.0; it is above 0"),
+        ({"window_s": 0.0}, "window_s is 0; it is above 0"),
         ({"window_s": float("inf")}, "window_s is inf; it is above 0"),
-        ({"timeout_s": 0.0}, "timeout_s is 0.0; it is above 0"),
-        ({"gamma_shape": -1.0}, "gamma_shape is -1.0; it is above 0"),
-        ({"duration_s": -1.0}, "duration_s is -1.0; it is above 0"),
-        ({"warmup_s": -1.0}, "warmup_s is -1.0; it is at least 0"),
-        ({"ramp_s": -1.0}, "ramp_s is -1.0; it is at least 0"),
+        ({"timeout_s": 0.0}, "timeout_s is 0; it is above 0"),
+        ({"gamma_shape": -1.0}, "gamma_shape is -1; it is above 0"),
+        ({"duration_s": -1.0}, "duration_s is -1; it is above 0"),
+        ({"warmup_s": -1.0}, "warmup_s is -1; it is at least 0"),
+        ({"ramp_s": -1.0}, "ramp_s is -1; it is at least 0"),
         ({"stability": float("nan")}, "stability is nan; it is at least 0"),
         ({"seed": -1}, "seed is -1; it is at least 0"),
         ({"requests": 0}, "requests is 0; it is at least 1"),

@@ -97,3 +97,18 @@ def test_the_first_answer_is_looked_at(answer: bytes, words: str, load: Load) ->
 def test_no_answer_after_the_first_is_looked_at() -> None:
     with serving(RIGHT, b"") as url:
         assert measure(url, Load("concurrency", 1)).requests == 20
+
+
+def test_a_model_without_inputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PAGES, "/v2/models/m", {**METADATA, "inputs": []})
+    with serving(RIGHT) as url, pytest.raises(LoadFailed, match="m: the server's metadata name no input"):
+        measure(url)
+
+
+def test_statistics_that_are_none_are_told_with_the_way_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PAGES, "/v2", {"name": "odd", "version": "1", "extensions": ["statistics"]})
+    monkeypatch.setitem(PAGES, "/v2/models/stats", [])  # type: ignore[arg-type]
+    with serving(RIGHT) as url:
+        with pytest.raises(LoadFailed, match="no JSON object; server_statistics=False measures without them"):
+            measure(url)
+        assert measure(url, server_statistics=False).requests == 20

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from tritonforge.load import Data, Load, ModelLoad
 from tritonforge.report import page
 from tritonforge.report.plots import breakdown
+from tritonforge.report.summary import facts
 
 from .sample_report import report
 
@@ -232,3 +234,30 @@ def test_without_scripts_every_load_is_there(browser: Any, tmp_path: Path) -> No
     assert card.locator(".each:visible").count() == 7
     assert not tab.locator("#theme").is_visible()
     tab.close()
+
+
+def test_the_page_says_what_was_sent_and_no_setting_without_effect() -> None:
+    made = report()
+    models = (
+        ModelLoad("fraud", weight=3, batch_size=8, data=Data("zeros", shapes={"seq": (128,)})),
+        ModelLoad("steps", "2", sequence_length=5),
+    )
+    hardware = {"memory": "24684084 kB"}
+    told = list(
+        facts(
+            replace(
+                made,
+                settings=replace(made.settings, models=models, headers={"X-Key": "secret"}),
+                environment=replace(made.environment, hardware=hardware),
+            )
+        )
+    )
+    words = dict(told)
+    assert len(words) == len(told)
+    assert words["sent to fraud"] == "zeros, batch size 8, weight 3, seq=128"
+    assert words["sent to steps"] == "random, batch size 1, version 2, weight 1, sequences of 5, 16 payloads"
+    assert (words["protocol"], words["memory"], words["headers"]) == ("http", "23.5 GiB", "X-Key")
+    assert not {"gamma_shape", "burst", "arrivals", "max_in_flight", "repeat_s", "models"} & set(words)
+    rate = replace(made.settings, loads=(Load("rate", 5),), duration_s=1.0)
+    drawn = dict(facts(replace(made, settings=rate)))
+    assert (drawn["arrivals"], drawn["burst"], "stability" in drawn) == ("constant", "1", False)

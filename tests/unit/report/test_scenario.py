@@ -67,6 +67,11 @@ def test_loads_are_words_or_lists(written: object) -> None:
         ({"body": "json", "protocol": "grpc", "repository": "zoo.py"}, "--body: it says nothing without HTTP"),
         ({"max_errors": "5%", "find_max": True}, "--max-errors: it says nothing without a sweep"),
         ({"duration": 1, "requests": 5}, "--requests: it can't be given beside --duration"),
+        ({"duration": 1, "max_windows": 3}, "--max-windows: it says nothing without a load that lasts until"),
+        ({"requests": 9, "max_windows": 3}, "--max-windows: it says nothing without a load that lasts until"),
+        ({"duration": 1, "stability": 0.2}, "--stability: it says nothing without windows that are held against"),
+        ({"replay": "times.txt", "stable_windows": 2}, "--stable-windows: it says nothing without windows that are"),
+        ({"model": "slow,slow"}, "MODEL: slow is named twice; give it one weight: slow=2"),
         ({"max_regression": "5%"}, "--max-regression: it says nothing without --baseline"),
     ],
     ids=str,
@@ -84,6 +89,10 @@ def test_what_cannot_be_read_is_said(options: dict[str, object], reason: str) ->
         {"seed": 3, "data": "rows.npz", "model": "m,n"},
         {"tolerance": 0.1, "data": "golden"},
         {"shape": ["n=9"], "data": "zeros"},
+        {"duration": 1, "window": 0.1, "stability": 0.2},
+        {"duration": 60, "stability": 0.2},
+        {"requests": 9, "stable_windows": 2},
+        {"model": "m:1,m:2"},
     ],
     ids=str,
 )
@@ -105,6 +114,16 @@ def test_errors_of_the_engine_name_options() -> None:
     assert in_options("m takes sequences: set sequence_length, in my_model") == (
         "m takes sequences: set --sequence-length, in my_model"
     )
+    assert in_options("requests is 0; it is at least 1") == "--requests is 0; it is at least 1"
+    assert in_options("m: payloads is 0; it is at least 1") == "m: --payloads is 0; it is at least 1"
+    assert in_options("give each a size in shapes") == "give each a size by --shape"
+    assert in_options("server_statistics=False measures") == "--no-server-statistics measures"
+
+
+def test_a_truth_value_is_no_number() -> None:
+    with pytest.raises(BadScenario, match="duration: true is none of its values"):
+        scenario_of({"model": "m", "duration": True})
+    assert scenario_of({"model": "m", "check": True}).check
 
 
 def test_numbers_are_held_against_their_bounds_before_anything_starts() -> None:
