@@ -92,7 +92,8 @@ def perf_sweep(request: pytest.FixtureRequest) -> Callable[..., Report]:
     """Give a function that measures: the model's name, and the options of `tritonforge perf` as keywords.
 
     `perf_sweep("fraud", url=server.http_url, concurrency="1:16:x4", duration=3)` gives the `Report`. A mistake in the
-    options raises `BadOption`; a server that doesn't answer, the engine's error.
+    options raises `BadOption`; a server that doesn't answer, the engine's error. Requests that failed raise nothing:
+    they are `point.failed` and `point.errors`.
     """
     benchmark = request.getfixturevalue("benchmark") if "benchmark" in request.fixturenames else None
 

@@ -345,6 +345,9 @@ def test_sequences_of_a_file_are_sent_as_they_are_written(loaded: Server, tmp_pa
     settings = replace(QUICK, url=url(loaded, protocol), models=(model,), requests=60, warmup_s=0.0)
     (point,) = sweep(settings).points
     assert (point.requests, point.errors) == (60, ())
+    checked = replace(settings.models[0], data=replace(settings.models[0].data, check=True))
+    with pytest.raises(InvalidLoad, match="answers to its sequences can't be checked; leave check out"):
+        sweep(replace(settings, models=(checked,)))
     with pytest.raises(InvalidLoad, match="its lists are sequences"):
         sweep(replace(settings, shared_memory="system"))
     file.write_text(json.dumps({"data": [{"x": [1.0]}]}))

@@ -50,6 +50,9 @@ def execute(scenario: Scenario) -> int:
                 report = sweep(scenario, on_window=live.window, on_point=live.point, warn=live.warn)
         except (SweepStopped, SweepInterrupted) as early:
             stopped, report = early, early.report
+        except KeyboardInterrupt:
+            typer.echo("interrupted: nothing was measured yet, as no window was over", err=True)
+            return _INTERRUPTED
         written, unwritten = _write(report, scenario)
         _show(report, scenario, written)
         if stopped is not None:

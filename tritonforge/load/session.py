@@ -273,6 +273,8 @@ class Session:
         lengths = sequence_lengths(load.data.source) if served.sequences and not load.sequence_length else []
         if served.sequences and not load.sequence_length and not lengths:
             raise InvalidLoad(f"{load.name} takes sequences: set sequence_length, the number of requests in each")
+        if lengths and load.data.check:
+            raise InvalidLoad(f"{load.data.source}: answers to its sequences can't be checked; leave check out")
         wanted = Wanted(
             self._address,
             load.name,
@@ -298,10 +300,10 @@ class Session:
         self, wanted: Wanted, load: ModelLoad, samples: Sequence[Sample], lengths: Sequence[int]
     ) -> list[Payload]:
         """Write the sequences of a file, which has a list of requests for each."""
-        if load.batch_size != 1 or load.data.check or self.settings.shared_memory != "none":
+        if load.batch_size != 1 or self.settings.shared_memory != "none":
             raise InvalidLoad(
-                f"{load.data.source}: its lists are sequences, which are sent as they are: without batch_size, check "
-                "and shared_memory; or set sequence_length, for sequences of one row each"
+                f"{load.data.source}: its lists are sequences, which are sent as they are: without batch_size and "
+                "shared_memory; or set sequence_length, for sequences of one row each"
             )
         ends = list(accumulate(lengths))
         rows = [samples[end - length : end] for end, length in zip(ends, lengths, strict=True)]
