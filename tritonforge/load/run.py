@@ -71,9 +71,10 @@ class Run:
             del self.snapshots[: -self.stable_windows - 1]
 
     def troubled(self, index: int) -> bool:
-        """Tell whether in a window, whose tallies are there, requests failed or none ended."""
+        """Tell whether in a window, whose tallies are there, requests failed or had no connection, or none ended."""
         tallies = self.tallies.get(index, ())
-        return any(tally.errors for tally in tallies) or not any(tally.latency.count for tally in tallies)
+        failed = any(tally.errors or tally.held_back for tally in tallies)
+        return failed or not any(tally.latency.count for tally in tallies)
 
     def close(self, index: int) -> None:
         """Take the tallies of a window that is over."""

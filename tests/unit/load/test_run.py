@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tritonforge.load import Load, ModelLoad, Settings
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
 from tritonforge.load.run import Run
 
 SETTINGS = Settings("http://127.0.0.1:1", (ModelLoad("m"),))
@@ -36,3 +38,18 @@ def test_windows_that_were_made_short_are_not_held_against_each_other() -> None:
     assert not Run(ONE, replace(SETTINGS, duration_s=2.0), None).judged
     assert Run(ONE, replace(SETTINGS, duration_s=2.0, window_s=0.5), None).judged
     assert Run(ONE, replace(SETTINGS, duration_s=60.0), None).judged
+
+
+@pytest.mark.parametrize(
+    ("tally", "troubled"),
+    [
+        (Tally(0, latency=Histogram.of([1])), False),
+        (Tally(0, latency=Histogram.of([1]), errors={"connection": 1}), True),
+        (Tally(0, latency=Histogram.of([1]), held_back=1), True),
+        (Tally(0), True),
+    ],
+)
+def test_a_window_with_failures_or_without_answers_is_troubled(tally: Tally, troubled: bool) -> None:
+    run = Run(ONE, SETTINGS, None)
+    run.tallies[0] = [tally]
+    assert run.troubled(0) is troubled
