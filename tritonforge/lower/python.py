@@ -51,14 +51,15 @@ def _within(definition: Definition[..., Any]) -> list[PythonModel[..., Any]]:
             if id(model) not in found:
                 found[id(model)] = model
                 waiting.append(model)
-    return [one for one in found.values() if isinstance(one, PythonModel) and one.variable and _is_plain(one)]
+    return [one for one in found.values() if isinstance(one, PythonModel) and one.variable and _can_be_part(one)]
 
 
-def _is_plain(model: PythonModel[..., Any]) -> bool:
+def _can_be_part(model: PythonModel[..., Any]) -> bool:
     try:
-        return not model.signature.sequence
+        _part(model)
     except DiagnosticError:
         return False
+    return model.sequence is None
 
 
 def _part(model: PythonModel[..., Any]) -> Part:

@@ -72,6 +72,11 @@ def halving(x: Float32[np.ndarray, "batch n"]) -> Iterator[Float32[np.ndarray, "
 
 @model
 def broken(x: Float32[np.ndarray, "batch ..."]) -> Float32[np.ndarray, "batch n"]:
+    return mispadded(x)
+
+
+@model(pad={"other": 0})
+def mispadded(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
     return x
 
 

@@ -33,7 +33,10 @@ def agreeing(function: Callable[..., Any], dims: Sequence[NamedDim], outputs: Se
 
     def call(*state: Any, **inputs: Any) -> Any:
         sizes = [_taken(dim, inputs) for dim in dims]
-        return then(function(*state, **inputs), lambda result: held(result, sizes))
+        found = function(*state, **inputs)
+        if type(found) is np.ndarray or type(found) is tuple:  # as of most models
+            return held(found, sizes)
+        return then(found, lambda result: held(result, sizes))
 
     def held(result: Any, sizes: Sequence[tuple[int, str] | None]) -> Any:
         arrays = _by_name(result, outputs)
@@ -77,12 +80,14 @@ def _hold(dim: NamedDim, arrays: Mapping[str, Any], known: tuple[int, str] | Non
 def _places(places: Sequence[tuple[str, int]], arrays: Mapping[str, Any]) -> Iterable[tuple[str, int, Any]]:
     """Give the arrays that have a dimension; what is none, or of another rank, is for other checks to tell."""
     for name, axis in places:
-        array = value_of(arrays.get(name))
+        array = arrays.get(name)
+        if type(array) is not np.ndarray:
+            array = value_of(array)
         if isinstance(array, np.ndarray) and array.ndim > axis:
             yield name, axis, array
 
 
 def _by_name(result: Any, outputs: Sequence[str]) -> Mapping[str, Any]:
-    if isinstance(result, Mapping):
-        return result
-    return dict(zip(outputs, result if isinstance(result, tuple) else (result,), strict=False))
+    if isinstance(result, tuple):
+        return dict(zip(outputs, result, strict=False))
+    return result if isinstance(result, Mapping) else {outputs[0]: result}
