@@ -425,7 +425,7 @@ def test_one_session_measures_many_times(loaded: Server) -> None:
         for value in (1, 2, 1):
             point = session.measure(Load("concurrency", value), windows=2)
             assert len(point.windows) == 2
-            assert point.in_flight == pytest.approx(value, rel=0.2)
+            assert point.in_flight == pytest.approx(value, rel=0.5)
 
 
 def test_a_server_that_is_not_there_is_told() -> None:

@@ -28,8 +28,8 @@ def fraud(features: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "bat
 """
 BRIEF = {
     'parse_loads("1:64:x2"),': 'parse_loads("1,2"), window_s=0.1, warmup_s=0.0, duration_s=0.1,',
-    'concurrency="1:16:x4", duration=3)': 'concurrency="1,2", requests=20, window=60, warmup=0)',
-    "< 20_000": "< 20_000_000",
+    'concurrency="1:16:x4", duration=3,': 'concurrency="1,2", requests=20, window=60, warmup=0,',
+    'slo="p99=20ms"': 'slo="p99=20s"',
 }
 """What would take long, and a bound that a busy machine misses: each must be in a guide."""
 SERVED = "http://127.0.0.1:8000"
