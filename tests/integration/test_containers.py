@@ -160,6 +160,26 @@ def test_shared_memory_with_which_nothing_starts_is_refused(image: str, tmp_path
         Server.docker(tmp_path / "models", image=image, shm_size="1k", **FREE_PORTS)
 
 
+@pytest.mark.parametrize("where", ["", "    def initialize(self, _):\n        "])
+def test_a_model_that_takes_more_memory_than_the_container_has_is_told_with_the_limit(
+    image: str, tmp_path: Path, where: str
+) -> None:
+    """The kernel kills its process, while it loads or soon after."""
+    greedy = f"{where}__import__('numpy').ones(1 << 27)\n"
+    write_model(tmp_path / "models", "greedy", f"{ECHO}\n{greedy}")
+    with pytest.raises(
+        ModelLoadError, match=r"greedy: .* its Python (.*\n)*.* memory, its limit is 256 MiB; give it more: --d"
+    ):
+        Server.docker(tmp_path / "models", image=image, memory="256m", **FREE_PORTS)
+
+
+def test_a_server_that_takes_more_memory_than_the_container_has_is_told_with_the_limit(image: str, echo: Path) -> None:
+    with pytest.raises(
+        ServerDied, match=r"ended with code 137(.*\n)*.*out of memory, its limit is 16 MiB; give it more"
+    ):
+        Server.docker(echo, image=image, memory="16m", **FREE_PORTS)
+
+
 def test_a_name_is_one_containers(image: str, echo: Path) -> None:
     with Server.docker(echo, image=image, name="first", **FREE_PORTS) as server:
         with pytest.raises(ServerError, match=r"(?s)already in use.*give this one another name"):

@@ -212,6 +212,7 @@ def _announce(
         ready=True,
         server_pid=server.pid,
         container=getattr(server, "container_id", ""),
+        python_backends=server.python_backends,
         http_url=server.http_url,
         grpc_url=server.grpc_url,
         metrics_url=server.metrics_url,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.catalog import ServedModel, describe_models
 from tritonforge.server.control import unload_model
 from tritonforge.server.docker_client import told
 from tritonforge.server.docker_container import INSIDE, MODELS
+from tritonforge.server.docker_memory import blame_memory, short_of_memory
 from tritonforge.server.docker_process import server_process
 from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
-from tritonforge.server.failures import explain_failures
+from tritonforge.server.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.follow import follow_file
 from tritonforge.server.health import ModelState
 from tritonforge.server.launch import health_of, local_host
@@ -24,9 +26,10 @@ from tritonforge.server.protocol import Runtime, Server
 from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.shared_memory import SharedMemory, explain_full
-from tritonforge.server.sources import read_sources
+from tritonforge.server.sources import Sources, read_sources
 from tritonforge.server.statistics import ModelStatistics, read_statistics
 from tritonforge.server.status import ModelStatus, model_statuses
+from tritonforge.server.stubs import StubWatch
 from tritonforge.server.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["DockerServer"]
 
 _POLL_S = 0.02
+_LOOK_S = 0.25
+"""How often the processes of models are looked at."""
+
 _LAST_WORDS_S = 15.0
 """What the guard has for the rest of the log, and for the container's removal."""
 
@@ -53,11 +59,13 @@ class DockerServer(Server):
         name: str,
         workspace: Workspace,
         shared_memory: SharedMemory,
+        python_backends: tuple[str, ...],
     ) -> None:
         self.name = name
         self.served = served
         self.repository = served.repository
         self.shared_memory = shared_memory
+        self.python_backends = python_backends
         self._container = container
         self._workspace = workspace
         # Kept open: the log can then be read when its folder is gone.
@@ -119,7 +127,12 @@ class DockerServer(Server):
             self._container.reload()
         process = server_process(self._container)
         return model_statuses(
-            self, self._health, server_pid=process, repository=self.repository, failed=self.served.failed()
+            self,
+            self._health,
+            server_pid=process,
+            python_backends=self.python_backends,
+            repository=self.repository,
+            failed=self.served.failed(),
         )
 
     def load(self, model: str) -> None:
@@ -170,17 +183,25 @@ class DockerServer(Server):
             ServerTimeout: it was not ready within `ready_timeout_s`.
         """
         deadline = time.monotonic() + self.settings.ready_timeout_s
+        watch, look_at = StubWatch(0), 0.0
         while True:
             if (code := self._workspace.poll()) is not None:
                 raise ServerDied(code, last_words(self.log_text()), log=self.log_text())
             status = self._health.status()
             if status is not None:
                 self._refuse_failures(ready=status == 200)
-                if status == 200:
+                if status == 200 and self._lives():
                     return
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _LOOK_S
+                if not watch.server_pid:  # not started yet
+                    watch = StubWatch(server_process(self._container))
+                if dead := watch.dead():
+                    self._refuse(explain_dead_stubs(dead, self.log_text(), self._sources(), alive=watch.alive()))
             if time.monotonic() >= deadline:
-                log = self.log_text()
-                raise ServerTimeout(self.settings.ready_timeout_s, "its container is up", last_words(log), log=log)
+                log, memory = self.log_text(), short_of_memory(self._container)
+                state = f"its container is up{f'; {memory}' if memory else ''}"
+                raise ServerTimeout(self.settings.ready_timeout_s, state, last_words(log), log=log)
             time.sleep(_POLL_S)
 
     def _published(self) -> dict[str, int]:
@@ -199,11 +220,31 @@ class DockerServer(Server):
         return {port: int(published[0]["HostPort"]) for port, published in found.items() if published}
 
     def _refuse_failures(self, *, ready: bool) -> None:
-        sources = read_sources(self.repository, served=Path(MODELS), projects=self.served.projects)
         log, states = self.log_text(), list[ModelState]()
         with suppress(ServerError):  # a server that isn't ready may not tell yet
             states = self.models()
-        if found := explain_failures(states, log, sources, ready=ready, wanted=self.settings.load_models):
-            error = ModelLoadError(explain_full(found, self.shared_memory))
-            error.log = log
+        self._refuse(explain_failures(states, log, self._sources(), ready=ready, wanted=self.settings.load_models))
+
+    def _sources(self) -> Sources:
+        return read_sources(self.repository, served=Path(MODELS), projects=self.served.projects)
+
+    def _lives(self) -> bool:
+        """Tell whether the server still answers; refuse processes that died since their models were loaded.
+
+        Triton says nothing of those (24.10).
+        """
+        try:
+            statuses = self.status()
+        except ServerError:
+            return False
+        dead = [model.name for model in statuses if model.state == "READY" and not model.healthy]
+        message, hint = "the process that runs its Python died once it was loaded", "the server's log may tell why (-v)"
+        self._refuse([Diagnostic("TF523", Where(str(self.repository / name), 0, name), message, hint) for name in dead])
+        return True
+
+    def _refuse(self, found: Sequence[Diagnostic]) -> None:
+        """Raise what was found, if anything, with what the container has too little of."""
+        if found:
+            error = ModelLoadError(blame_memory(explain_full(found, self.shared_memory), self._container))
+            error.log = self.log_text()
             raise error

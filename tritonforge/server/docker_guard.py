@@ -26,6 +26,7 @@ import docker
 from docker.errors import DockerException, NotFound
 
 from tritonforge.server.docker_container import CREATING, LABEL, READY
+from tritonforge.server.docker_memory import out_of_memory
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -61,6 +62,9 @@ def main(launch: str, seconds: int) -> int:
         code = int(container.wait()["StatusCode"])
         ended.set()
         reader.join(_LAST_WORDS_S)
+        container.reload()
+        if words := out_of_memory(container):
+            print(f"tritonforge: {words}", flush=True)
     except NotFound:  # removed by someone else
         return 128 + signal.SIGKILL
     finally:

@@ -77,7 +77,15 @@ def start_docker(
         with told(f"the container of {image.name} can't be started"):
             container = _create(client, arguments, workspace.folder / CREATING)
             container.start()
-        server = DockerServer(container, served, wanted, name=name, workspace=workspace, shared_memory=shared_memory)
+        server = DockerServer(
+            container,
+            served,
+            wanted,
+            name=name,
+            workspace=workspace,
+            shared_memory=shared_memory,
+            python_backends=image.python_backends,
+        )
         server.await_ready()
         undo.pop_all()
     return server

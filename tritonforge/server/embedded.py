@@ -92,6 +92,13 @@ class EmbeddedServer(Server):
         return self._workspace.server_pid
 
     @property
+    def python_backends(self) -> tuple[str, ...]:
+        """The backends whose models run in processes of their own: another server's have its native libraries."""
+        from tritonforge.server.status import PYTHON_BACKENDS
+
+        return PYTHON_BACKENDS[:1] if self.settings.tritonserver else PYTHON_BACKENDS
+
+    @property
     def log_path(self) -> Path:
         """The file that the server and its models write to; it goes when the server does."""
         return self._workspace.log
@@ -145,7 +152,12 @@ class EmbeddedServer(Server):
         from tritonforge.server.status import model_statuses
 
         return model_statuses(
-            self, self._health, server_pid=self.pid, repository=self.repository, failed=self.served.failed()
+            self,
+            self._health,
+            server_pid=self.pid,
+            python_backends=self.python_backends,
+            repository=self.repository,
+            failed=self.served.failed(),
         )
 
     def follow_log(self) -> Iterator[str]:

@@ -51,6 +51,7 @@ class RecordedServer(AttachedServer):
             self,
             self._health,
             server_pid=self._server_pid(),
+            python_backends=self.record.python_backends,
             repository=self.served.repository,
             failed=self.served.failed(),
         )

@@ -43,8 +43,9 @@ class ServerRecord:
     """One server of `up`. `launcher` is the process that keeps it; the URLs are there once it is ready.
 
     `served` is the folder that the server reads (a snapshot of `repository`), `sources` the definitions that the
-    repository was built from, `container` the container's id, where it runs in one. `end` says how the server ended by
-    itself; a launcher that was killed has no time to write it.
+    repository was built from, `container` the container's id, where it runs in one, `python_backends` those whose
+    models run in processes of their own. `end` says how the server ended by itself; a launcher that was killed has no
+    time to write it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ServerRecord:
     ready: bool = False
     server_pid: int = 0
     container: str = ""
+    python_backends: tuple[str, ...] = ()
     http_url: str = ""
     grpc_url: str = ""
     metrics_url: str = ""
@@ -231,6 +233,7 @@ def _read(folder: Path) -> ServerRecord | None:
         fields: dict[str, Any] = json.loads((folder / _RECORD).read_text())
         fields["launcher"] = ProcessIdentity(**fields["launcher"])
         fields["sources"] = tuple(fields["sources"])
+        fields["python_backends"] = tuple(fields.get("python_backends", ()))
         return ServerRecord(**fields)
     except (OSError, ValueError, TypeError, LookupError):
         return None

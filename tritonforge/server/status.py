@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from tritonforge.server.repository import is_model
 from tritonforge.server.statistics import ModelStatistics, fetch_metrics, read_quantiles, read_waiting
 from tritonforge.server.stubs import living_stubs
 
-__all__ = ["ModelStatus", "amiss", "model_statuses", "read_instances", "served_beside", "unloaded"]
+__all__ = ["PYTHON_BACKENDS", "ModelStatus", "amiss", "model_statuses", "read_instances", "served_beside", "unloaded"]
+
+PYTHON_BACKENDS = ("python", "onnxruntime", "pytorch")
+"""The backends whose models run in processes of their own, where the latter two are our stand-ins in Python."""
 
 _MEDIAN, _TAIL = 0.5, 0.99
 _UNLOADED = "unloaded"
@@ -91,6 +94,7 @@ def model_statuses(
     health: Health,
     *,
     server_pid: int = 0,
+    python_backends: Collection[str] = PYTHON_BACKENDS,
     repository: Path | None = None,
     failed: Mapping[str, str] | None = None,
 ) -> list[ModelStatus]:
@@ -98,7 +102,8 @@ def model_statuses(
 
     Versions that were unloaded are left out, and so is what failed of a model that was. Where the `repository` is
     known, our start saw to it that all is loaded that was to be: models that never were, and what failed of versions
-    that it no longer has, are left out, too. Processes are looked at where the server is one of this machine's.
+    that it no longer has, are left out, too. Processes are looked at where the server is one of this machine's, and
+    the model's backend one of `python_backends`.
     `failed` are models whose new files didn't load, with the reason: Triton's index has those only that had a version
     of their own.
 
@@ -114,7 +119,8 @@ def model_statuses(
         key = (state.name, state.version)
         config = _config(health, state)
         instances = read_instances(config)
-        alive = len(stubs.get(key, ())) if stubs is not None and instances else None
+        counted = stubs is not None and instances and config.get("backend") in python_backends
+        alive = len(stubs.get(key, ())) if stubs is not None and counted else None
         found.append(
             ModelStatus(
                 name=state.name,

@@ -34,10 +34,10 @@ class DeadStub:
 
 
 class StubWatch:
-    """Looks at the children of a server that is loading models; to be asked again and again."""
+    """Looks at the children of a server that is loading models (0: of none); to be asked again and again."""
 
     def __init__(self, server_pid: int) -> None:
-        self._server_pid = server_pid
+        self.server_pid = server_pid
         self._models: dict[int, str] = {}
         self._dead_since: dict[int, float] = {}
 
@@ -63,11 +63,13 @@ class StubWatch:
 
     def _children(self) -> Iterator[tuple[int, list[str]]]:
         """Read the server's child processes: their ids, and /proc/PID/stat from the state on."""
+        if not self.server_pid:
+            return
         for process in Path("/proc").iterdir():
             if process.name.isdigit():
                 with contextlib.suppress(OSError):
                     fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                    if int(fields[1]) == self._server_pid:
+                    if int(fields[1]) == self.server_pid:
                         yield int(process.name), fields
 
 

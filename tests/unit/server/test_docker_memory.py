@@ -1,0 +1,62 @@
+"""What a container's limit of memory is blamed for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+
+from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.docker_memory import blame_memory, out_of_memory, short_of_memory
+
+DIED = Diagnostic("TF523", Where("m", 0, "m"), "the process that runs its Python died", "look at the log")
+OTHER = Diagnostic("TF520", Where("n", 0, "n"), "failed to load")
+WORDS = "the container ran out of memory, its limit is 150 MiB; give it more: --docker memory=…"
+
+VERSION_2 = b"low 0\nhigh 0\nmax 12\noom 1\noom_kill 2\noom_group_kill 0\n"
+VERSION_1 = b"cat: memory.events: No such file or directory\noom_kill_disable 0\nunder_oom 0\noom_kill 1\n"
+NONE = VERSION_2.replace(b"oom_kill 2", b"oom_kill 0")
+
+
+class Answer(NamedTuple):
+    output: bytes
+
+
+@dataclass
+class Container:
+    """One with the kernel's counts, and a limit."""
+
+    counts: bytes = b""
+    limit: int = 150 << 20
+    killed: bool = False
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        return {"State": {"OOMKilled": self.killed}, "HostConfig": {"Memory": self.limit}}
+
+    def exec_run(self, command: list[str]) -> Answer:
+        assert command[0] == "cat"
+        return Answer(self.counts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "hint"),
+    [
+        (VERSION_2, 150 << 20, WORDS),
+        (VERSION_1, 150 << 20, WORDS),
+        (VERSION_1, 0, "the machine ran out of memory"),
+        (NONE, 150 << 20, DIED.hint),
+        (b"OCI runtime exec failed", 150 << 20, DIED.hint),
+    ],
+)
+def test_deaths_are_put_down_to_the_limit_where_the_kernel_counts_them(counts: bytes, limit: int, hint: str) -> None:
+    died, other = blame_memory([DIED, OTHER], Container(counts, limit))  # type: ignore[arg-type]  # a stand-in
+    assert other == OTHER
+    assert (died.message, died.hint) == (DIED.message, hint)
+    assert short_of_memory(Container(counts, limit)) == ("" if hint == DIED.hint else hint)  # type: ignore[arg-type]
+
+
+def test_a_container_that_ended_says_so_itself() -> None:
+    assert out_of_memory(Container(killed=True)) == WORDS  # type: ignore[arg-type]  # a stand-in
+    assert out_of_memory(Container()) == ""  # type: ignore[arg-type]  # a stand-in
