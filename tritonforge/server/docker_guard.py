@@ -62,9 +62,10 @@ def main(launch: str, seconds: int) -> int:
         code = int(container.wait()["StatusCode"])
         ended.set()
         reader.join(_LAST_WORDS_S)
-        container.reload()
-        if words := out_of_memory(container):
-            print(f"tritonforge: {words}", flush=True)
+        with contextlib.suppress(DockerException):
+            container.reload()
+            if words := out_of_memory(container):
+                print(f"tritonforge: {words}", flush=True)
     except NotFound:  # removed by someone else
         return 128 + signal.SIGKILL
     finally:
