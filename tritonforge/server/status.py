@@ -150,17 +150,15 @@ def _failed(reasons: Mapping[str, str], found: Sequence[ModelStatus], repository
 
 
 def unloaded(states: Sequence[ModelState], repository: Path) -> list[str]:
-    """Name the models of a repository that were unloaded, and serve in no version."""
-    return sorted(name for name in _unloaded(states) if is_model(repository / name))
-
-
-def _unloaded(states: Sequence[ModelState]) -> set[str]:
-    up = {state.name for state in states if state.state != "UNAVAILABLE"}
-    return {state.name for state in states if state.reason == _UNLOADED} - up
+    """Name the models of a repository that were unloaded, or are about to be, and serve in no version."""
+    up = {state.name for state in states if state.state in ("READY", "LOADING")}
+    away = {state.name for state in states if state.state == "UNLOADING" or state.reason == _UNLOADED} - up
+    return sorted(name for name in away if is_model(repository / name))
 
 
 def _wanted(states: Sequence[ModelState], repository: Path | None) -> list[ModelState]:
-    away = _unloaded(states)
+    up = {state.name for state in states if state.state != "UNAVAILABLE"}
+    away = {state.name for state in states if state.reason == _UNLOADED} - up
 
     def gone(state: ModelState) -> bool:
         if repository is None or state.state not in ("", "UNAVAILABLE"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tritonforge.server import ModelState, status
-from tritonforge.server.status import model_statuses
+from tritonforge.server.status import model_statuses, unloaded
 
 
 class Native:
@@ -38,3 +39,18 @@ def test_only_models_that_run_in_python_can_lose_a_process(
     server: Any = Native()
     (found,) = model_statuses(server, server, server_pid=1, python_backends=backends)
     assert (found.instances, found.alive, found.healthy) == (2, alive, healthy)
+
+
+def test_models_that_are_unloaded_or_about_to_be_are_named(tmp_path: Path) -> None:
+    states = [
+        ModelState("away", "1", "UNAVAILABLE", "unloaded"),
+        ModelState("going", "1", "UNLOADING"),
+        ModelState("renewed", "1", "UNLOADING"),
+        ModelState("renewed", "2", "READY"),
+        ModelState("faulty", "1", "UNAVAILABLE", "no such file"),
+        ModelState("removed", "1", "UNAVAILABLE", "unloaded"),
+    ]
+    for name in ("away", "going", "renewed", "faulty"):
+        (tmp_path / name / "1").mkdir(parents=True)
+        (tmp_path / name / "config.pbtxt").touch()
+    assert unloaded(states, tmp_path) == ["away", "going"]
