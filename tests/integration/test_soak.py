@@ -31,7 +31,7 @@ def test_load_with_errors_and_cancellations_loses_nothing_and_leaves_nothing() -
             break
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 lost, wrong, or answered twice" in result.stdout
-    for kind in ("good", "failing", "cancelled", "late", "multiplexed", "streamed", "stream_cancelled", "sequence"):
+    for kind in ("good", "failing", "cancelled", "late", "streamed", "stream_cancelled", "sequence"):
         assert f" {kind}" in result.stdout
     assert "plain uss" in result.stdout
 

@@ -63,7 +63,8 @@ def run(port: int, **options: object) -> Tally:
     with Workers(1) as workers:
         workers.wait_ready()
         start = now_ns() + NS // 10
-        workers.start([Job(target, start_ns=start, windows_ns=start, window_ns=NS // 5, **values)])  # type: ignore[arg-type]
+        windows = start - NS // 20  # an event loop's timers may ring some ms early: those requests count, too
+        workers.start([Job(target, start_ns=start, windows_ns=windows, window_ns=NS // 5, **values)])  # type: ignore[arg-type]
         while workers.running and now_ns() < deadline:
             tally = workers.next_tally(0.1)
             if tally is not None:
