@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 REPOSITORY := model_repository
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint build bench clean
@@ -17,8 +18,8 @@ run: $(STAMP) ## build the examples, serve them with a real Triton, ask over HTT
 	$(BIN)/tritonforge build -o $(REPOSITORY)
 	$(BIN)/python examples/run.py $(REPOSITORY)
 
-test: $(STAMP) ## run all tests, those with a real Triton server among them
-	$(BIN)/python -m pytest
+test: $(STAMP) ## run all tests, those with a real Triton server among them; JOBS=2 files at once
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: $(STAMP) ## style, format, strict types, and the contract of which layer may import which
 	$(BIN)/ruff check

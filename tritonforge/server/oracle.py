@@ -7,6 +7,7 @@ validation, instances, warmup samples, ensembles. Auto-completion by backends is
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ __all__ = ["Verdict", "ask_server"]
 
 _POLL_S = 0.01
 _TIMEOUT_S = 120.0
+_ABORTING = "terminate called "
+_ABORT_S = 5.0
+"""How long the server may take to abort: of 2,400 times 24.10 once went on running instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,13 @@ def _settings(arguments: tuple[str, ...]) -> ServerSettings:
 def _await_states(workspace: Workspace, settings: ServerSettings, log: TextIO, timeout_s: float) -> list[ModelState]:
     """Wait until the server listens, which is after it has tried all models."""
     deadline = time.monotonic() + timeout_s
+    look_at, aborting = time.monotonic() + _ABORT_S, False
     health = Health(local_host(settings.host), settings.http_port)
     while health.status() is None:
         code = workspace.poll()
+        if time.monotonic() >= look_at and code is None:
+            code = 128 + signal.SIGABRT if aborting else None
+            look_at, aborting = time.monotonic() + _ABORT_S, _ABORTING in _read(log)
         if code is not None:
             raise ServerDied(code, last_words(_read(log)), log=_read(log))
         if time.monotonic() >= deadline:
