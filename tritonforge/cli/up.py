@@ -81,20 +81,20 @@ def up(
     project = load_project()
     for warning in ServerSettings.unread_variables():
         typer.echo(str(warning), err=True)
+    options = {
+        "http_port": http_port,
+        "grpc_port": grpc_port,
+        "metrics_port": metrics_port,
+        "host": host,
+        "public": public,
+        "restricted_apis": () if open_apis else None,
+        "ready_timeout_s": timeout,
+        "tritonserver": tritonserver,
+    }
     settings = ServerSettings.load(
         defaults={"model_control": "explicit", **project.server},
         defaults_file=project.root / "pyproject.toml",
-        **{
-            **_pairs(sets or []),
-            "http_port": http_port,
-            "grpc_port": grpc_port,
-            "metrics_port": metrics_port,
-            "host": host,
-            "public": public,
-            "restricted_apis": () if open_apis else None,
-            "ready_timeout_s": timeout,
-            "tritonserver": tritonserver,
-        },
+        **_pairs(sets or []) | {setting: value for setting, value in options.items() if value is not None},
     )
     docker = read_docker_options(runtime.value, image, gpus, docker_sets or [])
     chosen = choose(path, project, definitions=watching)

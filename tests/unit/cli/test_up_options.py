@@ -28,3 +28,10 @@ def test_a_setting_that_is_no_pair_or_a_secret_is_refused(option: str, message: 
 def test_an_unknown_setting_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["up", str(tmp_path), "--set", "cache=1MB"])
     assert str(result.exception).startswith("cache: there is no such setting\n  hint: did you mean cache_size?")
+
+
+@pytest.mark.parametrize("option", ["http_port=70000", "restricted_apis=everything", "ready_timeout_s=-1"])
+def test_what_is_set_isnt_lost_where_there_is_an_option_for_it_too(tmp_path: Path, option: str) -> None:
+    result = CliRunner().invoke(app, ["up", str(tmp_path), "--set", option])
+    assert result.exit_code != 0
+    assert option.partition("=")[2] in result.output or option.partition("=")[2] in str(result.exception)
