@@ -53,7 +53,7 @@ _ALL = (
         "A generated Python model over the same written by hand",
         ("perf/bench_runtime.py",),
         quick=("--rounds", "3", "--seconds", "1"),
-        full=("--rounds", "5", "--seconds", "1"),
+        full=("--rounds", "15", "--seconds", "1"),
     ),
     Part(
         "lowerings",
