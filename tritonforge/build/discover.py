@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from tritonforge.build.sources import is_installed
 from tritonforge.define import Definition, WeightsModel
 from tritonforge.define.faults import Fault, collecting_faults
+from tritonforge.define.links import module_place
 from tritonforge.define.origin import recorded_assets
 from tritonforge.define.redefinitions import made_functions, replaced
 from tritonforge.define.settings.explanations import explain
@@ -61,7 +62,9 @@ def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.resolve().rglob("*.py") if _is_candidate(file, path.resolve()))
+            inside = _without_links(
+                file for file in path.resolve().rglob("*.py") if _is_candidate(file, path.resolve())
+            )
             if not inside:
                 reason = "no Python file in it imports model, onnx, pipeline, … from tritonforge"
                 found.append(Diagnostic("TF105", Where(str(path)), reason, "name the file of definitions"))
@@ -216,15 +219,15 @@ def _local_modules(roots: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Give the user's own modules below the roots that are imported now: their names and files."""
     below = tuple(root + os.sep for root in roots)
     for name, module in list(sys.modules.items()):
-        file = _real(getattr(module, "__file__", None) or os.sep)
+        file = _place(name, getattr(module, "__file__", None) or os.sep)
         installed = f"{os.sep}site-packages{os.sep}" in file or name.partition(".")[0] == "tritonforge"
         if not installed and name != "__main__" and file.startswith(below):
             yield name, Path(file)
 
 
 @cache
-def _real(file: str) -> str:
-    return os.path.realpath(file)
+def _place(name: str, file: str) -> str:
+    return str(module_place(name, Path(file)))
 
 
 def _forget(roots: Sequence[str]) -> None:
@@ -283,6 +286,12 @@ def _is_candidate(file: Path, folder: Path) -> bool:
     except (SyntaxError, ValueError):
         return b"tritonforge" in file.read_bytes()
     return any(_defines(node) for node in ast.walk(tree))
+
+
+def _without_links(files: Iterable[Path]) -> list[Path]:
+    """Leave out links to files that are there themselves: their models would be there twice."""
+    found = sorted(files)
+    return [file for file in found if not file.is_symlink() or file.resolve() not in found]
 
 
 def _defines(node: ast.AST) -> bool:

@@ -61,7 +61,7 @@ def _equip(model: Model, definition: Definition[..., Any]) -> Model:
     if model.config.backend != "python":
         reason = "environment is set, but the model doesn't run in Python"
         raise DiagnosticError([Diagnostic("TF114", model.where, reason, "leave it out, or set it on a @model")])
-    requirements = definition.file.parent / definition.options.environment
+    requirements = definition.file.resolve().parent / definition.options.environment
     if not requirements.is_file():
         reason = f'"{definition.options.environment}" is missing beside {definition.file.name}'
         hint = "environment= names a requirements file of pip's, relative to the file of the definition"

@@ -7,12 +7,13 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path, PurePosixPath
 
+from tritonforge.define.links import files_below, module_place, named_path
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, File, Shim
 
@@ -21,25 +22,29 @@ __all__ = ["SOURCE", "Sources", "collect", "is_installed", "project_root"]
 SOURCE = "source"
 """The folder of a version folder that holds the user's files."""
 
-IGNORED = {"__pycache__"}
-
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What travels with a module: all its files, and the folders that they are imported from, its own first."""
+    """What travels with a module: all its files, and the folders that they are imported from, its own first.
+
+    `files` are by the paths that the copies find each other by. Such a path may be a link; an asset's may be another
+    than its own, where the module that names it is a link.
+    """
 
     module: str
     roots: tuple[Path, ...]
-    files: tuple[Path, ...]
+    files: Mapping[Path, Path]
 
     def code(self, origin: str) -> Code:
         """Lay the files out below the version folder, as they lie to each other in the project."""
         base = Path(os.path.commonpath([*map(str, self.roots), *(str(file.parent) for file in self.files)]))
-        relative = {file: file.relative_to(base).as_posix() for file in self.files}
+        placed = [
+            (f"{SOURCE}/{place.relative_to(base).as_posix()}", file) for place, file in sorted(self.files.items())
+        ]
         paths = tuple((PurePosixPath(SOURCE) / root.relative_to(base)).as_posix() for root in self.roots)
         shim = Shim(self.module, "", paths, origin=origin)
-        files = tuple(File(f"{SOURCE}/{path}", source=file) for file, path in sorted(relative.items()))
-        return Code(shim, files, tuple((f"{SOURCE}/{path}", str(file)) for file, path in sorted(relative.items())))
+        files = tuple(File(path, source=file) for path, file in placed)
+        return Code(shim, files, tuple((path, str(file)) for path, file in placed))
 
 
 def collect(module: str, file: Path, recorded: Iterable[tuple[str, Path]] = ()) -> Sources:
@@ -51,30 +56,43 @@ def collect(module: str, file: Path, recorded: Iterable[tuple[str, Path]] = ()) 
         recorded: what `asset` gave while modules were imported, each with the file that asked.
 
     Raises:
-        DiagnosticError: an asset is missing, or lies outside the project; a module has the name of one of Python's.
+        DiagnosticError: an asset is missing, or lies outside the project, or in the way of another; a module has the
+            name of one of Python's.
     """
     root = _root(module, file)
     found: list[Diagnostic] = []
     modules = _closure(module, root, found)
-    assets = {(asking, path) for asking, path in recorded if Path(asking) in modules}
+    recorded = tuple(recorded)
+    files = {asking: asking for asking in modules}
     for asking in modules:
-        assets |= {(str(asking), path) for path in _assets(asking, found)}
-    project = project_root(file)
-    for asking_file, path in sorted(assets):
-        if not path.is_relative_to(project):
-            found.append(
-                Diagnostic(
-                    "TF305",
-                    Where(asking_file),
-                    f'the asset "{path}" lies outside the project ({project})',
-                    "copy it into the project; the project is the nearest folder above with a pyproject.toml or .git",
-                )
-            )
+        named = (path for by, path in recorded if Path(by) == asking.resolve())
+        for path in sorted({*named, *_assets(asking, found)}):
+            found += _place_asset(path, asking, files, project_root(file))
     if found:
-        raise DiagnosticError(found)
-    files = {*modules, *(inner for _, path in assets for inner in _expand(path))}
+        raise DiagnosticError(list(dict.fromkeys(found)))
     others = sorted(set(modules.values()) - {root})
-    return Sources(module, (root, *others), tuple(sorted(files)))
+    return Sources(module, (root, *others), files)
+
+
+def _place_asset(path: Path, asking: Path, files: dict[Path, Path], project: Path) -> Iterator[Diagnostic]:
+    """Add an asset's files where the copies look for them: beside the asking file's own name, if that is a link."""
+    beside = asking.resolve().parent
+    place = path if beside == asking.parent else Path(os.path.abspath(asking.parent / os.path.relpath(path, beside)))
+    if not place.is_relative_to(project):
+        yield Diagnostic(
+            "TF305",
+            Where(str(asking)),
+            f'the asset "{path}" lies outside the project ({project})',
+            "copy it into the project; the project is the nearest folder above with a pyproject.toml or .git",
+        )
+        return
+    for inner in files_below(path):
+        there = files.setdefault(place / inner.relative_to(path), inner)
+        if not there.samefile(inner):
+            reason = f'the assets "{inner}" and "{there}" would travel to one place, as {asking.name} is a link'
+            yield Diagnostic(
+                "TF305", Where(str(asking)), reason, "rename one of the two, or replace the link by a copy"
+            )
 
 
 def project_root(file: Path) -> Path:
@@ -105,7 +123,7 @@ def _closure(module: str, root: Path, found: list[Diagnostic]) -> dict[Path, Pat
         if spec is None or spec.origin is None:
             found += _hidden(name, root)
             continue
-        file = Path(spec.origin).resolve()
+        file = _place(name, Path(spec.origin))
         files[file] = _root(name, file)
         parts = name.split(".")
         waiting += [".".join(parts[:length]) for length in range(1, len(parts))]
@@ -156,7 +174,7 @@ def _assets(file: Path, found: list[Diagnostic]) -> Iterator[Path]:
         argument = next((given for given in (*node.args, *(keyword.value for keyword in node.keywords))), None)
         if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
             continue
-        path = (file.parent / argument.value).resolve()
+        path = named_path(file.resolve().parent / argument.value)
         if path.exists():
             yield path
         else:
@@ -178,16 +196,6 @@ def _spellings(node: ast.AST) -> Iterator[str]:
         yield from (f"{alias.asname or alias.name}.asset" for alias in node.names if alias.name == "tritonforge")
 
 
-def _expand(path: Path) -> Iterator[Path]:
-    """Give a file, or all files of a folder."""
-    if path.is_file():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if name not in IGNORED)
-        yield from (Path(folder, name) for name in sorted(names))
-
-
 def _local_spec(name: str, root: Path) -> ModuleSpec | None:
     """Find a module that is the user's own: no part of Python, nor of an installed package. Nothing is imported."""
     parts = name.split(".")
@@ -206,7 +214,13 @@ def _local_spec(name: str, root: Path) -> ModuleSpec | None:
         search = spec.submodule_search_locations
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
-    return None if is_installed(Path(spec.origin).resolve()) else spec
+    return None if is_installed(_place(name, Path(spec.origin))) else spec
+
+
+def _place(name: str, origin: Path) -> Path:
+    """Give where a module is imported from, under its name there; the source of a package installed as a link."""
+    place = module_place(name, origin)
+    return origin.resolve() if is_installed(place) else place
 
 
 def is_installed(file: Path) -> bool:

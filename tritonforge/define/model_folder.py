@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
+from tritonforge.define.links import files_below
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.settings import Batching, Ensemble, Instances, OptionArguments, Tensor
 from tritonforge.define.signature import Returns
@@ -21,7 +22,6 @@ from tritonforge.ir import ANONYMOUS, File, Signature, TensorSpec
 __all__ = ["ModelFiles", "model_files"]
 
 CONFIG = "config.pbtxt"
-IGNORED = frozenset({"__pycache__"})
 
 Tensors = Mapping[str, Tensor]
 
@@ -175,8 +175,5 @@ class ModelFiles(Definition[..., Any]):
 
 def _below(path: Path, prefix: str = "") -> tuple[File, ...]:
     """Give a file, or all files of a folder, by their paths below it."""
-    found = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
-    kept = (one for one in found if not IGNORED & set(one.parts))
-    return tuple(
-        File("/".join(filter(None, (prefix, *one.relative_to(path).parts))), source=one.resolve()) for one in kept
-    )
+    found = files_below(path)
+    return tuple(File("/".join(filter(None, (prefix, *one.relative_to(path).parts))), source=one) for one in found)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tritonforge.define.links import module_place, named_path
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
 __all__ = ["MissingFile", "Origin", "asset", "caller", "recorded_assets", "variable"]
@@ -42,8 +43,8 @@ class Origin:
 
     @property
     def file(self) -> Path:
-        """The module's file."""
-        return Path(self.namespace.get("__file__") or self.where.file).resolve()
+        """The module's file, where it is imported from: it may be a link."""
+        return module_place(self.module, Path(self.namespace.get("__file__") or self.where.file))
 
     def begin(self, function: Callable[..., Any]) -> Where:
         """Find where a function begins, below its decorators; this place where it doesn't say."""
@@ -53,13 +54,13 @@ class Origin:
         return Where(str(Path(code.co_filename).resolve()), code.co_firstlineno)
 
     def beside(self, path: str | PathLike[str], subject: str = "") -> Path:
-        """Resolve a path from the folder of the user's file.
+        """Find a path from the folder of the user's file, under the name that it has there: it may be a link.
 
         Raises:
             MissingFile: nothing is there.
         """
-        resolved = (Path(self.where.file).parent / path).resolve()
-        if not resolved.exists():
+        found = named_path(Path(self.where.file).parent / path)
+        if not found.exists():
             raise MissingFile(
                 [
                     Diagnostic(
@@ -70,7 +71,7 @@ class Origin:
                     )
                 ]
             )
-        return resolved
+        return found
 
 
 def caller() -> Origin:
@@ -102,11 +103,11 @@ def asset(path: str | PathLike[str]) -> Path:
         MissingFile: nothing is there.
     """
     origin = caller()
-    resolved = origin.beside(path)
+    found = origin.beside(path)
     recorded = _recording.get()
     if recorded is not None:
-        recorded.append((origin.where.file, resolved))
-    return resolved
+        recorded.append((origin.where.file, found))
+    return found
 
 
 @contextmanager

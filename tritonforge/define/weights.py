@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Mapping
@@ -127,7 +128,7 @@ class OnnxModel(WeightsModel):
             return (File("model.onnx", content=model),)
         external = []
         for location in self._graph.external:
-            source = (model.parent / location).resolve()
+            source = Path(os.path.abspath(model.parent / location))  # a cache may have both files as links
             if not source.is_file() or not source.is_relative_to(model.parent):
                 raise DiagnosticError(
                     [

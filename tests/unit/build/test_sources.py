@@ -141,6 +141,100 @@ def test_a_module_with_the_name_of_one_of_pythons_is_refused(project: Project) -
     assert 'statistics.py: a module named "statistics" would hide the one of Python' in project.refused()
 
 
+# --- links
+
+
+@pytest.mark.parametrize("target", ["real_helper.py", "inner/real_helper.py", "../elsewhere/real_helper.py"])
+def test_a_module_that_is_a_link_travels_under_the_name_that_it_is_imported_by(project: Project, target: str) -> None:
+    project.write({"pyproject.toml": "", "serving.py": "from helper import FACTOR\n" + scale(), target: "FACTOR = 2"})
+    (project.root / "helper.py").symlink_to(target)
+    project.build()
+    assert project.sources("scale") == ["helper.py", "serving.py"]
+    assert (project.output / "scale/1/source/helper.py").read_text() == "FACTOR = 2"
+    assert project.manifest()["scale"]["sources"]["1/source/helper.py"] == "helper.py"
+    assert 'paths = ("source",)' in project.shim("scale")
+
+
+def test_another_target_of_a_link_is_built_afresh_in_the_same_process(project: Project) -> None:
+    """As `up --watch` does: the target is another file, and not below the folder of the definitions."""
+    project.write(
+        {
+            "pyproject.toml": "",
+            "serving.py": "from helper import NAME\n" + scale().replace("@model", "@model(name=NAME)"),
+        }
+    )
+    project.write({"../elsewhere/real_helper.py": 'NAME = "one"'})
+    (project.root / "helper.py").symlink_to("../elsewhere/real_helper.py")
+    project.build()
+    project.write({"../elsewhere/real_helper.py": 'NAME = "another"'})
+    project.build()
+    assert list(project.manifest()) == ["another"]
+
+
+def test_a_package_that_is_a_link_travels_under_its_name_with_its_assets(project: Project) -> None:
+    project.write(
+        {
+            "pyproject.toml": "",
+            "serving.py": "from tools import TABLE\n" + scale(),
+            "../elsewhere/tools_v2/__init__.py": "from tools.inner import TABLE",
+            "../elsewhere/tools_v2/inner.py": 'from tritonforge import asset\nTABLE = asset("table.csv").read_text()',
+            "../elsewhere/tools_v2/table.csv": "1",
+        }
+    )
+    (project.root / "tools").symlink_to("../elsewhere/tools_v2")
+    project.build()
+    assert project.sources("scale") == ["serving.py", "tools/__init__.py", "tools/inner.py", "tools/table.csv"]
+
+
+def test_a_model_that_is_defined_in_a_module_that_is_a_link(project: Project) -> None:
+    project.write({"pyproject.toml": "", "serving.py": "from linked import scale", "inner/real.py": scale()})
+    (project.root / "linked.py").symlink_to("inner/real.py")
+    project.build()
+    assert project.sources("scale") == ["linked.py"]
+    assert 'module = "linked"' in project.shim("scale")
+
+
+def test_a_link_in_a_folder_of_definitions_to_a_file_in_it_defines_nothing_twice(project: Project) -> None:
+    project.write({"definitions/real.py": scale()})
+    (project.root / "definitions" / "link.py").symlink_to("real.py")
+    project.build("definitions")
+    assert project.sources("scale") == ["real.py"]
+
+
+def test_an_asset_that_is_a_link_travels_under_the_name_that_it_is_asked_for_by(project: Project) -> None:
+    project.write(
+        {"pyproject.toml": "", "../elsewhere/v2.txt": "2", "serving.py": 'W = asset("weights.txt")\n' + scale()}
+    )
+    (project.root / "weights.txt").symlink_to("../elsewhere/v2.txt")
+    project.build()
+    assert project.sources("scale") == ["serving.py", "weights.txt"]
+
+
+def test_a_folder_travels_with_the_folders_that_it_links_to(project: Project) -> None:
+    project.write({"pyproject.toml": "", "../elsewhere/a.txt": "a", "serving.py": 'DATA = asset("data")\n' + scale()})
+    project.write({"data/b.txt": "b"})
+    (project.root / "data" / "more").symlink_to("../../elsewhere")
+    (project.root / "data" / "circle").symlink_to("../data")
+    project.build()
+    assert project.sources("scale") == ["data/b.txt", "data/more/a.txt", "serving.py"]
+
+
+def test_two_assets_that_would_travel_to_one_place_are_refused(project: Project) -> None:
+    project.write(
+        {
+            "pyproject.toml": "",
+            "serving.py": 'import helper\nW = asset("w.txt")\n' + scale(),
+            "w.txt": "",
+            "inner/real.py": 'from tritonforge import asset\nW = asset("w.txt")',
+            "inner/w.txt": "",
+        }
+    )
+    (project.root / "helper.py").symlink_to("inner/real.py")
+    message = project.refused()
+    assert "would travel to one place, as helper.py is a link" in message
+    assert "[TF305]" in message
+
+
 # --- assets
 
 

@@ -91,6 +91,17 @@ def test_external_data_travel_under_their_own_names(path: Path) -> None:
     assert classifier(np.ones((1, 3), np.float32)).tolist() == [[3, 3]]
 
 
+def test_weights_that_a_cache_keeps_under_other_names_travel_under_those_of_its_links(path: Path) -> None:
+    onnx_files.save_external(onnx_files.linear(np.ones((3, 2), np.float32)), path, location="weights.bin")
+    blobs = path.parent / "blobs"
+    blobs.mkdir()
+    for file, blob in ((path, blobs / "1a"), (path.with_name("weights.bin"), blobs / "2b")):
+        file.rename(blob)
+        file.symlink_to(blob)
+    files = {file.path: file.source for file in onnx_model(path).files}
+    assert files == {"model.onnx": path, "weights.bin": path.with_name("weights.bin")}
+
+
 def test_external_data_of_constants_inside_branches_travel_too(path: Path) -> None:
     def branch(name: str) -> onnx.GraphProto:
         constant = numpy_helper.from_array(np.full(3, 7, np.float32), f"{name}_constant")

@@ -14,6 +14,7 @@ DEFINITIONS = "from tritonforge import model\n"
 
 
 def watched(folder: Path) -> SourceWatch:
+    folder.mkdir(exist_ok=True)
     (folder / "serving.py").write_text(DEFINITIONS)
     (folder / "helper.py").write_text("FACTOR = 1\n")
     return SourceWatch([folder / "serving.py"], folder / "model_repository")
@@ -28,6 +29,15 @@ def test_a_save_is_seen_once_by_content(tmp_path: Path) -> None:
     os.utime(tmp_path / "helper.py", (1, 1))
     (tmp_path / "serving.py").write_text(DEFINITIONS)
     assert watch.changed() == []
+
+
+def test_the_target_of_a_link_counts_as_the_link(tmp_path: Path) -> None:
+    watch = watched(tmp_path / "project")
+    (tmp_path / "elsewhere.py").write_text("FACTOR = 1\n")
+    (tmp_path / "project" / "linked.py").symlink_to(tmp_path / "elsewhere.py")
+    assert watch.changed() == [tmp_path / "project" / "linked.py"]
+    (tmp_path / "elsewhere.py").write_text("FACTOR = 2\n")
+    assert watch.changed() == [tmp_path / "project" / "linked.py"]
 
 
 def test_an_editor_that_replaces_the_file_is_seen_and_what_it_leaves_is_not(tmp_path: Path) -> None:
