@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tritonforge.client.narrowing import nearest
 from tritonforge.dtypes import DTYPES, from_numpy
 
 __all__ = ["cast_array", "cast_values"]
@@ -90,8 +91,7 @@ def _floats(numbers: list[int | float], datatype: str) -> Array:
 
 
 def _narrowed(array: Array, datatype: str) -> Array:
-    with np.errstate(over="ignore"):
-        cast = array.astype(DTYPES[datatype].numpy)
+    cast = nearest(array, DTYPES[datatype].numpy)
     lost = np.isinf(cast.astype(np.float64)) & ~np.isinf(array.astype(np.float64))
     if lost.any():
         raise ValueError(f"{array[lost].flat[0]} is too large for {datatype}")

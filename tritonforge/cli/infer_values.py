@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tritonforge.cli.infer_cast import Array, cast_array, cast_values
 from tritonforge.cli.infer_files import Literal, Source, read_file, read_mapping
+from tritonforge.client.lists import shape_of
 from tritonforge.ir import Signature, TensorSpec
 
 __all__ = ["BadInput", "make_arrays", "read_sources"]
@@ -79,16 +80,11 @@ def _make_array(source: Source, spec: TensorSpec, *, batched: bool) -> Array:
 
 def _flatten(value: object) -> tuple[tuple[int, ...], list[object]]:
     """Give the shape and the values of nested lists. Raise ValueError where they are not regular."""
-    if not isinstance(value, list):
-        return (), [value]
-    if not any(isinstance(item, list) for item in value):
-        return (len(value),), value
-    parts = [_flatten(item) for item in value]
-    first = parts[0][0]
-    for position, (shape, _) in enumerate(parts):
-        if shape != first:
-            raise ValueError(f"the rows differ in shape: row 0 has {list(first)}, row {position} {list(shape)}")
-    return (len(value), *first), [value for _, values in parts for value in values]
+    shape = shape_of(value)
+    values: list[Any] = value if isinstance(value, list) else [value]
+    for _ in shape[1:]:
+        values = [item for row in values for item in row]
+    return shape, values
 
 
 def _completed(array: Array, spec: TensorSpec, *, batched: bool) -> Array:

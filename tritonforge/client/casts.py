@@ -7,7 +7,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from tritonforge.client.arguments import kind_of
+from tritonforge.client.checks import masked_list, uneven_list
 from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.lists import has_masked, is_read_once
+from tritonforge.client.narrowing import cast_array, cast_each, is_number
 from tritonforge.client.wire import Array, numpy_dtype
 from tritonforge.ir import Signature, TensorSpec
 
@@ -15,9 +19,11 @@ __all__ = ["Cast", "cast_inputs", "require_cast"]
 
 Cast = Literal["none", "exact", "round"]
 """`none`: arrays go as they are. `exact`: lists, scalars and other dtypes are taken where every value stays what it is.
-`round`: floating-point values may lose digits, too, as float64 → float32 does; never the range, nor a fraction."""
+`round`: what becomes a float may lose digits, too, as float64 → float32 does, and is the nearest one; never the range,
+nor, where an integer is wanted, a fraction."""
 
 _NUMBERS = (bool, int, float, np.bool_, np.number)
+_EXACT_BELOW = 2.0**53  # from here on, float64 has not all integers
 
 
 def require_cast(cast: str) -> None:
@@ -44,8 +50,10 @@ def _cast(spec: TensorSpec, value: Any, cast: Cast, signature: Signature, target
         return value
     if isinstance(value, np.ndarray) and value.dtype == wanted and value.ndim:
         return value
+    if problem := _no_array(spec, value):
+        raise InvalidRequest(f'input "{spec.name}": {problem}', target)
     try:
-        array = np.asarray(value, object) if spec.datatype == "BYTES" else np.asarray(value)
+        array = np.asarray(value, object) if spec.datatype == "BYTES" else _numbers(value)
     except ValueError as error:
         raise InvalidRequest(f'input "{spec.name}": its lists make no array: {error}', target) from error
     except (TypeError, RuntimeError) as error:  # torch's words for tensors of the GPU, with a gradient, or bfloat16
@@ -55,52 +63,52 @@ def _cast(spec: TensorSpec, value: Any, cast: Cast, signature: Signature, target
         array = array.reshape((1,) * rank)
     if spec.datatype == "BYTES":
         return array
-    if array.dtype.kind == "O":
-        array, changed = _numbers(array)
-        changed = changed or _changed(array, wanted, cast)
-    else:
-        changed = _changed(array, wanted, cast)
+    there, changed = _converted(array, wanted, cast)
     if changed:
-        hint = '; cast="round" allows it' if cast == "exact" and not _changed(array, wanted, "round") else ""
+        hint = '; cast="round" allows it' if cast == "exact" and not _converted(array, wanted, "round")[1] else ""
         shown = spec.describe(batched=signature.batched)
         raise InvalidRequest(f'input "{spec.name}": {changed} in {shown}, as cast="{cast}" asks{hint}', target)
-    return array.astype(wanted)
+    return there
 
 
-def _numbers(array: Array) -> tuple[Array, str]:
-    """Make numbers of objects, such as pandas gives, all of one dtype; say which one that can't be, else nothing."""
-    elements = array.ravel().tolist()
-    other = [element for element in elements if not isinstance(element, _NUMBERS)]
-    numbers = array if other else np.array(elements)
-    if not other and numbers.dtype.kind == "O":
-        other = [max(elements, key=abs)]  # more than 64 bits
-    elif not other:  # of integers and fractions NumPy makes float64, whose digits may be too few
-        made = numbers.tolist()
-        other = [mine for mine, its in zip(elements, made, strict=True) if mine != its and not np.isnan(its)]
-    if other:
-        return array, f"{other[0]!r} ({type(other[0]).__name__}) can't be held"
-    return numbers.reshape(array.shape), ""
+def _no_array(spec: TensorSpec, value: Any) -> str:
+    """Say why NumPy makes no array of something, or one of other values; empty where it is left to NumPy."""
+    if has_masked(value):
+        return masked_list(spec, value)
+    if is_read_once(value):
+        return f"{kind_of(value)} given; make a list of it: {spec.name} = list({spec.name})"
+    return uneven_list(value)
 
 
-def _changed(array: Array, wanted: np.dtype[Any], cast: Cast) -> str:
-    """Say which value can't be cast; empty where all can. BF16 and others of ml_dtypes have kind V."""
-    if array.dtype.kind not in "biufV":
-        return f"{array.dtype} can't be held"
+def _numbers(value: Any) -> Array:
+    """Make an array of numbers: of one dtype that holds all of them exactly, else of objects."""
+    array = np.asarray(value)
+    if isinstance(value, np.ndarray) and array.dtype.kind != "O":
+        return array
+    if array.dtype.kind == "O":
+        elements = array.ravel().tolist()
+        if not all(isinstance(element, _NUMBERS) for element in elements):
+            return array
+        array = np.array(elements).reshape(array.shape)
+    # Of integers past 64 bits NumPy makes objects; of large ones beside others it makes floats, which may be others.
+    inexact = array.dtype.kind == "f" and bool((np.isfinite(array) & (np.abs(array) >= _EXACT_BELOW)).any())
+    return np.asarray(value, object) if inexact else array
+
+
+def _converted(array: Array, wanted: np.dtype[Any], cast: Cast) -> tuple[Array, str]:
+    """Cast numbers; say which one can't be, else nothing."""
+    rounding = cast == "round"
+    if array.dtype.kind == "O":
+        elements = array.ravel().tolist()
+        others = [element for element in elements if not isinstance(element, _NUMBERS)]
+        if others:
+            return array, f"{others[0]!r} ({type(others[0]).__name__}) can't be held"
+        there, kept = cast_each(elements, wanted, rounding=rounding)
+        lost = next((element for element, whole in zip(elements, kept, strict=True) if not whole), None)
+        return there.reshape(array.shape), "" if lost is None else f"{lost} ({type(lost).__name__}) can't be held"
+    if not is_number(array.dtype):
+        return array, f"{array.dtype} can't be held"
     if wanted.kind == "b" and array.dtype.kind != "b":
-        return f"{array.dtype} is no truth value, and can't be held"
-    with np.errstate(all="ignore"):
-        there = array.astype(wanted)
-        floating = wanted.kind in "fV"
-        if cast == "round" and floating:
-            kept = np.isfinite(there.astype(np.float64)) | ~np.isfinite(array.astype(np.float64))
-        else:
-            kept = there.astype(array.dtype) == array
-            if array.dtype.kind in "iu" and floating:  # the largest floats turn into other integers, not only back
-                kept &= np.abs(there.astype(np.float64)) < 2.0**63
-            if array.dtype.kind in "iu" and wanted.kind in "iu":
-                kept &= (there < 0) == (array < 0)
-            if array.dtype.kind in "fV":
-                kept |= np.isnan(array.astype(np.float64)) & floating
-    if kept.all():
-        return ""
-    return f"{array[~kept].flat[0]} ({array.dtype}) can't be held"
+        return array, f"{array.dtype} is no truth value, and can't be held"
+    there, kept = cast_array(array, wanted, rounding=rounding)
+    return there, "" if kept.all() else f"{array[~kept].flat[0]} ({array.dtype}) can't be held"

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tritonforge.client.arguments import with_article
+from tritonforge.client.lists import has_masked, is_read_once, shape_of
 from tritonforge.client.wire import Array, numpy_dtype
 from tritonforge.dtypes import DTYPES, from_numpy
 from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 
-__all__ = ["explain", "find_problems"]
+__all__ = ["explain", "find_problems", "masked_list", "uneven_list"]
 
 _OPTIONS = frozenset({"cast", "outputs", "parameters", "top"})
 
@@ -55,6 +56,22 @@ def explain(problems: list[str], signature: Signature) -> str:
         return f"{problems[0]}\n  signature: {signature}"
     lines = "".join(f"\n  {problem}" for problem in problems)
     return f"{len(problems)} mistakes{lines}\n  signature: {signature}"
+
+
+def masked_list(spec: TensorSpec, value: object) -> str:
+    """Say what to do with a list that has a masked array in it."""
+    filled = f"np.ma.array({spec.name}, dtype={_dtype_code(spec)}).filled(…)"
+    kind = with_article(type(value).__name__)
+    return f"{kind} with a masked array in it given, which Triton has none of; say what its gaps are: {filled}"
+
+
+def uneven_list(value: object) -> str:
+    """Say which rows of nested lists differ in shape; empty where none do, and for what is no list."""
+    try:
+        shape_of(value)
+    except ValueError as error:
+        return f"{error}; an array has rows of equal length"
+    return ""
 
 
 def _unknown(kind: str, specs: tuple[TensorSpec, ...], names: Iterable[str]) -> list[str]:
@@ -142,16 +159,36 @@ def _not_an_array(spec: TensorSpec, value: object, *, batched: bool) -> str:
     given = f"{with_article(name)} given, an array of {spec.describe(batched=batched)} wanted"
     if isinstance(value, (Mapping, Set)) or (isinstance(value, (str, bytes)) and spec.datatype != "BYTES"):
         return given  # of which NumPy makes none
+    if has_masked(value):
+        return masked_list(spec, value)
+    if uneven := uneven_list(value):
+        return f"{given}: {uneven}"
+    code = _array_code(spec, value, batched=batched)
+    return f"{given}; make one: {spec.name} = {code}" if code else given
+
+
+def _array_code(spec: TensorSpec, value: object, *, batched: bool) -> str:
+    """Write what makes an array of a value; nothing where that doesn't work."""
+    kind = type(value)
     if kind.__module__.startswith("torch") and hasattr(value, "detach"):
         there = ".float()" if str(getattr(value, "dtype", "")) == "torch.bfloat16" else ""  # which NumPy has not
-        return f"{given}; make one: {spec.name} = {spec.name}.detach().cpu(){there}.numpy()"
+        return f"{spec.name}.detach().cpu(){there}.numpy()"
     if isinstance(value, (bool, int, float, str, bytes, np.generic)):
         shape = tuple(1 if isinstance(dim, str) else dim for dim in (("batch", *spec.dims) if batched else spec.dims))
         fills = all(size == 1 for size in shape)
-        return (
-            f"{given}; make one: {spec.name} = np.full({shape}, {spec.name}, {_dtype_code(spec)})" if fills else given
-        )
-    return f"{given}; make one: {spec.name} = np.asarray({spec.name}, dtype={_dtype_code(spec)})"
+        return f"np.full({shape}, {spec.name}, {_dtype_code(spec)})" if fills else ""
+    if is_read_once(value):
+        return f"np.asarray(list({spec.name}), dtype={_dtype_code(spec)})"
+    return f"np.asarray({spec.name}, dtype={_dtype_code(spec)})" if _makes_array(spec, value) else ""
+
+
+def _makes_array(spec: TensorSpec, value: Any) -> bool:
+    """Try what is about to be offered."""
+    try:
+        with np.errstate(all="ignore"):
+            return bool(np.asarray(value, numpy_dtype(spec.datatype) or object).ndim)
+    except Exception:  # whatever the value's own methods raise
+        return False
 
 
 def _cast_hint(spec: TensorSpec, value: Array) -> str:

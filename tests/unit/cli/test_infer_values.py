@@ -61,6 +61,12 @@ def test_json_becomes_the_datatype_that_the_model_wants(text, datatype, wanted):
     assert array.astype(float).tolist() == wanted if datatype == "BF16" else array.tolist() == wanted
 
 
+def test_a_float_becomes_the_nearest_bf16(saved):
+    number = 1 + 2**-8 + 2**-30  # FP32 has none between it and one that is as near to 1.0
+    assert value(f"[[{number}, 1, 1]]", "BF16").astype(float).tolist() == [[1.0078125, 1, 1]]
+    assert value(saved("x.npy", np.array([[number, 1, 1]])), "BF16").astype(float).tolist() == [[1.0078125, 1, 1]]
+
+
 def test_nan_is_taken_in_both_spellings():
     assert np.isnan(value('[[NaN, "NaN", "nan"]]')).all()
 

@@ -114,3 +114,52 @@ def test_a_tensor_of_torch_that_makes_no_array_is_refused_by_name():
     for tensor in (torch.ones((1, 3), requires_grad=True), torch.ones((1, 3), dtype=torch.bfloat16)):
         with pytest.raises(InvalidRequest, match='m at http://h:1: input "x": Tensor makes no array: '):
             cast("FP32", tensor)
+
+
+LARGE = (1 << 53) + 1  # which is no float64
+
+
+@pytest.mark.parametrize(
+    ("datatype", "numbers", "wanted"),
+    [
+        ("INT64", [[LARGE, 2.0]], [[LARGE, 2]]),
+        ("INT64", ((LARGE, 2.0),), [[LARGE, 2]]),
+        ("INT64", [[LARGE, True, np.float32(2)]], [[LARGE, 1, 2]]),
+        ("UINT64", [[12345678901234567891, 5]], [[12345678901234567891, 5]]),
+        ("INT64", np.array([[LARGE, 2.0]], object), [[LARGE, 2]]),
+        ("UINT64", np.array([[(1 << 63) + 1, 1]], object), [[(1 << 63) + 1, 1]]),
+        ("FP64", np.array([[1 << 63]], np.uint64), [[2.0**63]]),
+        ("FP32", [[1 << 70, 0.5]], [[2.0**70, 0.5]]),
+    ],
+)
+def test_large_integers_beside_others_stay_what_they_are(datatype, numbers, wanted):
+    assert cast(datatype, numbers).tolist() == wanted
+
+
+@pytest.mark.parametrize("numbers", [[[LARGE, 0.5]], ([LARGE, 0.5],), np.array([[LARGE, 0.5]], object)])
+def test_a_large_integer_that_no_float_is_is_refused_among_floats(numbers):
+    with pytest.raises(
+        InvalidRequest, match=r'9007199254740993 \(int\) can\'t be held in FP64.*cast="round" allows it'
+    ):
+        cast("FP64", numbers)
+    assert cast("FP64", numbers, "round").tolist() == [[LARGE - 1, 0.5]]
+
+
+def test_round_gives_the_nearest():
+    assert cast("BF16", [[1 + 2**-8 + 2**-30]], "round").astype(np.float64).tolist() == [[1.0078125]]
+    assert cast("FP16", [[1 + 2**-11 + 2**-40]], "round").astype(np.float64).tolist() == [[1 + 2**-10]]
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "BYTES"])
+@pytest.mark.parametrize("value", [[np.ma.array([1.0, 2.0], mask=[0, 1])], ([1.0, np.ma.masked],)])
+def test_a_masked_array_in_a_list_is_refused(datatype, value):
+    with pytest.raises(InvalidRequest, match=r"a masked array in it given.*np\.ma\.array\(x, dtype=.*\)\.filled\(…\)"):
+        cast(datatype, value)
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "BYTES"])
+def test_what_makes_no_array_is_refused_with_what_would(datatype):
+    with pytest.raises(InvalidRequest, match=r"a generator given; make a list of it: x = list\(x\)$"):
+        cast(datatype, (row for row in [[1.0]]))
+    with pytest.raises(InvalidRequest, match=r"row 0 has \[1\], row 1 \[2\]; an array has rows of equal length$"):
+        cast(datatype, [["a"], ["b", "c"]])

@@ -125,6 +125,29 @@ def test_strings_of_every_kind_are_bytes(strings):
             'input "features": a masked array given, which Triton has none of; say what its gaps are: '
             "features.filled(…)",
         ),
+        (
+            {"features": [np.ma.masked_array(GOOD[0], GOOD[0] == 0)]},
+            'input "features": a list with a masked array in it given, which Triton has none of; say what its gaps '
+            "are: np.ma.array(features, dtype=np.float32).filled(…)",
+        ),
+        (
+            {"features": (row for row in GOOD)},
+            'input "features": a generator given, an array of FP32[batch, 20] wanted; '
+            "make one: features = np.asarray(list(features), dtype=np.float32)",
+        ),
+        (
+            {"features": [[1.0, 2.0], [3.0]]},
+            'input "features": a list given, an array of FP32[batch, 20] wanted: '
+            "the rows differ in shape: row 0 has [2], row 1 [1]; an array has rows of equal length",
+        ),
+        (
+            {"features": [["a"]]},
+            'input "features": a list given, an array of FP32[batch, 20] wanted',
+        ),
+        (
+            {"features": object()},
+            'input "features": an object given, an array of FP32[batch, 20] wanted',
+        ),
         ({"features": GOOD[:0]}, 'input "features": the batch has no rows, which Triton doesn\'t take'),
     ],
 )
@@ -189,6 +212,20 @@ def test_what_is_said_of_a_scalar_makes_an_array_that_is_taken():
     mend = problem.partition("make one: seconds = ")[2]
     assert mend == "np.full((1,), seconds, np.float32)"
     assert not find_problems(signature, {"seconds": np.full((1,), 3, np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([np.ma.masked_array(row, row == 0) for row in GOOD], "what its gaps are: "),
+        ((row for row in GOOD), "make one: features = "),
+    ],
+    ids=["gaps", "generator"],
+)
+def test_what_is_said_of_lists_with_gaps_and_generators_makes_arrays_that_are_taken(value, told):
+    mend = find_problems(SIGNATURE, {"features": value})[0].partition(told)[2]
+    array = eval(mend.replace("…", "0"), {"np": np, "features": value})
+    assert not find_problems(SIGNATURE, {"features": array})
 
 
 def test_what_is_said_of_a_tensor_of_torch_takes_it_from_its_device_and_gradient():
