@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tritonforge.server.log import read_failures
 from tritonforge.server.sources import Sources, read_sources
 
 __all__ = ["load_model", "unload_model"]
+
+_VERSION = re.compile(r"(?:^|;)version (\d+) is at UNAVAILABLE state: ")
+"""What Triton (24.10) puts before each version's reason, one after another."""
 
 _LOAD_TIMEOUT_S = 600.0
 """A large model's load takes minutes; a server that is gone says so at once."""
@@ -66,9 +70,10 @@ def unload_model(health: Health, model: str) -> None:
 def _explain(model: str, words: str, sources: Sources, log: str) -> list[Diagnostic]:
     """Explain a load that failed, at the user's own file; the log has the line of an unreadable config.pbtxt."""
     reason = words.removeprefix(f"load failed for model '{model}': ")
-    version, _, rest = reason.removeprefix("version ").partition(" is at UNAVAILABLE state: ")
-    if rest:
-        states = [ModelState(model, version, "UNAVAILABLE", rest.rstrip("\n;"))]
+    _, *told = _VERSION.split(reason)
+    if told:
+        each = zip(told[::2], told[1::2], strict=True)
+        states = [ModelState(model, version, "UNAVAILABLE", words.rstrip("\n;")) for version, words in each]
         return explain_failures(states, "", sources, ready=False)
     if any(failure.model == model for failure in read_failures(log)):
         return explain_failures([ModelState(model)], log, sources, ready=False)

@@ -99,7 +99,7 @@ def _explain(failure: Failure, sources: Sources, crashes: Sequence[Frame], *, ve
     if not failure.version:
         return Diagnostic("TF521", folder, f"not accepted: {_indent(error.text)}", hint_for(error.text))
     died = _UNHEALTHY.fullmatch(error.text)
-    where, trace = _place(crashes if died else error.frames, failure.model, sources)
+    where, trace = _place(crashes if died else error.frames, failure.model, sources, failure.version)
     if died:
         message = f"failed to load: the process that runs its Python died{trace}"
         return Diagnostic("TF523", where.at(subject), message, _death_hint(""))
@@ -127,12 +127,12 @@ def _explain_warmup(found: re.Match[str], model: str, sources: Sources, subject:
     return Diagnostic("TF520", where.at(subject), message, hint)
 
 
-def _place(frames: Sequence[Frame], model: str, sources: Sources) -> tuple[Where, str]:
+def _place(frames: Sequence[Frame], model: str, sources: Sources, version: str = "") -> tuple[Where, str]:
     """Find the innermost frame in the user's own files, and write the others of theirs as lines to follow."""
     own: list[tuple[str, Frame]] = []
     for frame in frames:
         file = sources.original(frame.file, model) or (
-            sources.named(frame.file, model) if "/" not in frame.file else ""
+            sources.named(frame.file, model, version=version) if "/" not in frame.file else ""
         )
         if file:
             own.append((file, frame))

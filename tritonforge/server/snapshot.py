@@ -117,13 +117,17 @@ def refresh(repository: Path, served: Path, model: str) -> Refresh:
 
 
 def _replaced_versions(current: Path, fresh: Path) -> list[Path]:
-    """List the version folders to keep that the new tree lacks, if the model serves its latest version alone."""
+    """List the version folders that may stay though the new tree lacks them, if the model serves its latest alone."""
     config = fresh / "config.pbtxt"
     if config.is_file() and b"version_policy" in config.read_bytes():
         return []
-    newest = max((int(path.name) for path in fresh.iterdir() if path.name.isdecimal()), default=0)
-    gone = [path for path in current.iterdir() if path.name.isdecimal() and not (fresh / path.name).exists()]
-    return sorted((path for path in gone if int(path.name) < newest), key=lambda path: int(path.name))[-_KEPT:]
+    newest = max(map(int, _versions(fresh)), default=0)
+    gone = sorted(_versions(current) - _versions(fresh), key=int)
+    return [current / version for version in gone if int(version) < newest][-_KEPT:]
+
+
+def _versions(model: Path) -> set[str]:
+    return {path.name for path in model.iterdir() if path.name.isdecimal()}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -161,9 +165,9 @@ def _same(one: Path, other: Path) -> bool:
     """Compare a model's folder with its snapshot, in which replaced versions may have stayed."""
     theirs = {path.relative_to(one): path for path in _files(one)}
     ours = {path.relative_to(other): path for path in _files(other)}
-    kept = {path.name for path in other.iterdir() if path.name.isdecimal() and not (one / path.name).exists()}
-    if kept and not any(path.name.isdecimal() for path in one.iterdir()):
-        return False  # all of its versions are gone
+    kept = {path.name for path in _replaced_versions(other, one)}
+    if _versions(one) != _versions(other) - kept:
+        return False  # one without files, too: an ensemble's
     ours = {path: file for path, file in ours.items() if path.parts[0] not in kept}
     return theirs.keys() == ours.keys() and all(_same_file(theirs[path], ours[path]) for path in theirs)
 

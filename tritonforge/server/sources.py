@@ -42,12 +42,13 @@ class Sources:
                 return self._user_file(inside, model)
         return ""
 
-    def named(self, name: str, model: str) -> str:
-        """Find a model's source by its bare file name; "" if there is none."""
-        known = self.models.get(model)
-        paths = known if known is not None else (str(path) for path in sorted(self.folder(model).glob(f"*/**/{name}")))
-        inside = next((path for path in paths if Path(path).name == name), None)
-        return "" if inside is None else self.original(str(self.repository / model / inside), model)
+    def named(self, name: str, model: str, *, version: str = "") -> str:
+        """Find a model's source by its bare file name, the version's own where it has one; "" if there is none."""
+        known, folder = self.models.get(model), self.folder(model)
+        paths = map(Path, known) if known is not None else sorted(folder.glob(f"*/**/{name}"))
+        found = [folder / path for path in paths if path.name == name]
+        own = [path for path in found if path.is_relative_to(folder / version)]
+        return self.original(str((own or found)[0]), model) if found else ""
 
     def _user_file(self, inside: Path, model: str) -> str:
         known = self.models.get(model)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server.repository import is_model, is_repository, model_folders, shell_safe
-from tritonforge.server.sources import read_sources
+from tritonforge.server.sources import Sources, read_sources
 
 
 def test_tells_repositories_from_other_folders(tmp_path: Path) -> None:
@@ -54,6 +54,20 @@ def test_maps_by_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found.original("/usr/lib/python3/json.py", "fraud") == ""
     assert found.named("gone.py", "fraud") == "lib/gone.py"
     assert found.named("model.py", "fraud") == ""
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_bare_name_is_that_of_its_version_if_there_are_several(known: bool, tmp_path: Path) -> None:
+    for version in "12":
+        (tmp_path / "m" / version / "source").mkdir(parents=True)
+        (tmp_path / "m" / version / "source" / "model.py").touch()
+        (tmp_path / f"{version}.py").touch()
+    models = {"m": {f"{version}/source/model.py": f"{version}.py" for version in "12"}}
+    found = Sources(tmp_path, tmp_path, models if known else {}, (tmp_path,))
+    for version in "12":
+        file = f"{version}.py" if known else f"m/{version}/source/model.py"
+        assert found.named("model.py", "m", version=version) == str(tmp_path / file)
+    assert found.named("model.py", "m", version="3") == found.named("model.py", "m", version="1")
 
 
 @pytest.mark.parametrize("manifest", [None, "{", "[]", '{"models": []}', '{"models": {"m": 3}}'])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from tritonforge.server.control import load_model
+from tritonforge.server.errors import ModelLoadError
 from tritonforge.server.failures import explain_failures
-from tritonforge.server.health import ModelState
+from tritonforge.server.health import Health, ModelState
 from tritonforge.server.sources import Sources
 
 WORDS = "Internal: failed to run warmup sample 'sample_0': "
@@ -33,4 +37,28 @@ def test_a_warm_up_that_fails_is_told_at_its_line(
     assert str(found).splitlines() == [
         text.format(said, repository="repository/wfail"),
         "  hint: mend the model, or give its warmup= what a client would send  [TF520]",
+    ]
+
+
+def test_a_mistake_in_the_syntax_is_told_at_the_file_of_its_version(tmp_path: Path) -> None:
+    for version in "12":
+        (tmp_path / "adder" / version).mkdir(parents=True)
+        (tmp_path / "adder" / version / "model.py").touch()
+    reason = "Internal: SyntaxError: expected ':' (model.py, line 5)"
+    states = [ModelState("adder", "1", "READY"), ModelState("adder", "2", "UNAVAILABLE", reason)]
+    (found,) = explain_failures(states, "", Sources(tmp_path, tmp_path, {}), ready=False)
+    assert (found.where.file, found.where.line) == (str(tmp_path / "adder" / "2" / "model.py"), 5)
+
+
+def test_a_load_that_fails_for_several_versions_is_told_for_each(tmp_path: Path) -> None:
+    """Triton (24.10) puts their reasons one after another."""
+    reasons = "".join(f"version {version} is at UNAVAILABLE state: Internal: {version} fails;" for version in (1, 2))
+    words = json.dumps({"error": f"load failed for model 'adder': {reasons}"})
+    health = Mock(spec=Health, grpc_address="")
+    health.request.return_value = (400, words.encode())
+    with pytest.raises(ModelLoadError) as raised:
+        load_model(health, "adder", sources=Sources(tmp_path, tmp_path, {}))
+    assert [(one.where.subject, one.message) for one in raised.value.diagnostics] == [
+        ("adder version 1", "failed to load: 1 fails"),
+        ("adder version 2", "failed to load: 2 fails"),
     ]

@@ -107,6 +107,21 @@ def test_a_model_without_any_version_left_has_changed(repository: Path, tmp_path
     assert changed_models(repository, served) == ["m"]
 
 
+@pytest.mark.parametrize("policy", ["", "version_policy: { all {} }", "version_policy: { latest { num_versions: 2 } }"])
+@pytest.mark.parametrize("removed", ["1", "2"])
+def test_a_version_that_is_gone_counts_where_it_was_served(
+    policy: str, removed: str, repository: Path, tmp_path: Path
+) -> None:
+    """By default the newest alone is: an older one may stay beside it."""
+    (repository / "m" / "config.pbtxt").write_text(policy)
+    (repository / "m" / "2").mkdir()
+    served = take_snapshot(repository, tmp_path / "base" / "served")
+    shutil.rmtree(repository / "m" / removed)
+    assert changed_models(repository, served) == (["m"] if policy or removed == "2" else [])
+    refresh(repository, served, "m").keep()
+    assert changed_models(repository, served) == []
+
+
 def test_each_refresh_makes_new_version_folders(repository: Path, tmp_path: Path) -> None:
     """Triton loads a model again by the times of its folders, also where nothing else changed."""
     served = take_snapshot(repository, tmp_path / "base" / "served")
