@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,12 +56,19 @@ def slices_of(inputs: Mapping[str, Any], size: int) -> Iterator[Mapping[str, Any
         yield piece.inputs
 
 
-def merge_arrays(results: Sequence[Result]) -> Result:
-    """Join results along the batch: outputs end to end, the rest as the first has it."""
+def merge_arrays(results: Sequence[Result], name: Callable[[int], str] = "item {}".format) -> Result:
+    """Join results along the batch: outputs end to end, the rest as the first has it.
+
+    Raise ValueError where the arrays of an output differ in more than their rows; `name` names the results.
+    """
     first = results[0]
     if len(results) == 1:
         return first
-    outputs: dict[str, Array] = {name: np.concatenate([result[name] for result in results]) for name in first.outputs}
+    outputs: dict[str, Array] = {}
+    for output in first.outputs:
+        arrays = [result[output] for result in results]
+        _require_alike(output, arrays, name)
+        outputs[output] = np.concatenate(arrays)
     return Result(
         outputs,
         model=first.model,
@@ -69,6 +76,14 @@ def merge_arrays(results: Sequence[Result]) -> Result:
         id=first.id,
         parameters=first.parameters,
     )
+
+
+def _require_alike(output: str, arrays: Sequence[Array], name: Callable[[int], str]) -> None:
+    row = arrays[0].shape[1:]
+    for number, array in enumerate(arrays):
+        if array.shape[1:] != row:
+            shapes = f"{list(arrays[0].shape)} of {name(0)}, and {list(array.shape)} of {name(number)}"
+            raise ValueError(f'output "{output}" is {shapes}: only what differs in its rows alone can be joined')
 
 
 class Reassembly:
@@ -92,7 +107,7 @@ class Reassembly:
         if len(there) < piece.parts:
             return
         del self._parts[piece.item]
-        whole = merge_arrays(there)
+        whole = merge_arrays(there, lambda part: f"item {piece.item}, part {part + 1} of {piece.parts}")
         if not self._ordered:
             yield piece.item, whole
             return

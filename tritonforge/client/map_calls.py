@@ -85,7 +85,10 @@ class AsyncMapped(Generic[R]):
                 yield await self._next()
 
     async def merge(self) -> R:
-        """Join all results along the batch. Raise ValueError where there are none, RuntimeError past the first."""
+        """Join all results along the batch. Raise RuntimeError where some were read before.
+
+        Raise ValueError where there are none, and where outputs differ in more than their rows.
+        """
         require_unread(self._read)
         results = [item async for item in self._results]
         if not results:

@@ -68,7 +68,10 @@ class Mapped(Generic[R]):
             yield number, self._convert(result)
 
     def merge(self) -> R:
-        """Join all results along the batch. Raise ValueError where there are none, RuntimeError past the first."""
+        """Join all results along the batch. Raise RuntimeError where some were read before.
+
+        Raise ValueError where there are none, and where outputs differ in more than their rows.
+        """
         require_unread(self._read)
         results = list(self._results)
         if not results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,3 +34,16 @@ def test_pieces_are_views():
 def test_a_merged_result_has_what_else_the_first_one_has():
     merged = merge_arrays([Result({"y": np.ones(2)}, model="m", model_version="3", id=str(n)) for n in range(2)])
     assert (merged.model, merged.model_version, merged.id, merged.y.shape) == ("m", "3", "0", (4,))
+
+
+def test_outputs_that_can_not_be_joined_are_named_with_the_items_and_shapes():
+    results = [Result({"y": np.ones(2), "z": np.ones((2, width))}) for width in (3, 3, 4)]
+    with pytest.raises(
+        ValueError, match=r'^output "z" is \[2, 3\] of item 0, and \[2, 4\] of item 2: only what differs'
+    ):
+        merge_arrays(results)
+    assembly = Reassembly(ordered=True)
+    first, second = pieces_of([{"x": np.ones(3)}], 2)
+    assert not list(assembly.add(first, results[0]))
+    with pytest.raises(ValueError, match=r"of item 0, part 1 of 2, and \[2, 4\] of item 0, part 2 of 2"):
+        list(assembly.add(second, results[2]))

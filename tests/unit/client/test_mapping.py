@@ -85,6 +85,13 @@ def test_what_was_read_from_can_not_be_merged_any_more():
     assert Mapped(results(5), lambda result: result).merge().y.tolist() == [0, 1, 2, 3, 4]
 
 
+def test_no_batches_are_no_requests_and_nothing_to_merge_and_no_rows_are_one_item():
+    assert list(work([]).pieces) == []
+    assert [piece.rows for piece in work({"scores": np.ones((0, 2), np.float32)}).pieces] == [0]
+    with pytest.raises(ValueError, match="there are no results to merge"):
+        Mapped(results(0), lambda result: result).merge()
+
+
 def test_nor_what_was_read_from_in_a_loop():
     async def answers():
         for number, result in results(5):
