@@ -58,6 +58,11 @@ class Arena:
         """Whether small requests concern it, too: some arrays lie in shared memory, or some outputs are large."""
         return bool(self._sizes or self._fixed)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the client is closed: no segment is made any more."""
+        return self._closed
+
     def place(self, request: Request) -> Placed | None:
         """Copy large inputs into a segment, and have outputs written there that were large the last time.
 

@@ -28,9 +28,14 @@ class SharedArrays:
     """One segment with several arrays, known to each of a client's servers that can map it."""
 
     def __init__(self, transports: Sequence[SharedMemoryTransport], shapes: Mapping[str, Shape], url: str) -> None:
-        """Raise ValueError where no server is on this machine, or for no shape; OSError where there's no room."""
+        """Raise ValueError where no server is on this machine, or for no shape; OSError where there's no room.
+
+        Raise RuntimeError where the client is closed.
+        """
         if not transports:
             raise ValueError(f"shared memory is for a server on this machine, and not switched off; the URL is {url}")
+        if any(transport.arena.closed for transport in transports):
+            raise RuntimeError(f"the client of {url} is closed")
         places: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
         size = 0
         for name, wanted in shapes.items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from tritonforge.client.blocking import finish, iterate
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.message import Request
 from tritonforge.client.questions import Question
+from tritonforge.client.segments import PREFIX
 from tritonforge.client.stub import Stub, only
 from tritonforge.ir import Signature
 
@@ -285,6 +288,24 @@ def test_a_closed_client_says_so():
         assert repr(client) == "Client('http://127.0.0.1:1', timeout_s=30)"
     with pytest.raises(RuntimeError, match="closed"):
         client.models()
+
+
+def test_a_closed_client_makes_no_shared_arrays():
+    client = Client("http://127.0.0.1:1")
+    client.close()
+    closed = r"the client of http://127\.0\.0\.1:1 is closed"
+    with pytest.raises(RuntimeError, match=closed), client.shared(x=((3,), "f4")):
+        pass
+
+    async def main():
+        asynchronous = AsyncClient("http://127.0.0.1:1")
+        await asynchronous.close()
+        async with asynchronous.shared(x=((3,), "f4")):
+            pass
+
+    with pytest.raises(RuntimeError, match=closed):
+        asyncio.run(main())
+    assert not list(Path("/dev/shm").glob(f"{PREFIX}{os.getpid()}_*"))
 
 
 NO_TEXT = "\ud800"
