@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tritonforge.client.arguments import kind_of
+from tritonforge.client.names import shown
 from tritonforge.client.payload import version_text
 from tritonforge.client.questions import Question
 from tritonforge.client.settings import Setting, log_changes, trace_changes
@@ -122,11 +123,13 @@ class AsyncAdmin:
 
 def _load(model: str, config: Mapping[str, Any] | None, files: Mapping[str, bytes]) -> Question:
     if config is not None and not isinstance(config, Mapping):
-        raise TypeError(f'config is {kind_of(config)}; it takes a mapping, as client.config("{model}") gives one')
+        raise TypeError(
+            f'config is {kind_of(config)}; it takes a mapping, as client.config("{shown(model)}") gives one'
+        )
     if not isinstance(files, Mapping):
         raise TypeError(f'files is {kind_of(files)}; it takes a mapping: files={{"1/model.onnx": path.read_bytes()}}')
     if config is not None and not any(config.get(key) for key in _HOW_IT_RUNS):
-        hint = f'change the one that is there: {{**client.config("{model}"), …}}'
+        hint = f'change the one that is there: {{**client.config("{shown(model)}"), …}}'
         raise ValueError(f"config has none of {', '.join(_HOW_IT_RUNS)}; it replaces all of config.pbtxt: {hint}")
     parameters = {"config": json.dumps(config)} if config is not None else {}
     for name, content in files.items():

@@ -13,6 +13,7 @@ import numpy as np
 
 from tritonforge.client.checks import explain, find_problems
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
+from tritonforge.client.names import shown
 from tritonforge.client.result import Result
 from tritonforge.client.wire import Array
 from tritonforge.dtypes import from_numpy
@@ -57,7 +58,9 @@ Defined = Definition[R] | type[_Decorated[R]]
 def require_definition(definition: object, method: str, by_name: str) -> None:
     """Raise TypeError, naming the client's method that takes names, where something is no definition."""
     if isinstance(definition, str):
-        raise TypeError(f'{method}() takes a definition; for a model by its name: client.{by_name}("{definition}", …)')
+        raise TypeError(
+            f'{method}() takes a definition; for a model by its name: client.{by_name}("{shown(definition)}", …)'
+        )
     if not all(hasattr(definition, name) for name in ("name", "signature", "wrap")):
         found = definition if callable(definition) else type(definition).__name__
         raise TypeError(f"{method}() takes a definition, such as @model and @pipeline make, not {found}")

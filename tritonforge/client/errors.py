@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tritonforge.client.names import shown
 from tritonforge.errors import InvalidTensor, TritonForgeError
 
 __all__ = [
@@ -28,8 +29,8 @@ class Target(NamedTuple):
 
     def __str__(self) -> str:
         version = f" version {self.version}" if self.version else ""
-        request = f" (request {self.request_id})" if self.request_id else ""
-        return f"{self.model}{version} at {self.url}{request}" if self.model else f"{self.url}{request}"
+        request = f" (request {shown(self.request_id)})" if self.request_id else ""
+        return f"{shown(self.model)}{version} at {self.url}{request}" if self.model else f"{self.url}{request}"
 
 
 class ClientError(TritonForgeError):
@@ -72,7 +73,10 @@ class ClientError(TritonForgeError):
         return f"{type(self).__name__} ({detail})" if detail else type(self).__name__
 
     def __str__(self) -> str:
-        return f"{self.target}: {self.reason}"
+        reason = self.reason
+        for given in (str(self.model), self.request_id):  # which the server's words may quote
+            reason = reason.replace(given, shown(given)) if not given.isprintable() else reason
+        return f"{self.target}: {reason}"
 
 
 class ServerUnavailable(ClientError):

@@ -1,13 +1,19 @@
-"""What someone may have meant by a model's name that the server doesn't know."""
+"""Models' names in messages: how one is shown, and what someone may have meant by one that the server doesn't know."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
 
-__all__ = ["near_names"]
+__all__ = ["near_names", "shown"]
 
 _FEW = 8
+
+
+def shown(name: object) -> str:
+    """Give a name, or an id, for a message: what would break its line, or hide in it, is escaped as Python does."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def near_names(name: str, there: Collection[str]) -> str:
@@ -18,7 +24,7 @@ def near_names(name: str, there: Collection[str]) -> str:
     near = difflib.get_close_matches(name.lower(), sorted(lower), n=3)
     near += [known for known in sorted(lower) if known not in near and name and name.lower() in known][:3]
     if near:
-        return f"; did you mean {' or '.join(lower[known] for known in near)}?"
+        return f"; did you mean {' or '.join(shown(lower[known]) for known in near)}?"
     if not there:
         return "; the server has no models"
-    return f"; there are: {', '.join(sorted(there))}" if len(there) <= _FEW else ""
+    return f"; there are: {', '.join(map(shown, sorted(there)))}" if len(there) <= _FEW else ""

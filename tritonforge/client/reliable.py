@@ -15,6 +15,7 @@ from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, Target
 from tritonforge.client.message import Request, Response
+from tritonforge.client.names import shown
 from tritonforge.client.observation import Observer, Watch
 from tritonforge.client.questions import CHANGES, READINESS, Question
 from tritonforge.client.replicas import Balance, Breaker, Replica, Replicas
@@ -250,7 +251,11 @@ class ReliableTransport:
 
 def _note_retry(url: str, error: ClientError, delay_s: float, watch: Watch | None) -> None:
     _LOG.debug(
-        "%s failed a call to %s: %s; the next attempt in %.3f s", url, error.model or "the server", error.kind, delay_s
+        "%s failed a call to %s: %s; the next attempt in %.3f s",
+        url,
+        shown(error.model) or "the server",
+        error.kind,
+        delay_s,
     )
     if watch is not None:
         watch.retry(url, error, delay_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tritonforge.client.message import Parameter
+from tritonforge.client.names import shown
 from tritonforge.client.wire import Array
 from tritonforge.dtypes import from_numpy
 
@@ -74,7 +75,7 @@ class Result:
             f"{name}: {from_numpy(a.dtype) or a.dtype}{list(a.shape)}" for name, a in self._outputs.items()
         )
         version = f" version {self.model_version}" if self.model_version else ""
-        return f"<Result of {self.model}{version}: {tensors}>"
+        return f"<Result of {shown(self.model)}{version}: {tensors}>"
 
     def _unknown(self, name: str) -> str:
         return f"there is no output {name!r}; there are: {', '.join(self._outputs)}"

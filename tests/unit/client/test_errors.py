@@ -30,6 +30,18 @@ def test_an_error_says_where_and_what_and_survives_pickling():
     assert error.reason == "ValueError: boom"
 
 
+def test_a_name_or_an_id_of_several_lines_stays_in_one_line():
+    words = "Request for unknown model: 'a\r\nERROR b' is not found"
+    error = ModelNotFound(f"[request id: \x1b[2J] {words}", Target("http://host:8000", "a\r\nERROR b", "", "\x1b[2J"))
+    assert str(error) == (
+        r"a\r\nERROR b at http://host:8000 (request \x1b[2J): [request id: \x1b[2J] "
+        r"Request for unknown model: 'a\r\nERROR b' is not found"
+    )
+    assert error.model == "a\r\nERROR b"
+    assert words in error.reason
+    assert str(InferenceFailed("line 1\nline 2", TARGET)).endswith(": line 1\nline 2")
+
+
 def test_errors_can_be_caught_as_what_they_are_elsewhere():
     assert issubclass(ClientError, TritonForgeError)
     assert issubclass(InvalidRequest, InvalidTensor)

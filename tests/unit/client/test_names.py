@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tritonforge.client.names import near_names
+from tritonforge.client.names import near_names, shown
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,14 @@ from tritonforge.client.names import near_names
         ("zebra", {f"model_{number}" for number in range(20)}, ""),
         ("zebra", set(), "; the server has no models"),
         ("a", {"a"}, ""),
+        ("zebra", {"b\nERROR"}, r"; there are: b\nERROR"),
+        ("b", {"b\n"}, r"; did you mean b\n?"),
     ],
 )
 def test_near_names_or_a_few_are_offered(name, there, said):
     assert near_names(name, there) == said
+
+
+def test_a_name_is_shown_as_it_is_but_for_what_would_break_its_line():
+    assert [shown(name) for name in ("café au lait", "", 3)] == ["café au lait", "", "3"]
+    assert shown("a\r\nb\x1b\u2028c") == r"a\r\nb\x1b\u2028c"
