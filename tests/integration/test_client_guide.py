@@ -66,7 +66,7 @@ def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         urls = {
             "http://127.0.0.1:8000": server.http_url,
             "grpc://127.0.0.1:8001": server.grpc_url,
-            "grpcs://127.0.0.1:8443": secure.grpc_url.replace("grpc://", "grpcs://"),
+            "grpcs://127.0.0.1:8443": secure.grpc_url,
         }
         for call in calls:
             ready = re.sub("|".join(map(re.escape, urls)), lambda found: urls[found[0]], call)

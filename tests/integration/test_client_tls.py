@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 from repositories import ECHO, write_model
 from tls_files import Files
 from tls_proxy import tls_proxy
+from typer.testing import CliRunner
 
+from tritonforge.cli import app
 from tritonforge.client import TLS, AsyncClient, Client, ConnectionOptions, ServerUnavailable
 from tritonforge.server import Server
 
@@ -57,8 +59,7 @@ def urls(mutual: bool, files: Files, tmp_path_factory: pytest.TempPathFactory) -
         behind = urlsplit(server.http_url).port
         assert behind is not None
         port = stack.enter_context(tls_proxy(files.context(mutual=mutual), behind))
-        grpc_port = urlsplit(server.grpc_url).port
-        yield {"https": f"https://127.0.0.1:{port}", "grpcs": f"grpcs://127.0.0.1:{grpc_port}"}
+        yield {"https": f"https://127.0.0.1:{port}", "grpcs": server.grpc_url}
 
 
 def ask_both(url: str, options: ConnectionOptions) -> None:
@@ -120,6 +121,24 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_asked_for(urls, 
 def test_a_grpc_url_of_a_port_over_tls_is_told(urls):
     for reason in refusals(urls["grpcs"].replace("grpcs", "grpc"), ConnectionOptions()):
         assert "is it over TLS? then grpcs://…" in reason
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_command_takes_the_same_files(urls, files, mutual, scheme):
+    """And spells what is missing as its options."""
+
+    def infer(*options):
+        return CliRunner().invoke(app, ["infer", "echo", "-i", "x=1", "--url", urls[scheme], *map(str, options)])
+
+    certificate, key = files.client
+    shown = ("--certificate", certificate, "--key", key) if mutual else ()
+    found = infer("--ca", files.ca, *shown)
+    assert found.exit_code == 0, found.output
+    refused = infer("--ca", files.other_ca, *shown)
+    assert refused.exit_code == 1
+    assert "name its authority's file, --ca" in refused.stderr
+    if mutual:
+        assert "--certificate and --key" in infer("--ca", files.ca).stderr
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, in_options, tls_of
+
 if TYPE_CHECKING:
-    from tritonforge.client import Result
+    from tritonforge.client import TLS, Result
 
 __all__ = ["infer"]
 
@@ -38,7 +40,7 @@ def infer(
         ),
     ] = None,
     url: Annotated[
-        str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port.")
+        str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; https, grpcs for TLS.")
     ] = "http://127.0.0.1:8000",
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.table,
     output_file: Annotated[
@@ -46,6 +48,10 @@ def infer(
     ] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="The limit of the whole call.")] = 30.0,
     version: Annotated[str, typer.Option(help="The model's version; the server chooses where none is given.")] = "",
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    server_name: ServerName = "",
 ) -> None:
     """Call a model once and print its outputs; of a decoupled model each response as it comes (grpc:// only).
 
@@ -54,23 +60,31 @@ def infer(
 
     Mistakes in the inputs are said before anything is sent, and exit with 2; errors of the server's exit with 1.
     """
-    for result in _responses(model, inputs or [], url, timeout, version, single=output_file is not None):
+    tls = tls_of(url, ca, certificate, key, server_name)
+    for result in _responses(model, inputs or [], url, timeout, version, tls, single=output_file is not None):
         if output_file is not None:
             _write(result, output_file)
         _show(result, format)
 
 
 def _responses(
-    model: str, options: list[str], url: str, timeout: float, version: str, *, single: bool
+    model: str, inputs: list[str], url: str, timeout: float, version: str, tls: TLS | None, *, single: bool
 ) -> Iterator[Result]:
     """Give the responses as they come: one, but of a decoupled model any number, which `single` refuses."""
     from tritonforge.cli.infer_values import BadInput, make_arrays, read_sources
     from tritonforge.cli.life_options import who_runs
-    from tritonforge.client import Client, ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable
+    from tritonforge.client import (
+        Client,
+        ClientError,
+        ConnectionOptions,
+        DeadlineExceeded,
+        InvalidRequest,
+        ServerUnavailable,
+    )
 
     try:
-        sources = read_sources(options)
-        with Client(url, timeout_s=timeout) as client:
+        sources = read_sources(inputs)
+        with Client(url, timeout_s=timeout, options=ConnectionOptions(tls=tls)) as client:
             deadline = time.monotonic() + timeout
             signature = client.describe(model, version=version).signature
             try:
@@ -81,7 +95,7 @@ def _responses(
             if not signature.decoupled:
                 yield client.infer(model, arrays, version=version, timeout_s=left_s)
                 return
-            if not url.startswith("grpc://"):
+            if not url.startswith(("grpc://", "grpcs://")):
                 _fail(f"{model} streams its responses, which goes over gRPC only: {_GRPC}", code=2)
             if single:
                 _fail(f"{model} streams its responses; --output-file takes one: print them with --format json", code=2)
@@ -91,7 +105,7 @@ def _responses(
     except DeadlineExceeded as error:
         _fail(f"{error.target}: no answer within {timeout:g} s", code=1)
     except ServerUnavailable as error:
-        _fail(f"{error}{'' if error.code else who_runs(url)}", code=1)
+        _fail(f"{in_options(str(error))}{'' if error.code else who_runs(url)}", code=1)
     except ClientError as error:
         _fail(str(error), code=1)
     except ValueError as error:  # of the input options, the URL, the timeout or the version

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, tls_of
+
 if TYPE_CHECKING:
-    from tritonforge.client import ConnectionOptions
+    from tritonforge.client import TLS, ConnectionOptions
 
 __all__ = ["stubs"]
 
@@ -25,6 +27,10 @@ def stubs(
     header: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for each request to the server.")
     ] = None,
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    server_name: ServerName = "",
 ) -> None:
     """Write a typed client module: a method for each model, for mypy and editors."""
     from tritonforge.client.stubs import generate, read_repository, read_server
@@ -32,7 +38,7 @@ def stubs(
     is_url = "://" in source
     if not is_url and not Path(source).is_dir():
         raise typer.BadParameter(f"{source} is neither a URL nor a folder", param_hint="URL|REPO")
-    options = _options(key_file, header or [])
+    options = _options(key_file, header or [], tls_of(source, ca, certificate, key, server_name))
     models = read_server(source, options=options) if is_url else read_repository(Path(source))
     text = generate(models)
     if check:
@@ -45,7 +51,7 @@ def stubs(
     typer.echo(f"{len(models)} models in {output}")
 
 
-def _options(key_file: Path | None, headers: list[str]) -> ConnectionOptions:
+def _options(key_file: Path | None, headers: list[str], tls: TLS | None) -> ConnectionOptions:
     from tritonforge.client import ConnectionOptions
 
     given: dict[str, str] = {}
@@ -57,4 +63,4 @@ def _options(key_file: Path | None, headers: list[str]) -> ConnectionOptions:
         if not separator:
             raise typer.BadParameter(f"found {text}; write NAME=VALUE", param_hint="--header")
         given[name] = value
-    return ConnectionOptions(headers=given)
+    return ConnectionOptions(headers=given, tls=tls)

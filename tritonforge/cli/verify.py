@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, in_options, tls_of
+
 __all__ = ["verify"]
 
 
@@ -15,21 +17,26 @@ def verify(
         Path | None, typer.Argument(metavar="[REPO]", help="What the build wrote [default: the project's].")
     ] = None,
     url: Annotated[
-        str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port.")
+        str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; https, grpcs for TLS.")
     ] = "http://127.0.0.1:8000",
     tolerance: Annotated[float | None, typer.Option(help="How far floats may be off [default: 1e-4].")] = None,
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    server_name: ServerName = "",
 ) -> None:
     """Send a repository's golden samples to a server; exit 1 where it answers otherwise than the definitions did."""
     from tritonforge.build import load_project
     from tritonforge.cli.life_options import who_runs
-    from tritonforge.client import Client, ServerUnavailable
+    from tritonforge.client import Client, ConnectionOptions, ServerUnavailable
     from tritonforge.client.verify import verify as hold
     from tritonforge.samples import TOLERANCE
 
+    options = ConnectionOptions(tls=tls_of(url, ca, certificate, key, server_name))
     folder = repository or load_project().repository
     held = failed = 0
     try:
-        with Client(url) as client:
+        with Client(url, options=options) as client:
             for model in hold(client, folder, tolerance=TOLERANCE if tolerance is None else tolerance):
                 right = model.samples - len(model.wrong)
                 said = f"{right} of {model.samples} as built" if model.samples else "no golden samples"
@@ -38,7 +45,7 @@ def verify(
                     typer.echo(f"  {words}")
                 held, failed = held + model.samples, failed + len(model.wrong)
     except ServerUnavailable as error:
-        typer.echo(f"error: {error}{'' if error.code else who_runs(url)}", err=True)
+        typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(url)}", err=True)
         raise typer.Exit(1) from None
     if not held:
         typer.echo("nothing to verify: build with --golden 8, or give definitions examples=", err=True)

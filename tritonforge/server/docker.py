@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from typing_extensions import Self
+
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.catalog import ServedModel, describe_models
 from tritonforge.server.control import unload_model
@@ -96,7 +98,7 @@ class DockerServer(Server):
     @property
     def grpc_url(self) -> str:
         """The address for gRPC clients."""
-        return f"grpc://{self._host}:{self.settings.grpc_port}"
+        return f"{self.settings.grpc_scheme}://{self._host}:{self.settings.grpc_port}"
 
     @property
     def metrics_url(self) -> str:
@@ -168,6 +170,11 @@ class DockerServer(Server):
         if self._container.client is not None:
             self._container.client.close()
         return self._workspace.close()
+
+    def __enter__(self) -> Self:
+        if self._workspace.poll() is not None:
+            raise ServerError("this server has ended; start another with Server.docker(…)")
+        return self
 
     def __del__(self) -> None:
         log = getattr(self, "_log", None)

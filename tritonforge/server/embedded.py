@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tritonforge.server.errors import ServerDied
+from typing_extensions import Self
+
+from tritonforge.server.errors import ServerDied, ServerError
 from tritonforge.server.follow import follow_file
 from tritonforge.server.health import ModelState
 from tritonforge.server.launch import await_ready, health_of, local_host, resolve_ports, start
@@ -18,6 +20,7 @@ from tritonforge.server.protocol import Runtime, Server
 from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.settings import PORTS, ServerSettings
 from tritonforge.server.sources import read_sources
+from tritonforge.server.streaming import may_stream
 from tritonforge.server.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -75,8 +78,8 @@ class EmbeddedServer(Server):
 
     @property
     def grpc_url(self) -> str:
-        """The address for gRPC clients: `grpc://127.0.0.1:8001`; tritonclient wants it without the scheme."""
-        return f"grpc://{local_host(self.settings.host)}:{self.settings.grpc_port}"
+        """The address for gRPC clients: `grpc://127.0.0.1:8001`, or `grpcs://…`; tritonclient takes no scheme."""
+        return f"{self.settings.grpc_scheme}://{local_host(self.settings.host)}:{self.settings.grpc_port}"
 
     @property
     def metrics_url(self) -> str:
@@ -172,9 +175,15 @@ class EmbeddedServer(Server):
     def stop(self) -> int:
         """Let requests under way finish, for `exit_timeout_s`; then end the server and all it left; give its exit code.
 
-        A KeyboardInterrupt while it waits kills the server. A second call does nothing.
+        HTTP connections on which nothing is under way are closed, where the system allows it and no model streams. A
+        KeyboardInterrupt while it waits kills the server. A second call does nothing.
         """
-        return self._workspace.close()
+        return self._workspace.close(idle_port=lambda: 0 if may_stream(self._health) else self.settings.http_port)
+
+    def __enter__(self) -> Self:
+        if self._workspace.poll() is not None:
+            raise ServerError("this server has ended; start another with Server.embedded(…)")
+        return self
 
     def __del__(self) -> None:
         log = getattr(self, "_log", None)

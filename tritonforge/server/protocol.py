@@ -46,7 +46,7 @@ class Server(Protocol):
 
     @property
     def grpc_url(self) -> str:
-        """The address for gRPC clients, `grpc://127.0.0.1:8001`; empty where it has none, or it isn't known."""
+        """The address for gRPC clients, `grpc://127.0.0.1:8001` (TLS: `grpcs://…`); empty where there is none known."""
         raise NotImplementedError
 
     @property

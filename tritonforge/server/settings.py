@@ -153,6 +153,11 @@ class ServerSettings(BaseModel):
         return self.model_control == "none" if self.strict_readiness is None else self.strict_readiness
 
     @property
+    def grpc_scheme(self) -> Literal["grpc", "grpcs"]:
+        """The scheme of URLs of the gRPC port."""
+        return "grpc" if self.grpc_tls_cert is None else "grpcs"
+
+    @property
     def restricted(self) -> tuple[Api, ...]:
         """The APIs that want the key."""
         if self.restricted_apis is not None:

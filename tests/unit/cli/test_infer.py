@@ -55,15 +55,27 @@ def test_the_url_may_come_from_the_environment():
         (["--version", "new"], "version is 'new'"),
         (["--input", "x=@/no/such.npy"], "/no/such.npy: No such file or directory"),
         (["--input", "x"], "wanted name=value"),
+        (["--ca", __file__], f"{NOBODY} is not over TLS; with https:// or grpcs:// it would be"),
+        (["--url", "grpcs://127.0.0.1:1", "--key", __file__], "--certificate, --key: the two go together"),
+        (["--url", "grpcs://127.0.0.1:1", "--ca", "/no/such.pem"], "'/no/such.pem' does not exist"),
     ],
 )
 def test_mistakes_of_the_callers_exit_with_2(arguments, message):
     result = run("fraud", "--url", NOBODY, *arguments)
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert message in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_help_shows_the_options():
     text = run("--help").output
-    for option in ("--input", "--url", "TRITONFORGE_URL", "--format", "--output-file", "--timeout", "--version"):
+    for option in (
+        "--input",
+        "--url",
+        "TRITONFORGE_URL",
+        "--format",
+        "--output-file",
+        "--timeout",
+        "--version",
+        "--ca",
+    ):
         assert option in text
