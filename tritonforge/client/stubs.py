@@ -7,7 +7,7 @@ import keyword
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tritonforge.client.client import Client
 from tritonforge.client.options import ConnectionOptions
@@ -93,22 +93,20 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
     """Write the module; the same models give the same text. Raise TritonForgeError where there are none."""
     if not stubs:
         raise TritonForgeError("there are no models to write a client module for")
-    names = _unique([stub.name for stub in stubs], {"client"})  # the attribute beside the methods
-    classes = _unique(["".join(part.title() for part in name.split("_")) or "Model" for name in names], _TAKEN)
+    named = _named(stubs)
     parts = [
         _HEAD.format(
             count=len(stubs),
             url=url,
             clients=_SEQUENCE_CLIENTS if any(stub.signature.sequence for stub in stubs) else "AsyncClient, Client",
-            example=_example(stubs[0], names[0]),
+            example=_example(named[0]),
             fingerprint=fingerprint(stubs),
         )
     ]
-    named = list(zip(stubs, names, classes, strict=True))
-    parts += [_result_class(stub, result) for stub, _, result in named if len(stub.signature.outputs) != 1]
+    parts += [_result_class(one) for one in named if _has_class(one.stub)]
     parts.append("\n")
-    parts += [_stub(stub, name, result) for stub, name, result in named]
-    parts.append(f"STUBS = ({', '.join(name.upper() for name in names)},)\n")
+    parts += [_stub(one) for one in named]
+    parts.append(f"STUBS = ({', '.join(one.constant for one in named)},)\n")
     for asynchronous in (False, True):
         parts.append(_models_class(named, asynchronous=asynchronous))
     parts.append(_CONNECT)
@@ -116,10 +114,41 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
 
 
 _SEQUENCE_CLIENTS = "AsyncClient, AsyncDefinedSequence, Client, DefinedSequence"
-_TAKEN = {
-    *("Any", "AsyncClient", "AsyncDefinedSequence", "AsyncModels", "Client", "DefinedSequence", "Models", "NDArray"),
-    *("NamedTuple", "Signature", "Stub"),
+_ARRAYS = {"Any", "NDArray", "np"}  # what annotations of arrays are made of
+# A class hides the module's names, and Python's own, that its methods and fields have: none of its annotations' may be.
+_IN_METHODS = {
+    *_ARRAYS,
+    *("AsyncClient", "AsyncDefinedSequence", "AsyncGenerator", "Client", "DefinedSequence", "Generator"),
+    *("bool", "float", "int", "str"),
 }
+_IN_MODULE = {
+    *_IN_METHODS,
+    *("AsyncIterator", "AsyncModels", "FINGERPRINT", "Iterator", "Models", "NamedTuple", "STUBS", "Signature", "Stub"),
+}
+
+
+class _Named(NamedTuple):
+    """A model, and what stands for it in the module."""
+
+    stub: Stub[Any]
+    method: str
+    result: str
+    constant: str
+
+
+def _named(stubs: Sequence[Stub[Any]]) -> list[_Named]:
+    """Name what the module has of each model, apart from each other and from what the module itself uses."""
+    methods = _unique([stub.name for stub in stubs], {"client", *_IN_METHODS})  # the former is an attribute beside them
+    titles = ["".join(part.title() for part in name.split("_")) for name in methods]
+    classes = _unique(titles, {*_IN_MODULE, *methods})
+    written = {name for name, stub in zip(classes, stubs, strict=True) if _has_class(stub)}
+    constants = _unique([name.upper() for name in methods], {*_IN_MODULE, *written})
+    return [_Named(*names) for names in zip(stubs, methods, classes, constants, strict=True)]
+
+
+def _has_class(stub: Stub[Any]) -> bool:
+    """Tell whether its result is a class of its own: one output alone is given as the array that it is."""
+    return len(stub.signature.outputs) != 1
 
 
 def _keeps_state(folder: Path) -> bool:
@@ -127,11 +156,11 @@ def _keeps_state(folder: Path) -> bool:
     return re.search(r"^sequence_batching\b", (folder / "config.pbtxt").read_text("utf-8"), re.MULTILINE) is not None
 
 
-def _example(stub: Stub[Any], name: str) -> str:
-    arguments = ", ".join(f"{word}=…" for word in _inputs(stub, name.upper()))
-    if stub.signature.sequence:
-        return f"with models.{name}() as steps:\n            answer = steps.infer({arguments})"
-    return f"answer = models.{name}({arguments})"
+def _example(one: _Named) -> str:
+    arguments = ", ".join(f"{word}=…" for word in _inputs(one))
+    if one.stub.signature.sequence:
+        return f"with models.{one.method}() as steps:\n            answer = steps.infer({arguments})"
+    return f"answer = models.{one.method}({arguments})"
 
 
 def _signature(entry: dict[str, Any], *, sequence: bool) -> Signature:
@@ -162,42 +191,43 @@ def _unique(names: Sequence[str], taken: set[str] | None = None) -> list[str]:
     return found
 
 
-def _inputs(stub: Stub[Any], constant: str) -> list[str]:
-    """Name the arguments of a stub's method, none like an option, nor like the constant that its body reads."""
-    taken = {"self", "timeout_s", "request_id", constant}
-    return _unique([spec.name for spec in stub.signature.inputs], taken)
+def _inputs(one: _Named) -> list[str]:
+    """Name the arguments of a model's method, none like an option, nor like the constant that its body reads."""
+    taken = {"self", "timeout_s", "request_id", one.constant}
+    return _unique([spec.name for spec in one.stub.signature.inputs], taken)
 
 
 def _array(spec: TensorSpec) -> str:
     return f"NDArray[{_NUMPY[spec.datatype]}]"
 
 
-def _result_class(stub: Stub[Any], result: str) -> str:
-    fields = _unique([spec.name for spec in stub.signature.outputs], {"count", "index"})
+def _result_class(one: _Named) -> str:
+    stub = one.stub
+    fields = _unique([spec.name for spec in stub.signature.outputs], {"count", "index", *_ARRAYS})
     lines = "".join(
         f"    {field}: {_array(spec)}  # {spec.describe(batched=stub.signature.batched)}\n"
         for field, spec in zip(fields, stub.signature.outputs, strict=True)
     )
-    return f'\n\nclass {result}(NamedTuple):\n    """What {stub.name} gives."""\n\n{lines}'
+    return f'\n\nclass {one.result}(NamedTuple):\n    """What {stub.name} gives."""\n\n{lines}'
 
 
-def _given(stub: Stub[Any], result: str) -> str:
-    return _array(stub.signature.outputs[0]) if len(stub.signature.outputs) == 1 else result
+def _given(one: _Named) -> str:
+    return one.result if _has_class(one.stub) else _array(one.stub.signature.outputs[0])
 
 
-def _stub(stub: Stub[Any], name: str, result: str) -> str:
-    signature = stub.signature
+def _stub(one: _Named) -> str:
+    signature = one.stub.signature
     sides = "".join(
         f"        {side}=(\n{''.join(f'            {_tensor(spec)},{chr(10)}' for spec in specs)}        ),\n"
         for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
     )
-    build = "only" if len(signature.outputs) == 1 else result
+    build = one.result if _has_class(one.stub) else "only"
     flags = f"        batched={signature.batched},\n        decoupled={signature.decoupled},\n"
     if signature.sequence:
         flags += "        sequence=True,\n"
-    given = f"Iterator[{_given(stub, result)}]" if signature.decoupled else _given(stub, result)
+    given = f"Iterator[{_given(one)}]" if signature.decoupled else _given(one)
     return (
-        f"{name.upper()}: Stub[{given}] = Stub(\n    {json.dumps(stub.name)},\n"
+        f"{one.constant}: Stub[{given}] = Stub(\n    {json.dumps(one.stub.name)},\n"
         f"    Signature(\n{sides}{flags}    ),\n    {build},\n)\n"
     )
 
@@ -208,24 +238,24 @@ def _tensor(spec: TensorSpec) -> str:
     return f'tensor({json.dumps(spec.name)}, "{spec.datatype}"{dims}{flags})'
 
 
-def _models_class(named: Sequence[tuple[Stub[Any], str, str]], *, asynchronous: bool) -> str:
+def _models_class(named: Sequence[_Named], *, asynchronous: bool) -> str:
     kind = "Async" if asynchronous else ""
-    methods = "".join(_method(stub, name, result, asynchronous=asynchronous) for stub, name, result in named)
+    methods = "".join(_method(one, asynchronous=asynchronous) for one in named)
     return (
         f'\n\nclass {kind}Models:\n    """The models, each a method."""\n\n'
         f"    def __init__(self, client: {kind}Client) -> None:\n        self.client = client\n{methods}"
     )
 
 
-def _method(stub: Stub[Any], name: str, result: str, *, asynchronous: bool) -> str:
-    if stub.signature.sequence:
-        return _sequence_method(stub, name, result, asynchronous=asynchronous)
-    signature, inputs = stub.signature, _inputs(stub, name.upper())
+def _method(one: _Named, *, asynchronous: bool) -> str:
+    if one.stub.signature.sequence:
+        return _sequence_method(one, asynchronous=asynchronous)
+    signature, inputs = one.stub.signature, _inputs(one)
     ordered = sorted(zip(inputs, signature.inputs, strict=True), key=lambda pair: pair[1].optional)
     arguments = "".join(
         f"        {word}: {_array(spec)}{' | None = None' if spec.optional else ''},\n" for word, spec in ordered
     )
-    given = _given(stub, result)
+    given = _given(one)
     stream = "AsyncGenerator" if asynchronous else "Generator"
     answer = (
         (f"{stream}[{given}, None]" if asynchronous else f"{stream}[{given}, None, None]")
@@ -236,23 +266,23 @@ def _method(stub: Stub[Any], name: str, result: str, *, asynchronous: bool) -> s
     method = "stream" if signature.decoupled else "call"
     coroutine = asynchronous and not signature.decoupled
     return (
-        f"\n    {'async ' if coroutine else ''}def {name}(\n        self,\n{arguments}        *,\n"
+        f"\n    {'async ' if coroutine else ''}def {one.method}(\n        self,\n{arguments}        *,\n"
         f'        timeout_s: float | None = None,\n        request_id: str = "",\n    ) -> {answer}:\n'
-        f'        """Call {stub.name}: {signature}."""\n'
+        f'        """Call {one.stub.name}: {signature}."""\n'
         f"        return {'await ' if coroutine else ''}self.client.{method}(\n"
-        f"            {name.upper()}{sent}, timeout_s=timeout_s, request_id=request_id\n        )\n"
+        f"            {one.constant}{sent}, timeout_s=timeout_s, request_id=request_id\n        )\n"
     )
 
 
-def _sequence_method(stub: Stub[Any], name: str, result: str, *, asynchronous: bool) -> str:
+def _sequence_method(one: _Named, *, asynchronous: bool) -> str:
     """Write what begins a sequence: a request outside of one is refused by such a model."""
-    if stub.signature.decoupled:
-        return f"\n    # {name} streams its responses within a sequence: the client has no call for that.\n"
-    kind = f"{'Async' if asynchronous else ''}DefinedSequence[{_given(stub, result)}]"
+    if one.stub.signature.decoupled:
+        return f"\n    # {one.method} streams its responses within a sequence: the client has no call for that.\n"
+    kind = f"{'Async' if asynchronous else ''}DefinedSequence[{_given(one)}]"
     return (
-        f"\n    def {name}(\n        self,\n        *,\n        sequence_id: int | str | None = None,\n"
+        f"\n    def {one.method}(\n        self,\n        *,\n        sequence_id: int | str | None = None,\n"
         f"        replay: bool = False,\n        timeout_s: float | None = None,\n    ) -> {kind}:\n"
-        f'        """Begin a sequence of {stub.name}: {stub.signature}, each request by `infer`."""\n'
+        f'        """Begin a sequence of {one.stub.name}: {one.stub.signature}, each request by `infer`."""\n'
         f"        return self.client.sequence(\n"
-        f"            {name.upper()}, sequence_id=sequence_id, replay=replay, timeout_s=timeout_s\n        )\n"
+        f"            {one.constant}, sequence_id=sequence_id, replay=replay, timeout_s=timeout_s\n        )\n"
     )
