@@ -172,12 +172,14 @@ def _started(
     from tritonforge.cli.served_repository import build_chosen, warn_of_foreign_code
     from tritonforge.server import Server, Workspace
     from tritonforge.server.preflight import preflight_machine
+    from tritonforge.server.writable import needing_room
 
     if docker is None:
         preflight_machine(settings)
     with Workspace(log=Path(record.log) if record.log else None) as workspace:
         at_second.append(workspace.kill)
-        repository = build_chosen(chosen, project, workspace)
+        with needing_room(workspace.folder.parent):
+            repository = build_chosen(chosen, project, workspace)
         warn_of_foreign_code(repository)
         folder = chosen.repository or chosen.sources[0]
         projects = (project.root, folder.parent.resolve())

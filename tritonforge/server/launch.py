@@ -27,6 +27,7 @@ from tritonforge.server.sources import Sources
 from tritonforge.server.stub_python import make_stub_python
 from tritonforge.server.stubs import StubWatch
 from tritonforge.server.workspace import Workspace
+from tritonforge.server.writable import needing_room
 
 __all__ = ["await_ready", "health_of", "key_header", "local_host", "resolve_ports", "served_folder", "start"]
 
@@ -39,6 +40,7 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
     """Launch the server in a workspace; give the repository's path as the server has it: a snapshot where it can be.
 
     Raises:
+        PreflightError: there is no room for its files.
         ServerError: it can't be launched.
     """
     served = served_folder(repository, settings, workspace)
@@ -47,8 +49,9 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
         installation, backends, python = named, named.root / "backends", None
         libraries = [named.libraries]
     else:
-        installation, backends, libraries = _embedded(machine, workspace)
-        python = make_stub_python(workspace.folder / "python", os.environ)
+        with needing_room(workspace.folder.parent):
+            installation, backends, libraries = _embedded(machine, workspace)
+            python = make_stub_python(workspace.folder / "python", os.environ)
     command = server_command(installation, served, backends, settings=settings, shared_memory=workspace.shared_memory)
     environment = server_environment(os.environ, python=python, libraries=libraries)
     secret = settings.restricted_key.get_secret_value() if settings.restricted_key and settings.restricted else ""

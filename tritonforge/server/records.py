@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from tritonforge.server.errors import PreflightError, ServerError
 from tritonforge.server.process_identity import ProcessIdentity, identify
+from tritonforge.server.writable import state_unusable
 
 __all__ = [
     "ServerRecord",
@@ -102,10 +103,18 @@ def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRe
     What a server that is gone left under that name is removed.
 
     Raises:
+        PreflightError: the state folder can't be made or written to.
         ServerError: the name can't be one, or a running server has it.
     """
     if name and not _NAME.fullmatch(name):
         raise ServerError(f"{name!r} is no name for a server: ASCII letters, digits and _.- are fine, 64 at most")
+    try:
+        return _claim(name, fallback, runtime, detached=detached)
+    except OSError as error:
+        raise PreflightError([state_unusable(servers_folder(), error)]) from error
+
+
+def _claim(name: str, fallback: str, runtime: str, *, detached: bool) -> ServerRecord:
     launcher = identify(os.getpid())
     assert launcher is not None
     with _locked():

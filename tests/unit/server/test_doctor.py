@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tritonforge.server import ServerSettings
-from tritonforge.server.doctor import Checkup, Surroundings, examine, look_around
+from tritonforge.server.doctor import Checkup, Surroundings, examine, look_around, try_server
 from tritonforge.server.doctor.surroundings import Docker, Gpus, find_gpus
 from tritonforge.server.machine import Machine, probe
 from tritonforge.server.records import claim, save
@@ -87,6 +88,21 @@ def test_what_a_server_can_do_without_is_no_error(
 ) -> None:
     found = faults(examine(machine, replace(HEALTHY, **facts), settings()))
     assert found == {check: (status, [code])}
+
+
+def test_a_state_folder_that_can_not_be_made_is_an_error(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nope")
+    around = look_around()
+    surroundings = replace(HEALTHY, state=around.state, state_problem=around.state_problem)
+    assert faults(examine(machine, surroundings, settings())) == {"state folder": ("error", ["TF514"])}
+
+
+def test_a_trial_without_room_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("tritonforge.server.launch.assemble_backends", fail)
+    assert [each.code for each in try_server().diagnostics] == ["TF515"]
 
 
 def test_gpus_that_docker_can_hand_on_are_fine(machine: Machine) -> None:

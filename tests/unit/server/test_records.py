@@ -49,6 +49,17 @@ def test_names_are_given_numbered_and_refused() -> None:
     assert claim("", fallback="weiß & schwarz", runtime="embedded", detached=False).name == "wei-schwarz"
 
 
+def test_a_state_folder_that_can_not_be_made_is_told_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nope")
+    with pytest.raises(ServerError) as raised:
+        claim("", fallback="models", runtime="embedded", detached=True)
+    why = "`up` keeps a record of each server there, for status, logs and down, and can't: No such file or directory"
+    assert str(raised.value).splitlines() == [
+        f"/proc/nope/tritonforge/servers: {why}",
+        "  hint: set XDG_STATE_HOME to a folder that you can write to  [TF514]",
+    ]
+
+
 def test_after_a_reboot_nothing_runs() -> None:
     """A detached server's record stays, with its log; that of one in a terminal goes; the names are free again."""
     dead = ProcessIdentity(os.getpid(), 1, "another boot")

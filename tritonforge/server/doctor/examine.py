@@ -12,6 +12,7 @@ from tritonforge.server.machine import SHARED_MEMORY, Machine
 from tritonforge.server.preflight import check_machine, check_shared_memory
 from tritonforge.server.settings import PORTS, ServerSettings
 from tritonforge.server.settings_checks import check_ports
+from tritonforge.server.writable import state_unusable
 
 __all__ = ["Checkup", "Status", "examine"]
 
@@ -102,6 +103,11 @@ def _disk(machine: Machine, surroundings: Surroundings) -> Checkup:
     return _judged("disk", found, diagnostics, "warning")
 
 
+def _state(machine: Machine, surroundings: Surroundings) -> Checkup:
+    folder, problem = surroundings.state, surroundings.state_problem
+    return _judged("state folder", str(folder), [state_unusable(folder, problem)] if problem else [])
+
+
 def _memory(machine: Machine, surroundings: Surroundings) -> Checkup:
     free = surroundings.memory_bytes
     diagnostics = []
@@ -159,6 +165,7 @@ def _size(count: int) -> str:
 _CHECKS: tuple[Callable[[Machine, Surroundings], Checkup], ...] = (
     _shared_memory,
     _disk,
+    _state,
     _memory,
     _runners,
     _gpus,

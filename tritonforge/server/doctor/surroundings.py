@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tritonforge.server.errors import ServerError
 from tritonforge.server.machine import installed_version
-from tritonforge.server.records import own_ports
+from tritonforge.server.records import own_ports, servers_folder
+from tritonforge.server.writable import why_unwritable
 
 __all__ = ["Docker", "Gpus", "Surroundings", "find_gpus", "look_around"]
 
@@ -50,7 +51,8 @@ class Docker:
 class Surroundings:
     """Facts, unjudged. Sizes are in bytes, by folder; `libraries` are the runners' versions, empty if absent.
 
-    `own_ports` are those of servers that `up` keeps for this user, each with the server's name.
+    `own_ports` are those of servers that `up` keeps for this user, each with the server's name; `state` is the folder
+    of its records, and `state_problem` what keeps that from being made or written to.
     """
 
     free_bytes: Mapping[Path, int] = field(default_factory=dict)
@@ -59,6 +61,8 @@ class Surroundings:
     docker: Docker = Docker()
     libraries: Mapping[str, str] = field(default_factory=dict)
     own_ports: Mapping[int, str] = field(default_factory=dict)
+    state: Path = Path()
+    state_problem: OSError | None = None
 
 
 def look_around() -> Surroundings:
@@ -71,6 +75,8 @@ def look_around() -> Surroundings:
         docker=_docker(),
         libraries={name: installed_version(name) for name in RUNNERS},
         own_ports=own_ports(),
+        state=servers_folder(),
+        state_problem=why_unwritable(servers_folder()),
     )
 
 

@@ -9,11 +9,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tritonforge.errors import Diagnostic, Where
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.server.doctor.examine import Checkup
 from tritonforge.server.errors import ServerError
 from tritonforge.server.protocol import Server
 from tritonforge.server.settings import ServerSettings
+from tritonforge.server.writable import needing_room
 
 __all__ = ["try_server"]
 
@@ -43,6 +44,8 @@ def try_server() -> Checkup:
     started = time.monotonic()
     try:
         answer, version = _serve()
+    except DiagnosticError as error:
+        return Checkup(_NAME, "error", "doesn't work", error.diagnostics)
     except (ServerError, OSError) as error:
         return _failed(str(error))
     if answer != _WANTED:
@@ -54,7 +57,8 @@ def try_server() -> Checkup:
 def _serve() -> tuple[list[float], str]:
     """Start the server on the model, ask it, and give its answer and the server's version."""
     settings = ServerSettings(http_port=0, grpc_port=0, metrics_port=0, ready_timeout_s=_TIMEOUT_S, exit_timeout_s=1)
-    with tempfile.TemporaryDirectory(prefix="tritonforge-doctor-") as folder:
+    temporary = Path(tempfile.gettempdir())
+    with needing_room(temporary), tempfile.TemporaryDirectory(prefix="tritonforge-doctor-") as folder:
         model = Path(folder) / "double" / "1" / "model.py"
         model.parent.mkdir(parents=True)
         model.write_text(_MODEL)
