@@ -15,6 +15,7 @@ from tritonforge.server.follow import follow_file
 from tritonforge.server.health import ModelState
 from tritonforge.server.launch import await_ready, health_of, local_host, resolve_ports, start
 from tritonforge.server.machine import Machine
+from tritonforge.server.older_log import with_older
 from tritonforge.server.preflight import preflight
 from tritonforge.server.protocol import Runtime, Server
 from tritonforge.server.reloading import Served, reload_model
@@ -66,7 +67,8 @@ class EmbeddedServer(Server):
             self._log = os.open(workspace.log, os.O_RDONLY | os.O_CLOEXEC)
             _import_the_rest()
             sources = read_sources(repository, served=self.served.folder, projects=projects)
-            await_ready(workspace, settings, sources=sources, read_log=self.log_text)
+            with with_older(workspace.log, self.log_text) as read_log:
+                await_ready(workspace, settings, sources=sources, read_log=read_log)
         except BaseException:
             self.stop()
             raise

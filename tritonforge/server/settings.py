@@ -51,6 +51,7 @@ _PREFIX = "TRITONFORGE_"
 _LISTS = {"extra_args", "rate_limit_resources", "restricted_apis", "load_models"}
 
 _SMALLEST_CACHE = 1024
+_LEAST_LOG = 64 << 10
 
 _CONTROL: tuple[Api, ...] = ("model-repository",)
 _PUBLIC: tuple[Api, ...] = ("model-repository", "shared-memory", "trace", "logging")
@@ -99,7 +100,7 @@ class ServerSettings(BaseModel):
     `host` is the address to listen on. Any but this machine's own needs `public`, which alone means 0.0.0.0.
     `exit_timeout_s` is how long requests under way have, once the server is told to stop; 0 kills it at once.
     `log_limit` is the size beyond which the log is put aside (its name with .1 added, in the place of the one that was
-    put aside before) and begun anew; 0 lets it grow.
+    put aside before) and begun anew, seen within five seconds; 0 lets it grow.
     `model_control` none loads all models at the start; explicit too, or `load_models`, and lets them be loaded and
     unloaded afterwards; poll looks at the repository every `poll_s`.
     `strict_readiness` has /v2/health/ready answer 200 only while every version that was ever tried is loaded. None is
@@ -243,6 +244,14 @@ class ServerSettings(BaseModel):
     def _from_anywhere(cls, file: Path | None) -> Path | None:
         """Name a file from the root, as the server runs elsewhere."""
         return file and file.absolute()
+
+    @field_validator("log_limit")
+    @classmethod
+    def _log_has_room(cls, size: ByteSize) -> ByteSize:
+        """Refuse a limit that a start alone writes beyond, so that its words would be lost."""
+        if 0 < size < _LEAST_LOG:
+            raise ValueError(f"a log is put aside at {_LEAST_LOG >> 10} KiB at the least; 0 lets it grow")
+        return size
 
     @field_validator("cache_size")
     @classmethod

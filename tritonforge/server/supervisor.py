@@ -86,7 +86,7 @@ class Supervisor:
                 for descriptor, _ in self._poll.poll(self._patience_ms()):
                     self._handle(descriptor)
                 self._enforce()
-                if self._log_limit:
+                if self._log_limit and self._code is None:  # the last words stay where they are looked for
                     put_aside(self._log, self._log_limit)
         finally:
             kill_children()

@@ -162,6 +162,15 @@ def test_a_log_that_grows_is_put_aside_and_begun_anew(tmp_path: Path) -> None:
     assert b"\0" not in workspace.log.read_bytes()
 
 
+def test_the_last_words_of_a_program_are_not_put_aside(tmp_path: Path) -> None:
+    """The folder, and what was put aside in it, may go with the program."""
+    with Workspace(log=tmp_path / "log") as workspace:
+        workspace.launch([sys.executable, "-c", "print('word ' * 100)"], os.environ, exit_timeout_s=1, log_limit=200)
+        assert workspace.wait(20) == 0
+    assert (tmp_path / "log").read_text().split() == ["word"] * 100
+    assert not (tmp_path / "log.1").exists()
+
+
 def test_a_log_within_its_limit_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("12345")
     (tmp_path / "log").chmod(0o600)
