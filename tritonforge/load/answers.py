@@ -95,8 +95,12 @@ def _head(data: bytes) -> tuple[Any, int]:
 
 
 def _from_grpc(data: bytes) -> dict[str, NDArray[Any]]:
+    from google.protobuf.message import DecodeError
     from tritonclient.grpc import service_pb2
 
-    message = service_pb2.ModelInferResponse.FromString(data)
+    try:
+        message = service_pb2.ModelInferResponse.FromString(data)
+    except DecodeError as error:
+        raise ValueError(str(error)) from error
     pairs = zip(message.outputs, message.raw_output_contents, strict=True)
     return {output.name: from_bytes(raw, output.datatype, tuple(output.shape)) for output, raw in pairs}

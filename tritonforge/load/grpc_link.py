@@ -30,9 +30,12 @@ _LAST_STREAM = _HUGE - 2
 _REMEMBERED = 64
 
 
+def _head(kind: int, flags: int, stream: int, size: int) -> bytes:
+    return _FRAME.pack(size >> 8, size & 255, kind, flags, stream)
+
+
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    size = len(payload)
-    return _FRAME.pack(size >> 8, size & 255, kind, flags, stream) + payload
+    return _head(kind, flags, stream, len(payload)) + payload
 
 
 class GrpcLink(asyncio.Protocol):
@@ -52,12 +55,13 @@ class GrpcLink(asyncio.Protocol):
         self._errors: dict[int, str] = {}
         self._windows: dict[int, int] = {}
         self._next = 1
-        self._buffer = b""
+        self._buffer: bytes | bytearray = b""
+        self._lacking = 0
         self._received = 0
         self._window = 65535
         self._call_window = 65535
         self._frame_size = 16384
-        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting: deque[tuple[int, memoryview]] = deque()
         self._statuses: dict[bytes, str] = {}
         self._open = b""
         self._out: list[bytes] = []
@@ -95,7 +99,7 @@ class GrpcLink(asyncio.Protocol):
         else:
             self._write(self._head + identity + self._block)
             self._windows[stream] = self._call_window
-            self._waiting.append((stream, start + data))
+            self._waiting.append((stream, memoryview(start + data)))
             self._flush()
         if stream >= _LAST_STREAM:
             self.close()
@@ -127,8 +131,8 @@ class GrpcLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take frames, as many as are whole."""
-        if self._buffer:
-            data = self._buffer + data
+        if self._buffer and not (data := self._join(data)):
+            return
         position, end = 0, len(data)
         calls, messages, statuses, unpack = self._calls, self._messages, self._statuses, _HEAD.unpack_from
         self._taking = True
@@ -137,6 +141,7 @@ class GrpcLink(asyncio.Protocol):
             start = position + 9
             after = start + (head >> 8)
             if after > end:
+                self._lacking = after - end
                 break
             position = after
             kind = head & 255
@@ -154,7 +159,7 @@ class GrpcLink(asyncio.Protocol):
             else:
                 self._take(kind, flags, stream & _HUGE, data[start:after])
         self._taking = False
-        self._buffer = data[position:]
+        self._buffer = bytearray(data[position:]) if self._lacking else data[position:]
         if self._received > _REFILL:
             self._out.append(_frame(_WINDOW, 0, 0, struct.pack(">I", self._received)))
             self._received = 0
@@ -162,6 +167,15 @@ class GrpcLink(asyncio.Protocol):
             if not self._transport.is_closing():
                 self._transport.write(b"".join(self._out))
             self._out.clear()
+
+    def _join(self, data: bytes) -> bytes:
+        """Put what came behind what was there; give nothing while that is less than a frame, which grows in place."""
+        if len(data) < self._lacking:
+            self._lacking -= len(data)
+            self._buffer += data
+            return b""
+        self._lacking = 0
+        return bytes(self._buffer) + data
 
     def _begun(self) -> None:
         """Let who times a connection know that an answer begins."""
@@ -266,6 +280,7 @@ class GrpcLink(asyncio.Protocol):
     def _flush(self) -> None:
         """Send what the windows allow of the messages that wait, in their order."""
         windows = self._windows
+        frames: list[bytes | memoryview] = []
         for _ in range(len(self._waiting)):
             stream, body = self._waiting.popleft()
             while body and stream in windows:
@@ -274,7 +289,9 @@ class GrpcLink(asyncio.Protocol):
                     self._waiting.append((stream, body))
                     break
                 flags = _END_STREAM if size == len(body) else 0
-                self._write(_frame(_DATA, flags, stream, body[:size]))
+                frames += (_head(_DATA, flags, stream, size), body[:size])
                 body = body[size:]
                 self._window -= size
                 windows[stream] -= size
+        if frames:
+            self._write(b"".join(frames))

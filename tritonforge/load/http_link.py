@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
+from tritonforge.load.chunks import Chunks
 from tritonforge.load.job import Target
 from tritonforge.load.lane import Events, Lane
 
@@ -23,7 +24,6 @@ _UNENDED = 1 << 62
 NO_SIZE = "malformed answer: a chunk has no size"
 _CLOSED = "the server closed the connection"
 _END = b"\r\n\r\n"
-_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class HttpLink(asyncio.Protocol):
@@ -32,9 +32,10 @@ class HttpLink(asyncio.Protocol):
     def __init__(self, events: Events, lane: Lane) -> None:
         self._events = events
         self._lane = lane
-        self._buffer = b""
+        self._buffer: bytes | bytearray = b""
         self._head = b""
         self._wanted = -1
+        self._chunks: Chunks | None = None
         self._transport: asyncio.Transport | None = None
         self._socket = -1
         self._abandoned = self._last = self._chunked = False
@@ -56,8 +57,9 @@ class HttpLink(asyncio.Protocol):
                 written = 0
             if written == len(data):
                 return
-            data = data[written:]
-        transport.write(data)
+            transport.write(memoryview(data)[written:])
+        else:
+            transport.write(data)
 
     def abandon(self, lane: Lane) -> None:
         """Close: an answer that is no longer waited for would be taken for the next one."""
@@ -68,16 +70,18 @@ class HttpLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; tell of the response once it is whole."""
         if self._buffer:
-            data = self._buffer + data
-        if self._wanted < 0:
-            end = data.find(_END)
-            if end < 0:
-                self._buffer = data
+            if self._wanted >= 0:
+                self._go_on(data)
                 return
-            if not self._measure(data, end + 4):
-                return
-        if len(data) < self._wanted:
+            data = bytes(self._buffer) + data
+        end = data.find(_END)
+        if end < 0:
             self._buffer = data
+            return
+        if not self._measure(data, end + 4):
+            return
+        if len(data) < self._wanted:
+            self._begin(data)
             return
         self._finish(data)
 
@@ -85,10 +89,31 @@ class HttpLink(asyncio.Protocol):
         """Tell of it, unless it was given up here; an answer without a length ends so."""
         if self._abandoned:
             return
-        if self._wanted == _UNENDED and exc is None:
+        if self._wanted >= _UNENDED and self._chunks is None and exc is None:
             self._finish(self._buffer)
         else:
             self._events.lost(self._lane, str(exc) if exc else _CLOSED)
+
+    def _begin(self, data: bytes) -> None:
+        """Keep an answer's beginning. What follows is put behind it in place: no byte is copied with each piece."""
+        self._buffer = bytearray(data)
+        if self._chunked:
+            self._chunks = Chunks()
+            del self._buffer[self._body :]
+            self._go_on(data[self._body :])
+
+    def _go_on(self, data: bytes) -> None:
+        """Take more of a body."""
+        chunks = self._chunks
+        if chunks is not None:
+            try:
+                data = chunks.feed(data)
+            except ValueError:
+                self._broken(NO_SIZE)
+                return
+        self._buffer += data
+        if len(self._buffer) >= self._wanted or (chunks is not None and chunks.ended):
+            self._finish(self._buffer)
 
     def _measure(self, data: bytes, start: int) -> bool:
         # Triton's headers are the same for the same model and size: they are read once.
@@ -100,7 +125,7 @@ class HttpLink(asyncio.Protocol):
         return True
 
     def _read_head(self, head: bytes, data: bytes, start: int) -> bool:
-        """Find how long the body is; give False where there is none yet, or one that isn't whole."""
+        """Find how long the body is; give False where there is none yet."""
         if not head.startswith(b"HTTP/1."):
             return self._broken(f"not an HTTP answer: {error_words(head)}")
         status = head[9:12]
@@ -110,39 +135,28 @@ class HttpLink(asyncio.Protocol):
                 self.data_received(data[start:])
             return False
         found = _LENGTH.search(head)
-        self._chunked = found is None and _CHUNKED.search(head) is not None
-        if self._chunked and not data.endswith(_LAST_CHUNK):
-            self._buffer = data
-            return False
-        self._last = closes(head)
-        self._ok = status == b"200" and not self._last
-        self._head = b"" if found is None else head
-        if status in _BODILESS:
+        bodiless = status in _BODILESS
+        self._chunked = found is None and not bodiless and _CHUNKED.search(head) is not None
+        if bodiless:
             self._length = 0
-        elif found is not None:
-            if not found[1].strip().isdigit():
-                return self._broken(f"malformed answer: its Content-Length is {found[1].decode('latin-1')}")
+        elif found is None:  # its chunks tell, or it ends with the connection (RFC 9112, 6.3)
+            self._length = _UNENDED
+        elif found[1].strip().isdigit():
             self._length = int(found[1])
-        elif self._chunked:
-            self._length = len(data) - start
-        else:  # it ends with the connection (RFC 9112, 6.3)
-            self._body, self._wanted, self._buffer, self._last = start, _UNENDED, data, True
-            return False
+        else:
+            return self._broken(f"malformed answer: its Content-Length is {found[1].decode('latin-1')}")
+        self._last = closes(head) or (self._length == _UNENDED and not self._chunked)
+        self._ok = status == b"200" and not self._last
+        self._head = head
         return True
 
-    def _finish(self, data: bytes) -> None:
-        self._wanted, self._buffer = -1, b""
-        body: bytes | memoryview = memoryview(data)[self._body :]
-        if self._chunked:
-            try:
-                body = _joined(bytes(body))
-            except ValueError:
-                self._broken(NO_SIZE)
-                return
+    def _finish(self, data: bytes | bytearray) -> None:
+        self._wanted, self._buffer, self._chunks = -1, b"", None
+        body = memoryview(data)[self._body :]
         if self._ok:
             self._events.ended(self._lane, "", body)
             return
-        status = data[9:12]
+        status = bytes(data[9:12])
         words = "" if status == b"200" else f"HTTP {status.decode('ascii', 'replace')}: {error_words(bytes(body))}"
         answer = b"" if words else body
         if self._last:
@@ -173,16 +187,7 @@ def closes(head: bytes) -> bool:
     return _CLOSE.search(head) is not None or (head.startswith(b"HTTP/1.0") and _KEEP.search(head) is None)
 
 
-def _joined(body: bytes) -> bytes:
-    """Take the chunks' sizes out (RFC 9112, 7.1)."""
-    parts, start = [], 0
-    while (end := body.find(b"\r\n", start)) >= 0 and (size := int(body[start:end].partition(b";")[0] or b"0", 16)):
-        parts.append(body[end + 2 : end + 2 + size])
-        start = end + 4 + size
-    return b"".join(parts)
-
-
-def error_words(body: bytes) -> str:
+def error_words(body: bytes | bytearray) -> str:
     """Give the words of an error's JSON; of anything else its beginning."""
     try:
         return str(json.loads(body)["error"])[:200]

@@ -14,12 +14,14 @@ from tritonforge.load.stream_error import stream_error
 
 __all__ = ["TlsLink"]
 
+_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
+
 
 class TlsLink:
     """One channel for many lanes; each request is a call of its own."""
 
     def __init__(self, target: Target, events: Events, *, stream: bool) -> None:
-        self._channel = grpc.aio.secure_channel(target.authority, grpc.ssl_channel_credentials())
+        self._channel = grpc.aio.secure_channel(target.authority, grpc.ssl_channel_credentials(), _OPTIONS)
         self._method: Any = (self._channel.stream_stream if stream else self._channel.unary_unary)(target.method)
         self._metadata = [(name.lower(), value) for name, value in target.headers]
         self._events, self._stream = events, stream

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load.http_stream_link import Chunks, HttpStreamLink
+from tritonforge.load.chunks import Chunks
+from tritonforge.load.http_stream_link import HttpStreamLink
 from tritonforge.load.job import Payload
 from tritonforge.load.lane import Lane
 
@@ -72,3 +74,9 @@ def test_chunks_are_joined_and_their_end_is_known(parts: list[bytes], step: int,
         found += chunks.feed(whole[start : start + step])
     assert chunks.ended
     assert found == b"".join(parts)
+
+
+@pytest.mark.parametrize("data", [b"-5\r\n", b"yes\r\n", b"5" * 70_000, b"0\r\n" + b"a: b\r\n" * 20_000])
+def test_what_is_no_chunk_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"bytes|invalid literal|without an end"):
+        Chunks().feed(data)
