@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from itertools import count
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc_exchange import FAILURES, INFER, STREAM, GrpcExchange, path
+from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
 from tritonforge.client.loops import PerLoop
 from tritonforge.client.message import Headers, Request, Response, is_sequence
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
+from tritonforge.client.sockets import connecting
 from tritonforge.client.url import Endpoint
+from tritonforge.client.waits import within
 
 __all__ = ["AsyncGrpcTransport"]
 
@@ -49,7 +52,7 @@ class AsyncGrpcTransport:
         message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
         call = None
         try:
-            channel = self._channel()  # kept while it is used: grpc closes one that nobody holds
+            channel = await self._channel(deadline)  # kept while it is used: grpc closes one that nobody holds
             call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
             async for data in call:
                 response, final = self._form.read_stream(data, target)
@@ -67,10 +70,9 @@ class AsyncGrpcTransport:
         """Ask the server something."""
         message, metadata = serialize_question(question), self._form.metadata(question.headers)
         try:
-            channel = self._channel()
+            channel = await self._channel(deadline)
             ask = channel.procedures[procedure(question)]
-            data = await ask(message, timeout=deadline.left_s(), metadata=metadata)
-            return parse_answer(question, data)
+            return parse_answer(question, await _unary(ask, message, metadata, deadline))
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
 
@@ -103,22 +105,38 @@ class AsyncGrpcTransport:
             data = await self._unary.call(message, metadata, deadline, again=again)
             if data is not None:
                 return data
-        channel = self._channel()
-        answer: bytes = await channel.infer(message, timeout=deadline.left_s(), metadata=metadata)
-        return answer
+        channel = await self._channel(deadline)
+        return await _unary(channel.infer, message, metadata, deadline)
 
-    def _channel(self) -> _Channel:
+    async def _channel(self, deadline: Deadline) -> _Channel:
         if self._closed:
             raise self._form.closed()
-        return self._channels.get()
+        channel = self._channels.get()
+        if deadline.shared and not channel.reached:
+            await channel.reach(deadline)
+        return channel
+
+
+async def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+    """Make a call, again where the server refuses it for the number of those under way."""
+    limit = deadline.to_connect()
+    for tries in count():
+        try:
+            answer: bytes = await ask(message, timeout=deadline.left_s(), metadata=metadata)
+        except grpc.RpcError as error:
+            await asyncio.sleep(pause_after(error, limit, tries))
+        else:
+            return answer
+    raise AssertionError  # it counts without an end
 
 
 class _Channel:
     """A channel of one event loop, and its procedures."""
 
-    __slots__ = ("channel", "infer", "procedures", "stream")
+    __slots__ = ("channel", "infer", "procedures", "reached", "stream")
 
     def __init__(self, form: GrpcExchange) -> None:
+        self.reached = False
         options = {"options": form.options, "compression": form.compression}
         if form.credentials is None:
             self.channel = grpc.aio.insecure_channel(form.authority, **options)
@@ -127,3 +145,10 @@ class _Channel:
         self.infer = self.channel.unary_unary(INFER)
         self.stream = self.channel.stream_stream(STREAM)
         self.procedures = {name: self.channel.unary_unary(path(name)) for name, _ in SUBJECTS.values()}
+
+    async def reach(self, deadline: Deadline) -> None:
+        """Wait until there is a connection, or can be none, which the next call tells. Raise Unreached."""
+        with connecting(deadline) as limit:
+            while (state := self.channel.get_state(try_to_connect=True)) not in SETTLED:
+                await within(limit.left_s(), self.channel.wait_for_state_change(state))
+        self.reached = state is grpc.ChannelConnectivity.READY

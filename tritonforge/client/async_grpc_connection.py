@@ -6,9 +6,15 @@ from tritonforge.client.async_line import AsyncLine, open_line
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_connection import broken
 from tritonforge.client.grpc_frames import GrpcAnswer, GrpcFrames
+from tritonforge.client.http_answer import Unsent
 from tritonforge.client.http_connection import Route
+from tritonforge.client.sockets import connecting
 
 __all__ = ["AsyncGrpcConnection", "connect"]
+
+
+_GREETING = 0  # no call has this number
+_GREETED = GrpcAnswer(0, "", b"")
 
 
 class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
@@ -33,6 +39,20 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
     def fits(self, size: int) -> bool:
         """Tell whether a call with a message of so many bytes can be sent at once."""
         return self._frames.fits(size)
+
+    async def greet(self, deadline: Deadline) -> None:
+        """Exchange settings. Raise Dropped, Unsent, Garbled, or TimeoutError."""
+        frames = self._frames
+        greeting = self.expect(_GREETING, deadline)
+        try:
+            if frames.replies:
+                self.write(frames.reply())
+            if not frames.greeted:
+                await greeting
+        finally:
+            self.release(_GREETING)
+        if not frames.usable:
+            raise Unsent("the server is closing the connection")
 
     async def call(self, headers: bytes, message: bytes, deadline: Deadline) -> GrpcAnswer:
         """Send a call and read its answer. A call that is cancelled, or late, is cancelled at the server.
@@ -63,8 +83,9 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
         frames = self._frames
         ended = frames.take(bytes(self.memory[:count]))
         if frames.replies:
-            self._send(bytes(frames.replies))
-            frames.replies.clear()
+            self._send(frames.reply())
+        if frames.greeted:
+            self.finish(_GREETING, _GREETED)
         for stream, outcome in ended:
             if isinstance(outcome, GrpcAnswer):
                 self.finish(stream, outcome)
@@ -91,5 +112,15 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
 
 
 async def connect(route: Route, deadline: Deadline) -> AsyncGrpcConnection:
-    """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
-    return await open_line(AsyncGrpcConnection, route, deadline)
+    """Connect, and exchange settings: calls then know how many the server takes.
+
+    Raise OSError, Garbled, or TimeoutError past the deadline.
+    """
+    with connecting(deadline) as limit:
+        connection = await open_line(AsyncGrpcConnection, route, limit)
+        try:
+            await connection.greet(limit)
+        except BaseException:
+            connection.close()
+            raise
+        return connection

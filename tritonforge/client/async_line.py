@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Unsent, scratch_memory
 from tritonforge.client.http_connection import Route
-from tritonforge.client.sockets import NO_TLS, keep_alive
+from tritonforge.client.sockets import NO_TLS, connecting, keep_alive
 from tritonforge.client.waits import within
 
 __all__ = ["AsyncLine", "open_line"]
@@ -160,17 +160,18 @@ async def open_line(make: Callable[[], L], route: Route, deadline: Deadline) -> 
     """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
     loop = asyncio.get_running_loop()
     try:
-        transport, connection = await within(
-            deadline.left_s(),
-            loop.create_connection(
-                make,
-                route.host,
-                route.port,
-                ssl=route.context,
-                server_hostname=route.server_name if route.context else None,
-            ),
-            lambda opened: opened[0].abort(),
-        )
+        with connecting(deadline) as limit:
+            transport, connection = await within(
+                limit.left_s(),
+                loop.create_connection(
+                    make,
+                    route.host,
+                    route.port,
+                    ssl=route.context,
+                    server_hostname=route.server_name if route.context else None,
+                ),
+                lambda opened: opened[0].abort(),
+            )
     except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
         if route.context is None:
             raise

@@ -46,6 +46,7 @@ class Attempts(Generic[T]):
         idempotent: bool = True,
         steady: bool = False,
     ) -> None:
+        """`steady`: of a question that is answered at once, by the server that answered others of its kind."""
         self._replicas, self._retries, self._budget = replicas, retries, budget
         self.deadline, self._target = deadline, target
         self._request = request if request is not None and is_sequence(request) else None
@@ -66,7 +67,7 @@ class Attempts(Generic[T]):
         else:
             flags = request.parameters
             start, end = bool(flags.get("sequence_start")), bool(flags.get("sequence_end"))
-            chosen = self._replicas.pinned(flags["sequence_id"], start=start, end=end)
+            chosen = self._replicas.pinned(flags["sequence_id"], self._tried, start=start, end=end)
         if chosen is None:
             wait_s = self._replicas.wait_s()
             last = self._replicas.all[0].last_failure
@@ -74,6 +75,15 @@ class Attempts(Generic[T]):
             raise self._whole(ServerUnavailable(reason, self._target, sent=False))
         self._tried.append(chosen)
         return chosen
+
+    def limit(self) -> Deadline:
+        """Give the limit on the attempt that has begun: where others can follow, not all of the time may go to one.
+
+        What is the same from any server may take a share of it; anything else has it all, but connecting a share.
+        """
+        if self._pinned or len(self._tried) >= self._retries.attempts or not self._others(willing=True):
+            return self.deadline
+        return self.deadline.share() if self._steady else self.deadline.sharing()
 
     def succeeded(self, replica: Replica[T]) -> None:
         """Note an answer; an error that the server itself gave is one too."""
@@ -83,11 +93,14 @@ class Attempts(Generic[T]):
     def abandoned(self, replica: Replica[T]) -> None:
         """Note that the caller has given up: it says nothing of the server."""
         self._replicas.done(replica)
-        if replica.probing:
+        if replica.probing and replica.open:
             self._replicas.failed(replica)
 
-    def failed(self, replica: Replica[T], error: ClientError) -> float:
-        """Give the seconds to wait before the next attempt; raise the error where there is to be none."""
+    def failed(self, replica: Replica[T], error: ClientError, *, answered: bool = False) -> float:
+        """Give the seconds to wait before the next attempt; raise the error where there is to be none.
+
+        `answered`: some of what was asked for has come.
+        """
         timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
         if not isinstance(error, ServerUnavailable) and not timed_out:
             self.succeeded(replica)
@@ -95,20 +108,35 @@ class Attempts(Generic[T]):
         self._replicas.done(replica)
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.
         if not timed_out or len(self._replicas.all) > 1 or replica.probing:
-            self._replicas.failed(replica, error.reason)
+            silent = not answered and (timed_out or (isinstance(error, ServerUnavailable) and error.silent))
+            self._replicas.failed(replica, error.reason, silent=silent)
         error = self._whole(error)
         retry = len(self._tried) - 1
-        if not may_retry(error, idempotent=self._idempotent) or retry + 1 >= self._retries.attempts:
+        late = timed_out and self._steady  # after a share of the time: there is more, for another server
+        if not (late or may_retry(error, idempotent=self._idempotent)) or retry + 1 >= self._retries.attempts:
             raise error
-        others = any(other not in self._tried and not other.open for other in self._replicas.all)
+        others = not self._pinned and self._others()
         delay_s = 0.0 if others else self._retries.delay_s(retry)
         try:
             left_s = self.deadline.left_s()
         except TimeoutError:
             raise error from None
-        if delay_s >= left_s or not self._budget.spend():
+        unsent = isinstance(error, ServerUnavailable) and not error.sent
+        if delay_s >= left_s or not ((others and (unsent or late)) or self._budget.spend()):
             raise error
         return delay_s
+
+    def _others(self, *, willing: bool = False) -> bool:
+        """Tell whether there are servers that are untried and not left alone; `willing` ones were not silent last."""
+        return any(
+            other not in self._tried and not other.open and not (willing and other.silent)
+            for other in self._replicas.all
+        )
+
+    @property
+    def _pinned(self) -> bool:
+        """Whether it has to be the server of the attempt before."""
+        return self._request is not None and not self._request.parameters.get("sequence_start")
 
     def _whole(self, error: ClientError) -> ClientError:
         """Have the error of the last attempt tell of the call: what an earlier one sent may have been done."""

@@ -11,12 +11,14 @@ from tritonforge.client.arguments import named_input
 __all__ = ["Deadline"]
 
 _LONGEST_S = 1_000_000.0  # poll() takes milliseconds in an int: 24 days at most
+_SHORTEST_S = 1e-6
+_LONGEST_SHARE_S = 3.0  # time for a lost packet of a handshake, which is sent again after one second
 
 
 class Deadline:
     """The moment at which a call must be over, on the monotonic clock; `timeout_s` is how long it was given."""
 
-    __slots__ = ("at", "timeout_s")
+    __slots__ = ("at", "shared", "timeout_s")
 
     def __init__(self, timeout_s: float) -> None:
         """Start the clock. Raise ValueError where `timeout_s` isn't finite and above 0, TypeError for no number."""
@@ -30,6 +32,7 @@ class Deadline:
                 raise ValueError(f"timeout_s is {timeout_s}; it must be a finite number of seconds above 0")
         self.timeout_s = timeout_s
         self.at = time.monotonic() + (timeout_s if timeout_s < _LONGEST_S else _LONGEST_S)
+        self.shared = False
 
     @property
     def began(self) -> float:
@@ -42,6 +45,21 @@ class Deadline:
         if left_s <= 0:
             raise TimeoutError
         return left_s
+
+    def share(self) -> Deadline:
+        """Give a share of what is left, to be spent on one server while others are untried: half of it, 3 s at most."""
+        share_s = min((self.at - time.monotonic()) / 2, _LONGEST_SHARE_S)
+        return Deadline(max(share_s, _SHORTEST_S))
+
+    def sharing(self) -> Deadline:
+        """Give the same moment, for an attempt that may spend no more than a share of the time on connecting."""
+        same = Deadline(self.timeout_s)
+        same.at, same.shared = self.at, True
+        return same
+
+    def to_connect(self) -> Deadline:
+        """Give the limit on a connection that is to be made now."""
+        return self.share() if self.shared else self
 
 
 def _require_number(value: object) -> None:

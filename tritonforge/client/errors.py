@@ -83,11 +83,17 @@ class ServerUnavailable(ClientError):
     """Nothing answers at the URL, what answers isn't a Triton server, or the server says that it can't take more.
 
     `sent` is False where nothing of the request can have reached the server: to try again is safe, whatever it does.
+    `silent`: nothing came at all in the time for a connection. `foreign`: what answers isn't Triton, and will say the
+    same again.
     """
 
-    def __init__(self, reason: str, target: Target, *, sent: bool = True) -> None:
+    def __init__(
+        self, reason: str, target: Target, *, sent: bool = True, silent: bool = False, foreign: bool = False
+    ) -> None:
         super().__init__(reason, target)
         self.sent = sent
+        self.silent = silent
+        self.foreign = foreign
 
 
 class DeadlineExceeded(ClientError, TimeoutError):

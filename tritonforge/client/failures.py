@@ -16,7 +16,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.http_answer import Unsent
+from tritonforge.client.http_answer import Unreached, Unsent
 
 __all__ = [
     "IS_IT_UP",
@@ -111,8 +111,11 @@ _HINTS = (
 )
 
 
-_NEVER_SENT = re.compile(r"failed to connect to all addresses|[Cc]onnection refused|(DNS|Name) resolution failed")
-"""What grpc 1.x says where it had no connection to send anything over."""
+_NEVER_SENT = re.compile(
+    r"failed to connect to all addresses|[Cc]onnection refused|(DNS|Name) resolution failed"
+    r"|Received RST_STREAM with error code 7\b"
+)
+"""What grpc 1.x says where it had no connection to send anything over, or the server refused it: RFC 9113, 8.7."""
 
 _BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/2)")
 """What grpc 1.x says, as UNKNOWN or INTERNAL, of bytes that are no HTTP/2."""
@@ -150,7 +153,8 @@ def from_connection(error: OSError, target: Target) -> ServerUnavailable:
     if isinstance(error, ConnectionRefusedError):
         return ServerUnavailable(f"Connection refused; {IS_IT_UP}", target, sent=False)
     unsent = isinstance(error, (socket.gaierror, ssl.SSLCertVerificationError, Unsent))
-    return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=not unsent)
+    silent = isinstance(error, Unreached)
+    return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=not unsent, silent=silent)
 
 
 def inference_failed(words: str, target: Target) -> InferenceFailed:

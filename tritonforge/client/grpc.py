@@ -5,18 +5,22 @@ over grpcio, whose stubs pass bytes.
 from __future__ import annotations
 
 import os
+import queue
+import time
 from collections.abc import Generator
+from itertools import count
 from typing import Any
 
 import grpc
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc_exchange import FAILURES, INFER, STREAM, GrpcExchange, path
+from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import UnaryCalls, takes
 from tritonforge.client.message import Headers, Request, Response, is_sequence
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
+from tritonforge.client.sockets import connecting
 from tritonforge.client.url import Endpoint
 
 __all__ = ["GrpcTransport"]
@@ -48,8 +52,9 @@ class GrpcTransport:
         target = self._form.target(request)
         message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
         try:
-            call = self._usable().stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
-        except TimeoutError as error:
+            channel = self._usable(deadline)
+            call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
+        except OSError as error:
             raise self._form.failure(error, deadline, target) from error
         try:
             for data in call:
@@ -67,9 +72,8 @@ class GrpcTransport:
         """Ask the server something."""
         message, metadata = serialize_question(question), self._form.metadata(question.headers)
         try:
-            ask = self._usable().procedures[procedure(question)]
-            data = ask(message, timeout=deadline.left_s(), metadata=metadata)
-            return parse_answer(question, data)
+            ask = self._usable(deadline).procedures[procedure(question)]
+            return parse_answer(question, _unary(ask, message, metadata, deadline))
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
 
@@ -95,25 +99,41 @@ class GrpcTransport:
             data = self._unary.call(message, metadata, deadline, again=again)
             if data is not None:
                 return data
-        answer: bytes = self._usable().infer(message, timeout=deadline.left_s(), metadata=metadata)
-        return answer
+        return _unary(self._usable(deadline).infer, message, metadata, deadline)
 
-    def _usable(self) -> _Channel:
+    def _usable(self, deadline: Deadline) -> _Channel:
         if self._closed:
             raise self._form.closed()
         if self._channel.owner != os.getpid():  # a forked child must not speak over its parent's connection
             self._channel = _Channel(self._form)
-        return self._channel
+        channel = self._channel
+        if deadline.shared and not channel.reached:
+            channel.reach(deadline)
+        return channel
+
+
+def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+    """Make a call, again where the server refuses it for the number of those under way."""
+    limit = deadline.to_connect()
+    for tries in count():
+        try:
+            answer: bytes = ask(message, timeout=deadline.left_s(), metadata=metadata)
+        except grpc.RpcError as error:
+            time.sleep(pause_after(error, limit, tries))
+        else:
+            return answer
+    raise AssertionError  # it counts without an end
 
 
 class _Channel:
     """A channel of one process, and its procedures."""
 
-    __slots__ = ("_channel", "infer", "owner", "procedures", "stream")
+    __slots__ = ("_channel", "infer", "owner", "procedures", "reached", "stream")
 
     def __init__(self, form: GrpcExchange) -> None:
         options = {"options": form.options, "compression": form.compression}
         self.owner = os.getpid()
+        self.reached = False
         if form.credentials is None:
             self._channel = grpc.insecure_channel(form.authority, **options)
         else:
@@ -121,6 +141,21 @@ class _Channel:
         self.infer = self._channel.unary_unary(INFER)
         self.stream = self._channel.stream_stream(STREAM)
         self.procedures = {name: self._channel.unary_unary(path(name)) for name, _ in SUBJECTS.values()}
+
+    def reach(self, deadline: Deadline) -> None:
+        """Wait until there is a connection, or can be none, which the next call tells. Raise Unreached."""
+        states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+        note = states.put
+        with connecting(deadline) as limit:
+            self._channel.subscribe(note, try_to_connect=True)
+            try:
+                while (state := states.get(timeout=limit.left_s())) not in SETTLED:
+                    pass
+            except queue.Empty:
+                raise TimeoutError from None
+            finally:
+                self._channel.unsubscribe(note)
+        self.reached = state is grpc.ChannelConnectivity.READY
 
     def close(self) -> None:
         """Cancel the calls in flight, and disconnect; nothing in a forked child."""

@@ -6,8 +6,9 @@ import time
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_frames import GrpcAnswer, GrpcFrames
-from tritonforge.client.http_answer import Dropped, Garbled, scratch_memory
+from tritonforge.client.http_answer import Dropped, Garbled, Unsent, scratch_memory
 from tritonforge.client.http_connection import Connection, Route
+from tritonforge.client.sockets import connecting
 
 __all__ = ["GrpcConnection", "broken"]
 
@@ -20,11 +21,28 @@ class GrpcConnection:
     __slots__ = ("_answered_at", "_frames", "_line", "_scratch")
 
     def __init__(self, route: Route, deadline: Deadline) -> None:
-        """Connect. Raise OSError where nothing listens, TimeoutError past the deadline."""
-        self._line = Connection(route, deadline)
+        """Connect, and exchange settings. Raise OSError where nothing listens, Garbled, or TimeoutError."""
         self._frames = GrpcFrames()
         self._scratch = scratch_memory()
         self._answered_at = 0.0
+        with connecting(deadline) as limit:
+            self._line = Connection(route, limit)
+            try:
+                self._greet(limit)
+            except BaseException:
+                self.close()
+                raise
+
+    def _greet(self, deadline: Deadline) -> None:
+        frames, line, scratch = self._frames, self._line, self._scratch
+        line.send(frames.reply(), deadline)
+        while not frames.greeted:
+            count = line.receive(scratch, deadline)
+            if not count:
+                raise broken(frames, 0, "the connection was closed")
+            frames.take(bytes(scratch[:count]))
+        if not frames.usable:
+            raise Unsent("the server is closing the connection")
 
     def is_quiet(self) -> bool:
         """Tell whether it takes another call, having read what came since the last answer: pings, windows, an end.
@@ -62,8 +80,7 @@ class GrpcConnection:
                     raise broken(frames, stream, "the connection was closed")
                 ended = frames.take(bytes(scratch[:count]))
                 if frames.replies:
-                    line.send(bytes(frames.replies), deadline)
-                    frames.replies.clear()
+                    line.send(frames.reply(), deadline)
                 if ended:
                     outcome = ended[0][1]
                     if isinstance(outcome, GrpcAnswer):

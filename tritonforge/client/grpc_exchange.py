@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,17 @@ from tritonforge.client.questions import Question
 from tritonforge.client.sockets import tls_context
 from tritonforge.client.url import Endpoint
 
-__all__ = ["FAILURES", "INFER", "STREAM", "GrpcExchange", "path"]
+__all__ = ["FAILURES", "INFER", "SETTLED", "STREAM", "GrpcExchange", "path", "pause_after"]
 
 FAILURES = (grpc.RpcError, OSError, CallFailed, Garbled, ValueError, DecodeError)
 """What a call, and reading what it gave, can raise."""
+
+SETTLED = (
+    grpc.ChannelConnectivity.READY,
+    grpc.ChannelConnectivity.TRANSIENT_FAILURE,
+    grpc.ChannelConnectivity.SHUTDOWN,
+)
+"""The states of a channel in which it neither connects nor waits to."""
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_send_message_length", -1),
@@ -39,6 +49,9 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     # When to try again is decided above: grpc's own retries don't know of sequences.
     ("grpc.enable_retries", 0),
 )
+
+_REFUSED = re.compile(r"Received RST_STREAM with error code 7\b")
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.004, 0.2
 
 _COMPRESSION = {
     "": grpc.Compression.NoCompression,
@@ -54,6 +67,18 @@ def path(procedure: str) -> str:
 
 INFER = path("ModelInfer")
 STREAM = path("ModelStreamInfer")
+
+
+def pause_after(error: grpc.RpcError, limit: Deadline, tries: int) -> float:
+    """Give the seconds to wait before a call is made again that the server has refused. Raise any other error.
+
+    A server may refuse what is past its limit of calls at a time, and then has done nothing with it: RFC 9113, 8.7.
+    grpcio (1.85) keeps to the limit, but its servers count a call that is over for a little longer than clients do.
+    """
+    pause_s = random.random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(tries, 30))
+    if not _REFUSED.search(error.details() or "") or limit.at - time.monotonic() < pause_s:
+        raise error
+    return pause_s
 
 
 class GrpcExchange:

@@ -7,6 +7,7 @@ goes out whole or not at all, so all that matters of the peer's windows is wheth
 from __future__ import annotations
 
 import struct
+import zlib
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -18,7 +19,8 @@ __all__ = ["LARGEST_MESSAGE", "GrpcAnswer", "GrpcFrames", "Outcome"]
 
 _DATA, _HEADERS, _PRIORITY, _RST, _SETTINGS, _PUSH, _PING, _GOAWAY, _WINDOW, _CONTINUATION = range(10)
 _END_STREAM, _ACK, _END_HEADERS, _PADDED, _WEIGHTED = 1, 1, 4, 8, 32
-_REFUSED_STREAM, _CANCEL = 7, 8
+_REFUSED_STREAM, _CANCEL, _CALM = 7, 8, 11
+_EXHAUSTED = 8  # gRPC's RESOURCE_EXHAUSTED
 _LARGEST_HEAD = 1 << 18
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME = struct.Struct(">HBBBI")
@@ -56,10 +58,11 @@ Outcome = GrpcAnswer | Unsent | Garbled
 class _Call:
     """What has come of an answer."""
 
-    __slots__ = ("begun", "body", "code", "words")
+    __slots__ = ("begun", "body", "code", "encoding", "words")
 
     def __init__(self) -> None:
         self.begun = False
+        self.encoding = ""
         self.body: list[bytes] = []
         self.code, self.words = -1, ""  # what an HTTP status that isn't gRPC's stands for
 
@@ -107,6 +110,12 @@ class GrpcFrames:
         """Tell whether some of the answer to a call has come."""
         call = self._calls.get(stream)
         return call is not None and call.begun
+
+    def reply(self) -> bytes:
+        """Take what is to be sent."""
+        data = bytes(self.replies)
+        self.replies.clear()
+        return data
 
     def start(self, headers: bytes, message: bytes, timeout_s: float) -> tuple[int, bytes]:
         """Begin a call: give its number, and what is to be sent. `headers` is a header block; the message must fit."""
@@ -183,8 +192,9 @@ class GrpcFrames:
         if call is None:
             self._check_known(stream)
             return
-        call.begun = True
         fields = _fields(block)
+        if not call.begun:
+            call.begun, call.encoding = True, fields.get("grpc-encoding", "")
         status = fields.get(":status", "200")
         if status != "200" and "grpc-status" not in fields and not status.startswith("1"):
             call.code, call.words = _CODE_OF_STATUS.get(status, 2), f"HTTP status {status}, which is not gRPC's"
@@ -215,10 +225,7 @@ class GrpcFrames:
             for late in [number for number in self._calls if number > self._last]:
                 self._end(late, Unsent("the server is closing the connection, and has not taken the call"))
         elif kind == _RST and stream in self._calls:
-            code = int.from_bytes(payload, "big")
-            refused = code == _REFUSED_STREAM
-            words = f"the server has given the call up: HTTP/2 error {code}"
-            self._end(stream, Unsent("the server has refused the call") if refused else Garbled(words))
+            self._end(stream, _reset(int.from_bytes(payload, "big"), begun=self._calls[stream].begun))
         elif kind == _PUSH:
             raise Garbled("the peer pushes what nobody asked for")
 
@@ -240,6 +247,15 @@ class GrpcFrames:
                 self._call_room = value
 
 
+def _reset(code: int, *, begun: bool) -> Outcome:
+    """Tell what a reset means: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Errors"."""
+    if code == _REFUSED_STREAM:
+        return Unsent("the server has refused the call")
+    if code == _CALM and not begun:
+        return GrpcAnswer(_EXHAUSTED, "the server takes no more calls now: HTTP/2 error 11, ENHANCE_YOUR_CALM", b"")
+    return Garbled(f"the server has given the call up: HTTP/2 error {code}")
+
+
 def _outcome(call: _Call, fields: dict[str, str]) -> Outcome:
     """Make the answer of its last header block."""
     code = fields.get("grpc-status", "")
@@ -253,9 +269,20 @@ def _outcome(call: _Call, fields: dict[str, str]) -> Outcome:
     if len(body) < _MESSAGE.size:
         return Garbled("the answer has no message")
     compressed, size = _MESSAGE.unpack_from(body)
-    if compressed or size != len(body) - _MESSAGE.size:
-        return Garbled("the answer is compressed, or not one whole message")
-    return GrpcAnswer(0, "", body[_MESSAGE.size :])
+    if size != len(body) - _MESSAGE.size:
+        return Garbled("the answer is not one whole message")
+    message = body[_MESSAGE.size :]
+    return _decompressed(message, call.encoding) if compressed else GrpcAnswer(0, "", message)
+
+
+def _decompressed(message: bytes, encoding: str) -> Outcome:
+    """Read a message that nobody asked to compress, as a server or a proxy may do all the same."""
+    if encoding not in ("gzip", "deflate"):
+        return Garbled(f"the answer is compressed as {encoding!r}, which nobody asked for")
+    try:
+        return GrpcAnswer(0, "", zlib.decompress(message, zlib.MAX_WBITS | 32))  # 32: told apart by their heads
+    except zlib.error as error:
+        return Garbled(f"the answer is compressed, and broken: {error}")
 
 
 def _unpadded(flags: int, payload: bytes) -> bytes:

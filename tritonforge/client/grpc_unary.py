@@ -32,6 +32,9 @@ _CODES = (
 """gRPC's status codes by number: https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
 
 
+_REFUSALS = 3  # after these a call is left to grpcio, which has it wait until the server takes it
+
+
 class CallFailed(Exception):
     """The server's answer is an error: `code` is gRPC's name of it."""
 
@@ -55,7 +58,7 @@ class UnaryCalls:
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
     def call(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes | None:
-        """Send a message and give the one that answers; None where it is too large to be sent here.
+        """Send a message and give the one that answers; None where it is too large to be sent here, or refused.
 
         Where the server closed a kept connection, it is sent `again`. Raise CallFailed, OSError, Garbled or
         TimeoutError.
@@ -77,7 +80,14 @@ class UnaryCalls:
                 except Dropped:  # most likely the server closed it while it was idle, and has read nothing
                     if not again:
                         raise
-            return self._call_on(pool.fresh(deadline), block, message, deadline)
+            connection = pool.fresh(deadline)
+            if not connection.fits(len(message)):
+                connection.close()
+                return None
+            try:
+                return self._call_on(connection, block, message, deadline)
+            except Unsent:
+                return None
         finally:
             pool.free_place()
 
@@ -113,18 +123,21 @@ class AsyncUnaryCalls:
             return None
         block = self._blocks(metadata)
         shared = self._shared.get()
-        connection, fresh = shared.pick(len(message)), False
-        if connection is None:
-            connection, fresh = await shared.open(len(message), deadline)
+        for _ in range(_REFUSALS):
+            connection, fresh = shared.pick(len(message)), False
             if connection is None:
-                return None
-        try:
-            return _message(await connection.call(block, message, deadline))
-        except (Unsent, Dropped) as error:
-            if fresh or not (again or isinstance(error, Unsent)):
-                raise
-        connection, _ = await shared.open(len(message), deadline)
-        return None if connection is None else _message(await connection.call(block, message, deadline))
+                connection, fresh = await shared.open(len(message), deadline)
+                if connection is None:
+                    return None
+            try:
+                return _message(await connection.call(block, message, deadline))
+            except Unsent:  # a server may refuse what is past its limit, and always says so: RFC 9113, 8.7
+                pass
+            except Dropped:
+                if fresh or not again:
+                    raise
+                again = False
+        return None
 
     def renew(self) -> None:
         """Make connections anew from now on."""
@@ -165,4 +178,4 @@ async def _opened_in_loop(route: Route, deadline: Deadline) -> AsyncGrpcConnecti
 
 
 def _never_sent(error: OSError) -> OSError:
-    return error if isinstance(error, ConnectionRefusedError) else Unsent(f"it can't be reached: {error}")
+    return error if isinstance(error, (ConnectionRefusedError, Unsent)) else Unsent(f"it can't be reached: {error}")

@@ -21,6 +21,7 @@ __all__ = [
     "Garbled",
     "Reading",
     "Take",
+    "Unreached",
     "Unsent",
     "not_http",
     "read_answer",
@@ -39,6 +40,10 @@ class Dropped(OSError):
 
 class Unsent(OSError):
     """The peer has done nothing with the request, and never will: to send it again is safe, whatever it does."""
+
+
+class Unreached(Unsent):
+    """No connection was made in the share of the time that there is for it: another server may answer."""
 
 
 class Garbled(Exception):

@@ -13,7 +13,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped, Unsent, read_answer, read_at_once, scratch_memory
 from tritonforge.client.message import Buffer
 from tritonforge.client.resolving import resolve
-from tritonforge.client.sockets import NO_TLS, keep_alive
+from tritonforge.client.sockets import NO_TLS, connecting, keep_alive
 
 __all__ = ["Connection", "Route", "packets"]
 
@@ -47,23 +47,8 @@ class Connection:
 
     def __init__(self, route: Route, deadline: Deadline) -> None:
         """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
-        connected = _connect(route.host, route.port, deadline)
-        try:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            keep_alive(connected, route.keepalive_s)
-            if route.context:
-                connected.settimeout(deadline.left_s())
-                try:
-                    connected = route.context.wrap_socket(connected, server_hostname=route.server_name)
-                except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
-                    raise Unsent(NO_TLS) from error
-                connected.setblocking(False)
-            else:
-                connected.setblocking(True)
-                connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
-        except BaseException:
-            connected.close()
-            raise
+        with connecting(deadline) as limit:
+            connected = _open(route, limit)
         self._socket = connected
         self._plain = not isinstance(connected, ssl.SSLSocket)
         self._scratch = scratch_memory()
@@ -210,6 +195,27 @@ def _wait(ready: select.poll, deadline: Deadline) -> None:
     """Wait until the socket is ready. Raise TimeoutError past the deadline."""
     while not ready.poll(deadline.left_s() * 1000 + 1):
         deadline.left_s()
+
+
+def _open(route: Route, deadline: Deadline) -> socket.socket:
+    connected = _connect(route.host, route.port, deadline)
+    try:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keep_alive(connected, route.keepalive_s)
+        if route.context:
+            connected.settimeout(deadline.left_s())
+            try:
+                connected = route.context.wrap_socket(connected, server_hostname=route.server_name)
+            except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
+                raise Unsent(NO_TLS) from error
+            connected.setblocking(False)
+        else:
+            connected.setblocking(True)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
+    except BaseException:
+        connected.close()
+        raise
+    return connected
 
 
 def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:

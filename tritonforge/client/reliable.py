@@ -77,7 +77,7 @@ class ReliableTransport:
                 self.replicas.succeeded(only)
                 return response
         attempts = attempts or self._inference(request, deadline)
-        return await self._run(attempts, lambda transport: transport.infer(request, deadline), watch)
+        return await self._run(attempts, lambda transport, limit: transport.infer(request, limit), watch)
 
     async def ask(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> Any:
         """Ask a server something; of readiness, whether any says yes."""
@@ -88,7 +88,7 @@ class ReliableTransport:
         self._budget.earn()
         steady = question.subject in _DESCRIPTIONS
         attempts = self._attempts(target, deadline, idempotent=not changes, steady=steady)
-        return await self._run(attempts, lambda transport: transport.ask(question, deadline), watch)
+        return await self._run(attempts, lambda transport, limit: transport.ask(question, limit), watch)
 
     def stream(
         self, request: Request, deadline: Deadline, watch: Watch | None = None
@@ -97,14 +97,14 @@ class ReliableTransport:
         target = Target(self.url, request.model, request.version, request.id)
         self._budget.earn()
         attempts = self._attempts(target, deadline, request=request, idempotent=False)
-        return self._iterate(attempts, lambda transport: transport.stream(request, deadline), watch)
+        return self._iterate(attempts, lambda transport, limit: transport.stream(request, limit), watch)
 
     def events(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
         """Give an answer piece by piece; tried again only where the question was never sent."""
         target = Target(self.url, question.model, question.version)
         self._budget.earn()
         attempts = self._attempts(target, deadline, idempotent=False)
-        return self._iterate(attempts, lambda transport: transport.events(question, deadline), watch)
+        return self._iterate(attempts, lambda transport, limit: transport.events(question, limit), watch)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as the transports do."""
@@ -148,7 +148,7 @@ class ReliableTransport:
     async def _run(
         self,
         attempts: Attempts[AsyncTransport],
-        ask: Callable[[AsyncTransport], Awaitable[T]],
+        ask: Callable[[AsyncTransport, Deadline], Awaitable[T]],
         watch: Watch | None = None,
     ) -> T:
         while True:
@@ -158,7 +158,7 @@ class ReliableTransport:
             if watch is not None:
                 watch.attempt(replica.transport.url)
             try:
-                answer = await ask(replica.transport)
+                answer = await ask(replica.transport, attempts.limit())
             except ClientError as error:
                 await self._recover(attempts, replica, error, watch)
             except BaseException:
@@ -184,19 +184,21 @@ class ReliableTransport:
     async def _iterate(
         self,
         attempts: Attempts[AsyncTransport],
-        start: Callable[[AsyncTransport], AsyncGenerator[T, None]],
+        start: Callable[[AsyncTransport, Deadline], AsyncGenerator[T, None]],
         watch: Watch | None = None,
     ) -> AsyncGenerator[T, None]:
+        answered = False
         while True:
             replica = attempts.begin()
             if watch is not None:
                 watch.attempt(replica.transport.url)
             try:
-                async with aclosing(start(replica.transport)) as items:
+                async with aclosing(start(replica.transport, attempts.limit())) as items:
                     async for item in items:
+                        answered = True
                         yield item
             except ClientError as error:
-                delay_s = attempts.failed(replica, error)
+                delay_s = attempts.failed(replica, error, answered=answered)
                 _note_retry(replica.transport.url, error, delay_s, watch)
                 await self.sleep(delay_s)
             except BaseException:
@@ -209,11 +211,13 @@ class ReliableTransport:
     async def _ready(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> bool:
         """Ask each once, whatever its circuit: who asks this wants to know, and will ask again."""
         failure: ClientError | None = None
-        for replica in sorted(self.replicas.all, key=lambda replica: replica.open):
+        asked = sorted(self.replicas.all, key=lambda replica: (replica.open, replica.silent))
+        for replica in asked:
             if watch is not None:
                 watch.attempt(replica.transport.url)
             try:
-                if await replica.transport.ask(question, deadline):
+                limit = deadline if replica is asked[-1] else deadline.share()
+                if await replica.transport.ask(question, limit):
                     self.replicas.succeeded(replica)
                     return True
             except ClientError as error:

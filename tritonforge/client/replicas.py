@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import OrderedDict
@@ -52,7 +53,7 @@ class Replica(Generic[T]):
 
     __slots__ = (
         *("failures", "in_flight", "last_failure", "late", "pauses", "probing", "renewed_at", "retry_at"),
-        "transport",
+        *("silent", "transport"),
     )
 
     def __init__(self, transport: T) -> None:
@@ -65,6 +66,7 @@ class Replica(Generic[T]):
         self.probing = False
         self.late = 0
         self.renewed_at = 0.0
+        self.silent = False  # the last call had no answer: others are asked, as long as there are any
 
     @property
     def open(self) -> bool:
@@ -93,6 +95,8 @@ class Replicas(Generic[T]):
         self._clock = clock
         self._changed = changed
         self._turn = 0
+        first = random.randrange(len(self.all)) if self.all else 0
+        self._steady = self.all[first:] + self.all[:first]
         self._lock = threading.Lock()
         self._pinned: OrderedDict[object, Replica[T]] = OrderedDict()
         watch_forks(self)
@@ -112,28 +116,30 @@ class Replicas(Generic[T]):
     def choose(self, tried: Sequence[Replica[T]] = (), *, steady: bool = False) -> Replica[T] | None:
         """Choose a server for a request, one not `tried` yet where possible, and count the request as under way.
 
-        `steady` chooses the same one each time, as long as it is healthy.
+        `steady` chooses the same one each time, as long as it is healthy; another client may choose another.
 
-        A server whose circuit is open is chosen only where no other is left and its pause is over: the request is its
-        trial then. None where all are to be left alone.
+        One that was silent is chosen where all others have been tried, or are silent too. One whose circuit is open is
+        chosen only where no other is left and its pause is over: the request is its trial then. None where all are to
+        be left alone.
         """
         if (only := self.only) is not None:
             return only
         with self._lock:
             healthy = [replica for replica in self.all if not replica.open]
             fresh = [replica for replica in healthy if replica not in tried] or healthy
-            chosen = (fresh[0] if steady else self._pick(fresh)) if fresh else self._trial()
+            fresh = [replica for replica in fresh if not replica.silent] or fresh
+            chosen = (self._steadiest(fresh) if steady else self._pick(fresh)) if fresh else self._trial()
             if chosen is not None:
                 chosen.in_flight += 1
             return chosen
 
-    def pinned(self, key: object, *, start: bool, end: bool) -> Replica[T] | None:
+    def pinned(self, key: object, tried: Sequence[Replica[T]] = (), *, start: bool, end: bool) -> Replica[T] | None:
         """Choose the server that the sequence `key` began on; the first request of one is given to any."""
         with self._lock:
             chosen = None if start else self._pinned.get(key)
             if chosen is not None:
                 chosen.in_flight += 1
-        chosen = chosen or self.choose()
+        chosen = chosen or self.choose(tried)
         if chosen is not None:
             with self._lock:
                 if end:
@@ -157,17 +163,23 @@ class Replicas(Generic[T]):
             with self._lock:
                 was_open = replica.open
                 replica.failures = replica.pauses = replica.late = 0
-                replica.probing = False
+                replica.probing = replica.silent = False
             self._tell(replica, changed=was_open)
 
-    def failed(self, replica: Replica[T], reason: str = "") -> None:
-        """Count a failure, and open the circuit after enough of them, or after a failed trial."""
+    def failed(self, replica: Replica[T], reason: str = "", *, silent: bool = False) -> None:
+        """Count a failure, and open the circuit after enough of them, or after a failed trial.
+
+        After a `silent` one, in which the server answered nothing, others are asked meanwhile, if there are any.
+        """
         with self._lock:
             was_open = replica.open
             replica.last_failure = reason or replica.last_failure
             replica.failures += 1
+            if silent and self._only is None and not was_open:
+                replica.silent = True
+                replica.retry_at = self._clock() + self.breaker.pause_s
             # One that was under way when the circuit opened says nothing new.
-            if replica.probing if was_open else replica.failures >= self.breaker.failures:
+            if replica.probing or (not was_open and replica.failures >= self.breaker.failures):
                 pause_s = self.breaker.pause_s * 2.0 ** min(replica.pauses, 30)
                 replica.retry_at = self._clock() + min(pause_s, self.breaker.longest_pause_s)
                 replica.pauses += 1
@@ -193,11 +205,11 @@ class Replicas(Generic[T]):
 
     def due(self) -> list[Replica[T]]:
         """Take the servers that are to be asked whether they are back: the caller probes each, once."""
-        if self._only is not None or not any(replica.pauses for replica in self.all):
+        if self._only is not None or not any(replica.failures for replica in self.all):
             return []
         with self._lock:
             now = self._clock()
-            found = [r for r in self.all if r.open and not r.probing and r.retry_at <= now]
+            found = [r for r in self.all if (r.open or r.silent) and not r.probing and r.retry_at <= now]
             if len(found) == len(self.all):
                 return []  # there is nobody else to serve the call: it is the trial itself
             for replica in found:
@@ -217,6 +229,9 @@ class Replicas(Generic[T]):
         start = self._turn % len(among)
         turned = among[start:] + among[:start]
         return turned[0] if self._balance == "round_robin" else min(turned, key=lambda replica: replica.in_flight)
+
+    def _steadiest(self, among: list[Replica[T]]) -> Replica[T]:
+        return next(replica for replica in self._steady if replica in among)
 
     def _trial(self) -> Replica[T] | None:
         now = self._clock()

@@ -21,7 +21,9 @@ class Retries:
     `attempts` counts the first one. Before the n-th retry of the same server it waits a random time between 0 and
     `first_delay_s` · 2ⁿ, at most `longest_delay_s`: "full jitter" of
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/. All calls of a client together make no
-    more retries than `budget` times their number, `burst` at once, so that retries don't keep a server down.
+    more retries than `budget` times their number, `burst` at once, so that retries don't keep a server down. Where
+    nothing was sent to one server, or a question was not answered in its share of the time, asking another one that
+    is untried isn't counted.
     """
 
     attempts: int = 3
@@ -77,4 +79,4 @@ class Budget:
 
 def may_retry(error: ClientError, *, idempotent: bool) -> bool:
     """Tell whether it can do no harm to try again: nothing was sent, or doing it twice is as doing it once."""
-    return isinstance(error, ServerUnavailable) and (idempotent or not error.sent)
+    return isinstance(error, ServerUnavailable) and not error.foreign and (idempotent or not error.sent)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from tritonforge.client.async_grpc_connection import AsyncGrpcConnection
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.sockets import connecting
 from tritonforge.client.waits import within
 
 __all__ = ["SharedConnections"]
@@ -37,18 +38,21 @@ class SharedConnections:
 
         One at a time is opened: calls that start together wait for it, and share it. Raise OSError or TimeoutError.
         """
-        await within(deadline.left_s(), self._opening.acquire(), lambda _: self._opening.release())
-        try:
-            connection = self.pick(size)
-            if connection is not None:
-                return connection, False
-            self._all = [each for each in self._all if each.usable]
-            if len(self._all) < self._most:
-                connection = await self._connect(deadline)
-                self._all.append(connection)
-                return connection, True
-        finally:
-            self._opening.release()
+        with connecting(deadline) as limit:
+            await within(limit.left_s(), self._opening.acquire(), lambda _: self._opening.release())
+            try:
+                connection = self.pick(size)
+                if connection is not None:
+                    return connection, False
+                self._all = [each for each in self._all if each.usable]
+                if len(self._all) < self._most:
+                    connection = await self._connect(limit)
+                    if connection.fits(size):
+                        self._all.append(connection)
+                        return connection, True
+                    connection.close()  # it takes less than others do: there is none for such a call
+            finally:
+                self._opening.release()
         fitting = [each for each in self._all if each.fits(size)]
         return min(fitting, key=lambda each: each.busy, default=None), False
 

@@ -211,7 +211,7 @@ def _of_call(error: ServerUnavailable | DeadlineExceeded, request: Request) -> C
     target = Target(error.url, request.model, request.version, request.id)
     told: ClientError
     if isinstance(error, ServerUnavailable):
-        told = ServerUnavailable(error.reason, target, sent=False)
+        told = ServerUnavailable(error.reason, target, sent=False, silent=error.silent, foreign=error.foreign)
     else:
         told = DeadlineExceeded(error.reason, target)
     told.code = error.code

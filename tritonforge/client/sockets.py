@@ -5,14 +5,30 @@ from __future__ import annotations
 import math
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.http_answer import Unreached
 from tritonforge.client.options import TLS
 
-__all__ = ["NO_TLS", "keep_alive", "tls_context"]
+__all__ = ["NO_TLS", "connecting", "keep_alive", "tls_context"]
 
 NO_TLS = "it ended the TLS handshake: is it Triton's HTTP port? That speaks no TLS: use http://…, or a proxy that does"
 """What is said where the other side leaves before TLS has begun."""
+
+
+@contextmanager
+def connecting(deadline: Deadline) -> Iterator[Deadline]:
+    """Give the limit on making a connection; raise Unreached where that is over, and it is a share of the deadline."""
+    limit = deadline.to_connect()
+    try:
+        yield limit
+    except TimeoutError as error:
+        if limit is deadline:
+            raise
+        raise Unreached(f"it can't be reached: no connection within {limit.timeout_s:.3g} s") from error
 
 
 def keep_alive(connection: socket.socket, keepalive_s: float) -> None:

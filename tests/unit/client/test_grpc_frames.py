@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
+import zlib
 
 import pytest
 
@@ -85,6 +87,27 @@ def test_errors_have_their_code_and_words():
     assert ended == [(1, GrpcAnswer(14, "HTTP status 503, which is not gRPC's", b""))]
 
 
+def compressed(body: bytes, encoding: str) -> bytes:
+    beginning = BEGINNING + encode_field("grpc-encoding", encoding)
+    return (
+        frame(HEADERS, END_HEADERS, 1, beginning)
+        + frame(DATA, 0, 1, struct.pack(">BI", 1, len(body)) + body)
+        + frame(HEADERS, END_HEADERS | END_STREAM, 1, trailers())
+    )
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_an_answer_that_nobody_asked_to_compress_is_read(encoding, pack):
+    assert begun().take(compressed(pack(b"hello"), encoding)) == [(1, GrpcAnswer(0, "", b"hello"))]
+
+
+@pytest.mark.parametrize(("encoding", "words"), [("gzip", "broken"), ("snappy", "'snappy', which nobody asked for")])
+def test_one_that_can_not_be_unpacked_is_none(encoding, words):
+    ((_, outcome),) = begun().take(compressed(b"hello", encoding))
+    assert isinstance(outcome, Garbled)
+    assert words in str(outcome)
+
+
 @pytest.mark.parametrize("body", [b"", b"\0\0\0\0\4abc", b"\1\0\0\0\3abc", MESSAGE + MESSAGE])
 def test_what_is_not_one_message_is_no_answer(body):
     ((stream, outcome),) = begun().take(whole(1, body))
@@ -107,6 +130,17 @@ def test_a_reset_ends_its_call_alone(code, kind):
     assert (stream, type(outcome)) == (1, kind)
     assert frames.take(whole(3)) == [(3, GrpcAnswer(0, "", b"abc"))]
     assert frames.usable
+
+
+def test_a_server_that_asks_for_calm_is_busy_not_broken():
+    frames = begun(2)
+    ((_, outcome),) = frames.take(frame(RST, 0, 1, struct.pack(">I", 11)))
+    assert isinstance(outcome, GrpcAnswer)
+    assert outcome.code == 8  # RESOURCE_EXHAUSTED
+    assert "ENHANCE_YOUR_CALM" in outcome.words
+    frames.take(frame(HEADERS, END_HEADERS, 3, BEGINNING))
+    ((_, outcome),) = frames.take(frame(RST, 0, 3, struct.pack(">I", 11)))
+    assert isinstance(outcome, Garbled), "its answer had begun"
 
 
 def test_a_call_that_is_given_up_is_reset_and_its_answer_passed_over():

@@ -15,7 +15,7 @@ from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.url import Endpoint, parse_url
 
 from .fault_server import FaultServer, Peer, free_port
-from .http2_frames import DATA, END_STREAM, GOAWAY, SETTINGS, frame, whole
+from .http2_frames import DATA, END_STREAM, GOAWAY, RST, SETTINGS, frame, whole
 
 OPTIONS = ConnectionOptions()
 HELLO = frame(SETTINGS, 0, 0, b"")
@@ -152,6 +152,97 @@ def test_calls_at_once_share_few_connections_and_a_cancelled_one_harms_no_other(
     with FaultServer(behave) as server:
         assert asyncio.run(main(server.port)) == 3
         assert server.connections == 1
+
+
+class Limited:
+    """Takes so many calls of a connection at a time, and answers them; notes the most that came at once."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.seen = 0
+
+    def __call__(self, peer: Peer) -> None:
+        peer.send(frame(SETTINGS, 0, 0, struct.pack(">HI", 3, self.most)))
+        data, waiting = b"", [1]
+        while came := peer._connection.recv(1 << 16):
+            data += came
+            while frame(DATA, END_STREAM, waiting[-1], b"")[3:] in data:
+                waiting.append(waiting[-1] + 2)
+            self.seen = max(self.seen, len(waiting) - 1)
+            if self.most and len(waiting) > 1:
+                peer.send(b"".join(whole(stream) for stream in waiting[:-1]))
+                del waiting[:-1]
+
+
+def ask_at_once(port: int, count: int, options: ConnectionOptions = OPTIONS) -> list[bytes | None]:
+    async def main() -> list[bytes | None]:
+        unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), options)
+        try:
+            return await asyncio.gather(*[unary.call(b"m", None, Deadline(10), again=False) for _ in range(count)])
+        finally:
+            unary.close()
+            await asyncio.sleep(0)
+
+    return asyncio.run(main())
+
+
+def test_a_connection_never_has_more_calls_than_its_server_takes():
+    limited = Limited(4)
+    with FaultServer(limited) as server:
+        assert ask_at_once(server.port, 20) == [b"abc"] * 20
+    assert limited.seen <= 4
+
+
+def test_where_no_connection_takes_another_call_it_is_left_to_grpcio():
+    async def main(port: int) -> None:
+        options = ConnectionOptions(max_connections=1)
+        unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), options)
+        calls = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10), again=False)) for _ in range(2)]
+        done, (waiting,) = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert [call.result() for call in done] == [None]
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        unary.close()
+        await asyncio.sleep(0)
+
+    def take_one(peer: Peer) -> None:
+        peer.send(frame(SETTINGS, 0, 0, struct.pack(">HI", 3, 1)))
+        peer.hold()
+
+    with FaultServer(take_one) as server:
+        asyncio.run(main(server.port))
+
+
+@both
+def test_a_server_that_takes_no_call_of_ours_has_it_from_grpcio(ask):
+    with FaultServer(Limited(0)) as server:
+        assert ask(server) == [None]
+
+
+@both
+def test_a_call_that_is_refused_is_made_again_or_left_to_grpcio(ask):
+    refusal = frame(RST, 0, 1, struct.pack(">I", 7)), frame(RST, 0, 3, struct.pack(">I", 7))
+    with FaultServer(answering(*refusal, frame(RST, 0, 5, struct.pack(">I", 7)))) as server:
+        assert ask(server, again=False) == [None]
+
+
+def test_a_call_that_is_refused_once_is_made_again_on_the_same_connection():
+    with FaultServer(answering(frame(RST, 0, 1, struct.pack(">I", 7)), whole(3))) as server:
+        assert ask_in_a_loop(server, again=False) == [b"abc"]
+        assert server.connections == 1
+
+
+@both
+def test_a_server_without_settings_is_not_sent_any_call(ask):
+    seen = []
+
+    def behave(peer: Peer) -> None:
+        seen.append(peer._connection.recv(1 << 16))
+        peer.hold()
+
+    with FaultServer(behave) as server, pytest.raises(TimeoutError):
+        ask(server, timeout_s=0.2)
+    assert b"/s/m" not in b"".join(seen)
 
 
 def test_nobody_there_is_said_and_nothing_was_sent():

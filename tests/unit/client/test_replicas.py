@@ -193,3 +193,89 @@ def test_what_belongs_together_is_asked_of_the_same_server_while_that_is_healthy
     assert [replicas.choose(steady=True) for _ in range(3)] == [first] * 3
     replicas.failed(first)
     assert replicas.choose(steady=True) is not first
+
+
+def test_a_server_that_was_silent_is_passed_over_while_another_was_not_and_probed_after_a_pause():
+    clock = Clock()
+    replicas = Replicas(["a", "b"], breaker=Breaker(pause_s=1), clock=clock)
+    silent, well = replicas.all
+    replicas.failed(silent, silent=True)
+    assert set(names(replicas, 4)) == {"b"}
+    assert replicas.choose([well]) is silent, "rather than the same one again"
+    assert not silent.open
+    assert replicas.due() == []
+    clock.now = 1
+    assert replicas.due() == [silent]
+    replicas.failed(silent)
+    assert silent.open, "its probe failed, too"
+    replicas.succeeded(silent)
+    assert set(names(replicas, 4)) == {"a", "b"}
+
+
+def test_where_all_were_silent_each_has_its_turn():
+    replicas = Replicas(["a", "b"])
+    for replica in replicas.all:
+        replicas.failed(replica, silent=True)
+    assert set(names(replicas, 4)) == {"a", "b"}
+
+
+def test_an_only_server_that_was_silent_is_asked_on():
+    replicas = Replicas(["a"])
+    replicas.failed(replicas.all[0], silent=True)
+    assert names(replicas, 1) == ["a"]
+    assert not replicas.all[0].silent
+
+
+def test_an_attempt_has_a_share_of_the_time_while_another_server_can_follow():
+    call = attempts(Replicas(["a", "b"]))
+    first = call.begin()
+    assert call.limit().shared, "to connect"
+    assert call.limit().at == call.deadline.at
+    call.failed(first, ServerUnavailable("no connection", TARGET, sent=False, silent=True))
+    call.begin()
+    assert call.limit() is call.deadline
+    assert first.silent
+
+
+def test_a_question_about_a_model_has_a_share_of_the_time_and_goes_on_to_the_next_server():
+    replicas, retries = Replicas(["a", "b"]), Retries(burst=0, budget=0)
+    call = Attempts(replicas, retries, Budget(retries), Deadline(5), TARGET, steady=True)
+    first = call.begin()
+    assert call.limit().timeout_s <= 2.5
+    assert call.failed(first, DeadlineExceeded("late", TARGET)) == 0
+    assert call.begin() is not first
+    with pytest.raises(DeadlineExceeded):
+        call.failed(call._tried[-1], DeadlineExceeded("late", TARGET))
+
+
+@pytest.mark.parametrize("settings", [{"attempts": 1}, {"attempts": 3}])
+def test_the_last_attempt_has_all_of_the_time(settings):
+    call = attempts(Replicas(["a", "b"] if settings["attempts"] == 1 else ["a"]), **settings)
+    call.begin()
+    assert call.limit() is call.deadline
+
+
+def test_to_ask_another_server_where_nothing_was_sent_takes_nothing_of_the_budget():
+    replicas, retries = Replicas(["a", "b"]), Retries(burst=0, budget=0)
+    call = Attempts(replicas, retries, Budget(retries), Deadline(5), TARGET)
+    assert call.failed(call.begin(), ServerUnavailable("refused", TARGET, sent=False)) == 0
+    with pytest.raises(ServerUnavailable):
+        call.failed(call.begin(), ServerUnavailable("refused", TARGET, sent=False))
+
+
+def test_a_stream_that_had_answers_does_not_make_its_server_a_silent_one():
+    replicas = Replicas(["a", "b"])
+    call = attempts(replicas)
+    chosen = call.begin()
+    with pytest.raises(DeadlineExceeded):
+        call.failed(chosen, DeadlineExceeded("late", TARGET), answered=True)
+    assert not chosen.silent
+
+
+def test_a_sequence_that_could_not_begin_on_one_server_begins_on_another():
+    start = Request("m", (), parameters={"sequence_id": 5, "sequence_start": True})
+    call = attempts(Replicas(["a", "b"]), start)
+    first = call.begin()
+    assert call.limit().shared
+    call.failed(first, ServerUnavailable("refused", TARGET, sent=False))
+    assert call.begin() is not first

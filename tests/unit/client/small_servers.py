@@ -1,0 +1,110 @@
+"""Small servers that answer as Triton does, over HTTP and gRPC, and one that takes no connection."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from tritonclient.grpc import model_config_pb2, service_pb2
+
+from .fault_server import ANSWER, Peer
+
+METADATA = {
+    "name": "m",
+    "versions": ["3"],
+    "platform": "python",
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [2]}],
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": [2]}],
+}
+CONFIG = {"name": "m", "max_batch_size": 0, "input": [], "output": []}
+
+
+@contextmanager
+def full_backlog() -> Iterator[int]:
+    """Give a port at which a connection is neither taken nor refused."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port: int = listener.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        try:
+            for client in waiting:
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", port))
+            yield port
+        finally:
+            for client in waiting:
+                client.close()
+
+
+def ok(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def serve_model(peer: Peer) -> None:
+    """Answer as an HTTP server with the model "m" does: y = [1, 2]."""
+    while request := peer.request():
+        line = request.partition(b" HTTP/")[0]
+        if line.startswith(b"GET /v2/models/m/config"):
+            peer.send(ok(json.dumps(CONFIG).encode()))
+        elif line.startswith(b"GET /v2/models/m"):
+            peer.send(ok(json.dumps(METADATA).encode()))
+        elif line.startswith(b"GET /v2/health"):
+            peer.send(ok(b""))
+        else:
+            peer.send(ANSWER)
+
+
+Infer = Callable[[Any, grpc.ServicerContext], Any]
+
+
+def doubled(request: Any, context: grpc.ServicerContext) -> Any:
+    """Give what came as "x" as "y"."""
+    answer = service_pb2.ModelInferResponse(model_name="m", model_version="3")
+    answer.outputs.add(name="y", datatype="FP32", shape=list(request.inputs[0].shape))
+    answer.raw_output_contents.append(request.raw_input_contents[0])
+    return answer
+
+
+@contextmanager
+def grpc_server(infer: Infer = doubled, options: Sequence[tuple[str, Any]] = (), threads: int = 8) -> Iterator[str]:
+    """Serve the model "m" over gRPC, its inferences answered by `infer`; give the URL."""
+
+    def metadata(request: Any, context: grpc.ServicerContext) -> Any:
+        answer = service_pb2.ModelMetadataResponse(name="m", versions=["3"])
+        answer.inputs.add(name="x", datatype="FP32", shape=[-1])
+        answer.outputs.add(name="y", datatype="FP32", shape=[-1])
+        return answer
+
+    def config(request: Any, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ModelConfigResponse(config=model_config_pb2.ModelConfig(name="m"))
+
+    answers = {
+        "ModelInfer": (infer, service_pb2.ModelInferRequest),
+        "ModelMetadata": (metadata, service_pb2.ModelMetadataRequest),
+        "ModelConfig": (config, service_pb2.ModelConfigRequest),
+        "ServerReady": (
+            lambda request, context: service_pb2.ServerReadyResponse(ready=True),
+            service_pb2.ServerReadyRequest,
+        ),
+    }
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(answer, kind.FromString, lambda message: message.SerializeToString())
+        for name, (answer, kind) in answers.items()
+    }
+    with ThreadPoolExecutor(threads) as pool:
+        server = grpc.server(pool, options=[("grpc.max_send_message_length", -1), *options])
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers)]
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield f"grpc://127.0.0.1:{port}"
+        finally:
+            server.stop(None).wait(10)

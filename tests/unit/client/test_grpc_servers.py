@@ -1,0 +1,52 @@
+"""Both clients against a gRPC server that limits calls, or compresses what nobody asked it to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from tritonforge.client import AsyncClient, Client
+from tritonforge.client.retries import Retries
+
+from .small_servers import doubled, grpc_server
+
+X = np.array([1, 2], np.float32)
+LENGTH = 100_000
+
+
+def large_and_compressed(request: Any, context: grpc.ServicerContext) -> Any:
+    context.set_compression(grpc.Compression.Gzip)
+    answer = doubled(request, context)
+    answer.outputs[0].shape[:] = [LENGTH]
+    answer.raw_output_contents[0] = np.arange(LENGTH, dtype=np.float32).tobytes()
+    return answer
+
+
+def test_many_tasks_keep_within_the_number_of_calls_that_a_server_takes():
+    async def main(url: str) -> None:
+        async with AsyncClient(url, timeout_s=20, retries=Retries(attempts=1)) as client:
+            for _ in range(5):
+                answers = await asyncio.gather(*[client.infer("m", x=X) for _ in range(40)])
+                assert all(answer.y.tolist() == [1, 2] for answer in answers)
+
+    with grpc_server(options=[("grpc.max_concurrent_streams", 4)]) as url:
+        asyncio.run(main(url))
+
+
+@pytest.mark.parametrize("shape", ["small", "large"])
+def test_an_answer_that_nobody_asked_to_compress_is_read(shape):
+    x = X if shape == "small" else np.zeros(1 << 14, np.float32)
+
+    async def main(url: str) -> np.ndarray:
+        async with AsyncClient(url, timeout_s=20) as client:
+            return (await client.infer("m", x=x)).y
+
+    with grpc_server(large_and_compressed) as url:
+        with Client(url, timeout_s=20) as client:
+            found = client.infer("m", x=x).y
+        for y in (found, asyncio.run(main(url))):
+            assert np.array_equal(y, np.arange(LENGTH))
