@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from .errors import CAUGHT
+
 __all__ = ["Loop", "is_async", "then"]
 
 _CLOSING_S = 5.0
@@ -27,10 +29,17 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="coroutines", daemon=True)
         self._thread.start()
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a coroutine; wait only where as many are running as may."""
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[BaseException], None]) -> None:
+        """Run a coroutine; wait only where as many are running as may. What it raises goes to `failed`.
+
+        So does the cancellation of one that has not begun, which no `try` in it sees.
+        """
         self._free.acquire()
-        self._loop.call_soon_threadsafe(self._begin, work)
+        try:
+            self._loop.call_soon_threadsafe(self._begin, work, failed)
+        except CAUGHT:
+            self._free.release()
+            raise
 
     def close(self) -> None:
         """Cancel all coroutines and end the loop; wait for it, but not for ever."""
@@ -45,14 +54,16 @@ class Loop:
                 self._loop.run_forever()
         self._loop.close()
 
-    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        task = self._loop.create_task(work())
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[BaseException], None]) -> None:
+        task = self._loop.create_task(_guarded(work, failed))
         self._tasks.add(task)  # the loop itself keeps no more than a weak reference
-        task.add_done_callback(self._end)
+        task.add_done_callback(lambda task: self._end(task, failed))
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[None], failed: Callable[[BaseException], None]) -> None:
         self._tasks.discard(task)
         self._free.release()
+        if task.cancelled():  # before it began
+            failed(asyncio.CancelledError())
 
     async def _cancel(self) -> None:
         for task in list(self._tasks):
@@ -62,6 +73,13 @@ class Loop:
         await self._loop.shutdown_asyncgens()
         self._over = True
         self._loop.stop()
+
+
+async def _guarded(work: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[BaseException], None]) -> None:
+    try:
+        await work()
+    except CAUGHT as error:
+        failed(error)
 
 
 def is_async(target: Any) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from difflib import get_close_matches
+
+from .messages import sendable
 
 __all__ = [
     "CAUGHT",
@@ -30,8 +31,9 @@ CODES = (
 """The error codes that Triton's Python backend can send."""
 
 
-CAUGHT = (Exception, SystemExit, KeyboardInterrupt, CancelledError)
-"""What the user's code may raise without harm to other requests; a call of `sys.exit` is a mistake like any other."""
+CAUGHT = BaseException
+"""What the user's code may raise without harm to other requests: anything, as a call of `sys.exit` is a mistake like
+any other, and a request whose error nobody catches may never be answered."""
 
 
 class TritonError(Exception):
@@ -46,8 +48,8 @@ class TritonError(Exception):
             close = get_close_matches(str(code).upper(), CODES, n=1)
             guess = f"; did you mean {close[0]}?" if close else ""
             raise ValueError(f"{code!r} is none of Triton's error codes, {', '.join(CODES)}{guess}")
-        super().__init__(message)
-        self.message = message
+        self.message = str(message)  # it may be the exception that it tells of
+        super().__init__(self.message)
         self.code = code
 
 
@@ -75,6 +77,9 @@ class InvalidResult(Exception):
 
 class LoadError(Exception):
     """A model can't be loaded; the message ends with the user's own part of the traceback."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(sendable(message))  # of any other, Triton's stub dies
 
 
 def named(model: str, message: str) -> str:

@@ -81,7 +81,7 @@ class Arguments:
         for name, check in self._checks.items():
             if name in there:
                 try:
-                    check(given[name], rows)
+                    given[name] = check(given[name], rows)
                 except InvalidResult as error:
                     raise InvalidArgument(f"{self._model}: {error}") from None
                 rows = len(given[name]) if self._batched else None
@@ -103,16 +103,23 @@ class _Check:
         self._sizes = spec.dims
 
     def __call__(self, value: object, rows: int | None) -> Array:
-        if isinstance(value, np.ndarray) and value.dtype is self._plain and value.shape == (rows, *self._sizes):
+        if type(value) is np.ndarray and value.dtype is self._plain and value.shape == (rows, *self._sizes):
             return value  # as nearly all are
         if not isinstance(value, np.ndarray):
             raise self._error(f"is {_spell(value)}", f"an np.ndarray of {self._wanted}")
+        if isinstance(value, np.ma.MaskedArray):
+            raise self._error("is a masked array", f"{self._wanted} without gaps: .filled(…) says what they are")
+        value = np.asarray(value)  # Triton's tensors take no subclass that changes what an array does
         if self._strings:
             if value.dtype.kind not in "OSU":
                 raise self._error(f"is {_describe(value)}", self._wanted)
             value = encode(value, self._place)
         elif value.dtype != self._dtype:
-            raise self._error(f"is {_describe(value)}", f'{self._wanted} (convert it: .astype("{self._dtype.name}"))')
+            if value.dtype.newbyteorder("=") != self._dtype:
+                raise self._error(
+                    f"is {_describe(value)}", f'{self._wanted} (convert it: .astype("{self._dtype.name}"))'
+                )
+            value = value.astype(self._dtype)  # from the other byte order
         if not self._fits(value.shape):
             raise self._error(f"has shape {list(value.shape)}", self._wanted)
         if self._batched and rows is not None and value.shape[0] != rows:

@@ -36,7 +36,8 @@ class Sizes:
 def check_inputs(
     model: str, signature: Signature, given: Mapping[str, object], sizes: Sizes
 ) -> dict[str, Array | None]:
-    """Check the arguments of a call; text becomes `str`, raw strings become `bytes`, all else is passed on as it is.
+    """Check the arguments of a call; text becomes `str`, raw strings become `bytes`, numbers have this machine's byte
+    order, all else is passed on as it is.
 
     Raises:
         InvalidTensor: an argument's type, dtype or shape is not the signature's; it names the argument, what was found
@@ -84,7 +85,9 @@ def _check(place: str, spec: TensorSpec, value: object, signature: Signature, si
     faults = [fault for dim, size in zip(dims, value.shape, strict=True) if (fault := sizes.bind(dim, size, spec.name))]
     if faults:
         raise InvalidTensor(f"{place} has shape {list(value.shape)}; wanted {wanted}: {'; '.join(faults)}")
-    return _as_strings(place, value, text=spec.text) if dtype.name == "BYTES" else value
+    if dtype.name == "BYTES":
+        return _as_strings(place, value, text=spec.text)
+    return value if value.dtype.isnative else value.astype(dtype.numpy)
 
 
 def _as_strings(place: str, value: Array, *, text: bool) -> Array:

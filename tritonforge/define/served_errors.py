@@ -26,6 +26,6 @@ class TritonError(Exception):
             close = get_close_matches(str(code).upper(), get_args(Code), n=1)
             guess = f"; did you mean {close[0]}?" if close else ""
             raise ValueError(f"{code!r} is none of Triton's error codes, {', '.join(get_args(Code))}{guess}")
-        super().__init__(message)
-        self.message = message
+        self.message = str(message)  # it may be the exception that it tells of
+        super().__init__(self.message)
         self.code = code

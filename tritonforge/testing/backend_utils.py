@@ -1,7 +1,8 @@
 """A stand-in for `triton_python_backend_utils`, which Triton gives a model.py, as the real one was seen to be.
 
 Seen with Triton 24.10: BYTES tensors hold `bytes`; elements that are exactly `bytes` are sent as they are, all others
-as their `str()`; NumPy's `U` arrays are refused; `as_numpy` refuses BF16, which goes by DLPack only.
+as their `str()`; NumPy's `U` arrays are refused; `as_numpy` refuses BF16, which goes by DLPack only. An error's message
+that can't be UTF-8 is refused, and cut at a NUL.
 """
 
 from __future__ import annotations
@@ -55,7 +56,11 @@ class TritonError:
     UNKNOWN, INTERNAL, NOT_FOUND, INVALID_ARG, UNAVAILABLE, UNSUPPORTED, ALREADY_EXISTS, CANCELLED = range(8)
 
     def __init__(self, message: str, code: int = INTERNAL) -> None:
-        self._message = message
+        try:
+            message.encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise TypeError("__init__(): incompatible constructor arguments.") from None
+        self._message = message.partition("\0")[0]
         self._code = code
 
     def message(self) -> str:

@@ -159,6 +159,19 @@ def test_a_masked_array_is_refused_since_a_server_would_see_what_it_hides() -> N
         count(np.ma.masked_array([5], [True]))
 
 
+def test_numbers_of_the_other_byte_order_become_this_machines_as_a_server_sees_them() -> None:
+    seen = []
+
+    @model
+    def swapped(x: Float32[np.ndarray, "batch"]) -> Float32[np.ndarray, "batch"]:
+        seen.append(x.dtype.isnative)
+        return x.astype(">f4")
+
+    result = swapped(np.array([1, 2], ">f4"))
+
+    assert (result.tolist(), result.dtype.isnative, seen) == ([1, 2], True, [True])
+
+
 def test_a_class_is_made_once_and_keeps_its_state() -> None:
     x = np.array([0])
     assert [int(Counter(x)[0]) for _ in range(3)] == [1, 2, 3]  # type: ignore[call-arg,index]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import stub_utils
+from exotic_errors import exotic
 from stub_utils import InferenceRequest, TritonError, code, message, outputs, tensor
 from tritonforge_runtime.async_execution import AsyncExecution, AsyncStreams
 from tritonforge_runtime.asynchronous import is_async
@@ -309,3 +310,77 @@ def test_a_model_that_stops_its_loop_is_answered_and_so_are_later_ones(run: Call
     for value in (1, 2):
         execution([asked := request(value)])
         assert values(asked) == [value * 2]
+
+
+@exotic
+def test_what_can_not_be_sent_is_told_all_the_same(
+    run: Callable[..., Any], make: Callable[[], BaseException], said: str
+) -> None:
+    async def predict(x: np.ndarray) -> np.ndarray:
+        if 13 in x:
+            raise make()
+        return x
+
+    good, bad = request(1), request(13)
+    run(predict)([good, bad])
+
+    assert values(good) == [1]
+    assert message(answer(bad)) == said
+
+
+@exotic
+def test_a_stream_tells_what_can_not_be_sent(
+    run: Callable[..., Any], make: Callable[[], BaseException], said: str
+) -> None:
+    async def predict(x: np.ndarray) -> AsyncIterator[np.ndarray]:
+        yield x
+        raise make()
+
+    each = request(1)
+    run(predict, stream=True)([each])
+
+    assert each.sender.finished.wait(PATIENCE_S)
+    assert message(each.sender.responses[-1]) == said
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_is_cancelled_before_it_begins_is_answered(run: Callable[..., Any], *, stream: bool) -> None:
+    began = threading.Event()
+    others = threading.Event()
+
+    def cancel_others() -> None:
+        began.set()
+        others.wait(PATIENCE_S)  # they are in the loop's queue
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
+
+    async def predict(x: np.ndarray) -> np.ndarray:
+        cancel_others()
+        return x
+
+    async def predict_stream(x: np.ndarray) -> AsyncIterator[np.ndarray]:
+        cancel_others()
+        yield x
+
+    execution = run(predict_stream if stream else predict, stream=stream)
+    execution([request(1)])
+    assert began.wait(PATIENCE_S)
+    later = [request(2), request(3)]
+    for each in later:
+        execution([each])
+    others.set()
+
+    for each in later:
+        assert each.sender.finished.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_can_not_be_started_is_answered(run: Callable[..., Any], *, stream: bool) -> None:
+    async def predict(x: np.ndarray) -> np.ndarray:
+        return x
+
+    execution = run(predict, stream=stream)
+    execution.close()
+    execution([each := request(1)])
+
+    assert message(answer(each)) == "RuntimeError: Event loop is closed"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import stub_utils
+from exotic_errors import exotic
 from stub_utils import InferenceRequest, TritonError, code, message, outputs, tensor
 from tritonforge_runtime.errors import LoadError
 from tritonforge_runtime.errors import TritonError as Refusal
@@ -174,7 +175,11 @@ def test_results_of_several_outputs_come_in_three_forms(form: Callable[..., Any]
         (None, 'output "y" is None; wanted an np.ndarray of FP32[batch, 2]'),
         ((floats(1, 2), floats(1, 2)), 'returned 2 outputs; wanted 1 output: "y"'),
         ({"z": floats(1, 2)}, 'returned a mapping of "z"; wanted "y"'),
-        (floats(1, 2).astype(">f4"), 'output "y" is >f4[1, 2]; wanted FP32[batch, 2] (convert it: .astype("float32"))'),
+        (floats(1, 2).astype(">f8"), 'output "y" is >f8[1, 2]; wanted FP32[batch, 2] (convert it: .astype("float32"))'),
+        (
+            np.ma.masked_array(floats(1, 2), [[True, False]]),
+            'output "y" is a masked array; wanted FP32[batch, 2] without gaps: .filled(…) says what they are',
+        ),
     ],
 )
 def test_a_result_that_breaks_the_signature_is_explained(result: object, said: str) -> None:
@@ -182,6 +187,17 @@ def test_a_result_that_breaks_the_signature_is_explained(result: object, said: s
 
     assert message(response) == f"fraud: {said}"
     assert code(response) == TritonError.INTERNAL
+
+
+@pytest.mark.parametrize("results", [1, 2])
+@pytest.mark.parametrize("form", [lambda x: x.astype(">f4"), lambda x: x.view(np.recarray), np.asfortranarray])
+def test_a_result_of_another_form_is_sent_as_an_array(form: Callable[..., Any], results: int) -> None:
+    run = execution(lambda x: (form(x), x)[:results], [X], [Y, tensor("z", "FP32", [2])][:results])
+
+    (response,) = run([InferenceRequest(x=np.array([[1, 2], [3, 4]], np.float32))])
+
+    assert type(response.output_tensors()[0].given) is np.ndarray
+    assert outputs(response)["y"].tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -336,6 +352,32 @@ def test_what_is_no_exception_fails_its_own_request(problem: type[BaseException]
 
     assert [response.has_error() for response in responses] == [False, True]
     assert message(responses[1]).startswith(problem.__name__)
+
+
+@exotic
+def test_what_can_not_be_sent_is_told_all_the_same(make: Callable[[], BaseException], said: str) -> None:
+    def predict(x: np.ndarray) -> np.ndarray:
+        if 13 in x:
+            raise make()
+        return x
+
+    run = execution(predict, [X], [Y])
+    responses = run([InferenceRequest(x=floats(1, 2, value=value)) for value in (1, 13)])
+    (alone,) = run([InferenceRequest(x=floats(1, 2, value=13))])
+
+    assert [response.has_error() for response in responses] == [False, True]
+    assert message(responses[1]) == message(alone) == said
+    assert code(alone) == TritonError.INTERNAL
+
+
+def test_a_closed_log_fails_no_other_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(x: np.ndarray) -> np.ndarray:
+        monkeypatch.setattr(sys, "stderr", None)
+        raise ValueError("told")
+
+    (response,) = execution(predict, [X], [Y])([InferenceRequest(x=floats(1, 2))])
+
+    assert message(response) == "ValueError: told"
 
 
 @pytest.mark.parametrize("problem", [Refusal, ValueError])

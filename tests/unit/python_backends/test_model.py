@@ -102,6 +102,8 @@ def test_a_wrong_result_names_the_function(serve: Serve) -> None:
         ("\n\n1 / 0\n", "ZeroDivisionError: division by zero  (fraud.py:3 in <module>)"),
         ("def predict(x:\n", "SyntaxError: "),
         ("import sys\nsys.exit(2)\n", "SystemExit: 2  (fraud.py:2 in <module>)"),
+        (r"raise OSError('kein Ger\udce4t\0')", r"OSError: kein Ger\udce4t\x00  (fraud.py:1 in <module>)"),
+        ("class Own(BaseException): ...\nraise Own\n", "Own  (fraud.py:2 in <module>)"),
         ("def other(x): ...\n", "AttributeError: module 'fraud' has no attribute 'predict'"),
         ("class predict:\n    def __init__(self):\n        open('/nowhere')\n", "FileNotFoundError: "),
         ("from tritonforge import build\n", "ImportError: tritonforge.build is not there inside Triton: "),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import stub_utils
+from exotic_errors import exotic
 from stub_utils import InferenceRequest, code, message, outputs, tensor
 from tritonforge_runtime import states as module
 from tritonforge_runtime.failure import Failures
@@ -182,3 +183,18 @@ class Predict:
 
     assert values(made.execute([request(1, 0, STARTS)]) + made.execute([request(1, 0)])) == [1, 2]
     made.finalize()
+
+
+@exotic
+def test_what_can_not_be_sent_fails_its_own_request(make: Callable[[], BaseException], said: str) -> None:
+    class Failing(Total):
+        def __call__(self, state: list[float], x: np.ndarray) -> np.ndarray:
+            if 13 in x:
+                raise make()
+            return super().__call__(state, x)
+
+    run = running(Failing())
+    good, bad = run([request(1, 2, STARTS | ENDS), request(2, 13, STARTS | ENDS)])
+
+    assert values([good]) == [2]
+    assert message(bad) == said

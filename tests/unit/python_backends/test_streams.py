@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import stub_utils
+from exotic_errors import exotic
 from stub_utils import InferenceRequest, TritonError, code, message, outputs, tensor
 from tritonforge_runtime.failure import Failures
 from tritonforge_runtime.spec import parse_spec
@@ -143,3 +144,31 @@ def test_closing_ends_what_still_runs() -> None:
 
     assert each.sender.finals == 1
     assert code(each.sender.responses[-1]) == TritonError.UNAVAILABLE
+
+
+@exotic
+def test_a_stream_tells_what_can_not_be_sent(make: Callable[[], BaseException], said: str) -> None:
+    def predict(n: np.ndarray) -> Iterator[np.ndarray]:
+        yield n
+        raise make()
+
+    each = request(1)
+    streams(predict)([each])
+
+    assert finished(each)
+    assert message(each.sender.responses[-1]) == said
+
+
+def test_a_stream_for_which_there_is_no_thread_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    run = streams(count)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        run([refused := request(1)])
+    run([served := request(1)])
+
+    assert finished(refused, served)
+    assert message(refused.sender.responses[0]) == "RuntimeError: can't start new thread"
+    assert values(served) == [0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -80,11 +81,21 @@ class AsyncExecution:
         for group_ in self._groups(readable):
             given = [inputs for _, inputs in group_]
             theirs = [owners[index] for index, _ in group_]
-            self._loop.start(lambda given=given, owners=theirs: self._serve(given, owners))  # type: ignore[misc]
+            self._start(given, theirs)
 
     def close(self) -> None:
         """Cancel the calls that are under way; their requests are answered so."""
         self._loop.close()
+
+    def _start(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> None:
+        def failed(error: BaseException) -> None:
+            for owner in owners:  # one that has its answer takes no other
+                self._send(owner, self._fail(error, owner))
+
+        try:
+            self._loop.start(lambda: self._serve(given, owners), failed)
+        except CAUGHT as error:
+            failed(error)
 
     def _groups(self, readable: list[tuple[int, Inputs]]) -> list[list[tuple[int, Inputs]]]:
         if not self._stacked:
@@ -93,12 +104,8 @@ class AsyncExecution:
 
     async def _serve(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> None:
         """Call the function once for a group; where that fails, for each request by itself, to find the culprits."""
-        try:
-            for owner, response in zip(owners, await self._respond_all(given, owners), strict=True):
-                self._send(owner, response)
-        except asyncio.CancelledError as error:
-            for owner in owners:
-                self._send(owner, self._fail(error, owner))
+        for owner, response in zip(owners, await self._respond_all(given, owners), strict=True):
+            self._send(owner, response)
 
     async def _respond_all(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> list[Response]:
         sizes = all_rows(given)
@@ -160,25 +167,15 @@ class AsyncStreams:
         """Start a stream for each request; the responses go out by themselves."""
         for request in requests:
             sender = request.get_response_sender()
+            failed = partial(self._failed, sender)
             try:
-                inputs = self._wire.read(request)
+                self._loop.start(partial(self._stream, sender, self._wire.read(request)), failed)
             except CAUGHT as error:
-                self._fail(sender, error)
-                continue
-            self._loop.start(lambda sender=sender, inputs=inputs: self._serve(sender, inputs))  # type: ignore[misc]
+                failed(error)
 
     def close(self) -> None:
         """End all streams."""
         self._loop.close()
-
-    async def _serve(self, sender: Sender, inputs: Inputs) -> None:
-        try:
-            await self._stream(sender, inputs)
-        except CAUGHT as error:
-            if self._loop.closing and isinstance(error, asyncio.CancelledError):
-                self._finish(sender, *_UNLOADED)
-            else:
-                self._fail(sender, error)
 
     async def _stream(self, sender: Sender, inputs: Inputs) -> None:
         """Send what the function yields; the final flag goes out once, whatever happens."""
@@ -202,7 +199,10 @@ class AsyncStreams:
                 await close()
         self._wire.finish(sender)
 
-    def _fail(self, sender: Sender, error: BaseException) -> None:
+    def _failed(self, sender: Sender, error: BaseException) -> None:
+        if self._loop.closing and isinstance(error, asyncio.CancelledError):
+            self._finish(sender, *_UNLOADED)
+            return
         self._failures.log(error, "stream failed")
         self._finish(sender, *self._failures.describe(error))
 

@@ -12,6 +12,7 @@ import triton_python_backend_utils as pb_utils
 from . import bfloat16, strings
 from .batch import Array, Inputs, split
 from .errors import CODES, TritonError, named
+from .messages import sendable
 from .spec import ModelSpec, TensorSpec
 
 __all__ = ["ENDS", "STARTS", "Exchange", "Passing", "Request", "Response", "Sender", "Wire"]
@@ -111,7 +112,7 @@ class Wire:
         """Make a response that says what went wrong, with one of Triton's error codes; `told`, its message has it."""
         if told and code != "INTERNAL":
             message = f"tritonforge_code={code}; {message}"
-        return self._response(error=self._error(message, getattr(self._error, code)))
+        return self._response(error=self._error(sendable(message), getattr(self._error, code)))
 
     @staticmethod
     def asks(request: Request) -> bool:
@@ -123,7 +124,7 @@ class Wire:
     def warn(messages: Sequence[str]) -> None:
         """Write warnings to the server's log."""
         for message in messages:
-            pb_utils.Logger.log_warn(message)
+            pb_utils.Logger.log_warn(sendable(message))
 
     @staticmethod
     def send(sender: Sender, response: Response) -> None:

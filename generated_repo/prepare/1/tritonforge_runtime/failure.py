@@ -7,9 +7,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from types import CodeType
 
-from .errors import InvalidArgument, InvalidResult, Refused, TritonError, named
+from .errors import CAUGHT, CODES, InvalidArgument, InvalidResult, Refused, TritonError, named
+from .messages import sendable, text_of
 from .strings import unencodable
 
 __all__ = ["Failures"]
@@ -38,11 +40,18 @@ class Failures:
         """Give the message and the error code that a client gets.
 
         The message has the innermost line of the user's own code: `ValueError: no rows  (fraud.py:27 in normalize)`.
-        A `TritonError` of the user's is passed on as it is. What is very long is cut.
+        A `TritonError` of the user's is passed on as it is. What is very long is cut. It never raises, whatever
+        the user's class makes of its attributes.
         """
+        try:
+            return self._describe(error)
+        except CAUGHT:
+            return self.summarize(error), "INTERNAL"
+
+    def _describe(self, error: BaseException) -> tuple[str, str]:
         if isinstance(error, TritonError):
             message = named(self._model, error.message) if isinstance(error, Refused) else error.message
-            return _cut(message, _LONGEST_ANSWER), error.code
+            return _cut(message, _LONGEST_ANSWER), error.code if error.code in CODES else "INTERNAL"
         if isinstance(error, InvalidResult):
             place = self._place_of_function(error.function) if error.model else self._function
             return self._at(f"{error.model or self._model}: {error}", place), "INTERNAL"
@@ -54,18 +63,19 @@ class Failures:
 
     def summarize(self, error: BaseException) -> str:
         """Say in one line what was raised, and where in the user's own code."""
-        text = _cut(str(error).strip(), _LONGEST_MESSAGE)
+        text = _cut(text_of(error), _LONGEST_MESSAGE)
         kind = type(error).__name__
         return self._at(f"{kind}: {text}" if text else kind, self._place(error))
 
     def log(self, error: BaseException, what: str) -> None:
-        """Write the whole traceback to the server's log; a `TritonError` is news only where it is cut."""
-        if isinstance(error, TritonError) and len(error.message) <= _LONGEST_ANSWER:
-            return
-        lines = "".join(traceback.format_exception(error))
-        # In one write, as all instances of all models share this stream.
-        sys.stderr.write(f"{self._model}: {what}\n{lines}")
-        sys.stderr.flush()
+        """Write the whole traceback to the server's log; a `TritonError` is news only where it is cut. Never raise."""
+        with suppress(CAUGHT):  # the user's code may have closed the log, say
+            if isinstance(error, TritonError) and len(error.message) <= _LONGEST_ANSWER:
+                return
+            lines = "".join(traceback.format_exception(error))
+            # In one write, as all instances of all models share this stream.
+            sys.stderr.write(sendable(f"{self._model}: {what}\n{lines}"))
+            sys.stderr.flush()
 
     @staticmethod
     def _at(message: str, place: str) -> str:

@@ -49,14 +49,9 @@ class Streams:
         for request in requests:
             sender = request.get_response_sender()
             try:
-                inputs = self._wire.read(request)
+                self._begin(sender, self._wire.read(request))
             except CAUGHT as error:
                 self._fail(sender, error)
-                continue
-            self._free.acquire()
-            thread = threading.Thread(target=self._serve, args=(sender, inputs), name="stream", daemon=True)
-            self._running.add(thread)
-            thread.start()
 
     def close(self) -> None:
         """End all streams at their next response; wait for them, but not for ever."""
@@ -64,6 +59,17 @@ class Streams:
         deadline = monotonic() + _CLOSING_S
         for thread in list(self._running):
             thread.join(max(0.0, deadline - monotonic()))
+
+    def _begin(self, sender: Sender, inputs: Inputs) -> None:
+        self._free.acquire()
+        thread = threading.Thread(target=self._serve, args=(sender, inputs), name="stream", daemon=True)
+        self._running.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # the process may have no more threads
+            self._running.discard(thread)
+            self._free.release()
+            raise
 
     def _serve(self, sender: Sender, inputs: Inputs) -> None:
         try:

@@ -1,0 +1,46 @@
+"""What a user's code may raise that can't be sent as it is, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tritonforge_runtime.errors import TritonError
+
+__all__ = ["exotic"]
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("has no words")
+
+
+class Base(BaseException):
+    pass
+
+
+class Unmade(TritonError):
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+
+def broken(error: TritonError) -> TritonError:
+    error.code = "BROKEN"
+    return error
+
+
+RAISED: dict[str, tuple[Callable[[], BaseException], str]] = {
+    "half": (lambda: ValueError("odd \ud83d word"), r"ValueError: odd \ud83d word"),
+    "half refused": (lambda: TritonError("unknown \ud83d"), r"unknown \ud83d"),
+    "silent": (Silent, "Silent: its __str__ raises RuntimeError"),
+    "base": (lambda: Base("own"), "Base: own"),
+    "generator": (lambda: GeneratorExit("left"), "GeneratorExit: left"),
+    "nul": (lambda: ValueError("a\0b"), r"ValueError: a\x00b"),
+    "number": (lambda: TritonError(404), "404"),  # type: ignore[arg-type]  # as users write it
+    "error": (lambda: TritonError(ValueError("as it is")), "as it is"),  # type: ignore[arg-type]
+    "unmade": (lambda: Unmade("odd"), "Unmade: odd"),
+    "code": (lambda: broken(TritonError("no such code")), "no such code"),
+}
+
+exotic = pytest.mark.parametrize(("make", "said"), RAISED.values(), ids=RAISED)
+"""Parametrize by `make`, which makes an exception, and `said`, what is told of it."""
