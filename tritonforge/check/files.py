@@ -33,7 +33,10 @@ def check_is_model(model: Model) -> Iterator[Found]:
         yield warning("TF689", "", message, f"rename it to {CONFIG}", file=f"{model.name}/{name}")
     if not model.config.backend or not model.folder.versions:
         message = f"the folder is no model: it has no {CONFIG}, and no model file in a version folder tells its backend"
-        hint = "move it out of the repository: Triton takes every folder there for a model, and refuses this one"
+        hint = "move it out of the repository: Triton takes every folder there for a model, a hidden or empty one too, "
+        hint += "and doesn't start"
+        if not any(name.isdecimal() for name in model.folder.folders):
+            hint += "; `tritonforge up` gives it a copy without this one"
         yield error("TF683", "", message, hint, file=model.name)
 
 

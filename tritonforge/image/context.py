@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -17,6 +18,7 @@ from tritonforge.server.docker_settings import release_image
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.preflight import check_repository
+from tritonforge.server.repository import is_model
 
 __all__ = ["ImageOptions", "write_context"]
 
@@ -89,8 +91,16 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
     )
     (folder / "Dockerfile").write_text(_dockerfile(options, installer), encoding="utf-8")
     if options.bake:
-        shutil.copytree(repository, folder / "models", ignore=_BYTECODE)
+        shutil.copytree(repository, folder / "models", ignore=partial(_no_models, repository))
         _make_readable(folder / "models")
+
+
+def _no_models(repository: Path, folder: str, names: list[str]) -> set[str]:
+    """Leave out bytecode, and beside the models folders that are none (.git): Triton would refuse them."""
+    left_out = set(_BYTECODE(folder, names))
+    if Path(folder) == repository:
+        left_out |= {name for name in names if (repository / name).is_dir() and not is_model(repository / name)}
+    return left_out
 
 
 def _copy_backends(folder: Path) -> None:

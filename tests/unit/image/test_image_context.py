@@ -38,6 +38,9 @@ def repository(tmp_path: Path) -> Path:
     (version / "model.py").chmod(0o600)
     (version / "__pycache__").mkdir()
     (version.parent / "config.pbtxt").write_text('backend: "python"')
+    for folder in (".git", "notes/deep"):  # no models: Triton wouldn't start with them
+        (tmp_path / "models" / folder).mkdir(parents=True)
+        (tmp_path / "models" / folder / "file").touch()
     return tmp_path / "models"
 
 
@@ -63,6 +66,7 @@ def test_a_slim_image_has_the_server_locked_packages_and_the_models(
     assert "backends/onnxruntime/tritonforge_runtime/__init__.py" in written
     models = sorted(name for name in written if name.startswith("models/"))
     assert models == ["models/echo/1/model.py", "models/echo/config.pbtxt"]
+    assert sorted(path.name for path in (tmp_path / "context" / "models").iterdir()) == ["echo"]
     assert (tmp_path / "context" / "models" / "echo" / "1" / "model.py").stat().st_mode & 0o777 == 0o644
 
 
