@@ -39,7 +39,7 @@ def image(
         list[str] | None, typer.Option(help="An argument for pip, which runs here: --pip-arg=--index-url=…")
     ] = None,
     compose: Annotated[
-        Path | None, typer.Option(help="Write compose.yaml into this folder, with a Prometheus that scrapes.")
+        Path | None, typer.Option(help="Write compose.yaml into this folder too, with a Prometheus that scrapes.")
     ] = None,
 ) -> None:
     """Make a container image for a model repository: small by default, without root, with its packages locked."""
@@ -74,7 +74,8 @@ def _make(repository: Path, output: Path | None, name: str, options: ImageOption
     with nullcontext(output) if output else tempfile.TemporaryDirectory(prefix="tritonforge-image-") as folder:
         context = Path(folder) / ("" if output else "context")
         if output and output.exists():
-            raise typer.BadParameter(f"{output} is there already; name a new folder", param_hint="--output")
+            reason = f"{output} is there already; name a new folder, or remove it first: rm -r {output}"
+            raise typer.BadParameter(reason, param_hint="--output")
         typer.echo(f"packages for CPython {options.base_python}, from pip", err=True)
         write_context(repository, context, options)
         if client is None:
