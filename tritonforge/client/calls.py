@@ -23,7 +23,7 @@ from tritonforge.client.errors import (
 )
 from tritonforge.client.events import Events, generate_body, read_event
 from tritonforge.client.kinds import Known, form_of
-from tritonforge.client.message import Parameter, Request
+from tritonforge.client.message import Parameter, Request, Response
 from tritonforge.client.metadata import ModelStatus, ServedModel
 from tritonforge.client.payload import check, make_request, make_request_of, merge_inputs, read_result, version_text
 from tritonforge.client.questions import Question
@@ -139,7 +139,7 @@ class Calls:
         target = self.target(model, version, request_id)
         merged = merge_inputs(inputs, named, target)
         known, request = await self.prepare(target, merged, asked, parameters, deadline)
-        return self._results(request, deadline, asked or known.output_names, target)
+        return self._results(request, deadline, asked, known, target)
 
     async def stream_definition(
         self,
@@ -157,7 +157,7 @@ class Calls:
         target = self.target(definition.name, version, request_id)
         sent = make_inputs(definition, args, inputs, target)
         known, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
-        return self._typed_results(self._results(request, deadline, known.output_names, target), definition, target)
+        return self._typed_results(self._results(request, deadline, (), known, target), definition, target)
 
     async def generate(
         self, model: str, inputs: Mapping[str, Any], *, version: str | int, timeout_s: float | None, request_id: str
@@ -266,7 +266,10 @@ class Calls:
         except InvalidRequest:
             self.catalog.forget(target)  # it passed the checks: the model has changed, perhaps
             raise
-        return read_result(response, outputs or known.output_names, target)
+        try:
+            return read_result(response, outputs or known.output_names, target, known.output_names)
+        except ServerUnavailable:
+            return await self._read_anew(response, outputs, target, deadline)
 
     async def prepare(
         self,
@@ -330,11 +333,22 @@ class Calls:
         return _NOT_READY
 
     async def _results(
-        self, request: Request, deadline: Deadline, order: Sequence[str], target: Target
+        self, request: Request, deadline: Deadline, outputs: Sequence[str], known: Known, target: Target
     ) -> AsyncGenerator[Result, None]:
         async with aclosing(self.transport.stream(request, deadline)) as responses:
             async for response in responses:
-                yield read_result(response, order, target)
+                try:
+                    result = read_result(response, outputs or known.output_names, target, known.output_names)
+                except ServerUnavailable:
+                    result = await self._read_anew(response, outputs, target, deadline)
+                yield result
+
+    async def _read_anew(
+        self, response: Response, outputs: Sequence[str], target: Target, deadline: Deadline
+    ) -> Result:
+        """Read a response with other outputs than the model had: that has changed, or the response on its way."""
+        names = (await self.catalog.fetch(target, deadline)).output_names
+        return read_result(response, outputs or names, target, names)
 
     async def _typed_results(
         self, results: AsyncGenerator[Result, None], definition: Definition[R], target: Target

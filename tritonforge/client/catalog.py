@@ -111,6 +111,10 @@ class Catalog:
             config: Json = await self._transport.ask(Question("model_config", target.model, target.version), deadline)
         except (ModelNotFound, InvalidRequest):
             return {}
+        except ServerUnavailable as error:
+            if error.foreign and error.code == "404":
+                return {}
+            raise
         return config
 
 

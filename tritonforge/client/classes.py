@@ -52,8 +52,8 @@ def labelled(result: Result, top: Mapping[str, int], target: Target) -> Result:
     """Give a result whose outputs in `top` are object arrays of Labels. Raise InferenceFailed where they are others."""
     try:
         labels = {name: read_labels(result[name]) for name in top}
-    except InvalidTensor as error:
-        raise InferenceFailed(str(error), target) from error
+    except (InvalidTensor, KeyError) as error:  # the latter of an output that didn't come
+        raise InferenceFailed(str(error.args[0]), target) from error
     return Result(
         {**result.outputs, **labels},
         model=result.model,

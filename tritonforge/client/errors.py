@@ -99,7 +99,7 @@ class ServerUnavailable(ClientError):
 class DeadlineExceeded(ClientError, TimeoutError):
     """The whole of a call, connecting included, took longer than its `timeout_s`.
 
-    Or it was in the server's queue for longer than its limit there; it has a `code` then.
+    Or it was in the server's queue for longer than its limit there, or the server says so; it has a `code` then.
     """
 
 

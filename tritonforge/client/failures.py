@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import socket
 import ssl
@@ -24,6 +25,7 @@ __all__ = [
     "from_connection",
     "from_grpc_code",
     "from_http_status",
+    "from_page",
     "inference_failed",
     "is_restricted",
     "with_hint",
@@ -123,8 +125,17 @@ _BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/
 _LATE_IN_QUEUE = re.compile(r"^Request timeout expired")
 """What Triton says of a request that was in the queue for longer than its limit there."""
 
-_OF_A_MODEL = re.compile(r"\b[Mm]odels?\b|^HTTP 404|^<")
+_OF_A_MODEL = re.compile(r"\b[Mm]odels?\b")
 """What "not found" says where it is the server's own: a model may refuse with that code what it doesn't find itself."""
+
+_OF_PROXIES = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
+"""What a proxy in front of a Triton says of itself, or of the caller's key."""
+
+# grpc 1.x, and `grpc_frames`, of an answer that is HTTP's alone.
+_HTTP_STATUS = re.compile(r"^(?:Received http2 header with status: |HTTP status )(\d{3})\b")
+
+_MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_LONGEST_EXCERPT = 160
 
 # A Python model's instances are named after it, with a number.
 _STEP = re.compile(r"^in ensemble '.*?', Failed to process the request\(s\) for model '(.+?)_\d+', message: ")
@@ -140,10 +151,28 @@ def from_http_status(status: int, words: str, target: Target) -> ClientError:
     return error
 
 
+def from_page(status: int, text: str, target: Target) -> ClientError:
+    """Make the error of an HTTP answer without Triton's words: what it holds is a web server's page, or nothing."""
+    words = _excerpt(text)
+    is_page = text.lstrip().startswith("<")
+    if status >= 400 and (status == 404 or (is_page and status not in _OF_PROXIES)):
+        error = _foreign(status, words, target)
+    else:
+        error = from_http_status(status, f"HTTP {status}: {words}" if is_page and status >= 400 else words, target)
+    error.code = str(status) if status >= 400 else ""
+    return error
+
+
 def from_grpc_code(code: str, words: str, target: Target) -> ClientError:
     """Make the error of a gRPC status code, by its name; `words` are the server's, or grpc's own."""
     kind = _BY_GRPC_CODE.get(code, InferenceFailed)
-    error = _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
+    error: ClientError
+    if (found := _HTTP_STATUS.match(words)) is None:
+        error = _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
+    elif int(found[1]) in _OF_PROXIES:
+        error = from_http_status(int(found[1]), f"HTTP {found[1]}, which no gRPC server says: a proxy does", target)
+    else:
+        error = _foreign(int(found[1]), "", target)
     error.code = code
     return error
 
@@ -189,6 +218,17 @@ def _refined(kind: type[ClientError], words: str, target: Target) -> ClientError
         return InvalidRequest(with_hint(words), target)
     reason = with_hint(words, secure=target.url.startswith("grpcs:"))
     return ServerUnavailable(reason, target, sent=not _NEVER_SENT.search(words))
+
+
+def _foreign(status: int, words: str, target: Target) -> ClientError:
+    who = "not a Triton server, or one without this endpoint" if status == 404 else "not a Triton server"
+    return ServerUnavailable(f"{who}: HTTP {status}{words and f': {words}'}", target, foreign=True)
+
+
+def _excerpt(text: str) -> str:
+    """Give the start of a page's words, in one line."""
+    words = " ".join(html.unescape(_MARKUP.sub(" ", text)).split())
+    return f"{words[:_LONGEST_EXCERPT]}…" if len(words) > _LONGEST_EXCERPT else words
 
 
 def _not_found(words: str, target: Target) -> ClientError:

@@ -52,6 +52,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 
 _REFUSED = re.compile(r"Received RST_STREAM with error code 7\b")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.004, 0.2
+_MOMENT_S = 0.1  # by which a timer of grpc's may ring too early, or a server's before ours
 
 _COMPRESSION = {
     "": grpc.Compression.NoCompression,
@@ -147,7 +148,9 @@ class GrpcExchange:
             return _coded(from_connection(error, target))
         code, words = _status(error)
         if code == "DEADLINE_EXCEEDED":
-            return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
+            if isinstance(error, TimeoutError) or not _of_server(words, deadline):
+                return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
+            words = f"the server gave the call up as too late: {words or code}"
         return from_grpc_code(code, words, target)
 
     def target(self, request: Request | Question) -> Target:
@@ -157,6 +160,11 @@ class GrpcExchange:
 
     def _metadata(self) -> Headers | None:
         return tuple((name.lower(), value) for name, value in self._options.header_items()) or None
+
+
+def _of_server(words: str, deadline: Deadline) -> bool:
+    """Tell whether it is the server that says DEADLINE_EXCEEDED, before the time of the call is up."""
+    return words not in ("", "Deadline Exceeded") or deadline.at - time.monotonic() > _MOMENT_S
 
 
 def _coded(error: ServerUnavailable) -> ServerUnavailable:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import METRICS_PORT, from_connection, from_http_status
+from tritonforge.client.failures import METRICS_PORT, from_connection, from_http_status, from_page
 from tritonforge.client.http_answer import Answer, Garbled
 from tritonforge.client.http_connection import Route
 from tritonforge.client.http_message import read_response, write_request
@@ -92,7 +92,7 @@ class HttpExchange:
     def read_infer(self, answer: Answer, request: Request) -> Response:
         """Read the answer to an inference. Raise the error that it tells of, or one of FAILURES where it is none."""
         if answer.status != 200:
-            raise from_http_status(answer.status, _words(_body(answer)), self.target(request))
+            raise _refusal(answer.status, _body(answer), self.target(request))
         length = answer.headers.get("inference-header-content-length")
         return read_response(_body(answer), None if length is None else int(length), request.into)
 
@@ -113,7 +113,7 @@ class HttpExchange:
         target = Target(self.url, question.model, question.version)
         body = _body(answer)
         if answer.status != 200:
-            raise from_http_status(answer.status, _words(body), target)
+            raise _refusal(answer.status, body, target)
         try:
             content = json.loads(bytes(body)) if body else None
         except ValueError:
@@ -141,7 +141,7 @@ class HttpExchange:
         """Give what is left of an answer that was read piece by piece. Raise the error that it tells of."""
         body = bytes(_body(answer))
         if answer.status != 200:  # of a stream it may come as an event (24.10)
-            raise from_http_status(answer.status, _words(body.removeprefix(b"data: ")), self.target(question))
+            raise _refusal(answer.status, body.removeprefix(b"data: "), self.target(question))
         return body
 
     def refuse_stream(self, request: Request) -> InvalidRequest:
@@ -222,10 +222,11 @@ def _may_be_metrics(answer: Answer) -> bool:
     return answer.status == 200 and not answer.body and kind == "text/plain; charset=utf-8"
 
 
-def _words(body: Buffer) -> str:
-    """Find what the server said of an error: Triton's own words, or the start of whatever came."""
+def _refusal(status: int, body: Buffer, target: Target) -> ClientError:
+    """Make the error that an answer tells of, by Triton's words or by whatever came."""
     text = bytes(body).decode("utf-8", "replace").strip()
     try:
-        return str(json.loads(text)["error"])
+        words = str(json.loads(text)["error"])
     except (ValueError, LookupError, TypeError):
-        return text[:500]
+        return from_page(status, text, target)
+    return from_http_status(status, words, target)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
+from tritonforge.client.events import Events
 from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.questions import Question
 
 __all__ = ["Call", "ObservedTransport", "Observer", "Watch", "Watched"]
-
-T = TypeVar("T", Response, bytes)
 
 
 class Call(NamedTuple):
@@ -138,7 +137,8 @@ class ObservedTransport:
         watch = self._begin(self._question(question))
         if watch is None:
             return self._inner.events(question, deadline)
-        return _watched(self._inner.events(question._replace(headers=watch.headers), deadline, watch), watch)
+        pieces = self._inner.events(question._replace(headers=watch.headers), deadline, watch)
+        return _watched_pieces(pieces, watch, whole=question.subject == "generate")
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as the other transport does."""
@@ -194,15 +194,32 @@ class _Watches:
             watch.done(error)
 
 
-async def _watched(items: AsyncGenerator[T, None], watch: Watch) -> AsyncGenerator[T, None]:
+async def _watched(responses: AsyncGenerator[Response, None], watch: Watch) -> AsyncGenerator[Response, None]:
     try:
-        async with aclosing(items):
-            async for item in items:
-                if isinstance(item, Response):
-                    watch.came(_size(item), item.version)
-                else:
-                    watch.came(len(item))
-                yield item
+        async with aclosing(responses):
+            async for response in responses:
+                watch.came(_size(response), response.version)
+                yield response
+    except BaseException as error:
+        watch.done(error)
+        raise
+    watch.done(None)
+
+
+async def _watched_pieces(
+    pieces: AsyncGenerator[bytes, None], watch: Watch, *, whole: bool
+) -> AsyncGenerator[bytes, None]:
+    """Watch what comes in pieces: responses are the events in them, or the `whole` is one."""
+    events, size = Events(), 0
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                size += len(piece)
+                for event in () if whole else events.feed(piece):
+                    watch.came(len(event))
+                yield piece
+        if whole:
+            watch.came(size)
     except BaseException as error:
         watch.done(error)
         raise

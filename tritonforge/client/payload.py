@@ -7,7 +7,7 @@ from typing import Any
 
 from tritonforge.client.arguments import kind_of, named_input, require_request_id
 from tritonforge.client.checks import explain, find_problems
-from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.message import Kind, Parameter, Request, Response, Tensor
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
@@ -97,8 +97,12 @@ def make_request_of(
     return Request(target.model, tensors, target.version, tuple(outputs), kind=kind)
 
 
-def read_result(response: Response, order: Sequence[str], target: Target) -> Result:
-    """Decode a response, its outputs in an order; those that it doesn't name as they came."""
+def read_result(response: Response, order: Sequence[str], target: Target, names: Sequence[str]) -> Result:
+    """Decode a response, its outputs in an order; those that it doesn't name as they came.
+
+    `names` are those of all outputs of the model, as far as it is known. Raise ServerUnavailable where there is another
+    in the place of one of them, InferenceFailed where one isn't what it says.
+    """
     arrays: dict[str, Array] = {}
     name = ""
     try:
@@ -106,7 +110,11 @@ def read_result(response: Response, order: Sequence[str], target: Target) -> Res
             arrays[name] = decode(datatype, shape, data)
     except InvalidTensor as error:
         raise InferenceFailed(f'output "{name}": {error}', target) from error
-    if len(arrays) > 1 and [*arrays] != order:
+    if [*arrays] != order:
+        unknown = [name for name in arrays if name not in names]
+        if unknown and not arrays.keys() >= set(order):
+            words = f"it has an output {unknown[0]!r}; the model has {', '.join(names)}"
+            raise ServerUnavailable(f"the answer is not of this model: {words}", target)
         arrays = {name: arrays.pop(name) for name in order if name in arrays} | arrays
     return Result(
         arrays,

@@ -43,8 +43,8 @@ class Tracer:
 
     def watch(self, call: Call) -> Watch | None:
         """Start a span in the current context."""
-        if self.idle():
-            return None
+        if self.idle() or (call.subject == "stream" and not any(map(_speaks_grpc, call.target.url.split(", ")))):
+            return None  # a stream of tensors is sent over gRPC only
         url = call.target.url.partition(", ")[0]
         name, fixed = _name(call.subject, url, of_model=bool(call.target.model))
         span = self._tracer.start_span(name, kind=trace.SpanKind.CLIENT, attributes={**fixed, **_attributes(call, url)})
@@ -113,6 +113,11 @@ class _SpanWatch:
             elif error.code:
                 self._span.set_attribute("rpc.response.status_code", error.code)
         self._span.set_status(trace.StatusCode.ERROR, words)
+
+
+@lru_cache(maxsize=256)
+def _speaks_grpc(url: str) -> bool:
+    return parse_url(url).speaks_grpc
 
 
 def _sdk_is_set_up() -> bool:

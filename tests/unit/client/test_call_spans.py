@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -23,6 +24,7 @@ from tritonforge.errors import TritonForgeError
 
 from .fault_server import ANSWER, FaultServer, Peer, answer_all, free_port, then_close
 from .observed import BUSY, REQUEST, observed
+from .small_servers import serve_model
 
 CONFIG = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"max_batch_size":8}'
 
@@ -239,3 +241,30 @@ def test_the_span_of_a_question_of_all_models_has_its_own_path(spans):
     with FaultServer(none) as server, Client(server.url, tracing=spans.provider) as client:
         assert client.admin.statistics() == []
     assert spans.only().attributes["url.template"] == "/v2/models/stats"
+
+
+def chunked(*parts: bytes) -> bytes:
+    body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+
+
+@pytest.mark.parametrize("answer", [chunked(b'{"y":', b"1}"), b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"y":1}'])
+def test_one_answer_of_generate_is_one_however_it_comes(spans, answer):
+    with FaultServer(then_close(answer)) as server, Client(server.url, tracing=spans.provider) as client:
+        assert client.generate("m", x=1) == {"y": 1}
+    assert spans.only().attributes["triton.response.count"] == 1
+    assert spans.only().attributes["triton.response.bytes"] == 7
+
+
+def test_a_stream_of_events_counts_these(spans):
+    answer = chunked(b'data: {"y":1}\n\ndata: {"y', b'":2}\n\n')
+    with FaultServer(then_close(answer)) as server, Client(server.url, tracing=spans.provider) as client:
+        assert [event["y"] for event in client.generate_stream("m", x=1)] == [1, 2]
+    assert spans.only().attributes["triton.response.count"] == 2
+
+
+def test_a_stream_that_can_not_be_over_http_is_no_span(spans):
+    with FaultServer(serve_model) as server, Client(server.url, tracing=spans.provider) as client:
+        with pytest.raises(InvalidRequest, match="over gRPC only"):
+            list(client.stream("m", x=np.zeros(2, np.float32)))
+        assert all("POST" not in span.name for span in spans.exporter.get_finished_spans())

@@ -16,7 +16,8 @@ from tritonforge.client import (
     ServerUnavailable,
 )
 from tritonforge.client.errors import Target
-from tritonforge.client.failures import from_grpc_code, from_http_status
+from tritonforge.client.failures import from_grpc_code, from_http_status, from_page
+from tritonforge.client.retries import may_retry
 from tritonforge.errors import InvalidTensor, TritonForgeError
 
 TARGET = Target("http://host:8000", "fraud", "2", "req-1")
@@ -91,6 +92,61 @@ def test_grpc_codes(code, words, wanted):
 
 def test_a_missing_path_of_the_server_itself_is_no_missing_model():
     assert type(from_http_status(404, "Not Found", Target("http://host:1"))) is ServerUnavailable
+
+
+PAGE = """<html><head><title>404 &ndash; Gone</title><style>b { color: red }</style></head>
+<body><b>nginx</b></body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "wanted", "words"),
+    [
+        (404, PAGE, ServerUnavailable, "not a Triton server, or one without this endpoint: HTTP 404: 404 – Gone nginx"),
+        (404, "", ServerUnavailable, "not a Triton server, or one without this endpoint: HTTP 404"),
+        (404, '{"detail":"Not Found"}', ServerUnavailable, 'this endpoint: HTTP 404: {"detail":"Not Found"}'),
+        (500, PAGE, ServerUnavailable, "not a Triton server: HTTP 500: 404 – Gone nginx"),
+        (500, "boom", InferenceFailed, "boom"),
+        (401, PAGE, InvalidRequest, "HTTP 401: 404 – Gone nginx"),
+        (403, PAGE, InvalidRequest, "HTTP 403: 404 – Gone nginx"),
+        (502, PAGE, ServerUnavailable, "HTTP 502: 404 – Gone nginx"),
+        (302, PAGE, ServerUnavailable, "not a Triton server: it answered HTTP 302 404 – Gone nginx"),
+        (405, "Method Not Allowed", InvalidRequest, "is it Triton's metrics port?"),
+    ],
+)
+def test_pages_of_other_servers(status, text, wanted, words):
+    error = from_page(status, text, TARGET)
+    assert type(error) is wanted
+    assert words in error.reason
+    assert "\n" not in error.reason
+    assert "color" not in error.reason
+
+
+def test_a_long_page_is_cut():
+    assert len(from_page(404, f"<p>{'word ' * 1000}</p>", TARGET).reason) < 300
+
+
+@pytest.mark.parametrize("say", ["Received http2 header with status: {}", "HTTP status {}, which is not gRPC's"])
+@pytest.mark.parametrize(
+    ("status", "code", "wanted", "words"),
+    [
+        (404, "UNIMPLEMENTED", ServerUnavailable, "not a Triton server, or one without this endpoint: HTTP 404"),
+        (500, "UNKNOWN", ServerUnavailable, "not a Triton server: HTTP 500"),
+        (400, "INTERNAL", ServerUnavailable, "not a Triton server: HTTP 400"),
+        (401, "UNAUTHENTICATED", InvalidRequest, "HTTP 401, which no gRPC server says: a proxy does"),
+        (403, "PERMISSION_DENIED", InvalidRequest, "HTTP 403, which no gRPC server says: a proxy does"),
+        (503, "UNAVAILABLE", ServerUnavailable, "HTTP 503, which no gRPC server says: a proxy does"),
+    ],
+)
+def test_answers_over_grpc_that_are_http_alone(say, status, code, wanted, words):
+    error = from_grpc_code(code, say.format(status), TARGET)
+    assert type(error) is wanted
+    assert error.reason == words
+    assert error.code == code
+
+
+def test_what_is_no_triton_server_is_not_asked_again():
+    assert not may_retry(from_page(404, "", TARGET), idempotent=True)
+    assert may_retry(from_page(502, "", TARGET), idempotent=True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from tritonforge.client import AsyncClient, Client
+from tritonforge.client import AsyncClient, Client, DeadlineExceeded, ServerUnavailable
 from tritonforge.client.retries import Retries
 
 from .small_servers import doubled, grpc_server
@@ -50,3 +50,43 @@ def test_an_answer_that_nobody_asked_to_compress_is_read(shape):
             found = client.infer("m", x=x).y
         for y in (found, asyncio.run(main(url))):
             assert np.array_equal(y, np.arange(LENGTH))
+
+
+def late(request: Any, context: grpc.ServicerContext) -> Any:
+    context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the model took too long")
+
+
+def simply_late(request: Any, context: grpc.ServicerContext) -> Any:
+    context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+
+
+@pytest.mark.parametrize(("infer", "words"), [(late, "the model took too long"), (simply_late, "Deadline Exceeded")])
+@pytest.mark.parametrize("size", [2, 1 << 14])
+def test_a_server_that_gives_a_call_up_has_its_own_words(infer, words, size):
+    with (
+        grpc_server(infer) as url,
+        Client(url, timeout_s=20) as client,
+        pytest.raises(DeadlineExceeded, match=f"the server gave the call up as too late: {words}") as caught,
+    ):
+        client.infer("m", x=np.zeros(size, np.float32))
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+def renamed(request: Any, context: grpc.ServicerContext) -> Any:
+    answer = doubled(request, context)
+    answer.outputs[0].name = "z"
+    return answer
+
+
+def test_an_output_of_another_name_than_the_models_is_told():
+    words = "the answer is not of this model: it has an output 'z'; the model has y"
+
+    async def main(url: str) -> None:
+        async with AsyncClient(url, timeout_s=20) as client:
+            with pytest.raises(ServerUnavailable, match=words):
+                await client.infer("m", x=X)
+
+    with grpc_server(renamed) as url:
+        asyncio.run(main(url))
+        with Client(url, timeout_s=20) as client, pytest.raises(ServerUnavailable, match=words):
+            client.infer("m", x=X)

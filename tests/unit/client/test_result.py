@@ -8,7 +8,11 @@ import pickle
 import numpy as np
 import pytest
 
-from tritonforge.client import Result
+from tritonforge.client import InferenceFailed, Result, ServerUnavailable
+from tritonforge.client.classes import labelled
+from tritonforge.client.errors import Target
+from tritonforge.client.message import Response, Tensor
+from tritonforge.client.payload import read_result
 
 LABEL, P = np.array([1, 0]), np.array([[0.1, 0.9], [0.8, 0.2]], np.float32)
 
@@ -49,3 +53,21 @@ def test_a_result_is_copied_and_pickled(result, through):
     again = through(result)
     assert np.array_equal(again.probability, P)
     assert again.model_version == "2"
+
+
+def response(*names: str) -> Response:
+    return Response("m", "1", "", tuple(Tensor(name, "INT8", (1,), b"\1") for name in names), {})
+
+
+def test_an_output_in_the_place_of_one_of_the_models_is_refused():
+    target = Target("http://h:1", "m")
+    assert list(read_result(response("b", "a"), ["a", "b"], target, ["a", "b"]).outputs) == ["a", "b"]
+    assert list(read_result(response("a"), ["a", "b"], target, ["a", "b"]).outputs) == ["a"], "it may leave some out"
+    assert list(read_result(response("c", "a"), ["a"], target, ["a"]).outputs) == ["a", "c"], "or give more"
+    with pytest.raises(ServerUnavailable, match="it has an output 'c'; the model has a, b"):
+        read_result(response("a", "c"), ["a", "b"], target, ["a", "b"])
+
+
+def test_classes_of_an_output_that_did_not_come_are_told():
+    with pytest.raises(InferenceFailed, match="there is no output 'y'"):
+        labelled(Result({"z": LABEL}), {"y": 1}, Target("http://h:1", "m"))
