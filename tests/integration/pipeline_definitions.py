@@ -178,6 +178,40 @@ def scored(
     return label, probability
 
 
+@model
+def offset(
+    x: Float32[np.ndarray, "batch n"], y: Float32[np.ndarray, "batch n"] | None
+) -> Float32[np.ndarray, "batch n"]:
+    return x - 1 if y is None else x + y
+
+
+@model
+class Offset:
+    def __call__(
+        self, x: Float32[np.ndarray, "batch n"], y: Float32[np.ndarray, "batch n"] | None
+    ) -> Float32[np.ndarray, "batch n"]:
+        return offset(x) if y is None else offset(x, y)
+
+
+@pipeline
+def offset_twice(
+    x: Float32[np.ndarray, "batch n"], y: Float32[np.ndarray, "batch n"] | None
+) -> Float32[np.ndarray, "batch n"]:
+    return Offset(offset(x, y))
+
+
+@pipeline
+def left_out(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Leave out the optional inputs of a function, a class and a pipeline, which have no default."""
+    return offset_twice(offset_twice(x, y=offset(x)))
+
+
+@model
+def by_way_of_a_pipeline(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Call a pipeline in a model's own code."""
+    return offset_twice(x)
+
+
 FUSED = pipeline(lowering="fused")
 fused_fan_out = FUSED(fan_out)
 fused_beside = FUSED(beside)
@@ -189,7 +223,10 @@ fused_normed = FUSED(normed)
 fused_written = FUSED(written)
 fused_scored = pipeline(lowering="fused", instances=Instances(cpu=2), batching=Batching(max_batch_size=32))(scored)
 
+fused_left_out = FUSED(left_out)
+
 BLS = pipeline(lowering="bls")
+bls_left_out = BLS(left_out)
 bls_fan_out = BLS(fan_out)
 bls_beside = BLS(beside)
 bls_maybe = BLS(maybe)
@@ -206,6 +243,7 @@ auto_maybe = AUTO(maybe)
 auto_nested = AUTO(nested)
 auto_loudness = AUTO(loudness)
 auto_scored = AUTO(scored)
+auto_left_out = AUTO(left_out)
 
 
 @pipeline(lowering="bls")
@@ -225,6 +263,59 @@ def asked(
 ) -> Float32[np.ndarray, "batch n"]:
     """Do one thing where an optional input is there, and another where it isn't."""
     return double(x) if bonus is None else add(bonus, x)
+
+
+@model(batching=Batching(max_batch_size=4))
+def few(x: Float32[np.ndarray, "batch n"]) -> tuple[Float32[np.ndarray, "batch n"], String[np.ndarray, "batch"]]:
+    """Take few rows at a time."""
+    return x * 2, np.array([str(row[0]) for row in x], dtype=object)
+
+
+@pipeline(lowering="bls", batching=Batching(max_batch_size=32))
+def in_slices(x: Float32[np.ndarray, "batch n"]) -> tuple[Float32[np.ndarray, "batch n"], String[np.ndarray, "batch"]]:
+    """Only chain, with more rows than the model takes."""
+    doubled, names = few(x)
+    return few(doubled)[0], names
+
+
+@pipeline(lowering="bls", batching=Batching(max_batch_size=32))
+def some_rows(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Call models with some of the rows, maybe none or more than they take."""
+    keep = x[:, 0] > 0
+    found = x.copy()
+    found[keep] = double(few(x[keep])[0])
+    return found + few(np.concatenate([x, x]))[0][: len(x)]
+
+
+@pipeline(lowering="bls")
+def written_into(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Compute in place with results, and with what calls were made with."""
+    own = x.copy()
+    twice = double(own)
+    own *= 0
+    more = double(twice)
+    twice += 1
+    twice[twice > 4] = 0
+    np.multiply(more, 2, out=more)
+    assert isinstance(twice, np.ndarray)
+    last = add(more, twice)
+    more[:] = 0
+    return last
+
+
+@pipeline(lowering="bls")
+def told(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Count the characters of what a refusal says."""
+    try:
+        return fussy(x)
+    except TritonError as error:
+        return np.full_like(x, len(str(error)))
+
+
+@pipeline(lowering="bls")
+def mistaken(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Call a model with what it doesn't take."""
+    return double(x.astype(np.float64)) if (x > 0).any() else double(x.tolist())  # type: ignore[arg-type]
 
 
 @pipeline(lowering="bls")

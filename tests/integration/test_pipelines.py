@@ -14,7 +14,7 @@ import pipeline_definitions as definitions
 import pytest
 
 from tritonforge.build import build
-from tritonforge.client import Client, InvalidRequest
+from tritonforge.client import Client, ClientError, InvalidRequest
 from tritonforge.server import Server
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -39,6 +39,8 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (definitions.fused_normed, {"x": X[:0]}),
     (definitions.bls_normed, {"x": X[:0]}),
     (definitions.scored, {"x": X}),
+    (definitions.left_out, {"x": X}),
+    (definitions.by_way_of_a_pipeline, {"x": X}),
 ]
 LOWERED = [
     (getattr(definitions, f"{lowering}_{definition.name}"), inputs)
@@ -57,6 +59,11 @@ ROUTED: list[tuple[Any, dict[str, Any]]] = [
     (definitions.forgiving, {"x": -X - 1}),
     (definitions.over_others, {"x": X}),
     (definitions.over_others, {"x": -X - 1}),
+    (definitions.in_slices, {"x": np.arange(33, dtype=np.float32).reshape(11, 3)}),
+    (definitions.some_rows, {"x": np.arange(33, dtype=np.float32).reshape(11, 3)}),
+    (definitions.some_rows, {"x": -X - 1}),
+    (definitions.written_into, {"x": X}),
+    (definitions.told, {"x": -X}),
 ]
 
 
@@ -125,6 +132,19 @@ def test_an_error_in_a_called_model_names_it_and_keeps_its_code(client: Client, 
     with pytest.raises(InvalidRequest, match=r"fussy.*: below zero") as caught:
         client.infer(name, x=x)
     assert "tritonforge_code" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (X, r"argument \"x\" is float64\[2, 3\]; wanted FP32\[batch, \?\]"),
+        (-X, 'argument "x" is a list; wanted an np.ndarray'),
+    ],
+    ids=["dtype", "type"],
+)
+def test_a_wrong_argument_of_a_call_is_told_with_its_line(client: Client, x: Any, said: str) -> None:
+    with pytest.raises(ClientError, match=rf"double: {said}.*\(pipeline_definitions.py:\d+ in mistaken\)"):
+        client.call(definitions.mistaken, x=x)
 
 
 def test_requests_of_a_body_that_branches_are_answered_each_by_itself(client: Client) -> None:

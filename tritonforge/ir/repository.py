@@ -47,7 +47,8 @@ class Part:
     where Triton serves it. `padding` are the dimensions that are padded on the way to it. `copied` are the inputs that
     it gets copies of, since others read the same values after it. `parameters` and `level` are how ONNX Runtime runs
     the weights: its parameters, and how far the graph is optimized. `dims` are the named dimensions that must agree; a
-    `nested` part is called by the code of another model.
+    `nested` part is called by the code of another model. `most_rows` is how many rows a remote one takes at a time; 0
+    where that isn't known.
     """
 
     module: str
@@ -62,6 +63,7 @@ class Part:
     level: int = 0
     dims: tuple[NamedDim, ...] = ()
     nested: bool = False
+    most_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

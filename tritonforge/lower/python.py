@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -32,16 +33,16 @@ def _told(code: Code, definition: PythonModel[..., Any]) -> Code:
         padding=definition.padding,
         dims=shared_dims(definition.signature, but={dim.name for dim in definition.padding}),
         sequence=definition.sequence is not None,
-        parts=tuple(map(_nested, _within(definition))),
+        parts=tuple(_within(definition)),
     )
     return replace(code, shim=shim)
 
 
-def _within(definition: Definition[..., Any]) -> list[PythonModel[..., Any]]:
-    """Find the models that a model's own code calls, also by way of each other.
+def _within(definition: Definition[..., Any]) -> list[Part]:
+    """Find what a model's own code calls, also by way of each other.
 
-    They must be told of their tensors, to be checked, and to pad, there as where they are served. What can't be served
-    at all is told where it is defined; a sequence model keeps its state to itself.
+    Models must be told of their tensors, to be checked, and to pad, there as where they are served. What can't be
+    served at all is told where it is defined; a sequence model keeps its state to itself.
     """
     found: dict[int, Definition[..., Any]] = {}
     waiting = [definition]
@@ -51,15 +52,22 @@ def _within(definition: Definition[..., Any]) -> list[PythonModel[..., Any]]:
             if id(model) not in found:
                 found[id(model)] = model
                 waiting.append(model)
-    return [one for one in found.values() if isinstance(one, PythonModel) and one.variable and _can_be_part(one)]
+    parts: list[Part] = []
+    for one in found.values():
+        with suppress(DiagnosticError):
+            if isinstance(one, Pipeline):
+                parts += _inner(one, nested=True)
+            elif isinstance(one, PythonModel) and one.variable and one.sequence is None:
+                parts.append(_nested(one))
+    return parts
 
 
-def _can_be_part(model: PythonModel[..., Any]) -> bool:
-    try:
-        _part(model)
-    except DiagnosticError:
-        return False
-    return model.sequence is None
+def _inner(pipeline: Pipeline[..., Any], *, nested: bool = False) -> list[Part]:
+    """Make a pipeline whose body other code calls a part, where that may leave out one of its inputs."""
+    signature = pipeline.signature
+    if not pipeline.variable or not any(spec.optional for spec in signature.inputs):
+        return []
+    return [Part(pipeline.module, pipeline.variable, pipeline.name, signature, nested=nested)]
 
 
 def _part(model: PythonModel[..., Any]) -> Part:
@@ -107,6 +115,7 @@ def lower_body(
         if isinstance(model, Pipeline):
             if not remote:
                 _require_stackable(definition, model)
+            parts += _inner(model)
             continue
         _require_variable(definition, model)
         if isinstance(model, ModelFiles) and not remote:
@@ -114,14 +123,15 @@ def lower_body(
         if isinstance(model, PythonModel) and not remote:
             parts.append(_part(model))
             continue
-        part = Part(model.module, model.variable, model.name, model.signature, remote=remote)
+        dims = shared_dims(model.signature) if remote else ()
+        part = Part(model.module, model.variable, model.name, model.signature, remote=remote, dims=dims)
         if isinstance(model, WeightsModel) and not remote:
             files += _weights(definition, model)
             part = _with_weights(part, model)
         parts.append(part)
     if not remote:
-        within = {model.name: model for one in called if isinstance(one, PythonModel) for model in _within(one)}
-        parts += [_nested(model) for name, model in within.items() if name not in {part.name for part in parts}]
+        within = {part.name: part for one in called if isinstance(one, PythonModel) for part in _within(one)}
+        parts += [part for name, part in within.items() if name not in {part.name for part in parts}]
     dims = shared_dims(definition.signature)
     reaching = _reaching(definition, replace(code, files=(*code.files, *files)))
     return Model(

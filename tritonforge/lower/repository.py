@@ -39,7 +39,7 @@ def lower(gathered: Gathered, code_of: CodeOf) -> tuple[Repository, list[Diagnos
         try:
             if isinstance(definition, Pipeline):
                 largest = _largest_batch(definition, gathered, sizes)
-                first, *others = _lower_pipeline(definition, gathered, ensembles, largest, code_of)
+                first, *others = _lower_pipeline(definition, gathered, ensembles, largest, sizes, code_of)
                 models += [apply_options(first, definition), *others]
             else:
                 models.append(_lower_model(definition, code_of))
@@ -63,6 +63,7 @@ def _lower_pipeline(
     gathered: Gathered,
     ensembles: Mapping[str, Graph],
     largest: int,
+    sizes: Mapping[str, int],
     code_of: CodeOf,
 ) -> list[Model]:
     graph = gathered.graph(definition)
@@ -74,7 +75,9 @@ def _lower_pipeline(
         code = code_of(definition)
         remote = lowering == "bls"
         body = lower_body(definition, graph, called, remote=remote, stacked=stacked, largest_batch=largest, code=code)
-        return [body if remote or graph is None else _with_copies(body, definition, graph, bodies[1:], gathered)]
+        if remote:
+            return [_with_largest_batches(body, sizes)]
+        return [body if graph is None else _with_copies(body, definition, graph, bodies[1:], gathered)]
     assert graph is not None, "what becomes an ensemble has been traced"
     if definition.batching is not None or definition.instances is not None:
         raise DiagnosticError(
@@ -95,6 +98,14 @@ def _lower_pipeline(
         inner=ensembles,
         max_batch_size=largest,
     )
+
+
+def _with_largest_batches(model: Model, sizes: Mapping[str, int]) -> Model:
+    """Tell a bls pipeline how many rows each model that it calls takes."""
+    assert model.code is not None
+    shim = model.code.shim
+    parts = tuple(replace(part, most_rows=sizes.get(part.name, 0) if part.remote else 0) for part in shim.parts)
+    return replace(model, code=replace(model.code, shim=replace(shim, parts=parts)))
 
 
 def _with_copies(

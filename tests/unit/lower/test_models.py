@@ -12,7 +12,7 @@ import pytest
 from jaxtyping import Float32, Int64
 from onnx import TensorProto, helper
 
-from tritonforge import Batching, Instances, String, model
+from tritonforge import Batching, Instances, String, model, pipeline
 from tritonforge import onnx as onnx_model
 from tritonforge.ir import Code, DynamicBatching, InstanceGroup, Model, Shim, TensorConfig
 from tritonforge.lower import gather, lower
@@ -78,6 +78,40 @@ def broken(x: Float32[np.ndarray, "batch ..."]) -> Float32[np.ndarray, "batch n"
 @model(pad={"other": 0})
 def mispadded(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
     return x
+
+
+@model(batching=Batching(max_batch_size=8))
+def eight(
+    x: Float32[np.ndarray, "batch n"], y: Float32[np.ndarray, "batch n"] | None
+) -> Float32[np.ndarray, "batch n"]:
+    return x
+
+
+@pipeline
+def within(
+    x: Float32[np.ndarray, "batch n"], y: Float32[np.ndarray, "batch n"] | None
+) -> Float32[np.ndarray, "batch n"]:
+    return eight(x, y)
+
+
+@pipeline
+def without(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    return within(x)
+
+
+@pipeline(lowering="fused")
+def fused(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    return without(x)
+
+
+@pipeline(lowering="bls")
+def bls(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    return without(x)
+
+
+@model
+def by_way_of_pipelines(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    return without(x)
 
 
 def lowered(*definitions: Any, code_of: Callable[[Any], Code] = lambda definition: CODE) -> dict[str, Model]:
@@ -155,6 +189,22 @@ def test_the_shim_knows_what_its_code_calls_and_which_dimensions_agree() -> None
     assert parts["calling"].dims == shim.dims
     assert not parts["plain"].dims
     assert not lowered(plain)["plain"].code.shim.parts
+
+
+@pytest.mark.parametrize(
+    ("definition", "nested", "most_rows"), [(fused, False, 0), (bls, False, 8), (by_way_of_pipelines, True, 0)]
+)
+def test_the_shim_knows_the_pipelines_inside_whose_inputs_may_be_left_out(
+    definition: Any, nested: bool, most_rows: int
+) -> None:
+    """And, where Triton serves the models, how many rows they take."""
+    parts = {part.name: part for part in lowered(definition)[definition.name].code.shim.parts}
+
+    assert parts.keys() == {"within", "eight"}
+    assert [spec.optional for spec in parts["within"].signature.inputs] == [False, True]
+    assert (parts["within"].nested, parts["within"].remote, parts["within"].most_rows) == (nested, False, 0)
+    assert parts["eight"].most_rows == most_rows
+    assert [dim.name for dim in parts["eight"].dims] == ["n"]
 
 
 def test_models_are_sorted_and_each_is_there_once() -> None:

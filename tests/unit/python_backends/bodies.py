@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tritonforge_runtime.errors import TritonError
-from tritonforge_runtime.remote import Served, calling
+from tritonforge_runtime.remote import Merging, Served, calling
 from tritonforge_runtime.spec import ModelSpec, TensorSpec
 
 Array = np.ndarray[Any, Any]
@@ -17,15 +17,21 @@ MOST_ROWS = 64
 
 
 class Model:
-    """A served model that adds to `x`; it refuses 13. It notes what it was sent, and in which thread."""
+    """A served model that adds to `x`, `takes` rows at a time; it refuses 13.
 
-    def __init__(self, name: str, add: float, *, before: Callable[[], object] = lambda: None) -> None:
+    It notes what it was sent, and in which thread.
+    """
+
+    def __init__(
+        self, name: str, add: float, *, before: Callable[[], object] = lambda: None, takes: int = MOST_ROWS
+    ) -> None:
         self.sent: list[list[float]] = []
         self.threads: list[int] = []
         self._add = add
         self._before = before
         spec = ModelSpec(name, True, False, (TensorSpec("x", "FP64", (1,)),), (TensorSpec("y", "FP64", (1,)),))
-        self.call = calling(Served(spec, self._exchange, MOST_ROWS), ["y"])
+        self.served = Served(spec, self._exchange, most_rows=takes, merging=Merging(MOST_ROWS))
+        self.call = calling(self.served, ["y"])
 
     def _exchange(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         self.sent.append(arrays["x"][:, 0].tolist())

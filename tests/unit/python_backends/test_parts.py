@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tritonforge_runtime.errors import InvalidArgument, InvalidResult, TritonError
 from tritonforge_runtime.failure import Failures
+from tritonforge_runtime.inner import PipelinePart
 from tritonforge_runtime.padding import PaddedDim
 from tritonforge_runtime.parts import ClassPart, FunctionPart, PartSpec
 from tritonforge_runtime.spec import TensorSpec
@@ -134,7 +135,8 @@ def test_a_refusal_of_a_step_names_it_and_one_of_a_nested_model_stays_as_it_is()
     for spec, told in ((STEP, "mid: no such customer"), (NESTED, "no such customer")):
         with pytest.raises(TritonError) as caught:
             part(refuse, spec)(X)
-        assert (caught.value.message, caught.value.code) == (told, "NOT_FOUND")
+        assert str(caught.value) == "no such customer", "as in eager calls"
+        assert Failures("last").describe(caught.value) == (told, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("spec", [STEP, NESTED], ids=["step", "nested"])
@@ -146,6 +148,32 @@ def test_a_refusal_of_the_runtimes_own_names_the_model(spec: PartSpec) -> None:
 
     told = Failures("last").describe(caught.value)
     assert told == ("mid: seq is 3, longer than the 2 that it takes at most (pad_to)", "INVALID_ARG")
+
+
+@pytest.mark.parametrize("spec", [STEP, NESTED], ids=["step", "nested"])
+def test_an_optional_input_that_is_left_out_is_none(spec: PartSpec) -> None:
+    def mid(x: Any, more: Any) -> Any:
+        return x if more is None else x + more
+
+    class Mid:
+        def __call__(self, x: Any, more: Any) -> Any:
+            return mid(x, more)
+
+    made = ClassPart(Mid)
+    made.load(spec)
+    for called in (part(mid, spec), made):
+        assert called(X).tolist() == called(x=X, more=None).tolist() == X.tolist()
+        assert called(X, X).tolist() == called(X, more=X).tolist() == (X + X).tolist()
+
+
+def test_an_optional_input_of_a_pipeline_inside_may_be_left_out() -> None:
+    inner = PipelinePart(lambda x, more: (x, more))
+    inner.load(STEP)
+
+    assert inner(1) == inner(x=1) == inner(1, None) == (1, None)
+    assert inner(1, 2) == inner(1, more=2) == (1, 2)
+    with pytest.raises(TypeError, match="'x'"):
+        inner(more=2)
 
 
 def test_a_nested_class_is_made_by_its_first_call() -> None:

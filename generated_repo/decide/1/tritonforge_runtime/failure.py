@@ -50,7 +50,8 @@ class Failures:
 
     def _describe(self, error: BaseException) -> tuple[str, str]:
         if isinstance(error, TritonError):
-            message = named(self._model, error.message) if isinstance(error, Refused) else error.message
+            owner = error.model or (self._model if isinstance(error, Refused) else "")
+            message = named(owner, error.message) if owner else error.message
             return _cut(message, _LONGEST_ANSWER), error.code if error.code in CODES else "INTERNAL"
         if isinstance(error, InvalidResult):
             place = self._place_of_function(error.function) if error.model else self._function

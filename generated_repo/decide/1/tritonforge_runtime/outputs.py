@@ -9,6 +9,7 @@ import numpy as np
 
 from .batch import Array
 from .errors import InvalidArgument, InvalidResult
+from .pending import Pending
 from .spec import ModelSpec, TensorSpec
 from .strings import encode
 
@@ -66,7 +67,7 @@ class Arguments:
         self._required = frozenset(tensor.name for tensor in spec.inputs if not tensor.optional)
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a call's arguments by name.
+        """Give a call's arguments by name; one that is pending isn't looked at.
 
         Raises:
             InvalidArgument: one is missing, unknown, or not of its input's dtype or shape.
@@ -79,7 +80,7 @@ class Arguments:
             raise InvalidArgument(f"{self._model} takes {', '.join(self._checks)}; got {found}")
         rows: int | None = None
         for name, check in self._checks.items():
-            if name in there:
+            if name in there and type(given[name]) is not Pending:
                 try:
                     given[name] = check(given[name], rows)
                 except InvalidResult as error:

@@ -19,6 +19,7 @@ from typing import Any
 from . import metrics
 from .encoding import file_name
 from .errors import TritonError
+from .inner import PipelinePart
 from .instance import Instance
 from .parts import ClassPart, FunctionPart, WeightsPart
 
@@ -62,7 +63,9 @@ def _model(target: Any = None, /, **_settings: object) -> Any:
 
 def _pipeline(target: Any = None, /, **_settings: object) -> Any:
     """Stand for `@pipeline` and `@pipeline(…)`: its body, which runs as it stands."""
-    return _pipeline if target is None else target
+    if target is None:
+        return _pipeline
+    return PipelinePart(target.target if isinstance(target, PipelinePart) else target)
 
 
 def _weights(kind: str) -> Any:

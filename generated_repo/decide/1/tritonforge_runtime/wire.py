@@ -11,7 +11,7 @@ import triton_python_backend_utils as pb_utils
 
 from . import bfloat16, strings
 from .batch import Array, Inputs, split
-from .errors import CODES, TritonError, named
+from .errors import CODES, TritonError
 from .messages import sendable
 from .spec import ModelSpec, TensorSpec
 
@@ -163,7 +163,7 @@ class Exchange:
         """Send arrays by input name; give the outputs by name.
 
         Raises:
-            TritonError: the model refused or failed; the message names it.
+            TritonError: the model refused or failed.
         """
         inputs = [self._writers[name](self._outgoing(name, array)) for name, array in arrays.items()]
         response = self._request(inputs=inputs).exec()
@@ -186,9 +186,12 @@ class Exchange:
         coded = _CODED.search(message)
         if coded is not None and coded[1] in CODES:
             # Before it stand the ensembles that it came through.
-            return TritonError(named(self._spec.name, message[: coded.start()] + message[coded.end() :]), coded[1])
-        code = next((name for name in CODES if getattr(pb_utils.TritonError, name) == error.code()), "INTERNAL")
-        return TritonError(named(self._spec.name, message), code)
+            failure = TritonError(message[: coded.start()] + message[coded.end() :], coded[1])
+        else:
+            code = next((name for name in CODES if getattr(pb_utils.TritonError, name) == error.code()), "INTERNAL")
+            failure = TritonError(message, code)
+        failure.model = self._spec.name
+        return failure
 
 
 def _question() -> dict[str, Any]:

@@ -39,9 +39,13 @@ any other, and a request whose error nobody catches may never be answered."""
 class TritonError(Exception):
     """An answer to one request: the client gets `message` as it is, with Triton's error `code`.
 
+    Of a `model` that another one called, its name stands before what the client gets, and not in what the caller sees.
+
     Raises:
         ValueError: the code is none of Triton's.
     """
+
+    model = ""
 
     def __init__(self, message: str, code: str = "INTERNAL") -> None:
         if code not in CODES:
@@ -61,8 +65,11 @@ class InvalidText(Refused):
     """An input that should be text isn't UTF-8."""
 
 
-class InvalidArgument(Exception):
-    """What the user's code calls a model with, inside another one, doesn't match its inputs; the message names it."""
+class InvalidArgument(ValueError):
+    """What the user's code calls a model with, inside another one, doesn't match its inputs; the message names it.
+
+    A ValueError, as what eager calls raise is.
+    """
 
 
 class InvalidResult(Exception):

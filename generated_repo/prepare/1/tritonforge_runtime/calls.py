@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from .batch import Array
 from .errors import CAUGHT
-from .pending import value_of
+from .pending import Pending
 
 __all__ = ["Call", "Outputs", "Run", "Runs", "Target", "executor", "running"]
 
@@ -31,6 +31,9 @@ class Target(Protocol):
     exchange: Callable[[Mapping[str, Array]], Outputs]
     most_rows: int
     """How many rows calls may share a request with; 0 where they may not."""
+
+    def check(self, arrays: Mapping[str, Array]) -> None:
+        """Hold arrays that were pending against the model's inputs, or raise InvalidArgument."""
 
     def __call__(self, arrays: Mapping[str, Array]) -> Outputs:
         """Send one call."""
@@ -57,7 +60,7 @@ running = _Running()
 class Call:
     """A call of a served model; `inputs` are arrays by name, some of them pending: they come from the calls `after`."""
 
-    __slots__ = ("_error", "_outputs", "_told", "after", "inputs", "over", "run", "target")
+    __slots__ = ("_arrays", "_error", "_outputs", "_told", "after", "inputs", "over", "run", "target")
 
     def __init__(self, target: Target, inputs: Mapping[str, Any], run: Runs, after: Sequence[Call] = ()) -> None:
         self.target = target
@@ -66,6 +69,7 @@ class Call:
         self.after = after
         self.over = False
         self._told = False
+        self._arrays: Mapping[str, Array] = {}
         self._outputs: Outputs = {}
         self._error: BaseException | None = None
 
@@ -78,8 +82,15 @@ class Call:
 
         Raises:
             TritonError: a call that one of them comes from failed.
+            InvalidArgument: what that gave doesn't match the model's inputs.
         """
-        return {name: value_of(value) for name, value in self.inputs.items()} if self.after else self.inputs
+        if not self.after:
+            return self.inputs
+        if not self._arrays:
+            arrays = {name: value.sent() if type(value) is Pending else value for name, value in self.inputs.items()}
+            self.target.check(arrays)
+            self._arrays = arrays
+        return self._arrays
 
     def perform(self) -> None:
         """Send it and wait for its answer."""

@@ -112,7 +112,7 @@ class PythonModel(ServedModel):
         parts = [replace(part, path=os.path.join(folder, part.path), threads=threads) for part in self.parts]
         failures = Failures(spec.name, roots=roots)
         if not self.stacked:
-            remote.merge_up_to(json.loads(args["model_config"])["max_batch_size"])
+            remote.compute_between(json.loads(args["model_config"])["max_batch_size"])
         function, classes, blocks = source.find(self.module, self.attribute, roots, failures, parts)
         if self.dims:
             function = agreeing(function, self.dims, [tensor.name for tensor in spec.outputs])

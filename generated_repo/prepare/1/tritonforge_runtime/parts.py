@@ -12,7 +12,7 @@ from typing import Any
 from . import instance, remote
 from .asynchronous import is_async
 from .dimensions import NamedDim, agreeing
-from .errors import InvalidResult, LoadError, Refused, TritonError, named
+from .errors import InvalidResult, LoadError, Refused, TritonError
 from .onnx_options import session_options
 from .outputs import Arguments, Outputs
 from .padding import PaddedDim, Padding
@@ -32,6 +32,7 @@ class PartSpec:
     on so many `threads` where those don't say. `remote` says that Triton serves the model, and that the call goes
     there. `copied` are the inputs that are read by others, too, after it: it gets copies, to write into. `nested` says
     that the code of another model calls it, which nothing has checked; such a one may be a stream (`decoupled`).
+    `most_rows` is how many rows Triton takes for it at a time; 0 where nothing is known of it.
     """
 
     module: str
@@ -50,6 +51,7 @@ class PartSpec:
     threads: int = 0
     nested: bool = False
     decoupled: bool = False
+    most_rows: int = 0
 
     @property
     def model(self) -> ModelSpec:
@@ -121,7 +123,7 @@ class WeightsPart:
             LoadError: onnxruntime is not installed in the Python that Triton runs.
         """
         if spec.remote:
-            self._call = remote.caller(spec.model)
+            self._call = remote.caller(spec.model, most_rows=spec.most_rows, dims=spec.dims)
             return
         try:
             import onnxruntime
@@ -147,19 +149,20 @@ class WeightsPart:
 def _call(target: Any, spec: PartSpec) -> Call:
     """Make the call of a Python model: here, or where Triton serves it."""
     if spec.remote:
-        return remote.caller(spec.model, awaited=is_async(target))
+        return remote.caller(spec.model, most_rows=spec.most_rows, dims=spec.dims, awaited=is_async(target))
     return _as_served(target, spec, target)
 
 
 def _as_served(function: Call, part: PartSpec, target: object) -> Call:
-    """Wrap a function: it gets strings as its annotations say, and its results are held against its outputs.
+    """Wrap a function: it gets strings as its annotations say, and None for an optional input that is left out.
 
-    Those are told as results of `target`, which is the user's own.
+    Its results are held against its outputs, and told as results of `target`, which is the user's own.
     """
     spec = part.model
     names, results = [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs]
     strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
     texts = [(place, f'output "{t.name}"') for place, t in enumerate(spec.outputs) if t.datatype == "BYTES"]
+    left_out = {tensor.name: None for tensor in spec.inputs if tensor.optional}
     outputs = Outputs(spec)
     arguments = Arguments(spec) if part.nested else None
     naming = _Naming(part, target)
@@ -169,7 +172,8 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
         function = agreeing(function, part.dims, results)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        inputs = arguments.bind(args, kwargs) if arguments else dict(zip(names, args, strict=False)) | kwargs
+        given = arguments.bind(args, kwargs) if arguments else dict(zip(names, args, strict=False)) | kwargs
+        inputs = {**left_out, **given} if left_out else given
         with naming:
             for name, convert in strings.items():
                 if inputs.get(name) is not None:
@@ -223,5 +227,5 @@ class _Naming:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, InvalidResult) and not error.model:
             error.model, error.function = self._model, self._target
-        elif isinstance(error, self._refusals):
-            raise TritonError(named(self._model, error.message), error.code) from error
+        elif isinstance(error, self._refusals) and not error.model:
+            error.model = self._model

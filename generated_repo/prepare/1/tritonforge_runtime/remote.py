@@ -7,6 +7,7 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from dis import get_instructions
 from functools import cache
 from inspect import CO_COROUTINE, unwrap
@@ -17,28 +18,55 @@ from typing import Any
 from .asynchronous import is_async
 from .batch import Array
 from .calls import Call, Outputs, Run, executor, running
+from .dimensions import NamedDim
 from .merge import Exchange, Merger
-from .pending import Pending, resolve, value_of
+from .outputs import Arguments
+from .pending import Pending, resolve
+from .slices import Slices
 from .spec import ModelSpec
 
-__all__ = ["Body", "Served", "awaiting", "caller", "calling", "merge_up_to", "resolving"]
+__all__ = ["Body", "Merging", "Served", "awaiting", "caller", "calling", "compute_between", "resolving"]
 
 _MOST_BODIES = 256
 
-_most_rows = [0]  # of a request that calls share
+_PIPELINES_INSIDE = f"{__package__}.inner"
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """How calls are made of bodies that compute between them: up to `most_rows` stacked rows of them share a request.
+
+    Such a body may write into what it has called a model with, and into what that gave.
+    """
+
+    most_rows: int
+
+
+_merging: list[Merging | None] = [None]
 
 
 class Served:
-    """A model that Triton serves, to send calls to: up to `most_rows` stacked rows of them together, if at all."""
+    """A model that Triton serves, to send calls to; it takes `most_rows` rows at a time, or any number (0).
 
-    def __init__(self, spec: ModelSpec, exchange: Exchange, most_rows: int) -> None:
-        self.exchange = exchange
-        self.most_rows = most_rows if spec.batched else 0
-        self._name = spec.name
-        self._names = [tensor.name for tensor in spec.inputs]
-        self._known = frozenset(self._names)
-        self._required = frozenset(tensor.name for tensor in spec.inputs if not tensor.optional)
-        self._merger = Merger(exchange, self.most_rows) if self.most_rows > 1 else None
+    `merging` is how calls share requests; None: not at all. `dims` are its named dimensions.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        exchange: Exchange,
+        *,
+        most_rows: int = 0,
+        merging: Merging | None = None,
+        dims: Sequence[NamedDim] = (),
+    ) -> None:
+        self._slices = Slices(spec, exchange, most_rows, dims) if spec.batched else None
+        self.exchange = self._slices or exchange
+        shared = merging.most_rows if merging and spec.batched else 0
+        self.most_rows = min(shared, most_rows or shared)
+        self.copies = merging is not None
+        self._arguments = Arguments(spec)
+        self._merger = Merger(self.exchange, self.most_rows) if self.most_rows > 1 else None
 
     def __call__(self, arrays: Mapping[str, Array]) -> Outputs:
         """Send one call, with those that other threads make at the same time; give the outputs by name."""
@@ -48,21 +76,33 @@ class Served:
         """Give a call's arguments by the names of the inputs.
 
         Raises:
-            TypeError: one is missing, or there are others.
+            InvalidArgument: one is missing, unknown, or not of its input's dtype or shape; what is pending isn't
+                looked at.
         """
-        named = (*zip(self._names, args, strict=False), *kwargs.items())
-        given = {name: value for name, value in named if value is not None}
-        if len(args) > len(self._names) or not self._required <= given.keys() or not given.keys() <= self._known:
-            found = f"{len(args)} arguments" if args else ", ".join(given) or "nothing"
-            raise TypeError(f"{self._name} takes {', '.join(self._names)}; got {found}")
-        return given
+        given = self._arguments.bind([*map(_landed, args)], {name: _landed(value) for name, value in kwargs.items()})
+        inputs = {name: value for name, value in given.items() if value is not None}
+        if self._slices and not any(type(value) is Pending for value in inputs.values()):
+            self._slices.check(inputs)
+        return inputs
+
+    def check(self, arrays: Mapping[str, Array]) -> None:
+        """Hold arrays that were pending against the model's inputs.
+
+        Raises:
+            InvalidArgument: one is not of its input's dtype or shape.
+        """
+        self._arguments.bind((), arrays)
+        if self._slices:
+            self._slices.check(arrays)
 
 
-def caller(spec: ModelSpec, *, awaited: bool = False) -> Callable[..., Any]:
-    """Make a function that calls a served model; `awaited`, it is a coroutine's."""
+def caller(
+    spec: ModelSpec, *, most_rows: int = 0, dims: Sequence[NamedDim] = (), awaited: bool = False
+) -> Callable[..., Any]:
+    """Make a function that calls a served model; `awaited`, it is a coroutine's. See `Served`."""
     from .wire import Exchange as Wired
 
-    served = Served(spec, Wired(spec), _most_rows[0])
+    served = Served(spec, Wired(spec), most_rows=most_rows, merging=_merging[0], dims=dims)
     return (awaiting if awaited else calling)(served, [tensor.name for tensor in spec.outputs])
 
 
@@ -77,9 +117,13 @@ def calling(served: Served, outputs: Sequence[str]) -> Callable[..., Any]:
     def call(*args: object, **kwargs: object) -> Any:
         run = running.run or Run()
         inputs = served.bind(args, kwargs)
-        made = Call(served, inputs, run, _earlier(inputs, run))
+        after = _earlier(inputs, run)
+        over = running.run is None or _caught()  # without a run, it is in a thread of the body's own
+        if served.copies and not over:
+            _keep(inputs)
+        made = Call(served, inputs, run, after)
         run.add(made)
-        if running.run is None or _caught():  # without a run, it is in a thread of the body's own
+        if over:
             made.result()
         return pack([Pending(made, name) for name in outputs])
 
@@ -90,13 +134,18 @@ def awaiting(served: Served, outputs: Sequence[str]) -> Callable[..., Any]:
     """Make a coroutine function that calls a model and gives arrays."""
     pack = _packing(outputs)
 
+    def send(inputs: Mapping[str, Any]) -> Outputs:
+        pending = [name for name, value in inputs.items() if type(value) is Pending]
+        if pending:
+            inputs = {**inputs, **{name: inputs[name].sent() for name in pending}}
+            served.check(inputs)
+        return served(inputs)
+
     async def call(*args: object, **kwargs: object) -> Any:
         inputs = served.bind(args, kwargs)
-
-        def send() -> Outputs:
-            return served({name: value_of(value) for name, value in inputs.items()})
-
-        found = await asyncio.get_running_loop().run_in_executor(executor(), send)
+        if served.copies:
+            _keep(inputs)
+        found = await asyncio.get_running_loop().run_in_executor(executor(), send, inputs)
         return pack([found[name] for name in outputs])
 
     return call
@@ -110,9 +159,9 @@ def _packing(outputs: Sequence[str]) -> Callable[[list[Any]], Any]:
     return lambda values: record(*values)
 
 
-def merge_up_to(rows: int) -> None:
-    """Let calls that are made at the same time share a request, of so many rows; said before any `caller` is made."""
-    _most_rows[:] = [rows]
+def compute_between(most_rows: int) -> None:
+    """Say that bodies compute between calls, which may share requests of so many rows; before any `caller` is made."""
+    _merging[:] = [Merging(most_rows)]
 
 
 class Body:
@@ -155,6 +204,11 @@ def _bodies() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_MOST_BODIES, thread_name_prefix="body")
 
 
+def _landed(value: Any) -> Any:
+    """Give the array of an output that the body has looked at by now."""
+    return value.array if type(value) is Pending and value.array is not None else value
+
+
 def _earlier(inputs: dict[str, Any], run: object) -> list[Call]:
     """Give the calls of a run that inputs come from; those of other runs, which this one can't send, are waited for."""
     found = []
@@ -168,12 +222,21 @@ def _earlier(inputs: dict[str, Any], run: object) -> list[Call]:
     return found
 
 
+def _keep(inputs: dict[str, Any]) -> None:
+    """Keep the inputs of a call as they are now: the body may write into its arrays before it goes out."""
+    for name, value in inputs.items():
+        if type(value) is Pending:
+            value.handed_on = True
+        else:
+            inputs[name] = value.copy()
+
+
 def _caught() -> bool:
     """Say whether the body is in a function with a `try` or a `with`: an error of a call must be raised by the call."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and _is_own(frame):
         frame = frame.f_back  # the part that stands for the model
-    while frame is not None and not _is_own(frame):
+    while frame is not None and (not _is_own(frame) or frame.f_globals["__name__"] == _PIPELINES_INSIDE):
         if _catches(frame.f_code):
             return True
         if frame.f_code.co_flags & CO_COROUTINE:
