@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from tritonforge.server import (
     PreflightError,
     Server,
     ServerDied,
+    ServerError,
     ServerSettings,
     ServerTimeout,
     Workspace,
@@ -37,6 +40,34 @@ workspace = Workspace()
 server = Server.embedded(sys.argv[1], workspace=workspace, exit_timeout_s=5, **FREE_PORTS)
 print(json.dumps(dataclasses.asdict(trace(server, workspace))), flush=True)
 server.wait()
+"""
+
+LARGE_COUNT = 1 << 23
+LARGE = f"""
+import numpy as np
+import triton_python_backend_utils as utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        y = np.zeros((1, {LARGE_COUNT}), np.float32)
+        return [utils.InferenceResponse([utils.Tensor("y", y)]) for _ in requests]
+"""
+
+PARTS = """
+import time
+
+import triton_python_backend_utils as utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            sender = request.get_response_sender()
+            response = utils.InferenceResponse([utils.Tensor("y", request.inputs()[0].as_numpy())])
+            sender.send(response)
+            time.sleep(3)
+            sender.send(response, flags=utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 """
 
 
@@ -99,6 +130,49 @@ def test_stop_drains_then_leaves_nothing(tmp_path: Path) -> None:
     assert left.remains() == []
     assert server.stop() == 0
     assert "successfully loaded 'slow'" in server.log_text()
+
+
+def test_stop_waits_for_no_idle_connection_but_for_requests_on_others(tmp_path: Path) -> None:
+    """Triton alone would wait until it is killed; an answer that is computed meanwhile, and read slowly, is whole."""
+    write_model(tmp_path, "slow", SLOW.replace("SECONDS", "3"))
+    write_model(tmp_path, "large", LARGE)
+    with Server.embedded(tmp_path, exit_timeout_s=15, **FREE_PORTS) as server, ExitStack() as stack:
+        idle, slow, large = (
+            stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.settings.http_port)))
+            for _ in range(3)
+        )
+        for connection in (idle, slow, large):
+            connection.request("GET", "/v2")
+            connection.getresponse().read()
+        tensor = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [4.0]}
+        for model, connection in (("large", large), ("slow", slow)):
+            connection.request("POST", f"/v2/models/{model}/infer", json.dumps({"inputs": [tensor]}))
+        until(lambda: UNDER_WAY in server.log_text(), UNDER_WAY)
+        code: list[int] = []
+        stopping = threading.Thread(target=lambda: code.append(server.stop()))
+        stopping.start()
+        answer = slow.getresponse().read()
+        assert json.loads(answer)["outputs"][0]["data"] == [4.0]
+        assert len(large.getresponse().read()) > 4 * LARGE_COUNT
+        stopping.join()
+        assert code == [0]
+        with pytest.raises(ServerError, match="this server has ended; start another"):
+            server.__enter__()
+
+
+def test_stop_cuts_no_stream_between_its_parts(tmp_path: Path) -> None:
+    """Its connection looks idle then; where a model streams, Triton waits for all connections."""
+    config = f"{PYTHON.replace('max_batch_size: 8', '')} model_transaction_policy {{ decoupled: true }}"
+    write_model(tmp_path, "parts", PARTS, config=config)
+    server = Server.embedded(tmp_path, exit_timeout_s=8, **FREE_PORTS)
+    with closing(http.client.HTTPConnection("127.0.0.1", server.settings.http_port)) as connection:
+        connection.request("POST", "/v2/models/parts/generate_stream", json.dumps({"x": 1.0}))
+        answer = connection.getresponse()
+        first = answer.readline()
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        assert (first + answer.read()).count(b"data: ") == 2
+    stopping.join()
 
 
 def test_kills_what_does_not_end_in_time(tmp_path: Path) -> None:

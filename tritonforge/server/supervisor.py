@@ -4,9 +4,10 @@ A program of its own, on the standard library alone: `python -I -S supervisor.py
 JSON from its standard input: {"own": FOLDER} for another folder that it is to remove, {"launch": {command, environment,
 log, shared_memory, exit_timeout_s, secret, log_limit, kill_signal}}, then "stop" and "kill". Arguments that hold the
 secret are hidden; a log of more bytes than the limit is put aside, and begun anew. The end of that input, or of the
-launcher, means "stop" too. It writes the server's process id to its standard output, and ends with the server's exit
-code (128 + the signal's number if it was killed), after it has removed the server's processes, its segments in /dev/shm
-whose names begin with `shared_memory`, and the folders.
+launcher, means "stop" too; {"stop": PORT} closes idle connections to that port, for which the server would wait. It
+writes the server's process id to its standard output, and ends with the server's exit code (128 + the signal's number
+if it was killed), after it has removed the server's processes, its segments in /dev/shm whose names begin with
+`shared_memory`, and the folders.
 
 It adopts the orphans among its descendants (PR_SET_CHILD_SUBREAPER), so that a model's process that outlives the server
 becomes its child, to be killed. If it is killed itself, the kernel kills the server (PR_SET_PDEATHSIG); `sweep` is for
@@ -36,10 +37,12 @@ if __name__ == "__main__":  # isolated, it doesn't see the folder that it lies i
         reveal,
         trace_me,
     )
+    from idle_connections import close_idle  # type: ignore[import-not-found]
 
     del sys.path[0]  # modules of ours have names of the standard library's
 else:
     from tritonforge.server.hidden_arguments import conceal, reveal, trace_me
+    from tritonforge.server.idle_connections import close_idle
 
 _SHARED_MEMORY = "/dev/shm"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -48,6 +51,8 @@ _PARENT, _SESSION = 1, 3
 """Places of fields in /proc/PID/stat, counted from the one after the name."""
 _LOOK_S = 5.0
 """How often the log's size is looked at."""
+_IDLE_S = 0.1
+"""How often idle connections are looked for, once the server is to end."""
 _AGAIN_S = 0.5
 """How often a program is told that it is to end at once: two signals at the same time are one."""
 _GIVE_UP_S = 10.0
@@ -67,6 +72,7 @@ class Supervisor:
         self._server: int | None = None
         self._code: int | None = None
         self._kill_at: float | None = None
+        self._idle_port = 0
         self._unread = b""
         self._signals, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
@@ -86,6 +92,7 @@ class Supervisor:
                 for descriptor, _ in self._poll.poll(self._patience_ms()):
                     self._handle(descriptor)
                 self._enforce()
+                self._close_idle()
                 if self._log_limit and self._code is None:  # the last words stay where they are looked for
                     put_aside(self._log, self._log_limit)
         finally:
@@ -97,7 +104,8 @@ class Supervisor:
         """Give how long to wait for events: until the server is to be killed, or its log looked at."""
         if self._kill_at is None:
             return _LOOK_S * 1000 if self._log_limit else None
-        return max(0.0, self._kill_at - time.monotonic()) * 1000 + 1
+        left_s = max(0.0, self._kill_at - time.monotonic())
+        return min(left_s, _IDLE_S if self._idle_port else left_s) * 1000 + 1
 
     def _handle(self, descriptor: int) -> None:
         """Take what is new: signals, the launcher's lines, the launcher's end."""
@@ -125,6 +133,9 @@ class Supervisor:
             if order == "kill":
                 self._kill_at = time.monotonic()
             elif order == "stop":
+                self._stop()
+            elif "stop" in order:
+                self._idle_port = order["stop"]
                 self._stop()
             elif "own" in order:
                 self._folders.append(order["own"])
@@ -196,8 +207,17 @@ class Supervisor:
             self._kill_at = time.monotonic()
         else:
             self._kill_at = time.monotonic() + self._exit_timeout_s
+            self._close_idle()  # first: the server looks for connections once a second
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._server, signal.SIGTERM)
+
+    def _close_idle(self) -> None:
+        """Close connections on which nothing is under way, where that was asked for and the system allows it."""
+        if self._idle_port and self._server is not None and self._code is None:
+            try:
+                close_idle(self._server, self._idle_port)
+            except OSError:
+                self._idle_port = 0
 
     def _enforce(self) -> None:
         """Kill the server when its time is up; past any hope, count it as killed."""

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -135,18 +135,20 @@ class Workspace:
         except subprocess.TimeoutExpired:
             return None
 
-    def close(self) -> int:
+    def close(self, *, idle_port: Callable[[], int] = lambda: 0) -> int:
         """Have everything stopped and removed; wait for that; give the program's exit code (0 if there was none).
 
-        A KeyboardInterrupt while waiting kills what is left, and passes on. In a process forked from the one that
-        opened this it does nothing.
+        `idle_port` may give a port of the program's whose idle connections are to be closed, and is asked once: see
+        `idle_connections`. A KeyboardInterrupt while waiting kills what is left, and passes on. In a process forked
+        from the one that opened this it does nothing.
         """
         if os.getpid() != self._owner:
             return 0
         try:
             if not self._asked:
                 self._asked = True
-                self._tell("stop")
+                port = idle_port()
+                self._tell({"stop": port} if port else "stop")
             return self._finish(self._exit_timeout_s + _CLEANING_S)
         except KeyboardInterrupt:
             self._tell("kill")
