@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tritonforge.server.abandoned import sweep_abandoned
+from tritonforge.server.abandoned import MARK, sweep_abandoned
 from tritonforge.server.attached import AttachedServer
 from tritonforge.server.catalog import ServedModel, describe_models
 from tritonforge.server.errors import ServerError
@@ -23,8 +23,10 @@ __all__ = ["RecordedServer", "end"]
 
 _POLL_S = 0.05
 _AGAIN_S = 0.2
-_PATIENCE_S = 60.0
-"""How long a launcher may take to end its server beyond the exit timeout."""
+_HANGS_S = 10.0
+"""How long a launcher that is told to kill its server may take for that."""
+_PATIENCE_S = 40.0
+"""How long a launcher may take to end its server beyond the exit timeout: somewhat longer than its own patience."""
 
 
 class RecordedServer(AttachedServer):
@@ -100,7 +102,8 @@ class RecordedServer(AttachedServer):
 def end(record: ServerRecord, *, kill: bool = False) -> None:
     """End a server through its launcher, with all that it has, and forget it; of one that has ended, what it left.
 
-    `kill` leaves requests under way no time.
+    A launcher that was stopped (Ctrl-Z) goes on for this. `kill` leaves requests under way no time, and a launcher that
+    hangs none either.
 
     Raises:
         ServerError: the launcher doesn't end, or belongs to another user.
@@ -114,12 +117,24 @@ def end(record: ServerRecord, *, kill: bool = False) -> None:
     while record.alive():
         now = time.monotonic()
         if now >= deadline:
-            raise ServerError(f"the server {record.name} (process {record.launcher.pid}) doesn't end; try --kill")
+            hint = "" if kill else f"; kill it with: tritonforge down {record.name} --kill"
+            raise ServerError(f"the server {record.name} (process {record.launcher.pid}) doesn't end{hint}")
         if kill and now >= again:  # one after the other: two at once are one
             again = now + _AGAIN_S
             _signal(record)
+            if now >= started + _HANGS_S:
+                _force(record)
         time.sleep(_POLL_S)
     forget(record)
+
+
+def _force(record: ServerRecord) -> None:
+    """Kill a launcher that heeds nothing, and first its server: the supervisor of both then cleans up at once."""
+    with contextlib.suppress(OSError):
+        if record.server_pid and f"{MARK}=".encode() in Path(f"/proc/{record.server_pid}/environ").read_bytes():
+            os.kill(record.server_pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(record.launcher.pid, signal.SIGKILL)
 
 
 def _sweep(record: ServerRecord) -> None:
@@ -130,8 +145,10 @@ def _sweep(record: ServerRecord) -> None:
 
 
 def _signal(record: ServerRecord) -> None:
+    """Tell a launcher to end; one that was stopped would only hear of it once it goes on."""
     try:
         os.kill(record.launcher.pid, signal.SIGTERM)
+        os.kill(record.launcher.pid, signal.SIGCONT)
     except ProcessLookupError:
         return
     except PermissionError as error:
