@@ -11,6 +11,8 @@ from pathlib import Path
 __all__ = ["bind_error", "free_ports", "holder", "listening"]
 
 _LISTEN = "0A"
+_SHOWN = 80
+"""How much of a command line is shown."""
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
@@ -43,8 +45,8 @@ def holder(port: int) -> str:
     wanted = {inode for listened, inode in _listeners() if listened == port}
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and wanted & set(_sockets(process)):
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            return f"process {process.name} ({command[:80] or 'unknown'})"
+            command = (process / "cmdline").read_bytes().decode(errors="replace")
+            return f"process {process.name} ({_in_a_line(command) or 'unknown'})"
     return "another process"
 
 
@@ -54,6 +56,13 @@ def listening(pid: int) -> set[int] | None:
         return None
     sockets = set(_sockets(Path("/proc") / str(pid)))
     return {port for port, inode in _listeners() if inode in sockets}
+
+
+def _in_a_line(command: str) -> str:
+    """Show the beginning of a command line, whose arguments may hold lines and control characters."""
+    words = "".join(letter if letter.isprintable() else " " for letter in command).split()
+    shown = " ".join(words)
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
 
 
 def _listeners() -> Iterator[tuple[int, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
+import sys
 
 from tritonforge.server.ports import bind_error, free_ports, holder, listening
 
@@ -27,3 +29,17 @@ def test_a_taken_port_is_known_with_its_holder() -> None:
         assert port in (listening(os.getpid()) or ())
     assert holder(port) == "another process"
     assert port not in (listening(os.getpid()) or ())
+
+
+def test_the_holder_is_shown_in_one_line() -> None:
+    """However its arguments look."""
+    code = "import socket\n\n\nlistener = socket.create_server(('127.0.0.1', 0))\n"
+    code += "print(listener.getsockname()[1], flush=True)\ninput()\n"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout is not None
+        said = holder(int(process.stdout.readline()))
+        process.communicate("\n")
+    begin = f"process {process.pid} ({sys.executable} -c import socket listener = "
+    assert said.startswith(begin[:60])
+    assert said.endswith("…)")
+    assert "\n" not in said
