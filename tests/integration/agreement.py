@@ -15,7 +15,7 @@ from tritonforge.server.oracle import Verdict, ask_server
 
 __all__ = ["Agreement", "compare"]
 
-_FILES = {"TF654", "TF681", "TF685", "TF686"}
+_FILES = {"TF647", "TF654", "TF681", "TF685", "TF686"}
 """Codes of what the do-nothing backend doesn't look for: the model's own files."""
 
 

@@ -12,8 +12,8 @@ from tritonforge.server.oracle import Verdict, ask_server
 
 __all__ = ["Comparison", "verify"]
 
-_FILES = {"TF654", "TF681", "TF682", "TF684", "TF685", "TF686", "TF688"}
-"""Codes of what lies in files, or in what backends do, that the server isn't asked about: no model is run."""
+_FILES = {"TF647", "TF654", "TF681", "TF682", "TF684", "TF685", "TF686", "TF688"}
+"""Codes of what the server isn't asked about, as no model is run: what lies in files, in backends, or in requests."""
 
 _DEADLY = {"TF644", "TF653", "TF676", "TF682"}
 """Codes of what Triton 24.10 may die of: initial states, tags, ensembles in a circle, versions of over 64 bits."""

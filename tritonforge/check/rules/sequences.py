@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tritonforge.check.finding import Found, error
+from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
 from tritonforge.check.rules.dynamic_batching import check_preferred_sizes
 from tritonforge.pbtxt.document import enum_name
@@ -32,6 +32,33 @@ def check_sequence_batching(model: Model) -> Iterator[Found]:
         if not 0.0 <= share <= 1.0:
             message = f"minimum_slot_utilization is {share:g}; it is a share, from 0 to 1"
             yield error("TF643", "sequence_batching.direct.minimum_slot_utilization", message, "0.5 waits for half")
+        if model.config.max_batch_size > 1:
+            yield from _check_strings(model.config.input)
+
+
+def _check_strings(inputs: Sequence[Any]) -> Iterator[Found]:
+    """Look for strings that leave a slot empty: one without a request gets another's largest input (Triton 24.10).
+
+    How large a string is goes by its shape, and none and a scalar count as nothing. Where all do, Triton ends.
+    """
+    for number, tensor in enumerate(inputs):
+        if enum_name(tensor, "data_type") == "TYPE_STRING" and tensor.HasField("reshape") and not tensor.reshape.shape:
+            message = (
+                f'input "{tensor.name}" is a string reshaped to nothing: with the strategy direct, Triton 24.10 fails '
+                "or ends when a slot has no request"
+            )
+            hint = 'leave the reshape out (in a definition: "batch 1", not "batch"), or take the strategy oldest'
+            yield error("TF647", f"input[{number}].reshape", message, hint)
+            return
+    if inputs and all(map(_may_be_empty, inputs)):
+        names = ", ".join(tensor.name for tensor in inputs)
+        message = f"Triton 24.10 ends on a request without any value in {names} when a slot has no request"
+        hint = "give one input fixed dims, or take the strategy oldest"
+        yield warning("TF647", "sequence_batching.direct", message, hint)
+
+
+def _may_be_empty(tensor: Any) -> bool:
+    return tensor.optional or (enum_name(tensor, "data_type") == "TYPE_STRING" and -1 in tensor.dims)
 
 
 def _check_controls(batcher: Any) -> Iterator[Found]:
