@@ -198,7 +198,10 @@ def test_awaited_calls_are_sliced_and_checked_too() -> None:
 
 def test_a_try_around_a_pipeline_inside_catches_the_error_of_its_call() -> None:
     model = Model("model", 1)
-    inner = PipelinePart(model.call)
+
+    @PipelinePart
+    def inner(a: Any) -> Any:
+        return model.call(a)
 
     def body(a: Any) -> Any:
         try:
