@@ -66,7 +66,8 @@ def _complete(config: Any, graph: OnnxGraph, *, batched: bool) -> None:
 
 
 def _compare(model: Model, graph: OnnxGraph, *, batched: bool) -> Iterator[Found]:
-    if model.batched and not batched:
+    ragged = _ragged(model)
+    if model.batched and not batched and not ragged:
         listed = ", ".join(f"{tensor.name}: {tensor}" for tensor in [*graph.inputs, *graph.outputs])
         message = f"max_batch_size is {model.config.max_batch_size}, but the graph has no batch dimension: {listed}"
         yield error("TF686", "max_batch_size", message, "0, or export with a dynamic first dimension in every tensor")
@@ -74,12 +75,40 @@ def _compare(model: Model, graph: OnnxGraph, *, batched: bool) -> Iterator[Found
     for kind, there in (("input", (*graph.inputs, *graph.initialized)), ("output", graph.outputs)):
         known = {tensor.name: tensor for tensor in there}
         for number, tensor in enumerate(getattr(model.config, kind)):
-            yield from _compare_tensor(model, f"{kind}[{number}]", kind, tensor, known)
+            yield from _compare_tensor(model, f"{kind}[{number}]", kind, tensor, known, ragged)
+    yield from _compare_computed(model, {tensor.name: tensor for tensor in graph.inputs})
     given = _given(model.config)
     for needed in graph.inputs:
         if needed.name not in given:
             yield error("TF686", "input", f'the graph needs the input "{needed.name}", {needed}', "add it")
     yield from _compare_presence(model, graph)
+
+
+def _ragged(model: Model) -> set[str]:
+    """Name the tensors that run through all requests of a batch, end to end, and have no batch in the graph."""
+    config = model.config
+    if not model.batched:
+        return set()
+    joined = {tensor.name for tensor in config.input if tensor.allow_ragged_batch}
+    return joined | {name for each in config.batch_output for name in each.target_name}
+
+
+def _compare_computed(model: Model, known: dict[str, OnnxTensor]) -> Iterator[Found]:
+    """Compare the inputs that Triton computes of a batch: one row for all requests, or of shapes one for each."""
+    for number, each in enumerate(model.config.batch_input if model.batched else ()):
+        path, rank = f"batch_input[{number}]", 2 if enum_name(each, "kind") == "BATCH_ITEM_SHAPE" else 1
+        for name in each.target_name:
+            node = known.get(name)
+            if node is None:
+                message = f'the graph has no input "{name}"'
+                yield error("TF686", f"{path}.target_name", message, f"its inputs are {', '.join(sorted(known))}")
+                continue
+            yield from _compare_type(f"{path}.data_type", f'batch input "{name}"', each, node)
+            if node.dims is not None and len(node.dims) != rank:
+                message = (
+                    f'batch input "{name}" has {rank} dimension{"s" * (rank > 1)}, and {len(node.dims)} in the graph'
+                )
+                yield error("TF686", f"{path}.kind", message, "another kind, or export the graph with as many")
 
 
 def _given(config: Any) -> set[str]:
@@ -107,16 +136,20 @@ def _compare_presence(model: Model, graph: OnnxGraph) -> Iterator[Found]:
             yield warning("TF686", f"input[{number}].optional", message, hint)
 
 
-def _compare_tensor(model: Model, path: str, kind: str, tensor: Any, known: dict[str, OnnxTensor]) -> Iterator[Found]:
+def _compare_tensor(
+    model: Model, path: str, kind: str, tensor: Any, known: dict[str, OnnxTensor], ragged: set[str]
+) -> Iterator[Found]:
     node = known.get(tensor.name)
     if node is None:
         message = f'the graph has no {kind} "{tensor.name}"'
         yield error("TF686", f"{path}.name", message, f"its {kind}s are {', '.join(sorted(known))}")
         return
-    datatype = DTYPES[node.datatype].config
-    if enum_name(tensor, "data_type") != datatype:
-        message = f'{kind} "{tensor.name}" is {enum_name(tensor, "data_type")} here, and {datatype} in the graph'
-        yield error("TF686", f"{path}.data_type", message, f"data_type: {datatype}")
+    yield from _compare_type(f"{path}.data_type", f'{kind} "{tensor.name}"', tensor, node)
+    if tensor.name in ragged:
+        if node.dims is not None and len(node.dims) != 1:
+            message = f'{kind} "{tensor.name}" is ragged, and {node} in the graph'
+            yield error("TF686", f"{path}.dims", message, "export it with one dimension: all requests come end to end")
+        return
     shape = list(tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims)
     dims = [-1, *shape] if model.batched else shape
     if node.dims is None or (not node.dims and dims == [1]):
@@ -126,6 +159,13 @@ def _compare_tensor(model: Model, path: str, kind: str, tensor: Any, known: dict
         where = "here with the batch" if model.batched else "here"
         message = f'{kind} "{tensor.name}" is {dims} {where}, and {wanted} in the graph'
         yield error("TF686", f"{path}.dims", message, f"dims: {wanted[model.batched :] or [1]}")
+
+
+def _compare_type(path: str, subject: str, entry: Any, node: OnnxTensor) -> Iterator[Found]:
+    datatype = DTYPES[node.datatype].config
+    if enum_name(entry, "data_type") != datatype:
+        message = f"{subject} is {enum_name(entry, 'data_type')} here, and {datatype} in the graph"
+        yield error("TF686", path, message, f"data_type: {datatype}")
 
 
 def _equal(left: Sequence[int], right: Sequence[int]) -> bool:

@@ -145,6 +145,68 @@ def write_scaled(
         (repository / "m" / "config.pbtxt").write_text(config)
 
 
+RAGGED = (
+    'input { name: "x" data_type: TYPE_FP32 dims: [ -1 ] allow_ragged_batch: true }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ -1 ] }\n'
+    'output { name: "o" data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [] } }\n'
+    "batch_input { kind: BATCH_ACCUMULATED_ELEMENT_COUNT data_type: TYPE_FP32\n"
+    '  target_name: "off" source_input: "x" }\n'
+    'batch_output { target_name: "y" kind: BATCH_SCATTER_WITH_INPUT_SHAPE source_input: "x" }\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "old", "new", "expected"),
+    [
+        ((["t"], ["b"], ["t"], ["b"]), "", "", []),
+        ((["t"], [4], ["t"], [4]), "", "", []),
+        (
+            (["n", "t"], ["b"], ["n", "t"], ["b"]),
+            "",
+            "",
+            [
+                (3, 'input "x" is ragged, and FP32[n, t] in the graph'),
+                (4, 'output "y" is ragged, and FP32[n, t] in the graph'),
+            ],
+        ),
+        (
+            (["t"], ["b"], ["t"], ["b"]),
+            "COUNT data_type: TYPE_FP32",
+            "COUNT data_type: TYPE_INT32",
+            [(6, 'batch input "off" is TYPE_INT32 here, and TYPE_FP32 in the graph')],
+        ),
+        (
+            (["t"], ["b"], ["t"], ["b"]),
+            "BATCH_ACCUMULATED_ELEMENT_COUNT",
+            "BATCH_ITEM_SHAPE",
+            [(6, 'batch input "off" has 2 dimensions, and 1 in the graph')],
+        ),
+        (
+            (["t"], ["b"], ["t"], ["b"]),
+            '"off"',
+            '"of"',
+            [(3, 'the graph needs the input "off", FP32[b]'), (7, 'the graph has no input "of"')],
+        ),
+    ],
+)
+def test_ragged_tensors_have_no_batch_in_the_graph(
+    shapes: tuple[list[int | str], ...], old: str, new: str, expected: list[tuple[int, str]], tmp_path: Path
+) -> None:
+    """As the runner of the embedded server has it, and NVIDIA's backend."""
+    infos = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(("x", "off", "y", "o"), shapes, strict=True)
+    ]
+    nodes = [helper.make_node("Identity", [given], [result]) for given, result in (("x", "y"), ("off", "o"))]
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", infos[:2], infos[2:])), folder / "model.onnx")
+    (tmp_path / "m" / "config.pbtxt").write_text(f"{ONNX}max_batch_size: 8\n{RAGGED.replace(old, new)}")
+    found = check_repository(tmp_path, cores=8).findings
+    assert [(finding.line, finding.message) for finding in found] == expected
+    assert {finding.code for finding in found} <= {"TF686"}
+
+
 def test_what_triton_itself_gives_a_graph_is_not_missing(tmp_path: Path) -> None:
     """Controls and states of sequences are no inputs of requests."""
     names = ("x", "start", "before", "y", "after")
