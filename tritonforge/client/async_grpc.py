@@ -14,6 +14,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
+from tritonforge.client.http_answer import Garbled
 from tritonforge.client.loops import PerLoop
 from tritonforge.client.message import Headers, Request, Response, is_sequence
 from tritonforge.client.options import ConnectionOptions
@@ -122,10 +123,12 @@ async def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: D
     limit = deadline.to_connect()
     for tries in count():
         try:
-            answer: bytes = await ask(message, timeout=deadline.left_s(), metadata=metadata)
+            answer: bytes | None = await ask(message, timeout=deadline.left_s(), metadata=metadata)
         except grpc.RpcError as error:
             await asyncio.sleep(pause_after(error, limit, tries))
         else:
+            if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
+                raise Garbled("the answer has no message")
             return answer
     raise AssertionError  # it counts without an end
 

@@ -12,6 +12,8 @@ import pytest
 from tritonforge.client import AsyncClient, Client, DeadlineExceeded, ServerUnavailable
 from tritonforge.client.retries import Retries
 
+from .fault_server import FaultServer, Peer
+from .http2_frames import BEGINNING, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, frame, trailers
 from .small_servers import doubled, grpc_server
 
 X = np.array([1, 2], np.float32)
@@ -90,3 +92,28 @@ def test_an_output_of_another_name_than_the_models_is_told():
         asyncio.run(main(url))
         with Client(url, timeout_s=20) as client, pytest.raises(ServerUnavailable, match=words):
             client.infer("m", x=X)
+
+
+def test_a_question_that_is_answered_without_a_message_is_no_tritons():
+    def behave(peer: Peer) -> None:
+        peer.send(frame(SETTINGS, 0, 0, b""))
+        data = b""
+        while frame(DATA, END_STREAM, 1, b"")[3:] not in data:
+            data += peer._connection.recv(1 << 16)
+        peer.send(frame(HEADERS, END_HEADERS, 1, BEGINNING))
+        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, trailers()))
+        peer.hold()
+
+    async def main(url: str) -> None:
+        async with AsyncClient(url, timeout_s=20, retries=Retries(attempts=1)) as client:
+            with pytest.raises(ServerUnavailable, match="the answer has no message"):
+                await client.metadata("m")
+
+    with FaultServer(behave) as server:
+        url = f"grpc://127.0.0.1:{server.port}"
+        asyncio.run(main(url))
+        with (
+            Client(url, timeout_s=20, retries=Retries(attempts=1)) as client,
+            pytest.raises(ServerUnavailable, match="the answer has no message"),
+        ):
+            client.metadata("m")
