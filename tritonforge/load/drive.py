@@ -18,6 +18,8 @@ __all__ = ["Drive"]
 
 _AT_ONCE = 1000
 _WAITING = 1_000_000
+_SOONEST_S = 0.001
+"""What an event loop's timers tell apart."""
 Reconnect = Callable[[Lane], None]
 
 
@@ -40,6 +42,7 @@ class Drive:
         self._next = 0
         self._sequences = count(1_000_000_000 + job.part * 100_000_000)
         self._alarm: Alarm | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._unread = {payload.outputs for payload in job.payloads if payload.outputs and payload.expected is None}
         if self._unread:
             self.ended = self._first_ended  # type: ignore[method-assign] # so that later ends aren't asked
@@ -49,6 +52,7 @@ class Drive:
     def start(self) -> None:
         """Begin: all lanes are connected."""
         job = self._job
+        self._timer = asyncio.get_running_loop().call_later(job.timeout_s, self._give_up)
         if not self._closed:
             assert job.schedule is not None
             self._times = intended_times(job.schedule, job.part, job.parts)
@@ -65,6 +69,8 @@ class Drive:
     def stop(self) -> None:
         """Start no more. What is under way may end; it is not counted."""
         self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
         if self._alarm is not None:
             asyncio.get_running_loop().remove_reader(self._alarm.fd)
             self._alarm.close()
@@ -165,13 +171,20 @@ class Drive:
             self._rest(lane)
 
     def tick(self) -> None:
-        """Close windows in which nothing ended, and give up requests that take too long."""
+        """Close windows in which nothing ended."""
         now = now_ns()
         if now >= self._recorder.edge:
             self._recorder.roll(now)
-        limit = now - int(self._job.timeout_s * NS)
+
+    def _give_up(self) -> None:
+        """Give up the requests that take too long, and come again when the next one would.
+
+        None that begins from now on is due before those that are under way, so that a request costs no timer.
+        """
+        now, timeout = now_ns(), int(self._job.timeout_s * NS)
+        self.tick()
         for lane in self.lanes:
-            if lane.busy and lane.started < limit and self._running:
+            if lane.busy and lane.started <= now - timeout and self._running:
                 lane.busy, lane.payload = False, None
                 self._recorder.add_error(f"timeout: no answer within {self._job.timeout_s:g} s")
                 link, lane.link = lane.link, None
@@ -180,6 +193,9 @@ class Drive:
                 if self._spent(now):
                     return
                 self._reconnect(lane)
+        if self._running:
+            due = min((lane.started for lane in self.lanes if lane.busy), default=now) + timeout
+            self._timer = asyncio.get_running_loop().call_later(max((due - now_ns()) / NS, _SOONEST_S), self._give_up)
 
     def _spent(self, now: int) -> bool:
         """Count an end; stop where it was the last that was asked for, or of a schedule that is over."""

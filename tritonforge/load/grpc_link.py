@@ -121,13 +121,14 @@ class GrpcLink(asyncio.Protocol):
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every lane."""
+        """Tell every lane that hasn't gone to another connection."""
         reason = str(exc) if exc else "the server closed the connection"
         if not self.ready.done():
             self.ready.set_exception(ConnectionError(reason))
         if not self._abandoned:
             for lane in self._lanes:
-                self._events.lost(lane, reason)
+                if lane.link is self:
+                    self._events.lost(lane, reason)
 
     def data_received(self, data: bytes) -> None:
         """Take frames, as many as are whole."""

@@ -73,6 +73,13 @@ class Simulation:
     def remove_reader(self, fd: int) -> None:
         """Be the event loop."""
 
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Simulation:
+        """Be the event loop, in which nothing takes so long that it would be given up; and its timer."""
+        return self
+
+    def cancel(self) -> None:
+        """Be the timer."""
+
 
 def measured(times_ms: list[int], services: list[int], places: int) -> Tally:
     """Run the drive over simulated requests; give what was counted in all windows."""

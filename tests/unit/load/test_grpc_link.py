@@ -63,6 +63,7 @@ class Wire:
         self.writes: list[bytes] = []
         self.told: list[tuple[int, str, bytes]] = []
         self.responses = 0
+        self.gone: list[int] = []
         self.again: Callable[[Lane], None] = lambda lane: None
         self.lanes = [Lane() for _ in range(lanes)]
         self.link = GrpcLink(TARGET, self, self.lanes)
@@ -87,7 +88,7 @@ class Wire:
         self.again(lane)
 
     def lost(self, lane: Lane, reason: str) -> None:
-        raise AssertionError(reason)
+        self.gone.append(self.lanes.index(lane))
 
 
 @given(st.permutations([1, 3, 5]), st.lists(st.integers(0, 1000), max_size=8), st.sampled_from([PLAIN, CHECKED]))
@@ -192,5 +193,17 @@ def test_trailers_that_differ_each_time_are_not_all_remembered() -> None:
             wire.link.data_received(b"".join(answer(2 * number + 1, message(b"x"), trailers=trailers)))
         assert wire.told == [(0, "", b"")] * 1000
         assert len(wire.link._statuses) < 100
+
+    asyncio.run(read())
+
+
+def test_a_lane_that_went_to_another_connection_hears_no_more_of_the_old_one() -> None:
+    """Its request was given up there; the one that is under way elsewhere goes on."""
+
+    async def read() -> None:
+        wire, other = Wire(3), Wire(0)
+        wire.lanes[0].link, wire.lanes[2].link = wire.link, other.link
+        wire.link.connection_lost(None)
+        assert wire.gone == [0]
 
     asyncio.run(read())

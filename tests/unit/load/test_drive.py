@@ -1,0 +1,117 @@
+"""When requests are given up: by a clock that the tests turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tritonforge.load.clock import NS
+from tritonforge.load.drive import Drive
+from tritonforge.load.job import Job, Payload, Tally, Target
+from tritonforge.load.lane import Lane
+from tritonforge.load.recorder import Recorder
+
+
+class Clock:
+    """An event loop's timers, and the time, which goes on from one to the next."""
+
+    def __init__(self) -> None:
+        self.now = NS
+        self.timers: list[tuple[int, int, Clock.Timer]] = []
+        self._numbers = count()
+
+    class Timer:
+        """What `call_later` gives."""
+
+        def __init__(self, call: Callable[[], None]) -> None:
+            self.call: Callable[[], None] | None = call
+
+        def cancel(self) -> None:
+            self.call = None
+
+    def call_later(self, delay_s: float, call: Callable[..., None], *arguments: Any) -> Timer:
+        timer = Clock.Timer(lambda: call(*arguments))
+        self.timers.append((self.now + round(delay_s * NS), next(self._numbers), timer))
+        return timer
+
+    def run(self, until: int) -> None:
+        while self.timers and min(self.timers)[0] <= until:
+            at, _, timer = due = min(self.timers)
+            self.timers.remove(due)
+            self.now = at
+            if timer.call is not None:
+                timer.call()
+        self.now = until
+
+
+class Line:
+    """A connection whose server answers once in a while, or never."""
+
+    def __init__(self, sent: list[int], clock: Clock) -> None:
+        self._sent, self._clock = sent, clock
+        self.abandoned = False
+
+    def send(self, lane: Lane, data: bytes) -> None:
+        self._sent.append(self._clock.now)
+
+    def abandon(self, lane: Lane) -> None:
+        self.abandoned = True
+
+
+@pytest.mark.parametrize("window_s", [0.05, 0.3, 5])
+def test_a_request_is_given_up_when_that_is_due_and_the_next_one_follows_at_once(
+    window_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, sent, tallies = Clock(), list[int](), list[Tally]()
+    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    job = Job(
+        Target("127.0.0.1", 1),
+        (Payload(b"x"),),
+        start_ns=clock.now,
+        windows_ns=clock.now,
+        window_ns=round(window_s * NS),
+        max_windows=1 << 30,
+        concurrency=2,
+        ramp_s=0.15,  # the second one begins 75 ms after the first
+        timeout_s=0.2,
+    )
+    recorder = Recorder(job.windows_ns, job.window_ns, tallies.append)
+
+    def reconnect(lane: Lane) -> None:
+        lane.link = Line(sent, clock)
+        drive.connected(lane)
+
+    drive = Drive(job, recorder, reconnect)
+    drive.lanes = [Lane(), Lane()]
+    for lane in drive.lanes:
+        lane.link = Line(sent, clock)
+    drive.start()
+    clock.run(2 * NS - 1)
+    drive.stop()
+    recorder.finish(clock.now)
+    assert sorted(sent) == sorted(NS + NS // 1000 * (begun + turn * 200) for begun in (0, 75) for turn in range(5))
+    assert sum(tally.errors.get("timeout", 0) for tally in tallies) == 8
+    clock.run(9 * NS)
+    assert len(sent) == 10, "nothing is given up after the end"
+
+
+def test_requests_that_are_answered_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer for each would cost more than the request."""
+    clock, sent = Clock(), list[int]()
+    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    job = Job(Target("127.0.0.1", 1), (Payload(b"x"),), NS, NS, NS, 1 << 30, concurrency=1, timeout_s=0.2)
+    drive = Drive(job, Recorder(NS, NS, lambda _: None), lambda _: None)
+    drive.lanes = [Lane()]
+    drive.lanes[0].link = Line(sent, clock)
+    drive.start()
+    timers = len(clock.timers)
+    for _ in range(1000):
+        clock.run(clock.now + NS // 100)
+        drive.ended(drive.lanes[0], "", b"")
+    assert len(sent) >= 1000
+    assert len(clock.timers) <= timers
