@@ -9,8 +9,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from tritonforge.client import AsyncClient, Client, DeadlineExceeded
+from tritonforge.client import AsyncClient, Client, ConnectionOptions, DeadlineExceeded, ServerUnavailable
 from tritonforge.client import replicas as replicas_module
+from tritonforge.client.connect import open_async_transport, open_transport
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.message import Request, Tensor
 from tritonforge.client.retries import Retries
 
 from .fault_server import FaultServer, Peer
@@ -142,3 +145,24 @@ def test_without_retries_one_server_has_all_of_the_time():
         pytest.raises(DeadlineExceeded, match=r"no answer within 0\.2 s"),
     ):
         client.describe("m")
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_a_handshake_of_tls_has_a_share_of_the_time(scheme):
+    request = Request("m", (Tensor("x", "FP32", (2,), bytes(8)),))
+
+    async def main(url: str) -> None:
+        transport = open_async_transport(url, ConnectionOptions())
+        with pytest.raises(ServerUnavailable, match="no connection within") as caught:
+            await transport.infer(request, Deadline(0.6).sharing())
+        assert (caught.value.sent, caught.value.silent) == (False, True)
+        await transport.close()
+
+    with mute() as port:
+        url = f"{scheme}://127.0.0.1:{port}"
+        asyncio.run(main(url))
+        transport = open_transport(url, ConnectionOptions())
+        with pytest.raises(ServerUnavailable, match="no connection within") as caught:
+            transport.infer(request, Deadline(0.6).sharing())
+        assert (caught.value.sent, caught.value.silent) == (False, True)
+        transport.close()
