@@ -86,9 +86,7 @@ def dims(node: Node) -> tuple[int, ...]:
 
 
 def _tensor(node: Node, *, batched: bool) -> dict[str, Any]:
-    datatype = _DATATYPES.get(node.type)
-    if datatype is None:
-        raise LoadError(f"the graph's \"{node.name}\" is {node.type}, which the ONNX Runtime backend can't serve")
+    datatype = _datatype(node)
     shape = list(dims(node)[batched:])
     tensor = {"name": node.name, "data_type": f"TYPE_{'STRING' if datatype == 'BYTES' else datatype}", "dims": shape}
     if shape:
@@ -97,12 +95,24 @@ def _tensor(node: Node, *, batched: bool) -> dict[str, Any]:
     return {**tensor, "reshape": {"shape": []}} if batched else tensor
 
 
+def _datatype(node: Node) -> str:
+    """Give Triton's name of a tensor's type.
+
+    Raises:
+        LoadError: it is none that the native backend serves: BF16, a float of 8 bits, a sequence.
+    """
+    datatype = _DATATYPES.get(node.type)
+    if datatype is None:
+        raise LoadError(f"the graph's \"{node.name}\" is {node.type}, which the ONNX Runtime backend can't serve")
+    return datatype
+
+
 def _check_all(kind: str, specs: Sequence[TensorSpec], nodes: Mapping[str, Node], *, batched: bool) -> None:
     for spec in specs:
         node = nodes.get(spec.name)
         if node is None:
             raise LoadError(f'the graph has no {kind} "{spec.name}"; it has {", ".join(nodes) or "none"}')
-        if _DATATYPES.get(node.type) != spec.datatype or not _agrees(spec, node, batched=batched):
+        if _datatype(node) != spec.datatype or not _agrees(spec, node, batched=batched):
             raise LoadError(
                 f'{kind} "{spec.name}" is {spec.describe(batched=batched)} in the configuration, but {_describe(node)} '
                 "in the graph"

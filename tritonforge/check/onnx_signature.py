@@ -33,7 +33,9 @@ def check_onnx(model: Model) -> Iterator[Found]:
             graph = _read(file)
         except DiagnosticError as failure:
             for each in failure.diagnostics:
-                yield error("TF685", "", each.message, each.hint, file=f"{model.name}/{version}/{file.name}")
+                subject = each.where.subject.removeprefix(", ")  # a tensor
+                message = f"{subject}: {each.message}" if subject else each.message
+                yield error("TF685", "", message, each.hint, file=f"{model.name}/{version}/{file.name}")
             continue
         batched = all(tensor.dims and not isinstance(tensor.dims[0], int) for tensor in [*graph.inputs, *graph.outputs])
         if not (model.config.input and model.config.output):

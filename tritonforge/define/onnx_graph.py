@@ -86,7 +86,7 @@ def read_graph(source: Path | bytes, where: Where) -> OnnxGraph:
     """Read the outside of an ONNX model, without its weights.
 
     Raises:
-        DiagnosticError: it can't be parsed, or a tensor's data type is not one of Triton's.
+        DiagnosticError: it can't be parsed, or a tensor's data type is not one of Triton's, or BF16.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -222,6 +222,16 @@ def _tensors(
                     where.at(f'{where.subject}, {kind} "{info.name}"'),
                     "the graph's type for it is none of Triton's tensors",
                     "export the model with tensors only (for scikit-learn: zipmap=False)",
+                )
+            )
+            continue
+        if dtype.name == "BF16":
+            found.append(
+                Diagnostic(
+                    "TF302",
+                    where.at(f'{where.subject}, {kind} "{info.name}"'),
+                    "it is BF16, which Triton's backend for ONNX doesn't serve",
+                    "export the graph with FP32 or FP16 inputs and outputs; inside it may be BF16",
                 )
             )
             continue

@@ -145,6 +145,22 @@ def write_scaled(
         (repository / "m" / "config.pbtxt").write_text(config)
 
 
+def test_bf16_is_told_by_tensor(tmp_path: Path) -> None:
+    """NVIDIA's backend has no such type either."""
+    infos = [helper.make_tensor_value_info(name, TensorProto.BFLOAT16, ["n", 4]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", infos[:1], infos[1:])
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    onnx.save(helper.make_model(graph), folder / "model.onnx")
+    config = tensor("input", "x", datatype="TYPE_BF16") + tensor("output", "y", datatype="TYPE_BF16")
+    (tmp_path / "m" / "config.pbtxt").write_text(f"{ONNX}max_batch_size: 8\n{config}")
+    found = check_repository(tmp_path, cores=8).findings
+    assert [(finding.code, finding.path, finding.message) for finding in found] == [
+        ("TF685", "m/1/model.onnx", f"{name}: it is BF16, which Triton's backend for ONNX doesn't serve")
+        for name in ('input "x"', 'output "y"')
+    ]
+
+
 RAGGED = (
     'input { name: "x" data_type: TYPE_FP32 dims: [ -1 ] allow_ragged_batch: true }\n'
     'output { name: "y" data_type: TYPE_FP32 dims: [ -1 ] }\n'

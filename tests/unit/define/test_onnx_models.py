@@ -58,8 +58,8 @@ def test_one_tensor_with_a_fixed_first_dimension_makes_the_model_unbatched(path:
     )
 
 
-@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
-def test_every_data_type_is_read(path: Path, dtype: Any) -> None:
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES.values() if dtype.name != "BF16"], ids=str)
+def test_every_data_type_that_the_backend_serves_is_read(path: Path, dtype: Any) -> None:
     onnx.save(onnx_files.identity(("N", 2), dtype.onnx), path)
     spec = TensorSpec("x", dtype.name, (2,), text=dtype.name == "BYTES")
     assert onnx_model(path).signature.inputs == (spec,)

@@ -66,6 +66,16 @@ def test_a_batch_of_scalars_is_reshaped(version: Path) -> None:
     assert config["output"] == [{"name": "y", "data_type": "TYPE_STRING", "dims": [1], "reshape": {"shape": []}}]
 
 
+def test_a_type_that_the_native_backend_has_not_is_told_as_such(version: Path) -> None:
+    session = onnx_session.open_for_completion(
+        str(write(version, "batch", 3, kind=TensorProto.BFLOAT16).parent), fields()
+    )
+    spec = parse_spec(stub_utils.arguments([tensor("x", "BF16", [3])], [tensor("y", "BF16", [3])])["model_config"])
+
+    with pytest.raises(LoadError, match=r'"x" is tensor\(bfloat16\), which the ONNX Runtime backend can\'t serve'):
+        onnx_config.check(spec, session)
+
+
 @pytest.mark.parametrize(("dims", "written"), [((2, 3), [2, 3]), ((), [1])])
 def test_a_graph_of_fixed_dimensions_is_not_batched(version: Path, dims: tuple[int, ...], written: list[int]) -> None:
     config = completed(write(version, *dims))

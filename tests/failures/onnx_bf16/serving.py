@@ -1,0 +1,3 @@
+from tritonforge import onnx
+
+brain = onnx("brain.onnx")
