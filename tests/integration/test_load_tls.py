@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from tls_proxy import tls_proxy
+from typer.testing import CliRunner
 
-from tritonforge.load import Load, ModelLoad, Settings, sweep
+from tritonforge.cli import app
+from tritonforge.load import Load, LoadFailed, ModelLoad, Settings, TlsFiles, sweep
 from tritonforge.server import Server
 
 
 @pytest.fixture
-def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """A certificate of localhost that this process and those below it trust, and its key."""
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate of localhost that nobody trusts yet, and its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("needs openssl")
@@ -26,13 +28,18 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, 
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
     files = ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*command, *files], check=True, capture_output=True, timeout=60)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(certificate))
     return certificate, key
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["by the system", "by name"])
 @pytest.mark.parametrize(("scheme", "alpn"), [("https", "http/1.1"), ("grpcs", "h2")])
-def test_load_goes_through_tls(server: Server, certificate: tuple[Path, Path], scheme: str, alpn: str) -> None:
+def test_load_goes_through_tls(
+    server: Server, certificate: tuple[Path, Path], scheme: str, alpn: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authority is one that the system trusts, or is named."""
+    if not named:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(certificate[0]))
     behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
     assert behind is not None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -46,7 +53,30 @@ def test_load_goes_through_tls(server: Server, certificate: tuple[Path, Path], s
             window_s=0.3,
             warmup_s=0.0,
             requests=20,
+            tls=TlsFiles(ca=str(certificate[0])) if named else TlsFiles(),
         )
         (point,) = sweep(settings).points
     assert (point.requests, point.errors) == (20, ())
     assert point.server[0].requests >= 20
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_an_authority_that_is_not_trusted_is_told(server: Server, certificate: tuple[Path, Path], scheme: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
+    assert behind is not None
+    with tls_proxy(context, behind) as port, pytest.raises(LoadFailed, match="name its authority's file, --ca"):
+        sweep(Settings(f"{scheme}://localhost:{port}", (ModelLoad("echo"),)))
+
+
+def test_the_command_takes_the_files(server: Server, certificate: tuple[Path, Path]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    behind = urlsplit(server.http_url).port
+    assert behind is not None
+    with tls_proxy(context, behind) as port:
+        asked = ["perf", "echo", "--url", f"https://localhost:{port}", "--requests", "20", "--warmup", "0"]
+        done = CliRunner().invoke(app, [*asked, "--ca", str(certificate[0])])
+    assert done.exit_code == 0, done.output

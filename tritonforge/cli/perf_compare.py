@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["compare", "judge", "parse_share", "show_comparison"]
 
 _ENDED_EARLY, _INTERRUPTED = 4, 130
-_LIVE = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed")
+_LIVE = (
+    *("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "ca", "certificate", "key"),
+    "seed",
+)
 """Options that say nothing of saved reports."""
 _LEAST_SURE = 0.5
 
@@ -34,6 +37,9 @@ def compare(
     batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1)] = 1,
     data: Annotated[str, typer.Option(help="As of measure.")] = "random",
     shape: Annotated[list[str] | None, typer.Option(help="As of measure.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
+    key: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
     max_regression: Annotated[
         str | None, typer.Option(help="Exit 1 where one is significantly worse by more than this: 5%.")
     ] = None,
@@ -75,7 +81,8 @@ def compare(
                 raise typer.BadParameter("live servers need the model's name", param_hint="--model")
             scenario = Scenario(
                 model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
-                data=data, shape=tuple(shape or ()), seed=seed if data == "random" else None,
+                data=data, shape=tuple(shape or ()), ca=ca, certificate=certificate, key=key,
+                seed=seed if data == "random" else None,
             )  # fmt: skip
             try:
                 comparisons = _live(scenario, pairs, seed, rules)

@@ -24,6 +24,7 @@ from tritonforge.load.settings import Data, HttpRequest, Load, ModelLoad, Settin
 from tritonforge.load.stopped import SweepInterrupted, SweepStopped
 from tritonforge.load.sweep import sweep
 from tritonforge.load.times import read_times
+from tritonforge.load.trust import TlsFiles
 
 __all__ = [
     "Data",
@@ -50,6 +51,7 @@ __all__ = [
     "Step",
     "SweepInterrupted",
     "SweepStopped",
+    "TlsFiles",
     "Window",
     "find_max",
     "parse_loads",

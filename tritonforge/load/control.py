@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from tritonforge.load.address import Address, model_path
 from tritonforge.load.errors import LoadFailed
+from tritonforge.load.trust import UNTRUSTED, TlsFiles
 
 __all__ = ["Control", "check_listening", "connect"]
 
@@ -43,13 +45,13 @@ class Control(Protocol):
         """Close the connection."""
 
 
-def connect(address: Address, headers: Mapping[str, str]) -> Control:
+def connect(address: Address, headers: Mapping[str, str], tls: TlsFiles) -> Control:
     """Connect to a server in its protocol."""
     if address.grpc:
         from tritonforge.load.grpc_control import GrpcControl
 
-        return cast(Control, GrpcControl(address, headers))
-    return _HttpControl(address, headers)
+        return cast(Control, GrpcControl(address, headers, tls))
+    return _HttpControl(address, headers, tls)
 
 
 def check_listening(address: Address) -> None:
@@ -63,9 +65,12 @@ def check_listening(address: Address) -> None:
 
 
 class _HttpControl:
-    def __init__(self, address: Address, headers: Mapping[str, str]) -> None:
-        kind = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
-        self._connection = kind(address.host, address.port, timeout=_TIMEOUT_S)
+    def __init__(self, address: Address, headers: Mapping[str, str], tls: TlsFiles) -> None:
+        self._connection = (
+            http.client.HTTPSConnection(address.host, address.port, timeout=_TIMEOUT_S, context=tls.context())
+            if address.tls
+            else http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
+        )
         self._address, self._headers = address, dict(headers)
 
     def metadata(self, model: str, version: str) -> Json:
@@ -121,6 +126,7 @@ class _HttpControl:
                 self._connection.close()
                 if attempt:  # an idle connection may have been closed: once anew
                     hint = "is a server listening there?" if isinstance(error, OSError) else "is this its HTTP port?"
+                    hint = UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else hint
                     words = error if isinstance(error, OSError) else repr(error)
                     raise LoadFailed(f"{self._address}: {words}; {hint}") from error
         if answer.status != 200:

@@ -200,5 +200,6 @@ async def connect(
 ) -> None:
     """Give a lane a connection of its own. Raise OSError where there is none."""
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(lambda: make(events, lane), target.host, target.port, ssl=target.tls or None)
+    tls = target.tls.context() if target.tls else None
+    _, link = await loop.create_connection(lambda: make(events, lane), target.host, target.port, ssl=tls)
     lane.link = link

@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.schedule import Schedule
+from tritonforge.load.trust import TlsFiles
 
 __all__ = ["Finished", "Job", "Payload", "Ready", "Tally", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect. `method` is the gRPC one, empty for HTTP; `tls` is for grpcio to speak."""
+    """Where to connect. `method` is the gRPC one, empty for HTTP; `tls` is for grpcio to speak, None for none."""
 
     host: str
     port: int
     method: str = ""
-    tls: bool = False
+    tls: TlsFiles | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -73,7 +73,7 @@ class Session:
 
     def __enter__(self) -> Session:
         with contextlib.ExitStack() as stack:
-            self._control = connect(self._address, self.settings.headers)
+            self._control = connect(self._address, self.settings.headers, self.settings.tls)
             stack.callback(self._control.close)
             self._regions = stack.enter_context(Regions(self._control))
             self.server = {} if self._plain else self._control.server()
@@ -331,7 +331,8 @@ class Session:
         settings, address = self.settings, self._address
         service = "/inference.GRPCInferenceService/"
         method = service + ("ModelStreamInfer" if self._payloads[0].stream else "ModelInfer") if address.grpc else ""
-        target = Target(address.host, address.port, method, address.tls, tuple(settings.headers.items()))
+        tls = settings.tls if address.tls else None
+        target = Target(address.host, address.port, method, tls, tuple(settings.headers.items()))
         concurrency = int(run.load.value) if run.load.kind == "concurrency" else 0
         most = (settings.processes, concurrency, run.requests, len(settings.times_s) if run.load.given else 0)
         parts = min(count for count in most if count)

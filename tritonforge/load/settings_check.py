@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterator
 
+from tritonforge.load.address import parse_address
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.settings import Settings
 
@@ -41,6 +42,8 @@ def check_settings(settings: Settings) -> None:
     for found, text in problems:
         if found:
             raise InvalidLoad(text)
+    if parse_address(settings.url).tls:
+        settings.tls.context()
 
 
 def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:

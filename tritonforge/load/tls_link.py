@@ -11,6 +11,7 @@ import grpc.aio
 from tritonforge.load.job import Target
 from tritonforge.load.lane import Events, Lane
 from tritonforge.load.stream_error import stream_error
+from tritonforge.load.trust import TlsFiles
 
 __all__ = ["TlsLink"]
 
@@ -21,7 +22,7 @@ class TlsLink:
     """One channel for many lanes; each request is a call of its own."""
 
     def __init__(self, target: Target, events: Events, *, stream: bool) -> None:
-        self._channel = grpc.aio.secure_channel(target.authority, grpc.ssl_channel_credentials(), _OPTIONS)
+        self._channel = grpc.aio.secure_channel(target.authority, (target.tls or TlsFiles()).credentials(), _OPTIONS)
         self._method: Any = (self._channel.stream_stream if stream else self._channel.unary_unary)(target.method)
         self._metadata = [(name.lower(), value) for name, value in target.headers]
         self._events, self._stream = events, stream

@@ -120,6 +120,9 @@ class Scenario:
     max_in_flight: int | None = None
     timeout: float | None = None
     header: tuple[str, ...] = ()
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
     slo: str | None = None
     find_max: bool = False
     seed: int | None = None
@@ -143,7 +146,7 @@ class Scenario:
             BadOption: a value can't be read, options exclude each other, or one would change nothing.
             InvalidLoad: a number is out of its bounds.
         """
-        from tritonforge.load import Settings, parse_slo
+        from tritonforge.load import Settings, TlsFiles, parse_slo
         from tritonforge.load.settings_check import check_settings
 
         self._check_use()
@@ -158,6 +161,7 @@ class Scenario:
             loads,
             times_s=times,
             headers=_headers(self.header),
+            tls=TlsFiles(*(str(file or "") for file in (self.ca, self.certificate, self.key))),
             slo=slo,
             server_statistics=self.server_statistics,
             **chosen,
@@ -199,6 +203,7 @@ class Scenario:
                 self.data == "random" or self.arrivals in ("poisson", "gamma") or "," in self.model,
                 "anything that is drawn: random data or arrivals, or a mix of models",
             ),
+            **dict.fromkeys(("ca", "certificate", "key"), (self._over_tls(), "TLS: --url https://… or grpcs://…")),
             "tolerance": (self.check or self._golden(), "--check, or golden samples"),
             "max_regression": (self.baseline, "--baseline"),
         }.items():
@@ -207,6 +212,9 @@ class Scenario:
 
     def _golden(self) -> bool:
         return self.data.partition(":")[0] == "golden"
+
+    def _over_tls(self) -> bool:
+        return any(url.startswith(("https://", "grpcs://")) for url in self.url)
 
     def _over_http(self) -> bool:
         """Tell whether any of what is measured is: a URL that says so, or the protocol of what doesn't."""
