@@ -100,6 +100,8 @@ def test_figures_that_never_agree_are_unstable(server: Server) -> None:
         (["echo", "--url", "{url}", "--string-length", "4"], "--string-length: no input of echo is of strings"),
         (["echo", "--url", "{url}", "--json", "a", "--html", "./a"], "--html: a can't be written: --json is written"),
         (["echo", "--url", "{url}", "--burst", "2"], "--burst: it says nothing without --rate"),
+        (["echo", "--url", "{url}", "--html", "-"], "--html: - can't be written: standard output has the tables"),
+        (["echo", "--url", "{url}", "--html", "/proc/a.html"], "--html: /proc/a.html can't be written"),
         (["echo", "--url", "{url}", "--json", "/"], "--json: / can't be written: it is a folder"),
         (["echo", "--url", "http://127.0.0.1:1"], "127.0.0.1"),
         (["echo", "--concurrency", "none"], "--concurrency: 'none'"),
@@ -182,23 +184,44 @@ def test_a_server_that_dies_costs_no_load_that_was_measured(
     assert read_report(out).points[0].requests > 0
 
 
-def test_ctrl_c_keeps_what_was_measured(server: Server, tmp_path: Path) -> None:
-    """A terminal sends it to all of the foreground, the generator's processes among them."""
-    out = tmp_path / "out.json"
-    options = ["--concurrency", "1:1000", "--duration", "0.2", "--window", "0.1", "--warmup", "0", "--json", str(out)]
-    command = [sys.executable, "-m", "tritonforge", "perf", "echo", "--url", server.http_url, *options]
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_ctrl_c_and_sigterm_keep_what_was_measured(
+    number: int, code: int, word: str, server: Server, tmp_path: Path
+) -> None:
+    """A terminal sends it to all of the foreground, `timeout` and a cancelled job to more."""
+    out, export = tmp_path / "out.json", tmp_path / "requests.json"
+    options = ["--concurrency", "1:1000", "--duration", "0.2", "--window", "0.1", "--warmup", "0"]
+    files = ["--json", str(out), "--profile-export", str(export)]
+    command = [sys.executable, "-m", "tritonforge", "perf", "echo", "--url", server.http_url, *options, *files]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as running:
         assert running.stderr is not None
         assert running.stderr.readline().startswith("concurrency 1 ")
-        os.killpg(running.pid, signal.SIGINT)
+        os.killpg(running.pid, number)
         said = running.communicate(timeout=60)
-    assert running.returncode == 130, said
-    assert "interrupted at concurrency " in said[1]
+    assert running.returncode == code, said
+    assert f"{word} at concurrency " in said[1]
     assert "; the figures are of what was measured until then" in said[1]
     assert "Traceback" not in said[1]
     assert read_report(out).points[0].requests > 0
+    assert json.loads(export.read_text())["experiments"][0]["requests"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "requests.json"]
+
+
+def test_a_full_disk_costs_the_export_alone(server: Server, tmp_path: Path) -> None:
+    """Or here a limit on the size of files."""
+    export = tmp_path / "requests.json"
+    perf_echo = [sys.executable, "-m", "tritonforge", "perf", "echo", "--url", server.http_url, *QUICK]
+    limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *perf_echo, "--profile-export", str(export)]
+    result = subprocess.run(limited, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2, result.stderr
+    assert f"--profile-export: {export} is not written: [Errno 27] File too large" in result.stderr
+    assert result.stdout.splitlines()[1].startswith("concurrency 1 ")
+    assert "wrote" not in result.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_search_that_is_interrupted_tells_the_best_so_far(server: Server, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from tritonforge.cli.perf_compare import compare
+from tritonforge.cli.perf_ending import ending
 from tritonforge.cli.perf_run import run
 
 __all__ = ["perf"]
@@ -140,10 +141,11 @@ def measure(
     source = context.get_parameter_source("url")
     if repository is not None and source is not None and source.name == "ENVIRONMENT":
         del given["url"]  # said for runs without a repository
-    from tritonforge.cli.perf_execute import execute
-    from tritonforge.cli.perf_misuse import misused
-    from tritonforge.report.scenario import scenario_of
+    with ending() as end:
+        from tritonforge.cli.perf_execute import execute
+        from tritonforge.cli.perf_misuse import misused
+        from tritonforge.report.scenario import scenario_of
 
-    with misused():
-        scenario = scenario_of(given)
-    raise typer.Exit(execute(scenario))
+        with misused():
+            scenario = scenario_of(given)
+        raise typer.Exit(execute(scenario, end))

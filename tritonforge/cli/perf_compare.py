@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tritonforge.cli.perf_ending import ending
+
 if TYPE_CHECKING:
     from tritonforge.load import Load
     from tritonforge.report import Comparison, Rules
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "judge", "parse_share", "show_comparison"]
 
-_ENDED_EARLY, _INTERRUPTED = 4, 130
+_ENDED_EARLY = 4
 _LIVE = (
     *("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "ca", "certificate", "key"),
     "seed",
@@ -54,44 +56,60 @@ def compare(
     turns. Exits with 1 beyond --max-regression, with 2 where it is misused, and with 3 where there are too few windows
     to tell, or nothing succeeded at a load.
     """
-    from tritonforge.cli.perf_misuse import misused
-    from tritonforge.report import Rules
-    from tritonforge.report.rounds import CompareInterrupted, CompareStopped
-    from tritonforge.report.scenario import BadOption, Scenario
+    with ending() as end:
+        from tritonforge.cli.perf_misuse import misused
+        from tritonforge.report import Rules
+        from tritonforge.report.files import check_places
+        from tritonforge.report.rounds import CompareInterrupted, CompareStopped
+        from tritonforge.report.scenario import BadOption, Scenario
 
-    with misused():
-        limit = None if max_regression is None else parse_share("max_regression", max_regression)
-        sure = parse_share("confidence", confidence)
-        if sure < _LEAST_SURE:
-            wanted = f"wanted {_LEAST_SURE:.0%} to below 100%"
-            raise BadOption("confidence", f"{confidence!r} is no surer than a coin's throw; {wanted}")
-        rules = Rules(sure, parse_share("same_within", same_within), limit)
-        live = [_is_url(side) for side in (base, *new)]
-        if any(live) and not all(live):
-            raise typer.BadParameter("give URLs alone, or reports alone", param_hint="BASE NEW…")
-        if not all(live):
-            for name in _LIVE:
-                source = context.get_parameter_source(name)
-                if source is not None and source.name != "DEFAULT":
-                    hint = "it says nothing without live servers' URLs: saved reports are compared as they are"
-                    raise typer.BadParameter(hint, param_hint=f"--{name.replace('_', '-')}")
-            comparisons = _saved(Path(base), [Path(side) for side in new], rules)
-        else:
-            if model is None:
-                raise typer.BadParameter("live servers need the model's name", param_hint="--model")
-            scenario = Scenario(
-                model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
-                data=data, shape=tuple(shape or ()), ca=ca, certificate=certificate, key=key,
+        with misused():
+            limit = None if max_regression is None else parse_share("max_regression", max_regression)
+            sure = parse_share("confidence", confidence)
+            if sure < _LEAST_SURE:
+                wanted = f"wanted {_LEAST_SURE:.0%} to below 100%"
+                raise BadOption("confidence", f"{confidence!r} is no surer than a coin's throw; {wanted}")
+            rules = Rules(sure, parse_share("same_within", same_within), limit)
+            if markdown is not None and str(markdown) != "-":
+                check_places({"markdown": markdown})
+            if not _are_live(base, new):
+                _check_unused(context)
+                comparisons = _saved(Path(base), [Path(side) for side in new], rules)
+            else:
+                if model is None:
+                    raise typer.BadParameter("live servers need the model's name", param_hint="--model")
+                scenario = Scenario(
+                    model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
+                    data=data, shape=tuple(shape or ()), ca=ca, certificate=certificate, key=key,
                 seed=seed if data == "random" else None,
-            )  # fmt: skip
-            try:
-                comparisons = _live(scenario, pairs, seed, rules)
-            except (CompareStopped, CompareInterrupted) as early:
-                _render(early.comparisons, markdown)
-                typer.echo(f"{str(early) or 'interrupted'}; the figures are of the rounds until then", err=True)
-                raise typer.Exit(_INTERRUPTED if isinstance(early, KeyboardInterrupt) else _ENDED_EARLY) from early
-    _render(comparisons, markdown)
+                )  # fmt: skip
+                try:
+                    comparisons = _live(scenario, pairs, seed, rules)
+                except (CompareStopped, CompareInterrupted) as early:
+                    end.settle()
+                    _render(early.comparisons, markdown)
+                    typer.echo(f"{early}; the figures are of the rounds until then", err=True)
+                    raise typer.Exit(end.code if isinstance(early, KeyboardInterrupt) else _ENDED_EARLY) from early
+        end.settle()
+        _render(comparisons, markdown)
     raise typer.Exit(judge(comparisons))
+
+
+def _are_live(base: str, new: Sequence[str]) -> bool:
+    """Tell whether servers are compared; raise BadParameter where reports are among them."""
+    live = ["://" in side for side in (base, *new)]
+    if any(live) and not all(live):
+        raise typer.BadParameter("give URLs alone, or reports alone", param_hint="BASE NEW…")
+    return any(live)
+
+
+def _check_unused(context: typer.Context) -> None:
+    """Raise BadParameter for an option that says nothing of saved reports."""
+    for name in _LIVE:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            hint = "it says nothing without live servers' URLs: saved reports are compared as they are"
+            raise typer.BadParameter(hint, param_hint=f"--{name.replace('_', '-')}")
 
 
 def judge(comparisons: Sequence[Comparison]) -> int:
@@ -99,10 +117,6 @@ def judge(comparisons: Sequence[Comparison]) -> int:
     if any(comparison.regressions for comparison in comparisons):
         return 1
     return 3 if any(comparison.undecided or comparison.unmeasured for comparison in comparisons) else 0
-
-
-def _is_url(side: str) -> bool:
-    return "://" in side
 
 
 def parse_share(option: str, text: str, *, all_too: bool = False) -> float:

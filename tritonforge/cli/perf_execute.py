@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,25 +13,24 @@ from tritonforge.cli.perf_misuse import MISUSED, misused
 from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
-    from tritonforge.load import Report
+    from tritonforge.cli.perf_ending import Ending
+    from tritonforge.load import ProfileExport, Report, SweepInterrupted, SweepStopped
     from tritonforge.report import Comparison, Table
     from tritonforge.report.scenario import Scenario
 
 __all__ = ["execute"]
 
 _ERRORS = "1%"
-_MET, _FAILED, _UNSTABLE, _ENDED_EARLY, _INTERRUPTED = 0, 1, 3, 4, 130
+_MET, _FAILED, _UNSTABLE, _ENDED_EARLY = 0, 1, 3, 4
 
 
-def execute(scenario: Scenario) -> int:
+def execute(scenario: Scenario, end: Ending) -> int:
     """Measure a scenario, print and write what it asks for, and give the exit code."""
     from tritonforge.cli.perf_compare import parse_share, show_comparison
-    from tritonforge.cli.perf_live import showing
-    from tritonforge.load import SweepInterrupted, SweepStopped
+    from tritonforge.load import ProfileExport
     from tritonforge.report import Rules, compare_reports, read_report
     from tritonforge.report.compare import check_loads, check_models
     from tritonforge.report.files import check_places
-    from tritonforge.report.sweep import sweep
 
     with misused():
         limit = parse_share("max_regression", scenario.max_regression) if scenario.max_regression else None
@@ -44,20 +44,14 @@ def execute(scenario: Scenario) -> int:
                 check_loads(baseline, settings, names)
         exported = {"profile_export": scenario.profile_export} if scenario.profile_export else {}
         check_places({**scenario.outputs, **exported})
-        stopped: SweepStopped | SweepInterrupted | None = None
-        try:
-            with showing() as live:
-                report = sweep(scenario, on_window=live.window, on_point=live.point, warn=live.warn)
-        except (SweepStopped, SweepInterrupted) as early:
-            stopped, report = early, early.report
-        except KeyboardInterrupt:
-            typer.echo("interrupted: nothing was measured yet, as no window was over", err=True)
-            return _INTERRUPTED
-        written, unwritten = _write(report, scenario)
+        export = ProfileExport(scenario.profile_export) if scenario.profile_export else None
+        report, stopped = _measure(scenario, export)
+        end.settle()
+        written, unwritten = _write(report, scenario, export)
         _show(report, scenario, written)
         if stopped is not None:
             typer.echo(f"{stopped}; the figures are of what was measured until then", err=True)
-            return _INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else _ENDED_EARLY
+            return end.code if isinstance(stopped, KeyboardInterrupt) else _ENDED_EARLY
         comparison = None
         if baseline is not None:
             comparison = compare_reports(baseline, report, names=names, rules=Rules(max_regression=limit))
@@ -69,7 +63,24 @@ def execute(scenario: Scenario) -> int:
     return MISUSED if unwritten and code != _FAILED else code
 
 
-def _write(report: Report, scenario: Scenario) -> tuple[list[Path], list[Path]]:
+def _measure(scenario: Scenario, export: ProfileExport | None) -> tuple[Report, SweepStopped | SweepInterrupted | None]:
+    """Give what was measured, and what ended it before its last load, if anything did."""
+    from tritonforge.cli.perf_live import showing
+    from tritonforge.load import SweepInterrupted, SweepStopped
+    from tritonforge.report.sweep import sweep
+
+    try:
+        with showing() as live, export or nullcontext():
+            report = sweep(scenario, on_window=live.window, on_point=live.point, warn=live.warn, export=export)
+    except (SweepStopped, SweepInterrupted) as early:
+        return early.report, early
+    except OSError as error:
+        if export is None or error is not export.failure:
+            raise
+    return report, None
+
+
+def _write(report: Report, scenario: Scenario, export: ProfileExport | None) -> tuple[list[Path], list[Path]]:
     """Write what is asked for, each whatever becomes of the others; give what could be, and what couldn't."""
     from tritonforge.report import write_report
 
@@ -81,6 +92,12 @@ def _write(report: Report, scenario: Scenario) -> tuple[list[Path], list[Path]]:
         except (TritonForgeError, OSError, ValueError) as error:
             typer.echo(f"--{kind}: {path} is not written: {error}", err=True)
             unwritten.append(path)
+    if export is not None:
+        if export.written:
+            written.append(export.path)
+        if export.failure is not None:
+            typer.echo(f"--profile-export: {export.path} is not written: {export.failure}", err=True)
+            unwritten.append(export.path)
     return written, unwritten
 
 
@@ -105,7 +122,7 @@ def _show(report: Report, scenario: Scenario, written: Sequence[Path]) -> None:
         typer.echo(f"greatest load that meets {scenario.slo}: {report.best or 'none'}{so_far}")
     elif report.knee is not None:
         typer.echo(f"knee: {report.knee}")
-    for path in (*written, *filter(None, [scenario.profile_export])):
+    for path in written:
         typer.echo(f"wrote {path}")
 
 

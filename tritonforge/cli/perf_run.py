@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tritonforge.cli.perf_ending import ending
+
 __all__ = ["run"]
 
 
@@ -18,15 +20,16 @@ def run(
     ] = None,
 ) -> None:
     """Run a scenario; exit as `measure` does."""
-    from tritonforge.cli.perf_execute import execute
-    from tritonforge.cli.perf_misuse import misused
-    from tritonforge.report.scenario import read_scenario
-
     if not file.is_file():
         raise typer.BadParameter(f"{file} is no file", param_hint="SCENARIO")
-    with misused():
-        scenario = read_scenario(file)
-    if output is not None:
-        paths = {kind: output / f"{file.stem}.{kind}" for kind in ("json", "csv", "html")}
-        scenario = replace(scenario, json=paths["json"], csv=paths["csv"], html=paths["html"])
-    raise typer.Exit(execute(scenario))
+    with ending() as end:
+        from tritonforge.cli.perf_execute import execute
+        from tritonforge.cli.perf_misuse import misused
+        from tritonforge.report.scenario import read_scenario
+
+        with misused():
+            scenario = read_scenario(file)
+        if output is not None:
+            paths = {kind: output / f"{file.stem}.{kind}" for kind in ("json", "csv", "html")}
+            scenario = replace(scenario, json=paths["json"], csv=paths["csv"], html=paths["html"])
+        raise typer.Exit(execute(scenario, end))

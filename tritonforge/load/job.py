@@ -109,9 +109,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last word of a job. `failure` is empty, or why it couldn't be done."""
+    """The last word of a job. `failure` is empty, or why it couldn't be done.
+
+    `untraced` is why its requests couldn't be written down, where they should have been.
+    """
 
     failure: str = ""
+    untraced: OSError | None = None
 
 
 @dataclass(frozen=True, slots=True)

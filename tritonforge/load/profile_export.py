@@ -8,6 +8,8 @@ since 1970, by the machine's clock. Tensors are not in it: `request_inputs` and 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -23,61 +25,112 @@ from tritonforge.load.trace import Traced, read_trace
 __all__ = ["ProfileExport"]
 
 _MODES = {"concurrency": "concurrency"}
+_OPENING = '{"experiments":['
 
 
 class ProfileExport:
-    """A file that grows by an experiment for each load. It takes its name at the end of the block, failures included.
+    """A file that grows by an experiment for each load, in a folder of its own until the end of the block.
 
-    Raise OSError where the file can't be written.
+    Then it takes the place of a file at the path, or at what a link there points to; a device or a pipe is written to.
+    Where it can't be written, disk full, say, `failure` has the reason, and the load goes on. The block raises that
+    OSError at its end, unless another error ends it; at its beginning it raises one where there can be no such folder.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._part = path.with_name(f".{path.name}.part")
-        self._experiments = 0
+        self.path = path
+        self._place = Path(os.path.realpath(path))
+        # What is no file keeps its place, as does one that may be written, but not replaced.
+        folder = self._place.parent
+        self._replaces = not (self._place.exists() and not (self._place.is_file() and os.access(folder, os.W_OK)))
+        self._experiments = self._whole = 0
+        self.failure: OSError | None = None
+        self.written = False
+        """Whether the file is there: known once the block has ended."""
 
     def __enter__(self) -> ProfileExport:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._replaces:
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="tritonforge-trace-", dir=self._place.parent if self._replaces else None
+        )
+        self._part = Path(self._folder.name, "export")
         self._file = self._part.open("w", encoding="utf-8")
-        self._file.write('{"experiments":[')
-        self._folder = tempfile.TemporaryDirectory(prefix="tritonforge-trace-", dir=self._path.parent)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._folder.cleanup()
-        version = json.dumps(f"tritonforge {__version__}")
-        self._file.write(f'],"version":{version},"service_kind":"triton","endpoint":""}}\n')
-        self._file.close()
-        if self._experiments:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink()
+        try:
+            if self._experiments and self.failure is None:
+                version = json.dumps(f"tritonforge {__version__}")
+                self._file.write(f'],"version":{version},"service_kind":"triton","endpoint":""}}\n')
+                self._file.close()
+                self._put()
+                self.written = True
+        except OSError as reason:
+            self.failure = reason
+        finally:
+            self._discard()
+        if self.failure is not None and kind is None:
+            raise self.failure
 
     def traces(self, count: int) -> list[Path]:
         """Name files for as many processes to write their requests into."""
         return [Path(self._folder.name, str(part)) for part in range(count)]
+
+    def fail(self, reason: OSError) -> None:
+        """Give the export up: a process couldn't write down its requests."""
+        self.failure = self.failure or reason
 
     def add(self, load: Load, traces: Sequence[Path], boundaries_ns: Sequence[int]) -> None:
         """Append the requests of a load that ended within its windows, and remove the traces.
 
         `boundaries_ns` are the windows' edges on the clock of `now_ns`.
         """
+        if self.failure is not None:
+            return
+        try:
+            self._append(load, traces, boundaries_ns)
+            self._whole = self._file.tell()
+            self._experiments += 1
+        except OSError as reason:
+            self.failure = reason
+        except BaseException:  # interrupted: the experiments before are whole
+            self._file.seek(self._whole)
+            self._file.truncate()
+            raise
+        finally:
+            for trace in traces:
+                trace.unlink(missing_ok=True)
+
+    def _append(self, load: Load, traces: Sequence[Path], boundaries_ns: Sequence[int]) -> None:
         since = time.time_ns() - now_ns()
         mode = _MODES.get(load.kind, "request_rate")
         value = int(load.value) if mode == "concurrency" else load.value
         head = json.dumps({"mode": mode, "value": value}, separators=(",", ":"))
-        self._file.write(f'{"," if self._experiments else ""}{{"experiment":{head},"requests":[')
-        self._experiments += 1
+        self._file.write(f'{"," if self._experiments else _OPENING}{{"experiment":{head},"requests":[')
         comma = ""
         for request in _within(traces, boundaries_ns):
             self._file.write(comma + _request(request, since))
             comma = ","
         edges = json.dumps([edge + since for edge in boundaries_ns], separators=(",", ":"))
         self._file.write(f'],"window_boundaries":{edges}}}')
-        for trace in traces:
-            trace.unlink(missing_ok=True)
+
+    def _put(self) -> None:
+        if not self._replaces:
+            with self._part.open("rb") as source, self.path.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+            return
+        if self._place.exists():
+            shutil.copymode(self._place, self._part)
+        self._part.replace(self._place)
+
+    def _discard(self) -> None:
+        try:
+            self._file.close()
+        except OSError as reason:  # the rest of what it holds
+            self.failure = self.failure or reason
+        self._folder.cleanup()
 
 
 def _within(traces: Sequence[Path], boundaries_ns: Sequence[int]) -> Iterator[Traced]:

@@ -113,11 +113,19 @@ class Session:
             self._collect(run, before, on_window)
         finally:
             self._workers.stop()
-            if self._export is not None and run.windows:
-                self._export.add(load, [Path(job.trace) for job in jobs], run.boundaries_ns)
+            self._write_down(run, jobs)
         if not run.windows:
             raise LoadFailed(f"{self.settings.url}: nothing ended in the time of the measurement at {load}")
         return self._point(run)
+
+    def _write_down(self, run: Run, jobs: Sequence[Job]) -> None:
+        """Put the requests of a run into the export, if there is one."""
+        if self._export is None:
+            return
+        if self._workers.untraced is not None:
+            self._export.fail(self._workers.untraced)
+        if run.windows:
+            self._export.add(run.load, [Path(job.trace) for job in jobs], run.boundaries_ns)
 
     def _warm_up(self) -> None:
         """Load with a request at a time before given times, none of which may be spent on it."""
@@ -340,7 +348,8 @@ class Session:
         # A closed loop that starts late has a shorter warm-up; an open one has its first requests to catch up with.
         connecting = (NS // 20 if concurrency else NS // 5) + lanes * NS // 1000
         run.begin(parts, now_ns() + connecting)
-        traces = [""] * parts if self._export is None else [str(path) for path in self._export.traces(parts)]
+        export = self._export if self._export is not None and self._export.failure is None else None
+        traces = [""] * parts if export is None else [str(path) for path in export.traces(parts)]
         return [
             Job(
                 target,

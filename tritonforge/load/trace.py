@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from tritonforge.load.clock import now_ns
 from tritonforge.load.lane import Events, Lane
@@ -23,23 +24,42 @@ Traced = tuple[int, int, tuple[int, ...]]
 class Tracer:
     """Stands between the connections and who is told of what comes back, and writes down each request that succeeds.
 
-    Eight bytes for each number, some thousands of which wait in memory.
+    Eight bytes for each number, some thousands of which wait in memory. Where the file can't be written, `failure` has
+    the reason, and nothing more is written down: the load isn't to end by that.
     """
 
     def __init__(self, events: Events, path: str) -> None:
         self._events = events
-        self._file = Path(path).open("wb")  # noqa: SIM115 - closed at the end of the block
+        self._path = path
         self._numbers = array("q")
         self._open: dict[Lane, tuple[int, list[int]]] = {}
+        self._file: BinaryIO | None = None
+        self.failure: OSError | None = None
 
     def __enter__(self) -> Tracer:
+        try:
+            self._file = Path(self._path).open("wb")
+        except OSError as error:
+            self.failure = error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._numbers.tofile(self._file)
-        self._file.close()
+        self._write()
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as reason:
+            self.failure = self.failure or reason
+
+    def _write(self) -> None:
+        try:
+            if self._file is not None and self.failure is None:
+                self._numbers.tofile(self._file)
+        except OSError as error:
+            self.failure = error
+        del self._numbers[:]
 
     def responded(self, lane: Lane) -> None:
         """Take note of one response of a stream."""
@@ -57,8 +77,7 @@ class Tracer:
             times = came if came and started == lane.started else [now_ns()]
             self._numbers.extend((lane.started, lane.sequence, len(times), *times))
             if len(self._numbers) >= _BUFFERED:
-                self._numbers.tofile(self._file)
-                del self._numbers[:]
+                self._write()
         self._events.ended(lane, error, body)
 
     def lost(self, lane: Lane, reason: str) -> None:
@@ -69,6 +88,9 @@ class Tracer:
 def read_trace(path: Path) -> Iterator[Traced]:
     """Give what a tracer wrote, a request at a time, in the order in which they ended."""
     with path.open("rb") as file:
-        while head := file.read(_HEAD.size):
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
             started, sequence, count = _HEAD.unpack(head)
-            yield started, sequence, struct.unpack(f"<{count}q", file.read(8 * count))
+            times = file.read(8 * count)
+            if len(times) < 8 * count:  # its process was ended amid it
+                return
+            yield started, sequence, struct.unpack(f"<{count}q", times)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -42,6 +43,8 @@ _DRAIN_NS = 5 * NS
 
 def main() -> None:
     """Do jobs until standard input ends. After each job comes a byte, which stops it where it still runs."""
+    # It is the parent that says when to stop, or its end: a signal to a whole group of processes isn't for this one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     stdin = os.fdopen(0, "rb", buffering=0)
@@ -61,8 +64,7 @@ def _take_jobs(stdin: BinaryIO, out: BinaryIO) -> None:
             return
         stopped: list[bytes] = []
         try:
-            uvloop.run(_do(job, out, stopped))
-            answer = Finished()
+            answer = Finished(untraced=uvloop.run(_do(job, out, stopped)))
         except (OSError, ValueError, asyncio.TimeoutError) as error:
             answer = Finished(f"{type(error).__name__}: {error}")
         except Fault as fault:
@@ -77,7 +79,8 @@ class Fault(Exception):
     """A mistake of the generator's own, met in a callback."""
 
 
-async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> None:
+async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> OSError | None:
+    """Do a job; give why its requests couldn't be traced."""
     counted = bool(job.concurrency and job.requests)
     recorder = Recorder(job.windows_ns, job.window_ns, lambda tally: write_message(out, tally), from_first=counted)
     pending: set[asyncio.Task[None]] = set()
@@ -99,8 +102,9 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> None:
     loop.set_exception_handler(note)
     drive = Drive(job, recorder, reconnect)
     drive.lanes = [Lane() for _ in range(job.concurrency or job.max_in_flight)]
-    with contextlib.ExitStack() as stack:
-        events: Events = stack.enter_context(Tracer(drive, job.trace)) if job.trace else drive
+    tracer = Tracer(drive, job.trace) if job.trace else None
+    with tracer or contextlib.nullcontext():
+        events: Events = tracer or drive
         await _connect(job, events, drive.lanes[:1], recorder)
         await _connect(job, events, drive.lanes[1:])
         await _load(job, drive, recorder, pending, stopped)
@@ -108,6 +112,7 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> None:
         raise Fault(str(faults[0]))
     if faults:
         raise Fault("".join(traceback.format_exception(faults[0])).rstrip())
+    return tracer.failure if tracer else None
 
 
 async def _load(

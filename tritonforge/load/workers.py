@@ -32,6 +32,8 @@ class Workers:
         ]
         self._running = 0
         self._jobs = 0
+        self.untraced: OSError | None = None
+        """Why the requests of the last jobs couldn't all be written down, where they should have been."""
         self._threads = [
             threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True)
             for number, process in enumerate(self._processes)
@@ -80,6 +82,7 @@ class Workers:
         for process, job in zip(self._processes, jobs, strict=False):
             write_message(cast(BinaryIO, process.stdin), job)
         self._running = len(jobs)
+        self.untraced = None
         self._jobs = len(jobs)
 
     def next_tally(self, timeout_s: float) -> Tally | None:
@@ -97,6 +100,7 @@ class Workers:
             if message is None:
                 self._dead(number)
             self._running -= 1
+            self.untraced = self.untraced or message.untraced
             if message.failure:
                 raise LoadFailed(f"the load generator can't go on: {message.failure}")
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -46,24 +47,48 @@ class Unwritable(TritonForgeError):
 
 
 def check_places(outputs: Mapping[str, Path]) -> None:
-    """Look whether reports could be written, before there is one to lose: nothing is made yet.
+    """Look whether reports could be written, before there is one to lose: what is made for that is taken away again.
 
     Raises:
-        Unwritable: the path is a folder, no file can be made there, or another is to be there.
+        Unwritable: the path is a folder or `-`, no file can be made there, or another is to be there.
         PngUnavailable: a PNG is wanted, and resvg-py is not installed.
     """
-    taken: dict[Path, str] = {}
+    taken: dict[str, str] = {}
     for kind, path in outputs.items():
-        other = taken.setdefault(path.resolve(), kind)
+        if path.name == "-":
+            raise Unwritable(kind, path, "standard output has the tables; name a file")
+        other = taken.setdefault(os.path.realpath(path), kind)
         if other != kind:
             raise Unwritable(kind, path, f"--{other} is written there; name another file")
         if path.is_dir():
             raise Unwritable(kind, path, "it is a folder; name a file")
-        above = next(folder for folder in path.absolute().parents if folder.exists())
-        if not above.is_dir() or not os.access(path if path.exists() else above, os.W_OK):
-            raise Unwritable(kind, path, f"{path if path.exists() else above} may not be written to")
+        try:
+            _try(Path(os.path.realpath(path)))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename not in (None, str(path)) else ""
+            raise Unwritable(kind, path, f"{where}{error.strerror or error}") from error
     if "png" in outputs:
         check_png()
+
+
+def _try(place: Path) -> None:
+    """Open a file for writing, in folders that are made for that. Raise OSError where it can't be; nothing is left."""
+    if place.exists():
+        if place.is_file():
+            place.open("ab").close()
+        elif not os.access(place, os.W_OK):  # a device, or a pipe that would wait for who reads it
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        return
+    made: list[Path] = []
+    try:
+        for folder in reversed([each for each in place.parents if not each.exists()]):
+            folder.mkdir()
+            made.append(folder)
+        place.open("xb").close()
+        place.unlink()
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()
 
 
 def write_report(report: Report, path: Path, kind: str) -> list[Path]:

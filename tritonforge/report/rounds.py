@@ -23,8 +23,8 @@ class CompareStopped(LoadFailed):
 class CompareInterrupted(KeyboardInterrupt):
     """Somebody interrupted a comparison. `comparisons` are those of the rounds until then."""
 
-    def __init__(self, comparisons: list[Comparison]) -> None:
-        super().__init__()
+    def __init__(self, reason: str, comparisons: list[Comparison]) -> None:
+        super().__init__(reason)
         self.comparisons = comparisons
 
 
@@ -45,4 +45,4 @@ def keeping_rounds(compared: Callable[[], list[Comparison]]) -> Iterator[None]:
     except KeyboardInterrupt as error:
         if not (found := compared()):
             raise
-        raise CompareInterrupted(found) from error
+        raise CompareInterrupted(str(error) or "interrupted", found) from error

@@ -28,14 +28,18 @@ def sweep(
     on_window: Progress | None = None,
     on_point: Progress | None = None,
     warn: Callable[[str], None] = lambda text: None,
+    export: ProfileExport | None = None,
 ) -> Report:
     """Measure a scenario; several URLs, or both protocols of a repository, give the points of one report.
+
+    `export`, which is in its block, gets every request's times; without it, the scenario's profile_export is written.
 
     Raises:
         BadOption: an option's value can't be used.
         InvalidLoad: the settings can't be carried out.
         LoadFailed: the server doesn't answer.
-        SweepStopped: it failed, or SweepInterrupted, after something was measured; they have the report of that.
+        SweepStopped: it failed, or SweepInterrupted, after something was measured; they have the report of that. So
+            does a profile_export that couldn't be written, at the end.
         TritonForgeError: what the build or the server's start raise.
     """
     if scenario.find_max and not scenario.slo:
@@ -46,13 +50,14 @@ def sweep(
         if scenario.find_max and len(what.urls) > 1:
             raise BadOption("find_max", "a search is on one URL and protocol")
         reports: list[Report] = []
+        own = ProfileExport(scenario.profile_export) if scenario.profile_export and export is None else None
         with (
-            ProfileExport(scenario.profile_export) if scenario.profile_export else nullcontext() as export,
             keeping(lambda found: replace(_joined([*reports, *found]), complete=False) if reports or found else None),
+            own or nullcontext(),
         ):
             for url in what.urls:
                 settings = scenario.settings(url, what.dimensions, golden=what.repository)
-                reports.append(measure(settings, on_window=on_window, on_point=on_point, export=export))
+                reports.append(measure(settings, on_window=on_window, on_point=on_point, export=export or own))
     return _joined(reports)
 
 

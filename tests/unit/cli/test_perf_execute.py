@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
+from tritonforge.load import ModelLoad, ProfileExport, Report, Settings, SweepInterrupted
+from tritonforge.load.environment import describe
+
+
+def report() -> Report:
+    """Give one without any load."""
+    return Report(Settings("http://127.0.0.1:1", (ModelLoad("echo"),)), describe({}), 0, ())
 
 
 def test_an_interruption_before_the_first_figures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +28,58 @@ def test_an_interruption_before_the_first_figures_is_told(monkeypatch: pytest.Mo
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
     assert result.exit_code == 130
     assert result.output == "interrupted: nothing was measured yet, as no window was over\n"
+
+
+@pytest.mark.parametrize("where", ["tritonforge.report.scenario.scenario_of", "tritonforge.report.files.check_places"])
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_an_interruption_before_the_load_is_told(
+    where: str, number: int, code: int, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, lambda *_, **__: os.kill(os.getpid(), number))
+    before = signal.getsignal(signal.SIGTERM)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
+    assert (result.exit_code, result.output) == (code, f"{word}: nothing was measured yet, as no window was over\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_termination_keeps_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one doesn't keep it from being written."""
+    out = tmp_path / "out.json"
+
+    def terminated(*_: Any, **__: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise SweepInterrupted(f"{error} at concurrency 2", report()) from error
+
+    def write(*arguments: Any) -> list[Path]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return [out]
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", terminated)
+    monkeypatch.setattr("tritonforge.report.write_report", write)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--json", str(out)])
+    assert result.exit_code == 143, result.output
+    assert f"wrote {out}" in result.stdout
+    assert "terminated at concurrency 2; the figures are of what was measured until then" in result.output
+
+
+def test_an_export_that_could_not_be_written_is_told_beside_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, lost = tmp_path / "out.json", tmp_path / "requests.json"
+
+    def measured(*_: Any, export: ProfileExport, **__: Any) -> Report:
+        export.fail(OSError(28, "No space left on device"))
+        return report()
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", measured)
+    files = ["--json", str(kept), "--profile-export", str(lost)]
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", *files])
+    assert result.exit_code == 2, result.output
+    assert f"--profile-export: {lost} is not written: [Errno 28] No space left on device\n" in result.output
+    assert f"wrote {kept}" in result.stdout
+    assert f"wrote {lost}" not in result.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json"]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+import threading
 from pathlib import Path
+
+import pytest
 
 from tritonforge.load import Load, ProfileExport
 from tritonforge.load.lane import Lane
@@ -69,3 +74,118 @@ def test_nothing_is_left_where_nothing_was_measured(tmp_path: Path) -> None:
     with ProfileExport(tmp_path / "out.json"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def export_to(path: Path) -> ProfileExport:
+    """Export one load."""
+    with ProfileExport(path) as export:
+        traces = export.traces(1)
+        record(traces[0])
+        export.add(Load("concurrency", 2), traces, [0, 1 << 62])
+    assert export.written
+    return export
+
+
+def test_what_a_link_points_to_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "there" / "out.json", tmp_path / "link.json"
+    link.symlink_to(target)
+    for content in ("", "before"):
+        if content:
+            target.write_text(content)
+            target.chmod(0o640)
+        export_to(link)
+        assert link.is_symlink()
+        assert json.loads(target.read_text())["experiments"][0]["experiment"] == {"mode": "concurrency", "value": 2}
+        assert [path.name for path in target.parent.iterdir()] == ["out.json"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    export_to(pipe)
+    reader.join(30)
+    assert len(json.loads(read[0])["experiments"]) == 1
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+class Full:
+    """A file on a disk that is full."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def write(self, _: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    def tell(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_fills_ends_the_export_alone(tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    target.write_text("before")
+    export = ProfileExport(target)
+
+    def add() -> None:
+        with export:
+            traces = export.traces(1)
+            record(traces[0])
+            export._file.close()
+            export._file = Full()  # type: ignore[assignment]
+            for load in (1, 2):
+                export.add(Load("concurrency", load), traces, [0, 1 << 62])
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        add()
+    assert raised.value is export.failure
+    assert not export.written
+    assert target.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_traces_that_cannot_be_written_end_no_load(tmp_path: Path) -> None:
+    lane = Lane()
+    with Tracer(Nobody(), str(tmp_path / "nowhere" / "trace")) as missing:
+        missing.ended(lane, "", b"")
+    assert isinstance(missing.failure, FileNotFoundError)
+    with Tracer(Nobody(), str(tmp_path / "trace")) as full:
+        assert full._file is not None
+        full._file.close()
+        full._file = Full()  # type: ignore[assignment]
+        for _ in range(100_000):
+            full.ended(lane, "", b"")
+    assert isinstance(full.failure, OSError)
+    assert not full._numbers
+
+
+def test_an_interruption_leaves_the_experiments_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def add() -> None:
+        with ProfileExport(tmp_path / "out.json") as export:
+            for load in (1, 2):
+                traces = export.traces(1)
+                record(traces[0])
+                if load == 2:
+                    monkeypatch.setattr("tritonforge.load.profile_export._request", interrupted)
+                export.add(Load("concurrency", load), traces, [0, 1 << 62])
+
+    with pytest.raises(KeyboardInterrupt):
+        add()
+    assert len(json.loads((tmp_path / "out.json").read_text())["experiments"]) == 1
+
+
+def test_a_trace_that_ends_amid_a_request_is_read_until_there(tmp_path: Path) -> None:
+    record(tmp_path / "trace")
+    whole = (tmp_path / "trace").read_bytes()
+    for lost in (3, 30):
+        (tmp_path / "trace").write_bytes(whole[:-lost])
+        assert [started for started, *_ in read_trace(tmp_path / "trace")] == [5]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 import select
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -334,3 +339,47 @@ def test_a_mistake_of_the_generators_own_ends_the_job_with_its_reason(options: d
     planted = Payload(REQUEST, expected=5)  # type: ignore[arg-type]
     with serving(answer) as port, pytest.raises(LoadFailed, match=r"answers\.py(?s:.*)AttributeError"):
         run(port, payloads=(planted,), **options)
+
+
+def test_requests_that_cannot_be_written_down_are_counted_all_the_same(tmp_path: Path) -> None:
+    """Of a whole disk, or here of the greatest size of a file."""
+
+    def answer(connection: socket.socket, _number: int) -> bool:
+        connection.sendall(PLAIN)
+        return True
+
+    with serving(answer) as port, Workers(1) as workers:
+        workers.wait_ready()
+        resource.prlimit(workers._processes[0].pid, resource.RLIMIT_FSIZE, (16, 16))
+        start = now_ns() + NS // 10
+        target, trace = Target("127.0.0.1", port), str(tmp_path / "trace")
+        job = Job(target, (Payload(REQUEST),), start, start, NS // 5, 1 << 30, 1, requests=60, trace=trace)
+        workers.start([job])
+        tallies, deadline = list[Tally](), now_ns() + 60 * NS
+        while workers.running and now_ns() < deadline:
+            tally = workers.next_tally(0.1)
+            if tally is not None:
+                tallies.append(tally)
+        workers.stop()
+        assert merge_tallies(tallies).latency.count == 60
+        assert workers.untraced is not None
+        assert workers.untraced.errno == errno.EFBIG
+
+
+def test_a_signal_to_all_processes_of_a_group_is_for_the_parent() -> None:
+    """It is the parent that has them stop, so that their figures aren't lost."""
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        if number == 5:
+            os.kill(workers._processes[0].pid, signal.SIGTERM)
+        connection.sendall(PLAIN)
+        return True
+
+    with serving(answer) as port, Workers(1) as workers:
+        workers.wait_ready()
+        start = now_ns() + NS // 10
+        workers.start([Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start, NS, 1 << 30, 1, requests=60)])
+        tally = workers.next_tally(30)
+        workers.stop()
+    assert tally is not None
+    assert tally.latency.count == 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -193,12 +194,32 @@ def test_places_are_looked_at_before_there_is_a_report(tmp_path: Path, monkeypat
     check_places({"json": new, "csv": tmp_path / "out.csv"})
     assert not new.parent.exists()
     (tmp_path / "file").write_text("")
-    for path, words in ((tmp_path, "it is a folder"), (tmp_path / "file" / "out.json", "may not be written to")):
+    for path, words in ((tmp_path, "it is a folder"), (tmp_path / "file" / "out.json", "Not a directory")):
         with pytest.raises(Unwritable, match=words):
             check_places({"json": path})
     monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(PngUnavailable):
         check_places({"png": tmp_path / "out.png"})
+
+
+def test_places_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
+    """Whom permissions bind not at all can make no file in /proc either."""
+    kept, link, fifo = tmp_path / "kept.json", tmp_path / "link.html", tmp_path / "fifo"
+    kept.write_text("before")
+    link.symlink_to(tmp_path / "new" / "page.html")
+    os.mkfifo(fifo)
+    check_places({"json": kept, "html": link, "csv": fifo, "svg": tmp_path / "a" / "b" / "plot.svg"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fifo", "kept.json", "link.html"]
+    assert kept.read_text() == "before"
+    assert link.is_symlink()
+    for path in (Path("/proc/x.json"), Path("/proc/new/x.json")):
+        with pytest.raises(Unwritable, match=rf"--json: {path} can't be written: "):
+            check_places({"json": path})
+
+
+def test_standard_output_is_not_for_files() -> None:
+    with pytest.raises(Unwritable, match="--html: - can't be written: standard output has the tables; name a file"):
+        check_places({"html": Path("-")})
 
 
 def test_figures_of_which_there_are_none_are_no_noughts() -> None:
