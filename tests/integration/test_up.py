@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -196,3 +197,43 @@ def test_says_what_to_name_when_there_is_nothing_to_serve(tmp_path: Path) -> Non
     )
     assert done.returncode == 2
     assert "name a model repository or a file of definitions" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--detach",)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_start_quietly(number: signal.Signals, options: Sequence[str], tmp_path: Path) -> None:
+    """Also while definitions are imported, one of which would make another error of an interruption."""
+    code = "import time\ntry:\n    open('begun', 'w').close()\n    time.sleep(1000)\nexcept BaseException as error:\n"
+    (tmp_path / "slow.py").write_text(f"{code}    raise ImportError('failed to import') from error\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with subprocess.Popen(
+        command("slow.py", *options), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        until((tmp_path / "begun").exists, "the definitions are imported")
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=DEADLINE_S)
+    assert said == b""
+    assert process.returncode in (-number, 128 + number)
+    assert list((tmp_path / "state").glob("tritonforge/servers/[!.]*/record.json")) == [] or not options
+
+
+@pytest.mark.parametrize("redirection", ["| head -1", ">&-", ">&- 2>&- <&-"])
+def test_a_detached_server_runs_on_whoever_reads_what_it_says(
+    redirection: str, echo_repository: Path, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "XDG_STATE_HOME": str(tmp_path / "state")}
+
+    def run(arguments: Sequence[str], end: str = "") -> subprocess.CompletedProcess[str]:
+        line = f"set -o pipefail; {shlex.join(arguments)} {end}"
+        return subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    tritonforge = [sys.executable, "-m", "tritonforge"]
+    try:
+        started = run(command(str(echo_repository), "--detach", "--name", "unread"), redirection)
+        assert started.returncode == 0, started.stderr
+        assert run([*tritonforge, "status"]).stdout.startswith("server unread running http://")
+        assert run([*tritonforge, "status"], redirection).returncode == 0
+    finally:
+        run([*tritonforge, "down", "--all", "--kill"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -21,6 +22,8 @@ from tritonforge.cli.verify import verify
 from tritonforge.errors import TritonForgeError
 
 __all__ = ["app", "main"]
+
+_STANDARD_ERROR = 2
 
 app = typer.Typer(
     name="tritonforge",
@@ -59,6 +62,7 @@ def _options(*, version: bool = typer.Option(False, "--version", help="Print the
 
 def main() -> None:
     """Run the command line; a mistake of the user's ends it with its text and exit code 1."""
+    _replace_closed()
     try:
         app()
     except TritonForgeError as error:
@@ -67,3 +71,13 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"{error.filename or 'error'}: {error.strerror or error}\n")
         sys.exit(1)
+
+
+def _replace_closed() -> None:
+    """Put /dev/null in the place of standard streams that are closed (`>&-`): a file would take their number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  it stays open
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import typer
 
+from tritonforge.cli.interruptions import Interruptions
+
 __all__ = ["Detached", "detach"]
 
 _READY = b"+"
-_INTERRUPTED = 130
+_INTERRUPTING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Detached:
@@ -32,29 +34,44 @@ class Detached:
         os.close(self._pipe)
 
 
-def detach() -> Detached:
+def detach(interruptions: Interruptions) -> Detached:
     """Go on in a new process and session, the end of this one's terminal not being its end.
 
     This process waits until that one is ready, and then ends; or with its exit code, if it fails. An interruption ends
     both.
     """
+    at_once, interruptions.at_once = interruptions.at_once, False
     wait, tell = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTING)  # Python forgets what comes to a child while it forks
     child = os.fork()
     if child == 0:
         os.close(wait)
         os.setsid()
+        interruptions.at_once = at_once
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTING)
         return Detached(tell)
     os.close(tell)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTING)
         if os.read(wait, 1) == _READY:
             raise typer.Exit(0)
         raise typer.Exit(_end(child))
     except KeyboardInterrupt:
         os.kill(child, signal.SIGTERM)
         _end(child)
-        raise typer.Exit(_INTERRUPTED) from None
+        _forget(child)
+        raise
 
 
 def _end(child: int) -> int:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if code >= 0 else 128 - code
+
+
+def _forget(child: int) -> None:
+    """Forget the server of a process that ended at once."""
+    from tritonforge.server.records import forget, read_records
+
+    for record in read_records():
+        if record.launcher.pid == child and not record.alive():
+            forget(record)

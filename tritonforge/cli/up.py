@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tritonforge.cli.docker_options import Runtime, read_docker_options
+from tritonforge.cli.interruptions import Interruptions, interruptible
 
 if TYPE_CHECKING:
     from tritonforge.build import Project
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tritonforge.server.records import ServerRecord
 
 __all__ = ["up"]
-
-_INTERRUPTED = 130
 
 
 def up(
@@ -72,49 +70,79 @@ def up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log.")] = False,
 ) -> None:
     """Serve a model repository with an embedded Triton server, or in a container, until Ctrl-C."""
-    from tritonforge.build import load_project
-    from tritonforge.cli.detach import detach
-    from tritonforge.cli.served_repository import choose
-    from tritonforge.cli.watch import refuse_watching, serve_watching
-    from tritonforge.server import ServerSettings
+    with interruptible() as interruptions:
+        from tritonforge.build import load_project
+        from tritonforge.cli.served_repository import choose
+        from tritonforge.cli.watch import refuse_watching
+        from tritonforge.server import ServerSettings
 
-    project = load_project()
-    for warning in ServerSettings.unread_variables():
-        typer.echo(str(warning), err=True)
-    options = {
-        "http_port": http_port,
-        "grpc_port": grpc_port,
-        "metrics_port": metrics_port,
-        "host": host,
-        "public": public,
-        "restricted_apis": () if open_apis else None,
-        "ready_timeout_s": timeout,
-        "tritonserver": tritonserver,
-    }
-    settings = ServerSettings.load(
-        defaults={"model_control": "explicit", **project.server},
-        defaults_file=project.root / "pyproject.toml",
-        **_pairs(sets or []) | {setting: value for setting, value in options.items() if value is not None},
-    )
-    docker = read_docker_options(runtime.value, image, gpus, docker_sets or [])
-    chosen = choose(path, project, definitions=watching)
-    if watching:
-        refuse_watching(chosen, settings, detached=detached, runtime=runtime.value)
+        project = load_project()
+        for warning in ServerSettings.unread_variables():
+            typer.echo(str(warning), err=True)
+        options = {
+            "http_port": http_port,
+            "grpc_port": grpc_port,
+            "metrics_port": metrics_port,
+            "host": host,
+            "public": public,
+            "restricted_apis": () if open_apis else None,
+            "ready_timeout_s": timeout,
+            "tritonserver": tritonserver,
+        }
+        settings = ServerSettings.load(
+            defaults={"model_control": "explicit", **project.server},
+            defaults_file=project.root / "pyproject.toml",
+            **_pairs(sets or []) | {setting: value for setting, value in options.items() if value is not None},
+        )
+        docker = read_docker_options(runtime.value, image, gpus, docker_sets or [])
+        chosen = choose(path, project, definitions=watching)
+        if watching:
+            refuse_watching(chosen, settings, detached=detached, runtime=runtime.value)
+        _up(
+            chosen,
+            project,
+            settings,
+            docker,
+            interruptions,
+            name=name,
+            runtime=runtime.value,
+            detached=detached,
+            watching=watching,
+            verbose=verbose,
+        )
+
+
+def _up(
+    chosen: Chosen,
+    project: Project,
+    settings: ServerSettings,
+    docker: DockerSettings | None,
+    interruptions: Interruptions,
+    *,
+    name: str,
+    runtime: str,
+    detached: bool,
+    watching: bool,
+    verbose: bool,
+) -> None:
+    """Start the server, and serve until it is interrupted, which is an error as long as it isn't ready."""
+    from tritonforge.cli.detach import detach
+    from tritonforge.cli.watch import serve_watching
+
     ready = False
     try:
-        with _interruptible() as at_second:
-            background = detach() if detached else None
-            with (
-                _recorded(chosen, settings, name, runtime=runtime.value, detached=detached) as record,
-                _started(
-                    chosen, project, settings, docker, record, at_second, verbose=verbose and not detached
-                ) as server,
-            ):
-                _announce(server, record, chosen, project, background)
-                ready = True
-                _serve(server, partial(serve_watching, server, chosen, project) if watching else server.wait)
+        background = detach(interruptions) if detached else None
+        with (
+            _recorded(chosen, settings, name, runtime=runtime, detached=detached) as record,
+            _started(
+                chosen, project, settings, docker, record, interruptions, verbose=verbose and not detached
+            ) as server,
+        ):
+            _announce(server, record, chosen, project, background)
+            ready = True
+            _serve(server, partial(serve_watching, server, chosen, project) if watching else server.wait)
     except KeyboardInterrupt:
-        raise typer.Exit(0 if ready else _INTERRUPTED) from None
+        raise typer.Exit(0 if ready else interruptions.code) from None
 
 
 def _pairs(sets: list[str]) -> dict[str, Any]:
@@ -163,7 +191,7 @@ def _started(
     settings: ServerSettings,
     docker: DockerSettings | None,
     record: ServerRecord,
-    at_second: list[Callable[[], None]],
+    interruptions: Interruptions,
     *,
     verbose: bool,
 ) -> Iterator[EmbeddedServer | DockerServer]:
@@ -177,7 +205,7 @@ def _started(
     if docker is None:
         preflight_machine(settings)
     with Workspace(log=Path(record.log) if record.log else None) as workspace:
-        at_second.append(workspace.kill)
+        interruptions.at_second.append(workspace.kill)
         with needing_room(workspace.folder.parent):
             repository = build_chosen(chosen, project, workspace)
         warn_of_foreign_code(repository)
@@ -185,6 +213,7 @@ def _started(
         projects = (project.root, folder.parent.resolve())
         with following(workspace.log) if verbose else nullcontext():
             common: dict[str, Any] = {"name": record.name, "workspace": workspace, "projects": projects}
+            interruptions.at_once = False
             if docker is None:
                 yield Server.embedded(repository, settings, **common)
             else:
@@ -225,8 +254,9 @@ def _announce(
         log=str(server.log_path),
     )
     save(record, key=key)
-    show_notices(server)
-    show_served(server, key_file=record.key_file if key else None, detached=background is not None)
+    with nullcontext() if background is None else suppress(OSError):  # it is ready, whoever reads that (`| head -1`)
+        show_notices(server)
+        show_served(server, key_file=record.key_file if key else None, detached=background is not None)
     if background is not None:
         background.ready(record.folder / "launcher.log")
 
@@ -249,31 +279,3 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
         raise
     assert code is not None
     raise ServerDied(code, last_words(server.log_text()), log=server.log_text())
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[Callable[[], None]]]:
-    """Have SIGTERM and SIGHUP end the block as Ctrl-C does; SIGINT too where a shell has it ignored (`&`).
-
-    Later signals don't interrupt the ending again: they call what the block has put into the list.
-    """
-    at_second: list[Callable[[], None]] = []
-    interrupted = False
-
-    def interrupt(number: int, frame: object) -> None:
-        nonlocal interrupted
-        if not (interrupted and at_second):
-            interrupted = True
-            raise KeyboardInterrupt
-        for call in at_second:
-            call()
-
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield at_second
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
