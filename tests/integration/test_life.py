@@ -115,6 +115,18 @@ def test_a_dead_process_is_seen_and_started_again(shared: CommandLine) -> None:
     assert infer(shared.record("main")["http_url"], "echo", 3.0) == 3.0
 
 
+def test_a_dead_process_whose_new_version_fails_is_told_with_what_comes_first(cli: CommandLine) -> None:
+    write_model(cli.folder / "models", "echo", ECHO)
+    cli.run("up", "models", "--detach", "--name", "main", *PORTS)
+    (cli.folder / "models" / "echo" / "1" / "model.py").write_text(BROKEN)
+    (stub,) = cli.trace("main").stubs()
+    os.kill(stub, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{stub}/cmdline").read_bytes(), "the process is dead")
+    cli.run("reload", code=1)
+    mend = "a process of it has died; mend what fails to load, then start it again with: tritonforge reload echo"
+    assert mend in cli.run("status", code=1)
+
+
 def test_reload_takes_what_changed_and_keeps_the_old_where_that_is_broken(shared: CommandLine) -> None:
     """The new version replaces the old; a broken one, and a broken configuration, are told at their own files."""
     models, url = shared.folder / "models", shared.record("main")["http_url"]

@@ -186,7 +186,10 @@ def _reason(model: ModelStatus, server: _Seen) -> str:
     if model.healthy or model.state != "READY":
         return ""
     where = f"--url {server.http_url}" if server.runtime == "attached" else f"--name {server.name}"
-    return f"a process of it has died; start it again with: tritonforge reload {model.name} {where}"
+    reload = f"tritonforge reload {model.name} {where}"
+    if any(other.name == model.name and other.state == "UNAVAILABLE" for other in server.amiss):
+        return f"a process of it has died; mend what fails to load, then start it again with: {reload}"
+    return f"a process of it has died; start it again with: {reload}"
 
 
 def _time(value_us: float | None) -> str:
