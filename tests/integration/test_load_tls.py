@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from repositories import ECHO, FREE_PORTS, PYTHON, write_model
 from tls_proxy import tls_proxy
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
-from tritonforge.load import Load, LoadFailed, ModelLoad, Settings, TlsFiles, sweep
+from tritonforge.load import Data, Load, LoadFailed, ModelLoad, Settings, TlsFiles, sweep
 from tritonforge.server import Server
 
 
@@ -58,6 +59,25 @@ def test_load_goes_through_tls(
         (point,) = sweep(settings).points
     assert (point.requests, point.errors) == (20, ())
     assert point.server[0].requests >= 20
+
+
+@pytest.mark.parametrize(("scheme", "alpn"), [("https", "http/1.1"), ("grpcs", "h2")])
+def test_answers_of_many_bytes_go_through_tls(
+    certificate: tuple[Path, Path], scheme: str, alpn: str, tmp_path: Path
+) -> None:
+    """Of 6 MB: gRPC's libraries take 4 MiB, unless they are told otherwise."""
+    write_model(tmp_path / "repository", "wide", ECHO, config=PYTHON.replace("dims: [1]", "dims: [-1]"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols([alpn])
+    model = ModelLoad("wide", data=Data("zeros", shapes={"x": (1_500_000,)}))
+    with Server.embedded(tmp_path / "repository", exit_timeout_s=0, **FREE_PORTS) as server:
+        behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
+        assert behind is not None
+        with tls_proxy(context, behind) as port:
+            url, tls = f"{scheme}://localhost:{port}", TlsFiles(ca=str(certificate[0]))
+            (point,) = sweep(Settings(url, (model,), window_s=1.0, warmup_s=0.0, requests=3, tls=tls)).points
+    assert (point.requests, point.errors) == (3, ())
 
 
 @pytest.mark.parametrize("scheme", ["https", "grpcs"])

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from repositories import ECHO, write_model
+from repositories import ECHO, FREE_PORTS, write_model
 from typer.testing import CliRunner, Result
 
 from tritonforge.cli import app
@@ -142,6 +143,18 @@ def test_failed_requests_fail_the_run_beyond_a_limit(tmp_path: Path) -> None:
     assert "concurrency 1: 50.0 % of the requests failed, more than --max-errors 1%" in result.stdout
     assert "without the 30 requests that failed" in result.stdout
     assert perf(*wanted, "--max-errors", "60%").exit_code == 0
+
+
+def test_restricted_inference_is_opened_by_a_header(tmp_path: Path) -> None:
+    """By another name over gRPC, as the guide says."""
+    write_model(tmp_path / "repository", "echo", ECHO)
+    restricted: dict[str, Any] = {"restricted_apis": ("inference",), "restricted_key": "sesame-open"}
+    with Server.embedded(tmp_path / "repository", exit_timeout_s=0, **FREE_PORTS, **restricted) as closed:
+        for url, name in ((closed.http_url, "triton-key"), (closed.grpc_url, "triton-grpc-protocol-triton-key")):
+            result = perf("echo", "--url", url, *QUICK)
+            assert result.exit_code == 1
+            assert f"expecting header '{name}'" in result.stdout
+            assert perf("echo", "--url", url, *QUICK, "--header", f"{name}: sesame-open").exit_code == 0
 
 
 def test_a_wrong_answer_fails_the_run(server: Server, tmp_path: Path) -> None:

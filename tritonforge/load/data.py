@@ -168,22 +168,32 @@ def _fitted(tensor: Tensor, row: Mapping[str, Any], served: ServedModel, path: s
 
 def check_shapes(models: Mapping[str, ServedModel], loads: Sequence[ModelLoad]) -> None:
     """Raise InvalidLoad for a size that no model of a load has a use for, so that a slip of a name is told."""
-    known: dict[str, None] = {}
+    known: dict[str, Tensor | None] = {}
+    used: set[str] = set()
     for load in loads:
-        for tensor in models[load.name].inputs:
-            known[tensor.name] = None
+        served = models[load.name]
+        for tensor in served.inputs:
+            known[tensor.name] = tensor
             names = load.data.dimensions.get(tensor.name, ())
-            variable = [place for place, size in enumerate(tensor.dims) if size < 0]
-            if any(place >= len(names) or not names[place] for place in variable):
-                return  # a variable dimension without a name takes any
-            known |= {names[place]: None for place in variable}
+            used |= served.used(tensor, load.data.shapes, names)
+            known |= dict.fromkeys(name for name, size in zip(names, tensor.dims, strict=False) if name and size < 0)
     for load in loads:
-        for name in load.data.shapes:
-            if name not in known:
-                raise InvalidLoad(
-                    f"shape {name}: no input of {', '.join(each.name for each in loads)}, and no variable dimension of "
-                    f"one, has that name; they have {', '.join(known)}"
-                )
+        for name, sizes in load.data.shapes.items():
+            if name not in used:
+                raise InvalidLoad(f"shape {name}: {_useless(name, sizes, known, [each.name for each in loads])}")
+
+
+def _useless(name: str, sizes: Sequence[int], known: Mapping[str, Tensor | None], models: Sequence[str]) -> str:
+    """Say why a size has no use."""
+    tensor = known.get(name)
+    if tensor is not None:
+        return f"the input has the shape {list(tensor.dims)}, of which {','.join(map(str, sizes))} says nothing"
+    if name in known:
+        return "the whole shapes of its inputs are given, too; leave one of them out"
+    return (
+        f"no input of {', '.join(models)}, and no variable dimension that is left without a size, has that name; they "
+        f"have {', '.join(known)}"
+    )
 
 
 def check_strings(models: Mapping[str, ServedModel], loads: Sequence[ModelLoad]) -> None:

@@ -18,6 +18,7 @@ __all__ = ["coalesce", "make_point", "merge_tallies", "stable"]
 _BUSY = 0.9
 _LATE_SHARE = 0.1
 _WAITED = 0.2
+_HUNDRED = 100
 _COUNTED = 10_000_000
 """So many arrivals are counted; of more, chance is no part that matters."""
 
@@ -163,6 +164,13 @@ def _stream(histograms: Sequence[Histogram]) -> Latency | None:
     return summary if summary.count else None
 
 
+def _late(late: Latency) -> str:
+    """Say how late requests start: of few, one in a hundred is none."""
+    if late.count < _HUNDRED:
+        return f"of {late.count} requests, the latest starts {late.max_us.value:.0f} µs late"
+    return f"1 % of requests start {late.p99_us.value:.0f} µs late or more"
+
+
 def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, rate: float, due: _Due) -> Generator:
     duration_ns = max(sum(tally.duration_ns for tally in windows), 1)
     share = sum(tally.cpu_ns for tally in windows) / duration_ns
@@ -188,9 +196,7 @@ def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, r
                 "without a connection"
             )
         if late.p99_us.value > max(_LATE_SHARE * latency.p50_us.value, 100.0) and not held:
-            said.append(
-                f"1 % of requests start {late.p99_us.value:.0f} µs late or more; it is in the corrected latency"
-            )
+            said.append(f"{_late(late)}; it is in the corrected latency")
         if rate < 0.98 * due.rate:
             said.append(f"{round(rate, 1):g} of the {round(due.rate, 1):g} requests a second that were due succeeded")
     return Generator(settings.processes, share, late, tuple(said), due.rate)

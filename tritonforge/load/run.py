@@ -52,6 +52,7 @@ class Run:
         self.tallies: dict[int, list[Tally]] = {}
         self.windows: list[Tally] = []
         self.snapshots: list[tuple[Counters, Usage | None]] = []
+        self._read_ns: list[int] = []
         self.seen = 0
         self.idle_ns = 0
         self.agreed = False
@@ -62,13 +63,20 @@ class Run:
         lead_s = 0.0 if self.load.given else self.settings.warmup_s + self.settings.ramp_s
         self.windows_ns = start_ns + int(lead_s * NS)
 
-    def note(self, counters: Counters, used: Usage | None) -> None:
-        """Keep the server's figures at a window's edge: those about the windows that will be measured."""
+    def note(self, counters: Counters, used: Usage | None, read_ns: int) -> None:
+        """Keep the server's figures at a window's edge, which came at `read_ns`: those about the measured windows."""
         self.snapshots.append((counters, used))
-        if self.whole:
-            del self.snapshots[1:-1]
-        else:
-            del self.snapshots[: -self.stable_windows - 1]
+        self._read_ns.append(read_ns)
+        for kept in (self.snapshots, self._read_ns):
+            if self.whole:
+                del kept[1:-1]
+            else:
+                del kept[: -self.stable_windows - 1]
+
+    def late_ns(self, measured: int) -> int:
+        """Give how far from the edges of the last `measured` windows the server's figures were read, added up."""
+        edges = self.boundaries_ns
+        return abs(self._read_ns[0] - edges[-1 - measured]) + abs(self._read_ns[-1] - edges[-1])
 
     def troubled(self, index: int) -> bool:
         """Tell whether in a window, whose tallies are there, requests failed or had no connection, or none ended."""

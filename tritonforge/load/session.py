@@ -175,7 +175,8 @@ class Session:
 
     def _snapshot(self, run: Run, counters: Counters | None = None) -> None:
         counters = self._counters() if counters is None else counters  # first: to look at the processes takes a while
-        run.note(counters, usage(self._pid) if self._pid is not None else None)
+        read_ns = now_ns()
+        run.note(counters, usage(self._pid) if self._pid is not None else None, read_ns)
 
     def _point(self, run: Run) -> Point:
         measured = len(run.windows) if run.whole else min(run.stable_windows, len(run.windows))
@@ -196,11 +197,15 @@ class Session:
             processes=between(used_before, used_after) if used_before and used_after and used_after.cpu_ns else None,
             breakdown=breakdown,
         )
-        warnings = (*point.generator.warnings, *filter(None, self._notes(point)))
+        late = (point.request_rate.value * run.late_ns(measured)) / NS
+        warnings = (*point.generator.warnings, *filter(None, self._notes(point, late)))
         return replace(point, generator=replace(point.generator, warnings=warnings))
 
-    def _notes(self, point: Point) -> tuple[str, ...]:
-        """Say what is to be known beside a point's figures; empty texts where it isn't so."""
+    def _notes(self, point: Point, late: float) -> tuple[str, ...]:
+        """Say what is to be known beside a point's figures; empty texts where it isn't so.
+
+        `late` is how many requests the server counted while its statistics came late, if it had as many as here.
+        """
         steps = {step for served in self._known.values() for step in served.steps}
         streams, closed = self._any_streams, point.load.kind == "concurrency"
         untimed = point.requests and not streams and None in (point.client_send_us, point.client_receive_us)
@@ -211,7 +216,9 @@ class Session:
             _MIXTURE if len(self.settings.models) > 1 else "",
             _NO_BREAKDOWN if point.requests and point.server and not point.breakdown else "",
             # Responses of streams, and requests of ensembles to a model of the load, are counted there too.
-            "" if streams or steps & set(self.models) else apart(point.server, point.requests, point.failed, in_flight),
+            ""
+            if streams or steps & set(self.models)
+            else apart(point.server, point.requests, point.failed, in_flight, late),
         )
 
     @property

@@ -174,6 +174,9 @@ def parse_loads(text: str, kind: Literal["concurrency", "rate"] = "concurrency")
     values = [value for part in text.split(",") for value in _values(part.strip(), text)]
     if kind == "concurrency" and any(value != int(value) for value in values):
         raise ValueError(f"{text!r}: a concurrency is a whole number")
+    if len(set(values)) < len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        raise ValueError(f"{text!r}: {twice:g} is in it more than once; each load is measured once")
     return tuple(Load(kind, value) for value in values)
 
 

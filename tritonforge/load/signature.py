@@ -48,19 +48,42 @@ class ServedModel:
             if any(size not in (-1, found) for size, found in zip(tensor.dims, whole, strict=True)):
                 raise InvalidLoad(f'{self.name}: "{tensor.name}" has the shape {list(tensor.dims)}, not {list(whole)}')
             return whole
-        loose = [size for name, size in sizes.items() if name not in {each.name for each in self.inputs}]
-        fallback = loose[0] if len(loose) == 1 else sizes.get(tensor.name, ())
+        loose = self._loose(sizes)
+        fallback = sizes[loose[0]] if len(loose) == 1 else sizes.get(tensor.name, ())
         found = []
         for place, size in enumerate(tensor.dims):
             name = names[place] if place < len(names) else ""
             given = sizes.get(name, ()) if name else fallback
             if size < 0 and len(given) != 1:
-                raise InvalidLoad(
-                    f'{self.name}: input "{tensor.name}" has the shape {list(tensor.dims)}; give each variable '
-                    f"dimension a size in shapes, by its name ({name or 'seq'}=128), or the whole shape by the input's"
-                )
+                raise InvalidLoad(self._unsized(tensor, names))
             found.append(size if size >= 0 else given[0])
         return tuple(found)
+
+    def used(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str] = ()) -> set[str]:
+        """Name those of the sizes that decide the shape of an input; of what `shape` refuses, those that are meant."""
+        if len(sizes.get(tensor.name, ())) == len(tensor.dims):
+            return {tensor.name}
+        variable = {names[place] if place < len(names) else "" for place, size in enumerate(tensor.dims) if size < 0}
+        if "" in variable:
+            loose = self._loose(sizes)
+            variable |= set(loose) if len(loose) == 1 or tensor.name not in sizes else {tensor.name}
+        return variable & set(sizes)
+
+    def _loose(self, sizes: Mapping[str, tuple[int, ...]]) -> list[str]:
+        """Name the sizes that are no input's."""
+        inputs = {tensor.name for tensor in self.inputs}
+        return [name for name in sizes if name not in inputs]
+
+    def _unsized(self, tensor: Tensor, names: Sequence[str]) -> str:
+        """Say which sizes an input wants, by names that there are."""
+        variable = [place for place, size in enumerate(tensor.dims) if size < 0]
+        called = [names[place] if place < len(names) else "" for place in variable]
+        by_name = "".join(f"{name}=128, " for name in dict.fromkeys(called)) + "or " if all(called) else ""
+        whole = ",".join("128" if size < 0 else str(size) for size in tensor.dims)
+        return (
+            f'{self.name}: input "{tensor.name}" has the shape {list(tensor.dims)}; give its variable dimensions '
+            f"sizes in shapes: {by_name}{tensor.name}={whole}"
+        )
 
 
 def read_model(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> ServedModel:

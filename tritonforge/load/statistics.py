@@ -39,19 +39,21 @@ def difference(before: Counters, after: Counters, composing: Mapping[str, bool])
     return tuple(found)
 
 
-def apart(server: Sequence[ModelStatistics], requests: int, failed: int, in_flight: float) -> str:
+def apart(server: Sequence[ModelStatistics], requests: int, failed: int, in_flight: float, late: float = 0.0) -> str:
     """Say where the server counted other requests than those that ended here; else give an empty text.
 
-    At both edges of the windows those in flight count on one side alone, and its statistics are read a little late.
+    At both edges of the windows those in flight count on one side alone. Its statistics are read a little late, which
+    is known: `late` requests may have ended meanwhile.
     """
     asked = [statistics.requests for statistics in server if not statistics.composing]
     counted = sum(asked)
     beyond = max(counted - requests - failed, requests - counted)
-    if not asked or beyond <= 2 * in_flight + _DRIFT * requests + _FEW:
+    if not asked or beyond <= 2 * in_flight + _DRIFT * requests + _FEW + late:
         return ""
     return (
         f"the server counted {counted:,} requests between the windows' edges, and {requests + failed:,} ended here: "
-        "its statistics were read late, or others load it too; its own figures are of all that it counted"
+        "others load it too, or its statistics lag, for which windows below 0.5 s are short; its own figures are of "
+        "all that it counted"
     )
 
 

@@ -65,6 +65,12 @@ def test_a_rate_that_is_not_kept_is_told(window: Tally, value: float, words: str
     assert words in warnings(window, "rate", value)
 
 
+def test_of_few_requests_none_is_one_in_a_hundred() -> None:
+    latency, late = Histogram.of([2 * MS] * 6), Histogram.of([900_000] * 6)
+    few = Tally(0, 1000 * MS, latency, latency, late)
+    assert warnings(few, "rate", 6) == "of 6 requests, the latest starts 900 µs late; it is in the corrected latency"
+
+
 def test_of_several_processes_the_busiest_counts() -> None:
     merged = merge_tallies([tally(cpu_ms=100, waited_ms=300), tally(cpu_ms=200, waited_ms=10)])
     assert (merged.cpu_ns, merged.waited_ns) == (200 * MS, 300 * MS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_dimensions_are_sized_by_their_names() -> None:
 
 
 def test_a_variable_dimension_without_a_size_is_refused() -> None:
-    with pytest.raises(InvalidLoad, match=r'input "ids" has the shape \[-1\].*seq=128'):
+    with pytest.raises(InvalidLoad, match=r'input "ids" has the shape \[-1\].* sizes in shapes: ids=128$'):
         make_samples(SERVED, load(Data()), seed=0)
 
 
@@ -132,6 +133,52 @@ def test_a_slip_in_the_name_of_a_size_is_told() -> None:
     named = load(Data(shapes={"z": (3,)}, dimensions={"x": ("seq",)}))
     with pytest.raises(InvalidLoad, match="they have x, seq"):
         check_shapes({"m": variable}, [named])
+
+
+TWO = (Tensor("x", "FP32", (-1, 4)), Tensor("y", "FP32", (-1,)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shapes", "dimensions", "words"),
+    [
+        (TWO[:1], {"x": (1, 4), "z": (3,)}, {}, "shape z: no input of m, and no variable dimension that is left"),
+        (TWO[:1], {"x": (1, 4), "rows": (3,)}, {"x": ("rows", "4")}, "shape rows: the whole shapes of its inputs"),
+        (ONE.inputs, {"x": (1, 2)}, {}, r"shape x: the input has the shape \[2\], of which 1,2 says nothing"),
+        (TWO, {"x": (1, 4), "z": (3,)}, {}, ""),
+        (TWO, {"x": (1, 4), "y": (3,)}, {}, ""),
+        (TWO, {"rows": (3,), "n": (2,)}, {"x": ("rows", "4"), "y": ("n",)}, ""),
+    ],
+)
+def test_a_size_without_a_use_is_refused(
+    inputs: tuple[Tensor, ...],
+    shapes: dict[str, tuple[int, ...]],
+    dimensions: dict[str, tuple[str, ...]],
+    words: str,
+) -> None:
+    served, loads = replace(ONE, inputs=inputs), [load(Data(shapes=shapes, dimensions=dimensions))]
+    with pytest.raises(InvalidLoad, match=words) if words else nullcontext():
+        check_shapes({"m": served}, loads)
+    if not words:
+        assert make_samples(served, loads[0], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("dims", "names", "shapes", "words"),
+    [
+        ((-1, 4, -1), (), {}, r"x=128,4,128$"),
+        ((-1, 4, -1), (), {"seq": (128,), "n": (2,)}, r": x=128,4,128$"),
+        ((-1, 4, -1), ("rows", "4", "columns"), {"rows": (2,)}, r": rows=128, columns=128, or x=128,4,128$"),
+        ((-1, -1), ("n", "n"), {}, r": n=128, or x=128,128$"),
+    ],
+)
+def test_sizes_are_proposed_by_names_that_there_are(
+    dims: tuple[int, ...], names: tuple[str, ...], shapes: dict[str, tuple[int, ...]], words: str
+) -> None:
+    served = replace(ONE, inputs=(Tensor("x", "FP32", dims),))
+    loads = [load(Data(shapes=shapes, dimensions={"x": names}))]
+    check_shapes({"m": served}, loads)
+    with pytest.raises(InvalidLoad, match=words):
+        make_samples(served, loads[0], seed=0)
 
 
 def test_a_size_that_the_model_does_not_take_is_refused() -> None:

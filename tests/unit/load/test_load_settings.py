@@ -41,6 +41,12 @@ def test_a_range_that_ends_before_it_starts_is_told() -> None:
         parse_loads("4:1")
 
 
+@pytest.mark.parametrize("text", ["1,1", "4,1:4", "1:8:x2,2"])
+def test_a_load_that_is_named_twice_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"[124] is in it more than once"):
+        parse_loads(text)
+
+
 def test_objectives_are_read() -> None:
     assert parse_slo("p99=10ms,mean=500us,p99.9=1s") == (Slo("p99", 1e4), Slo("mean", 500), Slo("p99.9", 1e6))
 

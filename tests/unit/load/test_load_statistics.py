@@ -71,6 +71,9 @@ def test_a_server_that_counted_other_requests_is_told(counted: int, failed: int,
     server = difference({}, read_counters({"model_stats": [entry(counted)]}), {"m": False})
     assert ("the server counted" in apart(server, 5480, failed, 4)) is told
     assert not apart((), 100, 0, 4)
+    assert not apart(server, 5480, failed, 4, 3300), (
+        "its statistics came late, and so many requests had ended meanwhile"
+    )
 
 
 @pytest.mark.parametrize("client_us", [(None, None), (1.0, None), (1.0, 2.0)])

@@ -53,3 +53,14 @@ def test_a_window_with_failures_or_without_answers_is_troubled(tally: Tally, tro
     run = Run(ONE, SETTINGS, None)
     run.tallies[0] = [tally]
     assert run.troubled(0) is troubled
+
+
+@pytest.mark.parametrize(("options", "late_ms"), [({"duration_s": 0.4}, 3 + 60), ({}, 5 + 60)])
+def test_how_late_the_servers_figures_were_read_is_known(options: dict[str, float], late_ms: int) -> None:
+    run = Run(ONE, replace(SETTINGS, window_s=0.1, warmup_s=0.0, stable_windows=2, **options), None)
+    run.begin(1, 0)
+    for index, late in enumerate((3, 40, 5, 50, 60)):
+        run.note({}, None, (index * 100 + late) * 1_000_000)
+        if index:
+            run.windows.append(Tally(index - 1, 100_000_000))
+    assert run.late_ns(4 if options else 2) == late_ms * 1_000_000
