@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import ssl
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,20 +35,13 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-@pytest.mark.parametrize("named", [False, True], ids=["by the system", "by name"])
 @pytest.mark.parametrize(("scheme", "alpn"), [("https", "http/1.1"), ("grpcs", "h2")])
-def test_load_goes_through_tls(
-    server: Server, certificate: tuple[Path, Path], scheme: str, alpn: str, named: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The authority is one that the system trusts, or is named."""
-    if not named:
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-        monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(certificate[0]))
-    behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
-    assert behind is not None
+def test_load_goes_through_tls(server: Server, certificate: tuple[Path, Path], scheme: str, alpn: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     context.set_alpn_protocols([alpn])
+    behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
+    assert behind is not None
     with tls_proxy(context, behind) as port:
         settings = Settings(
             f"{scheme}://localhost:{port}",
@@ -54,11 +50,34 @@ def test_load_goes_through_tls(
             window_s=0.3,
             warmup_s=0.0,
             requests=20,
-            tls=TlsFiles(ca=str(certificate[0])) if named else TlsFiles(),
+            tls=TlsFiles(ca=str(certificate[0])),
         )
         (point,) = sweep(settings).points
     assert (point.requests, point.errors) == (20, ())
     assert point.server[0].requests >= 20
+
+
+@pytest.mark.parametrize(("scheme", "alpn"), [("https", "http/1.1"), ("grpcs", "h2")])
+def test_an_authority_that_the_system_trusts_needs_no_file(
+    server: Server, certificate: tuple[Path, Path], scheme: str, alpn: str, tmp_path: Path
+) -> None:
+    """In a process of its own: gRPC's library reads once whom the system trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols([alpn])
+    trusted = {name: str(certificate[0]) for name in ("SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")}
+    behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
+    assert behind is not None
+    with tls_proxy(context, behind) as port:
+        asked = ["perf", "echo", "--url", f"{scheme}://localhost:{port}", "--requests", "20", "--warmup", "0"]
+        command = [sys.executable, "-m", "tritonforge", *asked, "--json", "out.json"]
+        environment = os.environ | trusted
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (point,) = json.loads((tmp_path / "out.json").read_text())["points"]
+    assert sum(window["requests"] for window in point["windows"]) == 20
 
 
 @pytest.mark.parametrize(("scheme", "alpn"), [("https", "http/1.1"), ("grpcs", "h2")])
