@@ -79,11 +79,15 @@ def together(calls: list[Callable[[], Any]]) -> list[Any]:
 
 
 def test_concurrent_requests_are_stacked(infer: Infer) -> None:
-    results = together([lambda v=value: infer("stacked", x=floats([v, v], [v, v])) for value in range(8)])
-
-    for value, result in enumerate(results):
-        np.testing.assert_array_equal(result["y"], floats([value * 2] * 2, [value * 2] * 2))
-    assert max(result["rows"].max() for result in results) > 2, "at least two requests ran in one call"
+    most = 0
+    for _ in range(20):  # on a busy machine they may start one after the other
+        results = together([lambda v=value: infer("stacked", x=floats([v, v], [v, v])) for value in range(8)])
+        for value, result in enumerate(results):
+            np.testing.assert_array_equal(result["y"], floats([value * 2] * 2, [value * 2] * 2))
+        most = max(result["rows"].max() for result in results)
+        if most > 2:
+            break
+    assert most > 2, "at least two requests ran in one call"
 
 
 def test_one_bad_request_of_a_batch_fails_alone(infer: Infer) -> None:

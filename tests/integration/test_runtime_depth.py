@@ -99,12 +99,15 @@ def test_requests_of_one_shape_and_with_the_same_inputs_share_a_call(client: Cli
     ones = [np.ones((1, 1 + number % 2, 3), np.float32) for number in range(12)]
     calls = [{"x": x, "y": x} if number % 3 == 0 else {"x": x} for number, x in enumerate(ones)]
 
-    answers = together(client, definitions.sized, calls)
-
-    for inputs, answer in zip(calls, answers, strict=True):
-        np.testing.assert_array_equal(answer.total, definitions.sized(**inputs).total)
-    assert {answer.rows.item() for answer in answers} - {1}, "some were stacked"
-    assert max(answer.rows.item() for answer in answers) <= 4, "as many as are alike"
+    most = 0
+    for _ in range(20):  # on a busy machine they may start one after the other
+        answers = together(client, definitions.sized, calls)
+        for inputs, answer in zip(calls, answers, strict=True):
+            np.testing.assert_array_equal(answer.total, definitions.sized(**inputs).total)
+        most = max(answer.rows.item() for answer in answers)
+        if most > 1:
+            break
+    assert 1 < most <= 4, "some were stacked, and as many as are alike"
 
 
 # --- instances ------------------------------------------------------------------------------------------------------

@@ -234,6 +234,7 @@ def test_a_detached_server_runs_on_whoever_reads_what_it_says(
         started = run(command(str(echo_repository), "--detach", "--name", "unread"), redirection)
         assert started.returncode == 0, started.stderr
         assert run([*tritonforge, "status"]).stdout.startswith("server unread running http://")
-        assert run([*tritonforge, "status"], redirection).returncode == 0
+        if "|" not in redirection:  # of a reader that has gone, `status` may say so
+            assert run([*tritonforge, "status"], redirection).returncode == 0
     finally:
         run([*tritonforge, "down", "--all", "--kill"])
