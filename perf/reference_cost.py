@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reference_tools import Reading
 
-from tritonforge.load import Point
+from tritonforge.load import Point, TlsFiles
 from tritonforge.load.address import parse_address
 from tritonforge.load.control import connect
 from tritonforge.load.processes import find_server, usage
@@ -25,7 +25,7 @@ class Meter:
         pid = find_server(address.host, address.port)
         if pid is None:
             raise RuntimeError(f"no server of this machine listens at {http_url}")
-        self.server_pid, self.model, self._control = pid, model, connect(address, {})
+        self.server_pid, self.model, self._control = pid, model, connect(address, {}, TlsFiles())
 
     def run(self, tool: Callable[[], Reading]) -> Reading:
         """Run another tool, a process of its own that has ended when this returns; put its cost into its reading."""
