@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["compare", "judge", "parse_share", "show_comparison"]
 
 _ENDED_EARLY = 4
-_LIVE = (
-    *("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "ca", "certificate", "key"),
-    "seed",
-)
+_ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed")
+_LIVE = (*_ASKED, "ca", "certificate", "key")
 """Options that say nothing of saved reports."""
 _LEAST_SURE = 0.5
 
@@ -81,7 +79,7 @@ def compare(
                 scenario = Scenario(
                     model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
                     data=data, shape=tuple(shape or ()), ca=ca, certificate=certificate, key=key,
-                seed=seed if data == "random" else None,
+                    seed=seed if data == "random" else None,
                 )  # fmt: skip
                 try:
                     comparisons = _live(scenario, pairs, seed, rules)

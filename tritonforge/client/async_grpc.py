@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from itertools import count
 from typing import Any
 
 import grpc
@@ -120,17 +119,17 @@ class AsyncGrpcTransport:
 
 async def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
     """Make a call, again where the server refuses it for the number of those under way."""
-    limit = deadline.to_connect()
-    for tries in count():
+    limit, tries = deadline.to_connect(), 0
+    while True:
         try:
             answer: bytes | None = await ask(message, timeout=deadline.left_s(), metadata=metadata)
         except grpc.RpcError as error:
             await asyncio.sleep(pause_after(error, limit, tries))
+            tries += 1
         else:
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer
-    raise AssertionError  # it counts without an end
 
 
 class _Channel:

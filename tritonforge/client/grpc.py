@@ -8,7 +8,6 @@ import os
 import queue
 import time
 from collections.abc import Generator
-from itertools import count
 from typing import Any
 
 import grpc
@@ -115,17 +114,17 @@ class GrpcTransport:
 
 def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
     """Make a call, again where the server refuses it for the number of those under way."""
-    limit = deadline.to_connect()
-    for tries in count():
+    limit, tries = deadline.to_connect(), 0
+    while True:
         try:
             answer: bytes | None = ask(message, timeout=deadline.left_s(), metadata=metadata)
         except grpc.RpcError as error:
             time.sleep(pause_after(error, limit, tries))
+            tries += 1
         else:
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer
-    raise AssertionError  # it counts without an end
 
 
 class _Channel:
