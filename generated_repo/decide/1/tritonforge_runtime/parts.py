@@ -7,7 +7,10 @@ from collections import namedtuple
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
+from operator import is_
 from typing import Any
+
+import numpy as np
 
 from . import instance, remote
 from .asynchronous import is_async
@@ -134,8 +137,12 @@ class WeightsPart:
         wanted = [output.name for output in spec.outputs]
         record = namedtuple("Outputs", wanted, rename=True)  # type: ignore[misc]  # the names are known only now
 
+        optional = any(tensor.optional for tensor in spec.inputs)
+
         def call(**inputs: object) -> Any:
-            results = session.run(wanted, {name: value for name, value in inputs.items() if value is not None})
+            if optional:  # one that isn't given keeps the value that the graph has for it
+                inputs = {name: value for name, value in inputs.items() if value is not None}
+            results = session.run(wanted, inputs)
             return results[0] if len(results) == 1 else record(*results)
 
         self._call = _as_served(call, spec, None)
@@ -163,7 +170,7 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
     strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
     texts = [(place, f'output "{t.name}"') for place, t in enumerate(spec.outputs) if t.datatype == "BYTES"]
     left_out = {tensor.name: None for tensor in spec.inputs if tensor.optional}
-    outputs = Outputs(spec)
+    outputs, batched = Outputs(spec), spec.batched
     arguments = Arguments(spec) if part.nested else None
     naming = _Naming(part, target)
     if part.padding:
@@ -172,7 +179,7 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
         function = agreeing(function, part.dims, results)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        given = arguments.bind(args, kwargs) if arguments else dict(zip(names, args, strict=False)) | kwargs
+        given = arguments.bind(args, kwargs) if arguments else {**dict(zip(names, args, strict=False)), **kwargs}
         inputs = {**left_out, **given} if left_out else given
         with naming:
             for name, convert in strings.items():
@@ -181,19 +188,23 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
             for name in part.copied:
                 if inputs.get(name) is not None:
                     inputs[name] = inputs[name].copy()
-            rows = next((len(array) for array in inputs.values() if array is not None), None)
-            return finished(function(**inputs), rows if spec.batched else None)
+            rows = _rows(inputs) if batched else None
+            return finished(function(**inputs), rows)
 
     def finished(result: Any, rows: int | None) -> Any:
-        if isawaitable(result):
-            return awaited(result, rows)
-        if part.decoupled and isinstance(result, Iterator | AsyncIterator):
-            return each(result, rows) if isinstance(result, Iterator) else each_awaited(result, rows)
+        several = isinstance(result, tuple)
+        if not several and type(result) is not np.ndarray:
+            if isawaitable(result):
+                return awaited(result, rows)
+            if part.decoupled and isinstance(result, Iterator | AsyncIterator):
+                return each(result, rows) if isinstance(result, Iterator) else each_awaited(result, rows)
         arrays = outputs.arrange(result, rows)
         for place, name in texts:
             require_utf8(arrays[place], name)
-        if not isinstance(result, tuple):
+        if not several:
             return arrays[0] if len(arrays) == 1 else tuple(arrays)
+        if all(map(is_, arrays, result)):
+            return result
         return type(result)(*arrays) if hasattr(result, "_fields") else tuple(arrays)
 
     async def awaited(result: Any, rows: int | None) -> Any:
@@ -211,6 +222,13 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
                 yield finished(result, rows)
 
     return call
+
+
+def _rows(inputs: Mapping[str, Any]) -> int | None:
+    for array in inputs.values():
+        if array is not None:
+            return len(array)
+    return None
 
 
 class _Naming:

@@ -42,7 +42,7 @@ class Outputs:
 
     def _values(self, result: object) -> tuple[object, ...]:
         names = self._names
-        if isinstance(result, Mapping):
+        if not isinstance(result, tuple) and isinstance(result, Mapping):
             if result.keys() != set(names):
                 raise InvalidResult(f"returned a mapping of {_names(result)}; wanted {_names(names)}")
             return tuple(result[name] for name in names)
