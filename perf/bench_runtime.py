@@ -1,13 +1,15 @@
 """A generated Python model beside the same model written by hand, in one run, against one embedded server.
 
-    python perf/bench_runtime.py [--rounds N] [--seconds S] [--concurrency N …]
+    python perf/bench_runtime.py [--starts N] [--rounds N] [--seconds S] [--concurrency N …]
 
 The model takes FP32[batch, 20], subtracts one vector and divides by another. `hand` is it written by hand as well as we
 can: requests stacked into one call, results split into views, all else looked up beforehand, no checks. `generated` is
 what `tritonforge build` writes. `again` is `hand` under another name: how far its ratio is from 1 is what this machine
-can't tell apart. `alone` is by hand without stacking, as most people write it. Requests are prepared bytes of one row
-over HTTP, sent by wrk (Debian package `wrk`). The models take turns, A B B A, so that a slow moment of the machine is
-shared; figures are medians over rounds, and the ratio is the median of each round's own.
+can't tell apart. Of a round, generated is held against the mean of the two. `alone` is by hand without stacking, as
+most people write it. Requests are prepared bytes of one row over HTTP, sent by wrk (Debian package `wrk`). The models
+take turns, A B B A, so that a slow moment of the machine is shared. A process is a little faster or slower than its
+twin for as long as it lives, by where its memory lies: so the server is started several times. Figures are medians over
+the rounds of all starts, and the ratio is the median of each round's own.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ import shutil
 import statistics
 import tempfile
 from functools import partial
+from operator import truediv
 from pathlib import Path
 
 import numpy as np
-from wrk_load import load, ratio, take_turns
+from wrk_load import Rates, load, pool, ratio, take_turns
 
 from tritonforge.build import build
 from tritonforge.client import Client
@@ -89,26 +92,31 @@ ROW = np.random.default_rng(0).random((1, 20), np.float32)
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4, help="of each start")
+    parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is not installed: apt-get install wrk")
+    starts: dict[int, list[Rates]] = {concurrency: [] for concurrency in options.concurrency}
     with tempfile.TemporaryDirectory() as folder:
         repository = write(Path(folder))
-        with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
-            agree(server)
-            for concurrency in options.concurrency:
-                measure = partial(
-                    load,
-                    server.http_url,
-                    Path(folder),
-                    inputs={"x": ROW},
-                    concurrency=concurrency,
-                    seconds=options.seconds,
-                )
-                report(concurrency, take_turns(MODELS, measure, rounds=options.rounds))
+        for _ in range(options.starts):
+            with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
+                agree(server)
+                for concurrency, found in starts.items():
+                    measure = partial(
+                        load,
+                        server.http_url,
+                        Path(folder),
+                        inputs={"x": ROW},
+                        concurrency=concurrency,
+                        seconds=options.seconds,
+                    )
+                    found.append(take_turns(MODELS, measure, rounds=options.rounds))
+    for concurrency, found in starts.items():
+        report(concurrency, found)
 
 
 def write(folder: Path) -> Path:
@@ -132,12 +140,23 @@ def agree(server: Server) -> None:
     assert all(np.array_equal(answer, answers[0]) for answer in answers), answers
 
 
-def report(concurrency: int, rates: dict[str, list[float]]) -> None:
-    """Print medians, and the ratios of rates of the same round."""
+def report(concurrency: int, starts: list[Rates]) -> None:
+    """Print medians, and the ratios of rates of the same round, in all and of each start."""
+    rates = pool(starts)
     figures = ", ".join(f"{model} {statistics.median(found):7.0f}/s" for model, found in rates.items())
-    held = ratio(rates, "generated", "hand", at=f"concurrency {concurrency}", at_least=FLOOR)
+    held = ratio(by_hand(rates), "generated", "hand", at=f"concurrency {concurrency}", at_least=FLOOR)
     noise = ratio(rates, "again", "hand", at=f"concurrency {concurrency}")
     print(f"concurrency {concurrency:3}: {figures}; {held}; {noise}", flush=True)
+    for one, other in (("generated", "hand"), ("again", "hand")):
+        each = (by_hand(start) if one == "generated" else start for start in starts)
+        medians = [statistics.median(map(truediv, start[one], start[other])) for start in each]
+        print(f"    {one}/{other}, by start: " + ", ".join(f"{median:.3f}" for median in medians), flush=True)
+
+
+def by_hand(rates: Rates) -> Rates:
+    """Take for `hand` the mean of the two that are the same."""
+    means = [(hand + again) / 2 for hand, again in zip(rates["hand"], rates["again"], strict=True)]
+    return {"generated": rates["generated"], "hand": means}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tritonforge.client.http_message import write_request
 from tritonforge.client.message import Request, Tensor
 
-__all__ = ["load", "ratio", "take_turns"]
+__all__ = ["Rates", "load", "pool", "ratio", "take_turns"]
 
 Rates = dict[str, list[float]]
 
@@ -65,6 +65,11 @@ def take_turns(models: Sequence[str], measure: Callable[[str], Any], *, rounds: 
             rates[model].append(measure(model))
         order.reverse()
     return rates
+
+
+def pool(starts: Sequence[Rates]) -> Rates:
+    """Put the rounds of several starts of a server together."""
+    return {model: [rate for start in starts for rate in start[model]] for model in starts[0]}
 
 
 def ratio(rates: Rates, one: str, other: str, *, at: str = "", at_least: float | None = None) -> str:

@@ -52,15 +52,14 @@ _ALL = (
         "runtime",
         "A generated Python model over the same written by hand",
         ("perf/bench_runtime.py",),
-        quick=("--rounds", "3", "--seconds", "1"),
-        full=("--rounds", "15", "--seconds", "1"),
+        quick=("--starts", "1", "--rounds", "3"),
+        full=("--starts", "5", "--rounds", "3"),
     ),
     Part(
         "lowerings",
         "Ensemble, fused, bls: one pipeline in its lowerings",
         ("perf/bench_lowerings.py",),
-        quick=("--rounds", "2", "--seconds", "1", "--concurrency", "64"),
-        full=("--rounds", "3", "--seconds", "1", "--concurrency", "1", "64"),
+        quick=("--starts", "1", "--concurrency", "64"),
     ),
     Part(
         "runners",
