@@ -35,7 +35,7 @@ from turns import Figures, pairs, take_turns
 from tritonforge.build import build
 from tritonforge.client import AsyncClient, Client
 from tritonforge.client.wire import encode
-from tritonforge.server import Server
+from tritonforge.server import EmbeddedServer, Server
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "breast_cancer"
 DEFINITIONS = """
@@ -77,7 +77,7 @@ def main() -> None:
         strings(options.rounds)
 
 
-def sequential(server: Server, rounds: int, calls: int) -> None:
+def sequential(server: EmbeddedServer, rounds: int, calls: int) -> None:
     """Compare one call after another."""
     http, grpc = addresses(server)
     callers: dict[str, Call] = {
@@ -101,7 +101,7 @@ def sequential(server: Server, rounds: int, calls: int) -> None:
     compare("sequential", figures, http=1.25, grpc=1.25)
 
 
-def threads(server: Server, rounds: int, calls: int) -> None:
+def threads(server: EmbeddedServer, rounds: int, calls: int) -> None:
     """Compare threads on one client of ours with threads that have a client of tritonclient's each."""
     http, grpc = addresses(server)
     seats = [ThreadPoolExecutor(1) for _ in range(THREADS)]
@@ -136,7 +136,7 @@ def threads(server: Server, rounds: int, calls: int) -> None:
     compare(f"{THREADS} threads", figures, http=1.5, grpc=1.1)
 
 
-def in_one_loop(server: Server, rounds: int, calls: int, *, uvloop: bool) -> None:
+def in_one_loop(server: EmbeddedServer, rounds: int, calls: int, *, uvloop: bool) -> None:
     """Compare calls in flight together in one event loop."""
     loop = new_loop(uvloop=uvloop)
     callers, closers = loop.run_until_complete(async_callers(server))

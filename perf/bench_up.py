@@ -33,7 +33,6 @@ from tritonforge.server.stub_python import make_stub_python
 POLL_S = 0.005
 DEADLINE_S = 120.0
 LIMIT_S = 0.5
-FREE = {"http_port": 0, "grpc_port": 0, "metrics_port": 0}
 
 
 def main() -> None:
@@ -79,7 +78,7 @@ def time_alone(repository: Path, folder: Path, environment: dict[str, str]) -> f
     """Time tritonserver from its start until it is ready."""
     installation = probe().installation
     assert installation is not None
-    settings = resolve_ports(ServerSettings(**FREE))
+    settings = resolve_ports(ServerSettings(http_port=0, grpc_port=0, metrics_port=0))
     command = server_command(
         installation, repository, folder / "backends", settings=settings, shared_memory=f"bench-{os.getpid()}-"
     )

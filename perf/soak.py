@@ -29,7 +29,7 @@ from server_memory import MIB, measure
 from soak_calls import Calls
 
 from tritonforge.build import build
-from tritonforge.server import Server
+from tritonforge.server import EmbeddedServer, Server
 
 MODELS = Path(__file__).with_name("soak_models.py")
 WORKERS = 24
@@ -82,7 +82,9 @@ def main() -> int:
     return 0 if all([report_calls(calls), report_growth(samples, options.growth_mib)]) else 1
 
 
-async def soak(server: Server, *, seconds: float, rate: float, without: Collection[str] = ()) -> tuple[Calls, Samples]:
+async def soak(
+    server: EmbeddedServer, *, seconds: float, rate: float, without: Collection[str] = ()
+) -> tuple[Calls, Samples]:
     """Call and sample for so long."""
     end = time.monotonic() + seconds
     async with triton.InferenceServerClient(server.grpc_url.partition("://")[2]) as client:
@@ -100,7 +102,7 @@ async def work(calls: Calls, interval_s: float, end: float) -> None:
         await asyncio.sleep(max(0.0, start + interval_s - time.monotonic()))
 
 
-async def sample(server: Server, end: float, interval_s: float) -> Samples:
+async def sample(server: EmbeddedServer, end: float, interval_s: float) -> Samples:
     """Sample memory until the end."""
     samples: Samples = {}
     start = time.monotonic()

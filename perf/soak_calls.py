@@ -51,13 +51,13 @@ class Calls:
             self.sequence: 5,
         }
         for kind in list(self._kinds):
-            if kind.__name__ in without:  # type: ignore[attr-defined]
+            if kind.__name__ in without:
                 del self._kinds[kind]
 
     async def one(self) -> None:
         """Make a call of a kind drawn by chance, and count how it ended."""
         kind = self._random.choices([*self._kinds], [*self._kinds.values()])[0]
-        name = kind.__name__  # type: ignore[attr-defined]
+        name = kind.__name__
         try:
             await asyncio.wait_for(kind(), PATIENCE_S)
             self.outcomes[name] += 1

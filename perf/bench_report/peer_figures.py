@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ class PeerPoint:
         return self.key == OURS
 
 
-def read_points(found: dict[str, Any]) -> tuple[PeerPoint, ...]:
+def read_points(found: Mapping[str, Any]) -> tuple[PeerPoint, ...]:
     """Read the points of which anything succeeded."""
     return tuple(_point(point) for point in found["points"] if any(point["rates"]))
 

@@ -53,8 +53,9 @@ def environment(peer: Peer) -> Path:
     key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = CACHE / f"{peer.key}-{key}"
     if not (folder / "whole").exists():
-        pip = [folder / "bin" / "pip", "install", "-q", "-r", requirements]
-        for command in ([sys.executable, "-m", "venv", "--clear", folder], pip):
+        venv: list[str | Path] = [sys.executable, "-m", "venv", "--clear", folder]
+        pip: list[str | Path] = [folder / "bin" / "pip", "install", "-q", "-r", requirements]
+        for command in (venv, pip):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise PeerFailed(f"can't be installed: {_end(done.stderr or done.stdout)}")

@@ -36,7 +36,7 @@ class Peer:
 
 
 UVICORN = ("uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}", "--no-access-log")
-ANSWER = {"label": "/outputs/0/data", "probability": "/outputs/1/data"}
+ANSWER = ("/outputs/0/data", "/outputs/1/data")
 
 TRITONFORGE = Peer(
     "tritonforge_up",
@@ -47,7 +47,7 @@ TRITONFORGE = Peer(
     "/v2/models/fused/infer",
     "/v2/health/ready",
     "typed",
-    **ANSWER,
+    *ANSWER,
 )
 _ALL = (
     Peer(
@@ -88,7 +88,7 @@ _ALL = (
         V2,
         "/v2/models/classifier/ready",
         "v2",
-        **ANSWER,
+        *ANSWER,
         environment={
             "MLSERVER_HOST": "127.0.0.1",
             "MLSERVER_HTTP_PORT": "{port}",
@@ -127,7 +127,7 @@ _ALL = (
         V2,
         "/v2/models/classifier/ready",
         "v2",
-        **ANSWER,
+        *ANSWER,
     ),
 )
 PEERS: Mapping[str, Peer] = {peer.key: peer for peer in _ALL}

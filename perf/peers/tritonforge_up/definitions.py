@@ -11,6 +11,6 @@ INSTANCES = Instances(cpu=int(os.environ["PEER_WORKERS"]))
 if os.environ["PEER_MODEL"] == "breast_cancer":
     from breast_cancer import breast_cancer as example
 else:
-    from digits import digits as example
+    from digits import digits as example  # type: ignore[assignment]  # its answer is of another type
 
 fused = pipeline(lowering="fused", instances=INSTANCES)(example)
