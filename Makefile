@@ -28,6 +28,9 @@ lint: $(STAMP) ## style, format, strict types, and the contract of which layer m
 	$(BIN)/mypy
 	@# Each example and backend is a program of its own. The folder named onnxruntime is not the library: no namespaces.
 	for program in examples/*/ python_backends/*/; do MYPYPATH=python_backends $(BIN)/mypy --no-namespace-packages $$program || exit 1; done
+	@# The benchmarks, and of the peers what is not written for a library that only the peer's own environment has.
+	MYPYPATH=perf:perf/peers:tests/integration:examples/breast_cancer:examples/digits $(BIN)/mypy --explicit-package-bases \
+		--exclude 'perf/peers/(?!common|tritonforge_up).+/' perf
 	$(BIN)/lint-imports --config .importlinter
 
 build: $(STAMP) ## rebuild generated_repo, the committed build of the examples
