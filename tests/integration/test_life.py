@@ -45,6 +45,14 @@ def probed(url: str) -> Iterator[list[int]]:
         thread.join()
 
 
+def refusal(url: str) -> int:
+    """Post to an address that refuses it, without a key, and give the status."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(url, b"{}", method="POST"))
+    refused.value.close()
+    return refused.value.code
+
+
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[CommandLine]:
     """The command line, whose servers are killed at the end."""
@@ -279,17 +287,23 @@ def test_logs_are_of_all_models_or_of_one(shared: CommandLine) -> None:
 
 
 def test_servers_run_side_by_side_by_name(shared: CommandLine) -> None:
-    """A public one tells its key on the terminal, and its file has it; each command finds the one that is named."""
-    said = shared.run("up", "models", "-d", "-n", "other", "--public", *PORTS)
+    """A public one tells its key on the terminal, and its file has it; each command finds the one that is named.
+
+    What is named as wanting a key leaves nothing open of what changes the server.
+    """
+    said = shared.run("up", "models", "-d", "-n", "other", "--public", "--set", "restricted_apis=inference", *PORTS)
     try:
         folder = shared.state / "tritonforge" / "servers" / "other"
         key = (folder / "key").read_text().strip()
-        wanted = "(triton-key header, for model-repository, shared-memory, trace, logging)"
+        wanted = "(triton-key header, for model-repository, shared-memory, trace, logging, inference)"
         assert said.count(key) == 1
         assert f"key {key} in {folder / 'key'} {wanted}" in said
         assert (folder / "key").stat().st_mode & 0o777 == 0o600
         written = [path for path in folder.iterdir() if path.name != "key"]
         assert not any(key in path.read_text() for path in written)
+        address = shared.record("other")["http_url"]
+        assert refusal(f"{address}/v2/repository/models/echo/load") == 403
+        assert refusal(f"{address}/v2/models/echo/infer") == 403
         lines = [line.split() for line in shared.run("status").splitlines() if line.startswith("server ")]
         assert [line[1:3] for line in lines] == [["main", "running"], ["other", "running"]]
         assert "name a server; there are main, other" in shared.run("reload", "echo", code=1)
@@ -305,12 +319,9 @@ def test_the_key_opens_model_control_and_nobody_else_sees_it(shared: CommandLine
     key_file = shared.state / "tritonforge" / "servers" / "main" / "key"
     key = key_file.read_text().strip()
     assert key_file.stat().st_mode & 0o777 == 0o600
-    load = urllib.request.Request(f"{record['http_url']}/v2/repository/models/echo/load", b"{}", method="POST")
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(load)
-    assert refused.value.code == 403
-    refused.value.close()
-    load.add_header("triton-key", key)
+    path = f"{record['http_url']}/v2/repository/models/echo/load"
+    assert refusal(path) == 403
+    load = urllib.request.Request(path, b"{}", {"triton-key": key}, method="POST")
     with urllib.request.urlopen(load) as answer:
         assert answer.status == 200
     assert shared.run("stubs", record["http_url"], "-o", "served.py") == "2 models in served.py\n"  # open to all

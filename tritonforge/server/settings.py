@@ -105,8 +105,8 @@ class ServerSettings(BaseModel):
     unloaded afterwards; poll looks at the repository every `poll_s`.
     `strict_readiness` has /v2/health/ready answer 200 only while every version that was ever tried is loaded. None is
     true where models are loaded once, and false where they are loaded anew: see `ready_with_all`.
-    `restricted_apis` are those that want `restricted_key`; None is what control (explicit) and `public` call for, ()
-    none. A server whose key is None makes one.
+    `restricted_apis` want `restricted_key`, besides those that control (explicit) and `public` call for; () opens all.
+    A server whose key is None makes one.
     `tritonserver` is another server's program than the wheel's: a path, or a name on PATH; its own backends lie beside.
     The server runs in a temporary folder: a path in `extra_args` is to be absolute.
     """
@@ -161,11 +161,10 @@ class ServerSettings(BaseModel):
     @property
     def restricted(self) -> tuple[Api, ...]:
         """The APIs that want the key."""
-        if self.restricted_apis is not None:
-            return self.restricted_apis
-        if self.public:
-            return _PUBLIC
-        return _CONTROL if self.model_control == "explicit" else ()
+        if self.restricted_apis == ():
+            return ()
+        called_for = _PUBLIC if self.public else _CONTROL if self.model_control == "explicit" else ()
+        return tuple(dict.fromkeys((*called_for, *(self.restricted_apis or ()))))
 
     @classmethod
     def load(

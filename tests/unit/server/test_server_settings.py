@@ -141,6 +141,26 @@ def test_what_changes_the_server_wants_a_key() -> None:
     assert chosen.restricted == ("statistics", "trace")
 
 
+@pytest.mark.parametrize(
+    ("public", "restricted"),
+    [
+        (False, ("model-repository", "inference")),
+        (True, ("model-repository", "shared-memory", "trace", "logging", "inference")),
+    ],
+)
+def test_what_is_named_wants_a_key_besides(public: bool, restricted: tuple[str, ...]) -> None:
+    """Wherever it is named: else naming inference would let anybody load code of theirs."""
+    named = "inference model-repository"
+    given: tuple[tuple[dict[str, str], dict[str, Any]], ...] = (
+        ({"TRITONFORGE_RESTRICTED_APIS": named}, {}),
+        ({}, {"restricted_apis": tuple(named.split())}),
+        ({}, {"defaults": {"restricted_apis": named.split()}}),
+    )
+    for environ, arguments in given:
+        settings = ServerSettings.load(environ, public=public, model_control="explicit", **arguments)
+        assert settings.restricted == restricted
+
+
 def test_a_key_is_not_shown_and_must_fit_into_a_header() -> None:
     """Neither in the settings' text nor in an error."""
     settings = ServerSettings.load({"TRITONFORGE_RESTRICTED_KEY": "s3cret-s3cret"})
