@@ -60,8 +60,16 @@ class CommandLine:
 
     def record(self, name: str) -> dict[str, Any]:
         """Read a server's record."""
-        record: dict[str, Any] = json.loads((self.state / "tritonforge" / "servers" / name / "record.json").read_text())
+        record: dict[str, Any] = json.loads((self.folder_of(name) / "record.json").read_text())
         return record
+
+    def folder_of(self, name: str) -> Path:
+        """Give the folder of a server's record."""
+        return self.state / "tritonforge" / "servers" / name
+
+    def key(self, name: str) -> str:
+        """Read the key to a server's restricted APIs."""
+        return (self.folder_of(name) / "key").read_text().strip()
 
     def status(self, name: str, *, code: int = 0) -> dict[str, Any]:
         """Ask for a server's status."""

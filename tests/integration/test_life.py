@@ -12,10 +12,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from life_support import PORTS, CommandLine
 from repositories import DEADLINE_S, ECHO, SLOW, TENSORS, UNDER_WAY, infer, until, write_model
+
+from tritonforge.client import Client, ConnectionOptions
 
 BROKEN_WORDS = "RuntimeError: this version is broken"
 BROKEN = "raise RuntimeError('this version is broken')"
@@ -258,6 +261,20 @@ def test_load_and_unload(shared: CommandLine) -> None:
     assert "; did you mean double?" in unknown
 
 
+def test_a_model_whose_files_came_with_its_load_is_shown_and_unloaded(shared: CommandLine) -> None:
+    """Triton's index omits it (24.10)."""
+    config: dict[str, Any] = {"backend": "python", "max_batch_size": 0}
+    for side, name in (("input", "x"), ("output", "y")):
+        config[side] = [{"name": name, "data_type": "TYPE_FP32", "dims": [1]}]
+    options = ConnectionOptions(headers={"triton-key": shared.key("main")})
+    with Client(shared.record("main")["http_url"], options=options) as client:
+        client.admin.load("given", config=config, files={"1/model.py": ECHO.encode()})
+    found = {model["name"]: model for model in shared.status("main")["models"]}
+    assert (found["given"]["state"], found["given"]["alive"]) == ("READY", None)
+    assert shared.run("unload", "given") == "given unloaded\n"
+    assert "the server serves no model given;" in shared.run("unload", "given", code=1)
+
+
 def test_a_second_server_of_the_name_is_refused(shared: CommandLine) -> None:
     """The first goes on."""
     said = shared.run("up", "models", "-d", "--name", "main", *PORTS, code=1)
@@ -293,8 +310,8 @@ def test_servers_run_side_by_side_by_name(shared: CommandLine) -> None:
     """
     said = shared.run("up", "models", "-d", "-n", "other", "--public", "--set", "restricted_apis=inference", *PORTS)
     try:
-        folder = shared.state / "tritonforge" / "servers" / "other"
-        key = (folder / "key").read_text().strip()
+        folder = shared.folder_of("other")
+        key = shared.key("other")
         wanted = "(triton-key header, for model-repository, shared-memory, trace, logging, inference)"
         assert said.count(key) == 1
         assert f"key {key} in {folder / 'key'} {wanted}" in said
@@ -316,8 +333,8 @@ def test_servers_run_side_by_side_by_name(shared: CommandLine) -> None:
 def test_the_key_opens_model_control_and_nobody_else_sees_it(shared: CommandLine) -> None:
     """Another program of the same machine, or a page in a browser, can't load models; the key is in no command line."""
     record = shared.record("main")
-    key_file = shared.state / "tritonforge" / "servers" / "main" / "key"
-    key = key_file.read_text().strip()
+    key_file = shared.folder_of("main") / "key"
+    key = shared.key("main")
     assert key_file.stat().st_mode & 0o777 == 0o600
     path = f"{record['http_url']}/v2/repository/models/echo/load"
     assert refusal(path) == 403

@@ -59,7 +59,8 @@ def unload_model(health: Health, model: str) -> None:
     Raises:
         ServerError: the server doesn't answer, doesn't serve it, or its model control is not explicit.
     """
-    if not any(state.name == model and state.state == "READY" for state in health.models()):
+    # The index leaves out models whose files came with the request to load them (24.10).
+    if health.request("GET", f"/v2/models/{quoted(model)}/ready")[0] != http.client.OK:
         raise ServerError(f"the server serves no model {model}; `tritonforge status` lists those that it serves")
     status, body = health.request("POST", f"/v2/repository/models/{quoted(model)}/unload", b"{}")
     if status != http.client.OK:

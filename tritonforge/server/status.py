@@ -114,12 +114,14 @@ def model_statuses(
     metrics = fetch_metrics(server.metrics_url)
     quantiles, waiting = read_quantiles(metrics), read_waiting(metrics)
     stubs = living_stubs(server_pid) if server_pid else None
+    listed = server.models()
+    unlisted = _unlisted(listed, counts)
     found = []
-    for state in _wanted(server.models(), repository):
+    for state in [*_wanted(listed, repository), *unlisted]:
         key = (state.name, state.version)
         config = _config(health, state)
         instances = read_instances(config)
-        counted = stubs is not None and instances and config.get("backend") in python_backends
+        counted = stubs is not None and instances and config.get("backend") in python_backends and state not in unlisted
         alive = len(stubs.get(key, ())) if stubs is not None and counted else None
         found.append(
             ModelStatus(
@@ -137,6 +139,15 @@ def model_statuses(
             )
         )
     return sorted([*found, *_failed(failed or {}, found, repository)], key=lambda status: status.name)
+
+
+def _unlisted(states: Sequence[ModelState], counts: Iterable[tuple[str, str]]) -> list[ModelState]:
+    """Give what serves and isn't in Triton's index: models whose files came with the request to load them (24.10).
+
+    The paths of those files, in a temporary folder, don't tell which model they are of.
+    """
+    listed = {(state.name, state.version) for state in states}
+    return [ModelState(*each, state="READY") for each in counts if each not in listed]
 
 
 def _failed(reasons: Mapping[str, str], found: Sequence[ModelStatus], repository: Path | None) -> Iterator[ModelStatus]:

@@ -8,23 +8,27 @@ from typing import Any
 
 import pytest
 
-from tritonforge.server import ModelState, status
+from tritonforge.server import ModelState, ModelStatistics, status
 from tritonforge.server.status import model_statuses, unloaded
 
 
 class Native:
-    """A server, and what asks it: one model of onnxruntime in two copies."""
+    """A server, and what asks it: one model of onnxruntime in two copies, and what is beside it in the statistics."""
+
+    def __init__(self, *counted: ModelStatistics) -> None:
+        self.counted = list(counted)
 
     metrics_url = ""
 
     def statistics(self) -> list[Any]:
-        return []
+        return self.counted
 
     def models(self) -> list[ModelState]:
         return [ModelState("net", "1", "READY")]
 
     def request(self, method: str, path: str) -> tuple[int, bytes]:
-        assert (method, path) == ("GET", "/v2/models/net/versions/1/config")
+        assert method == "GET"
+        assert path.endswith("/versions/1/config")
         return 200, json.dumps({"backend": "onnxruntime", "instance_group": [{"count": 2}]}).encode()
 
 
@@ -39,6 +43,19 @@ def test_only_models_that_run_in_python_can_lose_a_process(
     server: Any = Native()
     (found,) = model_statuses(server, server, server_pid=1, python_backends=backends)
     assert (found.instances, found.alive, found.healthy) == (2, alive, healthy)
+
+
+def test_a_model_that_the_index_leaves_out_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton (24.10) doesn't list one whose files came with the request to load it; its statistics know it.
+
+    Its processes are not told by their paths.
+    """
+    monkeypatch.setattr(status, "living_stubs", lambda pid: {})
+    server: Any = Native(*(ModelStatistics(name, "1", 3, 0, 3, 3, 5.0, 1.0) for name in ("given", "net")))
+    given, net = model_statuses(server, server, server_pid=1)
+    assert (given.name, given.version, given.state, given.requests) == ("given", "1", "READY", 3)
+    assert (given.instances, given.alive, given.healthy) == (2, None, True)
+    assert (net.requests, net.alive) == (3, 0)
 
 
 def test_models_that_are_unloaded_or_about_to_be_are_named(tmp_path: Path) -> None:
