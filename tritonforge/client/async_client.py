@@ -45,8 +45,7 @@ class AsyncClient:
     """A client of one Triton server for asyncio: any number of tasks, and as an asynchronous context manager.
 
     It takes what `Client` takes, and its methods are those of `Client`. Cancelling a task cancels its request; over
-    gRPC the server learns of it. Connections are those of one event loop: in another one, or after a fork, it makes
-    anew.
+    gRPC the server learns of it. Each event loop that uses it has connections of its own, which end with it.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class AsyncClient:
             observers=find_observers(tracing, metrics),
         )
         self._calls = Calls(self._assembly.transport, timeout_s, self._assembly.reliable)
-        self._maps: PerLoop[WeakSet[AsyncMapped[Any]]] = PerLoop(WeakSet)
+        self._maps: PerLoop[WeakSet[AsyncMapped[Any]]] = PerLoop(WeakSet, WeakSet.clear)
 
     @property
     def url(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
@@ -33,7 +34,7 @@ class AsyncGrpcTransport:
         options = options or ConnectionOptions()
         self._form = form = GrpcExchange(endpoint, options)
         self._unary = AsyncUnaryCalls(INFER, endpoint, options) if takes(endpoint, options) else None
-        self._channels = PerLoop(lambda: _Channel(form))
+        self._channels = PerLoop(lambda: _Channel(form), _Channel.close)
         self._closed = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
@@ -65,6 +66,7 @@ class AsyncGrpcTransport:
         finally:
             if call is not None:
                 call.cancel()
+                call = None  # an error that the caller keeps holds this frame
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
@@ -91,14 +93,12 @@ class AsyncGrpcTransport:
         self._channels.drop()  # the old one goes with the last call over it
 
     async def close(self) -> None:
-        """Close the channel; calls in flight are cancelled."""
+        """Close all connections; calls in flight are cancelled."""
         self._closed = True
         if self._unary is not None:
             self._unary.close()
-            await asyncio.sleep(0)  # the loop closes a socket in its next turn
-        channel = self._channels.known()
-        if channel is not None:
-            await channel.channel.close()
+        self._channels.close()
+        await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
     async def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes:
         if self._unary is not None:
@@ -154,3 +154,7 @@ class _Channel:
             while (state := self.channel.get_state(try_to_connect=True)) not in SETTLED:
                 await within(limit.left_s(), self.channel.wait_for_state_change(state))
         self.reached = state is grpc.ChannelConnectivity.READY
+
+    def close(self) -> None:
+        """Cancel the calls in flight, and disconnect."""
+        finish(self.channel.close())  # it suspends nobody, since it gives the calls no time

@@ -31,7 +31,8 @@ class AsyncHttpTransport:
         options = options or ConnectionOptions()
         self.url = str(endpoint)
         self._form = form = HttpExchange(endpoint, options)
-        self._pools = PerLoop(lambda: AsyncPool(partial(connect, form.route), options.max_connections))
+        open_one = partial(connect, form.route)
+        self._pools = PerLoop(lambda: AsyncPool(open_one, options.max_connections), AsyncPool[AsyncConnection].close)
         self._closed = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
@@ -102,11 +103,8 @@ class AsyncHttpTransport:
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        pool = self._pools.known()
-        self._pools.drop()
-        if pool is not None:
-            pool.close()
-            await asyncio.sleep(0)  # the loop closes a socket in its next turn
+        self._pools.close()
+        await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
     async def _exchange(self, parts: list[Buffer], deadline: Deadline, *, again: bool) -> Answer:
         if self._closed:

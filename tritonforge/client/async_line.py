@@ -88,8 +88,12 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
     def close(self) -> None:
         """Close the socket, whatever is still to be sent."""
         self.open = False
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if not self._loop.is_closed():
             self._transport.abort()
+        elif hasattr(wrapped := self._transport.get_extra_info("socket"), "_sock"):  # uvloop has closed it
+            wrapped._sock.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what writes, and set up the socket."""

@@ -147,6 +147,8 @@ class GrpcExchange:
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
             return _coded(from_connection(error, target))
         code, words = _status(error)
+        if isinstance(error, grpc.RpcError):
+            error.__traceback__ = None  # it holds grpcio's call (1.85), with which a closed channel goes on connecting
         if code == "DEADLINE_EXCEEDED":
             if isinstance(error, TimeoutError) or not _of_server(words, deadline):
                 return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)

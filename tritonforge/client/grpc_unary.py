@@ -114,7 +114,8 @@ class AsyncUnaryCalls:
 
     def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
         route = Route(endpoint.host, endpoint.port)
-        self._shared = PerLoop(lambda: SharedConnections(partial(_opened_in_loop, route), options.max_connections))
+        open_one = partial(_opened_in_loop, route)
+        self._shared = PerLoop(lambda: SharedConnections(open_one, options.max_connections), SharedConnections.close)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
     async def call(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes | None:
@@ -146,11 +147,8 @@ class AsyncUnaryCalls:
             shared.renew()
 
     def close(self) -> None:
-        """Close all connections of the running loop."""
-        shared = self._shared.known()
-        self._shared.drop()
-        if shared is not None:
-            shared.close()
+        """Close all connections."""
+        self._shared.close()
 
 
 def _message(answer: GrpcAnswer) -> bytes:
