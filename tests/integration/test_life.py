@@ -247,13 +247,14 @@ def test_unloading_and_loading_name_the_ensembles_that_go_along(cli: CommandLine
 
 
 def test_load_and_unload(shared: CommandLine) -> None:
-    """A mistaken name is said, with what to do."""
+    """A mistaken name is said, with what to do; one that is given twice counts once."""
     url = shared.record("main")["http_url"]
-    assert shared.run("unload", "double") == "double unloaded\n"
+    assert shared.run("unload", "double", "double") == "double unloaded\n"
     with pytest.raises(urllib.error.HTTPError) as refused:
         infer(url, "double", 1.0)
     refused.value.close()
-    assert shared.run("load", "double") == "double 1 loaded\n"
+    assert shared.run("load", "double", "double") == "double 1 loaded\n"
+    assert shared.run("reload", "double", "double").count("reloaded in") == 1
     assert infer(url, "double", 1.0) == 2.0
     assert "the server serves no model doubel;" in shared.run("unload", "doubel", code=1)
     unknown = shared.run("load", "doubel", code=1)
@@ -326,7 +327,7 @@ def test_servers_run_side_by_side_by_name(shared: CommandLine) -> None:
         assert "name a server; there are main, other" in shared.run("reload", "echo", code=1)
         assert shared.run("reload", "echo", "--name", "other").startswith("echo ")
     finally:
-        assert shared.run("down", "other") == "other stopped\n"
+        assert shared.run("down", "other", "other") == "other stopped\n"
     assert shared.status("main")["state"] == "running"
 
 
@@ -348,6 +349,20 @@ def test_the_key_opens_model_control_and_nobody_else_sees_it(shared: CommandLine
     assert not any(key.encode() in line for line in lines)
     assert key not in Path(record["log"]).read_text()
     assert shared.run("reload", "echo", "--url", record["http_url"], "--key-file", str(key_file)).startswith("echo ")
+
+
+def test_a_server_whose_record_cannot_be_read_is_told_with_its_process(cli: CommandLine) -> None:
+    """Its name is not given away, and ending that process leaves nothing."""
+    write_model(cli.folder / "models", "echo", ECHO)
+    cli.run("up", "models", "-d", "-n", "garbled", *PORTS)
+    left, launcher = cli.trace("garbled"), cli.record("garbled")["launcher"]["pid"]
+    (cli.folder_of("garbled") / "record.json").write_text('{"a"')
+    mend = f"kept by process {launcher}\n  hint: end it: kill {launcher}"
+    for command in ("status", "down garbled", "down --all", "up models -d -n garbled"):
+        assert mend in cli.run(*command.split(), *(PORTS if "up" in command else ()), code=1)
+    os.kill(launcher, signal.SIGTERM)
+    until(lambda: not cli.folder_of("garbled").exists(), "its folder is gone")
+    assert left.remains() == []
 
 
 def test_a_detached_server_that_dies_is_shown_with_its_last_words(cli: CommandLine) -> None:

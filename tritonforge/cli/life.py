@@ -32,13 +32,17 @@ def down(
 ) -> None:
     """Stop servers: requests under way finish, and nothing is left."""
     from tritonforge.server.recorded import end
-    from tritonforge.server.records import find_record, read_records
+    from tritonforge.server.records import find_record, read_records, read_unreadable
 
     records = read_records() if everything else [find_record(one) for one in _chosen(names, name)]
     for record in records:
         running = record.alive()
         end(record, kill=kill)
         typer.echo(f"{record.name} {'stopped' if running else 'had ended; its record and log are removed'}")
+    unreadable = read_unreadable() if everything else []
+    for one in unreadable:
+        typer.echo(str(one), err=True)
+    raise typer.Exit(1 if unreadable else 0)
 
 
 def logs(
@@ -90,7 +94,7 @@ def reload(
     server = reach(name, url, key_file)
     _rebuild(server)
     if models:
-        tried = [try_reload(server, model) for model in models]
+        tried = [try_reload(server, model) for model in dict.fromkeys(models)]
     elif isinstance(server, RecordedServer):
         tried = _reload_all(server)
     else:
@@ -108,7 +112,7 @@ def load(
     from tritonforge.cli.renewing import ready_models, say
 
     server = reach(name, url, key_file)
-    for model in models:
+    for model in dict.fromkeys(models):
         before = ready_models(server)
         server.load(model)
         say(server, model, "loaded")
@@ -126,7 +130,7 @@ def unload(
     from tritonforge.cli.renewing import ready_models
 
     server = reach(name, url, key_file)
-    for model in models:
+    for model in dict.fromkeys(models):
         before = ready_models(server)
         server.unload(model)
         typer.echo(f"{model} unloaded")
@@ -147,7 +151,8 @@ def _rebuild(server: AttachedServer) -> None:
 
 
 def _chosen(names: list[str] | None, option: str) -> list[str]:
-    return [*(names or ()), option] if option and option not in (names or ()) else names or [""]
+    """Name each server once; the only one by the empty name."""
+    return list(dict.fromkeys([*(names or ()), *([option] if option else [])])) or [""]
 
 
 def _reload_all(server: RecordedServer) -> list[bool]:

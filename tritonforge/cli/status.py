@@ -25,7 +25,7 @@ _COLUMNS = ("model", "version", "kind", "state", "instances", "queue", "requests
 
 @dataclass(frozen=True)
 class _Seen:
-    """A server at one moment; `state` is running, starting, ended or unreachable, `reason` says more of that."""
+    """A server at one moment; `state` is running, starting, ended, unreachable or unreadable; `reason` says more."""
 
     name: str
     state: str
@@ -58,8 +58,8 @@ def status(
 ) -> None:
     """Show the servers that run, and of each model its state, processes, queue, requests and times.
 
-    The exit code is 1 where a server has ended, a model or a process of one isn't there, or a model's newest version
-    failed to load, also where an older one goes on serving.
+    The exit code is 1 where a server has ended or its record can't be read, a model or a process of one isn't there, or
+    a model's newest version failed to load, also where an older one goes on serving.
     """
 
     def look() -> list[_Seen]:
@@ -84,13 +84,15 @@ def status(
 
 def _look(name: str, url: str, key: str) -> list[_Seen]:
     from tritonforge.server import Server
-    from tritonforge.server.records import find_record, read_records
+    from tritonforge.server.records import find_record, read_records, read_unreadable
 
     if url:
         server = Server.attached(url, key=key)
         return [_Seen(url, "running", url, "", tuple(server.status()), "attached")]
-    records = [find_record(name)] if name else read_records()
-    return [_look_at(record) for record in records]
+    if name:
+        return [_look_at(find_record(name))]
+    unreadable = [_Seen(record.name, "unreadable", "", str(record), ()) for record in read_unreadable()]
+    return [*map(_look_at, read_records()), *unreadable]
 
 
 def _look_at(record: Any) -> _Seen:

@@ -64,4 +64,5 @@ def _signal(exit_code: int) -> str:
         name = signal.Signals(exit_code - 128).name
     except ValueError:
         return ""
-    return f" ({name}: it was killed from outside, or for want of memory)" if name == "SIGKILL" else f" ({name})"
+    killed = ": it, or the process that guards it, was killed from outside, or for want of memory"
+    return f" ({name}{killed if name == 'SIGKILL' else ''})"

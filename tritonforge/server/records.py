@@ -1,7 +1,8 @@
 """What runs, in the user's state folder: a record for each server that `up` started, right after a crash or a reboot.
 
 `$XDG_STATE_HOME/tritonforge/servers/NAME/` holds record.json, the key of restricted APIs (only its owner can read it),
-and, of a detached server, its log. A record is true as long as the process in it lives.
+and, of a detached server, its log. A record is true as long as the process in it lives. That process holds a lock there
+(`launcher_lock`), by which a server is known whose record can't be read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tritonforge.server.errors import PreflightError, ServerError
+from tritonforge.server.launcher_lock import hold_folder, holder_of
 from tritonforge.server.process_identity import ProcessIdentity, identify
+from tritonforge.server.unreadable_record import UnreadableRecord
 from tritonforge.server.writable import state_unusable
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "forget",
     "own_ports",
     "read_records",
+    "read_unreadable",
     "remove_leftovers",
     "save",
     "servers_folder",
@@ -104,7 +108,7 @@ def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRe
 
     Raises:
         PreflightError: the state folder can't be made or written to.
-        ServerError: the name can't be one, or a running server has it.
+        ServerError: the name can't be one, or a running server has it, or one may whose record can't be read.
     """
     if name and not _NAME.fullmatch(name):
         raise ServerError(f"{name!r} is no name for a server: ASCII letters, digits and _.- are fine, 64 at most")
@@ -120,15 +124,19 @@ def _claim(name: str, fallback: str, runtime: str, *, detached: bool) -> ServerR
     with _locked():
         record = ServerRecord(name=name or _free(fallback), runtime=runtime, launcher=launcher, detached=detached)
         other = _read(record.folder)
-        if other is not None and other.alive():
+        if isinstance(other, UnreadableRecord):
+            if other.may_run:
+                raise ServerError(str(other))
+        elif other is not None and other.alive():
             raise ServerError(
                 f"a server named {name} runs already (process {other.launcher.pid}, {other.http_url or 'starting'})\n"
                 f"  hint: choose another with --name, or end it: tritonforge down {name}"
             )
-        if other is not None:
+        elif other is not None:
             remove_leftovers(other)
         shutil.rmtree(record.folder, ignore_errors=True)
         record.folder.mkdir(mode=0o700)
+        hold_folder(record.folder)
         record = replace(record, log=str(record.folder / _LOG)) if detached else record
         save(record)
         if record.log:
@@ -153,7 +161,8 @@ def forget(record: ServerRecord) -> None:
     """Remove a record with all its files, if it is still this server's."""
     with _locked():
         found = _read(record.folder)
-        if found is not None and found.launcher == record.launcher:
+        own = record.launcher.pid if isinstance(found, UnreadableRecord) else record.launcher
+        if found is not None and found.launcher == own:
             shutil.rmtree(record.folder, ignore_errors=True)
 
 
@@ -162,15 +171,20 @@ def read_records() -> list[ServerRecord]:
 
     Such that ran in a terminal are forgotten, unless they have left a container.
     """
-    folder = servers_folder()
-    found = [_read(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
     kept = []
-    for record in found:
-        if record is not None and (record.alive() or record.detached or _left_a_container(record)):
+    for record in _read_all():
+        if isinstance(record, UnreadableRecord):
+            continue
+        if record.alive() or record.detached or _left_a_container(record):
             kept.append(record)
-        elif record is not None:
+        else:
             forget(record)
     return kept
+
+
+def read_unreadable() -> list[UnreadableRecord]:
+    """List the servers whose records can't be read, by name."""
+    return [record for record in _read_all() if isinstance(record, UnreadableRecord)]
 
 
 def own_ports() -> dict[int, str]:
@@ -184,18 +198,25 @@ def find_record(name: str = "") -> ServerRecord:
     """Find a server by its name; without one, the only one that there is.
 
     Raises:
-        ServerError: there is none of this name, none at all, or several to choose from.
+        ServerError: there is none of this name, none at all, or several to choose from; or its record can't be read.
     """
-    records = read_records()
+    records, unreadable = read_records(), read_unreadable()
+    chosen: list[ServerRecord | UnreadableRecord]
     if name:
-        chosen = next((record for record in records if record.name == name), None)
-        if chosen is None:
+        chosen = [record for record in (*records, *unreadable) if record.name == name]
+        if not chosen:
             raise ServerError(f"there is no server named {name}; there {_list(records)}")
-        return chosen
-    running = [record for record in records if record.alive()] or records
-    if len(running) != 1:
-        raise ServerError(f"name a server; there {_list(running)}" if running else "no server runs; start one with up")
-    return running[0]
+    else:
+        running = [record for record in records if record.alive()] or records
+        chosen = [*running, *(record for record in unreadable if record.may_run or not running)]
+        if len(chosen) != 1:
+            raise ServerError(
+                f"name a server; there {_list(chosen)}" if chosen else "no server runs; start one with up"
+            )
+    record = chosen[0]
+    if isinstance(record, UnreadableRecord):
+        raise ServerError(str(record))
+    return record
 
 
 def remove_leftovers(record: ServerRecord) -> None:
@@ -215,7 +236,7 @@ def _left_a_container(record: ServerRecord) -> bool:
     return container_remains(record.container)
 
 
-def _list(records: list[ServerRecord]) -> str:
+def _list(records: Sequence[ServerRecord | UnreadableRecord]) -> str:
     names = ", ".join(record.name for record in records)
     return f"{'are' if len(records) > 1 else 'is'} {names}" if records else "is none"
 
@@ -224,10 +245,15 @@ def _free(wanted: str) -> str:
     """Make a name of some text, numbered where a running server has it."""
     base = re.sub(r"[^A-Za-z0-9_.-]+", "-", wanted).strip("-._")[:56] or "server"
     number, name = 1, base
-    while (other := _read(servers_folder() / name)) is not None and other.alive():
+    while _taken(_read(servers_folder() / name)):
         number += 1
         name = f"{base}-{number}"
     return name
+
+
+def _taken(other: ServerRecord | UnreadableRecord | None) -> bool:
+    """Tell whether a server has a name, or may have it."""
+    return other.may_run if isinstance(other, UnreadableRecord) else other is not None and other.alive()
 
 
 def _write(file: Path, text: str) -> None:
@@ -236,16 +262,28 @@ def _write(file: Path, text: str) -> None:
         output.write(text)
 
 
-def _read(folder: Path) -> ServerRecord | None:
-    """Read a record; None where there is none, or one that another version wrote."""
+def _read_all() -> list[ServerRecord | UnreadableRecord]:
+    folder = servers_folder()
+    found = [_read(path) for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+    return [record for record in found if record is not None]
+
+
+def _read(folder: Path) -> ServerRecord | UnreadableRecord | None:
+    """Read a record; None where there is none. Another version's may be one that can't be read."""
     try:
-        fields: dict[str, Any] = json.loads((folder / _RECORD).read_text())
+        fields: dict[str, Any] = json.loads((folder / _RECORD).read_bytes())
         fields["launcher"] = ProcessIdentity(**fields["launcher"])
         fields["sources"] = tuple(fields["sources"])
         fields["python_backends"] = tuple(fields.get("python_backends", ()))
         return ServerRecord(**fields)
-    except (OSError, ValueError, TypeError, LookupError):
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        launcher = holder_of(folder)
+        return UnreadableRecord(folder, "it is gone", launcher) if launcher else None
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        reason = f"{_RECORD} is not what this tritonforge writes"
+    return UnreadableRecord(folder, reason, holder_of(folder))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from tritonforge.server import ServerError
 from tritonforge.server.process_identity import ProcessIdentity, identify
 from tritonforge.server.recorded import RecordedServer, end
-from tritonforge.server.records import claim, find_record, forget, read_records, save, servers_folder
+from tritonforge.server.records import claim, find_record, forget, read_records, read_unreadable, save, servers_folder
 
 
 @pytest.fixture(autouse=True)
@@ -109,15 +109,61 @@ def test_only_its_owner_reads_the_key_the_record_and_the_log(state: Path) -> Non
     save(record, key="s3cret")
     assert record.key == "s3cret"
     modes = {path.name: path.stat().st_mode & 0o777 for path in record.folder.iterdir()}
-    assert modes == {"key": 0o600, "record.json": 0o600, "server.log": 0o600}
+    assert modes == {"key": 0o600, "launcher": 0o600, "record.json": 0o600, "server.log": 0o600}
     assert record.folder.stat().st_mode & 0o777 == 0o700
     assert "s3cret" not in (record.folder / "record.json").read_text()
     forget(record)
     assert list((state / "tritonforge" / "servers").glob("[!.]*")) == []
 
 
-def test_a_record_of_another_version_is_none() -> None:
-    """It is not a reason to fail."""
-    claimed("one")
-    (servers_folder() / "one" / "record.json").write_text('{"name": "one", "shape": "unknown"}')
-    assert read_records() == []
+@pytest.mark.parametrize("text", ['{"a"', "", "7", '{"name": "one", "shape": "of another version"}', None])
+def test_a_server_whose_record_cannot_be_read_is_not_lost(text: str | None) -> None:
+    """Its launcher, here this process, holds a lock: it is named, and nobody else takes the folder."""
+    record = claim("one", fallback="", runtime="embedded", detached=True)
+    claimed("two")
+    file = record.folder / "record.json"
+    file.unlink() if text is None else file.write_text(text)
+    assert [other.name for other in read_records()] == ["two"]
+    (unreadable,) = read_unreadable()
+    assert (unreadable.name, unreadable.launcher) == ("one", os.getpid())
+    words = rf"the record of one can't be read \(.*\); its server runs, kept by process {os.getpid()}\n  hint: .* kill "
+    with pytest.raises(ServerError, match=words):
+        find_record("one")
+    with pytest.raises(ServerError, match=words):
+        claim("one", fallback="", runtime="embedded", detached=True)
+    assert claim("", fallback="one", runtime="embedded", detached=True).name == "one-2"
+    with pytest.raises(ServerError, match="name a server; there are one-2, two, one"):
+        find_record()
+    forget(record)
+    assert not record.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("lock", "words", "taken"),
+    [
+        ("4194305\n", "its server has ended\n  hint: remove what it left: rm -r ", False),
+        (None, "whether its server runs can't be told\n  hint: end that, if it does, then: rm -r ", True),
+    ],
+)
+def test_without_a_lock_a_folder_is_free_or_cannot_be_judged(lock: str | None, words: str, taken: bool) -> None:
+    """A launcher that has ended holds it no more; an older version's never did."""
+    folder = servers_folder() / "one"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("<<<")
+    if lock is not None:
+        (folder / "launcher").write_text(lock)
+    for name in ("one", ""):
+        with pytest.raises(ServerError, match=words):
+            find_record(name)
+    if taken:
+        with pytest.raises(ServerError, match=words):
+            claim("one", fallback="", runtime="embedded", detached=True)
+    assert claim("", fallback="one", runtime="embedded", detached=True).name == ("one-2" if taken else "one")
+
+
+def test_what_is_no_server_is_none() -> None:
+    """A stray file, an empty folder."""
+    servers_folder().mkdir(parents=True)
+    (servers_folder() / "stray").touch()
+    (servers_folder() / "empty").mkdir()
+    assert (read_records(), read_unreadable()) == ([], [])
