@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import secrets
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -48,6 +49,8 @@ class Segment:
         self.array: Array = np.frombuffer(self._memory, np.uint8)
         self.address: int = self.array.__array_interface__["data"][0]
         self._removal = weakref.finalize(self, _remove_own, path, self._file, os.getpid())
+        if (ends := sys.modules.get("multiprocessing.util")) is not None:  # whose forked children end without atexit
+            ends.Finalize(self, self._removal, exitpriority=0)
 
     def lend(self) -> ctypes.Array[ctypes.c_char]:
         """Give a new object for its memory, which lives as long as any view of it: whoever lends it can tell when."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -46,6 +47,26 @@ def test_no_room_is_an_error_and_leaves_nothing():
     with pytest.raises(OSError, match=r"space|memory|large"):
         Segment(1 << 60)
     assert not [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
+
+
+def names_of_segments(count: int) -> list[str]:
+    """Make segments, and leave them as they are."""
+    left.extend(Segment(100) for _ in range(count))
+    return [segment.name for segment in left]
+
+
+left: list[Segment] = []
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # CPython 3.12
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_that_end_leave_none(method):
+    with multiprocessing.get_context(method).Pool(1) as workers:
+        names = workers.apply(names_of_segments, (2,))
+        assert all(Path("/dev/shm", name).exists() for name in names)
+        workers.close()
+        workers.join()
+    assert not [name for name in names if Path("/dev/shm", name).exists()]
 
 
 def test_small_requests_are_left_alone():
