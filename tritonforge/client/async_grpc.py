@@ -11,6 +11,7 @@ import grpc.aio
 
 from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
@@ -48,15 +49,17 @@ class AsyncGrpcTransport:
             raise self._form.failure(error, deadline, self._form.target(request)) from error
 
     async def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
-        """Send one request and give each response as it comes. Closing the generator cancels the request."""
+        """Send one request and give each response as it comes. Closing the generator before the last one cancels it."""
         target = self._form.target(request)
         message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
-        call = None
+        call, final = None, False
         try:
             channel = await self._channel(deadline)  # kept while it is used: grpc closes one that nobody holds
             call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
             async for data in call:
                 response, final = self._form.read_stream(data, target)
+                if isinstance(response, ClientError):
+                    raise response
                 if response is not None:
                     yield response
                 if final:
@@ -65,7 +68,7 @@ class AsyncGrpcTransport:
             raise self._form.failure(error, deadline, target) from error
         finally:
             if call is not None:
-                call.cancel()
+                await _end(call, final=final)
                 call = None  # an error that the caller keeps holds this frame
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
@@ -115,6 +118,18 @@ class AsyncGrpcTransport:
         if deadline.shared and not channel.reached:
             await channel.reach(deadline)
         return channel
+
+
+async def _end(call: Any, *, final: bool) -> None:
+    """Let a call end that has had its final response, and cancel another, as the other transport does."""
+    try:
+        if final:
+            async for _ in call:
+                pass
+    except FAILURES:
+        pass
+    finally:
+        call.cancel()
 
 
 async def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import UnaryCalls, takes
@@ -48,7 +49,7 @@ class GrpcTransport:
             raise self._form.failure(error, deadline, self._form.target(request)) from error
 
     def stream(self, request: Request, deadline: Deadline) -> Generator[Response, None, None]:
-        """Send one request and give each response as it comes. Closing the generator cancels the request."""
+        """Send one request and give each response as it comes. Closing the generator before the last one cancels it."""
         target = self._form.target(request)
         message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
         try:
@@ -56,9 +57,12 @@ class GrpcTransport:
             call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
         except OSError as error:
             raise self._form.failure(error, deadline, target) from error
+        final = False
         try:
             for data in call:
                 response, final = self._form.read_stream(data, target)
+                if isinstance(response, ClientError):
+                    raise response
                 if response is not None:
                     yield response
                 if final:
@@ -66,7 +70,7 @@ class GrpcTransport:
         except FAILURES as error:
             raise self._form.failure(error, deadline, target) from error
         finally:
-            call.cancel()
+            _end(call, final=final)
 
     def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
@@ -110,6 +114,20 @@ class GrpcTransport:
         if deadline.shared and not channel.reached:
             channel.reach(deadline)
         return channel
+
+
+def _end(call: Any, *, final: bool) -> None:
+    """Let a call end that has had its final response, which is all but over; cancel another.
+
+    Triton (24.10) can never unload a model after a call that was cancelled as it ended.
+    """
+    try:
+        for _ in call if final else ():
+            pass
+    except FAILURES:
+        pass  # what was asked for is there
+    finally:
+        call.cancel()
 
 
 def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:

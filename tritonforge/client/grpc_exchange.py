@@ -117,16 +117,15 @@ class GrpcExchange:
             request._replace(parameters={**request.parameters, "triton_enable_empty_final_response": True}, kind=None)
         )
 
-    def read_stream(self, data: bytes, target: Target) -> tuple[Response | None, bool]:
-        """Read a response of a stream, None where it only ends it; and whether it is the last.
-
-        Raise the error that it tells of, or one of FAILURES where it is none.
+    def read_stream(self, data: bytes, target: Target) -> tuple[Response | ClientError | None, bool]:
+        """Read a response of a stream, or the error that it tells of, None where it only ends it; and whether it is
+        the last, as an error is that doesn't say. Raise one of FAILURES where it is none.
         """
         answer = pb.ModelStreamInferResponse.FromString(data)
-        if answer.error_message:
-            raise inference_failed(answer.error_message, target)
-        response = from_message(answer.infer_response)
-        final = bool(response.parameters.get("triton_final_response", False))
+        response, words = from_message(answer.infer_response), answer.error_message
+        final = bool(response.parameters.get("triton_final_response", words))
+        if words:
+            return inference_failed(words, target), final
         return (response if response.outputs or not final else None), final
 
     def refuse_events(self, question: Question) -> InvalidRequest:

@@ -61,6 +61,7 @@ def serve_model(peer: Peer) -> None:
 
 
 Infer = Callable[[Any, grpc.ServicerContext], Any]
+Stream = Callable[[Any, grpc.ServicerContext], Iterator[Any]]
 
 
 def doubled(request: Any, context: grpc.ServicerContext) -> Any:
@@ -71,9 +72,22 @@ def doubled(request: Any, context: grpc.ServicerContext) -> Any:
     return answer
 
 
+def doubled_once(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    """Answer the request of a stream as `doubled` does."""
+    answer = service_pb2.ModelStreamInferResponse(infer_response=doubled(next(requests), context))
+    answer.infer_response.parameters["triton_final_response"].bool_param = True
+    yield answer
+
+
 @contextmanager
-def grpc_server(infer: Infer = doubled, options: Sequence[tuple[str, Any]] = (), threads: int = 8) -> Iterator[str]:
-    """Serve the model "m" over gRPC, its inferences answered by `infer`; give the URL."""
+def grpc_server(
+    infer: Infer = doubled,
+    options: Sequence[tuple[str, Any]] = (),
+    threads: int = 8,
+    *,
+    stream: Stream = doubled_once,
+) -> Iterator[str]:
+    """Serve the model "m" over gRPC, its inferences answered by `infer`, its streams by `stream`; give the URL."""
 
     def metadata(request: Any, context: grpc.ServicerContext) -> Any:
         answer = service_pb2.ModelMetadataResponse(name="m", versions=["3"])
@@ -97,6 +111,9 @@ def grpc_server(infer: Infer = doubled, options: Sequence[tuple[str, Any]] = (),
         name: grpc.unary_unary_rpc_method_handler(answer, kind.FromString, lambda message: message.SerializeToString())
         for name, (answer, kind) in answers.items()
     }
+    handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+        stream, service_pb2.ModelInferRequest.FromString, lambda message: message.SerializeToString()
+    )
     with ThreadPoolExecutor(threads) as pool:
         server = grpc.server(pool, options=[("grpc.max_send_message_length", -1), *options])
         server.add_generic_rpc_handlers(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from tritonclient.grpc import service_pb2
 
-from tritonforge.client import AsyncClient, Client, DeadlineExceeded, ServerUnavailable
+from tritonforge.client import AsyncClient, Client, DeadlineExceeded, InferenceFailed, ServerUnavailable
 from tritonforge.client.retries import Retries
 
 from .fault_server import FaultServer, Peer
 from .http2_frames import BEGINNING, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, frame, trailers
-from .small_servers import doubled, grpc_server
+from .small_servers import Stream, doubled, doubled_once, grpc_server
 
 X = np.array([1, 2], np.float32)
 LENGTH = 100_000
@@ -117,3 +120,67 @@ def test_a_question_that_is_answered_without_a_message_is_no_tritons():
             pytest.raises(ServerUnavailable, match="the answer has no message"),
         ):
             client.metadata("m")
+
+
+class Ending:
+    """Streams that end a while after their final response; `cancelled` of those that were cancelled meanwhile."""
+
+    def __init__(self, answer: Stream) -> None:
+        self.cancelled: list[bool] = []
+        self._answer = answer
+
+    def __call__(self, requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        gone = Event()
+        context.add_callback(gone.set)
+        yield from self._answer(requests, context)
+        self.cancelled.append(gone.wait(0.2))  # long enough for most that would cancel it
+
+
+def failing(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    next(requests)
+    answer = service_pb2.ModelStreamInferResponse(error_message="no such thing")
+    answer.infer_response.parameters["triton_final_response"].bool_param = True
+    yield answer
+
+
+def refusing(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    next(requests)
+    yield service_pb2.ModelStreamInferResponse(error_message="no such thing")
+
+
+def test_a_stream_that_has_had_its_final_response_is_not_cancelled():
+    async def main(url: str) -> None:
+        async with AsyncClient(url, timeout_s=20) as client:
+            assert [result.y.tolist() async for result in client.stream("m", x=X)] == [[1, 2]]
+
+    with grpc_server(stream=(ending := Ending(doubled_once))) as url:
+        asyncio.run(main(url))
+        with Client(url, timeout_s=20) as client:
+            assert [result.y.tolist() for result in client.stream("m", x=X)] == [[1, 2]]
+            left = client.stream("m", x=X)
+            next(left)
+            left.close()
+    assert ending.cancelled == [False] * 3
+
+
+@pytest.mark.parametrize("answer", [failing, refusing])
+def test_a_stream_that_has_ended_in_an_error_is_not_cancelled(answer):
+    async def main(url: str) -> None:
+        async with AsyncClient(url, timeout_s=20) as client:
+            with pytest.raises(InferenceFailed, match="no such thing"):
+                _ = [result async for result in client.stream("m", x=X)]
+
+    with grpc_server(stream=(ending := Ending(answer))) as url:
+        asyncio.run(main(url))
+        with Client(url, timeout_s=20) as client, pytest.raises(InferenceFailed, match="no such thing"):
+            list(client.stream("m", x=X))
+    assert ending.cancelled == [False] * 2
+
+
+def test_a_stream_with_all_its_responses_may_end_badly():
+    def stream(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        yield from doubled_once(requests, context)
+        context.abort(grpc.StatusCode.UNAVAILABLE, "it goes down")
+
+    with grpc_server(stream=stream) as url, Client(url, timeout_s=20) as client:
+        assert [result.y.tolist() for result in client.stream("m", x=X)] == [[1, 2]]
