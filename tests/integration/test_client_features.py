@@ -350,8 +350,11 @@ def test_texts_are_generated(served):
         with pytest.raises(ClientError, match="missing required input") as caught:
             client.generate("words")
         assert "JSON" not in caught.value.reason
-        with pytest.raises(ModelNotFound):
-            list(client.generate_stream("nothing", text="a"))
+        for use in (client.generate, lambda *args, **inputs: list(client.generate_stream(*args, **inputs))):
+            with pytest.raises(ModelNotFound, match=r"did you mean words\?"):
+                use("word", text="a")
+            with pytest.raises(InvalidRequest, match=r"a value is not of its input's type: .*JSON non-string"):
+                use("words", text=3)
     with Client(served.grpc_url) as client, pytest.raises(InvalidRequest, match="over HTTP only"):
         client.generate("words", text="a")
 

@@ -21,7 +21,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.events import Events, generate_body, read_event
+from tritonforge.client.events import Events, generate_body, mistyped, read_event
 from tritonforge.client.kinds import Known, form_of
 from tritonforge.client.message import Parameter, Request, Response
 from tritonforge.client.metadata import ModelStatus, ServedModel
@@ -167,7 +167,7 @@ class Calls:
         require_name(model)
         question = Question("generate", model, target.version, generate_body(inputs, target))
         data = b""
-        async with aclosing(self.transport.events(question, self.deadline(timeout_s))) as pieces:
+        async with aclosing(self._events(question, target, self.deadline(timeout_s))) as pieces:
             async for piece in pieces:
                 data += piece
         return read_event(data, target)
@@ -180,7 +180,7 @@ class Calls:
         require_name(model)
         question = Question("generate_stream", model, target.version, generate_body(inputs, target))
         events = Events()
-        async with aclosing(self.transport.events(question, self.deadline(timeout_s))) as pieces:
+        async with aclosing(self._events(question, target, self.deadline(timeout_s))) as pieces:
             async for piece in pieces:
                 for event in events.feed(piece):
                     yield read_event(event, target)
@@ -316,6 +316,23 @@ class Calls:
     async def known(self, target: Target, deadline: Deadline) -> Known:
         """Give what is known of a model; ask the server where nothing is."""
         return self.catalog.known(target) or await self.catalog.fetch(target, deadline)
+
+    async def _events(self, question: Question, target: Target, deadline: Deadline) -> AsyncGenerator[bytes, None]:
+        """Ask what is answered piece by piece. Raise what `generate` can fail with."""
+        try:
+            async with aclosing(self.transport.events(question, deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except ModelNotFound as error:
+            told = await self.catalog.told_apart(error, target, deadline)
+            if told is None:
+                raise
+            raise told from error
+        except InferenceFailed as error:
+            refusal = mistyped(error, target)
+            if refusal is None:
+                raise
+            raise refusal from error
 
     async def _ready(self, target: Target, deadline: Deadline) -> bool:
         subject = "model_ready" if target.model else "server_ready"

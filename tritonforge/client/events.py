@@ -6,18 +6,22 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.failures import inference_failed
 from tritonforge.client.transport import Json
 
-__all__ = ["Events", "generate_body", "read_event"]
+__all__ = ["Events", "generate_body", "mistyped", "read_event"]
 
 _LARGEST_EVENT = 1 << 26
+
+# What Triton 24.10 says, as INTERNAL, of a value that is not of its input's type.
+_MISTYPED = re.compile(r"^Unable to parse (?:'data'|JSON bytes array): attempt to access JSON")
 
 
 def generate_body(inputs: Mapping[str, Any], target: Target) -> Json:
@@ -28,6 +32,15 @@ def generate_body(inputs: Mapping[str, Any], target: Target) -> Json:
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"the inputs of generate are sent as JSON: {error}", target) from error
     return body
+
+
+def mistyped(error: ClientError, target: Target) -> InvalidRequest | None:
+    """Make another error where one says that a value is not of its input's type; None where it is none such."""
+    if not _MISTYPED.search(error.reason):
+        return None
+    told = InvalidRequest(f"a value is not of its input's type: {error.reason}", target)
+    told.code = error.code
+    return told
 
 
 def read_event(data: bytes, target: Target) -> Json:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.events import Events, generate_body, read_event
+from tritonforge.client.events import Events, generate_body, mistyped, read_event
 
 TARGET = Target("http://h:1", "m", request_id="r")
 STREAM = b'data: {"a":1}\n\ndata: {"a":2}\r\n\r\n: nothing\n\ndata: {"a":\ndata: 3}\n\n'
@@ -38,6 +38,16 @@ def test_errors_and_what_is_no_event_raise():
     for wrong in (b"[]", b"x", b""):
         with pytest.raises(ServerUnavailable, match="not Triton's"):
             read_event(wrong, TARGET)
+
+
+def test_a_value_of_the_wrong_type_is_the_requests_fault():
+    words = "Unable to parse 'data': attempt to access JSON non-number as double"
+    failed = InferenceFailed(words, TARGET)
+    failed.code = "500"
+    told = mistyped(failed, TARGET)
+    assert told is not None
+    assert (told.reason, told.code) == (f"a value is not of its input's type: {words}", "500")
+    assert mistyped(InferenceFailed(f"Failed to process the request(s): {words}", TARGET), TARGET) is None
 
 
 def test_inputs_are_worded_for_json():
