@@ -196,6 +196,14 @@ def test_the_end_of_the_block_ends_the_sequence_with_what_closes_it(client):
         client.infer("adder", x=ONE, sequence_id=failing.id)
 
 
+def test_what_closes_a_sequence_is_checked_before_it_begins(client):
+    sequence = client.sequence("adder", closing={"y": ONE})
+    with sequence, pytest.raises(InvalidRequest, match=r'closing: .*\n.*\n  there is no input "y"'):
+        sequence.infer(x=ONE)
+    with pytest.raises(InvalidRequest, match="START flag"):
+        client.infer("adder", x=ONE, sequence_id=sequence.id)
+
+
 def test_a_lost_sequence_is_replayed_if_asked(client):
     with client.sequence("adder", replay=True) as sequence:
         assert [sequence.infer(x=ONE * n).y.item() for n in (1, 2)] == [1, 3]

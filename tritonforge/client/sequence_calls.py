@@ -10,6 +10,8 @@ from tritonforge.client.arguments import require_parameters
 from tritonforge.client.blocking import finish
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.calls import Calls
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import InvalidRequest
 from tritonforge.client.message import Parameter
 from tritonforge.client.payload import merge_inputs
 from tritonforge.client.result import Result
@@ -40,10 +42,20 @@ def begin_sequence(
         require_definition(model, "sequence", "sequence")
     name = model if isinstance(model, str) else model.name
 
+    async def require_closing(inputs: Mapping[str, Any], deadline: Deadline) -> None:
+        try:
+            await calls.prepare(target, inputs, (), None, deadline)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"closing: {error.reason}", target) from error
+
     async def send(
         inputs: Mapping[str, Any], parameters: Mapping[str, Parameter], options: Mapping[str, Any]
     ) -> Result:
         limits = {"timeout_s": timeout_s, "outputs": None, "request_id": "", **options}
+        if closing is not None and "sequence_start" in parameters:
+            deadline = calls.deadline(limits["timeout_s"])
+            await require_closing(closing, deadline)
+            limits["timeout_s"] = deadline.left_s()
         return await calls.infer(name, inputs, {}, version=version, parameters=parameters, **limits)
 
     target = calls.target(name, version)
