@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 from weakref import WeakSet
 
 from typing_extensions import Unpack
@@ -384,6 +384,9 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"AsyncClient({self.url!r}, timeout_s={self.timeout_s:g})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} holds connections, and can't be copied or pickled: make one in each process")
 
     async def _ask(self, question: Question, timeout_s: float | None) -> Json:
         answer: Json = await self._calls.ask(question, timeout_s=timeout_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -380,6 +380,9 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.url!r}, timeout_s={self.timeout_s:g})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} holds connections, and can't be copied or pickled: make one in each process")
 
     def _ask(self, question: Question, timeout_s: float | None) -> Any:
         return finish(self._calls.ask(question, timeout_s=timeout_s))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -281,6 +283,13 @@ def test_a_server_that_says_nothing(scheme):
             client.infer("m")
         with pytest.raises(DeadlineExceeded, match=r"not ready within 0\.2 s: it answers nothing"):
             client.wait_ready("m")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_client_is_not_copied(kind, copied):
+    with pytest.raises(TypeError, match=r"Client\('http://127\.0\.0\.1:1', .* holds connections, .*: make one in each"):
+        copied(kind("http://127.0.0.1:1"))
 
 
 def test_a_closed_client_says_so():
