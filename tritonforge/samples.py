@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tritonforge.dtypes import DTYPES
+from tritonforge.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,13 +116,15 @@ def golden_of(repository: Path, model: str) -> Sequence[Golden]:
     """Read a model's golden samples, as the repository's manifest names them; none where it names none.
 
     Raises:
+        InvalidManifest: the manifest is not what a build writes.
         ValueError: there is no manifest with such a model, or the file isn't the one that the build wrote.
         OSError: a file can't be read.
     """
-    manifest = repository / "tritonforge.json"
-    if not manifest.is_file():
-        raise ValueError(f"{repository} has no tritonforge.json: it holds golden samples where a build has written it")
-    models = json.loads(manifest.read_bytes()).get("models", {})
+    manifest = repository / MANIFEST
+    content = read_manifest(repository)
+    if not content:
+        raise ValueError(f"{repository} has no {MANIFEST}: it holds golden samples where a build has written it")
+    models = content["models"]
     if model not in models:
         raise ValueError(f'{manifest} knows no model "{model}"; it knows {", ".join(models) or "none"}')
     entry = models[model].get("golden")
@@ -131,10 +133,10 @@ def golden_of(repository: Path, model: str) -> Sequence[Golden]:
     path = repository / entry["file"]
     if path.parent != repository:  # a manifest may come from elsewhere
         raise ValueError(f"{manifest} names golden samples that aren't beside it: {entry['file']}")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+    samples = path.read_bytes()
+    if hashlib.sha256(samples).hexdigest() != entry["sha256"]:
         raise ValueError(f"{path} is not the file that the build wrote; build again")
-    return read_golden(content)
+    return read_golden(samples)
 
 
 def _kept(name: str, array: Array) -> Array:

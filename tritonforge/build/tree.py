@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tritonforge import __version__, resources
-from tritonforge.emit import SCHEMA, Built, Emitter, manifest
+from tritonforge.emit import Built, Emitter, manifest
 from tritonforge.ir import File, Model, Repository
+from tritonforge.manifest import MANIFEST, InvalidManifest
+from tritonforge.manifest import read_manifest as read_any
 
 __all__ = ["MANIFEST", "Tree", "content_of", "plan", "present", "read_manifest"]
 
-MANIFEST = "tritonforge.json"
 IGNORED = frozenset({"__pycache__"})
 KNOWN = frozenset({"version", "hash", "files"})
 """What is read again of each model in a manifest."""
@@ -78,19 +79,14 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     """Read a repository's manifest; empty where it has none.
 
     Raises:
-        ValueError: it is not readable JSON of a known schema.
+        ValueError: it is not what a build writes.
     """
-    path = repository / MANIFEST
-    if not path.is_file():
-        return {}
-    content = json.loads(path.read_bytes())
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise ValueError(f"{path} is not a manifest of a schema that this version knows")
-    models = content.get("models")
-    if not isinstance(models, dict) or not all(
-        isinstance(one, dict) and one.keys() >= KNOWN for one in models.values()
-    ):
-        raise ValueError(f"{path} is not a manifest that a build has written")
+    try:
+        content = read_any(repository)
+    except InvalidManifest as error:
+        raise ValueError(f"its {MANIFEST} {error.diagnostics[0].message}") from error
+    if not all(one.keys() >= KNOWN for one in content.get("models", {}).values()):
+        raise ValueError(f"its {MANIFEST} is not a manifest that a build has written")
     return content
 
 

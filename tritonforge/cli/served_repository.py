@@ -74,10 +74,11 @@ def warn_of_foreign_code(repository: Path) -> None:
     In one that it did build, those may have been added that its manifest doesn't know. A manifest that is no good
     stops the start later.
     """
-    from tritonforge.server.manifest import built_models, check_manifest
-    from tritonforge.server.repository import MANIFEST, python_models
+    from tritonforge.manifest import MANIFEST
+    from tritonforge.server.manifest import built_models
+    from tritonforge.server.repository import python_models
 
-    built = built_models(repository) if not check_manifest(repository) else set()
+    built = built_models(repository)
     models = [model for model in python_models(repository) if model not in built]
     if not models:
         return

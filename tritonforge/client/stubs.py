@@ -14,6 +14,7 @@ from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.stub import Stub, fingerprint, only
 from tritonforge.errors import TritonForgeError
 from tritonforge.ir import Signature, TensorSpec
+from tritonforge.manifest import MANIFEST, read_manifest
 
 __all__ = ["generate", "read_repository", "read_server"]
 
@@ -74,19 +75,15 @@ def read_server(url: str, *, timeout_s: float = 30.0, options: ConnectionOptions
 
 
 def read_repository(repository: Path) -> list[Stub[Any]]:
-    """Read the models of a built repository from its manifest. Raise TritonForgeError where it has none."""
-    file = repository / "tritonforge.json"
-    try:
-        models = json.loads(file.read_bytes())["models"]
-        return [
-            Stub(name, _signature(entry["signature"], sequence=_keeps_state(repository / name)), only)
-            for name, entry in sorted(models.items())
-        ]
-    except FileNotFoundError as error:
+    """Read the models of a built repository from its manifest. Raise TritonForgeError for none, or a bad one."""
+    content = read_manifest(repository)
+    if not content:
         hint = "build the repository with tritonforge, or serve it and give the server's URL"
-        raise TritonForgeError(f"{file}: there is no manifest; {hint}") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise TritonForgeError(f"{file}: it is not a manifest that a build has written: {error!r}") from error
+        raise TritonForgeError(f"{repository / MANIFEST}: there is no manifest; {hint}")
+    return [
+        Stub(name, _signature(entry["signature"], sequence=_keeps_state(repository / name)), only)
+        for name, entry in sorted(content["models"].items())
+    ]
 
 
 def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") -> str:
@@ -170,10 +167,9 @@ def _signature(entry: dict[str, Any], *, sequence: bool) -> Signature:
             for t in tensors
         )
 
-    batched, decoupled = bool(entry["batched"]), bool(entry["decoupled"])
-    return Signature(
-        read(entry["inputs"]), read(entry["outputs"]), batched=batched, decoupled=decoupled, sequence=sequence
-    )
+    inputs, outputs = (read(entry.get(side, [])) for side in ("inputs", "outputs"))
+    batched, decoupled = bool(entry["batched"]), bool(entry.get("decoupled"))
+    return Signature(inputs, outputs, batched=batched, decoupled=decoupled, sequence=sequence)
 
 
 def _unique(names: Sequence[str], taken: set[str] | None = None) -> list[str]:

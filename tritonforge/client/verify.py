@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from tritonforge.client.client import Client
 from tritonforge.client.errors import InferenceFailed, InvalidRequest
 from tritonforge.errors import TritonForgeError
+from tritonforge.manifest import MANIFEST, read_manifest
 from tritonforge.samples import TOLERANCE, differing, golden_of
 
 __all__ = ["NotVerifiable", "Verified", "verify"]
@@ -34,7 +34,8 @@ def verify(client: Client, repository: Path, *, tolerance: float = TOLERANCE) ->
     Floats may be off by `tolerance`, absolutely and as a share.
 
     Raises:
-        NotVerifiable: the repository has no manifest, or a file of samples isn't the one that the build wrote.
+        InvalidManifest: the repository's manifest is not what a build writes.
+        NotVerifiable: it has none, or a file of samples isn't the one that the build wrote.
         ClientError: the server doesn't answer.
     """
     for model in _models(repository):
@@ -56,9 +57,8 @@ def verify(client: Client, repository: Path, *, tolerance: float = TOLERANCE) ->
 
 
 def _models(repository: Path) -> list[str]:
-    manifest = repository / "tritonforge.json"
-    try:
-        return sorted(json.loads(manifest.read_bytes())["models"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{manifest}: {error}; golden samples are where tritonforge build has written a repository"
-        raise NotVerifiable(reason) from error
+    content = read_manifest(repository)
+    if not content:
+        reason = f"{repository} has no {MANIFEST}; golden samples are where tritonforge build has written a repository"
+        raise NotVerifiable(reason)
+    return sorted(content["models"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,8 +72,9 @@ def _urls(url: str, wanted: list[str]) -> list[str]:
 def _serving(path: Path, warn: Callable[[str], None], golden: int | None) -> Iterator[tuple[Server, Path]]:
     """Serve a repository, or definitions that are built for it, on free ports; give the repository too."""
     from tritonforge.build import build
+    from tritonforge.manifest import MANIFEST
     from tritonforge.server import Server, Workspace
-    from tritonforge.server.repository import MANIFEST, is_repository
+    from tritonforge.server.repository import is_repository
 
     if not path.exists():
         raise BadOption("repository", f"{path} does not exist; wanted a model repository or a file of definitions")
@@ -99,12 +99,9 @@ def _serving(path: Path, warn: Callable[[str], None], golden: int | None) -> Ite
 
 def _dimensions(repository: Path) -> Dimensions:
     """Read the names from a manifest, which the server's start has checked; none where there is no manifest."""
-    from tritonforge.server.repository import MANIFEST
+    from tritonforge.manifest import read_manifest
 
-    manifest = repository / MANIFEST
-    if not manifest.is_file():
-        return {}
     return {
         name: {each["name"]: tuple(str(dim) for dim in each["dims"]) for each in model["signature"]["inputs"]}
-        for name, model in json.loads(manifest.read_bytes())["models"].items()
+        for name, model in read_manifest(repository).get("models", {}).items()
     }

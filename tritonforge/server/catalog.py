@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tritonforge.ir import Signature, TensorSpec
+from tritonforge.manifest import InvalidManifest, read_manifest
 from tritonforge.server.health import Health, ModelState
-from tritonforge.server.repository import MANIFEST
 
 __all__ = ["ServedModel", "describe_models"]
 
@@ -30,8 +29,8 @@ class ServedModel:
 def describe_models(states: Iterable[ModelState], repository: Path, health: Health) -> list[ServedModel]:
     """Describe models by the repository's manifest, which names the dimensions, or else by what the server says."""
     known: Mapping[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        known = json.loads((repository / MANIFEST).read_text())["models"]
+    with contextlib.suppress(InvalidManifest):
+        known = read_manifest(repository).get("models", {})
     return [_describe(state, known.get(state.name), health) for state in states]
 
 

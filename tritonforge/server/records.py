@@ -201,14 +201,14 @@ def find_record(name: str = "") -> ServerRecord:
         ServerError: there is none of this name, none at all, or several to choose from; or its record can't be read.
     """
     records, unreadable = read_records(), read_unreadable()
-    chosen: list[ServerRecord | UnreadableRecord]
+    known: list[ServerRecord | UnreadableRecord] = [*records, *unreadable]
     if name:
-        chosen = [record for record in (*records, *unreadable) if record.name == name]
+        chosen = [one for one in known if one.name == name]
         if not chosen:
-            raise ServerError(f"there is no server named {name}; there {_list(records)}")
+            raise ServerError(f"there is no server named {name}; there {_list(known)}")
     else:
         running = [record for record in records if record.alive()] or records
-        chosen = [*running, *(record for record in unreadable if record.may_run or not running)]
+        chosen = [*running, *(one for one in unreadable if one.may_run or not running)]
         if len(chosen) != 1:
             raise ServerError(
                 f"name a server; there {_list(chosen)}" if chosen else "no server runs; start one with up"

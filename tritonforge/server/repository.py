@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["MANIFEST", "holds_models", "is_model", "is_repository", "model_folders", "python_models", "shell_safe"]
+from tritonforge.manifest import MANIFEST
 
-MANIFEST = "tritonforge.json"
-"""The file that tritonforge writes beside the models that it builds."""
+__all__ = ["holds_models", "is_model", "is_repository", "model_folders", "python_models", "shell_safe"]
 
 
 def shell_safe(path: str) -> bool:

@@ -13,7 +13,8 @@ import os
 import shutil
 from pathlib import Path
 
-from tritonforge.server.repository import MANIFEST, model_folders
+from tritonforge.manifest import MANIFEST
+from tritonforge.server.repository import model_folders
 
 __all__ = ["Refresh", "can_link", "changed_models", "forget", "refresh", "take_snapshot"]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tritonforge.server.repository import MANIFEST
+from tritonforge.manifest import InvalidManifest, read_manifest
 
 __all__ = ["Sources", "read_sources"]
 
@@ -64,7 +63,7 @@ class Sources:
 def read_sources(repository: Path, *, served: Path | None = None, projects: Iterable[Path] = ()) -> Sources:
     """Read the manifest of a repository; one that isn't ours, or can't be read, maps nothing."""
     models: dict[str, Mapping[str, str]] = {}
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-        manifest = json.loads((repository / MANIFEST).read_text())
-        models = {name: dict(model.get("sources", {})) for name, model in manifest["models"].items()}
+    with contextlib.suppress(InvalidManifest):
+        manifest = read_manifest(repository)
+        models = {name: dict(model.get("sources", {})) for name, model in manifest.get("models", {}).items()}
     return Sources(repository, served or repository, models, tuple(projects))

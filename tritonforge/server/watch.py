@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from tritonforge.build.discover import find_sources
 from tritonforge.build.sources import project_root
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
-from tritonforge.server.repository import MANIFEST
+from tritonforge.manifest import MANIFEST, InvalidManifest, read_manifest
 
 __all__ = ["SourceWatch"]
 
@@ -151,8 +150,8 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
 def _named(repository: Path, project: Path) -> Iterator[Path]:
     """Give the user's files that a built repository was made of."""
     try:
-        models = json.loads((repository / MANIFEST).read_text(encoding="utf-8"))["models"]
-    except (OSError, ValueError, LookupError):
+        models = read_manifest(repository).get("models", {})
+    except InvalidManifest:
         return
     for model in models.values():
         for path in model.get("sources", {}).values():

@@ -37,10 +37,12 @@ def lookup(i: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
 
 def test_a_manifest_that_names_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
     """Nothing outside the repository is read."""
-    for name in ("../secret.npz", "/etc/passwd", "double/../../secret.npz"):
-        manifest = {"schema": 1, "models": {"double": {"golden": {"file": name, "sha256": ""}}}}
-        (tmp_path / "tritonforge.json").write_text(json.dumps(manifest))
-        with pytest.raises(ValueError, match=f"names golden samples that aren't beside it: {name}"):
+    outside = ("../secret.npz", "/etc/passwd", "double/../../secret.npz")
+    faults = {name: f"names a path that leaves the repository: {name}" for name in outside}
+    for name, fault in {**faults, "double/1.npz": "names golden samples that aren't beside it: double/1.npz"}.items():
+        entry = {"version": 1, "kind": "python", "signature": {"batched": True}, "golden": {"file": name, "sha256": ""}}
+        (tmp_path / "tritonforge.json").write_text(json.dumps({"schema": 1, "models": {"double": entry}}))
+        with pytest.raises(ValueError, match=fault):
             golden_of(tmp_path, "double")
 
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tritonforge.client.stubs import read_repository
+from tritonforge.manifest import InvalidManifest
+from tritonforge.samples import golden_of
 from tritonforge.server import PreflightError, ServerSettings
-from tritonforge.server.manifest import check_environments, check_manifest, read_requirements, read_target
+from tritonforge.server.manifest import (
+    built_models,
+    check_environments,
+    check_manifest,
+    read_requirements,
+    read_target,
+)
 from tritonforge.server.preflight import preflight
 
 GENERATED = Path(__file__).resolve().parents[3] / "generated_repo"
-SIGNATURE = {"batched": True, "inputs": [], "outputs": []}
+SIGNATURE: dict[str, Any] = {"batched": True, "inputs": [], "outputs": []}
+WHOLE = {"version": 1, "kind": "onnx", "signature": SIGNATURE}
 
 
 def test_no_manifest_and_a_builds_own_are_fine(tmp_path: Path) -> None:
@@ -37,10 +48,22 @@ def test_no_manifest_and_a_builds_own_are_fine(tmp_path: Path) -> None:
         ({"schema": 1, "models": {"m": {"sources": {"/etc/passwd": "a"}}}}, "leaves the repository: /etc/passwd"),
         ({"schema": 1, "models": {"m": {"files": {"../../x": "hash"}}}}, "leaves the repository: ../../x"),
         ({"schema": 1, "models": {"m": {"golden": {"file": "../m.npz"}}}}, "leaves the repository: ../m.npz"),
-        (
-            {"schema": 1, "models": {"m": {"version": 1, "kind": "onnx", "signature": SIGNATURE, "sources": 1}}},
-            "its model m is incomplete",
+        *(
+            ({"schema": 1, "models": {"m": {**WHOLE, field: value}}}, "its model m is incomplete")
+            for field, value in {
+                "sources": 1,
+                "kind": 7,
+                "version": "x",
+                "golden": {"file": "m.npz"},
+                "environment": "3.11",
+                "requirements": "six",
+                "signature": {**SIGNATURE, "inputs": [{"name": "x", "datatype": "FP32", "dims": [{}]}]},
+            }.items()
         ),
+        ({"schema": 1, "models": {"m": {**WHOLE, "golden": {"file": "a\0b"}}}}, "what can't be a path: 'a\\x00b'"),
+        ({"schema": 1, "models": {"m": {**WHOLE, "golden": {"file": "a" * 5000}}}}, "what can't be a path: 'aaa"),
+        ({"schema": 1, "models": {"\ud800": WHOLE}}, "what can't be a path: '\\ud800'"),
+        ("[" * 100_000, "is not JSON: "),
     ],
 )
 def test_a_manifest_that_is_none_stops_the_start(content: Any, message: str, tmp_path: Path) -> None:
@@ -52,6 +75,11 @@ def test_a_manifest_that_is_none_stops_the_start(content: Any, message: str, tmp
     assert found.code == "TF512"
     assert message in found.message
     assert str(found.where).endswith("tritonforge.json")
+    for read in (read_target, read_requirements, read_repository, partial(golden_of, model="m")):
+        with pytest.raises(InvalidManifest) as refused:
+            read(tmp_path)
+        assert refused.value.diagnostics == (found,)
+    assert built_models(tmp_path) == set()
 
 
 def test_an_environment_for_another_python_is_refused(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def test_maps_by_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     project.mkdir()
     (project / "fraud.py").touch()
     sources = {"1/source/fraud.py": "fraud.py", "1/source/lib/gone.py": "lib/gone.py"}
-    (repository / "tritonforge.json").write_text(json.dumps({"models": {"fraud": {"sources": sources}}}))
+    entry = {"version": 1, "kind": "python", "signature": {"batched": True}, "sources": sources}
+    (repository / "tritonforge.json").write_text(json.dumps({"schema": 1, "models": {"fraud": entry}}))
     monkeypatch.chdir(tmp_path)
     served = Path("/served")
     found = read_sources(repository, served=served, projects=[project])

@@ -1,0 +1,127 @@
+"""`tritonforge.json`, as whoever reads a built repository reads it: checked, as it may come from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+
+__all__ = ["MANIFEST", "InvalidManifest", "read_manifest"]
+
+MANIFEST = "tritonforge.json"
+"""The file that tritonforge writes beside the models that it builds."""
+
+_SCHEMA = 1
+"""The schema that this version reads."""
+
+_KINDS: Mapping[str, type] = {"version": int, "kind": str, "signature": dict}
+"""What is read of each model."""
+
+_OPTIONAL: Mapping[str, type] = {
+    "environment": dict,
+    "files": dict,
+    "golden": dict,
+    "requirements": list,
+    "sources": dict,
+}
+_TENSOR: Mapping[str, type] = {"name": str, "datatype": str, "dims": list}
+_GOLDEN: Mapping[str, type] = {"file": str, "sha256": str}
+_LONGEST = 255
+"""Bytes of a file's name, on every file system that a repository is built on."""
+
+
+class InvalidManifest(DiagnosticError, ValueError):
+    """A `tritonforge.json` that is not what a build writes (TF512)."""
+
+
+def read_manifest(repository: Path) -> dict[str, Any]:
+    """Read and check a repository's manifest; empty where it has none.
+
+    Raises:
+        InvalidManifest: it is not what a build writes, or names a path that leaves the repository.
+    """
+    file = repository / MANIFEST
+    content: Any = None
+    try:
+        content = json.loads(file.read_bytes())
+        fault = _fault(content)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        fault = f"can't be read: {error.strerror}"
+    except (ValueError, RecursionError) as error:
+        fault = f"is not JSON: {error}"
+    if fault:
+        hint = f"build the repository again, or, if no build of tritonforge's wrote it, move {MANIFEST} away"
+        raise InvalidManifest([Diagnostic("TF512", Where(file=str(file)), fault, hint)])
+    found: dict[str, Any] = content
+    return found
+
+
+def _fault(content: Any) -> str:
+    """Say what keeps JSON from being a manifest; empty if nothing does."""
+    if not isinstance(content, dict) or "schema" not in content:
+        return "is not a manifest that a build has written: it has no schema"
+    if content["schema"] != _SCHEMA:
+        return f"is of schema {content['schema']!r}, and this tritonforge reads schema {_SCHEMA}"
+    models = content.get("models")
+    if not isinstance(models, dict):
+        return "is not a manifest that a build has written: it has no models"
+    paths = [path for name, entry in models.items() for path in _paths(name, entry)]
+    if unfit := next((path for path in paths if not _fit(path)), ""):
+        return f"names what can't be a path: {unfit[:40]!r}"
+    if outside := next((path for path in paths if not _inside(path)), ""):
+        return f"names a path that leaves the repository: {outside}"
+    broken = next((name for name, entry in models.items() if not _whole(entry)), "")
+    return f"is not a manifest that a build has written: its model {broken} is incomplete" if broken else ""
+
+
+def _paths(name: str, entry: Any) -> list[str]:
+    """List what a manifest's entry names below the repository: the model's folder, its files, its golden samples."""
+    if not isinstance(entry, dict):
+        return [name]
+    golden = entry.get("golden")
+    named = [golden.get("file", "")] if isinstance(golden, dict) else []
+    tables = (entry.get("sources"), entry.get("files"))
+    return [name, *map(str, named), *(str(path) for table in tables if isinstance(table, dict) for path in table)]
+
+
+def _fit(path: str) -> bool:
+    """Tell whether a path can be one of a file."""
+    try:
+        return "\0" not in path and all(len(os.fsencode(part)) <= _LONGEST for part in path.split("/"))
+    except UnicodeEncodeError:
+        return False
+
+
+def _inside(path: str) -> bool:
+    """Tell whether a path that a manifest names stays below the folder that it is relative to."""
+    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
+
+
+def _whole(entry: Any) -> bool:
+    """Tell whether a model's entry has what is read of it."""
+    if not _has(entry, _KINDS) or not _has(entry, {name: kind for name, kind in _OPTIONAL.items() if name in entry}):
+        return False
+    signature = entry["signature"]
+    tensors = [tensor for side in ("inputs", "outputs") for tensor in _list(signature.get(side, []))]
+    golden = entry.get("golden")
+    return "batched" in signature and all(map(_tensor, tensors)) and (golden is None or _has(golden, _GOLDEN))
+
+
+def _tensor(entry: Any) -> bool:
+    return _has(entry, _TENSOR) and all(isinstance(dim, int | str) for dim in entry["dims"])
+
+
+def _has(entry: Any, kinds: Mapping[str, type]) -> bool:
+    """Tell whether a table has values of these kinds."""
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
+
+
+def _list(value: Any) -> list[Any]:
+    """Give a list; of what is none a list of that, which is no tensor."""
+    return value if isinstance(value, list) else [value]
