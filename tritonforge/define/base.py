@@ -15,6 +15,7 @@ from tritonforge.define.argument_types import mistyped
 from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
 from tritonforge.define.asynchronous import then
 from tritonforge.define.faults import settle, unknown
+from tritonforge.define.isolation import run_step
 from tritonforge.define.origin import Origin, variable
 from tritonforge.define.settings import CommonArguments, OptionArguments, Options
 from tritonforge.define.signature import Returns
@@ -128,6 +129,7 @@ class Definition(ABC, Generic[P, R_co]):
 
         Raises:
             InvalidTensor: an argument or a result doesn't match the signature.
+            TritonError: inside a bls pipeline's body, whatever the call itself raises.
             DiagnosticError: the definition itself can't be served.
         """
         tracer = tracing.active()
@@ -138,15 +140,19 @@ class Definition(ABC, Generic[P, R_co]):
         if faults:
             raise InvalidTensor(f"{self.name}: {'; '.join(fault for _, fault in faults)}; it takes {signature}")
         sizes = Sizes()
-        result = self.run(check_inputs(self.name, signature, given, sizes))
+        inputs = check_inputs(self.name, signature, given, sizes)
+        return cast(R_co, run_step(lambda: self._run(signature, inputs, sizes)))
+
+    def _run(self, signature: Signature, inputs: Mapping[str, Array | None], sizes: Sizes) -> Any:
+        result = self.run(inputs)
         if signature.decoupled:
             if isinstance(result, AsyncIterator):
-                return cast(R_co, self._async_stream(result))
+                return self._async_stream(result)
             if isinstance(result, Iterator):
-                return cast(R_co, self._stream(result))
+                return self._stream(result)
             reason = f"returned {type(result).__name__}; wanted an iterator, as a generator function gives"
             raise InvalidTensor(f"{self.name}: {reason}")
-        return cast(R_co, then(result, lambda found: self._checked(found, sizes)))
+        return then(result, lambda found: self._checked(found, sizes))
 
     async def _async_stream(self, results: AsyncIterator[Any]) -> AsyncIterator[R_co]:
         async for result in results:

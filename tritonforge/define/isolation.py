@@ -1,27 +1,65 @@
-"""Value semantics of a pipeline that runs here: its steps get arrays of their own, as they do from Triton."""
+"""A pipeline that runs here sees of its steps what it sees of them in Triton: they get arrays of their own, and what
+they raise reaches a bls body as a TritonError.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 from tritonforge.define.arrays import Array
+from tritonforge.define.served_errors import TritonError
+from tritonforge.errors import DiagnosticError, InvalidTensor
 
-__all__ = ["own", "run_body", "run_function"]
+__all__ = ["own", "run_body", "run_function", "run_step"]
 
-_in_pipeline: ContextVar[bool] = ContextVar("in_pipeline", default=False)
+_Caller = Literal["", "pipeline", "bls"]
+
+_caller: ContextVar[_Caller] = ContextVar("caller", default="")
 
 
-def run_body(body: Callable[..., Any], inputs: Mapping[str, Array | None]) -> Any:
+def run_body(body: Callable[..., Any], inputs: Mapping[str, Array | None], *, bls: bool) -> Any:
     """Run a pipeline's body: the functions that it calls are steps."""
-    return _run(lambda: body(**inputs), steps=True)
+    return _run(lambda: body(**inputs), "bls" if bls else "pipeline")
 
 
 def run_function(function: Callable[..., Any], /, *args: Any, **inputs: Any) -> Any:
     """Run a model's function: what it calls in turn is called as any Python function, not as a step."""
-    return _run(lambda: function(*args, **inputs), steps=False)
+    return _run(lambda: function(*args, **inputs), "")
+
+
+def run_step(call: Callable[[], Any]) -> Any:
+    """Make a call of a definition; give a bls body the errors that it gets where Triton serves it.
+
+    Raises:
+        TritonError: of a bls body's call, whatever else the call raised; chained from that.
+    """
+    if _caller.get() != "bls":
+        return call()
+    try:
+        result = call()
+    except Exception as error:
+        raise _as_served(error) from error
+    return _awaited(result) if inspect.iscoroutine(result) else result
+
+
+async def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await coroutine
+    except Exception as error:
+        raise _as_served(error) from error
+
+
+def _as_served(error: Exception) -> Exception:
+    """Make the error that reaches a body from a model that Triton serves."""
+    if isinstance(error, TritonError):  # of the user's own classes only the text and the code come
+        return TritonError(error.message, error.code)
+    if isinstance(error, DiagnosticError):
+        return error
+    text = str(error) if isinstance(error, InvalidTensor) else f"{type(error).__name__}: {error}"
+    return TritonError(text)
 
 
 def own(inputs: Mapping[str, Array | None]) -> Mapping[str, Array | None]:
@@ -29,23 +67,23 @@ def own(inputs: Mapping[str, Array | None]) -> Mapping[str, Array | None]:
 
     Arrays of strings are new in any case, since the check of inputs made them.
     """
-    if not _in_pipeline.get():
+    if not _caller.get():
         return inputs
     return {name: array if array is None or array.dtype.hasobject else array.copy() for name, array in inputs.items()}
 
 
-def _run(call: Callable[[], Any], *, steps: bool) -> Any:
-    token = _in_pipeline.set(steps)
+def _run(call: Callable[[], Any], caller: _Caller) -> Any:
+    token = _caller.set(caller)
     try:
         result = call()
     finally:
-        _in_pipeline.reset(token)
-    return _later(result, steps=steps) if inspect.iscoroutine(result) else result
+        _caller.reset(token)
+    return _later(result, caller) if inspect.iscoroutine(result) else result
 
 
-async def _later(coroutine: Coroutine[Any, Any, Any], *, steps: bool) -> Any:
-    token = _in_pipeline.set(steps)
+async def _later(coroutine: Coroutine[Any, Any, Any], caller: _Caller) -> Any:
+    token = _caller.set(caller)
     try:
         return await coroutine
     finally:
-        _in_pipeline.reset(token)
+        _caller.reset(token)

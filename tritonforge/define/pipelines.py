@@ -51,7 +51,7 @@ class Pipeline(FunctionDefinition[P, R_co]):
 
     def run(self, inputs: Mapping[str, Array | None]) -> Any:
         """Run the body on arrays: each model in it runs in this process, a function on arrays of its own."""
-        return run_body(self.body, inputs)
+        return run_body(self.body, inputs, bls=self.lowering == "bls")
 
     def called(self) -> tuple[Definition[..., Any], ...]:
         """Find the models that the body names, without running it."""

@@ -35,19 +35,24 @@ class Returns:
         return values if self.fields is None else self.fields(**outputs)
 
     def unpack(self, result: Any, names: tuple[str, ...]) -> dict[str, Any]:
-        """Take a function's result apart.
+        """Take a function's result apart as the runtime does: a tuple in the order of the outputs, a mapping by their
+        names, or the one value of a single output.
 
         Raises:
-            ValueError: it isn't of the declared form or length.
+            ValueError: it isn't of such a form, or of another length or other names.
         """
-        if self.kind == "single":
-            return {names[0]: result}
-        if not isinstance(result, tuple | list):
-            raise ValueError(  # noqa: TRY004 - one kind of error for every wrong form
-                f"a {type(result).__name__} was returned; wanted {len(names)} values ({', '.join(names)})"
-            )
+        if isinstance(result, Mapping):
+            if result.keys() != set(names):
+                raise ValueError(f"a mapping of {', '.join(map(str, result))} was returned; wanted {', '.join(names)}")
+            return {name: result[name] for name in names}
+        if not isinstance(result, tuple):
+            if len(names) == 1:
+                return {names[0]: result}
+            found = type(result).__name__
+            raise ValueError(f"a {found} was returned; wanted a tuple of {len(names)} values ({', '.join(names)})")
         if len(result) != len(names):
-            raise ValueError(f"{len(result)} values were returned; wanted {len(names)} ({', '.join(names)})")
+            found = "1 value was" if len(result) == 1 else f"{len(result)} values were"
+            raise ValueError(f"{found} returned; wanted {len(names)} ({', '.join(names)})")
         return dict(zip(names, result, strict=True))
 
 

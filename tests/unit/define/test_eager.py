@@ -178,17 +178,29 @@ def test_a_class_is_made_once_and_keeps_its_state() -> None:
     assert Counter.target.made == 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("returned", ["tuple", "list", "Scores"])
+@pytest.mark.parametrize("returned", ["tuple", "mapping", "Scores"])
 def test_outputs_come_in_the_declared_form(returned: str) -> None:
     parts = np.zeros(2, np.int64), np.zeros((2, 2), np.float32)
 
     @model
     def classify(x: Float32[np.ndarray, "batch 3"]) -> Scores:
-        return {"tuple": parts, "list": list(parts), "Scores": Scores(*parts)}[returned]  # type: ignore[return-value]
+        mapping = {"probability": parts[1], "label": parts[0]}
+        return {"tuple": parts, "mapping": mapping, "Scores": Scores(*parts)}[returned]  # type: ignore[return-value]
 
     result = classify(ROWS)
     assert isinstance(result, Scores)
     assert result.label is parts[0]
+
+
+@pytest.mark.parametrize(
+    "form", [lambda y: y, lambda y: (y,), lambda y: {"output": y}], ids=["array", "tuple", "mapping"]
+)
+def test_one_output_comes_in_three_forms(form: Any) -> None:
+    @model
+    def same(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return form(x)  # type: ignore[no-any-return]
+
+    assert same(ROWS) is ROWS
 
 
 def test_a_plain_tuple_stays_one() -> None:
@@ -310,9 +322,11 @@ def test_a_wrong_argument_is_named_with_what_was_found_and_wanted(call: Any, mes
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        (None, "classify: a NoneType was returned; wanted 2 values (label, probability)"),
-        (np.zeros(2), "classify: a ndarray was returned; wanted 2 values (label, probability)"),
-        ((np.zeros(2),), "classify: 1 values were returned; wanted 2 (label, probability)"),
+        (None, "classify: a NoneType was returned; wanted a tuple of 2 values (label, probability)"),
+        (np.zeros(2), "classify: a ndarray was returned; wanted a tuple of 2 values (label, probability)"),
+        ([1, 2], "classify: a list was returned; wanted a tuple of 2 values (label, probability)"),
+        ((np.zeros(2),), "classify: 1 value was returned; wanted 2 (label, probability)"),
+        ({"label": 1, 0: 2}, "classify: a mapping of label, 0 was returned; wanted label, probability"),
         (
             (np.zeros(2), np.zeros((2, 2), np.float32)),
             'classify: result "label" is FP64[2]; wanted INT64[batch] (convert it: .astype("int64"))',

@@ -319,7 +319,7 @@ def returns_too_many(x: Float32[np.ndarray, "batch 3"]) -> Scores:
     [
         (
             returns_nothing,
-            ("TF207", "returns_nothing", "a NoneType was returned; wanted 2 values (label, score)"),
+            ("TF207", "returns_nothing", "a NoneType was returned; wanted a tuple of 2 values (label, score)"),
         ),
         (
             returns_a_constant,
