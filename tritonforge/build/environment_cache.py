@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jinja2 import Template
 
-from tritonforge.errors import TritonForgeError
+from tritonforge.errors import TritonForgeError, Where
 from tritonforge.resources import model_templates
 
 __all__ = ["UnbuildableEnvironment", "environment_folder", "python_version"]
@@ -29,7 +29,14 @@ _PREPARE = "import sys; sys.dont_write_bytecode = True\n"
 
 
 class UnbuildableEnvironment(TritonForgeError):
-    """An environment that can't be made: a file that is missing, packages that pip can't find together."""
+    """An environment that can't be made: a file that is missing, packages that pip can't find together.
+
+    `hint` says how to mend it.
+    """
+
+    def __init__(self, reason: str, *, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 def python_version() -> str:
@@ -73,7 +80,8 @@ def _make(folder: Path, requirements: Path) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
         said = "\n  ".join(line for line in answer.stderr.splitlines() if line.startswith("ERROR")) or answer.stderr
-        raise UnbuildableEnvironment(f"pip can't install {requirements.name}: {said.strip()}")
+        hint = "the packages must go together, and with NumPy 1.26; pip's own settings say where they come from"
+        raise UnbuildableEnvironment(f"pip can't install {requirements.name}: {said.strip()}", hint=hint)
     constraint.unlink()
     shutil.rmtree(packages / "bin", ignore_errors=True)  # programs, which name this machine's Python
     (packages / "tritonforge_environment.pth").write_text(_PREPARE)
@@ -87,19 +95,26 @@ def _activate() -> str:
     return text
 
 
-def _included(requirements: Path) -> Iterator[tuple[Path, str]]:
-    """Read a requirements file and those that it includes.
+def _included(requirements: Path, within: tuple[Path, ...] = ()) -> Iterator[tuple[Path, str]]:
+    """Read a requirements file and those that it includes; `within` are those that include it.
 
     Raises:
-        UnbuildableEnvironment: one of them can't be read.
+        UnbuildableEnvironment: one of them can't be read, or includes itself.
     """
     try:
         text = requirements.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UnbuildableEnvironment(f"{requirements} can't be read: {error}") from error
+        hint = "-r and -c name files relative to the file that they are in"
+        raise UnbuildableEnvironment(f"{requirements} can't be read: {error}", hint=hint) from error
     yield requirements, text
+    here = (*within, requirements.resolve())
     for found in _INCLUDED.finditer(text):
-        yield from _included(requirements.parent / found["file"])
+        file = requirements.parent / found["file"]
+        if file.resolve() in here:
+            line = Where(str(requirements), text.count("\n", 0, found.start("file")) + 1)
+            reason = f"{line} includes {found['file']}, and so itself"
+            raise UnbuildableEnvironment(reason, hint="take that line out")
+        yield from _included(file, here)
 
 
 def _cache() -> Path:

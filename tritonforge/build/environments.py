@@ -69,8 +69,7 @@ def _equip(model: Model, definition: Definition[..., Any]) -> Model:
     try:
         folder = environment_folder(requirements)
     except UnbuildableEnvironment as error:
-        hint = "the packages must go together, and with NumPy 1.26; pip's own settings say where they come from"
-        raise DiagnosticError([Diagnostic("TF306", model.where, str(error), hint)]) from error
+        raise DiagnosticError([Diagnostic("TF306", model.where, str(error), error.hint)]) from error
     parameters = {**dict(model.config.parameters), **PARAMETER}
     return replace(
         model,

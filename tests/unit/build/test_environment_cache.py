@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from projects import Project, scale
 
+from tritonforge.build import environment_cache
 from tritonforge.build.environment_cache import UnbuildableEnvironment, environment_folder
 
 
@@ -45,6 +46,30 @@ def test_an_included_file_that_is_missing_is_told(tmp_path: Path) -> None:
     requirements.write_text("-r base.txt\n")
     with pytest.raises(UnbuildableEnvironment, match=r"base\.txt can't be read"):
         environment_folder(requirements)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"requirements.txt": "six\n-r requirements.txt\n"}, "requirements.txt:2 includes requirements.txt, "),
+        (
+            {"requirements.txt": "-r more/b.txt\n", "more/b.txt": "-c ../requirements.txt"},
+            "more/b.txt:1 includes ../requirements.txt, ",
+        ),
+    ],
+)
+def test_files_that_include_themselves_are_told(files: dict[str, str], words: str, project: Project) -> None:
+    project.write({**files, "serving.py": scale().replace("@model", '@model(environment="requirements.txt")')})
+    refused = project.refused()
+    assert refused.startswith(f"serving.py:9 scale: {words}and so itself\n  hint: take that line out")
+    assert refused.rstrip().endswith("[TF306]")
+
+
+def test_a_file_may_be_included_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {"a": "-r b.txt\n-r c.txt\n", "b": "-r c.txt\n", "c": "# nothing\n"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    monkeypatch.setattr(environment_cache, "_make", lambda folder, requirements: folder.mkdir())
+    assert environment_folder(tmp_path / "a.txt").is_dir()
 
 
 def test_a_build_tells_what_pip_says_at_the_definition(project: Project) -> None:
