@@ -17,7 +17,7 @@ from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure,
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
 from tritonforge.client.http_answer import Garbled
 from tritonforge.client.loops import PerLoop
-from tritonforge.client.message import Headers, Request, Response, is_sequence
+from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.sockets import connecting
@@ -44,7 +44,7 @@ class AsyncGrpcTransport:
             raise self._form.closed()
         message, metadata = self._form.write_infer(request), self._form.metadata(request.headers)
         try:
-            return self._form.read_infer(await self._infer(message, metadata, deadline, again=not is_sequence(request)))
+            return self._form.read_infer(await self._infer(message, metadata, deadline))
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(request)) from error
 
@@ -66,6 +66,9 @@ class AsyncGrpcTransport:
                     return
         except FAILURES as error:
             raise self._form.failure(error, deadline, target) from error
+        except asyncio.CancelledError:
+            self._require_open()
+            raise
         finally:
             if call is not None:
                 await _end(call, final=final)
@@ -77,7 +80,7 @@ class AsyncGrpcTransport:
         try:
             channel = await self._channel(deadline)
             ask = channel.procedures[procedure(question)]
-            return parse_answer(question, await _unary(ask, message, metadata, deadline))
+            return parse_answer(question, await self._make(ask, message, metadata, deadline))
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
 
@@ -103,13 +106,26 @@ class AsyncGrpcTransport:
         self._channels.close()
         await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
-    async def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes:
+    async def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
         if self._unary is not None:
-            data = await self._unary.call(message, metadata, deadline, again=again)
+            data = await self._unary.call(message, metadata, deadline)
             if data is not None:
                 return data
         channel = await self._channel(deadline)
-        return await _unary(channel.infer, message, metadata, deadline)
+        return await self._make(channel.infer, message, metadata, deadline)
+
+    async def _make(self, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+        try:
+            return await _unary(ask, message, metadata, deadline)
+        except asyncio.CancelledError:
+            self._require_open()
+            raise
+
+    def _require_open(self) -> None:
+        """Raise RuntimeError where a call was cancelled with its channel: grpcio has it look as if its task had been."""
+        cancelling = getattr(asyncio.current_task(), "cancelling", lambda: 0)  # Python 3.10 can't tell
+        if self._closed and not cancelling():
+            raise self._form.closed()
 
     async def _channel(self, deadline: Deadline) -> _Channel:
         if self._closed:

@@ -114,7 +114,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
 async def connect(route: Route, deadline: Deadline) -> AsyncGrpcConnection:
     """Connect, and exchange settings: calls then know how many the server takes.
 
-    Raise OSError, Garbled, or TimeoutError past the deadline.
+    Raise OSError, or TimeoutError past the deadline.
     """
     with connecting(deadline) as limit:
         connection = await open_line(AsyncGrpcConnection, route, limit)

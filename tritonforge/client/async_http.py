@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
@@ -14,14 +13,12 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped
 from tritonforge.client.http_exchange import FAILURES, HttpExchange
 from tritonforge.client.loops import PerLoop
-from tritonforge.client.message import Buffer, Request, Response, is_sequence
+from tritonforge.client.message import Buffer, Request, Response
 from tritonforge.client.options import ConnectionOptions
-from tritonforge.client.questions import CHANGES, Question
+from tritonforge.client.questions import Question
 from tritonforge.client.url import Endpoint
 
 __all__ = ["AsyncHttpTransport"]
-
-_LOG = logging.getLogger("tritonforge.client")
 
 
 class AsyncHttpTransport:
@@ -39,7 +36,7 @@ class AsyncHttpTransport:
         """Send one request and wait for its one response."""
         parts = self._form.write_infer(request)
         try:
-            answer = await self._exchange(parts, deadline, again=not is_sequence(request))
+            answer = await self._exchange(parts, deadline)
             return self._form.read_infer(answer, request)
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(request)) from error
@@ -53,9 +50,9 @@ class AsyncHttpTransport:
         """Ask the server something."""
         parts = self._form.write_question(question)
         try:
-            answer = await self._exchange(parts, deadline, again=question.subject not in CHANGES)
+            answer = await self._exchange(parts, deadline)
             if (doubts := self._form.in_doubt(answer, question)) is not None:
-                self._form.resolve(await self._exchange(doubts, deadline, again=True))
+                self._form.resolve(await self._exchange(doubts, deadline))
             return self._form.read_reply(answer, question)
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
@@ -106,21 +103,13 @@ class AsyncHttpTransport:
         self._pools.close()
         await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
-    async def _exchange(self, parts: list[Buffer], deadline: Deadline, *, again: bool) -> Answer:
+    async def _exchange(self, parts: list[Buffer], deadline: Deadline) -> Answer:
         if self._closed:
             raise self._form.closed()
         pool = self._pools.get()
         await pool.take_place(deadline)
         try:
-            connection = pool.idle()
-            if connection is not None:
-                try:
-                    return await _exchange_on(pool, connection, parts, deadline)
-                except Dropped:  # most likely the server closed it while it was idle, and has read nothing
-                    if not again:
-                        raise
-                    _LOG.debug("%s had closed a kept connection; connecting anew", self.url)
-            return await _exchange_on(pool, await pool.fresh(deadline), parts, deadline)
+            return await _exchange_on(pool, pool.idle() or await pool.fresh(deadline), parts, deadline)
         finally:
             pool.free_place()
 
@@ -130,10 +119,12 @@ async def _exchange_on(
 ) -> Answer:
     try:
         answer = await connection.exchange(parts, deadline)
-    except BaseException:  # a cancelled task's among them: its answer may still come
+    except BaseException as error:  # a cancelled task's among them: its answer may still come
         connection.close()
+        if isinstance(error, Dropped):  # what ended this one may have ended those that are idle, and said nothing
+            pool.renew()
         raise
-    if answer.reusable and connection.is_quiet:
+    if answer.reusable and connection.open:
         pool.give_back(connection)
     else:
         connection.close()

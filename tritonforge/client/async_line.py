@@ -163,22 +163,19 @@ L = TypeVar("L", bound=AsyncLine[Any])
 async def open_line(make: Callable[[], L], route: Route, deadline: Deadline) -> L:
     """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
     loop = asyncio.get_running_loop()
-    try:
-        with connecting(deadline) as limit:
-            transport, connection = await within(
-                limit.left_s(),
-                loop.create_connection(
-                    make,
-                    route.host,
-                    route.port,
-                    ssl=route.context,
-                    server_hostname=route.server_name if route.context else None,
-                ),
-                lambda opened: opened[0].abort(),
-            )
-    except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
-        if route.context is None:
-            raise
-        raise Unsent(NO_TLS) from error
+    with connecting(deadline) as limit:
+        opening = loop.create_connection(
+            make,
+            route.host,
+            route.port,
+            ssl=route.context,
+            server_hostname=route.server_name if route.context else None,
+        )
+        try:
+            transport, connection = await within(limit.left_s(), opening, lambda opened: opened[0].abort())
+        except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
+            if route.context is None:
+                raise
+            raise Unsent(NO_TLS) from error
     keep_alive(transport.get_extra_info("socket"), route.keepalive_s)
     return connection

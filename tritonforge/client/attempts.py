@@ -71,7 +71,7 @@ class Attempts(Generic[T]):
         if chosen is None:
             wait_s = self._replicas.wait_s()
             last = self._replicas.all[0].last_failure
-            reason = f"the last calls failed, and none is made for another {wait_s:.1f} s (circuit open): {last}"
+            reason = f"the server failed its last calls; none is made for another {wait_s:.1f} s (circuit open): {last}"
             raise self._whole(ServerUnavailable(reason, self._target, sent=False))
         self._tried.append(chosen)
         return chosen
@@ -105,11 +105,10 @@ class Attempts(Generic[T]):
         if not isinstance(error, ServerUnavailable) and not timed_out:
             self.succeeded(replica)
             raise error
-        self._replicas.done(replica)
-        # A slow model is no dead server, but where there are others, one that answers nothing is left out.
-        if not timed_out or len(self._replicas.all) > 1 or replica.probing:
-            silent = not answered and (timed_out or (isinstance(error, ServerUnavailable) and error.silent))
-            self._replicas.failed(replica, error.reason, silent=silent)
+        if isinstance(error, ServerUnavailable) and error.of_model:
+            self.succeeded(replica)
+        else:
+            self._blame(replica, error, timed_out=timed_out, answered=answered)
         error = self._whole(error)
         retry = len(self._tried) - 1
         late = timed_out and self._steady  # after a share of the time: there is more, for another server
@@ -125,6 +124,14 @@ class Attempts(Generic[T]):
         if delay_s >= left_s or not ((others and (unsent or late)) or self._budget.spend()):
             raise error
         return delay_s
+
+    def _blame(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
+        """Note a failure that is the server's own."""
+        self._replicas.done(replica)
+        # A slow model is no dead server, but where there are others, one that answers nothing is left out.
+        if not timed_out or len(self._replicas.all) > 1 or replica.probing:
+            silent = not answered and (timed_out or (isinstance(error, ServerUnavailable) and error.silent))
+            self._replicas.failed(replica, error.reason, silent=silent)
 
     def _others(self, *, willing: bool = False) -> bool:
         """Tell whether there are servers that are untried and not left alone; `willing` ones were not silent last."""
@@ -143,6 +150,7 @@ class Attempts(Generic[T]):
         if isinstance(error, ServerUnavailable) and error.sent:
             self._sent = error.reason
         elif isinstance(error, ServerUnavailable) and self._sent:
-            error.reason = f"{error.reason}; the request had been sent before: {self._sent}"
+            repeats = error.reason.endswith(self._sent)  # as where a circuit opened by it
+            error.reason = f"{error.reason}; the request had been sent before{'' if repeats else f': {self._sent}'}"
             error.sent = True
         return error

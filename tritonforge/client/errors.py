@@ -69,7 +69,10 @@ class ClientError(TritonForgeError):
     @property
     def kind(self) -> str:
         """Which error it is, without its words: they may quote what was sent, and logs are to hold none of that."""
-        detail = self.code or (type(self.__cause__).__name__ if self.__cause__ else "")
+        cause: BaseException | None = self
+        while cause is not None and cause.__cause__ is not None:
+            cause = cause.__cause__
+        detail = self.code or (type(cause).__name__ if cause is not self else "")
         return f"{type(self).__name__} ({detail})" if detail else type(self).__name__
 
     def __str__(self) -> str:
@@ -84,16 +87,24 @@ class ServerUnavailable(ClientError):
 
     `sent` is False where nothing of the request can have reached the server: to try again is safe, whatever it does.
     `silent`: nothing came at all in the time for a connection. `foreign`: what answers isn't Triton, and will say the
-    same again.
+    same again. `of_model`: a Triton that is up says it of the one model, as of a full queue.
     """
 
     def __init__(
-        self, reason: str, target: Target, *, sent: bool = True, silent: bool = False, foreign: bool = False
+        self,
+        reason: str,
+        target: Target,
+        *,
+        sent: bool = True,
+        silent: bool = False,
+        foreign: bool = False,
+        of_model: bool = False,
     ) -> None:
         super().__init__(reason, target)
         self.sent = sent
         self.silent = silent
         self.foreign = foreign
+        self.of_model = of_model
 
 
 class DeadlineExceeded(ClientError, TimeoutError):

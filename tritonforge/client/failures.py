@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import socket
-import ssl
 
 from tritonforge.client.errors import (
     ClientError,
@@ -114,10 +112,22 @@ _HINTS = (
 
 
 _NEVER_SENT = re.compile(
-    r"failed to connect to all addresses|[Cc]onnection refused|(DNS|Name) resolution failed"
-    r"|Received RST_STREAM with error code 7\b"
+    r"failed to connect to all addresses|(DNS|Name) resolution failed"
+    r"|(Stream removed \(RST_STREAM \()?Received RST_STREAM with error code 7\b"
 )
 """What grpc 1.x says where it had no connection to send anything over, or the server refused it: RFC 9113, 8.7."""
+
+_OF_A_CONNECTION = re.compile(
+    rf"{_NEVER_SENT.pattern}|Stream removed|Received RST_STREAM|Socket closed|Connection reset|Endpoint closing"
+    r"|recvmsg|sendmsg|GOAWAY|keepalive|ping timeout|Broken pipe"
+)
+"""What grpc 1.x says, as UNAVAILABLE, of a connection; a server's own words with that code come as they are."""
+
+_OF_A_SERVER = re.compile(
+    r"\bServer (not ready|is stopping)\b"  # Triton's, at its start and its end
+    r"|^(no healthy upstream|upstream )"  # Envoy's, in gRPC's own form
+)
+"""What says, with Triton's code for a busy model, that it is the server that takes nothing."""
 
 _BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/2)")
 """What grpc 1.x says, as UNKNOWN or INTERNAL, of bytes that are no HTTP/2."""
@@ -142,7 +152,12 @@ _STEP = re.compile(r"^in ensemble '.*?', Failed to process the request\(s\) for 
 
 
 def from_http_status(status: int, words: str, target: Target) -> ClientError:
-    """Make the error of an HTTP status that isn't a success; `words` are the server's."""
+    """Make the error of an HTTP status that isn't a success; `words` are Triton's, by their form."""
+    error = _from_status(status, words, target)
+    return _of_model(error, words) if status == 503 else error
+
+
+def _from_status(status: int, words: str, target: Target) -> ClientError:
     if status < 400:
         return ServerUnavailable(f"not a Triton server: it answered HTTP {status} {words}".rstrip(), target)
     kind = _BY_HTTP_STATUS.get(status, InvalidRequest if status < 500 else InferenceFailed)
@@ -158,19 +173,23 @@ def from_page(status: int, text: str, target: Target) -> ClientError:
     if status >= 400 and (status == 404 or (is_page and status not in _OF_PROXIES)):
         error = _foreign(status, words, target)
     else:
-        error = from_http_status(status, f"HTTP {status}: {words}" if is_page and status >= 400 else words, target)
+        error = _from_status(status, f"HTTP {status}: {words}" if is_page and status >= 400 else words, target)
     error.code = str(status) if status >= 400 else ""
     return error
 
 
-def from_grpc_code(code: str, words: str, target: Target) -> ClientError:
-    """Make the error of a gRPC status code, by its name; `words` are the server's, or grpc's own."""
+def from_grpc_code(code: str, words: str, target: Target, *, answered: bool = False) -> ClientError:
+    """Make the error of a gRPC status code, by its name; `words` are the server's, or grpc's own if not `answered`."""
     kind = _BY_GRPC_CODE.get(code, InferenceFailed)
     error: ClientError
     if (found := _HTTP_STATUS.match(words)) is None:
         error = _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
+        if isinstance(error, ServerUnavailable):
+            error.sent = answered or not _NEVER_SENT.match(words)
+        if code == "UNAVAILABLE" and (answered or not _OF_A_CONNECTION.match(words)):
+            _of_model(error, words)
     elif int(found[1]) in _OF_PROXIES:
-        error = from_http_status(int(found[1]), f"HTTP {found[1]}, which no gRPC server says: a proxy does", target)
+        error = _from_status(int(found[1]), f"HTTP {found[1]}, which no gRPC server says: a proxy does", target)
     else:
         error = _foreign(int(found[1]), "", target)
     error.code = code
@@ -181,9 +200,8 @@ def from_connection(error: OSError, target: Target) -> ServerUnavailable:
     """Make the error of a socket that can't be connected, or of one that broke."""
     if isinstance(error, ConnectionRefusedError):
         return ServerUnavailable(f"Connection refused; {IS_IT_UP}", target, sent=False)
-    unsent = isinstance(error, (socket.gaierror, ssl.SSLCertVerificationError, Unsent))
-    silent = isinstance(error, Unreached)
-    return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=not unsent, silent=silent)
+    sent, silent = not isinstance(error, Unsent), isinstance(error, Unreached)
+    return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=sent, silent=silent)
 
 
 def inference_failed(words: str, target: Target) -> InferenceFailed:
@@ -216,8 +234,14 @@ def _refined(kind: type[ClientError], words: str, target: Target) -> ClientError
         return DeadlineExceeded(f"not begun in time: {words}", target)
     if is_restricted(words):  # gRPC's word for it is UNAVAILABLE (24.10)
         return InvalidRequest(with_hint(words), target)
-    reason = with_hint(words, secure=target.url.startswith("grpcs:"))
-    return ServerUnavailable(reason, target, sent=not _NEVER_SENT.search(words))
+    return ServerUnavailable(with_hint(words, secure=target.url.startswith("grpcs:")), target)
+
+
+def _of_model(error: ClientError, words: str) -> ClientError:
+    """Note that a server has said it, so is up; of the model, unless it says that it is itself not ready."""
+    if isinstance(error, ServerUnavailable) and error.target.model:
+        error.of_model = not _OF_A_SERVER.search(words)
+    return error
 
 
 def _foreign(status: int, words: str, target: Target) -> ClientError:

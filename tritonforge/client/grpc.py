@@ -13,12 +13,12 @@ from typing import Any
 import grpc
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError
+from tritonforge.client.errors import ClientError, Target
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import UnaryCalls, takes
 from tritonforge.client.http_answer import Garbled
-from tritonforge.client.message import Headers, Request, Response, is_sequence
+from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.sockets import connecting
@@ -44,9 +44,9 @@ class GrpcTransport:
             raise self._form.closed()
         message, metadata = self._form.write_infer(request), self._form.metadata(request.headers)
         try:
-            return self._form.read_infer(self._infer(message, metadata, deadline, again=not is_sequence(request)))
+            return self._form.read_infer(self._infer(message, metadata, deadline))
         except FAILURES as error:
-            raise self._form.failure(error, deadline, self._form.target(request)) from error
+            raise self._failure(error, deadline, self._form.target(request)) from error
 
     def stream(self, request: Request, deadline: Deadline) -> Generator[Response, None, None]:
         """Send one request and give each response as it comes. Closing the generator before the last one cancels it."""
@@ -56,7 +56,7 @@ class GrpcTransport:
             channel = self._usable(deadline)
             call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
         except OSError as error:
-            raise self._form.failure(error, deadline, target) from error
+            raise self._failure(error, deadline, target) from error
         final = False
         try:
             for data in call:
@@ -68,7 +68,7 @@ class GrpcTransport:
                 if final:
                     return
         except FAILURES as error:
-            raise self._form.failure(error, deadline, target) from error
+            raise self._failure(error, deadline, target) from error
         finally:
             _end(call, final=final)
 
@@ -79,7 +79,7 @@ class GrpcTransport:
             ask = self._usable(deadline).procedures[procedure(question)]
             return parse_answer(question, _unary(ask, message, metadata, deadline))
         except FAILURES as error:
-            raise self._form.failure(error, deadline, self._form.target(question)) from error
+            raise self._failure(error, deadline, self._form.target(question)) from error
 
     def events(self, question: Question, deadline: Deadline) -> Generator[bytes, None, None]:
         """Refuse: what is asked so is of the HTTP API only."""
@@ -98,9 +98,14 @@ class GrpcTransport:
             self._unary.close()
         self._channel.close()
 
-    def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes:
+    def _failure(self, error: Any, deadline: Deadline, target: Target) -> Exception:
+        if self._closed and isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.CANCELLED:
+            return self._form.closed()  # while the call was under way
+        return self._form.failure(error, deadline, target)
+
+    def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
         if self._unary is not None:
-            data = self._unary.call(message, metadata, deadline, again=again)
+            data = self._unary.call(message, metadata, deadline)
             if data is not None:
                 return data
         return _unary(self._usable(deadline).infer, message, metadata, deadline)

@@ -21,7 +21,7 @@ class GrpcConnection:
     __slots__ = ("_answered_at", "_frames", "_line", "_scratch")
 
     def __init__(self, route: Route, deadline: Deadline) -> None:
-        """Connect, and exchange settings. Raise OSError where nothing listens, Garbled, or TimeoutError."""
+        """Connect, and exchange settings. Raise OSError, or TimeoutError past the deadline."""
         self._frames = GrpcFrames()
         self._scratch = scratch_memory()
         self._answered_at = 0.0
@@ -99,6 +99,7 @@ def broken(frames: GrpcFrames, stream: int, words: str) -> Dropped | Garbled:
     """Make the error of a connection that ended in a call."""
     if frames.begun(stream):
         return Garbled(f"{words} in the middle of the answer")
+    words += " before an answer"
     if not frames.greeted:
         words += ": what answers there may speak no gRPC: is it the server's HTTP port? then use http://…"
     return Dropped(words)

@@ -152,7 +152,7 @@ class GrpcExchange:
             if isinstance(error, TimeoutError) or not _of_server(words, deadline):
                 return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
             words = f"the server gave the call up as too late: {words or code}"
-        return from_grpc_code(code, words, target)
+        return from_grpc_code(code, words, target, answered=isinstance(error, CallFailed))
 
     def target(self, request: Request | Question) -> Target:
         """Name whom a request speaks to."""

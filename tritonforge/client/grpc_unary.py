@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 
-from tritonforge.client.async_grpc_connection import AsyncGrpcConnection, connect
+from tritonforge.client.async_grpc_connection import connect
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_connection import GrpcConnection
 from tritonforge.client.grpc_frames import LARGEST_MESSAGE, GrpcAnswer
@@ -54,14 +54,13 @@ class UnaryCalls:
 
     def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
         route = Route(endpoint.host, endpoint.port)
-        self._pool = Pool(partial(_opened, route), options.max_connections)
+        self._pool = Pool(partial(GrpcConnection, route), options.max_connections)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
-    def call(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes | None:
+    def call(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
         """Send a message and give the one that answers; None where it is too large to be sent here, or refused.
 
-        Where the server closed a kept connection, it is sent `again`. Raise CallFailed, OSError, Garbled or
-        TimeoutError.
+        Raise CallFailed, OSError, Garbled or TimeoutError.
         """
         if len(message) > LARGEST_MESSAGE:
             return None
@@ -77,9 +76,6 @@ class UnaryCalls:
                     return self._call_on(connection, block, message, deadline)
                 except Unsent:
                     pass
-                except Dropped:  # most likely the server closed it while it was idle, and has read nothing
-                    if not again:
-                        raise
             connection = pool.fresh(deadline)
             if not connection.fits(len(message)):
                 connection.close()
@@ -102,8 +98,10 @@ class UnaryCalls:
     def _call_on(self, connection: GrpcConnection, block: bytes, message: bytes, deadline: Deadline) -> bytes:
         try:
             answer = connection.call(block, message, deadline)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, Dropped):  # what ended this one may have ended those that are idle, and said nothing
+                self._pool.renew()
             raise
         self._pool.give_back(connection)
         return _message(answer)
@@ -114,30 +112,27 @@ class AsyncUnaryCalls:
 
     def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
         route = Route(endpoint.host, endpoint.port)
-        open_one = partial(_opened_in_loop, route)
+        open_one = partial(connect, route)
         self._shared = PerLoop(lambda: SharedConnections(open_one, options.max_connections), SharedConnections.close)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
-    async def call(self, message: bytes, metadata: Headers | None, deadline: Deadline, *, again: bool) -> bytes | None:
+    async def call(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
         """Send a message and give the one that answers; see `UnaryCalls.call`. None also where none takes it now."""
         if len(message) > LARGEST_MESSAGE:
             return None
         block = self._blocks(metadata)
         shared = self._shared.get()
         for _ in range(_REFUSALS):
-            connection, fresh = shared.pick(len(message)), False
+            connection = shared.pick(len(message)) or await shared.open(len(message), deadline)
             if connection is None:
-                connection, fresh = await shared.open(len(message), deadline)
-                if connection is None:
-                    return None
+                return None
             try:
                 return _message(await connection.call(block, message, deadline))
             except Unsent:  # a server may refuse what is past its limit, and always says so: RFC 9113, 8.7
                 pass
-            except Dropped:
-                if fresh or not again:
-                    raise
-                again = False
+            except Dropped:  # what ended this one may have ended the others, and said nothing
+                shared.renew()
+                raise
         return None
 
     def renew(self) -> None:
@@ -155,25 +150,3 @@ def _message(answer: GrpcAnswer) -> bytes:
     if answer.code:
         raise CallFailed(_CODES[answer.code] if answer.code < len(_CODES) else "UNKNOWN", answer.words)
     return answer.message
-
-
-def _opened(route: Route, deadline: Deadline) -> GrpcConnection:
-    try:
-        return GrpcConnection(route, deadline)
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise _never_sent(error) from error
-
-
-async def _opened_in_loop(route: Route, deadline: Deadline) -> AsyncGrpcConnection:
-    try:
-        return await connect(route, deadline)
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise _never_sent(error) from error
-
-
-def _never_sent(error: OSError) -> OSError:
-    return error if isinstance(error, (ConnectionRefusedError, Unsent)) else Unsent(f"it can't be reached: {error}")

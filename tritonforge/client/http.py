@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from contextlib import closing
 from functools import partial
@@ -12,15 +11,13 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped
 from tritonforge.client.http_connection import Connection
 from tritonforge.client.http_exchange import FAILURES, HttpExchange
-from tritonforge.client.message import Buffer, Request, Response, is_sequence
+from tritonforge.client.message import Buffer, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.pool import Pool
-from tritonforge.client.questions import CHANGES, Question
+from tritonforge.client.questions import Question
 from tritonforge.client.url import Endpoint
 
 __all__ = ["HttpTransport"]
-
-_LOG = logging.getLogger("tritonforge.client")
 
 
 class HttpTransport:
@@ -36,7 +33,7 @@ class HttpTransport:
         """Send one request and wait for its one response."""
         parts = self._form.write_infer(request)
         try:
-            answer = self._exchange(parts, deadline, again=not is_sequence(request))
+            answer = self._exchange(parts, deadline)
             return self._form.read_infer(answer, request)
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(request)) from error
@@ -49,9 +46,9 @@ class HttpTransport:
         """Ask the server something."""
         parts = self._form.write_question(question)
         try:
-            answer = self._exchange(parts, deadline, again=question.subject not in CHANGES)
+            answer = self._exchange(parts, deadline)
             if (doubts := self._form.in_doubt(answer, question)) is not None:
-                self._form.resolve(self._exchange(doubts, deadline, again=True))
+                self._form.resolve(self._exchange(doubts, deadline))
             return self._form.read_reply(answer, question)
         except FAILURES as error:
             raise self._form.failure(error, deadline, self._form.target(question)) from error
@@ -80,28 +77,23 @@ class HttpTransport:
         """Close all connections."""
         self._pool.close()
 
-    def _exchange(self, parts: list[Buffer], deadline: Deadline, *, again: bool) -> Answer:
+    def _exchange(self, parts: list[Buffer], deadline: Deadline) -> Answer:
         if self._pool.closed:
             raise self._form.closed()
         pool = self._pool
         connection = pool.take(deadline)
         try:
-            if connection is not None:
-                try:
-                    return self._exchange_on(connection, parts, deadline)
-                except Dropped:  # most likely the server closed it while it was idle, and has read nothing
-                    if not again:
-                        raise
-                    _LOG.debug("%s had closed a kept connection; connecting anew", self.url)
-            return self._exchange_on(pool.fresh(deadline), parts, deadline)
+            return self._exchange_on(connection or pool.fresh(deadline), parts, deadline)
         finally:
             pool.free_place()
 
     def _exchange_on(self, connection: Connection, parts: list[Buffer], deadline: Deadline) -> Answer:
         try:
             answer = connection.exchange(parts, deadline)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, Dropped):  # what ended this one may have ended those that are idle, and said nothing
+                self._pool.renew()
             raise
         if answer.reusable:
             self._pool.give_back(connection)

@@ -130,7 +130,7 @@ class Connection:
         try:
             count = self.receive(scratch, deadline)
         except ConnectionError as error:
-            raise Dropped(str(error)) from error
+            raise Dropped(f"{error.strerror or error} before an answer") from error
         at_once = read_at_once(bytes(scratch[:count]))
         if at_once is not None:
             return at_once

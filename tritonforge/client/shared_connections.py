@@ -33,8 +33,8 @@ class SharedConnections:
                 return connection
         return None
 
-    async def open(self, size: int, deadline: Deadline) -> tuple[AsyncGrpcConnection | None, bool]:
-        """Find a connection or open one, and tell whether it was opened; None where all are full, and no more may be.
+    async def open(self, size: int, deadline: Deadline) -> AsyncGrpcConnection | None:
+        """Find a connection or open one; None where all are full, and no more may be.
 
         One at a time is opened: calls that start together wait for it, and share it. Raise OSError or TimeoutError.
         """
@@ -43,18 +43,18 @@ class SharedConnections:
             try:
                 connection = self.pick(size)
                 if connection is not None:
-                    return connection, False
+                    return connection
                 self._all = [each for each in self._all if each.usable]
                 if len(self._all) < self._most:
                     connection = await self._connect(limit)
                     if connection.fits(size):
                         self._all.append(connection)
-                        return connection, True
+                        return connection
                     connection.close()  # it takes less than others do: there is none for such a call
             finally:
                 self._opening.release()
         fitting = [each for each in self._all if each.fits(size)]
-        return min(fitting, key=lambda each: each.busy, default=None), False
+        return min(fitting, key=lambda each: each.busy, default=None)
 
     def renew(self) -> None:
         """Use none of the connections any more; those without calls are closed."""

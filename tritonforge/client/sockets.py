@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.http_answer import Unreached
+from tritonforge.client.http_answer import Garbled, Unreached, Unsent
 from tritonforge.client.options import TLS
 
 __all__ = ["NO_TLS", "connecting", "keep_alive", "tls_context"]
@@ -21,7 +21,11 @@ NO_TLS = "it ended the TLS handshake: is it Triton's HTTP port? That speaks no T
 
 @contextmanager
 def connecting(deadline: Deadline) -> Iterator[Deadline]:
-    """Give the limit on making a connection; raise Unreached where that is over, and it is a share of the deadline."""
+    """Give the limit on making a connection.
+
+    Whatever fails meanwhile is Unsent, but for a refused connection, which says so itself; and Unreached where the
+    limit is over, and it is a share of the deadline.
+    """
     limit = deadline.to_connect()
     try:
         yield limit
@@ -29,6 +33,12 @@ def connecting(deadline: Deadline) -> Iterator[Deadline]:
         if limit is deadline:
             raise
         raise Unreached(f"it can't be reached: no connection within {limit.timeout_s:.3g} s") from error
+    except (ConnectionRefusedError, Unsent):
+        raise
+    except OSError as error:
+        raise Unsent(error.strerror or str(error)) from error
+    except Garbled as error:
+        raise Unsent(str(error)) from error
 
 
 def keep_alive(connection: socket.socket, keepalive_s: float) -> None:

@@ -17,7 +17,8 @@ from tritonforge.client.retries import Retries
 
 REQUEST = Request("m", (Tensor("x", "FP32", (2, 3), bytes(24)),), version="2", id="r-7")
 
-BUSY = b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 16\r\n\r\n{"error":"busy"}'
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy"
+"""A proxy's words of the server behind it."""
 
 
 class Line:
@@ -39,12 +40,14 @@ class Line:
 
 
 @contextmanager
-def observed(url: str | list[str], *observers: Observer, breaker: Breaker | None = None) -> Iterator[Line]:
+def observed(
+    url: str | list[str], *observers: Observer, breaker: Breaker | None = None, attempts: int = 3
+) -> Iterator[Line]:
     """Give a line whose calls are observed."""
     line = assemble_blocking(
         url,
         None,
-        retries=Retries(first_delay_s=0),
+        retries=Retries(attempts=attempts, first_delay_s=0),
         breaker=breaker,
         balance="round_robin",
         shared_memory=False,

@@ -275,6 +275,30 @@ def test_a_server_that_speaks_no_tls_is_told_apart():
         asyncio.run(main())
 
 
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_nothing_was_sent_where_tls_fails(data):
+    with FaultServer(lambda peer: peer.send(data)) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        with Client(url) as client, pytest.raises(ServerUnavailable, match="speaks no TLS") as blocking:
+            client.infer("m")
+
+        async def main() -> ServerUnavailable:
+            async with AsyncClient(url) as client:
+                with pytest.raises(ServerUnavailable, match="speaks no TLS") as caught:
+                    await client.infer("m")
+            return caught.value
+
+        assert not blocking.value.sent
+        assert not asyncio.run(main()).sent
+
+
+def test_a_host_without_an_address_was_sent_nothing():
+    with Client("http://no-such-host.invalid:1") as client, pytest.raises(ServerUnavailable) as caught:
+        client.infer("m")
+    assert not caught.value.sent
+    assert caught.value.kind == "ServerUnavailable (gaierror)"
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_a_server_that_says_nothing(scheme):
     with FaultServer(Peer.hold) as server, Client(f"{scheme}://127.0.0.1:{server.port}", timeout_s=0.2) as client:

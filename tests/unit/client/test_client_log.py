@@ -6,13 +6,10 @@ import logging
 import subprocess
 import sys
 
-from tritonforge.client import Breaker, ConnectionOptions
-from tritonforge.client.deadline import Deadline
-from tritonforge.client.http import HttpTransport
-from tritonforge.client.message import Request, Tensor
-from tritonforge.client.url import parse_url
+from tritonforge.client import Breaker
+from tritonforge.client.message import Tensor
 
-from .fault_server import ANSWER, FaultServer, Peer, answer_all, then_close
+from .fault_server import FaultServer, answer_all, then_close
 from .observed import REQUEST, observed
 
 
@@ -43,23 +40,6 @@ def test_retries_and_circuits_are_told_without_the_words_of_either_side(caplog):
     assert "secret" not in text
     assert words.decode() not in text
     assert {record.levelname for record in caplog.records if record.name == "tritonforge.client"} == {"DEBUG"}
-
-
-def test_a_connection_made_anew_is_told_without_the_token(caplog):
-    caplog.set_level(logging.DEBUG, "tritonforge")
-
-    def drops_the_second(peer: Peer) -> None:
-        peer.request()
-        peer.send(ANSWER)
-        peer.request()
-
-    with FaultServer(drops_the_second, answer_all) as server:
-        transport = HttpTransport(parse_url(server.url), ConnectionOptions(token="hidden"))
-        for _ in range(2):
-            transport.infer(Request("m", ()), Deadline(20))
-        transport.close()
-    assert f"{server.url} had closed a kept connection; connecting anew" in caplog.text
-    assert "hidden" not in caplog.text
 
 
 def test_retries_are_quiet_where_there_are_none(caplog):

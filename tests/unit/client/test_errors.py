@@ -144,6 +144,61 @@ def test_answers_over_grpc_that_are_http_alone(say, status, code, wanted, words)
     assert error.code == code
 
 
+FULL = "[request id: <id_unknown>] Exceeds maximum queue size"
+LEAVING = "[request id: 7] Server is stopping, scheduler for model has stopped accepting new inference requests"
+
+
+@pytest.mark.parametrize(
+    ("error", "of_model"),
+    [
+        (from_http_status(503, FULL, TARGET), True),
+        (from_http_status(503, "Server not ready", TARGET), False),
+        (from_http_status(503, LEAVING, TARGET), False),
+        (from_http_status(503, FULL, Target("http://host:8000")), False),
+        (from_http_status(429, "slow down", TARGET), False),
+        (from_page(503, "no backend", TARGET), False),
+        (from_grpc_code("UNAVAILABLE", FULL, TARGET), True),
+        (from_grpc_code("UNAVAILABLE", "Server not ready", TARGET, answered=True), False),
+        (from_grpc_code("UNAVAILABLE", "no healthy upstream", TARGET, answered=True), False),
+        (from_grpc_code("UNAVAILABLE", "HTTP status 503, which is not gRPC's", TARGET, answered=True), False),
+        (from_grpc_code("UNAVAILABLE", "Stream removed (Socket closed)", TARGET), False),
+        (from_grpc_code("UNAVAILABLE", "failed to connect to all addresses; last error: no", TARGET), False),
+        (
+            from_grpc_code("UNAVAILABLE", "failed to connect to all addresses; last error: no", TARGET, answered=True),
+            True,
+        ),
+        (from_grpc_code("RESOURCE_EXHAUSTED", "too many", TARGET), False),
+    ],
+)
+def test_what_a_server_says_of_one_model_is_told_from_what_is_its_own(error, of_model):
+    assert isinstance(error, ServerUnavailable)
+    assert error.of_model is of_model
+
+
+@pytest.mark.parametrize(
+    ("words", "answered", "sent"),
+    [
+        ("failed to connect to all addresses; last error: Socket closed", False, False),
+        ("DNS resolution failed for h:1", False, False),
+        ("Received RST_STREAM with error code 7", False, False),
+        ("Stream removed (RST_STREAM (Received RST_STREAM with error code 7))", False, False),
+        ("Stream removed (Socket closed)", False, True),
+        ("the model's own database: Connection refused", False, True),
+        ("failed to connect to all addresses", True, True),  # a model's words of a server that it asks itself
+    ],
+)
+def test_what_says_over_grpc_that_nothing_was_sent(words, answered, sent):
+    error = from_grpc_code("UNAVAILABLE", words, TARGET, answered=answered)
+    assert isinstance(error, ServerUnavailable)
+    assert error.sent is sent
+
+
+def test_what_a_model_says_over_http_was_sent():
+    error = from_http_status(503, "failed to connect to all addresses: Connection refused", TARGET)
+    assert isinstance(error, ServerUnavailable)
+    assert error.sent
+
+
 def test_what_is_no_triton_server_is_not_asked_again():
     assert not may_retry(from_page(404, "", TARGET), idempotent=True)
     assert may_retry(from_page(502, "", TARGET), idempotent=True)

@@ -43,21 +43,19 @@ def one_after_another(calls: int):
     return answering(*(whole(2 * turn + 1) for turn in range(calls)))
 
 
-def ask(server: FaultServer, *, again: bool = True, calls: int = 1, timeout_s: float = 10.0) -> list[bytes | None]:
+def ask(server: FaultServer, *, calls: int = 1, timeout_s: float = 10.0) -> list[bytes | None]:
     unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
     try:
-        return [unary.call(b"m", None, Deadline(timeout_s), again=again) for _ in range(calls)]
+        return [unary.call(b"m", None, Deadline(timeout_s)) for _ in range(calls)]
     finally:
         unary.close()
 
 
-def ask_in_a_loop(
-    server: FaultServer, *, again: bool = True, calls: int = 1, timeout_s: float = 10.0
-) -> list[bytes | None]:
+def ask_in_a_loop(server: FaultServer, *, calls: int = 1, timeout_s: float = 10.0) -> list[bytes | None]:
     async def main() -> list[bytes | None]:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
         try:
-            return [await unary.call(b"m", None, Deadline(timeout_s), again=again) for _ in range(calls)]
+            return [await unary.call(b"m", None, Deadline(timeout_s)) for _ in range(calls)]
         finally:
             unary.close()
             await asyncio.sleep(0)
@@ -83,17 +81,48 @@ def test_an_error_leaves_the_connection_good(ask):
         assert (caught.value.code, caught.value.words) == ("NOT_FOUND", "no such model")
 
 
-@both
-def test_a_connection_that_was_closed_while_idle_is_replaced(ask):
+def test_a_connection_that_was_closed_while_idle_is_replaced():
     with FaultServer(answering(whole(1), rest=False), one_after_another(2)) as server:
-        assert ask(server, calls=2) == [b"abc"] * 2
+        unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
+        unary.call(b"m", None, Deadline(10))
+        (kept,) = unary._pool._idle
+        deadline = Deadline(10)
+        while kept.is_quiet() and deadline.left_s():
+            pass
+        assert [unary.call(b"m", None, Deadline(10)) for _ in range(2)] == [b"abc"] * 2
+        unary.close()
         assert server.connections == 2
+
+
+def test_a_connection_of_a_loop_that_was_closed_while_idle_is_replaced():
+    async def main(port: int) -> None:
+        unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), OPTIONS)
+        await unary.call(b"m", None, Deadline(10))
+        (kept,) = unary._shared.get()._all
+        deadline = Deadline(10)
+        while kept.usable and deadline.left_s():
+            await asyncio.sleep(0)
+        assert [await unary.call(b"m", None, Deadline(10)) for _ in range(2)] == [b"abc"] * 2
+        unary.close()
+        await asyncio.sleep(0)
+
+    with FaultServer(answering(whole(1), rest=False), one_after_another(2)) as server:
+        asyncio.run(main(server.port))
+        assert server.connections == 2
+
+
+@both
+def test_a_call_that_is_dropped_on_a_kept_connection_is_not_made_again(ask):
+    with FaultServer(answering(whole(1), b"", rest=False), one_after_another(2)) as server:
+        with pytest.raises(Dropped, match="before an answer"):
+            ask(server, calls=2)
+        assert server.connections == 1
 
 
 @both
 def test_a_call_that_a_leaving_server_has_not_taken_is_made_anew(ask):
     with FaultServer(answering(whole(1), LEAVING, rest=False), one_after_another(1)) as server:
-        assert ask(server, calls=2, again=False) == [b"abc"] * 2
+        assert ask(server, calls=2) == [b"abc"] * 2
 
 
 @both
@@ -124,7 +153,7 @@ def test_a_server_of_something_else_is_told_apart(ask):
     # Held, not closed: a reset, for what was sent and never read, may overtake the answer.
     with (
         FaultServer(lambda peer: (peer.send(no_grpc), peer.hold())) as server,
-        pytest.raises(Garbled, match="HTTP port"),
+        pytest.raises(Unsent, match="HTTP port"),
     ):
         ask(server)
 
@@ -132,7 +161,7 @@ def test_a_server_of_something_else_is_told_apart(ask):
 def test_calls_at_once_share_few_connections_and_a_cancelled_one_harms_no_other():
     async def main(port: int) -> int:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), OPTIONS)
-        tasks = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10), again=True)) for _ in range(4)]
+        tasks = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10))) for _ in range(4)]
         await asyncio.sleep(0)
         tasks[1].cancel()
         answers = await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,7 +207,7 @@ def ask_at_once(port: int, count: int, options: ConnectionOptions = OPTIONS) -> 
     async def main() -> list[bytes | None]:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), options)
         try:
-            return await asyncio.gather(*[unary.call(b"m", None, Deadline(10), again=False) for _ in range(count)])
+            return await asyncio.gather(*[unary.call(b"m", None, Deadline(10)) for _ in range(count)])
         finally:
             unary.close()
             await asyncio.sleep(0)
@@ -197,7 +226,7 @@ def test_where_no_connection_takes_another_call_it_is_left_to_grpcio():
     async def main(port: int) -> None:
         options = ConnectionOptions(max_connections=1)
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), options)
-        calls = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10), again=False)) for _ in range(2)]
+        calls = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10))) for _ in range(2)]
         done, (waiting,) = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert [call.result() for call in done] == [None]
         waiting.cancel()
@@ -223,12 +252,12 @@ def test_a_server_that_takes_no_call_of_ours_has_it_from_grpcio(ask):
 def test_a_call_that_is_refused_is_made_again_or_left_to_grpcio(ask):
     refusal = frame(RST, 0, 1, struct.pack(">I", 7)), frame(RST, 0, 3, struct.pack(">I", 7))
     with FaultServer(answering(*refusal, frame(RST, 0, 5, struct.pack(">I", 7)))) as server:
-        assert ask(server, again=False) == [None]
+        assert ask(server) == [None]
 
 
 def test_a_call_that_is_refused_once_is_made_again_on_the_same_connection():
     with FaultServer(answering(frame(RST, 0, 1, struct.pack(">I", 7)), whole(3))) as server:
-        assert ask_in_a_loop(server, again=False) == [b"abc"]
+        assert ask_in_a_loop(server) == [b"abc"]
         assert server.connections == 1
 
 
@@ -248,10 +277,10 @@ def test_a_server_without_settings_is_not_sent_any_call(ask):
 def test_nobody_there_is_said_and_nothing_was_sent():
     unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", free_port()), OPTIONS)
     with pytest.raises(ConnectionRefusedError):
-        unary.call(b"m", None, Deadline(5), again=True)
+        unary.call(b"m", None, Deadline(5))
     nowhere = UnaryCalls("/s/m", Endpoint("grpc", "no-such-host.invalid", 1), OPTIONS)
-    with pytest.raises(Unsent, match="can't be reached"):
-        nowhere.call(b"m", None, Deadline(20), again=True)
+    with pytest.raises(Unsent):
+        nowhere.call(b"m", None, Deadline(20))
 
 
 def test_what_is_rare_or_hard_is_left_to_grpcio():
@@ -261,4 +290,4 @@ def test_what_is_rare_or_hard_is_left_to_grpcio():
     assert not takes(plain, ConnectionOptions(compression="gzip"))
     assert not takes(plain, ConnectionOptions(keepalive_s=5))
     unary = UnaryCalls("/s/m", plain, OPTIONS)
-    assert unary.call(bytes(LARGEST_MESSAGE + 1), None, Deadline(5), again=True) is None
+    assert unary.call(bytes(LARGEST_MESSAGE + 1), None, Deadline(5)) is None

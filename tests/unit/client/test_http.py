@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 
+from tritonforge.client.async_http import AsyncHttpTransport
+from tritonforge.client.async_http_connection import AsyncConnection
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable
 from tritonforge.client.http import HttpTransport
@@ -19,6 +23,7 @@ from tritonforge.client.questions import Question
 from tritonforge.client.url import parse_url
 
 from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer, answer_all, free_port, then_close, then_hold
+from .observed import REQUEST, observed
 
 SMALL = Request("m", (Tensor("x", "FP32", (2,), bytes(8)),))
 LARGE = Request("m", (Tensor("x", "FP32", (1 << 20,), bytes(4 << 20)),))
@@ -217,24 +222,106 @@ def test_every_form_of_a_response_is_read(answer):
 def test_a_connection_that_the_server_closed_while_idle_is_replaced():
     with FaultServer(then_close(ANSWER), answer_all) as server:
         transport = HttpTransport(parse_url(server.url))
-        for _ in range(3):
+        transport.infer(SMALL, Deadline(LONG_S))
+        (kept,) = transport._pool._idle
+        deadline = Deadline(LONG_S)
+        while kept.is_quiet() and deadline.left_s():
+            pass
+        for _ in range(2):
             assert values(transport.infer(SMALL, Deadline(LONG_S))) == [1, 2]
         transport.close()
         assert server.connections == 2
 
 
-def test_a_connection_that_breaks_when_used_again_is_tried_once_more():
-    def answer_once_then_drop(peer: Peer) -> None:
+def test_a_connection_that_was_closed_while_its_loop_stood_still_is_replaced():
+    leave = threading.Event()
+
+    async def infer_first(transport: AsyncHttpTransport) -> AsyncConnection:
+        await transport.infer(SMALL, Deadline(LONG_S))
+        (kept,) = transport._pools.get()._idle
+        return kept
+
+    with FaultServer(lambda peer: (then_close(ANSWER)(peer), leave.wait(LONG_S)), answer_all) as server:
+        transport = AsyncHttpTransport(parse_url(server.url))
+        with closing(asyncio.new_event_loop()) as loop:
+            kept = loop.run_until_complete(infer_first(transport))
+            leave.set()
+            assert kept._arrivals.poll(LONG_S * 1000)
+            assert kept.open, "the loop has not looked"
+            assert values(loop.run_until_complete(transport.infer(SMALL, Deadline(LONG_S)))) == [1, 2]
+            loop.run_until_complete(transport.close())
+        assert server.connections == 2
+
+
+def answer_once_then_drop(peer: Peer) -> None:
+    peer.request()
+    peer.send(ANSWER)
+    peer.request()
+
+
+def infer_in_a_loop(server: FaultServer, count: int) -> None:
+    async def main() -> None:
+        transport = AsyncHttpTransport(parse_url(server.url))
+        try:
+            for _ in range(count):
+                await transport.infer(SMALL, Deadline(LONG_S))
+        finally:
+            await transport.close()
+
+    asyncio.run(main())
+
+
+def infer_in_turn(server: FaultServer, count: int) -> None:
+    with closing(HttpTransport(parse_url(server.url))) as transport:
+        for _ in range(count):
+            transport.infer(SMALL, Deadline(LONG_S))
+
+
+@pytest.mark.parametrize("infer", [infer_in_turn, infer_in_a_loop])
+def test_a_request_that_is_dropped_on_a_kept_connection_was_sent(infer):
+    with FaultServer(answer_once_then_drop, answer_all) as server:
+        with pytest.raises(ServerUnavailable, match="the connection was closed before an answer") as caught:
+            infer(server, 2)
+        assert caught.value.sent
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(("attempts", "request_"), [(1, REQUEST), (3, REQUEST._replace(parameters={"sequence_id": 5}))])
+def test_what_is_not_to_be_sent_twice_is_not_where_a_kept_connection_drops_it(attempts, request_):
+    with FaultServer(answer_once_then_drop, answer_all) as server:
+        with observed(server.url, attempts=attempts) as line:
+            line.infer()
+            with pytest.raises(ServerUnavailable) as caught:
+                line.infer(request_)
+        assert caught.value.sent
+        assert server.connections == 1
+
+
+def test_what_a_kept_connection_drops_is_sent_again_as_one_more_attempt():
+    with FaultServer(answer_once_then_drop, answer_all) as server:
+        with observed(server.url, attempts=2) as line:
+            for _ in range(3):
+                assert values(line.infer()) == [1, 2]
+        assert server.connections == 2
+
+
+def test_the_other_idle_connections_are_left_once_one_has_dropped_a_request():
+    together = threading.Barrier(2)
+
+    def meet_then_drop(peer: Peer) -> None:
         peer.request()
+        together.wait(LONG_S)
         peer.send(ANSWER)
         peer.request()
 
-    with FaultServer(answer_once_then_drop, answer_all) as server:
+    with FaultServer(meet_then_drop, meet_then_drop, answer_all) as server, ThreadPoolExecutor(2) as pool:
         transport = HttpTransport(parse_url(server.url))
-        for _ in range(3):
-            assert values(transport.infer(SMALL, Deadline(LONG_S))) == [1, 2]
+        list(pool.map(lambda _: transport.infer(SMALL, Deadline(LONG_S)), range(2)))
+        with pytest.raises(ServerUnavailable):
+            transport.infer(SMALL, Deadline(LONG_S))
+        assert values(transport.infer(SMALL, Deadline(LONG_S))) == [1, 2]
         transport.close()
-        assert server.connections == 2
+        assert server.connections == 3
 
 
 def test_an_answer_that_breaks_off_is_not_asked_for_again():

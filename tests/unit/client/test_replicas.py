@@ -134,6 +134,35 @@ def test_a_call_was_sent_if_any_attempt_was():
         assert caught.reason.endswith("the request had been sent before: closed before an answer")
 
 
+def test_a_circuit_that_the_call_itself_opened_says_why_once():
+    call = attempts(Replicas(["a"], breaker=Breaker(failures=1)))
+    call.failed(call.begin(), ServerUnavailable("closed before an answer", TARGET))
+    with pytest.raises(ServerUnavailable, match="the server failed its last calls") as caught:
+        call.begin()
+    assert caught.value.sent
+    assert caught.value.reason.endswith("(circuit open): closed before an answer; the request had been sent before")
+
+
+def test_a_busy_model_is_asked_again_and_not_held_against_its_server():
+    replicas = Replicas(["a"], breaker=Breaker(failures=1))
+    call = attempts(replicas)
+    for _ in range(2):
+        call.failed(call.begin(), ServerUnavailable("Exceeds maximum queue size", TARGET, of_model=True))
+    with pytest.raises(ServerUnavailable):
+        call.failed(call.begin(), ServerUnavailable("Exceeds maximum queue size", TARGET, of_model=True))
+    assert not replicas.all[0].open
+
+
+def test_a_busy_model_is_asked_for_on_another_server_and_closes_the_circuit_of_the_first():
+    replicas = Replicas(["a", "b"], breaker=Breaker(failures=2))
+    call = attempts(replicas)
+    first = call.begin()
+    replicas.failed(first)
+    assert call.failed(first, ServerUnavailable("Exceeds maximum queue size", TARGET, of_model=True)) == 0
+    assert call.begin() is not first
+    assert (first.failures, first.in_flight) == (0, 0)
+
+
 def test_what_the_server_answers_closes_its_circuit():
     replicas = Replicas(["a"])
     call = attempts(replicas)
