@@ -122,7 +122,7 @@ class AsyncGrpcTransport:
             raise
 
     def _require_open(self) -> None:
-        """Raise RuntimeError where a call was cancelled with its channel: grpcio has it look as if its task had been."""
+        """Raise RuntimeError where a call was cancelled with its channel: grpcio words it as if its task had been."""
         cancelling = getattr(asyncio.current_task(), "cancelling", lambda: 0)  # Python 3.10 can't tell
         if self._closed and not cancelling():
             raise self._form.closed()

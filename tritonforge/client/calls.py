@@ -179,11 +179,16 @@ class Calls:
         target = self.target(model, version, request_id)
         require_name(model)
         question = Question("generate_stream", model, target.version, generate_body(inputs, target))
-        events = Events()
-        async with aclosing(self._events(question, target, self.deadline(timeout_s))) as pieces:
-            async for piece in pieces:
-                for event in events.feed(piece):
-                    yield read_event(event, target)
+        events, deadline, given = Events(), self.deadline(timeout_s), 0
+        try:
+            async with aclosing(self._events(question, target, deadline)) as pieces:
+                async for piece in pieces:
+                    for event in events.feed(piece):
+                        yield read_event(event, target)
+                        given += 1
+        except DeadlineExceeded as error:
+            _tell_of_stream(error, deadline, given)
+            raise
         events.end(target)
 
     async def is_ready(self, model: str, *, version: str | int, timeout_s: float | None) -> bool:
@@ -352,13 +357,19 @@ class Calls:
     async def _results(
         self, request: Request, deadline: Deadline, outputs: Sequence[str], known: Known, target: Target
     ) -> AsyncGenerator[Result, None]:
-        async with aclosing(self.transport.stream(request, deadline)) as responses:
-            async for response in responses:
-                try:
-                    result = read_result(response, outputs or known.output_names, target, known.output_names)
-                except ServerUnavailable:
-                    result = await self._read_anew(response, outputs, target, deadline)
-                yield result
+        given = 0
+        try:
+            async with aclosing(self.transport.stream(request, deadline)) as responses:
+                async for response in responses:
+                    try:
+                        result = read_result(response, outputs or known.output_names, target, known.output_names)
+                    except ServerUnavailable:
+                        result = await self._read_anew(response, outputs, target, deadline)
+                    yield result
+                    given += 1
+        except DeadlineExceeded as error:
+            _tell_of_stream(error, deadline, given)
+            raise
 
     async def _read_anew(
         self, response: Response, outputs: Sequence[str], target: Target, deadline: Deadline
@@ -373,6 +384,13 @@ class Calls:
         async with aclosing(results):
             async for result in results:
                 yield give_back(definition, result, target)
+
+
+def _tell_of_stream(error: DeadlineExceeded, deadline: Deadline, given: int) -> None:
+    """Say of a stream that gave responses, and was not over in time, how many: else nothing seems to have answered."""
+    if given and not error.code:
+        responses = f"{given} response{'s' if given > 1 else ''}"
+        error.reason = f"the stream was not over within {deadline.timeout_s:g} s, after {responses}"
 
 
 def _with_timeout(parameters: Mapping[str, Parameter] | None, deadline: Deadline) -> Mapping[str, Parameter]:
