@@ -143,15 +143,21 @@ def _details(report: Report) -> Iterator[tuple[str, Table]]:
 
 
 def _failing(report: Report, limit: float) -> list[str]:
-    """Say of which loads a greater share of the requests failed."""
+    """Say of which loads a greater share of the requests failed, or had no answer.
+
+    Those without an answer were waited for at the end, and are older than every success: what is under way in the
+    ordinary course isn't among them.
+    """
     from tritonforge.report.charts.numbers import percent
     from tritonforge.report.labels import labels
 
     found = []
     for point, label in zip(report.points, labels(report.points), strict=True):
-        share = point.failed / max(point.failed + point.requests, 1)
+        lost = point.failed + point.unanswered
+        share = lost / max(lost + point.requests, 1)
         if share > limit:
-            found.append(f"{label}: {percent(share).removeprefix('+')} of the requests failed")
+            words = "failed or had no answer" if point.unanswered else "failed"
+            found.append(f"{label}: {percent(share).removeprefix('+')} of the requests {words}")
     return found
 
 
@@ -160,7 +166,7 @@ def _judge(report: Report, scenario: Scenario, comparison: Comparison | None) ->
 
     points = report.points
     failed = (
-        any(not point.requests for point in points),
+        any(not point.requests or (point.silent and not scenario.find_max) for point in points),
         comparison is not None and comparison.regressions,
         any(error.kind == WRONG for point in points for error in point.errors),
         report.best is None if scenario.find_max else any(point.slo_met is False for point in points),

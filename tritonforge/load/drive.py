@@ -46,6 +46,8 @@ class Drive:
         self._unread = {payload.outputs for payload in job.payloads if payload.outputs and payload.expected is None}
         if self._unread:
             self.ended = self._first_ended  # type: ignore[method-assign] # so that later ends aren't asked
+        recorder.under_way = self._open
+        self._open_at_end: dict[Lane, int] = {}
         self.lanes: list[Lane] = []
         self.done = asyncio.Event()
 
@@ -68,6 +70,8 @@ class Drive:
 
     def stop(self) -> None:
         """Start no more. What is under way may end; it is not counted."""
+        if self._running:
+            self._open_at_end = {lane: lane.intended for lane in self.lanes if lane.busy}
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
@@ -81,6 +85,15 @@ class Drive:
     def under_way(self) -> bool:
         """Whether an answer is still to come."""
         return any(lane.busy and lane.link is not None for lane in self.lanes)
+
+    def unanswered(self, now: int) -> tuple[int, ...]:
+        """Give the ages of the requests that were under way at the stop, and still are."""
+        return tuple(now - at for lane, at in self._open_at_end.items() if lane.busy and lane.intended == at)
+
+    def _open(self) -> Iterator[int]:
+        """Give when each request was meant to start that is under way, or due and not sent yet."""
+        yield from (lane.intended for lane in self.lanes if lane.busy)
+        yield from self._due
 
     def close_sequences(self) -> None:
         """End, uncounted, what a stop left open: the server has room for some sequences, and drops them late."""
@@ -104,18 +117,19 @@ class Drive:
     def ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
         """Take note of the end of a request, and start the lane's next."""
         now = now_ns()
-        lane.busy = False
         if not self._running:
+            lane.busy = False
             self._close_sequence(lane)
             return
         recorder = self._recorder
         if now >= recorder.edge:
             recorder.roll(now)
+        lane.busy = False
         payload = lane.payload
         if payload is not None and payload.expected is not None and not error:
             error = self._answers.check(payload, body, grpc=bool(self._job.target.method))
         if error:
-            recorder.add_error(error)
+            recorder.add_error(error, lane.started)
             lane.payload = None  # a sequence that lost a request isn't gone on with
         else:
             recorder.add(lane.intended, lane.started, now)
@@ -149,9 +163,10 @@ class Drive:
         lane.link = None
         if self._running:
             if lane.busy:
+                self.tick()
                 lane.busy = False
                 lane.payload = None
-                self._recorder.add_error(f"connection: {reason}")
+                self._recorder.add_error(f"connection: {reason}", lane.started)
                 if self._spent(now_ns()):
                     return
             for idle in (self._idle, self._begun):
@@ -186,7 +201,7 @@ class Drive:
         for lane in self.lanes:
             if lane.busy and lane.started <= now - timeout and self._running:
                 lane.busy, lane.payload = False, None
-                self._recorder.add_error(f"timeout: no answer within {self._job.timeout_s:g} s")
+                self._recorder.add_error(f"timeout: no answer within {self._job.timeout_s:g} s", lane.started)
                 link, lane.link = lane.link, None
                 if link is not None:
                     link.abandon(lane)

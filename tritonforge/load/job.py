@@ -58,7 +58,7 @@ class Job:
 
     A closed loop has `concurrency` above 0, else `schedule` is for all processes, of which this is number `part`.
     `requests`: stop after so many counted ones. `max_windows`: stop by itself after so many. `trace`: a file to write
-    each request's times into.
+    each request's times into. `bounds_ns`: ages past which requests under way at a window's edge are counted.
     """
 
     target: Target
@@ -76,6 +76,7 @@ class Job:
     max_in_flight: int = 256
     timeout_s: float = 30.0
     trace: str = ""
+    bounds_ns: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -101,6 +102,8 @@ class Tally:
     """Requests of an open loop that waited because `max_in_flight` were under way."""
     lead_ns: int = 0
     """How long before the window's start its time is counted from: below 0 where that is after it."""
+    overdue: dict[int, int] = field(default_factory=dict)
+    """By a bound: how many more requests older than that are under way at the window's end than at its start."""
     sent: int = 0
     sending_ns: int = 0
     received: int = 0
@@ -111,11 +114,13 @@ class Tally:
 class Finished:
     """The last word of a job. `failure` is empty, or why it couldn't be done.
 
-    `untraced` is why its requests couldn't be written down, where they should have been.
+    `untraced` is why its requests couldn't be written down, where they should have been. `unanswered_ns` are the ages
+    of those that were under way at the end, and had no answer though it was waited for.
     """
 
     failure: str = ""
     untraced: OSError | None = None
+    unanswered_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tritonforge.load.estimates import is_stable, pool, pooled_rate, summarize
 from tritonforge.load.histogram import Histogram
@@ -33,6 +33,8 @@ def merge_tallies(tallies: Sequence[Tally]) -> Tally:
     for tally in tallies:
         for kind, count in tally.errors.items():
             merged.errors[kind] = merged.errors.get(kind, 0) + count
+        for bound, count in tally.overdue.items():
+            merged.overdue[bound] = merged.overdue.get(bound, 0) + count
         merged.examples = tally.examples | merged.examples
     merged.cpu_ns = max(tally.cpu_ns for tally in tallies)
     merged.waited_ns = max(tally.waited_ns for tally in tallies)
@@ -64,8 +66,20 @@ def stable(windows: Sequence[Tally], settings: Settings) -> bool:
     return is_stable(rates, means, within=settings.stability, windows=settings.stable_windows)
 
 
-def make_point(load: Load, settings: Settings, windows: Sequence[Tally], measured: int, *, agreed: bool) -> Point:
-    """Make the figures of the last `measured` windows; the server's side is put in by the caller."""
+def make_point(
+    load: Load,
+    settings: Settings,
+    windows: Sequence[Tally],
+    measured: int,
+    *,
+    agreed: bool,
+    unanswered_ns: Sequence[int] = (),
+) -> Point:
+    """Make the figures of the last `measured` windows; the server's side is put in by the caller.
+
+    `unanswered_ns` are the ages of requests that had no answer at the end, though it was waited for. Those that are
+    older than every success count: others may be slow alone.
+    """
     last = windows[-measured:]
     durations = [tally.duration_ns / 1e9 for tally in last]
     counts = [float(tally.latency.count) for tally in last]
@@ -74,9 +88,11 @@ def make_point(load: Load, settings: Settings, windows: Sequence[Tally], measure
     latency = summarize([tally.latency for tally in last])
     errors = _errors(last)
     limit = good_limit_us(settings.slo)
-    unmet = missed(settings.slo, latency, sum(error.count for error in errors))
+    unanswered = [age for age in unanswered_ns if age > latency.histogram.maximum]
+    overdue = merge_tallies(last).overdue
+    unmet = missed(settings.slo, latency, sum(error.count for error in errors), len(unanswered), overdue)
     good = [tally.latency.share_below(limit * 1e3) * tally.latency.count for tally in last] if limit else []
-    return Point(
+    point = Point(
         load=load,
         protocol=settings.protocol,
         stable=agreed and latency.count > 0,
@@ -95,7 +111,13 @@ def make_point(load: Load, settings: Settings, windows: Sequence[Tally], measure
         in_flight=rate.value * latency.mean_us.value / 1e6,
         client_send_us=_mean_us(last, "sending_ns", "sent"),
         client_receive_us=_mean_us(last, "receiving_ns", "received"),
+        unanswered=len(unanswered),
+        unanswered_s=max(unanswered, default=0) / 1e9,
+        overdue={slo.statistic: count for slo in settings.slo if (count := overdue.get(slo.limit_ns, 0)) > 0},
     )
+    if not (point.silent and settings.slo):
+        return point
+    return replace(point, slo_met=False, slo_missed=tuple(slo.statistic for slo in settings.slo))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""Whether latency objectives are met. A failed request counts as one that took for ever."""
+"""Whether latency objectives are met. A request that failed, or had no answer, counts as one that took for ever."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tritonforge.load.results import Latency
 from tritonforge.load.settings import Slo
@@ -11,11 +11,25 @@ from tritonforge.load.settings import Slo
 __all__ = ["good_limit_us", "missed"]
 
 
-def missed(objectives: Sequence[Slo], latency: Latency, failed: int) -> tuple[str, ...]:
-    """Name those that aren't met, with failures ranked past every success; nothing measured meets none."""
-    return tuple(
-        slo.statistic for slo in objectives if not latency.count or _value_us(slo, latency, failed) > slo.limit_us
-    )
+def missed(
+    objectives: Sequence[Slo],
+    latency: Latency,
+    failed: int,
+    unanswered: int = 0,
+    overdue: Mapping[int, int] | None = None,
+) -> tuple[str, ...]:
+    """Name those that aren't met, with what never succeeded ranked past every success; nothing measured meets none.
+
+    `unanswered` are those that had no answer at the end. `overdue` has, by an objective's limit in ns, how many more
+    requests older than that were under way at the end of the windows than at their start: each is known to take longer,
+    and those that did so at the start and have ended since are among the successes.
+    """
+
+    def met(slo: Slo) -> bool:
+        beyond = 0 if slo.percent is None else (overdue or {}).get(slo.limit_ns, 0)
+        return _value_us(slo, latency, failed + max(unanswered, beyond)) <= slo.limit_us
+
+    return tuple(slo.statistic for slo in objectives if not latency.count or not met(slo))
 
 
 def good_limit_us(objectives: Sequence[Slo]) -> float:

@@ -82,15 +82,18 @@ class ProfileExport:
         """Give the export up: a process couldn't write down its requests."""
         self.failure = self.failure or reason
 
-    def add(self, load: Load, traces: Sequence[Path], boundaries_ns: Sequence[int]) -> None:
+    def add(
+        self, load: Load, traces: Sequence[Path], boundaries_ns: Sequence[int], *, counted_ns: int | None = None
+    ) -> None:
         """Append the requests of a load that ended within its windows, and remove the traces.
 
-        `boundaries_ns` are the windows' edges on the clock of `now_ns`.
+        `boundaries_ns` are the windows' edges on the clock of `now_ns`. What ended before `counted_ns` was not counted:
+        the time of the first window may begin before, with the start of a request that ended in it.
         """
         if self.failure is not None:
             return
         try:
-            self._append(load, traces, boundaries_ns)
+            self._append(load, traces, boundaries_ns, boundaries_ns[0] if counted_ns is None else counted_ns)
             self._whole = self._file.tell()
             self._experiments += 1
         except OSError as reason:
@@ -103,14 +106,14 @@ class ProfileExport:
             for trace in traces:
                 trace.unlink(missing_ok=True)
 
-    def _append(self, load: Load, traces: Sequence[Path], boundaries_ns: Sequence[int]) -> None:
+    def _append(self, load: Load, traces: Sequence[Path], boundaries_ns: Sequence[int], counted_ns: int) -> None:
         since = time.time_ns() - now_ns()
         mode = _MODES.get(load.kind, "request_rate")
         value = int(load.value) if mode == "concurrency" else load.value
         head = json.dumps({"mode": mode, "value": value}, separators=(",", ":"))
         self._file.write(f'{"," if self._experiments else _OPENING}{{"experiment":{head},"requests":[')
         comma = ""
-        for request in _within(traces, boundaries_ns):
+        for request in _within(traces, counted_ns, boundaries_ns[-1]):
             self._file.write(comma + _request(request, since))
             comma = ","
         edges = json.dumps([edge + since for edge in boundaries_ns], separators=(",", ":"))
@@ -133,8 +136,7 @@ class ProfileExport:
         self._folder.cleanup()
 
 
-def _within(traces: Sequence[Path], boundaries_ns: Sequence[int]) -> Iterator[Traced]:
-    first, last = boundaries_ns[0], boundaries_ns[-1]
+def _within(traces: Sequence[Path], first: int, last: int) -> Iterator[Traced]:
     files = [read_trace(trace) for trace in traces if trace.exists()]
     for request in merge(*files, key=lambda traced: traced[2][-1]):
         if first <= request[2][-1] < last:

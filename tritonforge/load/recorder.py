@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -25,11 +25,18 @@ class Recorder:
 
     Window `i` is from `start_ns + i * window_ns` on. What ends before the first is not counted. Samples wait in lists
     until there are some of them, which go into histograms together. `from_first`: the time of the first window is from
-    where the first of its requests started, as that of the last one is until the last has ended.
+    where the first of its requests started, as that of the last one is until the last has ended. Of what `under_way`
+    gives, those older than each of `bounds_ns` are counted at the edges.
     """
 
     def __init__(
-        self, start_ns: int, window_ns: int, emit: Callable[[Tally], None], *, from_first: bool = False
+        self,
+        start_ns: int,
+        window_ns: int,
+        emit: Callable[[Tally], None],
+        *,
+        from_first: bool = False,
+        bounds_ns: Sequence[int] = (),
     ) -> None:
         self._emit = emit
         self._start, self._length = start_ns, window_ns
@@ -39,6 +46,9 @@ class Recorder:
         self.edge = start_ns
         """When the present window ends: callers ask for `roll` once it has passed."""
         self.held_back = 0
+        self.under_way: Callable[[], Iterable[int]] = tuple
+        """When those that have not ended were meant to start."""
+        self._overdue = dict.fromkeys(bounds_ns, 0)
         self._samples: list[tuple[int, int, int]] = []
         self._first: list[int] = []
         self._between: list[int] = []
@@ -74,8 +84,9 @@ class Recorder:
         self._tally.received += 1
         self._tally.receiving_ns += now - first
 
-    def add_error(self, error: str) -> None:
-        """Count a request that failed, by what precedes the first colon."""
+    def add_error(self, error: str, started: int = _NEVER) -> None:
+        """Count a request that failed, by what precedes the first colon; one that was never sent has no start."""
+        self._first_start = min(self._first_start, started)
         kind, _, words = error.partition(": ")
         errors = self._tally.errors
         if kind not in errors and len(errors) >= _KINDS:
@@ -100,10 +111,11 @@ class Recorder:
         tally, cpu, waited = self._tally, time.process_time_ns(), waited_ns()
         for name, accumulator in self._sums.items():
             setattr(tally, name, accumulator.take())
+        before, self._overdue = self._overdue, self._count_overdue(end)
         if tally.index >= 0:
+            tally.overdue = {bound: count - before[bound] for bound, count in self._overdue.items()}
             tally.duration_ns = end - (self._start + tally.index * self._length)
-            # One that failed may have started before, which nobody keeps.
-            if self._from_first and tally.index == 0 and self._first_start < _NEVER and not tally.errors:
+            if self._from_first and tally.index == 0 and self._first_start < _NEVER:
                 tally.lead_ns = self._start - self._first_start
                 tally.duration_ns += tally.lead_ns
             tally.cpu_ns, tally.waited_ns = cpu - self._cpu, waited - self._waited
@@ -111,6 +123,12 @@ class Recorder:
             self._emit(tally)
         self._first_start = _NEVER
         self._tally, self._cpu, self._waited, self.held_back = Tally(tally.index + 1), cpu, waited, 0
+
+    def _count_overdue(self, now: int) -> dict[int, int]:
+        if not self._overdue:
+            return {}
+        ages = now - np.fromiter(self.under_way(), np.int64)
+        return {bound: int(np.count_nonzero(ages > bound)) for bound in self._overdue}
 
     def _flush(self) -> None:
         sums = self._sums

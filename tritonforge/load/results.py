@@ -174,6 +174,11 @@ class Point:
     `client_send_us` and `client_receive_us` are the generator's own part of a request, as a mean over some of them: in
     the call that sends, and from the answer's first byte to its last; None where no request was timed (gRPC through
     TLS, streams over HTTP; of streams no receive is).
+
+    `unanswered` requests, the oldest of them for `unanswered_s`, had no answer at the end, though it was waited for,
+    and are older than every success. `overdue` has, by the objective's name, how many more requests had been under way
+    for longer than its limit at the end of the measured windows than at their start. Neither kind is in any other
+    figure, but both count where objectives are judged.
     """
 
     load: Load
@@ -197,6 +202,14 @@ class Point:
     client_receive_us: float | None = None
     server: tuple[ModelStatistics, ...] = ()
     processes: ServerProcesses | None = None
+    unanswered: int = 0
+    unanswered_s: float = 0.0
+    overdue: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the server stopped answering: none of a closed loop's requests under way had an answer at the end."""
+        return self.load.kind == "concurrency" and self.unanswered >= self.load.value
 
     @property
     def failed(self) -> int:

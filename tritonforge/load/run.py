@@ -75,7 +75,7 @@ class Run:
 
     def late_ns(self, measured: int) -> int:
         """Give how far from the edges of the last `measured` windows the server's figures were read, added up."""
-        edges = self.boundaries_ns
+        edges = [self.windows_ns, *self.boundaries_ns[1:]]  # what ended in a lead is in no window
         return abs(self._read_ns[0] - edges[-1 - measured]) + abs(self._read_ns[-1] - edges[-1])
 
     def troubled(self, index: int) -> bool:
@@ -98,10 +98,10 @@ class Run:
 
     @property
     def boundaries_ns(self) -> list[int]:
-        """The edges of the windows, from the first one's start to the last one's end."""
+        """The edges of the windows, from where the first one's time begins to the last one's end."""
         lead_ns = self.windows[0].lead_ns if self.windows else 0
         edges = accumulate((tally.duration_ns for tally in self.windows), initial=self.windows_ns - lead_ns)
-        return [self.windows_ns, *list(edges)[1:]]
+        return list(edges)
 
     @property
     def dead(self) -> bool:

@@ -20,6 +20,7 @@ from tritonforge.load.data_files import sequence_lengths
 from tritonforge.load.errors import InvalidLoad, LoadFailed
 from tritonforge.load.generate import check_generate, prepare_generate
 from tritonforge.load.job import Job, Payload, Tally, Target
+from tritonforge.load.little import few_under_way
 from tritonforge.load.merge import make_point
 from tritonforge.load.plain_http import prepare_plain
 from tritonforge.load.prepare import Wanted, prepare, prepare_sequence
@@ -125,7 +126,7 @@ class Session:
         if self._workers.untraced is not None:
             self._export.fail(self._workers.untraced)
         if run.windows:
-            self._export.add(run.load, [Path(job.trace) for job in jobs], run.boundaries_ns)
+            self._export.add(run.load, [Path(job.trace) for job in jobs], run.boundaries_ns, counted_ns=run.windows_ns)
 
     def _warm_up(self) -> None:
         """Load with a request at a time before given times, none of which may be spent on it."""
@@ -180,7 +181,14 @@ class Session:
 
     def _point(self, run: Run) -> Point:
         measured = len(run.windows) if run.whole else min(run.stable_windows, len(run.windows))
-        point = make_point(run.load, self.settings, run.windows, measured, agreed=run.agreed)
+        point = make_point(
+            run.load,
+            self.settings,
+            run.windows,
+            measured,
+            agreed=run.agreed,
+            unanswered_ns=self._workers.unanswered_ns,
+        )
         (before, used_before), (after, used_after) = run.snapshots[0], run.snapshots[-1]
         server = difference(before, after, self._composing)
         breakdown = break_down(
@@ -209,11 +217,14 @@ class Session:
         steps = {step for served in self._known.values() for step in served.steps}
         streams, closed = self._any_streams, point.load.kind == "concurrency"
         untimed = point.requests and not streams and None in (point.client_send_us, point.client_receive_us)
+        # Of a number of requests each process has its share, and may be through with it before the others.
+        apart_ends = self.settings.requests is not None and self.settings.processes > 1
         in_flight = point.load.value if closed else 2 * point.in_flight
         return (
             _NO_STATISTICS if self._lacks else "",
             _UNTIMED if untimed else "",
             _MIXTURE if len(self.settings.models) > 1 else "",
+            "" if apart_ends else few_under_way(point),
             _NO_BREAKDOWN if point.requests and point.server and not point.breakdown else "",
             # Responses of streams, and requests of ensembles to a model of the load, are counted there too.
             ""
@@ -374,6 +385,7 @@ class Session:
                 max(1, _share(settings.max_in_flight, part, parts)),
                 settings.timeout_s,
                 traces[part],
+                tuple(dict.fromkeys(slo.limit_ns for slo in settings.slo)),
             )
             for part in range(parts)
         ]

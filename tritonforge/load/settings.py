@@ -48,6 +48,11 @@ class Slo:
     limit_us: float
 
     @property
+    def limit_ns(self) -> int:
+        """The limit in whole nanoseconds, as requests are timed."""
+        return round(self.limit_us * 1000)
+
+    @property
     def percent(self) -> float | None:
         """The percentile; None for `mean`, 100 for `max`."""
         return (

@@ -64,7 +64,7 @@ def _take_jobs(stdin: BinaryIO, out: BinaryIO) -> None:
             return
         stopped: list[bytes] = []
         try:
-            answer = Finished(untraced=uvloop.run(_do(job, out, stopped)))
+            answer = uvloop.run(_do(job, out, stopped))
         except (OSError, ValueError, asyncio.TimeoutError) as error:
             answer = Finished(f"{type(error).__name__}: {error}")
         except Fault as fault:
@@ -79,10 +79,15 @@ class Fault(Exception):
     """A mistake of the generator's own, met in a callback."""
 
 
-async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> OSError | None:
-    """Do a job; give why its requests couldn't be traced."""
-    counted = bool(job.concurrency and job.requests)
-    recorder = Recorder(job.windows_ns, job.window_ns, lambda tally: write_message(out, tally), from_first=counted)
+async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> Finished:
+    """Do a job; give its last word."""
+    recorder = Recorder(
+        job.windows_ns,
+        job.window_ns,
+        lambda tally: write_message(out, tally),
+        from_first=bool(job.concurrency and job.requests),
+        bounds_ns=job.bounds_ns,
+    )
     pending: set[asyncio.Task[None]] = set()
 
     loop = asyncio.get_running_loop()
@@ -107,17 +112,18 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> OSError | None:
         events: Events = tracer or drive
         await _connect(job, events, drive.lanes[:1], recorder)
         await _connect(job, events, drive.lanes[1:])
-        await _load(job, drive, recorder, pending, stopped)
+        unanswered = await _load(job, drive, recorder, pending, stopped)
     if faults and isinstance(faults[0], NotAnAnswer):
         raise Fault(str(faults[0]))
     if faults:
         raise Fault("".join(traceback.format_exception(faults[0])).rstrip())
-    return tracer.failure if tracer else None
+    return Finished(untraced=tracer.failure if tracer else None, unanswered_ns=unanswered)
 
 
 async def _load(
     job: Job, drive: Drive, recorder: Recorder, pending: set[asyncio.Task[None]], stopped: list[bytes]
-) -> None:
+) -> tuple[int, ...]:
+    """Load until it is stopped, or stops by itself; give the ages of the requests that had no answer."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -139,6 +145,7 @@ async def _load(
                     drive.stop()
         drive.close_sequences()
         await _drain(drive)
+        return drive.unanswered(now_ns())
     finally:
         loop.remove_reader(0)
         for task in pending:

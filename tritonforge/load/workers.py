@@ -34,6 +34,8 @@ class Workers:
         self._jobs = 0
         self.untraced: OSError | None = None
         """Why the requests of the last jobs couldn't all be written down, where they should have been."""
+        self.unanswered_ns: list[int] = []
+        """The ages of what had no answer at the end of the last jobs."""
         self._threads = [
             threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True)
             for number, process in enumerate(self._processes)
@@ -83,6 +85,7 @@ class Workers:
             write_message(cast(BinaryIO, process.stdin), job)
         self._running = len(jobs)
         self.untraced = None
+        self.unanswered_ns = []
         self._jobs = len(jobs)
 
     def next_tally(self, timeout_s: float) -> Tally | None:
@@ -101,6 +104,7 @@ class Workers:
                 self._dead(number)
             self._running -= 1
             self.untraced = self.untraced or message.untraced
+            self.unanswered_ns += message.unanswered_ns
             if message.failure:
                 raise LoadFailed(f"the load generator can't go on: {message.failure}")
         return None

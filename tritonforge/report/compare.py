@@ -158,6 +158,9 @@ def _warnings(base: Report, new: Report, common: int) -> list[str]:
         failed = sum(point.failed for point in report.points)
         if failed:
             told.append(f"{failed:,} requests of the {name} failed; figures are of those that succeeded")
+        unanswered = sum(point.unanswered for point in report.points)
+        if unanswered:
+            told.append(f"{unanswered:,} requests of the {name} had no answer at the end; they are in no figure")
     return told
 
 

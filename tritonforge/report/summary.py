@@ -44,7 +44,8 @@ def tiles(report: Report) -> list[Tile]:
         met = sum(bool(point.slo_met) for point in judged)
         words = ", ".join(f"{slo.statistic} ≤ {duration(slo.limit_us)}" for slo in report.settings.slo)
         found.append(Tile("Loads within the objective", f"{met} of {len(judged)}", words, "good" if met else "bad"))
-    failed, sent = sum(p.failed for p in report.points), sum(p.requests for p in points)
+    failed = sum(point.failed + point.unanswered for point in report.points)
+    sent = sum(point.requests for point in points)
     note = f"of {compact(sent + failed)} requests"
     found.append(Tile("Errors", compact(failed), note, "bad" if failed else ""))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tritonforge.load import Estimate, Point, Report
@@ -44,7 +44,7 @@ class Table:
 def point_table(points: Sequence[Point]) -> Table:
     """Give a row for each load; columns that say nothing anywhere are left out."""
     rows = [_point_row(point, label) for point, label in zip(points, labels(points), strict=True)]
-    optional = {"goodput/s", "errors", "SLO", "note"}
+    optional = {"goodput/s", "errors", "no answer", "SLO", "note"}
     names = [name for name in (rows[0] if rows else {}) if name not in optional or any(row[name] for row in rows)]
     return Table(tuple(names), tuple(tuple(row[name] or "–" for name in names) for row in rows))
 
@@ -65,6 +65,7 @@ def _point_row(point: Point, label: str) -> dict[str, str]:
         **{name: duration(time.value) if measured else "" for name, time in times.items()},
         "goodput/s": _with_interval(point.goodput) if point.goodput and measured else "",
         "errors": f"{point.failed:,}" if point.failed else "",
+        "no answer": f"{point.unanswered:,}" if point.unanswered else "",
         "SLO": "" if point.slo_met is None else "met" if point.slo_met else _missed(point),
         "note": "nothing measured" if not measured else "" if point.stable else "unstable",
     }
@@ -196,11 +197,24 @@ def warnings_of(report: Report) -> list[str]:
             told.setdefault(warning, []).append(label)
         for error in point.errors:
             told.setdefault(f"{error.kind}: {error.example}".rstrip(": "), []).append(label)
+        for warning in _open_at_end(point):
+            told.setdefault(warning, []).append(label)
         if not point.requests:
             told.setdefault(f"nothing was measured: {nothing_ended([point])}", []).append(label)
         elif not point.stable:
             told.setdefault("not stable: the windows differ by more than the stability allows", []).append(label)
     return [f"{_where(loads, len(report.points))}: {warning}" for warning, loads in told.items()]
+
+
+def _open_at_end(point: Point) -> Iterator[str]:
+    """Say what became of the requests under way at the end of the windows, where they are no ordinary ones."""
+    if point.unanswered:
+        which = f"request{'s'[: point.unanswered != 1]} had no answer at the end, the oldest"
+        yield f"{point.unanswered:,} {which} for {duration(point.unanswered_s * 1e6)}"
+    if point.silent:
+        yield "the server stopped answering: none of the requests under way at the end had an answer"
+    for statistic, count in point.overdue.items():
+        yield f"{count:,} under way at the end of the windows had taken longer than {statistic} may, and are judged so"
 
 
 def nothing_ended(points: Sequence[Point]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
-from tritonforge.load import ModelLoad, ProfileExport, Report, Settings, SweepInterrupted
+from tritonforge.load import Load, ModelLoad, ProfileExport, Report, Settings, SweepInterrupted
 from tritonforge.load.environment import describe
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
+from tritonforge.load.merge import make_point
 
 
 def report() -> Report:
@@ -83,3 +87,29 @@ def test_an_export_that_could_not_be_written_is_told_beside_the_figures(
     assert f"wrote {kept}" in result.stdout
     assert f"wrote {lost}" not in result.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json"]
+
+
+@pytest.mark.parametrize(
+    ("load", "lost", "code", "words"),
+    [
+        (Load("rate", 100), 0, 0, ""),
+        (Load("rate", 100), 1, 0, ""),
+        (Load("rate", 100), 2, 1, "1.9 % of the requests failed or had no answer, more than --max-errors 1%\n"),
+        (Load("concurrency", 1), 1, 1, "the server stopped answering"),
+    ],
+)
+def test_requests_without_an_answer_fail_the_run(
+    load: Load, lost: int, code: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency = Histogram.of([10**7] * 101)
+
+    def measured(*_: Any, **__: Any) -> Report:
+        lasted = [Tally(0, 10**9, latency, latency)]
+        found = report()
+        point = make_point(load, found.settings, lasted, 1, agreed=True, unanswered_ns=[10**10] * lost)
+        return replace(found, points=(point,))
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", measured)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
+    assert result.exit_code == code, result.output
+    assert words in result.output

@@ -22,6 +22,7 @@ from tritonforge.load.schedule import Schedule
 
 MS = 1_000_000
 START = 5 * MS
+BOUNDS = (1 * MS, 10 * MS, 35 * MS)
 
 
 class Simulation:
@@ -81,13 +82,13 @@ class Simulation:
         """Be the timer."""
 
 
-def measured(times_ms: list[int], services: list[int], places: int) -> Tally:
-    """Run the drive over simulated requests; give what was counted in all windows."""
+def measured(times_ms: list[int], services: list[int], places: int) -> list[Tally]:
+    """Run the drive over simulated requests; give what was counted in each window."""
     simulation = Simulation(services)
     schedule = Schedule(1, times_s=tuple(time / 1000 for time in times_ms))
     job = Job(Target("", 0), (Payload(b""),), START, START, 20 * MS, 1 << 30, schedule=schedule, max_in_flight=places)
     tallies: list[Tally] = []
-    recorder = Recorder(START, 20 * MS, tallies.append)
+    recorder = Recorder(START, 20 * MS, tallies.append, bounds_ns=BOUNDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driving, "now_ns", lambda: simulation.now)
         patch.setattr(driving, "Alarm", lambda: simulation)
@@ -98,7 +99,7 @@ def measured(times_ms: list[int], services: list[int], places: int) -> Tally:
         for lane in drive.lanes:
             lane.link = simulation
         simulation.run(drive)
-    return merge_tallies(tallies)
+    return tallies
 
 
 def by_hand(times_ms: list[int], services: list[int], places: int) -> list[tuple[int, int, int]]:
@@ -128,9 +129,27 @@ def test_latency_counts_from_the_intended_start_however_long_requests_wait(
     requests: list[tuple[int, int]], places: int
 ) -> None:
     times, services = [time for time, _ in requests], [service for _, service in requests]
-    tally = measured(times, services, places)
+    tally = merge_tallies(measured(times, services, places))
     expected = by_hand(times, services, places)
     assert same(tally.latency, [end - due for due, _, end in expected])
     assert same(tally.uncorrected, [end - start for _, start, end in expected])
     assert same(tally.late, [start - due for due, start, _ in expected])
     assert tally.held_back == sum(start > due for due, start, _ in expected)
+
+
+@given(REQUESTS, st.integers(1, 4))
+def test_each_request_that_passes_a_bound_counts_in_the_window_in_which_it_does(
+    requests: list[tuple[int, int]], places: int
+) -> None:
+    """As one that ended, or by the growth of those under way: once, whether it ends within the windows or not."""
+    times, services = [time for time, _ in requests], [service for _, service in requests]
+    expected = by_hand(times, services, places)
+    start = START
+    for tally in measured(times, services, places):
+        end = start + tally.duration_ns
+        last = end == max(ended for _, _, ended in expected)  # the run is over with it, and it belongs to the window
+        for bound in BOUNDS:
+            ended = sum(start <= at < end + last and at - due > bound for due, _, at in expected)
+            passed = sum(start <= due + bound < end and at > due + bound for due, _, at in expected)
+            assert ended + tally.overdue[bound] == passed
+        start = end

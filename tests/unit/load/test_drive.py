@@ -99,6 +99,29 @@ def test_a_request_is_given_up_when_that_is_due_and_the_next_one_follows_at_once
     assert len(sent) == 10, "nothing is given up after the end"
 
 
+def test_what_had_no_answer_is_what_was_under_way_at_the_stop_and_still_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a sequence, which is sent after the stop, is no request of the load."""
+    clock, sent = Clock(), list[int]()
+    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    parts = ((b"x", b""),) * 4
+    sequence = Payload(b"", parts, sequence_length=3)
+    drive = Drive(Job(Target("", 1), (sequence,), NS, NS, NS, 1, concurrency=3), Recorder(NS, NS, id), lambda _: None)
+    drive.lanes = [Lane() for _ in range(3)]
+    for lane in drive.lanes:
+        lane.link = Line(sent, clock)
+    drive.start()
+    clock.run(2 * NS)
+    drive.stop()
+    clock.run(3 * NS)
+    drive.ended(drive.lanes[0], "", b"")
+    drive.lost(drive.lanes[1], "gone")
+    drive.stop()
+    assert len(sent) == 4
+    assert drive.under_way
+    assert drive.unanswered(clock.now) == (2 * NS, 2 * NS)
+
+
 def test_requests_that_are_answered_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A timer for each would cost more than the request."""
     clock, sent = Clock(), list[int]()

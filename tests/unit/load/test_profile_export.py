@@ -76,6 +76,16 @@ def test_nothing_is_left_where_nothing_was_measured(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_ended_before_the_windows_is_not_in_the_file_though_their_time_begins_before(tmp_path: Path) -> None:
+    with ProfileExport(tmp_path / "out.json") as export:
+        traces = export.traces(1)
+        record(traces[0])
+        export.add(Load("concurrency", 2), traces, [0, 1 << 62], counted_ns=1 << 61)
+    (found,) = json.loads((tmp_path / "out.json").read_text())["experiments"]
+    first, last = found["window_boundaries"]
+    assert (last - first, found["requests"]) == (1 << 62, [])
+
+
 def export_to(path: Path) -> ProfileExport:
     """Export one load."""
     with ProfileExport(path) as export:

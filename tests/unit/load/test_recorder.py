@@ -43,6 +43,19 @@ def test_the_last_window_ends_where_the_last_request_does() -> None:
     assert [(tally.index, tally.duration_ns, tally.latency.count) for tally in tallies] == [(0, 1000, 1), (1, 250, 0)]
 
 
+def test_what_is_past_a_bound_at_a_windows_edge_is_told_by_how_much_it_grew() -> None:
+    tallies: list[Tally] = []
+    recorder = Recorder(1000, 1000, tallies.append, bounds_ns=(100, 500))
+    starts = [200, 600]
+    recorder.under_way = lambda: starts
+    recorder.roll(1000)  # 800 and 400 old
+    starts[:] = [600, 1600, 1900, 1901]
+    recorder.roll(2000)  # 1400, 400, 100 and 99 old
+    starts.clear()
+    recorder.finish(2500)
+    assert [tally.overdue for tally in tallies] == [{100: 0, 500: 0}, {100: -2, 500: -1}]
+
+
 def test_errors_are_kept_by_kind_and_their_kinds_bounded() -> None:
     tallies: list[Tally] = []
     recorder = Recorder(0, 1000, tallies.append)
@@ -67,18 +80,24 @@ def test_joined_windows_keep_every_request_and_all_of_the_time(windows: list[lis
     assert merge_tallies(joined).latency.counts == Histogram.of([v for window in windows for v in window]).counts
 
 
-@pytest.mark.parametrize(("first_start", "in_flight"), [(700, 1), (1000, 1), (1300, 1)])
-def test_so_many_requests_are_timed_from_the_first_start_to_the_last_end(first_start: int, in_flight: int) -> None:
+@pytest.mark.parametrize("failed", [(), (0,), (2,), (3,)])
+@pytest.mark.parametrize("first_start", [700, 1000, 1300])
+def test_so_many_requests_are_timed_from_the_first_start_to_the_last_end(
+    first_start: int, failed: tuple[int, ...]
+) -> None:
     """One after another without a pause, before or after the nominal start of the windows: one is in flight."""
     tallies: list[Tally] = []
     recorder = Recorder(1000, 10_000, tallies.append, from_first=True)
     recorder.roll(1000)
-    for start in range(first_start, first_start + 4 * 400, 400):
-        recorder.add(start, start, start + 400)
+    for number, start in enumerate(range(first_start, first_start + 4 * 400, 400)):
+        if number in failed:
+            recorder.add_error("HTTP 500: no", start)
+        else:
+            recorder.add(start, start, start + 400)
     recorder.finish(first_start + 4 * 400)
     (tally,) = tallies
     assert (tally.duration_ns, tally.lead_ns) == (1600, 1000 - first_start)
-    assert tally.latency.count * tally.latency.mean / tally.duration_ns == in_flight
+    assert (tally.latency.count + len(failed)) * tally.latency.mean / tally.duration_ns == 1
 
 
 def test_processes_are_timed_together_from_the_first_start_to_the_last_end() -> None:

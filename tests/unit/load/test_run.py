@@ -64,3 +64,15 @@ def test_how_late_the_servers_figures_were_read_is_known(options: dict[str, floa
         if index:
             run.windows.append(Tally(index - 1, 100_000_000))
     assert run.late_ns(4 if options else 2) == late_ms * 1_000_000
+
+
+def test_the_edges_span_the_time_of_which_the_rate_is_made() -> None:
+    """That of a number of requests begins with the first one's start, in the warm-up."""
+    run = Run(ONE, replace(SETTINGS, requests=6, warmup_s=1.0), None)
+    run.begin(1, 0)
+    run.tallies[0] = [Tally(0, 700, lead_ns=200)]
+    run.close(0)
+    assert run.boundaries_ns == [run.windows_ns - 200, run.windows_ns + 500]
+    run.note({}, None, run.windows_ns + 3)
+    run.note({}, None, run.windows_ns + 504)
+    assert run.late_ns(1) == 7, "the server's figures are of the windows themselves"

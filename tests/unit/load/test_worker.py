@@ -218,6 +218,33 @@ def test_what_is_under_way_at_the_end_is_waited_for() -> None:
     assert closed == []
 
 
+def test_what_has_no_answer_at_the_end_is_told_by_its_age() -> None:
+    """One of two connections is never answered, and is closed when the end is told."""
+    told, took = threading.Event(), threading.Lock()
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        if number == 1 and took.acquire(blocking=False):
+            told.wait(30)
+            return False
+        connection.sendall(PLAIN)
+        return True
+
+    with serving(answer) as port, Workers(1) as workers:
+        workers.wait_ready()
+        start = now_ns() + NS // 10
+        target = Target("127.0.0.1", port)
+        workers.start(
+            [Job(target, (Payload(REQUEST),), start, start, 60 * NS, 1 << 30, 2, requests=20, bounds_ns=(1,))]
+        )
+        tally = workers.next_tally(30)
+        told.set()
+        workers.stop()
+    assert tally is not None
+    assert (tally.latency.count, tally.errors, tally.overdue) == (20, {}, {1: 1})
+    (age,) = workers.unanswered_ns
+    assert age >= tally.duration_ns
+
+
 @pytest.mark.parametrize("status", [b"HTTP/1.1 503 Busy\r\nContent-Length: 16\r\n\r\n"])
 def test_a_refusal_has_the_servers_words(status: bytes) -> None:
     def answer(connection: socket.socket, number: int) -> bool:

@@ -117,6 +117,20 @@ def test_the_objective_that_was_missed_is_named() -> None:
     assert [row[table.columns.index("SLO")] for row in table.rows] == ["met", "missed mean"]
 
 
+def test_what_had_no_answer_is_shown_and_said() -> None:
+    found = report()
+    first = replace(found.points[0], unanswered=1, unanswered_s=5.5, overdue={"p99": 2})
+    whole = replace(found, points=(first, *found.points[1:]))
+    columns, (row, *_) = point_table(whole.points).columns, point_table(whole.points).rows
+    assert "no answer" not in point_table(found.points).columns
+    assert dict(zip(columns, row, strict=True))["no answer"] == "1"
+    assert warnings_of(whole)[:3] == [
+        "concurrency 1: 1 request had no answer at the end, the oldest for 5.5 s",
+        "concurrency 1: the server stopped answering: none of the requests under way at the end had an answer",
+        "concurrency 1: 2 under way at the end of the windows had taken longer than p99 may, and are judged so",
+    ]
+
+
 def test_the_servers_table_has_steps_below_their_ensemble() -> None:
     rows = server_table(report().points[:1]).rows
     assert [row[:2] for row in rows] == [("concurrency 1", "fraud"), ("", "· normalize"), ("", "· classifier")]

@@ -1,0 +1,110 @@
+"""What is made of requests that are under way at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritonforge.load import Load, ModelLoad, Point, Settings, parse_slo
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
+from tritonforge.load.little import few_under_way
+from tritonforge.load.merge import make_point
+
+MS = 1_000_000
+LIMIT_MS = 10
+
+
+def point(
+    latencies_ms: Sequence[int],
+    *,
+    load: Load | None = None,
+    slo: str = "p99=10ms",
+    unanswered_ms: Sequence[int] = (),
+    tallies: int = 1,
+    **more: object,
+) -> Point:
+    """Make the figures of requests that ended in windows of a second."""
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),), slo=parse_slo(slo) if slo else ())
+    each = [Histogram.of([value * MS for value in latencies_ms[place::tallies]]) for place in range(tallies)]
+    windows = [Tally(index, 10**9, latency, latency, **more) for index, latency in enumerate(each)]  # type: ignore[arg-type]
+    ages = [age * MS for age in unanswered_ms]
+    return make_point(load or Load("rate", 1), settings, windows, tallies, agreed=True, unanswered_ns=ages)
+
+
+@given(
+    st.lists(st.integers(1, 20), min_size=1, max_size=60),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.sampled_from([50, 90, 99, 99.9, 100]),
+)
+def test_an_objective_is_judged_as_if_those_without_an_answer_had_taken_for_ever(
+    latencies: list[int], failed: int, lost: int, overdue: int, percent: float
+) -> None:
+    """Which of them are overdue isn't known beyond their number: whichever are more."""
+    found = point(
+        latencies,
+        slo=f"p{percent}={LIMIT_MS}ms",
+        unanswered_ms=[1000] * lost,
+        overdue={LIMIT_MS * MS: overdue},
+        errors={"HTTP 500": failed} if failed else {},
+    )
+    ranked = sorted(latencies) + [10**9] * (failed + max(lost, overdue))
+    exact = ranked[math.floor(percent / 100 * (len(ranked) - 1) + 0.5)]
+    assert found.slo_met is (exact <= LIMIT_MS) or exact == LIMIT_MS  # which a bucket's middle may be beyond
+    assert found.overdue == ({f"p{percent}": overdue} if overdue else {})
+    assert (found.latency.count, found.failed, found.unanswered) == (len(latencies), failed, lost)
+
+
+@given(st.lists(st.integers(1, 20), min_size=4, max_size=60), st.lists(st.integers(1, 20), max_size=9))
+def test_what_may_be_slow_alone_changes_no_figure(latencies: list[int], ages: list[int]) -> None:
+    """Those under way that are no older than the slowest success, and fewer past the bound than there were before."""
+    slowest = max(latencies)
+    ordinary = [min(age, slowest) for age in ages]
+    found = point(latencies, unanswered_ms=ordinary, overdue={LIMIT_MS * MS: -len(ages)})
+    assert found == point(latencies)
+    assert (found.unanswered, found.unanswered_s, found.overdue) == (0, 0.0, {})
+
+
+def test_windows_and_processes_add_up() -> None:
+    found = point([1] * 100, tallies=2, overdue={LIMIT_MS * MS: 1})
+    assert (found.overdue, found.slo_met) == ({"p99": 2}, False)
+
+
+def test_a_mean_has_no_room_for_one_without_an_answer() -> None:
+    assert point([1] * 1000, slo="mean=10ms").slo_met
+    assert not point([1] * 1000, slo="mean=10ms", unanswered_ms=[100]).slo_met
+
+
+@pytest.mark.parametrize(("lost", "silent"), [(1, False), (2, True)])
+def test_a_closed_loop_in_which_nothing_is_answered_any_more_meets_nothing(lost: int, silent: bool) -> None:
+    """However few they are: with two in flight, two are all that can be without an answer."""
+    load = Load("concurrency", 2)
+    found = point([1] * 1000, load=load, unanswered_ms=[2000, 3000][-lost:])
+    assert (found.silent, found.slo_met, found.unanswered_s) == (silent, not silent, 3.0)
+    assert found.slo_missed == (("p99",) if silent else ())
+    assert point([1] * 1000, load=load, slo="", unanswered_ms=[2000, 3000]).slo_met is None
+    assert not point([1] * 1000, unanswered_ms=[2000, 3000]).silent, "an open loop sends on"
+
+
+@pytest.mark.parametrize(
+    ("latencies", "concurrency", "more", "told"),
+    [
+        ([20] * 50, 1, {}, False),
+        ([20] * 50, 2, {}, True),
+        ([20] * 43, 1, {}, True),
+        ([20] * 43, 1, {"errors": {"HTTP 500": 6}}, False),
+        ([400, 400], 1, {}, False),  # a third one is under way at the end
+        ([], 1, {}, False),
+    ],
+)
+def test_fewer_under_way_than_the_concurrency_are_told_where_nothing_explains_it(
+    latencies: list[int], concurrency: int, more: dict[str, object], told: bool
+) -> None:
+    assert bool(few_under_way(point(latencies, load=Load("concurrency", concurrency), **more))) is told  # type: ignore[arg-type]
+    assert not few_under_way(point(latencies, **more))  # type: ignore[arg-type]
