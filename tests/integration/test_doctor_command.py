@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FREE = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
 
 
@@ -38,6 +40,27 @@ def test_a_planted_fault_ends_it_with_1_and_its_mend_in_json(tmp_path: Path) -> 
     assert {name for name, checkup in checkups.items() if checkup["status"] == "error"} == {"ports"}
     assert checkups["ports"]["findings"][0]["code"] == "TF508"
     assert checkups["Docker"]["status"] == "absent"
+    assert checkups["server"]["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "words"),
+    [
+        ("[tool.tritonforge.server]\nhttp_prt = 9", {}, "there is no such setting"),
+        ("[tool.tritonforge", {}, "it is not TOML"),
+        ("[tool.tritonforge.server]\nhttp_port = 9000\ngrpc_port = 9000", {}, "must differ"),
+        ("", {"TRITONFORGE_HTTP_PORT": "abc"}, "found 'abc'"),
+    ],
+)
+def test_wrong_settings_are_one_of_the_findings(text: str, environ: dict[str, str], words: str, tmp_path: Path) -> None:
+    """All else is looked at, and the server is started, as those say nothing of the machine."""
+    (tmp_path / "pyproject.toml").write_text(text)
+    answer = doctor("--json", cwd=tmp_path, DOCKER_HOST=f"unix://{tmp_path}/none", **environ)
+    assert answer.returncode == 1
+    checkups = {checkup["name"]: checkup for checkup in json.loads(answer.stdout)}
+    assert {name for name, checkup in checkups.items() if checkup["status"] == "error"} == {"settings"}
+    (finding,) = checkups["settings"]["findings"]
+    assert words in finding["message"]
     assert checkups["server"]["status"] == "ok"
 
 

@@ -49,10 +49,18 @@ class Checkup:
         return {"name": self.name, "status": self.status, "found": self.found, "findings": findings}
 
 
-def examine(machine: Machine, surroundings: Surroundings, settings: ServerSettings) -> list[Checkup]:
-    """Judge a machine as one to serve on with these settings, in the order in which to mend it."""
-    ports = _ports(settings, surroundings.own_ports)
-    return [*_machine(machine), ports, *(check(machine, surroundings) for check in _CHECKS)]
+def examine(
+    machine: Machine, surroundings: Surroundings, settings: ServerSettings | Sequence[Diagnostic]
+) -> list[Checkup]:
+    """Judge a machine as one to serve on with these settings, in the order in which to mend it.
+
+    In their place may be what is wrong with them; then nobody knows which ports are meant.
+    """
+    return [
+        *_machine(machine),
+        *_settings(settings, surroundings.own_ports),
+        *(check(machine, surroundings) for check in _CHECKS),
+    ]
 
 
 def _machine(machine: Machine) -> Iterator[Checkup]:
@@ -70,6 +78,14 @@ def _machine(machine: Machine) -> Iterator[Checkup]:
     for name, text in found.items():
         findings = tuple(each for each in amiss if _SERVER_CODES[each.code] == name)
         yield Checkup(name, "error" if findings else "ok", text, findings)
+
+
+def _settings(settings: ServerSettings | Sequence[Diagnostic], own: Mapping[int, str]) -> Iterator[Checkup]:
+    if isinstance(settings, ServerSettings):
+        yield Checkup("settings", "ok", "none is wrong")
+        yield _ports(settings, own)
+    else:
+        yield _judged("settings", "can't be as they are", settings)
 
 
 def _ports(settings: ServerSettings, own: Mapping[int, str]) -> Checkup:
