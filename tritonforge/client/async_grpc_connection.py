@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from tritonforge.client.async_line import AsyncLine, open_line
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc_connection import broken
+from tritonforge.client.grpc_connection import RECENT_S, broken
 from tritonforge.client.grpc_frames import GrpcAnswer, GrpcFrames
 from tritonforge.client.http_answer import Unsent
 from tritonforge.client.http_connection import Route
@@ -24,6 +26,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
         super().__init__()
         self._frames = GrpcFrames()
         self._retired = False
+        self._answered_at = 0.0
         self._out: list[bytes] = []  # what is to be sent at the end of the loop's turn
 
     @property
@@ -35,6 +38,11 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
     def busy(self) -> int:
         """How many calls are under way."""
         return self._frames.busy
+
+    @property
+    def stale(self) -> bool:
+        """Whether the loop is to read first, an end maybe, before a call is made; not right after an answer."""
+        return not self.busy and time.monotonic() - self._answered_at > RECENT_S and self.unread
 
     def fits(self, size: int) -> bool:
         """Tell whether a call with a message of so many bytes can be sent at once."""
@@ -66,6 +74,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
             self._send(data)
             return await answer
         finally:
+            self._answered_at = time.monotonic()
             self.release(stream)
             if (rest := frames.give_up(stream)) and self.open:
                 self._send(rest)

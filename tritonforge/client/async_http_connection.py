@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import select
 from collections.abc import Sequence
 
 from tritonforge.client.async_line import AsyncLine, open_line
@@ -20,7 +18,6 @@ class AsyncConnection(AsyncLine[Answer]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._arrivals = select.poll()
         self._awaited = False  # whether an answer is waited for
         self._take: Take | None = None
         self._reading: Reading | None = None  # an answer that has not come whole, or at once
@@ -28,16 +25,8 @@ class AsyncConnection(AsyncLine[Answer]):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing has come since the last answer: neither the peer's close nor stray bytes.
-
-        The loop tells of what came before it last looked, which may be long ago.
-        """
-        return self.open and not self._arrivals.poll(0)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Watch the socket, too."""
-        super().connection_made(transport)
-        self._arrivals.register(transport.get_extra_info("socket"), select.POLLIN)
+        """Whether nothing has come since the last answer: neither the peer's close nor stray bytes."""
+        return self.open and not self.unread
 
     def took(self, count: int) -> None:
         """Go on reading the answer; bytes that nobody waits for are stray ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 import time
@@ -38,9 +39,15 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
         self.failure: Exception | None = None
         """What was wrong with bytes that came while nobody waited for an answer: the next request's failure."""
         self._transport: asyncio.Transport | None = None
+        self._arrivals = select.poll()
         self._room: asyncio.Future[None] | None = None  # where the socket takes no more: done once it does
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
+
+    @property
+    def unread(self) -> bool:
+        """Whether something has come, the peer's close too, since the loop last looked, which may be long ago."""
+        return self.open and bool(self._arrivals.poll(0))
 
     def took(self, count: int) -> None:
         """Take so many bytes that came into `memory`; whatever it raises is the request's failure."""
@@ -98,7 +105,9 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what writes, and set up the socket."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = self._transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._arrivals.register(connection, select.POLLIN)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the memory that is to be filled."""

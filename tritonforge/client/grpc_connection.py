@@ -10,9 +10,10 @@ from tritonforge.client.http_answer import Dropped, Garbled, Unsent, scratch_mem
 from tritonforge.client.http_connection import Connection, Route
 from tritonforge.client.sockets import connecting
 
-__all__ = ["GrpcConnection", "broken"]
+__all__ = ["RECENT_S", "GrpcConnection", "broken"]
 
-_RECENT_S = 0.01
+RECENT_S = 0.01
+"""So long after an answer what comes isn't read before the next call."""
 
 
 class GrpcConnection:
@@ -49,7 +50,7 @@ class GrpcConnection:
 
         Right after an answer it isn't looked: what comes by then does no harm, since frames say whose they are.
         """
-        if time.monotonic() - self._answered_at < _RECENT_S:
+        if time.monotonic() - self._answered_at < RECENT_S:
             return self._frames.usable
         try:
             while not self._line.is_quiet():

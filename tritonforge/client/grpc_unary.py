@@ -6,6 +6,7 @@ or hard, is left to it: TLS, compression, keepalive pings, streams, large messag
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache, partial
 
 from tritonforge.client.async_grpc_connection import connect
@@ -123,7 +124,9 @@ class AsyncUnaryCalls:
         block = self._blocks(metadata)
         shared = self._shared.get()
         for _ in range(_REFUSALS):
-            connection = shared.pick(len(message)) or await shared.open(len(message), deadline)
+            while (connection := shared.pick(len(message))) is not None and connection.stale:
+                await asyncio.sleep(0)
+            connection = connection or await shared.open(len(message), deadline)
             if connection is None:
                 return None
             try:

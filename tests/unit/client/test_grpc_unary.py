@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import threading
+from contextlib import closing
 
 import pytest
 
+from tritonforge.client.async_grpc_connection import AsyncGrpcConnection
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_frames import LARGEST_MESSAGE
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, CallFailed, UnaryCalls, takes
@@ -108,6 +111,37 @@ def test_a_connection_of_a_loop_that_was_closed_while_idle_is_replaced():
 
     with FaultServer(answering(whole(1), rest=False), one_after_another(2)) as server:
         asyncio.run(main(server.port))
+        assert server.connections == 2
+
+
+def test_a_connection_that_was_closed_while_its_loop_stood_still_is_replaced():
+    leave = threading.Event()
+
+    def answer_then_leave(peer: Peer) -> None:
+        answering(whole(1), rest=False)(peer)
+        leave.wait(10)
+
+    async def first(unary: AsyncUnaryCalls) -> AsyncGrpcConnection:
+        await unary.call(b"m", None, Deadline(10))
+        (kept,) = unary._shared.get()._all
+        return kept
+
+    async def close(unary: AsyncUnaryCalls) -> None:
+        unary.close()
+        await asyncio.sleep(0)
+
+    with (
+        FaultServer(answer_then_leave, one_after_another(1)) as server,
+        closing(asyncio.new_event_loop()) as loop,
+    ):
+        unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
+        kept = loop.run_until_complete(first(unary))
+        leave.set()
+        deadline = Deadline(10)
+        while not kept.stale and deadline.left_s():
+            pass
+        assert loop.run_until_complete(unary.call(b"m", None, Deadline(10))) == b"abc"
+        loop.run_until_complete(close(unary))
         assert server.connections == 2
 
 
