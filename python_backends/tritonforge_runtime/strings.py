@@ -7,7 +7,7 @@ import numpy as np
 from .batch import Array
 from .errors import InvalidResult, InvalidText
 
-__all__ = ["as_bytes", "as_text", "decode", "encode", "require_utf8", "unencodable"]
+__all__ = ["as_bytes", "as_text", "decode", "encode", "require_text", "require_utf8", "unencodable"]
 
 _PLAIN = {bytes, str}
 
@@ -48,6 +48,21 @@ def encode(array: Array, place: str) -> Array:
         # Triton asks for the very type: it would send a subclass of bytes, such as np.bytes_, as its repr.
         plain.append(bytes(item) if isinstance(item, bytes) else str(item))
     return _objects(plain, array.shape)
+
+
+def require_text(array: Array, place: str) -> None:
+    """Look at the `bytes` among strings that are to be text.
+
+    Raises:
+        InvalidResult: some of them aren't UTF-8.
+    """
+    for item in array.ravel().tolist():
+        if type(item) is bytes:
+            try:
+                item.decode()
+            except UnicodeDecodeError as error:
+                reason = f"bytes that are not UTF-8 ({error}); annotate it as Bytes"
+                raise InvalidResult(f"{place} holds {reason}") from None
 
 
 def require_utf8(array: Array, place: str) -> None:

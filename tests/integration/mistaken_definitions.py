@@ -112,7 +112,7 @@ def fused_agreed(a: Row, b: Float32[np.ndarray, "batch m"]) -> Float32[np.ndarra
 
 @model
 def spread(x: Row) -> Float32[np.ndarray, "batch o"]:
-    return x[:, :1] if x[0, 0] == 8 else x
+    return x[0] if x[0, 0] == 9 else x[:, :1] if x[0, 0] == 8 else x
 
 
 @model(pad={"seq": 0}, pad_to=[4], batching=Batching(max_batch_size=8))
@@ -133,6 +133,21 @@ def fused_short(x: Float32[np.ndarray, "batch seq"]) -> Float32[np.ndarray, "bat
 @pipeline(lowering="bls")
 def bls_short(x: Float32[np.ndarray, "batch seq"]) -> Float32[np.ndarray, "batch seq"]:
     return short(x)
+
+
+@model
+def raw(x: Int64[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
+    return np.array([[b"\xff" if row == 1 else "whole"] for row in x], object)
+
+
+@pipeline(lowering="fused")
+def fused_raw(x: Int64[np.ndarray, "batch 1"]) -> String[np.ndarray, "batch 1"]:
+    return raw(x)
+
+
+@model
+def few(x: Row) -> Iterator[Float32[np.ndarray, "batch k"]]:
+    yield x[0, 0]
 
 
 @model

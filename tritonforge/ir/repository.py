@@ -70,8 +70,9 @@ class Part:
 class Shim:
     """What the generated model.py of a Python model is told: where the user's function is.
 
-    `paths` are the import roots below the version folder; `text` names the BYTES tensors that hold `str`; `parts` are
-    the models that a pipeline's body calls; a function that isn't
+    `paths` are the import roots below the version folder; `text` and `text_outputs` name the BYTES inputs and outputs
+    that hold `str`, and `spelled` says how the definition spells outputs with variable dimensions, which have no names
+    in a configuration; `parts` are the models that a pipeline's body calls; a function that isn't
     `stacked` is called for each request by itself; `padding` are the dimensions that are padded, `dims` the other named
     ones that must agree; a `sequence` keeps a state.
     """
@@ -80,6 +81,8 @@ class Shim:
     attribute: str
     paths: tuple[str, ...]
     text: tuple[str, ...] = ()
+    text_outputs: tuple[str, ...] = ()
+    spelled: tuple[tuple[str, str], ...] = ()
     origin: str = ""
     parts: tuple[Part, ...] = ()
     stacked: bool = True

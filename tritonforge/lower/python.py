@@ -144,10 +144,16 @@ def lower_body(
 
 
 def _reaching(definition: Definition[..., Any], code: Code) -> Code:
-    """Tell the shim which variable of the module to serve, and which of its BYTES tensors are text."""
-    specs = (*definition.signature.inputs, *definition.signature.outputs)
-    text = tuple(sorted(spec.name for spec in specs if spec.text))
-    return replace(code, shim=replace(code.shim, attribute=definition.variable, text=text))
+    """Tell the shim which variable of the module to serve, and of its tensors what no configuration says."""
+    signature = definition.signature
+    text, text_outputs = (
+        tuple(sorted(spec.name for spec in specs if spec.text)) for specs in (signature.inputs, signature.outputs)
+    )
+    spelled = tuple(
+        (spec.name, spec.describe(batched=signature.batched)) for spec in signature.outputs if -1 in spec.sizes
+    )
+    shim = replace(code.shim, attribute=definition.variable, text=text, text_outputs=text_outputs, spelled=spelled)
+    return replace(code, shim=shim)
 
 
 def _weights(pipeline: Pipeline[..., Any], model: WeightsModel) -> list[File]:

@@ -171,11 +171,18 @@ def test_a_generator_is_decoupled() -> None:
     assert lowered(count)["count"].config.decoupled
 
 
+def test_the_shim_knows_how_outputs_of_variable_sizes_are_spelled() -> None:
+    code = lowered(halving)["halving"].code
+    assert code
+    assert code.shim.spelled == (("output", "FP32[batch, m]"),)
+
+
 def test_the_shim_knows_the_variable_and_the_text_tensors() -> None:
     models = lowered(configured, classify)
     shims = {name: one.code.shim for name, one in models.items() if one.code}
     assert shims["other-name"] == Shim("test_models", "configured", ("source",))
-    assert shims["classify"] == Shim("test_models", "classify", ("source",), text=("text", "title"))
+    found = shims["classify"]
+    assert found == Shim("test_models", "classify", ("source",), text=("text",), text_outputs=("title",))
 
 
 def test_the_shim_knows_what_its_code_calls_and_which_dimensions_agree() -> None:

@@ -135,11 +135,15 @@ def test_a_bad_request_fails_alone_and_the_rest_are_padded_again() -> None:
     assert outputs(responses[2])["twice"].tolist() == [[4, 6, 8]]
 
 
-def test_a_part_is_padded_by_itself() -> None:
+@pytest.mark.parametrize(
+    "form", [lambda *both: both, lambda *both: dict(zip(["length", "twice"], both[::-1], strict=True))]
+)
+def test_a_part_is_padded_by_itself(form: Callable[..., Any]) -> None:
     names = ["ids"]
     padding = Padding([PaddedDim("seq", -1, (4,), SEQ.inputs, SEQ.outputs, mask=True)], names, ["twice", "length"])
 
-    twice, length = padding.around(double, names)(ids=ids(1, 2))
+    found = padding.around(lambda **given: form(*double(**given)), names)(ids=ids(1, 2))
+    twice, length = (found["twice"], found["length"]) if isinstance(found, dict) else found
 
     assert twice.tolist() == [[2, 4]]
     assert length.item() == 4

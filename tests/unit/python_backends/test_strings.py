@@ -50,6 +50,14 @@ def test_what_is_no_string_is_refused(value: object) -> None:
         strings.encode(array, "title")
 
 
+def test_bytes_in_text_must_be_utf8() -> None:
+    strings.require_text(np.array([["é", "é".encode(), "\ud800"]], object), "output")
+    with pytest.raises(
+        InvalidResult, match=r"^output holds bytes that are not UTF-8 \(.* 0xff .*\); annotate it as Bytes$"
+    ):
+        strings.require_text(np.array(["a", b"\xff"], object), "output")
+
+
 def test_half_of_a_surrogate_pair_is_found() -> None:
     strings.require_utf8(np.array([["é", b"\xff"]], object), "output")
     with pytest.raises(InvalidResult, match=r"^output holds '\\ud800', half of a surrogate pair"):

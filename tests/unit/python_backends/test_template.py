@@ -40,6 +40,7 @@ def test_the_shim_reads_as_if_written_by_hand() -> None:
         replace(SHIM, text=()),
         replace(SHIM, text=("title", "it's", 'quoted "so"', "é\\n")),
         replace(SHIM, paths=("source", "source/src")),
+        replace(SHIM, text_outputs=("title", "it's"), spelled=(("y", "FP32[batch, é]"),)),
     ],
 )
 def test_the_shim_says_what_it_was_told(shim: Shim) -> None:
@@ -51,3 +52,5 @@ def test_the_shim_says_what_it_was_told(shim: Shim) -> None:
     assert namespace["attribute"] == shim.attribute
     assert namespace["paths"] == shim.paths
     assert namespace["text"] == frozenset(shim.text)
+    assert namespace.get("text_outputs", frozenset()) == frozenset(shim.text_outputs)
+    assert namespace.get("spelled", {}) == dict(shim.spelled)

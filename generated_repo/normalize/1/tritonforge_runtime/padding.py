@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ class Padding:
 
     def __init__(self, dims: Sequence[PaddedDim], inputs: Sequence[str], outputs: Sequence[str]) -> None:
         self._dims = dims
+        self._results = outputs
         self._inputs = [[(inputs.index(name), axis, name) for name, axis in dim.inputs] for dim in dims]
         self._outputs = [[(outputs.index(name), axis, name) for name, axis in dim.outputs] for dim in dims]
         self.masks = tuple(f"{dim.name}_mask" for dim in dims if dim.mask)
@@ -88,9 +89,21 @@ class Padding:
             rows = next(len(array) for array in inputs if array is not None)
             padded, cut = self.stack([inputs], [rows])
             result = function(**dict(zip((*names, *self.masks), padded, strict=True)))
-            return then(result, lambda found: _cut_as_returned(found, cut))
+            return then(result, lambda found: self._cut_as_returned(found, cut))
 
         return call
+
+    def _cut_as_returned(self, result: Any, cut: Cut) -> Any:
+        """Cut what a function returned for one request, and leave its form."""
+        try:
+            if isinstance(result, Mapping):
+                return dict(zip(self._results, cut([result[name] for name in self._results])[0], strict=True))
+            if not isinstance(result, tuple):
+                return cut([result])[0][0]
+            parts = cut(result)[0]
+        except (AttributeError, LookupError):
+            return result  # of the wrong form, which the check of results explains
+        return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
 
     def _size(self, dim: PaddedDim, places: Sequence[tuple[int, int, str]], inputs: Inputs) -> int | None:
         known: int | None = None
@@ -160,17 +173,6 @@ class Padding:
 
 
 Cut = Callable[[Sequence[Array]], list[list[Array]]]
-
-
-def _cut_as_returned(result: Any, cut: Cut) -> Any:
-    """Cut what a function returned for one request, and leave its form."""
-    try:
-        if not isinstance(result, tuple):
-            return cut([result])[0][0]
-        parts = cut(result)[0]
-    except (AttributeError, IndexError):
-        return result  # of the wrong form, which the check of results explains
-    return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
 
 
 def _take(array: Array, rows: slice, place: dict[int, slice]) -> Array:

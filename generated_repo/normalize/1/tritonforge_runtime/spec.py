@@ -33,7 +33,8 @@ class TensorSpec:
     """An input or output: its Triton datatype (`FP32`), and its dimensions as the model sees them, without the batch.
 
     -1 is a variable dimension. Where the configuration reshapes, clients see other dimensions than these. `text` says
-    that the user's Python reads BYTES as `str`; a configuration doesn't know that.
+    that the user's Python has BYTES as `str`, and `spelled` is how the definition spells the tensor; a configuration
+    doesn't know these.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TensorSpec:
     dims: tuple[int, ...]
     optional: bool = False
     text: bool = False
+    spelled: str = ""
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -57,6 +59,8 @@ class TensorSpec:
 
     def describe(self, *, batched: bool) -> str:
         """Spell it as people read it: `FP32[batch, 20]`."""
+        if self.spelled:
+            return self.spelled
         dims = ["batch"] * batched + ["?" if dim < 0 else str(dim) for dim in self.dims]
         return f"{self.datatype}[{', '.join(dims)}]"
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from . import cores, encoding, remote, source
@@ -33,7 +33,8 @@ __all__ = ["Loaded", "PythonModel", "ServedModel"]
 class Loaded:
     """What serves a model: a function from arrays, by keyword, to the results.
 
-    `text` names the BYTES inputs that the function sees as `str`; the user's own files are below `roots`; `close` is
+    `text` and `text_outputs` name the BYTES inputs that the function sees as `str`, and those that it gives as such;
+    `spelled` is how its definition spells outputs; the user's own files are below `roots`; `close` is
     called at the end. Where it is not `stacked`, it is called for each request by itself, for several at once.
     `padding` are the dimensions in which stacked requests may differ; `ragged` is what a graph gets end to end. Of a
     `sequence` model the function has a method `start`, which gives the state that it takes first; one that is
@@ -43,6 +44,8 @@ class Loaded:
 
     function: Callable[..., Any]
     text: Collection[str] = ()
+    text_outputs: Collection[str] = ()
+    spelled: Mapping[str, str] = field(default_factory=dict)
     roots: Sequence[str] = ()
     close: Callable[[], object] | None = None
     stacked: bool = True
@@ -67,7 +70,7 @@ class ServedModel:
         spec = parse_spec(args["model_config"])
         set_current(args)
         self._loaded = self.load(spec, args)
-        spec = self._loaded.spec or spec
+        spec = _as_defined(self._loaded.spec or spec, self._loaded)
         wire = Wire(spec, self._loaded.text)
         if args.get("model_instance_name", "_0").endswith("_0"):  # once, not for each instance
             wire.warn([f"{spec.name}: {notice}" for notice in self._loaded.notices])
@@ -96,6 +99,8 @@ class PythonModel(ServedModel):
     attribute: ClassVar[str]
     paths: ClassVar[Sequence[str]]
     text: ClassVar[Collection[str]] = frozenset()
+    text_outputs: ClassVar[Collection[str]] = frozenset()
+    spelled: ClassVar[Mapping[str, str]] = {}
     stacked: ClassVar[bool] = True
     parts: ClassVar[Sequence[PartSpec]] = ()
     """The models that a fused pipeline calls; their paths are below the version folder."""
@@ -125,6 +130,8 @@ class PythonModel(ServedModel):
         return Loaded(
             remote.resolving(function, blocks=blocks) if waits else function,
             text=self.text,
+            text_outputs=self.text_outputs,
+            spelled=self.spelled,
             roots=roots,
             close=close,
             stacked=self.stacked,
@@ -151,6 +158,15 @@ def _executor(
         return AsyncExecution(spec, wire, function, failures, padding=padding, stacked=loaded.stacked)
     kind = Execution if loaded.stacked else SeparateExecution
     return kind(spec, wire, function, failures, padding=padding)
+
+
+def _as_defined(spec: ModelSpec, loaded: Loaded) -> ModelSpec:
+    """Add to the outputs what the definition says of them."""
+    outputs = (
+        replace(tensor, text=tensor.name in loaded.text_outputs, spelled=loaded.spelled.get(tensor.name, ""))
+        for tensor in spec.outputs
+    )
+    return replace(spec, outputs=tuple(outputs))
 
 
 def _padding(dims: Sequence[PaddedDim], spec: ModelSpec) -> Padding | None:

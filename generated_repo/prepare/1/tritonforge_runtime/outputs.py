@@ -11,7 +11,7 @@ from .batch import Array
 from .errors import InvalidArgument, InvalidResult
 from .pending import Pending
 from .spec import ModelSpec, TensorSpec
-from .strings import encode
+from .strings import encode, require_text
 
 __all__ = ["Arguments", "Outputs"]
 
@@ -97,6 +97,7 @@ class _Check:
         self._wanted = spec.describe(batched=batched)
         self._dtype = spec.numpy
         self._strings = spec.datatype == "BYTES"
+        self._text = spec.text
         self._batched = batched
         self._dims = (-1, *spec.dims) if batched else spec.dims
         self._fixed = None if -1 in spec.dims else spec.dims
@@ -115,6 +116,8 @@ class _Check:
             if value.dtype.kind not in "OSU":
                 raise self._error(f"is {_describe(value)}", self._wanted)
             value = encode(value, self._place)
+            if self._text:
+                require_text(value, self._place)
         elif value.dtype != self._dtype:
             if value.dtype.newbyteorder("=") != self._dtype:
                 raise self._error(

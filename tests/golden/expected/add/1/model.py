@@ -8,6 +8,7 @@ class TritonPythonModel(PythonModel):
     attribute = "add"
     paths = ("source/app", "source/lib",)
     text = frozenset([])
+    spelled = {"output": "FP32[batch, n]"}
     dims = (
         NamedDim("n", inputs=(('left', 1), ('right', 1)), outputs=(('output', 1),)),
     )

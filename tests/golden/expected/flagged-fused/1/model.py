@@ -73,11 +73,11 @@ class TritonPythonModel(PythonModel):
             name="add",
             batched=True,
             inputs=(
-                TensorSpec("left", "FP32", (-1,), optional=False, text=False),
-                TensorSpec("right", "FP32", (-1,), optional=False, text=False),
+                TensorSpec("left", "FP32", (-1,), optional=False, text=False, spelled="FP32[batch, n]"),
+                TensorSpec("right", "FP32", (-1,), optional=False, text=False, spelled="FP32[batch, n]"),
             ),
             outputs=(
-                TensorSpec("output", "FP32", (-1,), optional=False, text=False),
+                TensorSpec("output", "FP32", (-1,), optional=False, text=False, spelled="FP32[batch, n]"),
             ),
             path="",
             remote=False,

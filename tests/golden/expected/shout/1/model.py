@@ -7,7 +7,9 @@ class TritonPythonModel(PythonModel):
     module = "features"
     attribute = "shout"
     paths = ("source/app", "source/lib",)
-    text = frozenset(["text", "upper"])
+    text = frozenset(["text"])
+    text_outputs = frozenset(["upper"])
+    spelled = {"long": "BOOL[batch, words]", "upper": "BYTES[batch, words]"}
     dims = (
         NamedDim("words", inputs=(('text', 1),), outputs=(('upper', 1), ('long', 1))),
     )

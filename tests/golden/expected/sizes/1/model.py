@@ -8,6 +8,7 @@ class TritonPythonModel(PythonModel):
     attribute = "sizes"
     paths = ("source/app", "source/lib",)
     text = frozenset([])
+    spelled = {"output": "INT64[n]"}
     dims = (
         NamedDim("n", inputs=(('raw', 0),), outputs=(('output', 0),)),
     )
