@@ -126,8 +126,10 @@ class SequenceCore:
         try:
             result = await self._next(inputs, end=end, parameters=parameters, options=options)
         except InvalidRequest as error:
-            if not (self._replay and self._begun and "START flag" in error.reason):
+            if not self._begun or "START flag" not in error.reason:
                 raise
+            if not self._replay:
+                raise _forgotten(error) from error
             await self._again(options)
             result = await self._next(inputs, end=end, parameters=parameters, options=options)
         if self._replay:
@@ -162,6 +164,17 @@ class SequenceCore:
                 self._doubt = f"a request of it may have been lost ({type(error).__name__}: {error.reason})"
         elif not isinstance(error, Exception):
             self._doubt = f"a request of it was broken off ({type(error).__name__})"
+
+
+def _forgotten(error: InvalidRequest) -> InvalidRequest:
+    """Say why a sequence that has begun may be unknown to the server."""
+    told = InvalidRequest(
+        f"{error.reason}; the sequence has begun, but the server has it no more: it was idle for longer than the model "
+        "allows (max_idle_us), or the model was loaded anew. Begin another, or use replay=True",
+        error.target,
+    )
+    told.code = error.code
+    return told
 
 
 def _new_id() -> int:

@@ -113,7 +113,7 @@ def _obstacles(step: AnyDefinition) -> Iterable[str]:
     elif isinstance(step, WeightsModel) and step.kind != "onnx":
         yield f"{step.name} is TorchScript, which can't run inside a fused pipeline"
     elif isinstance(step, Pipeline) and step.lowering == "bls":
-        yield f"{step.name} is a bls pipeline, whose body takes one request at a time"
+        yield f"{step.name} is a bls pipeline, which calls its models where Triton serves them"
     elif not step.variable and not isinstance(step, Pipeline):
         yield f"no variable holds {step.name}, so that Triton's Python couldn't find it"
 

@@ -114,7 +114,7 @@ def lower_body(
     for model in called:
         if isinstance(model, Pipeline):
             if not remote:
-                _require_stackable(definition, model)
+                _require_no_calls(definition, model)
             parts += _inner(model)
             continue
         _require_variable(definition, model)
@@ -174,8 +174,8 @@ def _require_variable(pipeline: Pipeline[..., Any], model: Definition[..., Any])
         raise DiagnosticError([Diagnostic("TF108", pipeline.where, reason, "assign it at the top of the module")])
 
 
-def _require_stackable(pipeline: Pipeline[..., Any], inner: Pipeline[..., Any]) -> None:
-    """Refuse a body that may branch on data inside one that gets several requests at once."""
+def _require_no_calls(pipeline: Pipeline[..., Any], inner: Pipeline[..., Any]) -> None:
+    """Refuse a body that calls models of Triton's inside one that runs them itself."""
     if inner.lowering == "bls":
-        reason = f"{inner.name} is a bls pipeline, whose body takes one request at a time; a fused one takes several"
+        reason = f"{inner.name} is a bls pipeline, which calls its models where Triton serves them"
         raise DiagnosticError([Diagnostic("TF216", pipeline.where, reason, 'take lowering="bls" for both')])

@@ -126,6 +126,25 @@ def test_after_a_request_that_was_broken_off_the_state_is_unknown():
     asyncio.run(main())
 
 
+def test_a_sequence_that_the_server_has_no_more_is_told_as_that():
+    words = "inference request for sequence 1 to model 'm' must specify the START flag on the first request"
+    told = r"on the first request; the sequence has begun, but .* idle for longer than the model allows \(max_idle_us\)"
+
+    async def forget(*request: Any) -> Any:
+        error = InvalidRequest(words, Target("http://h:1", "m"))
+        error.code = "400"
+        raise error
+
+    sequence = core(Model().block, turns_of_threads())
+    finish(infer(sequence, 0))
+    sequence._send = forget
+    with pytest.raises(InvalidRequest, match=told) as caught:
+        finish(infer(sequence, 1))
+    assert caught.value.code == "400"
+    with pytest.raises(InvalidRequest, match=r"first request$"):  # a server's own words, of one that had not begun
+        finish(infer(core(forget, turns_of_threads()), 0))
+
+
 def test_after_the_block_nothing_is_sent_but_what_closes_it():
     model = Model()
     sequence = core(model.block, turns_of_threads(), closing={"x": 9})

@@ -106,7 +106,7 @@ def test_golden_samples_are_no_reason_against_fusing() -> None:
         (padded, "padded pads requests of different sizes to share a call, which it does only by itself"),
         (Loaded, "Loaded has settings that count only where it is scheduled by itself: parameters"),
         (script, "script is TorchScript, which can't run inside a fused pipeline"),
-        (routed, "routed is a bls pipeline, whose body takes one request at a time"),
+        (routed, "routed is a bls pipeline, which calls its models where Triton serves them"),
     ],
 )  # fmt: skip
 def test_a_step_that_would_lose_by_fusing_makes_an_ensemble(step: Any, reason: str) -> None:
