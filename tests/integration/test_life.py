@@ -322,6 +322,11 @@ def test_servers_run_side_by_side_by_name(shared: CommandLine) -> None:
         address = shared.record("other")["http_url"]
         assert refusal(f"{address}/v2/repository/models/echo/load") == 403
         assert refusal(f"{address}/v2/models/echo/infer") == 403
+        with_key = ("--url", address, "--key-file", str(folder / "key"))
+        assert "; it is the key: --key-file; " in shared.run("infer", "echo", "-i", "x=1", *with_key[:2], code=1)
+        assert "1." in shared.run("infer", "echo", "-i", "x=1", *with_key)
+        assert "hint: give key=, or --key-file" in shared.run("status", *with_key[:2], code=1)
+        assert "model echo 1 state=READY" in shared.run("status", *with_key)
         lines = [line.split() for line in shared.run("status").splitlines() if line.startswith("server ")]
         assert [line[1:3] for line in lines] == [["main", "running"], ["other", "running"]]
         assert "name a server; there are main, other" in shared.run("reload", "echo", code=1)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from tritonforge.cli.call_options import Header, KeyFile, connection_options
 from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, in_options, tls_of
 
 if TYPE_CHECKING:
-    from tritonforge.client import TLS, Result
+    from tritonforge.client import ConnectionOptions, Result
 
 __all__ = ["infer"]
 
@@ -48,6 +49,8 @@ def infer(
     ] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="The limit of the whole call.")] = 30.0,
     version: Annotated[str, typer.Option(help="The model's version; the server chooses where none is given.")] = "",
+    key_file: KeyFile = None,
+    header: Header = None,
     ca: Ca = None,
     certificate: Certificate = None,
     key: Key = None,
@@ -60,15 +63,15 @@ def infer(
 
     Mistakes in the inputs are said before anything is sent, and exit with 2; errors of the server's exit with 1.
     """
-    tls = tls_of(url, ca, certificate, key, server_name)
-    for result in _responses(model, inputs or [], url, timeout, version, tls, single=output_file is not None):
+    options = connection_options(key_file, header, tls_of(url, ca, certificate, key, server_name))
+    for result in _responses(model, inputs or [], url, timeout, version, options, single=output_file is not None):
         if output_file is not None:
             _write(result, output_file)
         _show(result, format)
 
 
 def _responses(
-    model: str, inputs: list[str], url: str, timeout: float, version: str, tls: TLS | None, *, single: bool
+    model: str, inputs: list[str], url: str, timeout: float, version: str, options: ConnectionOptions, *, single: bool
 ) -> Iterator[Result]:
     """Give the responses as they come: one, but of a decoupled model any number, which `single` refuses."""
     from tritonforge.cli.infer_values import BadInput, make_arrays, read_sources
@@ -76,7 +79,6 @@ def _responses(
     from tritonforge.client import (
         Client,
         ClientError,
-        ConnectionOptions,
         DeadlineExceeded,
         InvalidRequest,
         ServerUnavailable,
@@ -84,7 +86,7 @@ def _responses(
 
     try:
         sources = read_sources(inputs)
-        with Client(url, timeout_s=timeout, options=ConnectionOptions(tls=tls)) as client:
+        with Client(url, timeout_s=timeout, options=options) as client:
             deadline = time.monotonic() + timeout
             signature = client.describe(model, version=version).signature
             try:
@@ -101,7 +103,7 @@ def _responses(
                 _fail(f"{model} streams its responses; --output-file takes one: print them with --format json", code=2)
             yield from client.stream(model, arrays, version=version, timeout_s=left_s)
     except InvalidRequest as error:
-        _fail(str(error), code=1 if error.code else 2)  # with a code the server, or the model, has said so
+        _fail(in_options(str(error)), code=1 if error.code else 2)  # with a code the server, or the model, has said so
     except DeadlineExceeded as error:
         _fail(f"{error.target}: no answer within {timeout:g} s", code=1)
     except ServerUnavailable as error:

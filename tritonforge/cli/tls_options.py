@@ -30,6 +30,7 @@ _SPELLED = {
     "TLS(certificate=…, key=…)": "--certificate and --key",
     "TLS(server_name=…)": "--server-name",
     "TLS(ca=…)": "--ca",
+    "ConnectionOptions(headers={…})": "--key-file",
 }
 
 
@@ -54,7 +55,7 @@ def tls_of(url: str, ca: Path | None, certificate: Path | None, key: Path | None
 
 
 def in_options(text: str) -> str:
-    """Spell what a hint of the client's says of `TLS(…)` as these options."""
+    """Spell what a hint of the client's says of Python's arguments as options."""
     for words, option in _SPELLED.items():
         text = text.replace(words, option)
     return text

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tritonforge.cli.call_options import Header, KeyFile, connection_options
 from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, in_options, tls_of
 
 __all__ = ["verify"]
@@ -20,6 +21,8 @@ def verify(
         str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; https, grpcs for TLS.")
     ] = "http://127.0.0.1:8000",
     tolerance: Annotated[float | None, typer.Option(help="How far floats may be off [default: 1e-4].")] = None,
+    key_file: KeyFile = None,
+    header: Header = None,
     ca: Ca = None,
     certificate: Certificate = None,
     key: Key = None,
@@ -28,11 +31,11 @@ def verify(
     """Send a repository's golden samples to a server; exit 1 where it answers otherwise than the definitions did."""
     from tritonforge.build import load_project
     from tritonforge.cli.life_options import who_runs
-    from tritonforge.client import Client, ConnectionOptions, ServerUnavailable
+    from tritonforge.client import Client, ServerUnavailable
     from tritonforge.client.verify import verify as hold
     from tritonforge.samples import TOLERANCE
 
-    options = ConnectionOptions(tls=tls_of(url, ca, certificate, key, server_name))
+    options = connection_options(key_file, header, tls_of(url, ca, certificate, key, server_name))
     folder = repository or load_project().repository
     held = failed = 0
     try:
@@ -42,7 +45,7 @@ def verify(
                 said = f"{right} of {model.samples} as built" if model.samples else "no golden samples"
                 typer.echo(f"{model.model}: {said}")
                 for words in model.wrong:
-                    typer.echo(f"  {words}")
+                    typer.echo(f"  {in_options(words)}")
                 held, failed = held + model.samples, failed + len(model.wrong)
     except ServerUnavailable as error:
         typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(url)}", err=True)

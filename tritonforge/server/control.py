@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.failures import explain_failures
 from tritonforge.server.grpc_load import load_over_grpc
-from tritonforge.server.health import Health, ModelState, quoted
+from tritonforge.server.health import KEY_HINT, Health, ModelState, quoted, said
 from tritonforge.server.log import read_failures
 from tritonforge.server.sources import Sources, read_sources
 
@@ -25,8 +24,6 @@ _LOAD_TIMEOUT_S = 600.0
 """A large model's load takes minutes; a server that is gone says so at once."""
 
 _HINT = "start it with model control: up does so; from Python give model_control='explicit'"
-
-_KEY = "give key=, or --key-file: a server of `tritonforge up` keeps it in its folder (tritonforge/servers/NAME/key)"
 
 
 def load_model(
@@ -50,7 +47,7 @@ def load_model(
 def _load_over_http(health: Health, model: str) -> tuple[int, str]:
     path = f"/v2/repository/models/{quoted(model)}/load"
     status, body = health.request("POST", path, b"{}", timeout_s=_LOAD_TIMEOUT_S)
-    return status, _words(body)
+    return status, said(body)
 
 
 def unload_model(health: Health, model: str) -> None:
@@ -64,8 +61,8 @@ def unload_model(health: Health, model: str) -> None:
         raise ServerError(f"the server serves no model {model}; `tritonforge status` lists those that it serves")
     status, body = health.request("POST", f"/v2/repository/models/{quoted(model)}/unload", b"{}")
     if status != http.client.OK:
-        _refuse_uncontrolled(_words(body), status)
-        raise ServerError(f"the server can't unload {model}: {_words(body)}")
+        _refuse_uncontrolled(said(body), status)
+        raise ServerError(f"the server can't unload {model}: {said(body)}")
 
 
 def _explain(model: str, words: str, sources: Sources, log: str) -> list[Diagnostic]:
@@ -86,12 +83,4 @@ def _refuse_uncontrolled(words: str, status: int) -> None:
     if "explicit model" in words:
         raise ServerError(f"this server loads no models on demand: {words}\n  hint: {_HINT}")
     if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
-        raise ServerError(f"the server wants a key for its model control: {words}\n  hint: {_KEY}")
-
-
-def _words(body: bytes) -> str:
-    """Read Triton's reason off an answer."""
-    try:
-        return str(json.loads(body)["error"])
-    except (ValueError, LookupError, TypeError):
-        return body.decode(errors="replace").strip()
+        raise ServerError(f"the server wants a key for its model control: {words}\n  hint: {KEY_HINT}")

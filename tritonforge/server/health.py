@@ -11,9 +11,11 @@ from urllib.parse import quote
 
 from tritonforge.server.errors import ServerError
 
-__all__ = ["Health", "ModelState", "quoted"]
+__all__ = ["KEY_HINT", "Health", "ModelState", "quoted", "refusal", "said"]
 
 _TIMEOUT_S = 5.0
+
+KEY_HINT = "give key=, or --key-file: a server of `tritonforge up` has it in its folder (tritonforge/servers/NAME/key)"
 
 _PLAIN = "!$&'()*+,;=:@%"
 
@@ -60,8 +62,7 @@ class Health:
         """
         status, body = self.request("POST", "/v2/repository/index")
         if status != http.client.OK:
-            said = body.decode(errors="replace").strip()
-            raise ServerError(f"the server at {self._host}:{self._port} doesn't list its models: {status} {said}")
+            raise refusal(f"the server at {self._host}:{self._port} doesn't list its models", status, body)
         entries: list[dict[str, Any]] = json.loads(body)
         fields = ("name", "version", "state", "reason")
         states = [ModelState(*(str(entry.get(field, "")) for field in fields)) for entry in entries]
@@ -99,6 +100,20 @@ class Health:
             return response.status, response.read()
         finally:
             connection.close()
+
+
+def refusal(what: str, status: int, body: bytes) -> ServerError:
+    """Say what an answer refuses, with its words, and where it wants a key, how to give one."""
+    wants_key = status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN)
+    return ServerError(f"{what}: {status} {said(body)}" + (f"\n  hint: {KEY_HINT}" if wants_key else ""))
+
+
+def said(body: bytes) -> str:
+    """Read Triton's reason off an answer."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode(errors="replace").strip()
 
 
 def quoted(model: str) -> str:

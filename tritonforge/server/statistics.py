@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tritonforge.server.errors import ServerError
-from tritonforge.server.health import Health
+from tritonforge.server.health import Health, refusal
 
 __all__ = ["ModelStatistics", "fetch_metrics", "read_quantiles", "read_statistics", "read_waiting"]
 
@@ -47,7 +46,7 @@ def read_statistics(health: Health) -> list[ModelStatistics]:
     """
     status, body = health.request("GET", "/v2/models/stats")
     if status != http.client.OK:
-        raise ServerError(f"the server doesn't tell its statistics: {status} {body.decode(errors='replace').strip()}")
+        raise refusal("the server doesn't tell its statistics", status, body)
     return [_parse(entry) for entry in json.loads(body)["model_stats"]]
 
 

@@ -1,0 +1,40 @@
+"""The options of commands that call a server's models: the key that it may want, and any other header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tritonforge.client import TLS, ConnectionOptions
+
+__all__ = ["Header", "KeyFile", "connection_options"]
+
+KeyFile = Annotated[
+    Path | None, typer.Option(help="The file of the key, where the server wants one for what is asked here.")
+]
+Header = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for each request to the server.")
+]
+
+
+def connection_options(key_file: Path | None, headers: list[str] | None, tls: TLS | None) -> ConnectionOptions:
+    """Put the options together.
+
+    Raises:
+        BadParameter: a header has no value.
+    """
+    from tritonforge.client import ConnectionOptions
+
+    given: dict[str, str] = {}
+    if key_file is not None:
+        key = key_file.read_text(encoding="utf-8").strip()
+        given = {"triton-key": key, "triton-grpc-protocol-triton-key": key}
+    for text in headers or ():
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"found {text}; write NAME=VALUE", param_hint="--header")
+        given[name] = value
+    return ConnectionOptions(headers=given, tls=tls)
