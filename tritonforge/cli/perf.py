@@ -54,7 +54,7 @@ def measure(
     ] = None,
     url: Annotated[
         list[str] | None,
-        typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; repeat it for both."),
+        typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; once for each protocol."),
     ] = None,
     protocol: Annotated[str, _option("Of REPO or FILE: http, grpc, or http,grpc.", _HOW)] = "http",
     concurrency: Annotated[

@@ -10,6 +10,7 @@ from tritonforge.report.tables import comparison_table, markdown
 from tritonforge.report.verdicts import Comparison, Rules, Verdict, Windows, compare_points
 
 __all__ = [
+    "MeasuredTwice",
     "NothingInCommon",
     "OtherModels",
     "check_loads",
@@ -41,6 +42,16 @@ class OtherModels(TritonForgeError):
         super().__init__(f"two models are not compared: {base} is of {_few(of_base)}, {new} of {_few(of_new)}")
 
 
+class MeasuredTwice(TritonForgeError):
+    """A report has a load more than once: which one is to be compared isn't known."""
+
+    def __init__(self, name: str, load: str) -> None:
+        super().__init__(
+            f"{name} has {load} more than once, of several servers: which one to compare can't be told; "
+            "measure each server by itself, or compare them live: tritonforge perf compare URL URL --model NAME"
+        )
+
+
 def check_models(base: Settings, new: Settings, names: tuple[str, str]) -> None:
     """Raise OtherModels where two measurements are of different models, or of a different mix."""
     ours, theirs = ([model.name for model in settings.models] for settings in (base, new))
@@ -63,14 +74,15 @@ def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules:
 
     Raises:
         OtherModels: they are of different models.
+        MeasuredTwice: one of them has a load more than once.
         NothingInCommon: there is no such load.
     """
     check_models(base.settings, new.settings, names)
-    theirs = {(str(point.load), point.protocol): point for point in new.points}
+    ours, theirs = (_by_load(report, name) for report, name in zip((base, new), names, strict=True))
     points: dict[str, tuple[Windows, Windows]] = {}
     both = {point.protocol for point in base.points}
-    for point in base.points:
-        other = theirs.get((str(point.load), point.protocol))
+    for name, point in ours.items():
+        other = theirs.get(name)
         if other is not None:
             label = f"{point.load}, {point.protocol}" if len(both) > 1 else str(point.load)
             points[label] = (_measured(point), _measured(other))
@@ -121,11 +133,22 @@ def headline(comparison: Comparison) -> str:
         figures = sum(len(point.figures) for point in comparison.points)
         unknown = f"{len(comparison.undecided)} of {figures} figures can't be judged: too few windows; measure longer"
         return f"{said}; {f'{found} beyond {limit}, ' if found else ''}{unknown}"
-    return f"{said}; {found or 'no'} regression{'s'[: found != 1]} beyond {limit}"
+    where = " in what was measured" if comparison.unmeasured else ""
+    if len(comparison.unmeasured) == len(verdicts):
+        return f"{said}; nothing to hold against {limit}"
+    return f"{said}; {found or 'no'} regression{'s'[: found != 1]} beyond {limit}{where}"
 
 
 def _loads(report: Report) -> list[str]:
     return [f"{point.load} ({point.protocol})" for point in report.points]
+
+
+def _by_load(report: Report, name: str) -> dict[str, Point]:
+    loads = _loads(report)
+    twice = [load for load in loads if loads.count(load) > 1]
+    if twice:
+        raise MeasuredTwice(name, twice[0])
+    return dict(zip(loads, report.points, strict=True))
 
 
 def _few(names: Sequence[str]) -> str:

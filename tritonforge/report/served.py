@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,13 +43,31 @@ def served(scenario: Scenario, *, warn: Callable[[str], None] = lambda text: Non
     wanted = [name.strip() for name in scenario.protocol.split(",")]
     if unknown := [name for name in wanted if name not in ("http", "grpc")]:
         raise BadOption("protocol", f"{unknown[0]!r} is unknown; wanted http, grpc or http,grpc")
+    if len(set(wanted)) < len(wanted):
+        raise BadOption(
+            "protocol", f"{scenario.protocol} has {wanted[0]} more than once; wanted http, grpc or http,grpc"
+        )
     if scenario.repository is None:
-        yield Served(tuple(url for host in scenario.url or (DEFAULT_HOST,) for url in _urls(host, wanted)))
+        named = tuple(url for host in scenario.url or (DEFAULT_HOST,) for url in _urls(host, wanted))
+        _check_apart(named)
+        yield Served(named)
         return
     golden = _GOLDEN if scenario.data == "golden" else None
     with _serving(scenario.repository, warn, golden) as (server, repository):
         urls = {"http": server.http_url, "grpc": server.grpc_url}
         yield Served(tuple(urls[name] for name in wanted), _dimensions(repository), repository)
+
+
+def _check_apart(urls: Sequence[str]) -> None:
+    """Refuse two servers over one protocol: a report names its points by load and protocol."""
+    for protocol in ("http", "grpc"):
+        same = [url for url in urls if url.startswith(protocol)]
+        if len(same) > 1:
+            raise BadOption(
+                "url",
+                f"{' and '.join(same)} are all over {protocol}, and nobody could tell their rows apart; measure each "
+                f"by itself, or let them take turns: tritonforge perf compare {' '.join(same)} --model NAME",
+            )
 
 
 def _urls(url: str, wanted: list[str]) -> list[str]:

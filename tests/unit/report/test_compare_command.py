@@ -127,3 +127,29 @@ def test_misuse_of_compare(arguments: list[str], reason: str) -> None:
     result = compare(*arguments)
     assert result.exit_code == 2
     assert reason in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.usefixtures("reports")
+@pytest.mark.parametrize("order", [("base.json", "two.json"), ("two.json", "base.json")])
+def test_a_report_with_a_load_of_two_servers_is_refused(order: tuple[str, str]) -> None:
+    made = report()
+    write_report(replace(made, points=(*made.points, made.points[0])), Path("two.json"), "json")
+    result = compare(*order)
+    assert result.exit_code == 2
+    assert "two.json has concurrency 1 (http) more than once, of several servers" in result.output
+
+
+@pytest.mark.usefixtures("reports")
+@pytest.mark.parametrize(
+    ("loads", "words"),
+    [(7, "nothing to hold against 5%"), (1, "no regressions beyond 5% in what was measured")],
+)
+def test_what_was_not_measured_has_not_passed(loads: int, words: str) -> None:
+    made = report()
+    nothing = tuple(
+        replace(point, windows=tuple(replace(window, throughput=0.0) for window in point.windows))
+        for point in made.points[:loads]
+    )
+    write_report(replace(made, points=(*nothing, *made.points[loads:])), Path("none.json"), "json")
+    result = compare("none.json", "base.json", "--max-regression", "5%")
+    assert (result.exit_code, result.stdout.splitlines()[-1].endswith(f"; {words}")) == (3, True), result.output

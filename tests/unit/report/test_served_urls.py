@@ -33,8 +33,24 @@ def test_a_host_alone_is_measured_by_each_protocol(
         ("http://a:1", "grpc", "grpc is asked for beside the URL http://a:1"),
         ("a:1", "http,grpc", "a:1 is one port"),
         ("a", "http,ftp", "'ftp' is unknown"),
+        ("a", "http,http", "http,http has http more than once"),
     ],
 )
 def test_a_url_that_says_otherwise_is_refused(url: str, protocol: str, reason: str) -> None:
     with pytest.raises(BadOption, match=f"--protocol: {reason}"), served(Scenario("m", url=(url,), protocol=protocol)):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("urls", "named"),
+    [
+        (("http://a:1", "http://b:1"), "http://a:1 http://b:1"),
+        (("https://a:1", "http://a:1"), "https://a:1 http://a:1"),
+        (("grpc://a:1", "http://a:2", "grpc://a:1"), "grpc://a:1 grpc://a:1"),
+        (("a", "b"), "http://a http://b"),
+    ],
+)
+def test_servers_that_a_report_could_not_tell_apart_are_refused(urls: tuple[str, ...], named: str) -> None:
+    words = f"--url: .* nobody could tell their rows apart; .*: tritonforge perf compare {named} --model NAME"
+    with pytest.raises(BadOption, match=words), served(Scenario("m", url=urls)):
         raise AssertionError
