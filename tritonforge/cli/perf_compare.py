@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tritonforge.cli.perf_ending import ending
+from tritonforge.cli.perf_misuse import ENDED_EARLY
 
 if TYPE_CHECKING:
     from tritonforge.load import Load
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "judge", "parse_share", "show_comparison"]
 
-_ENDED_EARLY = 4
 _ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed")
 _LIVE = (*_ASKED, "ca", "certificate", "key")
 """Options that say nothing of saved reports."""
@@ -87,7 +87,7 @@ def compare(
                     end.settle()
                     _render(early.comparisons, markdown)
                     typer.echo(f"{early}; the figures are of the rounds until then", err=True)
-                    raise typer.Exit(end.code if isinstance(early, KeyboardInterrupt) else _ENDED_EARLY) from early
+                    raise typer.Exit(end.code if isinstance(early, KeyboardInterrupt) else ENDED_EARLY) from early
         end.settle()
         _render(comparisons, markdown)
     raise typer.Exit(judge(comparisons))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tritonforge.cli.perf_misuse import MISUSED, misused
+from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, misused
 from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["execute"]
 
 _ERRORS = "1%"
-_MET, _FAILED, _UNSTABLE, _ENDED_EARLY = 0, 1, 3, 4
+_MET, _FAILED, _UNSTABLE = 0, 1, 3
 
 
 def execute(scenario: Scenario, end: Ending) -> int:
@@ -51,7 +51,7 @@ def execute(scenario: Scenario, end: Ending) -> int:
         _show(report, scenario, written)
         if stopped is not None:
             typer.echo(f"{stopped}; the figures are of what was measured until then", err=True)
-            return end.code if isinstance(stopped, KeyboardInterrupt) else _ENDED_EARLY
+            return end.code if isinstance(stopped, KeyboardInterrupt) else ENDED_EARLY
         comparison = None
         if baseline is not None:
             comparison = compare_reports(baseline, report, names=names, rules=Rules(max_regression=limit))

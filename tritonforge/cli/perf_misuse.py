@@ -1,4 +1,4 @@
-"""What a measurement that can't be made ends with."""
+"""What a measurement that can't be made, or not to its end, ends with."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import typer
 
 from tritonforge.errors import TritonForgeError
 
-__all__ = ["MISUSED", "misused"]
+__all__ = ["ENDED_EARLY", "MISUSED", "misused"]
 
-MISUSED = 2
-"""The exit code."""
+MISUSED, ENDED_EARLY = 2, 4
+"""The exit codes."""
 
 
 @contextmanager
 def misused() -> Iterator[None]:
-    """End with exit code 2, and the error's words, where nothing could be measured."""
-    from tritonforge.load import InvalidLoad
+    """End with exit code 2, and the error's words, where nothing could be measured; 4 where the server went away."""
+    from tritonforge.load import InvalidLoad, ServerGone
     from tritonforge.report.scenario import in_options
 
     try:
@@ -26,6 +26,9 @@ def misused() -> Iterator[None]:
     except InvalidLoad as error:
         typer.echo(in_options(str(error)), err=True)
         raise typer.Exit(MISUSED) from error
+    except ServerGone as error:
+        typer.echo(f"{error}; nothing was measured yet, as no window was over", err=True)
+        raise typer.Exit(ENDED_EARLY) from error
     except (TritonForgeError, OSError) as error:
         about_file = isinstance(error, OSError) and error.filename is not None
         typer.echo(f"{error.filename}: {error.strerror}" if about_file else str(error), err=True)  # type: ignore[union-attr]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tritonforge.load.errors import InvalidLoad, LoadFailed
+from tritonforge.load.errors import InvalidLoad, LoadFailed, ServerGone
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.profile_export import ProfileExport
 from tritonforge.load.results import (
@@ -44,6 +44,7 @@ __all__ = [
     "ProfileExport",
     "Progress",
     "Report",
+    "ServerGone",
     "ServerProcesses",
     "Session",
     "Settings",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from tritonforge.load.address import Address, model_path
-from tritonforge.load.errors import LoadFailed
+from tritonforge.load.errors import LoadFailed, ServerGone
 from tritonforge.load.trust import UNTRUSTED, TlsFiles
 
 __all__ = ["Control", "check_listening", "connect"]
@@ -55,13 +55,13 @@ def connect(address: Address, headers: Mapping[str, str], tls: TlsFiles) -> Cont
 
 
 def check_listening(address: Address) -> None:
-    """Raise LoadFailed where nobody listens any more; a server that is too busy to say is not gone."""
+    """Raise ServerGone where nobody listens any more; a server that is too busy to say is not gone."""
     try:
         socket.create_connection((address.host, address.port), _LISTENING_S).close()
     except TimeoutError:
         return
     except OSError as error:
-        raise LoadFailed(f"{address}: the server went away: {error}") from error
+        raise ServerGone(f"{address}: the server went away: {error}") from error
 
 
 class _HttpControl:
@@ -85,7 +85,9 @@ class _HttpControl:
     def config(self, model: str, version: str) -> Json:
         try:
             return self._ask("GET", f"{model_path(model, version)}/config")
-        except LoadFailed:
+        except LoadFailed as error:
+            if isinstance(error.__cause__, OSError):
+                raise
             return {}
 
     def statistics(self) -> Json:
@@ -122,6 +124,9 @@ class _HttpControl:
                 answer = self._connection.getresponse()
                 text = answer.read()
                 break
+            except TimeoutError as error:
+                self._connection.close()
+                raise LoadFailed(f"{self._address}{path}: no answer within {_TIMEOUT_S:g} s") from error
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 if attempt:  # an idle connection may have been closed: once anew

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tritonforge.errors import TritonForgeError
 
-__all__ = ["InvalidLoad", "LoadFailed"]
+__all__ = ["InvalidLoad", "LoadFailed", "ServerGone"]
 
 
 class InvalidLoad(TritonForgeError, ValueError):
@@ -13,3 +13,7 @@ class InvalidLoad(TritonForgeError, ValueError):
 
 class LoadFailed(TritonForgeError):
     """The server can't be reached or tells nothing of its models, or the generator itself failed."""
+
+
+class ServerGone(LoadFailed):
+    """The server went away amid a load: nobody listens any more where somebody did."""

@@ -18,6 +18,7 @@ __all__ = ["GrpcControl"]
 
 Json = dict[str, Any]
 _TIMEOUT_S = 30.0
+_SILENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class GrpcControl:
@@ -41,7 +42,9 @@ class GrpcControl:
         """Ask for a model's configuration; empty where the server has none to tell."""
         try:
             answer = self._ask(self._stub.ModelConfig, pb.ModelConfigRequest(name=model, version=version))
-        except LoadFailed:
+        except LoadFailed as error:
+            if isinstance(error.__cause__, grpc.Call) and error.__cause__.code() in _SILENT:
+                raise
             return {}
         config: Json = answer.get("config", {})
         return config

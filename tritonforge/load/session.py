@@ -32,6 +32,7 @@ from tritonforge.load.schedule import schedule_of
 from tritonforge.load.settings import Load, ModelLoad, Settings
 from tritonforge.load.settings_check import check_settings
 from tritonforge.load.shared_memory import Regions, output_sizes
+from tritonforge.load.shares import check_connections, most_processes, share_of
 from tritonforge.load.signature import ServedModel, read_model
 from tritonforge.load.statistics import Counters, apart, difference, read_counters
 from tritonforge.load.workers import Workers
@@ -100,8 +101,17 @@ class Session:
     def measure(self, load: Load, *, windows: int | None = None, on_window: Progress | None = None) -> Point:
         """Measure at one load: until stable, or as long as the settings or `windows` say.
 
-        With `windows`, exactly as many are measured, whether they agree or not.
+        With `windows`, exactly as many are measured, whether they agree or not. Raise LoadFailed where the load can't
+        go on, ServerGone where that is since nobody listens any more.
         """
+        try:
+            return self._measure(load, windows, on_window)
+        except LoadFailed:
+            check_listening(self._address)
+            raise
+
+    def _measure(self, load: Load, windows: int | None, on_window: Progress | None) -> Point:
+        check_connections(load, self.settings)
         run = Run(load, self.settings, windows)
         if load.given and self.settings.warmup_s:
             self._warm_up()
@@ -360,8 +370,7 @@ class Session:
         tls = settings.tls if address.tls else None
         target = Target(address.host, address.port, method, tls, tuple(settings.headers.items()))
         concurrency = int(run.load.value) if run.load.kind == "concurrency" else 0
-        most = (settings.processes, concurrency, run.requests, len(settings.times_s) if run.load.given else 0)
-        parts = min(count for count in most if count)
+        parts = most_processes(run.load, replace(settings, requests=run.requests))
         lanes = concurrency or settings.max_in_flight
         # A closed loop that starts late has a shorter warm-up; an open one has its first requests to catch up with.
         connecting = (NS // 20 if concurrency else NS // 5) + lanes * NS // 1000
@@ -376,20 +385,16 @@ class Session:
                 run.windows_ns,
                 run.window_ns,
                 UNLIMITED,
-                _share(concurrency, part, parts),
+                share_of(concurrency, part, parts),
                 settings.ramp_s,
                 None if concurrency else schedule_of(run.load, settings),
                 part,
                 parts,
-                _share(run.requests, part, parts) if run.requests else None,
-                max(1, _share(settings.max_in_flight, part, parts)),
+                share_of(run.requests, part, parts) if run.requests else None,
+                max(1, share_of(settings.max_in_flight, part, parts)),
                 settings.timeout_s,
                 traces[part],
                 tuple(dict.fromkeys(slo.limit_ns for slo in settings.slo)),
             )
             for part in range(parts)
         ]
-
-
-def _share(total: int, part: int, parts: int) -> int:
-    return total // parts + (part < total % parts)

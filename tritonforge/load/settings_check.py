@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tritonforge.load.address import parse_address
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.settings import Settings
+from tritonforge.load.shares import check_connections
 
 __all__ = ["check_settings"]
 
@@ -42,6 +43,8 @@ def check_settings(settings: Settings) -> None:
     for found, text in problems:
         if found:
             raise InvalidLoad(text)
+    for load in settings.loads:
+        check_connections(load, settings)
     if parse_address(settings.url).tls:
         settings.tls.context()
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -45,6 +46,9 @@ def main() -> None:
     """Do jobs until standard input ends. After each job comes a byte, which stops it where it still runs."""
     # It is the parent that says when to stop, or its end: a signal to a whole group of processes isn't for this one.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A connection is an open file: as many as this process may have, whatever the shell's own limit is.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     stdin = os.fdopen(0, "rb", buffering=0)

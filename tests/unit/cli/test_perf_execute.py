@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
-from tritonforge.load import Load, ModelLoad, ProfileExport, Report, Settings, SweepInterrupted
+from tritonforge.load import Load, ModelLoad, ProfileExport, Report, ServerGone, Settings, SweepInterrupted
 from tritonforge.load.environment import describe
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
@@ -113,3 +113,13 @@ def test_requests_without_an_answer_fail_the_run(
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
     assert result.exit_code == code, result.output
     assert words in result.output
+
+
+def test_a_server_that_goes_away_before_the_first_figures_is_no_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise ServerGone("http://127.0.0.1:1: the server went away")
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", gone)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
+    words = "http://127.0.0.1:1: the server went away; nothing was measured yet, as no window was over\n"
+    assert (result.exit_code, result.output) == (4, words)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from tritonforge.load import Load, LoadFailed, ModelLoad, Point, Session, Settings
+from tritonforge.load import Load, LoadFailed, ModelLoad, Point, ServerGone, Session, Settings, TlsFiles
+from tritonforge.load.address import parse_address
+from tritonforge.load.control import connect
 
 TWO = Load("concurrency", 2)
 RIGHT = json.dumps({"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [1, 2]}]}).encode()
@@ -112,3 +115,32 @@ def test_statistics_that_are_none_are_told_with_the_way_without_them(monkeypatch
         with pytest.raises(LoadFailed, match="no JSON object; server_statistics=False measures without them"):
             measure(url)
         assert measure(url, server_statistics=False).requests == 20
+
+
+@pytest.mark.parametrize("more", [{}, {"server_statistics": False}], ids=["statistics", "without"])
+def test_a_server_that_is_gone_before_the_first_window_is_over_went_away(
+    more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PAGES, "/v2", {"name": "plain", "version": "1", "extensions": ["statistics"]})
+    with ExitStack() as outer:
+        with serving(RIGHT) as url:
+            session = outer.enter_context(Session(Settings(url, (ModelLoad("m"),), **more)))
+        with pytest.raises(ServerGone, match=f"{url}: the server went away: .*refused"):
+            session.measure(TWO)
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_server_that_says_nothing_is_asked_once(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for what a server may lack: it takes the question, and never answers."""
+    monkeypatch.setattr("tritonforge.load.control._TIMEOUT_S", 0.2)
+    monkeypatch.setattr("tritonforge.load.grpc_control._TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        control = connect(parse_address(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"), {}, TlsFiles())
+        with pytest.raises(LoadFailed, match=r"no answer within 0\.2 s|DEADLINE_EXCEEDED|UNAVAILABLE"):
+            control.config("m", "")
+        control.close()
+        if scheme == "http":
+            listener.accept()[0].close()
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
