@@ -39,6 +39,8 @@ def make_samples(served: ServedModel, load: ModelLoad, seed: int) -> list[Sample
     if load.batch_size < 1 or load.batch_size > max(served.max_batch_size, 1):
         limit = f"1 to {served.max_batch_size}" if served.max_batch_size else "1: the model doesn't batch"
         raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; it takes {limit}")
+    if served.sequences and load.batch_size > 1:
+        raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; a request of a sequence has a batch of 1")
     if load.data.source in ("random", "zeros"):
         return list(_made(served, load, np.random.default_rng(seed)))
     return list(_read(served, load))

@@ -15,6 +15,8 @@ __all__ = ["read_times"]
 _KEYS = ("time", "timestamp", "ts")
 _LATEST_START_S = 60.0
 """A schedule that begins later has times of a clock, not of its own."""
+_LATEST_S = 1e11
+"""Greater numbers are no seconds since 1970, but milliseconds, or less: in seconds, this is the year 5138."""
 _REPLAY = "For recorded times, which begin at the first request, there is --replay"
 
 
@@ -41,6 +43,10 @@ def read_times(path: Path, *, speed: float = 1.0, from_first: bool = True) -> tu
     if not speed > 0:
         raise InvalidLoad(f"speed is {speed:g}; it is above 0")
     times.sort()
+    if from_first and times[-1] > _LATEST_S:
+        raise InvalidLoad(
+            f"{path}: {times[-1]:.20g} is no time in seconds, which is what a line has; divide milliseconds by 1000"
+        )
     start = times[0] if from_first else 0.0
     if times[0] < start:
         raise InvalidLoad(f"{path}: {times[0]:g} precedes 0, the start of the schedule")

@@ -16,7 +16,8 @@ _LOADS = {"concurrency": "Concurrency"}
 def perf_analyzer_csv(report: Report) -> str:
     """Write a row for each load: times in whole microseconds, cache columns only where the cache was used.
 
-    The cells of times are empty where nothing was measured, those of the client's where it wasn't timed.
+    The cells of times are empty where nothing was measured, those of the client's where it wasn't timed, and those of
+    the server's and the network's where the server tells nothing of its own.
 
     As in perf_analyzer's `report_writer.cc` (2.50): server columns are means of the models that were called, weighted
     by their requests, those of computing over requests that the cache didn't answer; an ensemble's are the server's own
@@ -52,11 +53,10 @@ def _row(point: Point, *, cached: bool) -> list[str]:
         _mean(models, lambda model: model.cache_miss_us, lambda model: model.cache_misses),
     ]
     accounted = sum(server) + sum(cache) + (point.client_send_us or 0.0) + (point.client_receive_us or 0.0)
+    told: list[float | None] = [max(latency.mean_us.value - accounted, 0.0), *server, *(cache if cached else ())]
     times: list[float | None] = [
         point.client_send_us,
-        max(latency.mean_us.value - accounted, 0.0),
-        *server,
-        *(cache if cached else ()),
+        *(told if models else [None] * len(told)),
         point.client_receive_us,
         *(latency.percentile_us(percent) for percent in (50, 90, 95, 99)),
     ]

@@ -48,6 +48,7 @@ _OTHERS = ("sequence_length", "batch_size", "string_length")
 
 
 _WORDS = {
+    "share them among several: processes=": "share them among several: --processes ",
     "in shapes": "by --shape",
     "server_statistics=False": "--no-server-statistics",
     **{f"{name} is": f"--{name} is" for name in ("requests", "payloads", "processes", "burst", "stability", "seed")},
@@ -148,6 +149,7 @@ class Scenario:
         """
         from tritonforge.load import Settings, TlsFiles, parse_slo
         from tritonforge.load.settings_check import check_settings
+        from tritonforge.load.shares import most_processes
 
         self._check_use()
         chosen = {name: getattr(self, name) for name in _SAME}
@@ -167,12 +169,21 @@ class Scenario:
             **chosen,
         )
         check_settings(settings)
+        used = max(most_processes(load, settings) for load in loads)
+        if self.processes is not None and used < self.processes and not self.find_max:
+            raise BadOption(
+                "processes", f"of {self.processes}, {used} would have requests to send; give no more than those"
+            )
         return settings
 
     def _check_use(self) -> None:
         """Refuse an option that would change nothing: it was meant for something."""
         if self.repository is not None and self.url:
             raise BadOption("url", f"{self.repository} is served for the run, elsewhere; leave one of the two out")
+        if self.data == "golden" and self.repository is None:
+            raise BadOption(
+                "data", "of a server that runs, golden samples are those of a repository that is named: golden:REPO"
+            )
         if self.repeat is not None and not self.repeat > 0:
             raise BadOption("repeat", f"{self.repeat:g} begins nothing anew; it is seconds, above 0")
         if self.duration is not None and self.requests is not None:

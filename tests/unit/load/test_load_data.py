@@ -53,6 +53,14 @@ def test_a_batch_beyond_the_models_is_refused() -> None:
         make_samples(ONE, load(Data(), 9), seed=0)
 
 
+def test_a_batch_in_a_sequence_is_refused() -> None:
+    """Triton takes one row in each of its requests, whatever the model's greatest batch is."""
+    sequences = replace(ONE, sequences=True)
+    assert len(make_samples(sequences, load(Data()), seed=0)) == 16
+    with pytest.raises(InvalidLoad, match="m: batch size 2; a request of a sequence has a batch of 1"):
+        make_samples(sequences, load(Data(), 2), seed=0)
+
+
 def test_rows_of_npz_are_batched_in_turn_with_their_answers(tmp_path: Path) -> None:
     x = np.arange(10, dtype=np.float64).reshape(5, 2)
     np.savez(tmp_path / "rows.npz", x=x, y=x[:, 0])

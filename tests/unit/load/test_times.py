@@ -40,6 +40,8 @@ WANTED = "wanted a number of seconds or ISO 8601, or JSON with one under time, t
         ('{"at": 1}', "none of"),
         ('{"at"', "no JSON"),
         ("inf", "not finite"),
+        ("1700000000123\n1700000001123", "1700000001123 is no time in seconds.*; divide milliseconds by 1000"),
+        ('{"ts": 1700000000123000000}', "is no time in seconds"),
     ],
 )
 def test_other_text_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:

@@ -85,6 +85,18 @@ def test_csv_has_no_client_times_where_nobody_took_them() -> None:
     assert [(row["Client Send"], row["Client Recv"]) for row in rows] == [("", ""), ("3", "0")]
 
 
+def test_csv_has_nothing_of_a_server_that_tells_nothing_of_itself() -> None:
+    """The time of network and server can't be told apart from the model's, then."""
+    whole = report()
+    silent = replace(whole.points[0], server=(), client_send_us=3.0)
+    first, second = csv.DictReader(perf_analyzer_csv(replace(whole, points=(silent, whole.points[1]))).splitlines())
+    assert {name for name, cell in first.items() if not cell} == {
+        "Network+Server Send/Recv", "Server Queue", "Server Compute Input", "Server Compute Infer",
+        "Server Compute Output", "Client Recv",
+    }  # fmt: skip
+    assert [name for name, cell in second.items() if not cell] == ["Client Send", "Client Recv"]
+
+
 def test_computing_is_by_the_requests_that_the_cache_did_not_answer() -> None:
     """Of 10 requests 8 were hits: the two others took 50 µs each, and a look into the cache 7 µs."""
     whole = report()
