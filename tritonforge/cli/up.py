@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,8 +35,9 @@ def up(
         ),
     ] = None,
     name: Annotated[
-        str, typer.Option("--name", "-n", help="What status, logs and down know it by [default: after REPO or FILE].")
-    ] = "",
+        str | None,
+        typer.Option("--name", "-n", help="What status, logs and down know it by [default: after REPO or FILE]."),
+    ] = None,
     detached: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background once it is ready.")] = False,
     watching: Annotated[
         bool, typer.Option("--watch", help="Build and serve what is saved, the old version serving meanwhile.")
@@ -70,6 +71,10 @@ def up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log.")] = False,
 ) -> None:
     """Serve a model repository with an embedded Triton server, or in a container, until Ctrl-C."""
+    if name == "":
+        raise typer.BadParameter(
+            "it is empty; without --name the server is named after REPO or FILE", param_hint="--name"
+        )
     with interruptible() as interruptions:
         from tritonforge.build import load_project
         from tritonforge.cli.served_repository import choose
@@ -104,7 +109,7 @@ def up(
             settings,
             docker,
             interruptions,
-            name=name,
+            name=name or "",
             runtime=runtime.value,
             detached=detached,
             watching=watching,
@@ -128,16 +133,18 @@ def _up(
     """Start the server, and serve until it is interrupted, which is an error as long as it isn't ready."""
     from tritonforge.cli.detach import detach
     from tritonforge.cli.watch import serve_watching
+    from tritonforge.server.embedded import with_free_ports
 
     ready = False
     try:
         background = detach(interruptions) if detached else None
         with (
             _recorded(chosen, settings, name, runtime=runtime, detached=detached) as record,
-            _started(
-                chosen, project, settings, docker, record, interruptions, verbose=verbose and not detached
-            ) as server,
+            ExitStack() as stack,
         ):
+            log = verbose and not detached
+            started = partial(_started, chosen, project, settings, docker, record, interruptions, verbose=log)
+            server = with_free_ports(settings, lambda: stack.enter_context(started()))
             _announce(server, record, chosen, project, background)
             ready = True
             _serve(server, partial(serve_watching, server, chosen, project) if watching else server.wait)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Self
 
@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     from tritonforge.server.statistics import ModelStatistics
     from tritonforge.server.status import ModelStatus
 
-__all__ = ["EmbeddedServer", "start_embedded", "with_key"]
+__all__ = ["EmbeddedServer", "start_embedded", "with_free_ports", "with_key"]
+
+_Started = TypeVar("_Started")
 
 _ATTEMPTS = 3
 """How often a start is tried whose free ports another process took first."""
+_TAKEN = "already in use"
+"""What tritonserver (24.10) says then of the socket."""
 
 
 class EmbeddedServer(Server):
@@ -204,7 +208,6 @@ def start_embedded(
 ) -> EmbeddedServer:
     """Start a server: what `Server.embedded` does."""
     folder = Path(repository).absolute()
-    attempts = 1 if workspace else _ATTEMPTS
     try:
         wanted = ServerSettings.load(**overrides) if settings is None else settings.replace(**overrides)
         wanted = with_key(wanted)
@@ -213,20 +216,29 @@ def start_embedded(
         if workspace is not None:
             workspace.close()
         raise
+
+    def start_it() -> EmbeddedServer:
+        return EmbeddedServer(
+            folder,
+            resolve_ports(wanted),
+            machine=machine,
+            workspace=workspace or Workspace(),
+            name=name,
+            projects=projects,
+        )
+
+    return start_it() if workspace is not None else with_free_ports(wanted, start_it)
+
+
+def with_free_ports(settings: ServerSettings, start_it: Callable[[], _Started]) -> _Started:
+    """Start a server, and start it again where another process took a port first that was found free for it."""
+    left = _ATTEMPTS if any(getattr(settings, port) == 0 for port in PORTS) else 1
     while True:
-        attempts -= 1
+        left -= 1
         try:
-            return EmbeddedServer(
-                folder,
-                resolve_ports(wanted),
-                machine=machine,
-                workspace=workspace or Workspace(),
-                name=name,
-                projects=projects,
-            )
+            return start_it()
         except ServerDied as died:
-            chosen = any(getattr(wanted, port) == 0 for port in PORTS)
-            if not (attempts and chosen and "already in use" in died.log):
+            if not left or _TAKEN not in died.log:
                 raise
 
 

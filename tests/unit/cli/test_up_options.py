@@ -30,6 +30,13 @@ def test_an_unknown_setting_is_told(tmp_path: Path) -> None:
     assert str(result.exception).startswith("cache: there is no such setting\n  hint: did you mean cache_size?")
 
 
+def test_an_empty_name_is_refused() -> None:
+    """It may be a variable's that a script has not set."""
+    result = CliRunner().invoke(app, ["up", "models", "--name", ""])
+    assert result.exit_code == 2
+    assert "without --name the server is named after REPO or FILE" in " ".join(result.stderr.replace("│", " ").split())
+
+
 @pytest.mark.parametrize("option", ["http_port=70000", "restricted_apis=everything", "ready_timeout_s=-1"])
 def test_what_is_set_isnt_lost_where_there_is_an_option_for_it_too(tmp_path: Path, option: str) -> None:
     result = CliRunner().invoke(app, ["up", str(tmp_path), "--set", option])
