@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +31,7 @@ from tritonforge.load import (
     find_max,
     sweep,
 )
+from tritonforge.load.processes import find_server
 from tritonforge.load.settings import Kind
 from tritonforge.server import Server
 
@@ -388,6 +391,34 @@ def test_a_stall_is_seen_by_the_corrected_latency_only(loaded: Server) -> None:
     assert point.latency.percentile_us(99.5) >= 900_000
     assert point.latency_uncorrected.percentile_us(99.5) < 900_000
     assert any("max_in_flight" in warning for warning in point.generator.warnings)
+
+
+def test_a_server_that_stops_answering_amid_a_load_meets_nothing(loaded: Server) -> None:
+    """Its port still takes connections, and of two requests in flight only two can be lost."""
+    pid = find_server("127.0.0.1", int(loaded.http_url.rpartition(":")[2]))
+    assert pid is not None
+
+    def freeze(point: Point) -> None:
+        if len(point.windows) == 2:
+            os.kill(pid, signal.SIGSTOP)
+
+    settings = replace(
+        QUICK,
+        url=loaded.http_url,
+        loads=(Load("concurrency", 2),),
+        window_s=0.3,
+        duration_s=1.2,
+        server_statistics=False,
+        slo=(Slo("p50", 1e6),),
+    )
+    try:
+        (point,) = sweep(settings, on_window=freeze).points
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert point.requests > 0
+    assert (point.failed, point.unanswered, point.silent) == (0, 2, True)
+    assert (point.slo_met, point.slo_missed) == (False, ("p50",))
+    assert any("requests were under way on average" in warning for warning in point.generator.warnings)
 
 
 def test_a_search_ends_at_a_load_that_meets_the_objective(loaded: Server) -> None:

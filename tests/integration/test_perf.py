@@ -100,6 +100,8 @@ def test_figures_that_never_agree_are_unstable(server: Server) -> None:
         (["echo", "--url", "{url}", "--warmup", "-1"], "--warmup is -1; it is at least 0"),
         (["echo", "--url", "{url}", "--string-length", "4"], "--string-length: no input of echo is of strings"),
         (["echo", "--url", "{url}", "--json", "a", "--html", "./a"], "--html: a can't be written: --json is written"),
+        (["echo", "--url", "{url}", "--url", "{url}"], "nobody could tell their rows apart"),
+        (["echo", "--url", "{url}", "--concurrency", "99999"], "concurrency 99999 has 99999 connections"),
         (["echo", "--url", "{url}", "--burst", "2"], "--burst: it says nothing without --rate"),
         (["echo", "--url", "{url}", "--html", "-"], "--html: - can't be written: standard output has the tables"),
         (["echo", "--url", "{url}", "--html", "/proc/a.html"], "--html: /proc/a.html can't be written"),
@@ -125,10 +127,10 @@ def test_misuse_exits_with_2(arguments: list[str], reason: str, server: Server) 
 
 def test_what_was_measured_before_a_failure_is_kept(server: Server, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    urls = ("--url", server.http_url, "--url", "http://127.0.0.1:1")
+    urls = ("--url", server.http_url, "--url", "grpc://127.0.0.1:1")
     result = perf("echo", *urls, *QUICK, "--json", str(out))
     assert result.exit_code == 4
-    assert "is a server listening there?; the figures are of what was measured until then" in result.output
+    assert "is this its gRPC port?; the figures are of what was measured until then" in result.output
     assert [point.load.value for point in read_report(out).points] == [1]
 
 
