@@ -137,7 +137,7 @@ def test_an_error_in_a_called_model_names_it_and_keeps_its_code(client: Client, 
 @pytest.mark.parametrize(
     ("x", "said"),
     [
-        (X, r"argument \"x\" is float64\[2, 3\]; wanted FP32\[batch, \?\]"),
+        (X, r"argument \"x\" is float64\[2, 3\]; wanted FP32\[batch, n\]"),
         (-X, 'argument "x" is a list; wanted an np.ndarray'),
     ],
     ids=["dtype", "type"],
