@@ -6,6 +6,7 @@ STAMP := $(VENV)/.stamp
 REPOSITORY := model_repository
 JOBS ?= 2
 RERUNS ?= 0
+EXAMPLES ?= untimed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint build bench clean
@@ -20,7 +21,7 @@ run: $(STAMP) ## build the examples, serve them with a real Triton, ask over HTT
 	$(BIN)/python examples/run.py $(REPOSITORY)
 
 test: $(STAMP) ## run all tests, those with a real Triton server among them; JOBS=2 files at once
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --reruns $(RERUNS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --reruns $(RERUNS) --hypothesis-profile $(EXAMPLES)
 
 lint: $(STAMP) ## style, format, strict types, and the contract of which layer may import which
 	$(BIN)/ruff check

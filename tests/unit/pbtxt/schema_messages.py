@@ -10,13 +10,17 @@ from tritonclient.grpc import model_config_pb2 as schema
 
 __all__ = ["messages"]
 
+def _floats(**options: Any) -> st.SearchStrategy[float]:
+    return st.floats(allow_nan=False, **options).map(lambda value: value + 0.0)  # no -0.0, which is equal to the default
+
+
 SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.CPPTYPE_INT32: st.integers(-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: st.integers(-(2**63), 2**63 - 1),
     FieldDescriptor.CPPTYPE_UINT32: st.integers(0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_UINT64: st.integers(0, 2**64 - 1),
-    FieldDescriptor.CPPTYPE_DOUBLE: st.floats(allow_nan=False),
-    FieldDescriptor.CPPTYPE_FLOAT: st.floats(allow_nan=False, width=32),
+    FieldDescriptor.CPPTYPE_DOUBLE: _floats(),
+    FieldDescriptor.CPPTYPE_FLOAT: _floats(width=32),
     FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
     FieldDescriptor.CPPTYPE_STRING: st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
 }
