@@ -40,7 +40,7 @@ _ALL = (
         "The load generator beside perf_analyzer, wrk and h2load",
         ("perf/reference.py",),
         quick=("--rounds", "1", "--seconds", "1"),
-        full=("--rounds", "2", "--seconds", "1.5"),
+        full=("--rounds", "4", "--seconds", "1.5"),
     ),
     Part(
         "compare",
