@@ -129,8 +129,8 @@ FLOORS = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--starts", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=2, help="of each start")
+    parser.add_argument("--starts", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=1, help="of each start")
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 64])
     options = parser.parse_args()

@@ -4,12 +4,14 @@
 
 The model takes FP32[batch, 20], subtracts one vector and divides by another. `hand` is it written by hand as well as we
 can: requests stacked into one call, results split into views, all else looked up beforehand, no checks. `generated` is
-what `tritonforge build` writes. `again` is `hand` under another name: how far its ratio is from 1 is what this machine
-can't tell apart. Of a round, generated is held against the mean of the two. `alone` is by hand without stacking, as
-most people write it. Requests are prepared bytes of one row over HTTP, sent by wrk (Debian package `wrk`). The models
-take turns, A B B A, so that a slow moment of the machine is shared. A process is a little faster or slower than its
-twin for as long as it lives, by where its memory lies: so the server is started several times. Figures are medians over
-the rounds of all starts, and the ratio is the median of each round's own.
+what `tritonforge build` writes. `again` is `hand` once more: how far its ratio is from 1 is what this machine can't
+tell apart. Of a round, generated is held against the mean of the two. `alone` is by hand without stacking, as most
+people write it. Requests are prepared bytes of one row over HTTP, sent by wrk (Debian package `wrk`).
+
+A process is up to a tenth faster or slower than its twin for as long as it lives, by where its memory lies. So all four
+run in one: the generated model's class has the others beside it, and a byte of a file says whose turn it is. They take
+turns, A B B A, so that a slow moment of the machine is shared. The server is started several times. Figures are medians
+over the rounds of all starts, and the ratio is the median of each round's own.
 """
 
 from __future__ import annotations
@@ -18,16 +20,20 @@ import argparse
 import shutil
 import statistics
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from operator import truediv
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from wrk_load import Rates, load, pool, ratio, take_turns
 
 from tritonforge.build import build
-from tritonforge.client import Client
+from tritonforge.client import Client, Result
 from tritonforge.server import Server
+
+T = TypeVar("T")
 
 GENERATED = """
 import numpy as np
@@ -42,7 +48,12 @@ STD = np.linspace(1, 2, 20, dtype=np.float32)
 def generated(x: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
     return (x - MEAN) / STD
 """
-BY_HAND = """
+OTHERS = """
+
+
+import mmap
+from pathlib import Path
+
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
@@ -50,8 +61,8 @@ MEAN = np.linspace(-1, 1, 20, dtype=np.float32)
 STD = np.linspace(1, 2, 20, dtype=np.float32)
 
 
-class TritonPythonModel:
-    def initialize(self, args):
+class ByHand:
+    def __init__(self):
         self.tensor, self.response = pb_utils.Tensor, pb_utils.InferenceResponse
 
     def execute(self, requests):
@@ -67,25 +78,31 @@ class TritonPythonModel:
             responses.append(Response([Tensor("output", outputs[start:end])]))
             start = end
         return responses
-"""
-ALONE = """
-import numpy as np
-import triton_python_backend_utils as pb_utils
-
-MEAN = np.linspace(-1, 1, 20, dtype=np.float32)
-STD = np.linspace(1, 2, 20, dtype=np.float32)
 
 
-class TritonPythonModel:
+class Alone:
     def execute(self, requests):
         responses = []
         for request in requests:
             x = pb_utils.get_input_tensor_by_name(request, "x").as_numpy()
             responses.append(pb_utils.InferenceResponse([pb_utils.Tensor("output", (x - MEAN) / STD)]))
         return responses
+
+
+class Turns(TritonPythonModel):
+    def initialize(self, args):
+        super().initialize(args)
+        ways = (self.execute, ByHand().execute, ByHand().execute, Alone().execute)
+        with Path({turn!r}).open("r+b") as file:
+            turn = mmap.mmap(file.fileno(), 1)
+        self.execute = lambda requests: ways[turn[0]](requests)
+
+
+TritonPythonModel = Turns
 """
 FLOOR = 0.97
-MODELS = ("generated", "hand", "again", "alone")
+MODEL = "generated"
+WAYS = ("generated", "hand", "again", "alone")
 ROW = np.random.default_rng(0).random((1, 20), np.float32)
 
 
@@ -100,50 +117,57 @@ def main() -> None:
     if shutil.which("wrk") is None:
         parser.error("wrk is not installed: apt-get install wrk")
     starts: dict[int, list[Rates]] = {concurrency: [] for concurrency in options.concurrency}
-    with tempfile.TemporaryDirectory() as folder:
-        repository = write(Path(folder))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        turn = folder / "turn"
+        turn.write_bytes(bytes(1))
+        repository = write(folder, turn)
+
+        def take(way: str, measure: Callable[[], T]) -> T:
+            with turn.open("r+b") as file:  # in place: the model has it mapped
+                file.write(bytes([WAYS.index(way)]))
+            return measure()
+
         for _ in range(options.starts):
             with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
-                agree(server)
+                agree(server, take)
                 for concurrency, found in starts.items():
                     measure = partial(
                         load,
                         server.http_url,
-                        Path(folder),
-                        inputs={"x": ROW},
+                        folder,
+                        MODEL,
+                        {"x": ROW},
                         concurrency=concurrency,
                         seconds=options.seconds,
                     )
-                    found.append(take_turns(MODELS, measure, rounds=options.rounds))
+                    found.append(take_turns(WAYS, partial(take, measure=measure), rounds=options.rounds))
     for concurrency, found in starts.items():
         report(concurrency, found)
 
 
-def write(folder: Path) -> Path:
-    """Build the generated model; put those by hand beside it, with the same config.pbtxt."""
+def write(folder: Path, turn: Path) -> Path:
+    """Build the model, and put the ways by hand beside it."""
     (folder / "pyproject.toml").touch()
     (folder / "served.py").write_text(GENERATED)
     repository = folder / "model_repository"
     build([folder / "served.py"], repository)
-    config = (repository / "generated" / "config.pbtxt").read_text()
-    for name, code in {"hand": BY_HAND, "again": BY_HAND, "alone": ALONE}.items():
-        (repository / name / "1").mkdir(parents=True)
-        (repository / name / "config.pbtxt").write_text(config.replace('"generated"', f'"{name}"'))
-        (repository / name / "1" / "model.py").write_text(code)
+    code = repository / MODEL / "1" / "model.py"
+    code.write_text(code.read_text() + OTHERS.replace("{turn!r}", repr(str(turn))))
     return repository
 
 
-def agree(server: Server) -> None:
-    """Make sure that all models give the same."""
+def agree(server: Server, take: Callable[[str, Callable[[], Result]], Result]) -> None:
+    """Make sure that all ways give the same."""
     with Client(server.grpc_url) as client:
-        answers = [client.infer(model, x=ROW)["output"] for model in MODELS]
+        answers = [take(way, lambda: client.infer(MODEL, x=ROW))["output"] for way in WAYS]
     assert all(np.array_equal(answer, answers[0]) for answer in answers), answers
 
 
 def report(concurrency: int, starts: list[Rates]) -> None:
     """Print medians, and the ratios of rates of the same round, in all and of each start."""
     rates = pool(starts)
-    figures = ", ".join(f"{model} {statistics.median(found):7.0f}/s" for model, found in rates.items())
+    figures = ", ".join(f"{way} {statistics.median(found):7.0f}/s" for way, found in rates.items())
     held = ratio(by_hand(rates), "generated", "hand", at=f"concurrency {concurrency}", at_least=FLOOR)
     noise = ratio(rates, "again", "hand", at=f"concurrency {concurrency}")
     print(f"concurrency {concurrency:3}: {figures}; {held}; {noise}", flush=True)
