@@ -10,6 +10,7 @@ from tritonclient.grpc import model_config_pb2 as schema
 
 __all__ = ["messages"]
 
+
 def _floats(**options: Any) -> st.SearchStrategy[float]:
     """Give none of -0.0, which is equal to the default."""
     return st.floats(allow_nan=False, **options).map(lambda value: value + 0.0)
