@@ -16,14 +16,14 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench_runtime import ROW, write
+from bench_runtime import BY_HAND, MODEL, ROW, write
 from figures import note
 from server_memory import MIB, Memory, measure
 
 from tritonforge.client import Client
 from tritonforge.server import Server
 
-MODELS = ("generated", "hand")
+MODELS = (MODEL, "hand")
 
 
 def main() -> None:
@@ -33,6 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         repository = write(Path(folder))
+        add_by_hand(repository)
         for file in repository.glob("*/config.pbtxt"):
             file.write_text(file.read_text().replace("count: 1", f"count: {options.instances}"))
         with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
@@ -41,6 +42,14 @@ def main() -> None:
     print(f"/dev/shm of all {len(processes) - 1} stubs together: {shared / MIB:.1f} MiB")
     for name in MODELS:
         report(name, [process for process in processes if process.name == name])
+
+
+def add_by_hand(repository: Path) -> None:
+    """Put the model by hand beside the generated one, with the same config.pbtxt."""
+    config = (repository / MODEL / "config.pbtxt").read_text()
+    (repository / "hand" / "1").mkdir(parents=True)
+    (repository / "hand" / "config.pbtxt").write_text(config.replace(f'"{MODEL}"', '"hand"'))
+    (repository / "hand" / "1" / "model.py").write_text(f"{BY_HAND}\n\nTritonPythonModel = ByHand\n")
 
 
 def ask(server: Server) -> None:
@@ -54,7 +63,7 @@ def ask(server: Server) -> None:
 def report(name: str, stubs: list[Memory]) -> None:
     """Print a model's figures, of one instance."""
     uss, pss, rss = (statistics.median(getattr(stub, kind) for stub in stubs) / MIB for kind in ("uss", "pss", "rss"))
-    note(f"{name}: USS of an instance", uss, "MiB", at_most=60 if name == "generated" else None)
+    note(f"{name}: USS of an instance", uss, "MiB", at_most=60 if name == MODEL else None)
     print(f"{name:>10}: {len(stubs)} instances, each USS {uss:.1f} MiB, PSS {pss:.1f} MiB, RSS {rss:.1f} MiB")
 
 

@@ -48,11 +48,8 @@ STD = np.linspace(1, 2, 20, dtype=np.float32)
 def generated(x: Float32[np.ndarray, "batch 20"]) -> Float32[np.ndarray, "batch 20"]:
     return (x - MEAN) / STD
 """
-OTHERS = """
+BY_HAND = """
 
-
-import mmap
-from pathlib import Path
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -62,7 +59,7 @@ STD = np.linspace(1, 2, 20, dtype=np.float32)
 
 
 class ByHand:
-    def __init__(self):
+    def initialize(self, args):
         self.tensor, self.response = pb_utils.Tensor, pb_utils.InferenceResponse
 
     def execute(self, requests):
@@ -78,6 +75,12 @@ class ByHand:
             responses.append(Response([Tensor("output", outputs[start:end])]))
             start = end
         return responses
+"""
+IN_TURNS = """
+
+
+import mmap
+from pathlib import Path
 
 
 class Alone:
@@ -92,7 +95,10 @@ class Alone:
 class Turns(TritonPythonModel):
     def initialize(self, args):
         super().initialize(args)
-        ways = (self.execute, ByHand().execute, ByHand().execute, Alone().execute)
+        hand, again = ByHand(), ByHand()
+        hand.initialize(args)
+        again.initialize(args)
+        ways = (self.execute, hand.execute, again.execute, Alone().execute)
         with Path({turn!r}).open("r+b") as file:
             turn = mmap.mmap(file.fileno(), 1)
         self.execute = lambda requests: ways[turn[0]](requests)
@@ -121,7 +127,8 @@ def main() -> None:
         folder = Path(name)
         turn = folder / "turn"
         turn.write_bytes(bytes(1))
-        repository = write(folder, turn)
+        repository = write(folder)
+        add_ways(repository, turn)
 
         def take(way: str, measure: Callable[[], T]) -> T:
             with turn.open("r+b") as file:  # in place: the model has it mapped
@@ -146,15 +153,18 @@ def main() -> None:
         report(concurrency, found)
 
 
-def write(folder: Path, turn: Path) -> Path:
-    """Build the model, and put the ways by hand beside it."""
+def write(folder: Path) -> Path:
+    """Build the model."""
     (folder / "pyproject.toml").touch()
     (folder / "served.py").write_text(GENERATED)
-    repository = folder / "model_repository"
-    build([folder / "served.py"], repository)
+    build([folder / "served.py"], folder / "model_repository")
+    return folder / "model_repository"
+
+
+def add_ways(repository: Path, turn: Path) -> None:
+    """Put the ways by hand beside the generated one; the file says which it is."""
     code = repository / MODEL / "1" / "model.py"
-    code.write_text(code.read_text() + OTHERS.replace("{turn!r}", repr(str(turn))))
-    return repository
+    code.write_text(code.read_text() + BY_HAND + IN_TURNS.replace("{turn!r}", repr(str(turn))))
 
 
 def agree(server: Server, take: Callable[[str, Callable[[], Result]], Result]) -> None:
