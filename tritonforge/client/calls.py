@@ -28,6 +28,7 @@ from tritonforge.client.metadata import ModelStatus, ServedModel
 from tritonforge.client.payload import check, make_request, make_request_of, merge_inputs, read_result, version_text
 from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
+from tritonforge.client.stream_count import StreamCount
 from tritonforge.client.transport import AsyncTransport, Json
 from tritonforge.ir import Signature
 
@@ -179,16 +180,13 @@ class Calls:
         target = self.target(model, version, request_id)
         require_name(model)
         question = Question("generate_stream", model, target.version, generate_body(inputs, target))
-        events, deadline, given = Events(), self.deadline(timeout_s), 0
-        try:
+        events, deadline = Events(), self.deadline(timeout_s)
+        with StreamCount(deadline) as count:
             async with aclosing(self._events(question, target, deadline)) as pieces:
                 async for piece in pieces:
                     for event in events.feed(piece):
                         yield read_event(event, target)
-                        given += 1
-        except DeadlineExceeded as error:
-            _tell_of_stream(error, deadline, given)
-            raise
+                        count.given += 1
         events.end(target)
 
     async def is_ready(self, model: str, *, version: str | int, timeout_s: float | None) -> bool:
@@ -357,8 +355,7 @@ class Calls:
     async def _results(
         self, request: Request, deadline: Deadline, outputs: Sequence[str], known: Known, target: Target
     ) -> AsyncGenerator[Result, None]:
-        given = 0
-        try:
+        with StreamCount(deadline) as count:
             async with aclosing(self.transport.stream(request, deadline)) as responses:
                 async for response in responses:
                     try:
@@ -366,10 +363,7 @@ class Calls:
                     except ServerUnavailable:
                         result = await self._read_anew(response, outputs, target, deadline)
                     yield result
-                    given += 1
-        except DeadlineExceeded as error:
-            _tell_of_stream(error, deadline, given)
-            raise
+                    count.given += 1
 
     async def _read_anew(
         self, response: Response, outputs: Sequence[str], target: Target, deadline: Deadline
@@ -384,13 +378,6 @@ class Calls:
         async with aclosing(results):
             async for result in results:
                 yield give_back(definition, result, target)
-
-
-def _tell_of_stream(error: DeadlineExceeded, deadline: Deadline, given: int) -> None:
-    """Say of a stream that gave responses, and was not over in time, how many: else nothing seems to have answered."""
-    if given and not error.code:
-        responses = f"{given} response{'s' if given > 1 else ''}"
-        error.reason = f"the stream was not over within {deadline.timeout_s:g} s, after {responses}"
 
 
 def _with_timeout(parameters: Mapping[str, Parameter] | None, deadline: Deadline) -> Mapping[str, Parameter]:
