@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import instance, remote
+from . import batch, instance, remote
 from .asynchronous import is_async
 from .dimensions import NamedDim, agreeing
 from .errors import InvalidResult, LoadError, Refused, TritonError
@@ -188,7 +188,7 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
             for name in part.copied:
                 if inputs.get(name) is not None:
                     inputs[name] = inputs[name].copy()
-            rows = _rows(inputs) if batched else None
+            rows = batch.rows(inputs.values()) if batched else None
             return finished(function(**inputs), rows)
 
     def finished(result: Any, rows: int | None) -> Any:
@@ -222,13 +222,6 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
                 yield finished(result, rows)
 
     return call
-
-
-def _rows(inputs: Mapping[str, Any]) -> int | None:
-    for array in inputs.values():
-        if array is not None:
-            return len(array)
-    return None
 
 
 class _Naming:

@@ -28,7 +28,7 @@ def group(requests: Iterable[tuple[int, Inputs]]) -> list[list[tuple[int, Inputs
     return list(groups.values())
 
 
-def rows(inputs: Inputs) -> int | None:
+def rows(inputs: Iterable[Array | None]) -> int | None:
     """Count a request's rows; None where no input is there to tell."""
     for array in inputs:
         if array is not None:
