@@ -158,7 +158,9 @@ def test_both_loops_count_what_the_server_counts(loaded: Server, protocol: str, 
     assert (point.failed, point.protocol, len(point.windows)) == (0, protocol, 3)
     (server,) = point.server
     assert (server.model, server.composing) == ("double", False)
-    assert server.requests == pytest.approx(point.requests, rel=0.3)
+    # A machine that is too busy reads the statistics seconds late, and then the point says so.
+    if not any("its statistics were read late" in warning for warning in point.generator.warnings):
+        assert server.requests == pytest.approx(point.requests, rel=0.3)
     assert sum(step.mean_us for step in point.breakdown) == pytest.approx(point.latency.mean_us.value, rel=0.5)
     assert point.processes is not None
     assert point.processes.processes >= 2

@@ -10,6 +10,7 @@ from tritonforge.load.results import ModelStatistics
 __all__ = ["Counters", "apart", "difference", "read_counters"]
 
 _DRIFT, _FEW = 0.05, 10
+_LATE_SHARE = 0.1
 
 Counters = dict[tuple[str, str], dict[str, int]]
 """By model and version: counts and sums of ns, `queue.count`, `queue.ns`, …, `batch.8` the executions of that size."""
@@ -43,17 +44,21 @@ def apart(server: Sequence[ModelStatistics], requests: int, failed: int, in_flig
     """Say where the server counted other requests than those that ended here; else give an empty text.
 
     At both edges of the windows those in flight count on one side alone. Its statistics are read a little late, which
-    is known: `late` requests may have ended meanwhile.
+    is known: `late` requests may have ended meanwhile, which is said where they are more than a few of all.
     """
     asked = [statistics.requests for statistics in server if not statistics.composing]
     counted = sum(asked)
-    beyond = max(counted - requests - failed, requests - counted)
-    if not asked or beyond <= 2 * in_flight + _DRIFT * requests + _FEW + late:
+    beyond = max(counted - requests - failed, requests - counted) - 2 * in_flight - _DRIFT * requests - _FEW
+    if not asked or beyond <= 0 or beyond <= late <= _LATE_SHARE * requests:
         return ""
+    cause = (
+        "its statistics were read late, as this machine had no processor for that, or the server none for the answer"
+        if beyond <= late
+        else "others load it too, or its statistics lag, for which windows below 0.5 s are short"
+    )
     return (
         f"the server counted {counted:,} requests between the windows' edges, and {requests + failed:,} ended here: "
-        "others load it too, or its statistics lag, for which windows below 0.5 s are short; its own figures are of "
-        "all that it counted"
+        f"{cause}; its own figures are of all that it counted"
     )
 
 
