@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 
@@ -15,23 +13,19 @@ from tritonforge.load.address import parse_address
 from tritonforge.load.breakdown import break_down
 from tritonforge.load.clock import NS, now_ns
 from tritonforge.load.control import check_listening, connect
-from tritonforge.load.data import Sample, check_shapes, check_strings, make_samples
-from tritonforge.load.data_files import sequence_lengths
-from tritonforge.load.errors import InvalidLoad, LoadFailed
-from tritonforge.load.generate import check_generate, prepare_generate
-from tritonforge.load.job import Job, Payload, Tally, Target
+from tritonforge.load.errors import LoadFailed
+from tritonforge.load.job import Job, Tally, Target
 from tritonforge.load.little import few_under_way
 from tritonforge.load.merge import make_point
-from tritonforge.load.plain_http import prepare_plain
-from tritonforge.load.prepare import Wanted, prepare, prepare_sequence
+from tritonforge.load.payloads import make_payloads
 from tritonforge.load.processes import between, find_server, usage
 from tritonforge.load.profile_export import ProfileExport
 from tritonforge.load.results import Point
 from tritonforge.load.run import UNLIMITED, Run
 from tritonforge.load.schedule import schedule_of
-from tritonforge.load.settings import Load, ModelLoad, Settings
+from tritonforge.load.settings import Load, Settings
 from tritonforge.load.settings_check import check_settings
-from tritonforge.load.shared_memory import Regions, output_sizes
+from tritonforge.load.shared_memory import Regions
 from tritonforge.load.shares import check_connections, most_processes, share_of
 from tritonforge.load.signature import ServedModel, read_model
 from tritonforge.load.statistics import Counters, apart, difference, read_counters
@@ -42,7 +36,6 @@ __all__ = ["Progress", "Session"]
 Progress = Callable[[Point], None]
 """Told of a point after each of its windows: the figures so far."""
 
-_MIX = 1024
 _NAMED = 20
 _UNTIMED = "client send and client receive are not known, and in the time of the network: no request was timed"
 _MIXTURE = "latencies are of the mixture of the models; measure each by itself for its own"
@@ -85,7 +78,7 @@ class Session:
             loads = [load for load in self.settings.models if load.request is None]
             self.models = {load.name: self._served(load.name, load.version) for load in loads}
             self._composing = self._steps()
-            self._payloads = self._prepare()
+            self._payloads = make_payloads(self.settings, self._address, self.models, self._known, self._regions)
             if self._pid is None:
                 self._pid = find_server(self._address.host, self._address.port)
             self._workers = stack.enter_context(Workers(self.settings.processes))
@@ -277,91 +270,6 @@ class Session:
                 self._known[name] = self._served(name, "")
                 waiting.extend(self._known[name].steps)
         return found
-
-    def _prepare(self) -> tuple[Payload, ...]:
-        check_strings(self.models, self.settings.models)
-        check_shapes(self.models, [load for load in self.settings.models if load.request is None])
-        if self._known and all(served.sequences is False for served in self._known.values()):
-            asked = [load.name for load in self.settings.models if load.sequence_length]
-            if asked:
-                raise InvalidLoad(f"{', '.join(asked)} takes no sequences: leave sequence_length out")
-        by_model = [self._payloads_of(load) for load in self.settings.models]
-        if len(by_model) == 1:
-            return tuple(by_model[0])
-        draw = random.Random(self.settings.seed)
-        order = draw.choices(range(len(by_model)), [load.weight for load in self.settings.models], k=_MIX)
-        turns = [0] * len(by_model)
-        mixed = []
-        for model in order:
-            mixed.append(by_model[model][turns[model] % len(by_model[model])])
-            turns[model] += 1
-        return tuple(mixed)
-
-    def _payloads_of(self, load: ModelLoad) -> list[Payload]:
-        if load.request is not None:
-            return [prepare_plain(self._address, load.request, self.settings.headers)]
-        served = self.models[load.name]
-        if not served.inputs:
-            raise LoadFailed(f"{load.name}: the server's metadata name no input: there is nothing to send")
-        stream = self._streams(served)
-        if load.data.check and stream:
-            raise InvalidLoad(f"{load.name}: answers of streams can't be checked; leave check out")
-        lengths = sequence_lengths(load.data.source) if served.sequences and not load.sequence_length else []
-        if served.sequences and not load.sequence_length and not lengths:
-            raise InvalidLoad(f"{load.name} takes sequences: set sequence_length, the number of requests in each")
-        if lengths and load.data.check:
-            raise InvalidLoad(f"{load.data.source}: answers to its sequences can't be checked; leave check out")
-        wanted = Wanted(
-            self._address,
-            load.name,
-            load.version,
-            self.settings.body,
-            tuple(self.settings.headers.items()),
-            load.sequence_length,
-            stream,
-            load.data.tolerance,
-            () if stream or self._address.grpc else tuple(tensor.name for tensor in served.outputs),
-        )
-        samples = make_samples(served, load, self.settings.seed)
-        if lengths:
-            return self._spelled(wanted, load, samples, lengths)
-        if stream and not self._address.grpc:
-            check_generate(served, load, self.settings)
-            return [prepare_generate(wanted, sample.inputs) for sample in samples]
-        if self.settings.shared_memory == "none":
-            return [prepare(wanted, sample.inputs, sample.expected) for sample in samples]
-        return self._in_shared_memory(wanted, samples, served, load.batch_size)
-
-    def _spelled(
-        self, wanted: Wanted, load: ModelLoad, samples: Sequence[Sample], lengths: Sequence[int]
-    ) -> list[Payload]:
-        """Write the sequences of a file, which has a list of requests for each."""
-        if load.batch_size != 1 or self.settings.shared_memory != "none":
-            raise InvalidLoad(
-                f"{load.data.source}: its lists are sequences, which are sent as they are: without batch_size and "
-                "shared_memory; or set sequence_length, for sequences of one row each"
-            )
-        ends = list(accumulate(lengths))
-        rows = [samples[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-        return [prepare_sequence(wanted, [sample.inputs for sample in each]) for each in rows]
-
-    def _in_shared_memory(
-        self, wanted: Wanted, samples: Sequence[Sample], served: ServedModel, batch_size: int
-    ) -> list[Payload]:
-        """Write requests whose inputs lie in regions of their own; the outputs of all go to one, as nobody reads it."""
-        read = wanted.stream or any(sample.expected is not None for sample in samples)
-        sizes = {} if read else output_sizes(served, batch_size, self.settings.output_bytes)
-        regions = self._regions.reserve(sizes) if sizes else {}
-        outputs = {tensor.name: regions.get(tensor.name) for tensor in served.outputs} if regions else None
-        return [
-            prepare(wanted, sample.inputs, sample.expected, self._regions.place(sample.inputs), outputs)
-            for sample in samples
-        ]
-
-    def _streams(self, served: ServedModel) -> bool:
-        """Tell whether a model's answers are streams: over gRPC, those of all models are where those of one are."""
-        among = self.models.values() if self._address.grpc else (served,)
-        return any(each.decoupled for each in among)
 
     def _jobs(self, run: Run) -> list[Job]:
         settings, address = self.settings, self._address
