@@ -256,7 +256,7 @@ def test_unloading_and_loading_name_the_ensembles_that_go_along(cli: CommandLine
     write_model(cli.folder / "models", "twice", None, config=config)
     cli.run("up", "models", "--detach", "--name", "ensembles", *PORTS)
     assert cli.run("unload", "echo") == "echo unloaded\n  and what is made of it: twice\n"
-    assert cli.run("load", "echo") == "echo 1 loaded\n  and what is made of it: twice\n"
+    assert cli.run("load", "echo") == "echo 1 loaded\n  and with it: twice\n"
 
 
 def test_load_and_unload(shared: CommandLine) -> None:

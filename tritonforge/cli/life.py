@@ -67,11 +67,15 @@ def logs(
 
         pieces = chain(_older(path), follow_file(file.fileno(), ended=lambda: not (follow and record.alive())))
         lines = _lines(pieces)
+        shown = False
         try:
             for line in of_model(lines, model) if model else lines:
                 typer.echo(line)
+                shown = True
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
+        if model and not shown:
+            typer.echo(f"no line of {path} names a model {model}", err=True)
 
 
 def reload(
@@ -117,7 +121,7 @@ def load(
         server.load(model)
         say(server, model, "loaded")
         if others := sorted(ready_models(server) - before - {model}):
-            typer.echo(f"  and what is made of it: {', '.join(others)}")
+            typer.echo(f"  and with it: {', '.join(others)}")
 
 
 def unload(

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from tritonforge.server.attached import AttachedServer
 
-__all__ = ["KeyFile", "Name", "Url", "named", "reach", "who_runs"]
+__all__ = ["KeyFile", "Name", "Url", "check_one_server", "named", "reach", "who_runs"]
 
 Name = Annotated[str, typer.Option("--name", "-n", help="The server's name; not needed where only one runs.")]
 Url = Annotated[str, typer.Option(help="A server that up didn't start: its HTTP address.")]
@@ -28,16 +28,24 @@ def named(argument: str, option: str) -> str:
     return argument or option
 
 
+def check_one_server(name: str, url: str) -> None:
+    """Raise BadParameter where a server is named, and an address given beside."""
+    if name and url:
+        raise typer.BadParameter(f"found the server {name} and --url {url}; give one of them", param_hint="NAME")
+
+
 def reach(name: str, url: str, key_file: Path | None) -> AttachedServer:
     """Reach a server by its name or address.
 
     Raises:
         ServerError: there is no such server, or it doesn't answer.
+        BadParameter: both are given.
     """
     from tritonforge.server import Server
     from tritonforge.server.recorded import RecordedServer
     from tritonforge.server.records import find_record
 
+    check_one_server(name, url)
     if url:
         return Server.attached(url, key=key_file.read_text().strip() if key_file else "")
     return RecordedServer(find_record(name))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tritonforge.cli.life_options import KeyFile, Name, Url, named
+from tritonforge.cli.life_options import KeyFile, Name, Url, check_one_server, named
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -61,9 +61,11 @@ def status(
     The exit code is 1 where a server has ended or its record can't be read, a model or a process of one isn't there, or
     a model's newest version failed to load, also where an older one goes on serving.
     """
+    server = named(name, option)
+    check_one_server(server, url)
 
     def look() -> list[_Seen]:
-        return _look(named(name, option), url, key_file.read_text().strip() if key_file else "")
+        return _look(server, url, key_file.read_text().strip() if key_file else "")
 
     if watch:
         _watch(look, as_json=as_json)

@@ -20,6 +20,7 @@ from tritonforge.server.settings_checks import check_load_models, check_ports
 
 __all__ = [
     "check_machine",
+    "check_named_server",
     "check_repository",
     "check_shared_memory",
     "preflight",
@@ -64,10 +65,13 @@ def preflight_machine(settings: ServerSettings) -> None:
 
 
 def _check_server(machine: Machine, settings: ServerSettings) -> list[Diagnostic]:
-    """Check what the wheel's server needs, or that there is the one which is named instead."""
-    if not settings.tritonserver:
-        return check_machine(machine)
-    if find_tritonserver(settings.tritonserver) is not None:
+    """Check what the wheel's server needs, or the one which is named instead."""
+    return check_named_server(settings) if settings.tritonserver else check_machine(machine)
+
+
+def check_named_server(settings: ServerSettings) -> list[Diagnostic]:
+    """Check that the server is there which is to run in the place of the embedded one, if one is named."""
+    if not settings.tritonserver or find_tritonserver(settings.tritonserver) is not None:
         return []
     message = f"found no program {settings.tritonserver}"
     hint = "name the program, its folder (/opt/tritonserver), or leave it out for the embedded server"

@@ -136,11 +136,15 @@ def _claim(name: str, fallback: str, runtime: str, *, detached: bool) -> ServerR
             remove_leftovers(other)
         shutil.rmtree(record.folder, ignore_errors=True)
         record.folder.mkdir(mode=0o700)
-        hold_folder(record.folder)
         record = replace(record, log=str(record.folder / _LOG)) if detached else record
-        save(record)
-        if record.log:
-            Path(record.log).touch(mode=0o600)
+        try:
+            hold_folder(record.folder)
+            save(record)
+            if record.log:
+                Path(record.log).touch(mode=0o600)
+        except OSError:  # the disk is full, say
+            shutil.rmtree(record.folder, ignore_errors=True)
+            raise
     return record
 
 

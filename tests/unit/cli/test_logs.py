@@ -29,3 +29,12 @@ def test_tracebacks_of_a_model_are_whole(tmp_path: Path, monkeypatch: pytest.Mon
     failure = "echo: stream failed\nTraceback (most recent call last):\n  File \"m.py\", line 2\nKeyError: 'mid'\n"
     log.write_text(f"plus 1\n{failure}plus 2\n")
     assert CliRunner().invoke(app, ["logs", "main", "--model", "echo"]).output == failure
+
+
+def test_a_model_that_no_line_names_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    log = Path(claim("main", fallback="", runtime="embedded", detached=True).log)
+    log.write_text("plus 1\n")
+    assert (
+        CliRunner().invoke(app, ["logs", "main", "--model", "ecko"]).output == f"no line of {log} names a model ecko\n"
+    )

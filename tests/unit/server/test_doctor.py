@@ -31,8 +31,8 @@ def machine() -> Machine:
     return probe()
 
 
-def settings(**ports: int) -> ServerSettings:
-    return ServerSettings(**({"http_port": 0, "grpc_port": 0, "metrics_port": 0} | ports))
+def settings(**given: Any) -> ServerSettings:
+    return ServerSettings(**({"http_port": 0, "grpc_port": 0, "metrics_port": 0} | given))
 
 
 def faults(checkups: list[Checkup]) -> dict[str, tuple[str, list[str]]]:
@@ -121,6 +121,18 @@ def test_a_taken_port_is_named_with_the_process_that_has_it(machine: Machine) ->
     assert faults(checkups) == {"ports": ("error", ["TF508"])}
     text = next(str(diagnostic) for checkup in checkups for diagnostic in checkup.diagnostics)
     assert f"port {port} (grpc): is taken by process" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"tritonserver": "/nosuch"}, "TF504"),
+        ({"grpc_tls_cert": "/nosuch.pem", "grpc_tls_key": "/nosuch.key"}, "TF501"),
+    ],
+)
+def test_settings_that_up_would_refuse_are_an_error(machine: Machine, wrong: dict[str, Any], code: str) -> None:
+    name, (status, codes) = faults(examine(machine, HEALTHY, settings(**wrong))).popitem()
+    assert (name, status, set(codes)) == ("settings", "error", {code})
 
 
 def test_ports_that_a_server_of_ours_has_are_no_fault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerError
+from tritonforge.server.errors import PreflightError
 from tritonforge.server.process_identity import ProcessIdentity, identify
 from tritonforge.server.recorded import RecordedServer, end
 from tritonforge.server.records import claim, find_record, forget, read_records, read_unreadable, save, servers_folder
@@ -167,3 +169,13 @@ def test_what_is_no_server_is_none() -> None:
     (servers_folder() / "stray").touch()
     (servers_folder() / "empty").mkdir()
     assert (read_records(), read_unreadable()) == ([], [])
+
+
+def test_nothing_is_left_of_a_name_whose_record_finds_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tritonforge.server.records.save", full)
+    with pytest.raises(PreflightError, match="No space left"):
+        claim("main", fallback="", runtime="embedded", detached=True)
+    assert not (servers_folder() / "main").exists()

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.certificates import check_certificates
 from tritonforge.server.doctor.surroundings import Surroundings
 from tritonforge.server.machine import SHARED_MEMORY, Machine
-from tritonforge.server.preflight import check_machine, check_shared_memory
+from tritonforge.server.preflight import check_machine, check_named_server, check_shared_memory
 from tritonforge.server.settings import PORTS, ServerSettings
 from tritonforge.server.settings_checks import check_ports
 from tritonforge.server.writable import state_unusable
@@ -82,7 +83,8 @@ def _machine(machine: Machine) -> Iterator[Checkup]:
 
 def _settings(settings: ServerSettings | Sequence[Diagnostic], own: Mapping[int, str]) -> Iterator[Checkup]:
     if isinstance(settings, ServerSettings):
-        yield Checkup("settings", "ok", "none is wrong")
+        amiss = [*check_named_server(settings), *check_certificates(settings)]
+        yield _judged("settings", "can't be as they are" if amiss else "none is wrong", amiss)
         yield _ports(settings, own)
     else:
         yield _judged("settings", "can't be as they are", settings)
