@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
+_OF_QUEUES = {"priority": "a level of the model's queue", "timeout": "the limit in the queue in microseconds"}
 
 
 def require_name(model: object) -> None:
@@ -73,6 +74,8 @@ def require_parameters(parameters: Mapping[str, Any]) -> None:
             raise ValueError(f'the parameter "{name}" is of sequences: client.sequence(…), or infer(…, {name}=…)')
         if not isinstance(value, (bool, int, float, str)):
             raise TypeError(f'the parameter "{name}" is {kind_of(value)}; the protocol has bool, int, float and str')
+        if name in _OF_QUEUES:
+            _require_count(name, value)
         if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
             raise ValueError(f'the parameter "{name}" is {value}; an integer of the protocol has 64 bits')
         require_encodable("a parameter's name", name)
@@ -80,8 +83,20 @@ def require_parameters(parameters: Mapping[str, Any]) -> None:
             require_encodable(f'the parameter "{name}"', value)
 
 
+def _require_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f'the parameter "{name}" is {kind_of(value)}; it is {_OF_QUEUES[name]}, an int')
+    if value < 0:
+        raise ValueError(f'the parameter "{name}" is {value}; it is {_OF_QUEUES[name]}, 0 or more')
+
+
 def require_encodable(what: str, text: str) -> None:
-    """Raise ValueError where a text has no form in UTF-8, as one with half of a surrogate pair."""
+    """Raise ValueError where a text has no form in UTF-8, as one with half of a surrogate pair, or has a NUL in it.
+
+    Triton (24.10) takes such a text for what comes before the NUL: two sequences would be one.
+    """
+    if "\0" in text:
+        raise ValueError(f"{what} is {text!r}: Triton takes it for what comes before the NUL; leave that out")
     if text.isascii():
         return
     try:

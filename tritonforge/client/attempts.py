@@ -99,7 +99,7 @@ class Attempts(Generic[T]):
     def failed(self, replica: Replica[T], error: ClientError, *, answered: bool = False) -> float:
         """Give the seconds to wait before the next attempt; raise the error where there is to be none.
 
-        `answered`: some of what was asked for has come.
+        `answered`: some of what was asked for has come, which isn't to come twice.
         """
         timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
         if not isinstance(error, ServerUnavailable) and not timed_out:
@@ -112,7 +112,8 @@ class Attempts(Generic[T]):
         error = self._whole(error)
         retry = len(self._tried) - 1
         late = timed_out and self._steady  # after a share of the time: there is more, for another server
-        if not (late or may_retry(error, idempotent=self._idempotent)) or retry + 1 >= self._retries.attempts:
+        harmless = may_retry(error, idempotent=self._idempotent and not answered)
+        if not (late or harmless) or retry + 1 >= self._retries.attempts:
             raise error
         others = not self._pinned and self._others()
         delay_s = 0.0 if others else self._retries.delay_s(retry)

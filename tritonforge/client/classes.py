@@ -1,6 +1,9 @@
 """Classification: the highest values of an output with their labels, instead of all of it.
 
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
+
+Asked for the classes of an output without elements, Triton (24.10) ends with a segmentation fault, and how many a model
+gives is known once it has run: so a request for classes that may have reached a server is never sent again.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ __all__ = ["RECENT_S", "GrpcConnection", "broken"]
 RECENT_S = 0.01
 """So long after an answer what comes isn't read before the next call."""
 
+_MOMENT_S = 0.1
+
 
 class GrpcConnection:
     """A connected socket and its frames. After any error it is of no more use: close it, which also ends the call."""
@@ -61,6 +63,22 @@ class GrpcConnection:
         except (OSError, Garbled):
             return False
         return self._frames.usable
+
+    def idle_s(self) -> float:
+        """Tell for how long there has been no call."""
+        return time.monotonic() - self._answered_at
+
+    def tend(self) -> bool:
+        """Read what came while there was no call, and answer it; False where it takes no other call."""
+        if not self.is_quiet():
+            return False
+        if not self._frames.replies:
+            return True
+        try:
+            self._line.send(self._frames.reply(), Deadline(_MOMENT_S))
+        except OSError:
+            return False
+        return True
 
     def fits(self, size: int) -> bool:
         """Tell whether a message of so many bytes can be sent at once."""

@@ -18,8 +18,8 @@ from tritonforge.client.http_connection import Route
 from tritonforge.client.loops import PerLoop
 from tritonforge.client.message import Headers
 from tritonforge.client.options import ConnectionOptions
-from tritonforge.client.pool import Pool
 from tritonforge.client.shared_connections import SharedConnections
+from tritonforge.client.tending import TendedPool
 from tritonforge.client.url import Endpoint
 from tritonforge.hpack import encode_headers
 
@@ -55,7 +55,7 @@ class UnaryCalls:
 
     def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
         route = Route(endpoint.host, endpoint.port)
-        self._pool = Pool(partial(GrpcConnection, route), options.max_connections)
+        self._pool = TendedPool(partial(GrpcConnection, route), options.max_connections)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
     def call(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:

@@ -100,10 +100,10 @@ class ReliableTransport:
         return self._iterate(attempts, lambda transport, limit: transport.stream(request, limit), watch)
 
     def events(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
-        """Give an answer piece by piece; tried again only where the question was never sent."""
+        """Give an answer piece by piece; tried again as an inference is, as long as nothing of it has come."""
         target = Target(self.url, question.model, question.version)
         self._budget.earn()
-        attempts = self._attempts(target, deadline, idempotent=False)
+        attempts = self._attempts(target, deadline, idempotent="sequence_id" not in question.body)
         return self._iterate(attempts, lambda transport, limit: transport.events(question, limit), watch)
 
     async def sleep(self, seconds: float) -> None:
@@ -123,7 +123,7 @@ class ReliableTransport:
 
     def _inference(self, request: Request, deadline: Deadline) -> Attempts[AsyncTransport]:
         target = Target(self.url, request.model, request.version, request.id)
-        return self._attempts(target, deadline, request=request)
+        return self._attempts(target, deadline, request=request, idempotent=not request.top)  # see `classes`
 
     def _attempts(
         self,

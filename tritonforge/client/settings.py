@@ -27,6 +27,8 @@ _OF_LOG: dict[str, type[Any]] = {
     "log_format": str,
 }
 _FORMATS = ("default", "ISO8601")
+_COUNTS = ("trace_rate", "log_frequency")
+_MOST = (1 << 32) - 1  # Triton has 32 bits for it, and passes over what is left
 
 
 def trace_changes(changes: Mapping[str, Setting]) -> dict[str, Setting]:
@@ -38,6 +40,10 @@ def trace_changes(changes: Mapping[str, Setting]) -> dict[str, Setting]:
     worded: dict[str, Setting] = {
         name: value if isinstance(value, list) or value is None else str(value) for name, value in changes.items()
     }
+    for name in _COUNTS:
+        number = changes.get(name)
+        if isinstance(number, int) and not 0 <= number <= _MOST:
+            raise ValueError(f"{name} is {number}; it is a number of requests from 0 to {_MOST}")
     level = worded.get("trace_level")
     if isinstance(level, str):
         worded["trace_level"] = level = [level]
@@ -54,6 +60,8 @@ def log_changes(changes: Mapping[str, Setting]) -> dict[str, Setting]:
         wanted = _OF_LOG[name]
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise TypeError(f"{name} is {kind_of(value)}; it takes {wanted.__name__}")
+        if isinstance(value, int) and not 0 <= value <= _MOST:
+            raise ValueError(f"{name} is {value}; it is a number from 0 to {_MOST}")
     if changes.get("log_format", "default") not in _FORMATS:
         raise ValueError(f"log_format is {changes['log_format']!r}; it may be {' or '.join(_FORMATS)}")
     return dict(changes)

@@ -56,6 +56,8 @@ def parse_url(url: str) -> Endpoint:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ValueError(f"{url!r} is not a URL ({error}); wanted {wanted}") from error
+    if port == 0:
+        raise ValueError(f"{url!r} has the port 0, at which nothing can listen; wanted {wanted}")
     scheme = next((known for known in _PORTS if known == parts.scheme), None)
     if scheme is None:
         raise ValueError(f"{url!r}: {parts.scheme}:// is not supported; wanted {wanted}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tritonforge.hpack import encode_field
 
 DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
-END_STREAM, END_HEADERS, PADDED = 1, 4, 8
+END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 BEGINNING = bytes([0x88]) + encode_field("content-type", "application/grpc")
 MESSAGE = b"\0\0\0\0\3abc"
 

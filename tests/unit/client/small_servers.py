@@ -49,15 +49,22 @@ def ok(body: bytes) -> bytes:
 def serve_model(peer: Peer) -> None:
     """Answer as an HTTP server with the model "m" does: y = [1, 2]."""
     while request := peer.request():
-        line = request.partition(b" HTTP/")[0]
-        if line.startswith(b"GET /v2/models/m/config"):
-            peer.send(ok(json.dumps(CONFIG).encode()))
-        elif line.startswith(b"GET /v2/models/m"):
-            peer.send(ok(json.dumps(METADATA).encode()))
-        elif line.startswith(b"GET /v2/health"):
-            peer.send(ok(b""))
+        if request.startswith(b"GET"):
+            answer_question(peer, request)
         else:
             peer.send(ANSWER)
+
+
+def answer_question(peer: Peer, request: bytes) -> None:
+    """Say what an HTTP server with the model "m" says of it."""
+    if request.startswith(b"GET /v2/models/m/config"):
+        peer.send(ok(json.dumps(CONFIG).encode()))
+    elif request.startswith(b"GET /v2/models/m"):
+        peer.send(ok(json.dumps(METADATA).encode()))
+    elif request.startswith(b"GET /v2/health"):
+        peer.send(ok(b""))
+    else:
+        peer.send(ANSWER)
 
 
 Infer = Callable[[Any, grpc.ServicerContext], Any]

@@ -33,6 +33,7 @@ from tritonforge.client.stub import Stub, only
 from tritonforge.ir import Signature
 
 from .fault_server import FaultServer, Peer, free_port
+from .small_servers import answer_question, ok, serve_model
 
 
 def test_importing_and_using_http_imports_no_grpc():
@@ -106,6 +107,16 @@ def test_what_is_no_definition_is_not_called(given, message):
         ({"parameters": {"a": "\ud800"}}, ValueError, r'the parameter "a" is .\\ud800., which has no form in UTF-8'),
         ({"parameters": {"\ud800": 1}}, ValueError, r"a parameter's name is .\\ud800., which has no form in UTF-8"),
         ({"sequence_id": "\ud800"}, ValueError, "sequence_id is .* no form in UTF-8"),
+        (
+            {"sequence_id": "a\0b"},
+            ValueError,
+            r"sequence_id is 'a\\x00b': Triton takes it for what comes before the NUL",
+        ),
+        ({"parameters": {"a\0b": 1}}, ValueError, r"a parameter's name is 'a\\x00b': Triton takes it for what"),
+        ({"parameters": {"a": "b\0"}}, ValueError, r"""the parameter "a" is 'b\\x00': Triton takes it for what"""),
+        ({"parameters": {"priority": -1}}, ValueError, 'the parameter "priority" is -1; it is a level .*, 0 or more'),
+        ({"parameters": {"timeout": 1.5}}, TypeError, 'the parameter "timeout" is a float; .* microseconds, an int'),
+        ({"parameters": {"timeout": True}}, TypeError, 'the parameter "timeout" is a bool; .*, an int'),
         ({"top": {"y": 1 << 63}}, ValueError, 'top\\["y"\\] is 9223372036854775808; it is how many classes'),
         ({"sequence_start": True}, ValueError, "give sequence_id= too"),
         ({"top": 3}, TypeError, r'top is 3; .*: top=\{"scores": 3\}'),
@@ -136,6 +147,7 @@ def test_arguments_of_a_wrong_type_are_refused_in_one_line(arguments, error, mes
         ),
         (["m"], TypeError, r"not a list; such as client\.models\(\) lists"),
         ("\ud800", ValueError, r"the model's name is '\\ud800', which has no form in UTF-8: surrogates not allowed"),
+        ("a\0b", ValueError, r"the model's name is 'a\\x00b': Triton takes it for what comes before the NUL"),
         ("a/b", ValueError, "the model's name is 'a/b': it is that of a folder, with no / in it"),
     ],
 )
@@ -157,6 +169,69 @@ def test_arguments_of_a_wrong_type_are_refused_in_one_line(arguments, error, mes
 def test_what_is_no_name_of_a_model_is_refused_wherever_one_is_wanted(use, model, error, message):
     with pytest.raises(error, match=message):
         use(Client("http://127.0.0.1:1"), model)
+
+
+def test_an_id_of_a_request_that_triton_would_cut_off_is_refused_before_it_is_sent():
+    with FaultServer(serve_model) as server, Client(server.url) as client:
+        x = np.ones(2, np.float32)
+        client.infer("m", x=x)
+        for _ in range(2):  # the second is like an earlier one
+            with pytest.raises(ValueError, match=r"request_id is 'r\\x00q': Triton takes it for"):
+                client.infer("m", x=x, request_id="r\0q")
+
+
+def test_a_request_for_classes_is_not_sent_again_where_it_may_have_been_sent():
+    """Of an output without elements it ends Triton 24.10, and would end the next one."""
+
+    def die(peer: Peer) -> None:
+        while (request := peer.request()).startswith(b"GET"):
+            answer_question(peer, request)
+        inferences.append(request)
+
+    inferences: list[bytes] = []
+    with FaultServer(die) as first, FaultServer(die) as second:
+        for urls in (first.url, [first.url, second.url]):
+            inferences.clear()
+            with Client(urls) as client, pytest.raises(ServerUnavailable) as caught:
+                client.infer("m", x=np.ones(2, np.float32), top={"y": 1})
+            assert len(inferences) == 1
+            assert caught.value.sent
+
+
+UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 16\r\n\r\n{"error":"full"}'
+
+
+def test_what_is_generated_is_asked_for_again_where_the_server_is_unavailable():
+    def full_once(peer: Peer) -> None:
+        peer.request()
+        peer.send(UNAVAILABLE)
+
+    def generate(peer: Peer) -> None:
+        peer.request()
+        peer.send(ok(b'{"y":1}'))
+
+    with FaultServer(full_once, generate) as server, Client(server.url) as client:
+        assert client.generate("m", x=1) == {"y": 1}
+        assert server.connections == 2
+    with FaultServer(full_once, generate) as server, Client(server.url) as client:
+        with pytest.raises(ServerUnavailable, match="full"):
+            client.generate("m", x=1, sequence_id=5)  # it may have changed a state
+        assert server.connections == 1
+
+
+def test_what_has_begun_to_come_is_not_asked_for_again():
+    def stream_half(peer: Peer) -> None:
+        peer.request()
+        event = b'data: {"y":1}\n\n'
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(event), event))
+        peer.reset()
+
+    with FaultServer(stream_half) as server, Client(server.url) as client:
+        answers = client.generate_stream("m", x=1)
+        assert next(answers) == {"y": 1}
+        with pytest.raises(ServerUnavailable):
+            next(answers)
+        assert server.connections == 1
 
 
 def test_an_empty_name_is_refused_but_for_the_whole_server():
@@ -192,6 +267,13 @@ def test_a_configuration_that_is_not_whole_is_refused_with_the_way_to_change_one
         (lambda admin: admin.log_settings({"nope": 1}), ValueError, "no setting 'nope'; there are: log_file, log_info"),
         (lambda admin: admin.log_settings({"log_info": 1}), TypeError, "log_info is an int; it takes bool"),
         (lambda admin: admin.log_settings({"log_verbose_level": True}), TypeError, "level is a bool; it takes int"),
+        (lambda admin: admin.log_settings({"log_verbose_level": -5}), ValueError, "log_verbose_level is -5; .* from 0"),
+        (
+            lambda admin: admin.log_settings({"log_verbose_level": 1 << 32}),
+            ValueError,
+            "is 4294967296; .* to 4294967295",
+        ),
+        (lambda admin: admin.trace_settings({"trace_rate": -5}), ValueError, "trace_rate is -5; .* requests from 0 to"),
         (lambda admin: admin.log_settings({"log_format": "x"}), ValueError, "'x'; it may be default or ISO8601"),
         (lambda admin: admin.trace_settings({"nope": 1}), ValueError, "no setting 'nope'; there are: trace_level, tr"),
         (

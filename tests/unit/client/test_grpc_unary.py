@@ -15,10 +15,11 @@ from tritonforge.client.grpc_frames import LARGEST_MESSAGE
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, CallFailed, UnaryCalls, takes
 from tritonforge.client.http_answer import Dropped, Garbled, Unsent
 from tritonforge.client.options import TLS, ConnectionOptions
+from tritonforge.client.tending import Tender
 from tritonforge.client.url import Endpoint, parse_url
 
 from .fault_server import FaultServer, Peer, free_port
-from .http2_frames import DATA, END_STREAM, GOAWAY, RST, SETTINGS, frame, whole
+from .http2_frames import ACK, DATA, END_STREAM, GOAWAY, PING, RST, SETTINGS, frame, whole
 
 OPTIONS = ConnectionOptions()
 HELLO = frame(SETTINGS, 0, 0, b"")
@@ -95,6 +96,50 @@ def test_a_connection_that_was_closed_while_idle_is_replaced():
         assert [unary.call(b"m", None, Deadline(10)) for _ in range(2)] == [b"abc"] * 2
         unary.close()
         assert server.connections == 2
+
+
+def test_an_idle_connection_answers_its_server_and_is_closed_once_that_leaves():
+    """Between calls nobody reads it but the thread that tends it: a server that is to end waits for that."""
+    left = threading.Event()
+
+    def leave_when_idle(peer: Peer) -> None:
+        answering(whole(1), rest=False)(peer)
+        peer.send(frame(PING, 0, 0, b"12345678"))
+        pong = frame(PING, ACK, 0, b"12345678")
+        data = b""
+        while pong not in data:
+            data += peer._connection.recv(1 << 16) or pytest.fail("it was closed")
+        peer.send(LEAVING)
+        while peer._connection.recv(1 << 16):
+            pass
+        left.set()
+
+    with FaultServer(leave_when_idle) as server:
+        unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
+        assert unary.call(b"m", None, Deadline(10)) == b"abc"
+        assert left.wait(20)
+        unary.close()
+
+
+def test_what_tends_idle_connections_ends_with_them_and_begins_again():
+    class Things:
+        left = 2
+
+        def tend(self) -> bool:
+            self.left -= 1
+            if not self.left:
+                done.set()
+            return self.left > 0
+
+    tender, done = Tender(every_s=0.001), threading.Event()
+    for _ in range(2):
+        done.clear()
+        tender.add(things := Things())
+        assert done.wait(20)
+        for thread in threading.enumerate():
+            if thread.name == "tritonforge-idle":
+                thread.join(20)
+        assert things.left == 0
 
 
 def test_a_connection_of_a_loop_that_was_closed_while_idle_is_replaced():

@@ -34,6 +34,8 @@ def test_a_url_is_completed(url, wanted):
         "ftp://host",
         "http://host:port",
         "http://host:70000",
+        "http://host:0",
+        "grpc://host:0",
         "http://user@host",
         "http://host?x=1",
         "grpc://host/path",
