@@ -7,6 +7,7 @@ that can't be UTF-8 is refused, and cut at a NUL.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import sys
 import threading
@@ -88,6 +89,12 @@ class Tensor:
         """Give the name."""
         return self._name
 
+    def sent(self) -> Tensor:
+        """Give it as it is now, in memory of its own, as what is sent is."""
+        made = copy.copy(self)
+        made.given, made._array = self.given.copy(), self._array.copy()
+        return made
+
     def shape(self) -> list[int]:
         """Give the shape, with the batch."""
         return list(self._array.shape)
@@ -141,6 +148,10 @@ class InferenceResponse:
         """Give the tensors."""
         return self._tensors
 
+    def sent(self) -> InferenceResponse:
+        """Give it as it is now."""
+        return InferenceResponse([tensor.sent() for tensor in self._tensors], self._error)
+
     def has_error(self) -> bool:
         """Say whether it is an error."""
         return self._error is not None
@@ -164,7 +175,7 @@ class ResponseSender:
         if self.finals:
             raise TritonModelException("Unable to send response. Response sender has been closed.")
         if response is not None:
-            self.responses.append(response)
+            self.responses.append(response.sent())
         self.finals += flags & TRITONSERVER_RESPONSE_COMPLETE_FINAL
         if self.finals:
             self.finished.set()
@@ -256,8 +267,9 @@ class InferenceRequest:
             )
         with _one_call:
             try:
-                given = self.models[self._model](**{tensor.name(): tensor.as_numpy() for tensor in self._tensors})
-                return InferenceResponse([Tensor(name, array) for name, array in self._named(given).items()])
+                inputs = {tensor.name(): tensor.sent().as_numpy() for tensor in self._tensors}
+                given = self._named(self.models[self._model](**inputs))
+                return InferenceResponse([Tensor(name, array) for name, array in given.items()]).sent()
             except Exception as error:  # a stand-in's own, as another model's
                 code = getattr(TritonError, str(getattr(error, "code", "")), TritonError.INTERNAL)
                 return InferenceResponse(error=TritonError(str(error), code))

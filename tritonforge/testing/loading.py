@@ -52,9 +52,10 @@ class LoadedModel:
         return answer
 
     def infer_together(self, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | ModelError]:
-        """Call it once with several requests, as the dynamic batcher would; give outputs or the error of each.
+        """Call it with several requests that wait together; give the outputs of each by name, or its `ModelError`.
 
-        What the server would refuse doesn't reach the model.
+        As in the server, an execution has as many whole requests, in order, as have `max_batch_size` rows, and one
+        where the model has no batch. What the server would refuse doesn't reach the model.
 
         Raises:
             TypeError: it is a stream.
@@ -63,7 +64,7 @@ class LoadedModel:
             raise TypeError(f"{self._config.name} is a stream, of many responses to a request: call model.stream(…)")
         made = [self._request(inputs) for inputs in requests]
         accepted = [one for one in made if isinstance(one, InferenceRequest)]
-        responses = iter(self.execute(accepted) if accepted else [])
+        responses = itertools.chain.from_iterable(map(self.execute, _executions(self._config, accepted)))
         return [one if isinstance(one, ModelError) else answer(self._config, next(responses)) for one in made]
 
     def sequence(
@@ -71,7 +72,7 @@ class LoadedModel:
     ) -> list[dict[str, Any] | ModelError]:
         """Call a sequence model with the requests of one sequence, from its start to its end; give the answer to each.
 
-        An error of Triton's own is in the place of a request that the server would refuse.
+        That is its outputs by name, or a `ModelError`: of the model's, or of Triton's own.
         """
         answers: list[dict[str, Any] | ModelError] = []
         for number, inputs in enumerate(requests):
@@ -82,7 +83,7 @@ class LoadedModel:
         return answers
 
     def stream(self, *, timeout_s: float = 60.0, **inputs: Any) -> list[dict[str, Any] | ModelError]:
-        """Call a decoupled model with one request; give all its responses.
+        """Call a decoupled model with one request; give all its responses: outputs by name, or a `ModelError`.
 
         Raises:
             TimeoutError: it didn't send the final flag in time.
@@ -114,7 +115,7 @@ class LoadedModel:
                 responses = [_sent(request, timeout_s) for request in requests]
         if not isinstance(responses, list) or len(responses) != len(requests):
             raise AssertionError(f"execute gave {responses!r} for {len(requests)} requests; is it a decoupled model?")
-        return responses
+        return [response.sent() for response in responses]
 
     def _request(self, inputs: Mapping[str, Any], **sequence: Any) -> InferenceRequest | ModelError:
         try:
@@ -184,6 +185,20 @@ def load_model(
         with isolation.entered():
             if hasattr(model, "finalize"):
                 model.finalize()
+
+
+def _executions(config: ModelConfig, requests: Sequence[InferenceRequest]) -> list[list[InferenceRequest]]:
+    """Put requests together as the server does: whole ones, in order, up to the largest batch."""
+    found: list[list[InferenceRequest]] = []
+    left = 0
+    for one in requests:
+        rows = next((tensor.shape()[0] for tensor in one.inputs() if tensor.shape()), 0)
+        if not found or not config.max_batch_size or rows > left:
+            found.append([])
+            left = config.max_batch_size
+        found[-1].append(one)
+        left -= rows
+    return found
 
 
 def _no_model(folder: Path) -> str:

@@ -46,8 +46,8 @@ def request(
         raise ModelError(fault, "INVALID_ARG")
     batch = 1 if config.max_batch_size else 0
     known = {tensor.name: tensor for tensor in config.inputs}
-    shaped = {
-        name: _reshaped(array, known[name].dims, known[name].reshape, batch) if name in known else array
+    shaped = {  # copies: what comes over the wire is nobody else's
+        name: (_reshaped(array, known[name].dims, known[name].reshape, batch) if name in known else array).copy()
         for name, array in inputs.items()
     }
     tensors = [*InferenceRequest.tensors(shaped), *_controls(config, correlation_id, flags)]

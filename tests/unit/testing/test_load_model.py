@@ -53,6 +53,25 @@ def counted(ids: Int64[np.ndarray, "batch"], more: Int64[np.ndarray, "batch n"] 
     names = {1: 10, 2: 20}
     return np.array([names[one] for one in ids], np.int64)
 
+@model(batching=Batching(max_batch_size=4))
+class Buffered:
+    def __init__(self):
+        self.out = np.zeros((8, 1), np.float32)
+
+    def __call__(self, x: Float32[np.ndarray, "batch 1"]) -> tuple[
+        Float32[np.ndarray, "batch 1"], Int64[np.ndarray, "batch"]
+    ]:
+        rows = len(x)
+        x += 1
+        self.out[:rows] = x
+        return self.out[:rows], np.full(rows, rows)
+
+@model
+def refilled(n: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
+    for _ in range(3):
+        n += 1
+        yield n
+
 @model(sequence=Sequence())
 class Total:
     def start(self) -> dict[str, int]:
@@ -186,6 +205,42 @@ def test_a_body_calls_stand_ins(repository: Path) -> None:
 def test_a_call_without_a_stand_in_says_what_to_give(repository: Path) -> None:
     with load_model(repository / "both") as model, pytest.raises(ModelError, match=r'"counted" isn.t here: .*models='):
         model.infer(ids=np.array([[1]]))
+
+
+def test_arrays_are_the_models_own(repository: Path) -> None:
+    """They come over the wire, and go over it: what either side writes the other doesn't see."""
+    x = np.ones((1, 1), np.float32)
+    x.setflags(write=False)
+    with load_model(repository / "Buffered") as model:
+        first = model.infer(x=x)["output_0"]
+        both = model.infer_together([{"x": x}, {"x": x}])
+        model.infer(x=x + 5)
+    assert x.item() == 1
+    assert first.tolist() == [[2]]
+    assert [one["output_0"].tolist() for one in both] == [[[2]], [[2]]]  # type: ignore[index]
+    with load_model(repository / "refilled") as model:
+        assert [one["output"].item() for one in model.stream(n=np.array([0]))] == [1, 2, 3]  # type: ignore[index]
+
+
+def test_an_execution_has_no_more_rows_than_the_largest_batch(repository: Path) -> None:
+    requests = [{"x": np.ones((rows, 1), np.float32)} for rows in (1, 2, 2, 4, 1)]
+    with load_model(repository / "Buffered") as model:
+        answers = model.infer_together(requests)
+    assert [one["output_1"].ravel().tolist() for one in answers] == [[3], [3, 3], [2, 2], [4] * 4, [1]]  # type: ignore[index]
+
+
+def test_a_stand_in_and_its_caller_share_no_array(repository: Path) -> None:
+    out = np.zeros((2, 1), np.int64)
+
+    def counted(ids: np.ndarray) -> np.ndarray:
+        ids += 1
+        out[:] = ids
+        return out
+
+    with load_model(repository / "both", models={"counted": counted}) as model:
+        first = model.infer(ids=np.array([[1], [9]]))["output"]
+        model.infer(ids=np.array([[3], [9]]))
+    assert first.tolist() == [[3], [11]]
 
 
 def test_an_error_is_raised(repository: Path) -> None:
