@@ -18,6 +18,7 @@ from .dimensions import NamedDim, agreeing
 from .errors import InvalidResult, LoadError, Refused, TritonError
 from .onnx_options import session_options
 from .outputs import Arguments, Outputs
+from .ownership import own
 from .padding import PaddedDim, Padding
 from .spec import ModelSpec, TensorSpec
 from .strings import as_bytes, as_text, require_utf8
@@ -189,37 +190,41 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
                 if inputs.get(name) is not None:
                     inputs[name] = inputs[name].copy()
             rows = batch.rows(inputs.values()) if batched else None
-            return finished(function(**inputs), rows)
+            return finished([function(**inputs)], rows, inputs)
 
-    def finished(result: Any, rows: int | None) -> Any:
+    def finished(held: list[Any], rows: int | None, inputs: Mapping[str, Any]) -> Any:
+        """Check a result, which the list alone holds; that of a pipeline's step is nobody else's after that."""
+        result = held.pop()
         several = isinstance(result, tuple)
         if not several and type(result) is not np.ndarray:
             if isawaitable(result):
-                return awaited(result, rows)
+                return awaited(result, rows, inputs)
             if part.decoupled and isinstance(result, Iterator | AsyncIterator):
                 return each(result, rows) if isinstance(result, Iterator) else each_awaited(result, rows)
         arrays = outputs.arrange(result, rows)
         for place, name in texts:
             require_utf8(arrays[place], name)
-        if not several:
-            return arrays[0] if len(arrays) == 1 else tuple(arrays)
-        if all(map(is_, arrays, result)):
+        if part.nested and several and all(map(is_, arrays, result)):
             return result
-        return type(result)(*arrays) if hasattr(result, "_fields") else tuple(arrays)
+        made = type(result)._make if hasattr(result, "_fields") else tuple
+        del result
+        if not part.nested:
+            own(arrays, inputs.values())
+        return made(arrays) if several or len(arrays) > 1 else arrays[0]
 
-    async def awaited(result: Any, rows: int | None) -> Any:
+    async def awaited(result: Any, rows: int | None, inputs: Mapping[str, Any]) -> Any:
         with naming:
-            return finished(await result, rows)
+            return finished([await result], rows, inputs)
 
     def each(results: Iterator[Any], rows: int | None) -> Iterator[Any]:
         with naming:
             for result in results:
-                yield finished(result, rows)
+                yield finished([result], rows, {})
 
     async def each_awaited(results: AsyncIterator[Any], rows: int | None) -> AsyncIterator[Any]:
         with naming:
             async for result in results:
-                yield finished(result, rows)
+                yield finished([result], rows, {})
 
     return call
 

@@ -16,6 +16,7 @@ from typing import Any
 from .calls import Call, executor, running
 from .errors import CAUGHT
 from .merge import kind_of, send_together
+from .ownership import own_result
 from .pending import resolve
 from .workers import Workers
 
@@ -60,7 +61,7 @@ class Lane:
         self.owner = threading.get_ident()
         running.run = self
         try:
-            self._result = body(**self.inputs)
+            self._result = own_result([body(**self.inputs)])  # it is kept until the other bodies have run
         except CAUGHT as error:
             self._error = error
             self.made.clear()

@@ -9,6 +9,7 @@ from .batch import Array, rows
 from .errors import CAUGHT
 from .failure import Failures
 from .outputs import Outputs
+from .ownership import own
 from .spec import ModelSpec, SequenceSpec
 from .states import States
 from .wire import ENDS, STARTS, Request, Response, Wire
@@ -31,7 +32,9 @@ class Sequences:
     def __call__(self, requests: Sequence[Request]) -> list[Response]:
         """Answer every request, in order; no two of them are of the same sequence."""
         self._states.expire()
-        return [self._answer(request) for request in requests]
+        if len(requests) == 1:
+            return [self._answer(requests[0], self._step)]
+        return [self._answer(request, self._own_step) for request in requests]
 
     def __len__(self) -> int:
         """Count the sequences that have a state."""
@@ -41,14 +44,17 @@ class Sequences:
         """Drop no more states by time."""
         self._states.close()
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request, step: Callable[[Request], list[Array]]) -> Response:
         try:
             if not self._wire.ready(request):
                 return self._wire.nothing()  # an empty slot of the direct strategy, filled with another's inputs
-            return self._wire.response(self._step(request))
+            return self._wire.response(step(request))
         except CAUGHT as error:
             self._failures.log(error, "request failed")
             return self._wire.error(*self._failures.describe(error), told=self._wire.asks(request))
+
+    def _own_step(self, request: Request) -> list[Array]:
+        return own(self._step(request))  # it is kept until the other requests are answered
 
     def _step(self, request: Request) -> list[Array]:
         identity, flags = request.correlation_id(), request.flags()

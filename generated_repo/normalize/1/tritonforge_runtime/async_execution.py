@@ -103,33 +103,44 @@ class AsyncExecution:
         return self._padding.group(readable) if self._padding else group(readable)
 
     async def _serve(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> None:
-        """Call the function once for a group; where that fails, for each request by itself, to find the culprits."""
-        for owner, response in zip(owners, await self._respond_all(given, owners), strict=True):
-            self._send(owner, response)
+        """Call the function once for a group; where that fails, for each request by itself, to find the culprits.
 
-    async def _respond_all(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> list[Response]:
+        Each answer is sent in the step of the loop in which its call returns: later another call may have filled the
+        buffer that it is in.
+        """
         sizes = all_rows(given)
-        if len(given) == 1 or sizes is None:
-            return list(await asyncio.gather(*map(self._answer, given, owners)))
+        if len(given) == 1:
+            await self._answer(given[0], owners[0])
+            return
+        if sizes is None:
+            await asyncio.gather(*map(self._answer, given, owners))
+            return
         try:
-            return await self._respond(given, sizes)
+            responses = await self._respond(given, sizes)
         except CAUGHT as error:
             if self._loop.closing:
                 raise
             failure = error
-        responses = await asyncio.gather(*map(self._answer, given, owners))
-        if not any(response.has_error() for response in responses):
+        else:
+            for owner, response in zip(owners, responses, strict=True):
+                self._send(owner, response)
+            return
+        if all(await asyncio.gather(*map(self._answer, given, owners))):
             self._failures.log(failure, f"failed for {len(given)} requests stacked, and for none of them alone")
-        return list(responses)
 
-    async def _answer(self, inputs: Inputs, owner: _Owner) -> Response:
+    async def _answer(self, inputs: Inputs, owner: _Owner) -> bool:
+        """Answer one request; say whether its call succeeded."""
         try:
             size = rows(inputs)
             if self._padding is not None and size is not None:
-                return (await self._respond([inputs], [size]))[0]
-            return self._wire.response(await self._call(inputs, size))
+                (response,) = await self._respond([inputs], [size])
+            else:
+                response = self._wire.response(await self._call(inputs, size))
         except CAUGHT as error:
-            return self._fail(error, owner)
+            self._send(owner, self._fail(error, owner))
+            return False
+        self._send(owner, response)
+        return True
 
     async def _respond(self, given: Sequence[Inputs], sizes: Sequence[int]) -> list[Response]:
         if self._padding is None:

@@ -12,6 +12,7 @@ from .batch import Array, Inputs, all_rows, group, rows, stack
 from .errors import CAUGHT
 from .failure import Failures
 from .outputs import Outputs
+from .ownership import own
 from .padding import Padding
 from .spec import ModelSpec, TensorSpec
 from .wire import Passing, Request, Response, Wire
@@ -58,7 +59,7 @@ class Execution:
                     return [self._fail(error, requests[0])]
             return [self._answer_alone(requests[0])]
         if not self._batched:
-            return [self._answer_alone(request) for request in requests]
+            return [self._answer_alone(request, only=False) for request in requests]
         ask = self._is_slow(len(requests))
         if self._uniform and not ask:
             try:
@@ -66,12 +67,13 @@ class Execution:
             except CAUGHT:
                 pass  # what is wrong with one is found below
             else:
-                return self._answer_stacked(inputs, requests)
+                return self._answer_stacked(inputs, requests, only=True)
         return self._answer_in_groups(requests, ask=ask)
 
-    def _answer_alone(self, request: Request) -> Response:
+    def _answer_alone(self, request: Request, *, only: bool = True) -> Response:
+        """Answer one request; `only` says here and below that no other call of the function is of this execution."""
         readable, response = self._read(request, ask=self._last_call_s > _PATIENCE_S)
-        return response if readable is None else self._answer(readable, request)
+        return response if readable is None else self._answer(readable, request, only=only)
 
     def _pass_arrays(self, request: Request) -> Response:
         """Answer one request that nothing is known against; raise what its function raises."""
@@ -110,9 +112,11 @@ class Execution:
             inputs, responses[index] = self._read(request, ask=ask)
             if inputs is not None:
                 readable.append((index, inputs))
-        for stacked in self._padding.group(readable) if self._padding else group(readable):
+        groups = self._padding.group(readable) if self._padding else group(readable)
+        for stacked in groups:
             places = [index for index, _ in stacked]
-            answers = self._answer_stacked([inputs for _, inputs in stacked], [requests[index] for index in places])
+            theirs = [requests[index] for index in places]
+            answers = self._answer_stacked([inputs for _, inputs in stacked], theirs, only=len(groups) == 1)
             for index, answer in zip(places, answers, strict=True):
                 responses[index] = answer
         return responses
@@ -129,45 +133,50 @@ class Execution:
             return None, self._fail(error, request)
         return inputs, None
 
-    def _answer_stacked(self, stacked: Sequence[Inputs], requests: Sequence[Request]) -> list[Response]:
+    def _answer_stacked(self, stacked: Sequence[Inputs], requests: Sequence[Request], *, only: bool) -> list[Response]:
         """Call the function once for a group. Where that fails, once for each request, to find the culprits."""
         sizes = all_rows(stacked)
         if len(stacked) == 1 or sizes is None:
-            return list(map(self._answer, stacked, requests))
+            only = only and len(stacked) == 1
+            return [self._answer(inputs, request, only=only) for inputs, request in zip(stacked, requests, strict=True)]
         try:
-            return self._respond(stacked, sizes)
+            return self._respond(stacked, sizes, only=only)
         except CAUGHT as error:
             failure = error
         responses = [
-            self._cancelled() if request.is_cancelled() else self._answer(inputs, request)
+            self._cancelled() if request.is_cancelled() else self._answer(inputs, request, only=False)
             for inputs, request in zip(stacked, requests, strict=True)
         ]
         if not any(response.has_error() for response in responses):
             self._failures.log(failure, f"failed for {len(stacked)} requests stacked, and for none of them alone")
         return responses
 
-    def _answer(self, inputs: Inputs, request: Request) -> Response:
+    def _answer(self, inputs: Inputs, request: Request, *, only: bool) -> Response:
         """Call the function for one request."""
         try:
             size = rows(inputs)
             if self._padding is not None and size is not None:
-                return self._respond([inputs], [size])[0]
-            return self._wire.response(self._call(inputs, size))
+                return self._respond([inputs], [size], only=only)[0]
+            return self._wire.response(self._call(inputs, size, only=only))
         except CAUGHT as error:
             return self._fail(error, request)
 
-    def _respond(self, requests: Sequence[Inputs], sizes: Sequence[int]) -> list[Response]:
+    def _respond(self, requests: Sequence[Inputs], sizes: Sequence[int], *, only: bool) -> list[Response]:
         """Call the function once for requests of so many rows each."""
         if self._padding is None:
-            return self._wire.responses(self._call(stack(requests), sum(sizes)), sizes)
+            return self._wire.responses(self._call(stack(requests), sum(sizes), only=only), sizes)
         inputs, cut = self._padding.stack(requests, sizes)
-        return [self._wire.response(outputs) for outputs in cut(self._call(inputs, sum(sizes)))]
+        return [self._wire.response(outputs) for outputs in cut(self._call(inputs, sum(sizes), only=only))]
 
-    def _call(self, inputs: Inputs, expected: int | None) -> list[Array]:
+    def _call(self, inputs: Inputs, expected: int | None, *, only: bool = True) -> list[Array]:
         start = perf_counter()
         result = self._function(**dict(zip(self._names, inputs, strict=True)))
         self._last_call_s = perf_counter() - start
-        return self._outputs.arrange(result, expected)
+        arrays = self._outputs.arrange(result, expected)
+        if only:
+            return arrays
+        del result
+        return own(arrays)
 
     def _fail(self, error: BaseException, request: Request) -> Response:
         self._failures.log(error, "request failed")
