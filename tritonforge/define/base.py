@@ -15,7 +15,7 @@ from tritonforge.define.argument_types import mistyped
 from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
 from tritonforge.define.asynchronous import then
 from tritonforge.define.faults import settle, unknown
-from tritonforge.define.isolation import run_step
+from tritonforge.define.isolation import in_body, own, run_step
 from tritonforge.define.origin import Origin, variable
 from tritonforge.define.settings import CommonArguments, OptionArguments, Options
 from tritonforge.define.signature import Returns
@@ -130,12 +130,14 @@ class Definition(ABC, Generic[P, R_co]):
         Raises:
             InvalidTensor: an argument or a result doesn't match the signature.
             TritonError: inside a bls pipeline's body, whatever the call itself raises.
-            DiagnosticError: the definition itself can't be served.
+            DiagnosticError: the definition itself can't be served, or not be called inside a pipeline's body.
         """
         tracer = tracing.active()
         if tracer is not None:
             return cast(R_co, tracer.call(self, args, kwargs))
         signature = self.signature
+        if in_body():
+            tracing.require_chainable(self)
         given, faults = tracing.bind(signature, args, kwargs)
         if faults:
             raise InvalidTensor(f"{self.name}: {'; '.join(fault for _, fault in faults)}; it takes {signature}")
@@ -168,7 +170,7 @@ class Definition(ABC, Generic[P, R_co]):
             outputs = self.returns.unpack(result, names)
         except ValueError as error:
             raise InvalidTensor(f"{self.name}: {error}") from error
-        return self.wrap(check_outputs(self.name, self.signature, outputs, sizes))
+        return self.wrap(own(check_outputs(self.name, self.signature, outputs, sizes)))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'without a name'}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -9,7 +10,7 @@ from typing import Any
 
 from tritonforge.define.base import Definition
 
-__all__ = ["named_models"]
+__all__ = ["named_models", "named_values"]
 
 
 def named_models(body: Callable[..., Any]) -> tuple[Definition[..., Any], ...]:
@@ -17,7 +18,12 @@ def named_models(body: Callable[..., Any]) -> tuple[Definition[..., Any], ...]:
 
     Those are meant that stand in their own code, and in that of the plain functions of the module that they refer to.
     """
-    found: dict[int, Definition[..., Any]] = {}
+    models = {id(value): value for value in named_values(body) if isinstance(value, Definition)}
+    return tuple(models.values())
+
+
+def named_values(body: Callable[..., Any]) -> Iterator[object]:
+    """Give what the code of a function, or of a class's methods, refers to, and the plain functions that it calls."""
     seen: set[int] = set()
     waiting: list[object] = [inspect.unwrap(body)]
     if isinstance(body, type):
@@ -28,11 +34,9 @@ def named_models(body: Callable[..., Any]) -> tuple[Definition[..., Any], ...]:
             continue
         seen.add(id(function))
         for value in _named(function):
-            if isinstance(value, Definition):
-                found.setdefault(id(value), value)
-            elif isinstance(value, FunctionType) and value.__module__ == function.__module__:
+            yield value
+            if isinstance(value, FunctionType) and value.__module__ == function.__module__:
                 waiting.append(value)
-    return tuple(found.values())
 
 
 def _named(function: FunctionType) -> Iterator[object]:
@@ -40,7 +44,7 @@ def _named(function: FunctionType) -> Iterator[object]:
     names = list(_names(function.__code__))
     captured = inspect.getclosurevars(function).nonlocals
     for name in names:
-        value = captured.get(name, function.__globals__.get(name))
+        value = captured.get(name, function.__globals__.get(name, vars(builtins).get(name)))
         yield value
         if isinstance(value, ModuleType):
             yield from (vars(value)[inner] for inner in names if inner in vars(value))

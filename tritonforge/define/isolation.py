@@ -7,17 +7,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.served_errors import TritonError
 from tritonforge.errors import DiagnosticError, InvalidTensor
 
-__all__ = ["own", "run_body", "run_function", "run_step"]
+__all__ = ["in_body", "own", "run_body", "run_function", "run_step"]
+
+Given = TypeVar("Given", Array, Array | None)
 
 _Caller = Literal["", "pipeline", "bls"]
 
 _caller: ContextVar[_Caller] = ContextVar("caller", default="")
+
+
+def in_body() -> bool:
+    """Say whether a pipeline's body runs, and makes the call that is being made."""
+    return bool(_caller.get())
 
 
 def run_body(body: Callable[..., Any], inputs: Mapping[str, Array | None], *, bls: bool) -> Any:
@@ -62,14 +69,15 @@ def _as_served(error: Exception) -> Exception:
     return TritonError(text)
 
 
-def own(inputs: Mapping[str, Array | None]) -> Mapping[str, Array | None]:
-    """Give a step copies of its inputs, so that it may write into them; outside of a pipeline the caller's own arrays.
+def own(arrays: Mapping[str, Given]) -> Mapping[str, Given]:
+    """Give copies of what a step takes or gives: it may write into its inputs, and fill its outputs again.
 
-    Arrays of strings are new in any case, since the check of inputs made them.
+    Outside of a pipeline they are the caller's and the function's own. Arrays of strings are new in any case, since the
+    check made them.
     """
     if not _caller.get():
-        return inputs
-    return {name: array if array is None or array.dtype.hasobject else array.copy() for name, array in inputs.items()}
+        return arrays
+    return {name: array if array is None or array.dtype.hasobject else array.copy() for name, array in arrays.items()}
 
 
 def _run(call: Callable[[], Any], caller: _Caller) -> Any:

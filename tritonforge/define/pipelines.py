@@ -12,6 +12,7 @@ from tritonforge.define import tracing
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.calls import named_models
+from tritonforge.define.failing import refuse_to_go_on
 from tritonforge.define.function_definition import FunctionDefinition, wrappable
 from tritonforge.define.isolation import run_body
 from tritonforge.define.origin import Origin, caller
@@ -61,13 +62,15 @@ class Pipeline(FunctionDefinition[P, R_co]):
         """Run the body on symbols; give the graph of its calls.
 
         Raises:
-            DiagnosticError: the signature can't be served, or the body computes with a tensor itself, or asks whether
-                an optional input is there.
+            DiagnosticError: the signature can't be served, or the body computes with a tensor itself, asks whether an
+                optional input is there, or goes on where a call fails.
         """
         signature = self.signature
 
         def trace(absent: Collection[str]) -> tracing.Traced:
-            return tracing.trace(self.body, self.name, signature, self.returns, self.where, absent=absent)
+            traced = tracing.trace(self.body, self.name, signature, self.returns, self.where, absent=absent)
+            refuse_to_go_on(self.body, self.name, signature, traced, absent)
+            return traced
 
         return trace_whatever_is_there(trace, self.name, signature, self.where)
 

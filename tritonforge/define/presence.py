@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from tritonforge.define.tracing import Traced
-from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.define.tracing import IN_BLS, OnlyInBls, Traced
+from tritonforge.errors import DiagnosticError, Where
 from tritonforge.ir import Graph, InputRef, Reference, Signature
 
 __all__ = ["trace_whatever_is_there"]
@@ -60,13 +60,12 @@ def _asks(absent: Collection[str], name: str, where: Where) -> DiagnosticError:
     verb = "is" if len(absent) == 1 else "are"
     return DiagnosticError(
         [
-            Diagnostic(
+            OnlyInBls(
                 "TF209",
                 where.at(name),
                 f"its body does something else where {inputs} {verb} left out; a pipeline only passes tensors between "
                 "models",
-                "hand it to a @model that takes it or None, or let the body run in the server: "
-                '@pipeline(lowering="bls")',
+                f"hand it to a @model that takes it or None, or {IN_BLS}",
             )
         ]
     )

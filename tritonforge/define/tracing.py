@@ -6,9 +6,11 @@ import contextvars
 import difflib
 import os
 import traceback
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
+
+import numpy as np
 
 from tritonforge.define.asynchronous import finish
 from tritonforge.define.origin import caller
@@ -16,7 +18,21 @@ from tritonforge.define.signature import Returns
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Graph, InputRef, Reference, Signature, Step, StepRef
 
-__all__ = ["Symbol", "Traceable", "Traced", "active", "bind", "trace"]
+__all__ = [
+    "IN_BLS",
+    "OnlyInBls",
+    "Symbol",
+    "Traceable",
+    "Traced",
+    "active",
+    "bind",
+    "goes_on",
+    "require_chainable",
+    "trace",
+    "unchainable",
+]
+
+IN_BLS = 'let the body run in the server: @pipeline(lowering="bls")'
 
 
 class Traceable(Protocol):
@@ -30,6 +46,12 @@ class Traceable(Protocol):
     def returns(self) -> Returns: ...
     @property
     def asynchronous(self) -> bool: ...
+
+
+class OnlyInBls(Diagnostic):
+    """What a body does that can't be traced, and is no mistake where it runs in the server."""
+
+    __slots__ = ()
 
 
 class Symbol:
@@ -48,9 +70,12 @@ class Unawaited:
 
     model: str
     outputs: Any
+    error: Exception | None = None
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from ()
+        if self.error is not None:
+            raise self.error
         return self.outputs
 
     def __iter__(self) -> NoReturn:
@@ -73,16 +98,16 @@ def _refuse(operation: str) -> Callable[..., NoReturn]:
         attribute = str(given[0]) if operation == _ATTRIBUTE and given else ""
         found = f'{operation}, "{attribute}"' if attribute else operation
         found = _NUMPY if attribute.startswith("__array") else found
-        raise DiagnosticError(
-            [
-                Diagnostic(
-                    "TF209",
-                    place,
-                    f"its body {found}; a pipeline only passes tensors between models",
-                    'move the computation into a @model, or let the body run in the server: @pipeline(lowering="bls")',
-                )
-            ]
+        diagnostic = OnlyInBls(
+            "TF209",
+            place,
+            f"its body {found}; a pipeline only passes tensors between models",
+            f"move the computation into a @model, or {IN_BLS}",
         )
+        tracer = _active.get()
+        if tracer is not None:  # the body may catch what is raised
+            tracer.refused.append(diagnostic)
+        raise DiagnosticError([diagnostic])
 
     return refused
 
@@ -120,17 +145,35 @@ class Traced:
 
 @dataclass
 class Tracer:
-    """Collects the steps of one pipeline while its body runs."""
+    """Collects the steps of one pipeline while its body runs; the call that `fails` names raises the error beside it.
+
+    `refused` is what the body has done with a tensor that only a model can.
+    """
 
     pipeline: str
+    fails: tuple[int, Exception] | None = None
     steps: list[Step] = field(default_factory=list)
     models: list[Traceable] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    refused: list[Diagnostic] = field(default_factory=list)
+
+    def run(self, body: Callable[..., Any], signature: Signature, absent: Collection[str]) -> Any:
+        """Run a body on symbols, and on None for the inputs that are `absent`."""
+        names = (spec.name for spec in signature.inputs)
+        symbols = {name: None if name in absent else Symbol(self.pipeline, InputRef(name)) for name in names}
+        token = _active.set(self)
+        try:
+            return finish(body(**symbols))
+        finally:
+            _active.reset(token)
 
     def call(self, model: Traceable, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Any:
         """Record a call; give symbols of its outputs in the model's own form."""
         where = caller().where.at(f"{self.pipeline} → {model.name}")
         signature = model.signature
+        unfit = unchainable(model)
+        if unfit is not None:
+            self.diagnostics.append(Diagnostic("TF213", where, *unfit))
         given, faults = bind(signature, args, kwargs)
         for code, fault in faults:
             self.diagnostics.append(Diagnostic(code, where, fault, f"{model.name} takes {signature}"))
@@ -145,7 +188,12 @@ class Tracer:
         given_back = model.returns.pack(
             {spec.name: Symbol(self.pipeline, StepRef(index, spec.name)) for spec in signature.outputs}
         )
-        return Unawaited(model.name, given_back) if model.asynchronous else given_back
+        error = self.fails[1] if self.fails is not None and self.fails[0] == index else None
+        if model.asynchronous:
+            return Unawaited(model.name, given_back, error)
+        if error is not None:
+            raise error
+        return given_back
 
     def output(self, name: str, value: object, where: Where) -> tuple[str, Reference] | None:
         """Take one of the values that the body returned."""
@@ -156,7 +204,8 @@ class Tracer:
         if isinstance(value, Unawaited):
             reason, hint = value.explain("the body returns")
         place = where.at(f'{self.pipeline}, output "{name}"')
-        self.diagnostics.append(Diagnostic("TF207", place, f"no model produces it: {reason}", hint))
+        kind = OnlyInBls if isinstance(value, np.ndarray) else Diagnostic
+        self.diagnostics.append(kind("TF207", place, f"no model produces it: {reason}", hint))
         return None
 
     def _is_symbol(self, value: object, where: Where) -> bool:
@@ -165,12 +214,14 @@ class Tracer:
         if isinstance(value, Unawaited):
             self.diagnostics.append(Diagnostic("TF201", where, *value.explain("is fed with")))
             return False
+        array = isinstance(value, np.ndarray)
+        hint = "constants belong inside a @model function, which travels with its values"
         self.diagnostics.append(
-            Diagnostic(
+            (OnlyInBls if array else Diagnostic)(
                 "TF201",
                 where,
                 f"is fed with a constant ({type(value).__name__}), not with a tensor of the pipeline",
-                "constants belong inside a @model function, which travels with its values",
+                f"{hint}; or {IN_BLS}" if array else hint,
             )
         )
         return False
@@ -199,19 +250,15 @@ def trace(
         DiagnosticError: the body does with a tensor what only a model can.
     """
     tracer = Tracer(name)
-    symbols = {
-        spec.name: None if spec.name in absent else Symbol(name, InputRef(spec.name)) for spec in signature.inputs
-    }
     names = tuple(spec.name for spec in signature.outputs)
-    token = _active.set(tracer)
     try:
-        result = finish(body(**symbols))
+        result = tracer.run(body, signature, absent)
     except DiagnosticError as error:
         raise DiagnosticError([*tracer.diagnostics, *error.diagnostics]) from error
     except Exception as error:
-        raise DiagnosticError([*tracer.diagnostics, _untraceable(error, where.at(name))]) from error
-    finally:
-        _active.reset(token)
+        raise DiagnosticError([*tracer.diagnostics, *_untraceable(error, tracer, where.at(name))]) from error
+    if tracer.refused:
+        raise DiagnosticError([*tracer.diagnostics, *tracer.refused])
     try:
         unpacked = returns.unpack(result, names)
     except ValueError as error:
@@ -227,21 +274,67 @@ def trace(
     return Traced(graph, tuple(tracer.models), tuple(tracer.diagnostics))
 
 
-def _untraceable(error: Exception, where: Where) -> Diagnostic:
+def goes_on(
+    body: Callable[..., Any],
+    name: str,
+    signature: Signature,
+    call: int,
+    error: Exception,
+    *,
+    absent: Collection[str] = (),
+) -> bool:
+    """Run a pipeline's body on symbols, where one of its calls raises an error; say whether it keeps that to itself."""
+    tracer = Tracer(name, (call, error))
+    try:
+        tracer.run(body, signature, absent)
+    except (Exception, SystemExit):
+        return bool(tracer.refused)  # in what it does about the error
+    return error.__traceback__ is not None  # where a call isn't awaited, it isn't raised
+
+
+def unchainable(model: Traceable) -> tuple[str, str] | None:
+    """Say why a pipeline can't call a model, and what to do; None where it can."""
+    if model.signature.decoupled:
+        reason = f"{model.name} gives a stream; a pipeline chains models that answer once"
+        return reason, "call the stream by itself, or give its results at once"
+    if model.signature.sequence:
+        reason = f"{model.name} keeps a state between requests; a pipeline chains models that keep none"
+        return reason, "call the sequence model by itself"
+    return None
+
+
+def require_chainable(model: Traceable) -> None:
+    """Refuse a call that a pipeline's body makes on arrays, where it couldn't be served.
+
+    Raises:
+        DiagnosticError: the model is a stream, or keeps a state.
+    """
+    unfit = unchainable(model)
+    if unfit is not None:
+        raise DiagnosticError([Diagnostic("TF213", caller().where.at(model.name), *unfit)])
+
+
+def _untraceable(error: Exception, tracer: Tracer, where: Where) -> Sequence[Diagnostic]:
     """Say which line of the body failed."""
+    if tracer.refused:
+        return tracer.refused
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, where.file)]
     place = Where(where.file, (lines[-1] if lines else None) or where.line, where.subject)
     if isinstance(error, _Unwaited):
-        return Diagnostic("TF219", place, f"its body {error.args[0]}", error.args[1])
+        return [Diagnostic("TF219", place, f"its body {error.args[0]}", error.args[1])]
     if isinstance(error, TypeError) and "'await' expression" in str(error):
         reason = "its body awaits the result of a model that isn't async"
-        return Diagnostic("TF219", place, reason, "leave out that `await`: only what is `async def` is awaited")
-    return Diagnostic(
-        "TF219",
-        place,
-        f"its body fails when it is traced: {type(error).__name__}: {error}",
-        "a pipeline's body runs once, on symbols, to record the models that it calls",
-    )
+        return [Diagnostic("TF219", place, reason, "leave out that `await`: only what is `async def` is awaited")]
+    # What else is raised may come from a symbol, in the place of an array.
+    kind = Diagnostic if isinstance(error, NameError) else OnlyInBls
+    return [
+        kind(
+            "TF219",
+            place,
+            f"its body fails when it is traced: {type(error).__name__}: {error}",
+            "a pipeline's body runs once, on symbols, to record the models that it calls",
+        )
+    ]
 
 
 def _same(one: str, other: str) -> bool:

@@ -23,7 +23,6 @@ _OF_THE_BUILD = frozenset({"examples"})
 
 _NO_ENSEMBLE = "each step would be a model of its own, with a hop through the server between them"
 _NO_BLS = "its body only chains models, and needs no code between their calls"
-_ONLY_BLS = "its body branches or computes on data, which can't be traced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,11 @@ class Choice:
 
 
 def choose(
-    pipeline: AnyPipeline, graph: Graph | None, steps: Iterable[AnyDefinition], shared: Mapping[int, int]
+    pipeline: AnyPipeline,
+    graph: Graph | None,
+    steps: Iterable[AnyDefinition],
+    shared: Mapping[int, int],
+    untraced: str = "",
 ) -> Choice:
     """Choose the lowering of a pipeline, or tell of the one that it asks for.
 
@@ -50,6 +53,7 @@ def choose(
         graph: its graph; None where its body can't be traced.
         steps: all that it calls, also by way of other pipelines.
         shared: how many pipelines call each definition, by its id.
+        untraced: why it has no graph.
     """
     steps = tuple(steps)
     impossible = (*_own_obstacles(pipeline), *(fault for step in steps for fault in _obstacles(step)))
@@ -61,7 +65,7 @@ def choose(
     else:
         lowering = asked
         reasons = ("its definition says so",)
-        others = _beside(asked, graph, (*impossible, *lost), unfit)
+        others = _beside(asked, untraced, (*impossible, *lost), unfit)
     return Choice(pipeline.name, pipeline.where, lowering, asked == "auto", reasons, others)
 
 
@@ -88,11 +92,11 @@ def _automatic(
 
 
 def _beside(
-    asked: Lowered, graph: Graph | None, losses: tuple[str, ...], unfit: tuple[str, ...]
+    asked: Lowered, untraced: str, losses: tuple[str, ...], unfit: tuple[str, ...]
 ) -> tuple[tuple[Lowered, str], ...]:
     """Say of the lowerings that weren't asked for what speaks against each, or for it."""
-    if graph is None:
-        return (("ensemble", _ONLY_BLS), ("fused", _ONLY_BLS))
+    if untraced:
+        return (("ensemble", untraced), ("fused", untraced))
     fused = "; ".join(losses) or "nothing speaks against it, and it has no hops between steps"
     told: dict[Lowered, str] = {"ensemble": "; ".join(unfit) or _NO_ENSEMBLE, "fused": fused, "bls": _NO_BLS}
     return tuple((lowering, reason) for lowering, reason in told.items() if lowering != asked)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tritonforge.define import Definition, Pipeline, PythonModel
+from tritonforge.define.tracing import OnlyInBls, unchainable
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Graph
 from tritonforge.lower.choice import Choice, choose, count_callers
@@ -61,6 +63,7 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
     graphs: dict[int, Graph] = {}
     called: dict[int, tuple[AnyDefinition, ...]] = {}
     found: list[Diagnostic] = []
+    reasons: dict[int, str] = {}
     while waiting:
         definition = waiting.popleft()
         if id(definition) in seen:
@@ -70,9 +73,11 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
         try:
             _ = definition.signature
             if isinstance(definition, Pipeline) and definition.lowering == "bls":
-                graph = _straight(definition)
+                graph, told = _straight(definition)
                 if graph is not None:
                     graphs[id(definition)] = graph
+                found += [one for one in told if not isinstance(one, OnlyInBls)]
+                reasons[id(definition)] = _reason(definition, told)
                 called[id(definition)] = definition.called()
             elif isinstance(definition, Pipeline):
                 traced = definition.trace()
@@ -86,7 +91,7 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
             kept.append(definition)
     callers = count_callers(called)
     choices = {
-        id(one): choose(one, graphs.get(id(one)), _parts(one, called), callers)
+        id(one): choose(one, graphs.get(id(one)), _parts(one, called), callers, reasons.get(id(one), ""))
         for one in kept
         if isinstance(one, Pipeline)
     }
@@ -105,13 +110,42 @@ def _parts(definition: AnyDefinition, called: Mapping[int, tuple[AnyDefinition, 
     return tuple(found.values())
 
 
-def _straight(pipeline: Pipeline[..., Any]) -> Graph | None:
-    """Trace the body of a bls pipeline; give nothing where it computes or branches on data."""
+def _straight(pipeline: Pipeline[..., Any]) -> tuple[Graph | None, list[Diagnostic]]:
+    """Trace the body of a bls pipeline: its graph, where another lowering would take it, and what is found in it.
+
+    What is found may be what speaks against the other lowerings only (`OnlyInBls`).
+    """
     try:
         traced = pipeline.trace()
-    except DiagnosticError:
-        return None
-    return None if traced.diagnostics else traced.graph
+    except DiagnosticError as error:
+        graph, found = None, [*error.diagnostics]
+    else:
+        found = [*traced.diagnostics]
+        graph = None if any(isinstance(one, OnlyInBls) for one in found) else traced.graph
+    if graph is None:
+        found += _unchainable(pipeline, told={one.where.subject for one in found if one.code == "TF213"})
+    return graph, found
+
+
+def _unchainable(pipeline: Pipeline[..., Any], told: Collection[str]) -> Iterator[Diagnostic]:
+    """Say of a body that wasn't traced to its end which models it names and can't call."""
+    for model in pipeline.called():
+        where = pipeline.where.at(f"{pipeline.name} → {model.name}")
+        if where.subject not in told:
+            with suppress(DiagnosticError):  # it is told where the model is defined
+                unfit = unchainable(model)
+                if unfit is not None:
+                    yield Diagnostic("TF213", where, *unfit)
+
+
+def _reason(pipeline: Pipeline[..., Any], found: Iterable[Diagnostic]) -> str:
+    """Say what keeps the body of a bls pipeline from being traced; nothing where it can be."""
+    reasons = (
+        one.message if one.where.subject == pipeline.name else f"{one.where.subject}: {one.message}"
+        for one in found
+        if isinstance(one, OnlyInBls)
+    )
+    return next(reasons, "")
 
 
 def _runs_in_python(definition: AnyDefinition) -> bool:

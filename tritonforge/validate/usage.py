@@ -1,4 +1,4 @@
-"""Usage within a pipeline: inputs that nothing takes, results that nothing uses, steps that can't be chained."""
+"""Usage within a pipeline: inputs that nothing takes, and results that nothing uses."""
 
 from __future__ import annotations
 
@@ -65,21 +65,7 @@ def _steps(model: Model, graph: Graph) -> Iterator[Diagnostic]:
         yield Diagnostic("TF214", model.where, "it calls no model", "a pipeline chains at least one")
     alive = graph.alive()
     for index, step in enumerate(graph.steps):
-        if step.signature.decoupled:
-            yield Diagnostic(
-                "TF213",
-                step.where,
-                f"{step.model} gives a stream; a pipeline chains models that answer once",
-                "call the stream by itself, or give its results at once",
-            )
-        elif step.signature.sequence:
-            yield Diagnostic(
-                "TF213",
-                step.where,
-                f"{step.model} keeps a state between requests; a pipeline chains models that keep none",
-                "call the sequence model by itself",
-            )
-        elif index not in alive:
+        if index not in alive:
             yield Diagnostic(
                 "TF215", step.where, "nothing uses its results; it isn't served", "take the call out", "warning"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +48,11 @@ class Loaded:
 class Shared:
     def __call__(self, x: Rows) -> Rows:
         return x
+
+
+@model
+def counted(x: Rows) -> Iterator[Rows]:
+    yield x
 
 
 script = torchscript("net.pt", inputs={"x": Rows}, outputs={"y": Rows})
@@ -198,5 +204,41 @@ def test_of_a_lowering_that_was_asked_for_the_others_are_told() -> None:
     assert ensemble["fused"] == "nothing speaks against it, and it has no hops between steps"
 
     assert dict(choice_of(routed).others) == dict.fromkeys(
-        ("ensemble", "fused"), "its body branches or computes on data, which can't be traced"
+        ("ensemble", "fused"),
+        'its body asks a tensor for an attribute, "sum"; a pipeline only passes tensors between models',
     )
+
+
+def test_a_bls_body_that_only_another_lowering_refuses_is_no_mistake() -> None:
+    """An array of its own is fine in bls, and why the others won't have it is told."""
+
+    def body(x: Rows) -> Rows:
+        return plain(np.zeros((1, 2), np.float32))
+
+    made = pipeline(name="constant", lowering="bls")(body)
+    made._variable = "constant"
+    gathered = gather([made])
+
+    assert gathered.diagnostics == ()
+    assert gathered.graph(made) is None
+    assert dict(gathered.choices[id(made)].others)["fused"].startswith('constant → plain, input "x": is fed with a')
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (lambda x: plain(x=x, y=x), "TF201"),
+        (lambda x: plain(plain), "TF201"),
+        (lambda x: plain(), "TF202"),
+        (lambda x: None, "TF207"),
+        (lambda x: plain(counted(x)), "TF213"),
+        (lambda x: counted(x) if x.sum() > 0 else x, "TF213"),
+        (lambda x: plain(not_defined), "TF219"),  # type: ignore[name-defined]
+    ],
+)
+def test_a_mistake_that_needs_no_data_is_one_in_bls_too(body: Any, code: str) -> None:
+    body.__annotations__ = {"x": Rows, "return": Rows}
+    made = pipeline(name="mistaken", lowering="bls")(body)
+    made._variable = "mistaken"
+
+    assert [one.code for one in gather([made]).diagnostics] == [code]

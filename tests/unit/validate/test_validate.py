@@ -138,13 +138,6 @@ def test_an_output_with_the_name_of_an_input_is_that_input_or_refused() -> None:
     ]
 
 
-def test_a_stream_cannot_be_chained() -> None:
-    stream = replace(PLAIN, decoupled=True)
-    assert in_pipeline(PLAIN, [step("count", stream, x=X)], y=StepRef(0, "y")) == [
-        "TF213 p → count: count gives a stream; a pipeline chains models that answer once"
-    ]
-
-
 def test_a_pipeline_chains_at_least_one_model() -> None:
     assert "TF214 p: it calls no model" in in_pipeline(signature({"x": (3,)}, {"x": (3,)}), [], x=X)
 
