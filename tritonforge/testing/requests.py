@@ -82,7 +82,7 @@ def _faults(config: ModelConfig, inputs: Mapping[str, Any], correlation_id: int 
     for unknown in (given for given in inputs if given not in known):
         yield f"unexpected inference input '{unknown}' for model '{name}'"
     required = [key for key, tensor in known.items() if not tensor.optional]
-    if len(inputs) < len(required):  # it counts them: an optional one may stand for a required one, which is None then
+    if len(inputs) < len(required):  # it counts them; the runtime knows which
         several = f"number of inputs between {len(required)} and {len(known)}"
         wanted = f"{len(known)} inputs" if len(required) == len(known) else several
         missing = [key for key in required if key not in inputs]

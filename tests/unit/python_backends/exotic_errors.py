@@ -24,8 +24,48 @@ class Unmade(TritonError):
         self.word = word
 
 
+class Nameless(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]  # as a user's metaclass may have it
+        raise RuntimeError("has no name")
+
+
+class OfNameless(Exception, metaclass=Nameless):
+    pass
+
+
+class Shy(Exception):
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError("shows nothing")
+
+
+class ShyRefusal(TritonError):
+    def __init__(self, word: str) -> None:
+        pass
+
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError("shows nothing")
+
+
+class SilentNameless(Exception):
+    def __str__(self) -> str:
+        raise OfNameless
+
+
+class Text(str):
+    def __str__(self) -> str:
+        raise RuntimeError("is no text")
+
+    strip = startswith = encode = property(lambda self: self.__str__())  # type: ignore[assignment]
+
+
 def broken(error: TritonError) -> TritonError:
     error.code = "BROKEN"
+    return error
+
+
+def unspoken(error: TritonError) -> TritonError:
+    error.message = Text("told")
     return error
 
 
@@ -39,6 +79,14 @@ RAISED: dict[str, tuple[Callable[[], BaseException], str]] = {
     "number": (lambda: TritonError(404), "404"),  # type: ignore[arg-type]  # as users write it
     "error": (lambda: TritonError(ValueError("as it is")), "as it is"),  # type: ignore[arg-type]
     "unmade": (lambda: Unmade("odd"), "Unmade: odd"),
+    "nameless": (lambda: OfNameless("told"), "OfNameless: told"),
+    "shy": (lambda: Shy("told"), "Shy: told"),
+    "shy refusal": (lambda: ShyRefusal("told"), "ShyRefusal: told"),
+    "silent nameless": (SilentNameless, "SilentNameless: its __str__ raises OfNameless"),
+    "no text": (lambda: unspoken(TritonError("told")), "TritonError: told"),
+    "control": (lambda: ValueError("a\x1b[2Jb\rc\x9bd\n\te"), "ValueError: a\\x1b[2Jb\\x0dc\\x9bd\n\te"),
+    "wordless": (lambda: TritonError(""), "the model raised TritonError without a message"),
+    "blank": (lambda: TritonError(" \n"), "the model raised TritonError without a message"),
     "code": (lambda: broken(TritonError("no such code")), "no such code"),
 }
 

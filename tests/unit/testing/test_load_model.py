@@ -53,6 +53,12 @@ def counted(ids: Int64[np.ndarray, "batch"], more: Int64[np.ndarray, "batch n"] 
     names = {1: 10, 2: 20}
     return np.array([names[one] for one in ids], np.int64)
 
+@model
+def third(
+    c: Float32[np.ndarray, "1"], a: Float32[np.ndarray, "1"] | None, b: Float32[np.ndarray, "1"] | None
+) -> Float32[np.ndarray, "1"]:
+    return c
+
 @model(batching=Batching(max_batch_size=4))
 class Buffered:
     def __init__(self):
@@ -168,6 +174,16 @@ def test_what_the_server_refuses_reaches_no_model(repository: Path, inputs: dict
     assert refused.code == "INVALID_ARG"
     assert not isinstance(taken, ModelError)
     assert taken["output"].tolist() == [[20]]
+
+
+def test_an_optional_input_stands_for_no_required_one(repository: Path) -> None:
+    """The server counts inputs alone, and the runtime knows them."""
+    with (
+        load_model(repository / "third") as model,
+        pytest.raises(ModelError, match='third: input "c" is missing') as told,
+    ):
+        model.infer(a=np.ones(1, np.float32))
+    assert told.value.code == "INVALID_ARG"
 
 
 def test_a_sequence_keeps_its_state(repository: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["sendable", "text_of"]
+from types import TracebackType
+
+__all__ = ["kind_of", "sendable", "text_of", "traceback_of"]
+
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 
 
 def sendable(text: str) -> str:
     r"""Give a text that Triton can send: UTF-8 has no half of a surrogate pair, which becomes `\ud83d`.
 
-    Nor can it have a NUL, at which Triton (24.10) cuts it: that becomes `\x00`.
+    Nor can it have a NUL, at which Triton (24.10) cuts it: that becomes `\x00`. So do other control characters, which
+    would have their way with the terminal that shows the log; lines and tabs stay.
     """
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return text.encode("utf-8", "backslashreplace").decode().translate(_ESCAPED)
 
 
 def text_of(error: BaseException) -> str:
@@ -18,4 +23,16 @@ def text_of(error: BaseException) -> str:
     try:
         return sendable(str(error)).strip()
     except BaseException as failure:  # which is the user's own, too
-        return f"its __str__ raises {type(failure).__name__}"
+        return f"its __str__ raises {kind_of(failure)}"
+
+
+def kind_of(error: BaseException) -> str:
+    """Give the name of an exception's class, whatever a metaclass of the user's makes of it."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return sendable(name)
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Give an exception's traceback, whatever its class makes of its attributes."""
+    found: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return found

@@ -8,10 +8,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from types import CodeType
+from types import CodeType, TracebackType
 
 from .errors import CAUGHT, CODES, InvalidArgument, InvalidResult, Refused, TritonError, named
-from .messages import sendable, text_of
+from .messages import kind_of, sendable, text_of, traceback_of
 from .strings import unencodable
 
 __all__ = ["Failures"]
@@ -44,15 +44,16 @@ class Failures:
         the user's class makes of its attributes.
         """
         try:
-            return self._describe(error)
+            message, code = self._describe(error)
+            return sendable(str(message)), next((known for known in CODES if code == known), "INTERNAL")
         except CAUGHT:
             return self.summarize(error), "INTERNAL"
 
     def _describe(self, error: BaseException) -> tuple[str, str]:
         if isinstance(error, TritonError):
             owner = error.model or (self._model if isinstance(error, Refused) else "")
-            message = named(owner, error.message) if owner else error.message
-            return _cut(message, _LONGEST_ANSWER), error.code if error.code in CODES else "INTERNAL"
+            said = error.message if error.message.strip() else self._wordless(error)
+            return _cut(named(owner, said) if owner else said, _LONGEST_ANSWER), error.code
         if isinstance(error, InvalidResult):
             place = self._place_of_function(error.function) if error.model else self._function
             return self._at(f"{error.model or self._model}: {error}", place), "INTERNAL"
@@ -63,17 +64,21 @@ class Failures:
         return self.summarize(error), "INTERNAL"
 
     def summarize(self, error: BaseException) -> str:
-        """Say in one line what was raised, and where in the user's own code."""
+        """Say in one line what was raised, and where in the user's own code. It never raises."""
         text = _cut(text_of(error), _LONGEST_MESSAGE)
-        kind = type(error).__name__
+        kind = kind_of(error)
         return self._at(f"{kind}: {text}" if text else kind, self._place(error))
+
+    def _wordless(self, error: BaseException) -> str:
+        """Say what a refusal without a message is."""
+        return self._at(f"the model raised {kind_of(error)} without a message", self._place(error))
 
     def log(self, error: BaseException, what: str) -> None:
         """Write the whole traceback to the server's log; a `TritonError` is news only where it is cut. Never raise."""
         with suppress(CAUGHT):  # the user's code may have closed the log, say
-            if isinstance(error, TritonError) and len(error.message) <= _LONGEST_ANSWER:
+            if issubclass(type(error), TritonError) and len(text_of(error)) <= _LONGEST_ANSWER:
                 return
-            lines = "".join(traceback.format_exception(error))
+            lines = _formatted(error, traceback_of(error))
             # In one write, as all instances of all models share this stream.
             sys.stderr.write(sendable(f"{self._model}: {what}\n{lines}"))
             sys.stderr.flush()
@@ -84,14 +89,14 @@ class Failures:
 
     def own_traceback(self, error: BaseException) -> str:
         """Format a traceback from the first line of the user's own code on; the whole of it where there is none."""
-        tb = error.__traceback__
+        tb = traceback_of(error)
         first = tb
         while first is not None and not self._relative(first.tb_frame.f_code):
             first = first.tb_next
-        return "".join(traceback.format_exception(type(error), error, first or tb)).rstrip()
+        return _formatted(error, first or tb).rstrip()
 
     def _place(self, error: BaseException) -> str:
-        for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        for frame, line in reversed(list(traceback.walk_tb(traceback_of(error)))):
             file = self._relative(frame.f_code)
             if file:
                 return f"{file}:{line} in {frame.f_code.co_name}"
@@ -111,6 +116,14 @@ class Failures:
         """Give the file of some code, relative to the root that it is below; empty where it is not the user's."""
         file = os.path.realpath(code.co_filename)
         return next((file[len(root) :] for root in self._roots if file.startswith(root)), "")
+
+
+def _formatted(error: BaseException, tb: TracebackType | None) -> str:
+    """Format a traceback; that of an exception whose class lets nobody look at it has its lines and its name alone."""
+    try:
+        return "".join(traceback.format_exception(type(error), error, tb))
+    except CAUGHT:
+        return "".join([*traceback.format_tb(tb), f"{kind_of(error)}: {text_of(error)}\n"])
 
 
 def _cut(text: str, longest: int) -> str:

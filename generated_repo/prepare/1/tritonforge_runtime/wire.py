@@ -11,7 +11,7 @@ import triton_python_backend_utils as pb_utils
 
 from . import bfloat16, strings
 from .batch import Array, Inputs, split
-from .errors import CODES, TritonError
+from .errors import CODES, Refused, TritonError
 from .messages import sendable
 from .spec import ModelSpec, TensorSpec
 
@@ -51,6 +51,9 @@ class Wire:
         self._readers = {tensor.name: (place, readers[place]) for place, tensor in enumerate(spec.inputs)}
         controls = {tensor.name for tensor in spec.sequence.controls} if spec.sequence else set()
         self._unread = controls - self._readers.keys()
+        varies = any(tensor.optional for tensor in spec.inputs)  # Triton counts inputs, and knows none of them
+        self._required = [place for place, tensor in enumerate(spec.inputs) if varies and not tensor.optional]
+        self._names = [tensor.name for tensor in spec.inputs]
         self._ready = spec.sequence.ready if spec.sequence else ""
         alone = len(readers) == 1 and not spec.inputs[0].optional and not controls
         self._only = readers[0] if alone else None
@@ -66,6 +69,7 @@ class Wire:
 
         Raises:
             InvalidText: an input that should be text isn't UTF-8.
+            Refused: one that isn't optional is missing.
         """
         tensors = request.inputs()
         if self._only is not None:  # as of most models
@@ -76,6 +80,9 @@ class Wire:
             if name not in self._unread:
                 place, reader = self._readers[name]
                 arrays[place] = reader(tensor)
+        for place in self._required:
+            if arrays[place] is None:
+                raise Refused(f'input "{self._names[place]}" is missing, which is not optional', "INVALID_ARG")
         return tuple(arrays)
 
     def read_all(self, requests: Sequence[Request]) -> list[Inputs]:
