@@ -116,7 +116,7 @@ class Drive:
 
     def ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
         """Take note of the end of a request, and start the lane's next."""
-        now = now_ns()
+        now = free = now_ns()
         if not self._running:
             lane.busy = False
             self._close_sequence(lane)
@@ -128,6 +128,8 @@ class Drive:
         payload = lane.payload
         if payload is not None and payload.expected is not None and not error:
             error = self._answers.check(payload, body, grpc=bool(self._job.target.method))
+            free = now_ns()  # the time of checking is no request's
+            recorder.add_check(free - now)
         if error:
             recorder.add_error(error, lane.started)
             lane.payload = None  # a sequence that lost a request isn't gone on with
@@ -136,7 +138,7 @@ class Drive:
         if (self._left > 0 or self._exhausted) and self._spent(now):
             return
         if self._closed:
-            self._send(lane, now)
+            self._send(lane, free)
         elif self._due and lane.link is not None:
             self._send(lane, self._due.popleft())
         else:

@@ -42,7 +42,7 @@ class GrpcLink(asyncio.Protocol):
     """One connection. Each request is a call of its own, ended by the server's trailers; streams answer many times.
 
     Of an answer that nobody looks at only the trailers are read. What is to be sent while frames are taken goes out
-    together, in one write.
+    together, in one write; but where answers are checked at once, or it would wait for the checks of others.
     """
 
     def __init__(self, target: Target, events: Events, lanes: list[Lane]) -> None:
@@ -66,6 +66,7 @@ class GrpcLink(asyncio.Protocol):
         self._open = b""
         self._out: list[bytes] = []
         self._taking = False
+        self._checked = False
         self._abandoned = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -85,6 +86,7 @@ class GrpcLink(asyncio.Protocol):
         payload = lane.payload
         if payload is not None and (payload.stream or payload.expected is not None):
             self._messages[stream] = bytearray()
+            self._checked = self._checked or not payload.stream
         identity = stream.to_bytes(4, "big")
         length = len(data)
         size = length + 5
@@ -92,8 +94,10 @@ class GrpcLink(asyncio.Protocol):
         if size <= self._frame_size and size <= self._window and size <= self._call_window and not self._waiting:
             self._window -= size
             frames = (self._head, identity, self._block, size.to_bytes(3, "big"), b"\0\1", identity, start, data)
-            if self._taking:
+            if self._taking and not self._checked:
                 self._out += frames
+            elif self._out:
+                self._write(b"".join(frames))
             else:
                 self._transport.write(b"".join(frames))
         else:
@@ -182,10 +186,13 @@ class GrpcLink(asyncio.Protocol):
         """Let who times a connection know that an answer begins."""
 
     def _write(self, data: bytes) -> None:
-        if self._taking:
+        if self._taking and not self._checked:
             self._out.append(data)
-        else:
-            self._transport.write(data)
+            return
+        if self._out:  # it comes first: the numbers of calls ascend
+            data = b"".join((*self._out, data))
+            self._out.clear()
+        self._transport.write(data)
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _DATA:

@@ -108,6 +108,8 @@ class Tally:
     sending_ns: int = 0
     received: int = 0
     receiving_ns: int = 0
+    checking_ns: int = 0
+    """How long the process held answers against what was expected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,15 @@ __all__ = ["coalesce", "make_point", "merge_tallies", "stable"]
 _BUSY = 0.9
 _LATE_SHARE = 0.1
 _WAITED = 0.2
+_CHECKED = 0.05
+_SHARES = ("cpu_ns", "waited_ns", "checking_ns")
 _HUNDRED = 100
 _COUNTED = 10_000_000
 """So many arrivals are counted; of more, chance is no part that matters."""
 
 
 def merge_tallies(tallies: Sequence[Tally]) -> Tally:
-    """Join what several processes, or windows, counted; the CPU share is the busiest process's."""
+    """Join what several processes, or windows, counted; shares of the time are those of the busiest process."""
     merged = Tally(min(tally.index for tally in tallies))
     merged.lead_ns = max(tally.lead_ns for tally in tallies)
     merged.duration_ns = merged.lead_ns + max(tally.duration_ns - tally.lead_ns for tally in tallies)
@@ -36,8 +38,8 @@ def merge_tallies(tallies: Sequence[Tally]) -> Tally:
         for bound, count in tally.overdue.items():
             merged.overdue[bound] = merged.overdue.get(bound, 0) + count
         merged.examples = tally.examples | merged.examples
-    merged.cpu_ns = max(tally.cpu_ns for tally in tallies)
-    merged.waited_ns = max(tally.waited_ns for tally in tallies)
+    for name in _SHARES:
+        setattr(merged, name, max(getattr(tally, name) for tally in tallies))
     for name in ("held_back", "sent", "sending_ns", "received", "receiving_ns"):
         setattr(merged, name, sum(getattr(tally, name) for tally in tallies))
     return merged
@@ -53,8 +55,8 @@ def coalesce(windows: list[Tally], limit: int) -> list[Tally]:
         joined = merge_tallies(pair)
         joined.lead_ns = pair[0].lead_ns
         joined.duration_ns = sum(tally.duration_ns for tally in pair)
-        joined.cpu_ns = sum(tally.cpu_ns for tally in pair)
-        joined.waited_ns = sum(tally.waited_ns for tally in pair)
+        for name in _SHARES:
+            setattr(joined, name, sum(getattr(tally, name) for tally in pair))
         pairs.append(joined)
     return pairs
 
@@ -198,6 +200,7 @@ def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, r
     share = sum(tally.cpu_ns for tally in windows) / duration_ns
     # What a process waited until it could close a window counts in that one, though it began before.
     waited = min(sum(tally.waited_ns for tally in windows) / duration_ns, max(1 - share, 0.0))
+    checking = min(sum(tally.checking_ns for tally in windows) / duration_ns, 1.0)
     late = summarize([tally.late for tally in windows])
     held = sum(tally.held_back for tally in windows)
     said = []
@@ -211,6 +214,11 @@ def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, r
             f"the generator waited {waited:.0%} of the time for a processor, and ran {share:.0%}: others, such as a "
             "server on this machine, took them all; that is in the latencies"
         )
+    if checking > _CHECKED:
+        said.append(
+            f"checking answers took {checking:.0%} of the generator's time: nothing is sent amid that, so that the "
+            "rate may be less, and an answer that comes amid it is timed after it; measure without checking beside this"
+        )
     if due.load.kind != "concurrency":
         if held:
             said.append(
@@ -221,4 +229,4 @@ def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, r
             said.append(f"{_late(late)}; it is in the corrected latency")
         if rate < 0.98 * due.rate:
             said.append(f"{round(rate, 1):g} of the {round(due.rate, 1):g} requests a second that were due succeeded")
-    return Generator(settings.processes, share, late, tuple(said), due.rate)
+    return Generator(settings.processes, share, late, tuple(said), due.rate, checking)

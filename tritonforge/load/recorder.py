@@ -84,6 +84,10 @@ class Recorder:
         self._tally.received += 1
         self._tally.receiving_ns += now - first
 
+    def add_check(self, ns: int) -> None:
+        """Count the time that an answer took to be checked."""
+        self._tally.checking_ns += ns
+
     def add_error(self, error: str, started: int = _NEVER) -> None:
         """Count a request that failed, by what precedes the first colon; one that was never sent has no start."""
         self._first_start = min(self._first_start, started)

@@ -160,6 +160,8 @@ class Generator:
     warnings: tuple[str, ...] = ()
     due_rate: float = 0.0
     """Requests a second that a rate's arrivals had due in the measured windows; 0 of other loads."""
+    checking_share: float = 0.0
+    """How much of its time the process that checked answers longest did so."""
 
 
 @dataclass(frozen=True, slots=True)

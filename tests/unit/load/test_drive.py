@@ -1,4 +1,4 @@
-"""When requests are given up: by a clock that the tests turn."""
+"""When requests are given up, and what their times are: by a clock that the tests turn."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tritonforge.load.answers import Answers
 from tritonforge.load.clock import NS
 from tritonforge.load.drive import Drive
 from tritonforge.load.job import Job, Payload, Tally, Target
@@ -138,3 +140,31 @@ def test_requests_that_are_answered_are_not_looked_at_one_by_one(monkeypatch: py
         drive.ended(drive.lanes[0], "", b"")
     assert len(sent) >= 1000
     assert len(clock.timers) <= timers
+
+
+def test_the_time_in_which_an_answer_is_checked_is_no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers come after 5 ms, and are checked for 45: both are counted, each in its place."""
+    clock, sent, tallies, ms = Clock(), list[int](), list[Tally](), NS // 1000
+
+    def check(*_: object, **__: object) -> str:
+        clock.now += 45 * ms
+        return ""
+
+    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr(Answers, "check", check)
+    checked = Payload(b"x", expected={"y": np.zeros(1)})
+    recorder = Recorder(NS, NS, tallies.append)
+    drive = Drive(Job(Target("", 1), (checked,), NS, NS, NS, 1, concurrency=1), recorder, lambda _: None)
+    drive.lanes = [Lane()]
+    drive.lanes[0].link = Line(sent, clock)
+    drive.start()
+    clock.run(NS)
+    for _ in range(10):
+        clock.run(clock.now + 5 * ms)
+        drive.ended(drive.lanes[0], "", b"")
+    recorder.finish(clock.now)
+    (tally,) = tallies
+    assert sent == [NS + number * 50 * ms for number in range(11)]
+    assert (tally.latency.count, tally.latency.minimum, tally.latency.maximum) == (10, 5 * ms, 5 * ms)
+    assert (tally.duration_ns, tally.checking_ns) == (500 * ms, 450 * ms)

@@ -11,14 +11,16 @@ from tritonforge.load import Load, ModelLoad, Settings
 from tritonforge.load.clock import waited_ns
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
-from tritonforge.load.merge import make_point, merge_tallies
+from tritonforge.load.merge import coalesce, make_point, merge_tallies
 from tritonforge.load.schedule import intended_times, schedule_of
 from tritonforge.load.settings import Arrivals, Kind
 
 MS = 1_000_000
 
 
-def tally(*, cpu_ms: int = 100, waited_ms: int = 50, late_us: int = 20, held_back: int = 0) -> Tally:
+def tally(
+    *, cpu_ms: int = 100, waited_ms: int = 50, late_us: int = 20, held_back: int = 0, checking_ms: int = 20
+) -> Tally:
     """A window of a second with 1000 requests of 2 ms."""
     latency, late = Histogram.of([2 * MS] * 1000), Histogram.of([late_us * 1000] * 1000)
     return Tally(
@@ -30,6 +32,7 @@ def tally(*, cpu_ms: int = 100, waited_ms: int = 50, late_us: int = 20, held_bac
         cpu_ns=cpu_ms * MS,
         waited_ns=waited_ms * MS,
         held_back=held_back,
+        checking_ns=checking_ms * MS,
     )
 
 
@@ -51,6 +54,15 @@ def test_a_busy_process_asks_for_another() -> None:
 def test_waiting_for_a_processor_is_told() -> None:
     assert "waited 40% of the time" in warnings(tally(waited_ms=400))
     assert warnings(tally(cpu_ms=500, waited_ms=400)) == ""
+
+
+@pytest.mark.parametrize(("kind", "value"), [("concurrency", 1), ("rate", 1000)])
+def test_the_time_of_checking_answers_is_told(kind: Kind, value: float) -> None:
+    assert "checking answers took 45% of the generator's time" in warnings(tally(checking_ms=450), kind, value)
+    halves = [[tally(checking_ms=100 * ms) for ms in pair] for pair in ((4, 2), (6, 7))]
+    assert merge_tallies(halves[0]).checking_ns == 400 * MS
+    (joined,) = coalesce([merge_tallies(half) for half in halves], 1)
+    assert "checking answers took 55% of the generator's time" in warnings(joined, kind, value)
 
 
 @pytest.mark.parametrize(

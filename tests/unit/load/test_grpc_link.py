@@ -91,6 +91,25 @@ class Wire:
         self.gone.append(self.lanes.index(lane))
 
 
+@pytest.mark.parametrize("payload", [PLAIN, CHECKED])
+def test_what_follows_goes_out_together_but_behind_no_check(payload: Payload) -> None:
+    """Each answer is told once the request that follows the one before is written, where telling it takes a while."""
+
+    async def read() -> None:
+        wire, written = Wire(3, payload), []
+
+        def again(lane: Lane) -> None:
+            written.append(len(data_frames(wire.writes)))
+            wire.link.send(lane, payload.data)
+
+        wire.again = again
+        wire.link.data_received(b"".join(b"".join(answer(stream, message(b"a"))) for stream in (1, 3, 5)))
+        assert written == ([0, 1, 2] if payload is CHECKED else [0, 0, 0])
+        assert data_frames(wire.writes) == [(True, 5 + len(payload.data))] * 3
+
+    asyncio.run(read())
+
+
 @given(st.permutations([1, 3, 5]), st.lists(st.integers(0, 1000), max_size=8), st.sampled_from([PLAIN, CHECKED]))
 def test_answers_are_read_however_their_frames_come(order: list[int], cuts: list[int], payload: Payload) -> None:
     async def read() -> None:

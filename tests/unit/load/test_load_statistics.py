@@ -73,7 +73,9 @@ def test_a_server_that_counted_other_requests_is_told(counted: int, failed: int,
     assert not apart((), 100, 0, 4)
 
 
-@pytest.mark.parametrize(("counted", "late", "told"), [(6200, 500, ""), (8708, 3300, "were read late"), (8708, 500, "lag")])
+@pytest.mark.parametrize(
+    ("counted", "late", "told"), [(6200, 500, ""), (8708, 3300, "were read late"), (8708, 500, "lag")]
+)
 def test_statistics_that_came_late_are_told_where_that_is_much(counted: int, late: float, told: str) -> None:
     """So many requests had ended meanwhile."""
     server = difference({}, read_counters({"model_stats": [entry(counted)]}), {"m": False})

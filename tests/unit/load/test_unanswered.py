@@ -99,6 +99,7 @@ def test_a_closed_loop_in_which_nothing_is_answered_any_more_meets_nothing(lost:
         ([20] * 50, 2, {}, True),
         ([20] * 43, 1, {}, True),
         ([20] * 43, 1, {"errors": {"HTTP 500": 6}}, False),
+        ([20] * 43, 1, {"checking_ns": 100 * MS}, False),  # the request whose answer is checked isn't under way
         ([400, 400], 1, {}, False),  # a third one is under way at the end
         ([], 1, {}, False),
     ],
