@@ -14,6 +14,7 @@ from tritonforge import model, pipeline
 
 Rows = Float32[np.ndarray, "batch 2"]
 THREES = np.full((1, 2), 3, np.float32)
+BUFFER = np.zeros((1, 2), np.float32)
 CONSTANT = np.full((1, 2), 9, np.float32)
 
 
@@ -96,6 +97,17 @@ def nested(x: Rows) -> Both:
     return Both(lower(inner.a), same(inner.a))
 
 
+@model
+def buffered(x: Rows) -> Rows:
+    return np.add(x, 1, out=BUFFER)
+
+
+@pipeline
+def of_a_buffer(x: Rows) -> Both:
+    a = buffered(x)
+    return Both(a, buffered(a))
+
+
 @pipeline
 async def at_once(x: Rows) -> Both:
     a, b = await asyncio.gather(slowly_lower(x), slowly_lower(x))
@@ -116,6 +128,7 @@ def of_a_model_that_calls(x: Rows) -> Both:
         (of_twins, 2, 3),
         (of_a_constant, 8, 9),
         (nested, 1, 2),
+        (of_a_buffer, 4, 5),
         (of_a_model_that_calls, 2, 3),
     ],
     ids=lambda value: getattr(value, "name", None),
