@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import isawaitable
 from typing import Any, ClassVar
 
 from . import cores, encoding, remote, source
@@ -35,7 +37,8 @@ class Loaded:
 
     `text` and `text_outputs` name the BYTES inputs that the function sees as `str`, and those that it gives as such;
     `spelled` is how its definition spells outputs; the user's own files are below `roots`; `close` is
-    called at the end. Where it is not `stacked`, it is called for each request by itself, for several at once.
+    called at the end, and what it gives is awaited. Where it is not `stacked`, it is called for each request by
+    itself, for several at once.
     `padding` are the dimensions in which stacked requests may differ; `ragged` is what a graph gets end to end. Of a
     `sequence` model the function has a method `start`, which gives the state that it takes first; one that is
     `stateful` takes and gives the implicit state. `spec` is the model as its graph sees it, where that has more inputs.
@@ -47,7 +50,7 @@ class Loaded:
     text_outputs: Collection[str] = ()
     spelled: Mapping[str, str] = field(default_factory=dict)
     roots: Sequence[str] = ()
-    close: Callable[[], object] | None = None
+    close: Callable[[], Coroutine[Any, Any, None] | None] | None = None
     stacked: bool = True
     padding: Sequence[PaddedDim] = ()
     sequence: bool = False
@@ -85,11 +88,15 @@ class ServedModel:
 
     def finalize(self) -> None:
         """Let go of what the model holds."""
+        if isinstance(self._run, AsyncExecution | AsyncStreams):
+            self._run.close(self._loaded.close)  # what it awaits belongs to the loop that the calls ran in
+            return
         close = getattr(self._run, "close", None)
         if close is not None:
             close()
-        if self._loaded.close is not None:
-            self._loaded.close()
+        left = self._loaded.close() if self._loaded.close is not None else None
+        if left is not None:
+            asyncio.run(left)
 
 
 class PythonModel(ServedModel):
@@ -122,9 +129,9 @@ class PythonModel(ServedModel):
         if self.dims:
             function = agreeing(function, self.dims, [tensor.name for tensor in spec.outputs])
 
-        def close() -> None:
-            for part in classes:
-                part.finalize()
+        def close() -> Coroutine[Any, Any, None] | None:
+            awaited = [left for part in classes if isawaitable(left := part.finalize())]
+            return _each(awaited) if awaited else None
 
         waits = any(part.remote for part in parts)
         return Loaded(
@@ -138,6 +145,11 @@ class PythonModel(ServedModel):
             padding=self.padding,
             sequence=self.sequence,
         )
+
+
+async def _each(awaited: Sequence[Awaitable[object]]) -> None:
+    for one in awaited:
+        await one
 
 
 def _executor(

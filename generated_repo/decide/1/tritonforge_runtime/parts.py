@@ -103,11 +103,10 @@ class ClassPart:
         else:
             self._call = _call(self.target if spec.remote else self.instance, spec)
 
-    def finalize(self) -> None:
-        """Call the instance's `finalize`, if it has one."""
+    def finalize(self) -> Any:
+        """Call the instance's `finalize`, if it has one; give what it gives, which is to be awaited if it can be."""
         close = getattr(self._instance, "finalize", None)
-        if close is not None:
-            close()
+        return close() if close is not None else None
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         return (self._call or self.instance)(*args, **kwargs)

@@ -83,9 +83,9 @@ class AsyncExecution:
             theirs = [owners[index] for index, _ in group_]
             self._start(given, theirs)
 
-    def close(self) -> None:
-        """Cancel the calls that are under way; their requests are answered so."""
-        self._loop.close()
+    def close(self, last: Callable[[], Any] | None = None) -> None:
+        """Cancel the calls that are under way; their requests are answered so. Run `last` before the loop ends."""
+        self._loop.close(last)
 
     def _start(self, given: Sequence[Inputs], owners: Sequence[_Owner]) -> None:
         def failed(error: BaseException) -> None:
@@ -184,9 +184,9 @@ class AsyncStreams:
             except CAUGHT as error:
                 failed(error)
 
-    def close(self) -> None:
-        """End all streams."""
-        self._loop.close()
+    def close(self, last: Callable[[], Any] | None = None) -> None:
+        """End all streams. Run `last` before the loop ends."""
+        self._loop.close(last)
 
     async def _stream(self, sender: Sender, inputs: Inputs) -> None:
         """Send what the function yields; the final flag goes out once, whatever happens."""

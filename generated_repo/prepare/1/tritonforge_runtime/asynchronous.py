@@ -7,6 +7,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import wait
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from .errors import CAUGHT
 __all__ = ["Loop", "is_async", "then"]
 
 _CLOSING_S = 5.0
+_MARGIN_S = 0.5
 
 
 class Loop:
@@ -41,12 +43,27 @@ class Loop:
             self._free.release()
             raise
 
-    def close(self) -> None:
-        """Cancel all coroutines and end the loop; wait for it, but not for ever."""
+    def close(self, last: Callable[[], Any] | None = None) -> None:
+        """Cancel all coroutines and end the loop; wait for it, but not for ever.
+
+        Before the end `last` is called; a coroutine that it gives runs in the loop, and is waited for to its end.
+        """
         self.closing = True
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._cancel(), self._loop)
-            self._thread.join(_CLOSING_S)
+        runs = self._thread.is_alive() and self._within(self._cancel())
+        try:
+            left = last() if last is not None else None
+            if left is not None and runs:
+                asyncio.run_coroutine_threadsafe(left, self._loop).result()
+            elif left is not None:  # the user's code holds up the loop
+                asyncio.run(left)
+        finally:
+            if runs:
+                asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
+                self._thread.join(_CLOSING_S)
+
+    def _within(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Run a coroutine in the loop; say whether it ended in time."""
+        return bool(wait([asyncio.run_coroutine_threadsafe(work, self._loop)], _CLOSING_S + _MARGIN_S).done)
 
     def _run(self) -> None:
         while not self._over:  # a `stop` of the user's own ends no call, nor do those that a task of theirs raises
@@ -70,6 +87,8 @@ class Loop:
             task.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_CLOSING_S)
+
+    async def _stop(self) -> None:
         await self._loop.shutdown_asyncgens()
         self._over = True
         self._loop.stop()
