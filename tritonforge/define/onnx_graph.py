@@ -174,11 +174,9 @@ def _compare(
             continue
         dims: tuple[Dim, ...] = (("batch",) if parsed.batched else ()) + parsed.spec.dims
         if parsed.spec.datatype != tensor.datatype or not _compatible(dims, tensor.dims):
-            wanted = parsed.spec.describe(batched=parsed.batched)
+            reason = f"declared as {parsed.spec.describe(batched=parsed.batched)}, but the graph says {tensor}"
             found.append(
-                Diagnostic(
-                    "TF303", place, f"declared as {wanted}, but the graph says {tensor}", "declare what the graph says"
-                )
+                Diagnostic("TF303", place, f"{reason}{_fixed(dims, tensor.dims)}", "declare what the graph says")
             )
 
 
@@ -208,6 +206,13 @@ def _compatible(declared: tuple[Dim, ...], real: tuple[Dim, ...] | None) -> bool
     if len(declared) != len(real):
         return False
     return all(isinstance(there, str) or here == there for here, there in zip(declared, real, strict=True))
+
+
+def _fixed(declared: tuple[Dim, ...], real: tuple[Dim, ...] | None) -> str:
+    """Name the variable dimensions of which a graph has one size only."""
+    pairs = zip(declared, real or (), strict=False) if len(declared) == len(real or ()) else ()
+    fixed = [f"{here} is fixed at {there}" for here, there in pairs if isinstance(here, str) and isinstance(there, int)]
+    return f": {', '.join(fixed)}" if fixed else ""
 
 
 def _tensors(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-__all__ = ["evaluating", "export"]
+__all__ = ["evaluating", "export", "find_fixed_size"]
 
 OPSET = 18
 """ONNX operator set of exported modules: the lowest that torch's exporter writes."""
@@ -39,9 +39,12 @@ def export(
     """
     import torch
 
-    names = _output_names(module, examples)
+    results = _call(module, examples)
+    names = [*results]
     if outputs is not None and len(outputs) != len(names):
         raise ValueError(f"outputs= gives {len(outputs)} names, forward gives {len(names)} tensors")
+    if outputs is not None and set(outputs) != set(names):  # else a dict has them, in an order of its own
+        names = [*outputs]
     kwargs = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in examples.items()}
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # the exporter tells of deprecations inside torch
@@ -51,7 +54,7 @@ def export(
             dynamo=True,
             dynamic_shapes={tensor.spec.name: _dynamic(tensor) for tensor in inputs},
             input_names=list(examples),
-            output_names=list(outputs or names),
+            output_names=names,
             opset_version=OPSET,
             verbose=False,
         )
@@ -61,15 +64,67 @@ def export(
     return bytes(proto.SerializeToString(deterministic=True))
 
 
-def _output_names(module: torch.nn.Module, examples: Mapping[str, Array]) -> list[str]:
-    """Call a module on examples, and name what it gives: `output`; `output_0`, `output_1`, …; the keys of a dict."""
+def find_fixed_size(
+    module: torch.nn.Module, content: bytes, examples: Mapping[str, Array], inputs: Sequence[ParsedTensor]
+) -> tuple[str, int, str] | None:
+    """Find a variable dimension of which a module's graph has only the example's size; torch's exporter doesn't tell.
+
+    Each dimension is doubled, and the graph run on that, where the module takes it and onnxruntime is installed.
+
+    Returns:
+        The dimension, its size, and what shows it; None where there is none.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        return None
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4
+    session = onnxruntime.InferenceSession(content, quiet, providers=["CPUExecutionProvider"])
+    taken = {tensor.name for tensor in session.get_inputs()}
+    said = [tensor.shape for tensor in session.get_outputs()]
+    for dim, axes in _variable(inputs).items():
+        arrays = dict(examples)
+        for name, axis in axes:
+            arrays[name] = np.concatenate([arrays[name], arrays[name]], axis)
+        try:
+            wanted = [list(result.shape) for result in _call(module, arrays).values()]
+        except Exception:  # the module itself has one size, or more than a rule for it
+            continue
+        name, axis = axes[0]
+        size = examples[name].shape[axis]
+        try:
+            results = session.run(None, {name: array for name, array in arrays.items() if name in taken})
+        except Exception:
+            return dim, size, f"for {2 * size} the graph fails"
+        for tensor, shape, result, right in zip(session.get_outputs(), said, results, wanted, strict=True):
+            fits = all(isinstance(there, str | None) or there == here for there, here in zip(shape, right, strict=False))
+            if list(result.shape) != right or not fits:
+                return dim, size, f'for {2 * size} forward gives {right} as "{tensor.name}", the graph says {shape}'
+    return None
+
+
+def _variable(inputs: Sequence[ParsedTensor]) -> dict[str, list[tuple[str, int]]]:
+    """Give the tensors and axes of each variable dimension; one without a name stands by itself."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for tensor in inputs:
+        for axis, dim in _variable_axes(tensor).items():
+            key = f'dimension {axis} of "{tensor.spec.name}"' if dim == ANONYMOUS else dim
+            found.setdefault(key, []).append((tensor.spec.name, axis))
+    return found
+
+
+def _call(module: torch.nn.Module, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Call a module, and name what it gives: `output`; `output_0`, `output_1`, …; the keys of a dict."""
     import torch
 
     with torch.inference_mode():
-        result = module(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in examples.items()})
+        result = module(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
     if isinstance(result, Mapping):
-        return [str(key) for key in result]
-    return [f"output_{index}" for index in range(len(result))] if isinstance(result, list | tuple) else ["output"]
+        return {str(key): value for key, value in result.items()}
+    if isinstance(result, list | tuple):
+        return {f"output_{index}": value for index, value in enumerate(result)}
+    return {"output": result}
 
 
 @contextlib.contextmanager
@@ -87,12 +142,15 @@ def evaluating(module: torch.nn.Module) -> Iterator[None]:
 def _dynamic(tensor: ParsedTensor) -> dict[int, Any]:
     import torch
 
-    dims = (*(("batch",) if tensor.batched else ()), *tensor.spec.dims)
     return {
         axis: torch.export.Dim.DYNAMIC if dim == ANONYMOUS else torch.export.Dim(dim)
-        for axis, dim in enumerate(dims)
-        if isinstance(dim, str)
+        for axis, dim in _variable_axes(tensor).items()
     }
+
+
+def _variable_axes(tensor: ParsedTensor) -> dict[int, str]:
+    dims = (*(("batch",) if tensor.batched else ()), *tensor.spec.dims)
+    return {axis: dim for axis, dim in enumerate(dims) if isinstance(dim, str)}
 
 
 def _strip(proto: onnx.ModelProto) -> None:

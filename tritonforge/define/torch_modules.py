@@ -34,7 +34,7 @@ def torch_module(
     *,
     example: Example,
     inputs: Annotations | None = None,
-    outputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | Annotations | None = None,
     batching: Batching | None = None,
     instances: Instances | None = None,
     name: str | None = None,
@@ -52,20 +52,21 @@ def torch_module(
             their names. Their first dimension is the batch.
         inputs: annotations by parameter name, where other dimensions vary too (`"batch 3 height width"`), or where the
             first is no batch.
-        outputs: the names of the outputs; by default `output` for a tensor, `output_0`, `output_1`, … for a tuple, and
-            the keys for a dict.
+        outputs: the names of the outputs, in order, or annotations by name, which are held against the graph. By
+            default `output` for a tensor, `output_0`, `output_1`, … for a tuple, and the keys for a dict.
         batching: how requests are batched.
         instances: how many copies run; by default Triton decides.
         name: the model's name; by default that of the variable.
         options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
     return OnnxModel(
-        partial(_export, module, example, inputs, outputs),
+        partial(_export, module, example, inputs, None if outputs is None else tuple(outputs)),
         origin=caller(),
         name=name,
         batching=batching,
         instances=instances,
         inputs=inputs,
+        outputs=outputs if isinstance(outputs, Mapping) else None,
         batched=True if inputs is None else None,
     ).configured(options)
 
@@ -76,7 +77,7 @@ def _export(
     try:
         import torch
 
-        from tritonforge.define.torch_export import evaluating, export
+        from tritonforge.define.torch_export import evaluating, export, find_fixed_size
     except ModuleNotFoundError as error:
         raise _failed(model, f"{error.name} is not installed", "pip install 'tritonforge[torch]'") from error
     if not callable(given):  # a module is, too
@@ -92,7 +93,8 @@ def _export(
         arrays = _doubled(arrays)
     try:
         with evaluating(module):
-            return export(module, arrays, tensors, outputs)
+            content = export(module, arrays, tensors, outputs)
+            fixed = find_fixed_size(module, content, arrays, tensors)
     except ModuleNotFoundError as error:
         raise _failed(model, f"torch's exporter needs {error.name}", "pip install 'tritonforge[torch]'") from error
     except Exception as error:
@@ -103,6 +105,12 @@ def _export(
         raise _failed(
             model, reason, "call the module on the example; or script it and use torchscript(path)"
         ) from error
+    if fixed is not None:
+        dim, size, shown = fixed
+        hint = f"declare {size} in its place; or script the module and use torchscript(path)"
+        reason = f"{dim} is fixed at {size} by the graph that torch exports: {shown}"
+        raise DiagnosticError([Diagnostic("TF303", model.where, reason, hint)])
+    return content
 
 
 def _named_examples(example: Example, parameters: Sequence[str], model: OnnxModel) -> dict[str, Array]:

@@ -214,7 +214,7 @@ def test_a_variable_first_dimension_may_be_declared_no_batch(path: Path) -> None
         ),
         (
             {"inputs": {"x": Float32[np.ndarray, "batch width"]}},
-            ['classifier, input "x": declared as FP32[batch, width], but the graph says FP32[N, 3]'],
+            ['classifier, input "x": declared as FP32[batch, width], but the graph says FP32[N, 3]: width is fixed at 3'],
         ),
         (
             {"inputs": {"z": Float32[np.ndarray, "batch 3"]}},

@@ -162,6 +162,62 @@ def test_a_tensor_that_numpy_has_not_is_told() -> None:
         _ = torch_module(NETWORK, example=torch.zeros(2, 4, dtype=torch.bfloat16), name="network").signature
 
 
+class Last(torch.nn.Module):  # type: ignore[misc,name-defined]
+    """What torch exports of it has the size of the example's second dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.LSTM(4, 5)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x)[0]
+
+
+class Placed(torch.nn.Module):  # type: ignore[misc,name-defined]
+    """It has places for seven rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = torch.nn.Parameter(torch.zeros(7, 4))
+
+    def forward(self, x: Any) -> Any:
+        return x + self.places
+
+
+SEVEN = np.zeros((7, 3, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "inputs", "message"),
+    [
+        (Last, SEVEN, {"x": Float32[np.ndarray, "t n 4"]}, "t is fixed at 7 by the graph that torch exports: for 14 "),
+        (Placed, SEVEN.swapaxes(0, 1), {"x": Float32[np.ndarray, "batch t 4"]}, "FP32[batch, 7, 4]: t is fixed at 7"),
+    ],
+)
+def test_a_dimension_that_the_export_fixed_is_told(module: Any, example: Any, inputs: Any, message: str) -> None:
+    """torch's exporter says nothing of it."""
+    with pytest.raises(DiagnosticError) as raised:
+        _ = torch_module(module, example=example, inputs=inputs, outputs=["y"], name="network").signature
+
+    (found,) = raised.value.diagnostics
+    assert found.code == "TF303"
+    assert message in found.message
+
+
+def test_outputs_may_be_annotated() -> None:
+    declared = {"logits": Float32[np.ndarray, "batch 2"]}
+    network = torch_module(NETWORK, example=X, outputs=declared, name="network")
+    assert network.signature.outputs == (TensorSpec("logits", "FP32", (2,)),)
+
+    with pytest.raises(DiagnosticError, match=r"declared as FP32\[batch, 3\], but the graph says FP32\[batch, 2\]"):
+        _ = torch_module(NETWORK, example=X, outputs={"logits": Float32[np.ndarray, "batch 3"]}, name="n").signature
+
+
+def test_outputs_that_are_the_keys_of_a_dict_are_found_by_them() -> None:
+    named = torch_module(Named(), example={"x": X}, outputs=("sum", "double"), name="named")
+    np.testing.assert_array_equal(named(X).double, X * 2)
+
+
 def test_a_result_without_a_batch_is_told() -> None:
     with pytest.raises(DiagnosticError) as raised:
         _ = torch_module(Scalar(), example=X, name="scalar").signature
