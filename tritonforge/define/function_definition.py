@@ -44,6 +44,12 @@ class FunctionDefinition(Definition[P, R_co]):
         self.asynchronous = is_async(wrapped)
         note(self, origin.namespace)
 
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        """Refuse to be the base of a class."""
+        name = self.__name__
+        hint = f": leave {name} plain, subclass that, and make the model of it apart: {name}Model = model({name})"
+        raise TypeError(f"{self.name} is a model, and no class{hint if isinstance(self.__wrapped__, type) else ''}")
+
     @property
     def name(self) -> str:
         """The model's name: as given, or that of its variable, or that of the function or class."""

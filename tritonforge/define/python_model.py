@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from typing_extensions import Self, Unpack
 
@@ -59,7 +59,6 @@ class PythonModel(FunctionDefinition[P, R_co]):
         sequence: Sequence | None = None,
     ) -> None:
         super().__init__(target, origin=origin, name=name)
-        self.target = target
         self.batching = self._typed("batching", batching)
         self.instances = self._typed("instances", instances)
         pad = self._typed("pad", pad)
@@ -70,6 +69,23 @@ class PythonModel(FunctionDefinition[P, R_co]):
         self.parameters = {key: value for key, value in strings.items() if isinstance(value, str)}
         self.sequence = self._typed("sequence", sequence) or (Sequence() if sequence else None)
         self._begun: tuple[Any] | None = None
+        self.target = target  # last: from now on, further attributes are the class's
+
+    if not TYPE_CHECKING:  # where a definition's own names, and no others, are known
+
+        def __getattr__(self, name: str) -> Any:
+            """Give a class's attribute: its own code finds it under its name in the module, which this one has."""
+            target = vars(self).get("target")
+            if isinstance(target, type) and not name.startswith("__"):
+                return getattr(target, name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            target = vars(self).get("target")
+            if not isinstance(target, type) or name in vars(self) or hasattr(type(self), name):
+                object.__setattr__(self, name, value)
+            else:
+                setattr(target, name, value)
 
     @property
     def pads(self) -> bool:

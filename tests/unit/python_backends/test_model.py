@@ -74,6 +74,30 @@ class Predict:
     assert capsys.readouterr().out.split("\n") == ["imported", "made", "finalized 2", ""]
 
 
+def test_a_class_names_itself(serve: Serve) -> None:
+    """Its name in the module is the part's, which has the class's attributes."""
+    model = serve(
+        """
+from tritonforge import model
+
+@model
+class Predict:
+    count = 0
+    _instance = load = finalize = None
+    def __init__(self):
+        Predict.count += 1
+        Predict.added = 1
+        assert Predict._instance is Predict.load is Predict.finalize is None
+    def __call__(self, x):
+        return x + self.count + Predict.added
+""",
+        ARGS,
+        attribute="Predict",
+    )
+
+    assert outputs(model.execute([InferenceRequest(x=ONE)])[0])["y"].tolist() == [[3, 3]]
+
+
 def test_an_error_names_the_innermost_line_of_the_users_own(serve: Serve) -> None:
     model = serve(
         "import helpers.check\n\ndef predict(x):\n    return helpers.check.positive(x)\n",

@@ -227,7 +227,7 @@ X = np.array([[1]], np.float32)
 
 def step(function: Callable[..., Any], of: PartSpec = STEP) -> FunctionPart:
     part = FunctionPart(function)
-    part.load(of)
+    part.load_part(of)
     return part
 
 

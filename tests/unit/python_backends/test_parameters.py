@@ -29,7 +29,7 @@ def test_what_is_left_out_has_its_default() -> None:
 
 
 @pytest.mark.parametrize(("value", "found"), [("3", 3), ("0", 0), ("-1", 0)])
-def test_a_number_below_one_is_all_cores(value: str, found: int) -> None:
+def test_no_number_of_threads_is_all_cores(value: str, found: int) -> None:
     assert parameters(threads=value).count("threads") == found
 
 
@@ -40,6 +40,9 @@ def test_what_makes_no_sense_is_refused() -> None:
         given.flag("flag")
     with pytest.raises(LoadError, match="threads is 'many'; wanted a number of threads"):
         given.count("threads")
+    for wrong in ("-3", "--1", "1.5", ""):
+        with pytest.raises(LoadError, match=f"threads is '{wrong}'"):
+            parameters(threads=wrong).count("threads")
 
 
 def test_what_nothing_reads_is_told_with_the_nearest_name() -> None:

@@ -30,7 +30,7 @@ NESTED = replace(STEP, nested=True)
 
 def part(function: Any, spec: PartSpec = NESTED) -> FunctionPart:
     made = FunctionPart(function)
-    made.load(spec)
+    made.load_part(spec)
     return made
 
 
@@ -160,7 +160,7 @@ def test_an_optional_input_that_is_left_out_is_none(spec: PartSpec) -> None:
             return mid(x, more)
 
     made = ClassPart(Mid)
-    made.load(spec)
+    made.load_part(spec)
     for called in (part(mid, spec), made):
         assert called(X).tolist() == called(x=X, more=None).tolist() == X.tolist()
         assert called(X, X).tolist() == called(X, more=X).tolist() == (X + X).tolist()
@@ -168,7 +168,7 @@ def test_an_optional_input_that_is_left_out_is_none(spec: PartSpec) -> None:
 
 def test_an_optional_input_of_a_pipeline_inside_may_be_left_out() -> None:
     inner = PipelinePart(lambda x, more: (x, more))
-    inner.load(STEP)
+    inner.load_part(STEP)
 
     assert inner(1) == inner(x=1) == inner(1, None) == (1, None)
     assert inner(1, 2) == inner(1, more=2) == (1, 2)
@@ -187,7 +187,7 @@ def test_a_nested_class_is_made_by_its_first_call() -> None:
             return x
 
     nested = ClassPart(Mid)
-    nested.load(NESTED)
+    nested.load_part(NESTED)
     assert not made
     nested(X)
     nested(X)

@@ -71,7 +71,7 @@ class FunctionPart:
         self._call = target
         functools.update_wrapper(self, target)
 
-    def load(self, spec: PartSpec) -> None:
+    def load_part(self, spec: PartSpec) -> None:
         """Make calls behave as calls of the served model do."""
         self._call = _call(self.target, spec)
 
@@ -80,36 +80,51 @@ class FunctionPart:
 
 
 class ClassPart:
-    """A class that is a model: called, it calls its one instance."""
+    """A class that is a model: called, it calls its one instance.
+
+    All other attributes are the class's: its name in its module is this part's, by which its own code finds them.
+    """
+
+    target: type
 
     def __init__(self, target: type) -> None:
-        self.target = target
-        self._instance: Any = None
-        self._call: Call | None = None
-        functools.update_wrapper(self, target, updated=())
+        own = object.__setattr__
+        own(self, "target", target)
+        own(self, "_part_made", None)
+        own(self, "_part_call", None)
+        for name in functools.WRAPPER_ASSIGNMENTS:
+            own(self, name, getattr(target, name, None))
+        own(self, "__wrapped__", target)
 
     @property
-    def instance(self) -> Any:
+    def part_instance(self) -> Any:
         """The instance; made at the first time."""
-        if self._instance is None:
-            self._instance = instance.make(self.target)
-        return self._instance
+        if self._part_made is None:
+            object.__setattr__(self, "_part_made", instance.make(self.target))
+        return self._part_made
 
-    def load(self, spec: PartSpec) -> None:
+    def load_part(self, spec: PartSpec) -> None:
         """Make calls behave as calls of the served model do; a step's instance is made now, if it is called here."""
         if spec.nested:
-            made = lambda **inputs: self.instance(**inputs)  # noqa: E731, PLW0108 - made by the first call
-            self._call = _as_served(made, spec, self.target.__call__)
+            made = lambda **inputs: self.part_instance(**inputs)  # noqa: E731, PLW0108 - made by the first call
+            call = _as_served(made, spec, self.target.__call__)
         else:
-            self._call = _call(self.target if spec.remote else self.instance, spec)
+            call = _call(self.target if spec.remote else self.part_instance, spec)
+        object.__setattr__(self, "_part_call", call)
 
-    def finalize(self) -> Any:
+    def finalize_part(self) -> Any:
         """Call the instance's `finalize`, if it has one; give what it gives, which is to be awaited if it can be."""
-        close = getattr(self._instance, "finalize", None)
+        close = getattr(self._part_made, "finalize", None)
         return close() if close is not None else None
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
-        return (self._call or self.instance)(*args, **kwargs)
+        return (self._part_call or self.part_instance)(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.target, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.target, name, value)
 
 
 class WeightsPart:
@@ -119,7 +134,7 @@ class WeightsPart:
         self._what = f"{kind} {getattr(source, '__name__', source)!r}"
         self._call: Call | None = None
 
-    def load(self, spec: PartSpec) -> None:
+    def load_part(self, spec: PartSpec) -> None:
         """Load an ONNX file, or let calls go to the served model.
 
         Raises:

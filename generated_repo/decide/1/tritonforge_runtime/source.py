@@ -44,8 +44,8 @@ def find(
         # What a model's own code calls may be from a package that is installed.
         made = [_get(part.module, part.variable, () if part.nested else roots) for part in parts]
         for part, one in zip(parts, made, strict=True):
-            one.load(part)
-        function = found.instance if isinstance(found, ClassPart) else getattr(found, "target", found)
+            one.load_part(part)
+        function = found.part_instance if isinstance(found, ClassPart) else getattr(found, "target", found)
         blocks = any(
             part.remote and not is_async(getattr(one, "target", None)) for part, one in zip(parts, made, strict=True)
         )

@@ -130,7 +130,7 @@ class PythonModel(ServedModel):
             function = agreeing(function, self.dims, [tensor.name for tensor in spec.outputs])
 
         def close() -> Coroutine[Any, Any, None] | None:
-            awaited = [left for part in classes if isawaitable(left := part.finalize())]
+            awaited = [left for part in classes if isawaitable(left := part.finalize_part())]
             return _each(awaited) if awaited else None
 
         waits = any(part.remote for part in parts)

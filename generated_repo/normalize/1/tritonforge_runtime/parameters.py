@@ -46,7 +46,7 @@ class Parameters:
         """Give a number of threads, or 0 for as many as there are cores.
 
         Raises:
-            LoadError: it is no whole number.
+            LoadError: it is no such number.
         """
         return read_count(name, self.text(name, "0"))
 
@@ -71,12 +71,12 @@ def read_flag(name: str, value: str) -> bool:
 
 
 def read_count(name: str, value: str) -> int:
-    """Read a number of threads, or 0 for as many as there are cores.
+    """Read a number of threads, or 0 for as many as there are cores; so is -1, the default of NVIDIA's pytorch backend.
 
     Raises:
-        LoadError: it is no whole number.
+        LoadError: it is no such number.
     """
-    if not value.removeprefix("-").isdecimal():
+    if value != "-1" and not value.isdecimal():
         raise LoadError(f"{name} is {value!r}; wanted a number of threads, or 0 for as many as there are cores")
     return max(0, int(value))
 

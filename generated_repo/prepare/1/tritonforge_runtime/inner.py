@@ -20,7 +20,7 @@ class PipelinePart:
         self._optional: Sequence[tuple[int, str]] = ()
         functools.update_wrapper(self, target)
 
-    def load(self, spec: PartSpec) -> None:
+    def load_part(self, spec: PartSpec) -> None:
         """Take from its inputs which are optional."""
         self._optional = [(place, tensor.name) for place, tensor in enumerate(spec.inputs) if tensor.optional]
 
