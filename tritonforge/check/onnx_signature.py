@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,16 +28,19 @@ def check_onnx(model: Model) -> Iterator[Found]:
         return
     for version in reversed(served_versions(model.config, model.folder)):
         file = model.folder.path / str(version) / default_filename(model.config)
+        file = file / "model.onnx" if file.is_dir() else file
         if not file.is_file():
             continue
+        place = f"{model.name}/{file.relative_to(model.folder.path).as_posix()}"
         try:
             graph = _read(file)
         except DiagnosticError as failure:
             for each in failure.diagnostics:
                 subject = each.where.subject.removeprefix(", ")  # a tensor
                 message = f"{subject}: {each.message}" if subject else each.message
-                yield error("TF685", "", message, each.hint, file=f"{model.name}/{version}/{file.name}")
+                yield error("TF685", "", message, each.hint, file=place)
             continue
+        yield from _check_external(graph, file, place)
         batched = all(tensor.dims and not isinstance(tensor.dims[0], int) for tensor in [*graph.inputs, *graph.outputs])
         if not (model.config.input and model.config.output):
             _complete(model.config, graph, batched=batched)
@@ -47,6 +51,19 @@ def _read(file: Path) -> OnnxGraph:
     from tritonforge.define.onnx_graph import read_graph
 
     return read_graph(file, Where())
+
+
+def _check_external(graph: OnnxGraph, file: Path, place: str) -> Iterator[Found]:
+    """Find weights in files that aren't there, or where ONNX Runtime doesn't read them."""
+    for location in graph.external:
+        source = Path(os.path.abspath(file.parent / location))
+        if os.path.isabs(location) or not source.is_relative_to(os.path.abspath(file.parent)):
+            message = f'it keeps weights in "{location}", outside of its folder, where ONNX Runtime refuses to read'
+        elif not source.is_file():
+            message = f'it keeps weights in "{location}", and {source} isn\'t there'
+        else:
+            continue
+        yield error("TF685", "", message, "put that file beside it, or export the model again", file=place)
 
 
 def _complete(config: Any, graph: OnnxGraph, *, batched: bool) -> None:

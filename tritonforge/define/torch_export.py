@@ -98,7 +98,9 @@ def find_fixed_size(
         except Exception:
             return dim, size, f"for {2 * size} the graph fails"
         for tensor, shape, result, right in zip(session.get_outputs(), said, results, wanted, strict=True):
-            fits = all(isinstance(there, str | None) or there == here for there, here in zip(shape, right, strict=False))
+            fits = all(
+                isinstance(there, str | None) or there == here for there, here in zip(shape, right, strict=False)
+            )
             if list(result.shape) != right or not fits:
                 return dim, size, f'for {2 * size} forward gives {right} as "{tensor.name}", the graph says {shape}'
     return None

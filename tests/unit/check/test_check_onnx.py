@@ -63,6 +63,38 @@ def test_a_configuration_is_held_against_its_graph(
     assert {finding.code for finding in found} <= {"TF686"}
 
 
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("weights.bin", None),
+        ("lost.bin", 'it keeps weights in "lost.bin", and {folder}/lost.bin isn\'t there'),
+        ("../weights.bin", 'it keeps weights in "../weights.bin", outside of its folder, where'),
+        ("/weights.bin", 'it keeps weights in "/weights.bin", outside of its folder, where'),
+    ],
+)
+@pytest.mark.parametrize("inner", ["", "model.onnx"])
+def test_external_data_is_looked_for(location: str, message: str | None, inner: str, tmp_path: Path) -> None:
+    """Also where the model's file is a folder."""
+    folder = tmp_path / "m" / "1" / inner
+    folder.mkdir(parents=True)
+    (folder / "weights.bin").write_bytes(np.ones(4, np.float32).tobytes())
+    weights = numpy_helper.from_array(np.ones(4, np.float32), "w")
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=location)
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", info[:1], info[1:], [weights])
+    (folder / "model.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    (tmp_path / "m" / "config.pbtxt").write_text(ONNX)
+
+    found = check_repository(tmp_path, cores=8).errors
+
+    assert len(found) == (message is not None)
+    for each in found:
+        assert (each.code, each.path) == ("TF685", (folder / "model.onnx").relative_to(tmp_path).as_posix())
+        assert each.message.startswith((message or "").format(folder=folder))
+
+
 def test_an_ensemble_sees_what_the_graph_completes(tmp_path: Path) -> None:
     """A model without a config.pbtxt has its tensors from its file, and batches up to Triton's default, 4."""
     write(tmp_path, "")

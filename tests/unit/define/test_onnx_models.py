@@ -213,8 +213,8 @@ def test_a_variable_first_dimension_may_be_declared_no_batch(path: Path) -> None
             ['classifier, input "x": declared as FP32[batch], but the graph says FP32[N, 3]'],
         ),
         (
-            {"inputs": {"x": Float32[np.ndarray, "batch width"]}},
-            ['classifier, input "x": declared as FP32[batch, width], but the graph says FP32[N, 3]: width is fixed at 3'],
+            {"inputs": {"x": Float32[np.ndarray, "batch n"]}},
+            ['classifier, input "x": declared as FP32[batch, n], but the graph says FP32[N, 3]: n is fixed at 3'],
         ),
         (
             {"inputs": {"z": Float32[np.ndarray, "batch 3"]}},
