@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tritonforge.define import Batching, Definition, Instances, ModelFiles, Options, Pipeline, PythonModel, WeightsModel
 from tritonforge.errors import Where
-from tritonforge.ir import Graph, InputRef
+from tritonforge.ir import Graph, InputRef, StepRef
 from tritonforge.lower.options import NOT_OF_ENSEMBLES
 
 __all__ = ["Choice", "choose", "count_callers"]
@@ -23,6 +23,7 @@ _OF_THE_BUILD = frozenset({"examples"})
 
 _NO_ENSEMBLE = "each step would be a model of its own, with a hop through the server between them"
 _NO_BLS = "its body only chains models, and needs no code between their calls"
+_AT_RISK = "where steps that run beside each other fail, Triton 24.10 loses count of an ensemble's requests, or crashes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def choose(
         lowering = asked
         reasons = ("its definition says so",)
         others = _beside(asked, untraced, (*impossible, *lost), unfit)
+    if graph is not None and _forks(graph):
+        others = _warned(lowering, others)
     return Choice(pipeline.name, pipeline.where, lowering, asked == "auto", reasons, others)
 
 
@@ -100,6 +103,22 @@ def _beside(
     fused = "; ".join(losses) or "nothing speaks against it, and it has no hops between steps"
     told: dict[Lowered, str] = {"ensemble": "; ".join(unfit) or _NO_ENSEMBLE, "fused": fused, "bls": _NO_BLS}
     return tuple((lowering, reason) for lowering, reason in told.items() if lowering != asked)
+
+
+def _forks(graph: Graph) -> bool:
+    """Say whether any two steps run beside each other: neither needs the other's result."""
+    needs: list[set[int]] = []  # of each step, those before it that it waits for
+    for step in graph.steps:
+        direct = {reference.step for _, reference in step.inputs if isinstance(reference, StepRef)}
+        needs.append(direct.union(*(needs[index] for index in direct)))
+    alive = sorted(graph.alive())
+    return any(earlier not in needs[later] for place, later in enumerate(alive) for earlier in alive[:place])
+
+
+def _warned(lowering: Lowered, others: tuple[tuple[Lowered, str], ...]) -> tuple[tuple[Lowered, str], ...]:
+    """Add what speaks against an ensemble of steps that run beside each other; of an ensemble, to the first other."""
+    place = "ensemble" if lowering != "ensemble" else others[0][0]
+    return tuple((name, f"{reason}; {_AT_RISK}" if name == place else reason) for name, reason in others)
 
 
 def _own_obstacles(pipeline: AnyPipeline) -> Iterable[str]:

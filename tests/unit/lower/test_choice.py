@@ -55,6 +55,16 @@ def counted(x: Rows) -> Iterator[Rows]:
     yield x
 
 
+@model
+def joined(x: Rows, y: Rows) -> Rows:
+    return x + y
+
+
+def chained_and_joined(x: Rows) -> Rows:
+    y = plain(x)
+    return joined(x, joined(y, small(y)))
+
+
 script = torchscript("net.pt", inputs={"x": Rows}, outputs={"y": Rows})
 
 
@@ -207,6 +217,24 @@ def test_of_a_lowering_that_was_asked_for_the_others_are_told() -> None:
         ("ensemble", "fused"),
         'its body asks a tensor for an attribute, "sum"; a pipeline only passes tensors between models',
     )
+
+
+@pytest.mark.parametrize("lowering", ["ensemble", "fused", "bls"])
+def test_steps_that_run_beside_each_other_speak_against_an_ensemble(lowering: Any) -> None:
+    def forked(x: Rows) -> Rows:
+        return joined(plain(x), small(x))
+
+    def told(body: Any) -> list[str]:
+        made = pipeline(name="forked", lowering=lowering)(body)
+        made._variable = "forked"
+        return [
+            name
+            for name, reason in choice_of(made).others
+            if reason.endswith("loses count of an ensemble's requests, or crashes")
+        ]
+
+    assert told(forked) == (["fused"] if lowering == "ensemble" else ["ensemble"])
+    assert told(chained_and_joined) == []
 
 
 def test_a_bls_body_that_only_another_lowering_refuses_is_no_mistake() -> None:
