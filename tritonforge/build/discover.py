@@ -23,7 +23,7 @@ from tritonforge.define import Definition, WeightsModel
 from tritonforge.define.faults import Fault, collecting_faults
 from tritonforge.define.links import module_place
 from tritonforge.define.origin import recorded_assets
-from tritonforge.define.redefinitions import made_functions, replaced
+from tritonforge.define.redefinitions import in_classes, made_functions, replaced
 from tritonforge.define.settings.explanations import explain
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
@@ -134,7 +134,8 @@ def _import(source: Source, found: list[Diagnostic]) -> Discovered:
         except (Exception, SystemExit) as error:
             found.append(_cannot_import(source, error))
         else:
-            return Discovered(tuple(_definitions(module)), tuple(assets), (*_told(faults), *replaced(made)))
+            told = (*_told(faults), *replaced(made), *in_classes(made))
+            return Discovered(tuple(_definitions(module)), tuple(assets), told)
     return Discovered((), (), _told(faults))
 
 

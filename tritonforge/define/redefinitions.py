@@ -1,7 +1,10 @@
-"""Functions that are definitions, and whose name another one takes in the same module: the first would be lost."""
+"""Functions that are definitions and would be lost: another one takes their name in the same module, or a class has
+them.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,7 +13,7 @@ from typing import Any
 from tritonforge.define.base import Definition
 from tritonforge.errors import Diagnostic, Where
 
-__all__ = ["made_functions", "note", "replaced"]
+__all__ = ["in_classes", "made_functions", "note", "replaced"]
 
 Made = tuple[Any, Mapping[str, Any]]
 """A definition, and the namespace of its module."""
@@ -55,3 +58,17 @@ def replaced(made: list[Made]) -> Iterator[Diagnostic]:
                 f'it takes the place of the "{first.__name__}" that is defined at {Where(where.file, where.line)}',
                 "rename one of them",
             )
+
+
+def in_classes(made: list[Made]) -> Iterator[Diagnostic]:
+    """Say which definitions are methods: no variable of the module holds them, and their `self` is no tensor."""
+    for definition, namespace in made:
+        function = definition.__wrapped__
+        owner, _, method = getattr(function, "__qualname__", "").rpartition(".")
+        members: Mapping[str, Any] = getattr(namespace.get(owner), "__dict__", {})
+        if not inspect.isfunction(function) or method not in members or members[method] is not definition:
+            continue
+        if next(iter(inspect.signature(function).parameters), "") == "self":
+            reason = f"it is a method of the class {owner}, which can't be served by itself"
+            hint = f"make {owner} the model, with this as its __call__, or write a function"
+            yield Diagnostic("TF108", definition.where, reason, hint)

@@ -215,6 +215,11 @@ def _outputs(annotation: Any, name: str, where: Where, found: list[Diagnostic]) 
         if members and Ellipsis not in members:
             numbered = ((f"output_{index}", member) for index, member in enumerate(members))
             return Returns("tuple"), _tensors(numbered, name, where, found)
+    if isinstance(annotation, type) and inspect.get_annotations(annotation) and not is_tensor(annotation):
+        hint = f"make it a NamedTuple, of a tensor a field: class {annotation.__name__}(NamedTuple)"
+        reason = f"{annotation.__qualname__} is not a tensor, nor a NamedTuple of tensors"
+        found.append(Diagnostic("TF103", where.at(f'{name}, output "output"'), reason, hint))
+        return Returns("single"), []
     return Returns("single"), _tensors([("output", annotation)], name, where, found)
 
 

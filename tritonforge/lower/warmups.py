@@ -77,7 +77,8 @@ def _checked(definition: Definition[..., Any], sample: Any) -> Mapping[str, Arra
             return check_inputs(definition.name, definition.signature, sample, Sizes())
         except InvalidTensor as error:
             fault = str(error)
-    hint = "give arrays as a client would send them, with the batch dimension"
+    batch = ", with the batch dimension" if definition.signature.batched else ""
+    hint = f"give arrays as {definition.name} itself takes them{batch}"
     raise DiagnosticError([Diagnostic("TF114", definition.where, f"warmup: {fault}", hint)])
 
 
