@@ -187,14 +187,17 @@ def parse_loads(text: str, kind: Literal["concurrency", "rate"] = "concurrency")
 
 def parse_slo(text: str) -> tuple[Slo, ...]:
     """Read `p99=10ms`, or several: `p50=2ms,p99.9=1s`; units are us, ms and s. Raise ValueError for anything else."""
-    objectives = []
+    objectives: list[Slo] = []
     for part in text.split(","):
         found = _SLO.fullmatch(part.strip())
         if found is None or (found["name"][0] == "p" and not 0 < float(found["name"][1:]) <= 100):
             raise ValueError(
                 f"{part!r} is not an objective; wanted mean, max or a percentile with a time in us, ms or s: p99=10ms"
             )
-        objectives.append(Slo(found["name"], float(found["value"]) * _UNITS_US[found["unit"]]))
+        slo = Slo(found["name"], float(found["value"]) * _UNITS_US[found["unit"]])
+        if any(other.percent == slo.percent for other in objectives):
+            raise ValueError(f"{text!r}: {slo.statistic} is in it more than once; each has one limit")
+        objectives.append(slo)
     return tuple(objectives)
 
 

@@ -51,6 +51,14 @@ def test_objectives_are_read() -> None:
     assert parse_slo("p99=10ms,mean=500us,p99.9=1s") == (Slo("p99", 1e4), Slo("mean", 500), Slo("p99.9", 1e6))
 
 
+@pytest.mark.parametrize(
+    "text", ["p99=5ms,p99=10ms", "p99=5ms,mean=1ms,p99.0=5ms", "mean=1s,mean=2s", "p100=1s,max=1s"]
+)
+def test_an_objective_that_is_named_twice_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"(p99|p99\.0|mean|max) is in it more than once; each has one limit"):
+        parse_slo(text)
+
+
 @pytest.mark.parametrize("text", ["p99", "p99=10", "p0=1ms", "p101=1ms", "p99=1ns", "median=1ms", ""])
 def test_other_objectives_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not an objective; .* in us, ms or s"):
