@@ -12,7 +12,7 @@ from tritonforge.load.clock import NS, Alarm, now_ns
 from tritonforge.load.job import Job, Payload
 from tritonforge.load.lane import Lane
 from tritonforge.load.recorder import Recorder
-from tritonforge.load.schedule import intended_times
+from tritonforge.load.schedule import intended_times, span_of
 
 __all__ = ["Drive"]
 
@@ -33,6 +33,7 @@ class Drive:
         self._answers = Answers()
         self._closed = job.concurrency > 0
         self._left = -1 if job.requests is None else job.requests
+        self._uncounted = 0
         self._running = True
         self._exhausted = False
         self._idle: deque[Lane] = deque()
@@ -216,14 +217,26 @@ class Drive:
 
     def _spent(self, now: int) -> bool:
         """Count an end; stop where it was the last that was asked for, or of a schedule that is over."""
-        if self._left > 0 and now >= self._job.windows_ns:
-            self._left -= 1
+        if self._left > 0:
+            if now >= self._job.windows_ns:
+                self._left -= 1
+            else:
+                self._uncounted += 1
         over = self._exhausted and not self._due and not any(lane.busy for lane in self.lanes)
         if self._left and not over:
             return False
-        self._recorder.finish(now)
+        self._recorder.finish(now, now if self._left else self._until())
         self.stop()
         return True
+
+    def _until(self) -> int:
+        """Give when the time of an open loop's requests is over at the earliest: each has the gap that follows it."""
+        job = self._job
+        if job.schedule is None or job.requests is None:
+            return 0
+        first = self._uncounted * job.parts
+        last = first + (job.requests - 1) * job.parts + job.part
+        return job.windows_ns + span_of(job.schedule, first, last + 1)
 
     def _rest(self, lane: Lane) -> None:
         """Have a lane wait until something is due.

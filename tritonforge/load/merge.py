@@ -13,7 +13,7 @@ from tritonforge.load.results import Errors, Generator, Latency, Point, Window
 from tritonforge.load.schedule import due_between, schedule_of
 from tritonforge.load.settings import Load, Settings
 
-__all__ = ["coalesce", "make_point", "merge_tallies", "stable"]
+__all__ = ["coalesce", "joined", "make_point", "merge_tallies", "stable"]
 
 _BUSY = 0.9
 _LATE_SHARE = 0.1
@@ -49,16 +49,17 @@ def coalesce(windows: list[Tally], limit: int) -> list[Tally]:
     """Join neighbours in pairs where there are more windows than `limit`: memory stays bounded."""
     if len(windows) <= limit:
         return windows
-    pairs = []
-    for place in range(0, len(windows), 2):
-        pair = windows[place : place + 2]
-        joined = merge_tallies(pair)
-        joined.lead_ns = pair[0].lead_ns
-        joined.duration_ns = sum(tally.duration_ns for tally in pair)
-        for name in _SHARES:
-            setattr(joined, name, sum(getattr(tally, name) for tally in pair))
-        pairs.append(joined)
-    return pairs
+    return [joined(windows[place : place + 2]) for place in range(0, len(windows), 2)]
+
+
+def joined(windows: Sequence[Tally]) -> Tally:
+    """Make one window of some that follow each other."""
+    merged = merge_tallies(windows)
+    merged.lead_ns = windows[0].lead_ns
+    merged.duration_ns = sum(tally.duration_ns for tally in windows)
+    for name in _SHARES:
+        setattr(merged, name, sum(getattr(tally, name) for tally in windows))
+    return merged
 
 
 def stable(windows: Sequence[Tally], settings: Settings) -> bool:

@@ -49,6 +49,7 @@ class Recorder:
         self.under_way: Callable[[], Iterable[int]] = tuple
         """When those that have not ended were meant to start."""
         self._overdue = dict.fromkeys(bounds_ns, 0)
+        self._ahead = 0
         self._samples: list[tuple[int, int, int]] = []
         self._first: list[int] = []
         self._between: list[int] = []
@@ -104,10 +105,17 @@ class Recorder:
             self._close(self.edge)
             self.edge += self._length
 
-    def finish(self, now: int) -> None:
-        """Close the windows that have passed, and the last, shorter one at `now`."""
+    def finish(self, now: int, until: int = 0) -> None:
+        """Close the windows that have passed, and the last, shorter one at `now`.
+
+        Where `until` is later, their time goes on until then, as nothing ends any more.
+        """
         self.roll(now)
-        self._close(now)
+        self._ahead = max(until - now, 0)
+        end = now + self._ahead
+        self.roll(end)
+        if end > self.edge - self._length or not self._ahead:  # else it would be empty
+            self._close(end)
         self.edge = _NEVER
 
     def _close(self, end: int) -> None:
@@ -131,7 +139,7 @@ class Recorder:
     def _count_overdue(self, now: int) -> dict[int, int]:
         if not self._overdue:
             return {}
-        ages = now - np.fromiter(self.under_way(), np.int64)
+        ages = now - self._ahead - np.fromiter(self.under_way(), np.int64)
         return {bound: int(np.count_nonzero(ages > bound)) for bound in self._overdue}
 
     def _flush(self) -> None:

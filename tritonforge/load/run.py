@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from tritonforge.load.clock import NS
 from tritonforge.load.job import Tally
-from tritonforge.load.merge import coalesce, merge_tallies, stable
+from tritonforge.load.merge import coalesce, joined, merge_tallies, stable
 from tritonforge.load.processes import Usage
 from tritonforge.load.settings import Load, Settings
 from tritonforge.load.statistics import Counters
@@ -31,7 +31,8 @@ class Run:
         self.requests = settings.requests if windows is None else None
         self.limit = windows or settings.max_windows
         duration_s = settings.duration_s if windows is None else None
-        span_s = settings.times_s[-1] if load.given and not settings.repeat_s else None
+        self._begins_s = min(settings.times_s) if load.given else settings.warmup_s + settings.ramp_s
+        span_s = max(settings.times_s) - self._begins_s if load.given and not settings.repeat_s else None
         # The last of given times ends later than it is due, and a window of that alone would be a sliver.
         ends_s = None if span_s is None else span_s * _LONGER
         lasting_s = min((each for each in (duration_s, ends_s) if each is not None), default=None)
@@ -60,8 +61,7 @@ class Run:
     def begin(self, parts: int, start_ns: int) -> None:
         """Set when the load and the windows start, and in how many processes."""
         self.parts, self.start_ns = parts, start_ns
-        lead_s = 0.0 if self.load.given else self.settings.warmup_s + self.settings.ramp_s
-        self.windows_ns = start_ns + int(lead_s * NS)
+        self.windows_ns = start_ns + int(self._begins_s * NS)
 
     def note(self, counters: Counters, used: Usage | None, read_ns: int) -> None:
         """Keep the server's figures at a window's edge, which came at `read_ns`: those about the measured windows."""
@@ -92,9 +92,23 @@ class Run:
             self.windows.append(merge_tallies(tallies))
             ended = self.windows[-1].latency.count or self.windows[-1].errors
             self.idle_ns = 0 if ended else self.idle_ns + self.window_ns
+        self._judge()
+        self.windows = coalesce(self.windows, _KEPT)
+
+    def end(self) -> None:
+        """Take what is there of windows after a load that ended by itself; a last one that is a sliver has no figures.
+
+        It is part of the one before: by itself it would be held against the others, and be in their intervals.
+        """
+        for index in sorted(self.tallies):
+            self.close(index)
+        if len(self.windows) > 1 and self.windows[-1].duration_ns < self.window_ns / 2:
+            self.windows[-2:] = [joined(self.windows[-2:])]
+            self._judge()
+
+    def _judge(self) -> None:
         agreed = stable(self.windows, self.settings)
         self.agreed = agreed or (self.whole and (len(self.windows) < self.stable_windows or not self.judged))
-        self.windows = coalesce(self.windows, _KEPT)
 
     @property
     def boundaries_ns(self) -> list[int]:

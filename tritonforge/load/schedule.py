@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tritonforge.load.settings import Load, Settings
 
-__all__ = ["Schedule", "due_between", "intended_times", "schedule_of"]
+__all__ = ["Schedule", "due_between", "intended_times", "schedule_of", "span_of"]
 
 _CHUNK = 1024
 
@@ -46,6 +46,13 @@ def intended_times(schedule: Schedule, part: int = 0, parts: int = 1) -> Iterato
         mine = times[position::parts]
         position = (position - len(times)) % parts
         yield from mine.tolist()
+
+
+def span_of(schedule: Schedule, first: int, last: int) -> int:
+    """Give the ns from one of all processes' times, by its number, to another; 0 where there is none of these."""
+    times = islice(intended_times(schedule), first, last + 1)
+    begin = next(times, 0)
+    return next(islice(times, last - first - 1, None), begin) - begin
 
 
 def schedule_of(load: Load, settings: Settings) -> Schedule:

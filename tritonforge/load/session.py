@@ -161,8 +161,7 @@ class Session:
             if on_window is not None and run.windows:
                 on_window(self._point(run))
             if not self._workers.running:
-                for rest in sorted(run.tallies):
-                    run.close(rest)
+                run.end()
                 return
 
     def _gather(self, run: Run, until_ns: int) -> None:

@@ -84,11 +84,21 @@ class Simulation:
 
 def measured(times_ms: list[int], services: list[int], places: int) -> list[Tally]:
     """Run the drive over simulated requests; give what was counted in each window."""
-    simulation = Simulation(services)
     schedule = Schedule(1, times_s=tuple(time / 1000 for time in times_ms))
-    job = Job(Target("", 0), (Payload(b""),), START, START, 20 * MS, 1 << 30, schedule=schedule, max_in_flight=places)
+    return simulated(schedule, services, places)
+
+
+def simulated(schedule: Schedule, services: list[int], places: int, lead: int = 0, **options: int) -> list[Tally]:
+    """Run the drive over requests that take so long, whose windows begin after a lead."""
+    simulation = Simulation(services)
+    job = Job(
+        *(Target("", 0), (Payload(b""),), START, START + lead, 20 * MS, 1 << 30),
+        schedule=schedule,
+        max_in_flight=places,
+        **options,  # type: ignore[arg-type]
+    )
     tallies: list[Tally] = []
-    recorder = Recorder(START, 20 * MS, tallies.append, bounds_ns=BOUNDS)
+    recorder = Recorder(job.windows_ns, 20 * MS, tallies.append, bounds_ns=BOUNDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driving, "now_ns", lambda: simulation.now)
         patch.setattr(driving, "Alarm", lambda: simulation)
@@ -145,11 +155,54 @@ def test_each_request_that_passes_a_bound_counts_in_the_window_in_which_it_does(
     times, services = [time for time, _ in requests], [service for _, service in requests]
     expected = by_hand(times, services, places)
     start = START
-    for tally in measured(times, services, places):
+    tallies = measured(times, services, places)
+    for tally in tallies:
         end = start + tally.duration_ns
-        last = end == max(ended for _, _, ended in expected)  # the run is over with it, and it belongs to the window
+        last = tally is tallies[-1]  # the run is over with a request's end, which belongs to the window
         for bound in BOUNDS:
             ended = sum(start <= at < end + last and at - due > bound for due, _, at in expected)
             passed = sum(start <= due + bound < end and at > due + bound for due, _, at in expected)
             assert ended + tally.overdue[bound] == passed
         start = end
+
+
+@pytest.mark.parametrize("lead_ms", [0, 200, 223])
+@pytest.mark.parametrize("service_ms", [1, 45, 170])
+@pytest.mark.parametrize(("requests", "burst"), [(2, 1), (10, 1), (10, 10), (40, 10), (15, 5)])
+def test_so_many_requests_of_a_rate_have_as_many_gaps(lead_ms: int, service_ms: int, requests: int, burst: int) -> None:
+    """Each has that which follows it, whenever the windows begin; at the start of a load, answers come later."""
+    schedule = Schedule(100, burst=burst)
+    tallies = simulated(schedule, [service_ms * MS] * 1000, 900, lead_ms * MS, requests=requests)
+    wanted, last = requests * 10, (requests - burst) * 10 + service_ms
+    assert sum(tally.latency.count for tally in tallies) == requests
+    assert sum(tally.duration_ns for tally in tallies) == MS * (wanted if lead_ms else max(wanted, last))
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+@pytest.mark.parametrize(("requests", "burst"), [(4, 1), (10, 10), (35, 5)])
+def test_processes_share_the_gaps_of_so_many_requests(requests: int, burst: int, parts: int) -> None:
+    found = []
+    for part in range(parts):
+        share = len(range(part, requests, parts))
+        tallies = simulated(Schedule(100, burst=burst), [MS] * 100, 90, requests=share, part=part, parts=parts)
+        found.append(sum(tally.duration_ns for tally in tallies))
+    assert max(found) == requests * 10 * MS
+
+
+def test_a_server_that_is_too_slow_has_no_more_time_than_it_takes() -> None:
+    tallies = simulated(Schedule(1000), [10 * MS] * 100, 1, requests=10)
+    assert sum(tally.duration_ns for tally in tallies) == 100 * MS
+
+
+@given(REQUESTS, st.integers(1, 40))
+def test_given_times_that_are_cut_short_end_with_the_gap_that_follows(
+    requests: list[tuple[int, int]], count: int
+) -> None:
+    times = sorted(time for time, _ in requests)
+    schedule = Schedule(1, times_s=tuple(time / 1000 for time in times))
+    tallies = simulated(schedule, [MS // 2] * len(times), 40, times[0] * MS, requests=count)
+    count = min(count, len(times))
+    following = times[count] * MS if count < len(times) else 0
+    ends = max(following, times[count - 1] * MS + MS // 2)
+    assert sum(tally.duration_ns for tally in tallies) == ends - times[0] * MS
+    assert sum(tally.latency.count for tally in tallies) == count

@@ -43,6 +43,20 @@ def test_the_last_window_ends_where_the_last_request_does() -> None:
     assert [(tally.index, tally.duration_ns, tally.latency.count) for tally in tallies] == [(0, 1000, 1), (1, 250, 0)]
 
 
+@pytest.mark.parametrize(("until", "durations"), [(2000, [1000, 1000]), (2001, [1000, 1000, 1]), (0, [1000, 250])])
+def test_time_goes_on_in_which_nothing_ends_any_more(until: int, durations: list[int]) -> None:
+    """What is under way at the end has its age of then: whether it takes longer isn't known."""
+    tallies: list[Tally] = []
+    recorder = Recorder(0, 1000, tallies.append, bounds_ns=(300,))
+    recorder.under_way = lambda: [900, 1000]
+    recorder.roll(1250)
+    recorder.add(1200, 1200, 1250)
+    recorder.finish(1250, until)
+    assert [tally.duration_ns for tally in tallies] == durations
+    assert [tally.latency.count for tally in tallies] == [0, 1, 0][: len(tallies)]
+    assert sum(tally.overdue[300] for tally in tallies) == 1
+
+
 def test_what_is_past_a_bound_at_a_windows_edge_is_told_by_how_much_it_grew() -> None:
     tallies: list[Tally] = []
     recorder = Recorder(1000, 1000, tallies.append, bounds_ns=(100, 500))

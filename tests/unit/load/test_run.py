@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tritonforge.load import Load, ModelLoad, Settings
+from tritonforge.load.clock import NS
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
 from tritonforge.load.run import Run
@@ -76,3 +77,36 @@ def test_the_edges_span_the_time_of_which_the_rate_is_made() -> None:
     run.note({}, None, run.windows_ns + 3)
     run.note({}, None, run.windows_ns + 504)
     assert run.late_ns(1) == 7, "the server's figures are of the windows themselves"
+
+
+@pytest.mark.parametrize("repeat_s", [0.0, 20.0])
+def test_given_times_are_measured_from_the_first_on(repeat_s: float) -> None:
+    given = replace(SETTINGS, times_s=(5.0, 5.1, 7.0), repeat_s=repeat_s)
+    run = Run(Load("schedule", 10), given, None)
+    run.begin(1, NS)
+    assert run.windows_ns == 6 * NS
+    assert run.window_ns == pytest.approx((0.21 if not repeat_s else 5) * NS)
+
+
+@pytest.mark.parametrize(
+    ("last", "requests", "windows"),
+    [
+        (Tally(3, NS // 3, Histogram.of([9])), 1, 3),
+        (Tally(3, 1), 0, 3),
+        (Tally(3, NS * 2 // 3, Histogram.of([9])), 1, 4),
+    ],
+)
+def test_a_last_window_that_is_a_sliver_is_part_of_the_one_before(last: Tally, requests: int, windows: int) -> None:
+    """By itself it would be held against the others, which it is not like."""
+    run = Run(ONE, replace(SETTINGS, requests=31, window_s=1.0), None)
+    run.begin(1, 0)
+    for index in range(3):
+        run.tallies[index] = [Tally(index, NS, Histogram.of([9] * 10), cpu_ns=NS // 2)]
+        run.close(index)
+    assert run.agreed
+    run.tallies[3] = [last]
+    run.end()
+    assert len(run.windows) == windows
+    assert sum(tally.duration_ns for tally in run.windows) == 3 * NS + last.duration_ns
+    assert sum(tally.latency.count for tally in run.windows) == 30 + requests
+    assert run.agreed is (not requests)

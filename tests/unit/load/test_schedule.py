@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tritonforge.load.schedule import Schedule, intended_times
+from tritonforge.load.schedule import Schedule, intended_times, span_of
 
 
 def first(schedule: Schedule, count: int) -> list[int]:
@@ -18,6 +18,12 @@ def first(schedule: Schedule, count: int) -> list[int]:
 
 def test_a_constant_rate_is_even() -> None:
     assert first(Schedule(1000), 5) == [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000]
+
+
+def test_a_span_is_that_of_all_processes_times() -> None:
+    assert span_of(Schedule(100, burst=3), 2, 5) == 30_000_000
+    assert span_of(Schedule(1, times_s=(5.0, 5.5, 7.0)), 0, 2) == 2_000_000_000
+    assert span_of(Schedule(1, times_s=(5.0, 5.5, 7.0)), 0, 3) == 0
 
 
 def test_a_burst_comes_at_once_and_keeps_the_rate() -> None:
