@@ -9,6 +9,7 @@ from typing import Any
 
 from tritonforge.client.async_http_connection import AsyncConnection, connect
 from tritonforge.client.async_pool import AsyncPool
+from tritonforge.client.compression import finish_steps_beside
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped
 from tritonforge.client.http_exchange import FAILURES, HttpExchange
@@ -34,7 +35,8 @@ class AsyncHttpTransport:
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
-        parts = self._form.write_infer(request)
+        form = self._form
+        parts = await self._packed(request, deadline) if form.compresses else form.write_infer(request)
         try:
             answer = await self._exchange(parts, deadline)
             return self._form.read_infer(answer, request)
@@ -82,7 +84,7 @@ class AsyncHttpTransport:
         try:
             while (piece := await came.get()) is not None:
                 yield piece
-            yield self._form.read_rest(await answer, question)
+            yield self._form.read_rest(await self._plain(await answer, deadline), question)
         finally:
             answer.cancel()
             connection.close()
@@ -109,9 +111,21 @@ class AsyncHttpTransport:
         pool = self._pools.get()
         await pool.take_place(deadline)
         try:
-            return await _exchange_on(pool, pool.idle() or await pool.fresh(deadline), parts, deadline)
+            answer = await _exchange_on(pool, pool.idle() or await pool.fresh(deadline), parts, deadline)
         finally:
             pool.free_place()
+        return await self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
+
+    async def _packed(self, request: Request, deadline: Deadline) -> list[Buffer]:
+        form = self._form
+        try:
+            return form.write_packed(request, await finish_steps_beside(form.packing(request), deadline))
+        except TimeoutError as error:
+            raise form.failure(error, deadline, form.target(request)) from error
+
+    async def _plain(self, answer: Answer, deadline: Deadline) -> Answer:
+        steps = self._form.unpacking(answer)
+        return answer if steps is None else answer._replace(body=await finish_steps_beside(steps, deadline))
 
 
 async def _exchange_on(

@@ -173,6 +173,7 @@ async def open_line(make: Callable[[], L], route: Route, deadline: Deadline) -> 
     """Connect to the first address of the host that answers. Raise OSError, or TimeoutError past the deadline."""
     loop = asyncio.get_running_loop()
     with connecting(deadline) as limit:
+        left_s = limit.left_s()
         opening = loop.create_connection(
             make,
             route.host,
@@ -181,7 +182,7 @@ async def open_line(make: Callable[[], L], route: Route, deadline: Deadline) -> 
             server_hostname=route.server_name if route.context else None,
         )
         try:
-            transport, connection = await within(limit.left_s(), opening, lambda opened: opened[0].abort())
+            transport, connection = await within(left_s, opening, lambda opened: opened[0].abort())
         except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
             if route.context is None:
                 raise

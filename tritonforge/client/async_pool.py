@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.http_answer import NoneFree
 
 __all__ = ["AsyncPool"]
 
@@ -29,12 +30,12 @@ C = TypeVar("C", bound=Kept)
 class AsyncPool(Generic[C]):
     """Idle connections, the last used first, and the tasks that wait for a place, the first come first."""
 
-    __slots__ = ("_connect", "_free", "_idle", "_loop", "_waiting", "closed")
+    __slots__ = ("_connect", "_free", "_idle", "_loop", "_most", "_waiting", "closed")
 
     def __init__(self, connect: Callable[[Deadline], Awaitable[C]], most: int) -> None:
         """`connect` raises OSError where nothing listens, TimeoutError past the deadline."""
         self._connect = connect
-        self._free = most
+        self._free = self._most = most
         self._idle: deque[C] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
@@ -45,9 +46,10 @@ class AsyncPool(Generic[C]):
         if self._free and not self._waiting:
             self._free -= 1
             return
+        left_s = deadline.left_s()
         place = self._loop.create_future()
         self._waiting.append(place)
-        timer = self._loop.call_later(deadline.left_s(), _expire, place)
+        timer = self._loop.call_later(left_s, _expire, place, self._most)
         try:
             await place
         except BaseException:
@@ -97,6 +99,6 @@ class AsyncPool(Generic[C]):
         self.renew()
 
 
-def _expire(place: asyncio.Future[None]) -> None:
+def _expire(place: asyncio.Future[None], most: int) -> None:
     if not place.done():
-        place.set_exception(TimeoutError())
+        place.set_exception(NoneFree(most))

@@ -25,7 +25,16 @@ from tritonforge.client.events import Events, generate_body, mistyped, read_even
 from tritonforge.client.kinds import Known, form_of
 from tritonforge.client.message import Parameter, Request, Response
 from tritonforge.client.metadata import ModelStatus, ServedModel
-from tritonforge.client.payload import check, make_request, make_request_of, merge_inputs, read_result, version_text
+from tritonforge.client.payload import (
+    check,
+    make_request,
+    make_request_of,
+    merge_inputs,
+    read_result,
+    require_outputs,
+    version_text,
+    with_timeout,
+)
 from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
 from tritonforge.client.stream_count import StreamCount
@@ -270,9 +279,12 @@ class Calls:
             self.catalog.forget(target)  # it passed the checks: the model has changed, perhaps
             raise
         try:
-            return read_result(response, outputs or known.output_names, target, known.output_names)
+            result = read_result(response, outputs or known.output_names, target, known.output_names)
         except ServerUnavailable:
-            return await self._read_anew(response, outputs, target, deadline)
+            result = await self._read_anew(response, outputs, target, deadline)
+        if len(result.outputs) < len(outputs):
+            require_outputs(result, outputs, target)
+        return result
 
     async def prepare(
         self,
@@ -296,8 +308,13 @@ class Calls:
                 raise InvalidRequest(problem, target)
         known.learn(form_of(inputs, outputs), inputs)
         if known.served.queue_timeout:
-            parameters = _with_timeout(parameters, deadline)
-        return known, make_request(target, known.served, inputs, outputs, parameters)
+            parameters = with_timeout(parameters, deadline)
+        request = make_request(target, known.served, inputs, outputs, parameters)
+        try:
+            deadline.left_s()  # many strings take long to encode
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"not sent within {deadline.timeout_s:g} s", target) from error
+        return known, request
 
     def _like(
         self,
@@ -313,7 +330,7 @@ class Calls:
         if known is None or kind is None:
             return None
         if known.served.queue_timeout:
-            parameters = _with_timeout(parameters, deadline)
+            parameters = with_timeout(parameters, deadline)
         return known, make_request_of(kind, target, inputs, outputs, parameters)
 
     async def known(self, target: Target, deadline: Deadline) -> Known:
@@ -378,13 +395,3 @@ class Calls:
         async with aclosing(results):
             async for result in results:
                 yield give_back(definition, result, target)
-
-
-def _with_timeout(parameters: Mapping[str, Parameter] | None, deadline: Deadline) -> Mapping[str, Parameter]:
-    """Add the limit in the queue in microseconds, unless the caller gives one.
-
-    Models without such a policy ignore it (seen with 24.10), and there it would only make requests differ.
-    """
-    if parameters and "timeout" in parameters:
-        return parameters
-    return {**(parameters or {}), "timeout": max(1, int(deadline.left_s() * 1e6))}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tritonforge.client.arguments import with_article
+from tritonforge.client.arguments import kind_of, with_article
 from tritonforge.client.lists import has_masked, is_read_once, shape_of
 from tritonforge.client.wire import Array, numpy_dtype
 from tritonforge.dtypes import DTYPES, from_numpy
@@ -78,7 +78,11 @@ def _unknown(kind: str, specs: tuple[TensorSpec, ...], names: Iterable[str]) -> 
     known = [spec.name for spec in specs]
     there = ", ".join(known) or "none"
     return [
-        f'there is no {kind} "{name}"; {_meant(name, known)}there are: {there}' for name in names if name not in known
+        f'there is no {kind} "{name}"; {_meant(name, known)}there are: {there}'
+        if isinstance(name, str)
+        else f"the {kind} {name!r} has {kind_of(name)} for its name; it is a text, and there are: {there}"
+        for name in names
+        if name not in known
     ]
 
 

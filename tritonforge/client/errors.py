@@ -18,6 +18,8 @@ __all__ = [
     "Target",
 ]
 
+_LONGEST = 1 << 14
+
 
 class Target(NamedTuple):
     """Whom a call speaks to. `model`, `version` and `request_id` are empty where the call has none."""
@@ -41,6 +43,7 @@ class ClientError(TritonForgeError):
     """
 
     def __init__(self, reason: str, target: Target) -> None:
+        reason = _excerpt(reason)
         super().__init__(reason, target)
         self.reason = reason
         self.target = target
@@ -80,6 +83,14 @@ class ClientError(TritonForgeError):
         for given in (str(self.model), self.request_id):  # which the server's words may quote
             reason = reason.replace(given, shown(given)) if not given.isprintable() else reason
         return f"{self.target}: {reason}"
+
+
+def _excerpt(words: str) -> str:
+    """Leave out the middle of words that are longer than any traceback: the peer may have said anything."""
+    if len(words) <= _LONGEST:
+        return words
+    head, tail = words[: _LONGEST // 2], words[-_LONGEST // 4 :]
+    return f"{head}… ({len(words) - len(head) - len(tail)} characters left out) …{tail}"
 
 
 class ServerUnavailable(ClientError):

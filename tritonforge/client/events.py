@@ -47,7 +47,7 @@ def read_event(data: bytes, target: Target) -> Json:
     """Read one answer. Raise InferenceFailed where it is an error: Triton sends those with status 200, too."""
     try:
         answer = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServerUnavailable(f"the answer is not Triton's: {data[:200]!r}", target) from error
     if not isinstance(answer, dict):
         raise ServerUnavailable(f"the answer is not Triton's: {data[:200]!r}", target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
     DeadlineExceeded,
@@ -15,7 +16,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.http_answer import Unreached, Unsent
+from tritonforge.client.http_answer import NoneFree, Unreached, Unsent
 
 __all__ = [
     "IS_IT_UP",
@@ -26,6 +27,7 @@ __all__ = [
     "from_page",
     "inference_failed",
     "is_restricted",
+    "too_late",
     "with_hint",
 ]
 
@@ -135,7 +137,13 @@ _BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/
 _LATE_IN_QUEUE = re.compile(r"^Request timeout expired")
 """What Triton says of a request that was in the queue for longer than its limit there."""
 
-_OF_A_MODEL = re.compile(r"\b[Mm]odels?\b")
+_NO_VERSIONS = re.compile(r"^(\[request id: .*?\] )?Request for unknown model: .* has no available versions", re.DOTALL)
+_UNKNOWN_MODEL = re.compile(
+    r"^(\[request id: .*?\] )?Request for unknown model\b"  # Triton's
+    r"|^Model \S+( with version \S+)? not found$"  # MLServer's
+    r"|^Model with requested (name|version) is not found",  # OpenVINO Model Server's
+    re.DOTALL,
+)
 """What "not found" says where it is the server's own: a model may refuse with that code what it doesn't find itself."""
 
 _OF_PROXIES = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
@@ -204,6 +212,12 @@ def from_connection(error: OSError, target: Target) -> ServerUnavailable:
     return ServerUnavailable(with_hint(error.strerror or str(error)), target, sent=sent, silent=silent)
 
 
+def too_late(error: TimeoutError, deadline: Deadline, target: Target) -> DeadlineExceeded:
+    """Make the error of a call whose time was up before an answer."""
+    waited_for = str(error) if isinstance(error, NoneFree) else "no answer"
+    return DeadlineExceeded(f"{waited_for} within {deadline.timeout_s:g} s", target)
+
+
 def inference_failed(words: str, target: Target) -> InferenceFailed:
     """Make the error of a model that took a request and failed, with the ensemble's step where the words name it."""
     step = _STEP.match(words)
@@ -226,8 +240,10 @@ def is_restricted(words: str) -> bool:
 def _refined(kind: type[ClientError], words: str, target: Target) -> ClientError:
     if kind is ModelNotFound:
         return _not_found(words, target)
-    if kind is InferenceFailed:
+    if kind is InferenceFailed and target.model:
         return inference_failed(words, target)
+    if kind is InferenceFailed:  # as Triton says of settings of its own that it can't read (24.10)
+        kind = InvalidRequest
     if kind is not ServerUnavailable:
         return kind(with_hint(words), target)
     if _LATE_IN_QUEUE.search(words):  # UNAVAILABLE to Triton (24.10), but to wait once more is what nobody asked for
@@ -259,6 +275,6 @@ def _not_found(words: str, target: Target) -> ClientError:
     if not target.model:
         return ServerUnavailable(f"not a Triton server, or one without this endpoint: {words}", target)
     # Triton 24.10 says "not found" of a model that failed to load, too; only its words tell the two apart.
-    if "no available versions" in words:
+    if _NO_VERSIONS.search(words):
         return ModelNotReady(words, target)
-    return ModelNotFound(words, target) if _OF_A_MODEL.search(words) else inference_failed(words, target)
+    return ModelNotFound(words, target) if _UNKNOWN_MODEL.search(words) else inference_failed(words, target)

@@ -14,7 +14,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import from_connection, from_grpc_code, inference_failed
+from tritonforge.client.failures import from_connection, from_grpc_code, inference_failed, too_late
 from tritonforge.client.grpc_message import from_message
 from tritonforge.client.grpc_unary import CallFailed
 from tritonforge.client.grpc_wire import parse_response, serialize_request
@@ -149,7 +149,9 @@ class GrpcExchange:
         if isinstance(error, grpc.RpcError):
             error.__traceback__ = None  # it holds grpcio's call (1.85), with which a closed channel goes on connecting
         if code == "DEADLINE_EXCEEDED":
-            if isinstance(error, TimeoutError) or not _of_server(words, deadline):
+            if isinstance(error, TimeoutError):
+                return too_late(error, deadline, target)
+            if not _of_server(words, deadline):
                 return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
             words = f"the server gave the call up as too late: {words or code}"
         return from_grpc_code(code, words, target, answered=isinstance(error, CallFailed))

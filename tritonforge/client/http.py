@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
+from tritonforge.client.compression import finish_steps
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped
 from tritonforge.client.http_connection import Connection
@@ -31,7 +32,8 @@ class HttpTransport:
 
     def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
-        parts = self._form.write_infer(request)
+        form = self._form
+        parts = self._packed(request, deadline) if form.compresses else form.write_infer(request)
         try:
             answer = self._exchange(parts, deadline)
             return self._form.read_infer(answer, request)
@@ -63,7 +65,7 @@ class HttpTransport:
             try:
                 with closing(self._pool.fresh(deadline)) as connection:
                     answer = yield from connection.exchange_chunks(parts, deadline)
-                    yield self._form.read_rest(answer, question)
+                    yield self._form.read_rest(self._plain(answer, deadline), question)
             finally:
                 self._pool.free_place()
         except FAILURES as error:
@@ -83,9 +85,21 @@ class HttpTransport:
         pool = self._pool
         connection = pool.take(deadline)
         try:
-            return self._exchange_on(connection or pool.fresh(deadline), parts, deadline)
+            answer = self._exchange_on(connection or pool.fresh(deadline), parts, deadline)
         finally:
             pool.free_place()
+        return self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
+
+    def _packed(self, request: Request, deadline: Deadline) -> list[Buffer]:
+        form = self._form
+        try:
+            return form.write_packed(request, finish_steps(form.packing(request), deadline))
+        except TimeoutError as error:
+            raise form.failure(error, deadline, form.target(request)) from error
+
+    def _plain(self, answer: Answer, deadline: Deadline) -> Answer:
+        steps = self._form.unpacking(answer)
+        return answer if steps is None else answer._replace(body=finish_steps(steps, deadline))
 
     def _exchange_on(self, connection: Connection, parts: list[Buffer], deadline: Deadline) -> Answer:
         try:

@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "Dropped",
     "Garbled",
+    "NoneFree",
     "Reading",
     "Take",
     "Unreached",
@@ -44,6 +45,13 @@ class Unsent(OSError):
 
 class Unreached(Unsent):
     """No connection was made in the share of the time that there is for it: another server may answer."""
+
+
+class NoneFree(TimeoutError):
+    """The time was up before one of the connections was free. Its words are what was waited for."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"no free connection (max_connections={most}: all in use)")
 
 
 class Garbled(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from collections.abc import Iterable
@@ -10,13 +9,14 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from tritonforge.client.compression import Steps, packing, unpacking
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import METRICS_PORT, from_connection, from_http_status, from_page
+from tritonforge.client.errors import ClientError, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.failures import METRICS_PORT, from_connection, from_http_status, from_page, too_late
 from tritonforge.client.http_answer import Answer, Garbled
 from tritonforge.client.http_connection import Route
 from tritonforge.client.http_message import read_response, write_request
-from tritonforge.client.http_questions import answer_type, has_body, model_path, request_line
+from tritonforge.client.http_questions import has_body, is_answer, model_path, request_line
 from tritonforge.client.message import Buffer, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
@@ -25,23 +25,13 @@ from tritonforge.client.url import Endpoint
 
 __all__ = ["FAILURES", "HttpExchange"]
 
-FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError, zlib.error, EOFError)
+FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error)
 """What a connection, and reading what came over it, can raise."""
 
 
-def _gzip(data: bytes) -> bytes:
-    return gzip.compress(data, _LEVEL, mtime=0)
-
-
-def _deflate(data: bytes) -> bytes:
-    return zlib.compress(data, _LEVEL)  # HTTP's deflate is zlib's format: RFC 9110, 8.4.1.2
-
-
 _WHO = Question("server_metadata")
-_LEVEL = 1  # tensors gain little from more, and it takes several times as long
 _MOST_KINDS = 1024
 _JOIN_BELOW = 1 << 14
-_PACK = {"gzip": _gzip, "deflate": _deflate}
 
 
 class HttpExchange:
@@ -75,26 +65,36 @@ class HttpExchange:
 
     def _write_infer(self, request: Request, tensors: list[Buffer]) -> list[Buffer]:
         header = write_request(request)
-        header_size = len(header)
-        line = self._infer_line(request.model, request.version)
-        headers = self._headers() if self._fixed_headers is None else self._fixed_headers
-        if request.headers:
-            headers = _lines(request.headers) + headers
-        if self._options.compression:
-            encoding = self._options.compression
-            body = _PACK[encoding](b"".join([header, *tensors]))
-            more = b"\r\nContent-Encoding: %b\r\nInference-Header-Content-Length: %d\r\n\r\n"
-            return [line, headers, b"%d" % len(body), more % (encoding.encode(), header_size), body]
-        size = header_size + sum(map(len, tensors))
-        head = b"%b%b%d\r\nInference-Header-Content-Length: %d\r\n\r\n%b" % (line, headers, size, header_size, header)
-        return [head, *tensors]
+        size = len(header) + sum(map(len, tensors))
+        more = b"%d\r\nInference-Header-Content-Length: %d\r\n\r\n%b"
+        return [self._infer_head(request) + more % (size, len(header), header), *tensors]
+
+    @property
+    def compresses(self) -> bool:
+        """Whether requests are compressed: their body comes of `packing`, and they are what `write_packed` gives."""
+        return bool(self._options.compression)
+
+    def packing(self, request: Request) -> Steps:
+        """Compress the body of a request."""
+        return packing([write_request(request), *[tensor.data for tensor in request.inputs]], self._options.compression)
+
+    def write_packed(self, request: Request, body: bytes) -> list[Buffer]:
+        """Give the parts of a request whose body has been compressed."""
+        encoding, size = self._options.compression.encode(), len(write_request(request))
+        more = b"%d\r\nContent-Encoding: %b\r\nInference-Header-Content-Length: %d\r\n\r\n"
+        return [self._infer_head(request) + more % (len(body), encoding, size), body]
+
+    def unpacking(self, answer: Answer) -> Steps | None:
+        """Give the body of an answer as it was before the server compressed it; None where it is that."""
+        encoding = answer.headers.get("content-encoding", "").strip().lower()
+        return None if encoding in ("identity", "") else unpacking(answer.body, encoding)
 
     def read_infer(self, answer: Answer, request: Request) -> Response:
         """Read the answer to an inference. Raise the error that it tells of, or one of FAILURES where it is none."""
         if answer.status != 200:
-            raise _refusal(answer.status, _body(answer), self.target(request))
+            raise _refusal(answer.status, answer.body, self.target(request))
         length = answer.headers.get("inference-header-content-length")
-        return read_response(_body(answer), None if length is None else int(length), request.into)
+        return read_response(answer.body, None if length is None else int(length), request.into)
 
     def write_question(self, question: Question) -> list[Buffer]:
         """Give the bytes that ask something."""
@@ -111,14 +111,14 @@ class HttpExchange:
         if question.subject in READINESS:
             return answer.status == 200
         target = Target(self.url, question.model, question.version)
-        body = _body(answer)
+        body = answer.body
         if answer.status != 200:
             raise _refusal(answer.status, body, target)
         try:
             content = json.loads(bytes(body)) if body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
-        if not isinstance(content, answer_type(question)):
+        if not is_answer(question, content):
             words = f"the answer is not Triton's: {bytes(body[:200])!r}"
             raise ServerUnavailable(METRICS_PORT if _may_be_metrics(answer) else words, target)
         return content
@@ -139,7 +139,7 @@ class HttpExchange:
 
     def read_rest(self, answer: Answer, question: Question) -> bytes:
         """Give what is left of an answer that was read piece by piece. Raise the error that it tells of."""
-        body = bytes(_body(answer))
+        body = bytes(answer.body)
         if answer.status != 200:  # of a stream it may come as an event (24.10)
             raise _refusal(answer.status, body.removeprefix(b"data: "), self.target(question))
         return body
@@ -160,7 +160,7 @@ class HttpExchange:
         if isinstance(error, ClientError):
             return error
         if isinstance(error, TimeoutError):
-            return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
+            return too_late(error, deadline, target)
         if isinstance(error, OSError):
             return from_connection(error, target)
         if isinstance(error, Garbled):
@@ -177,6 +177,13 @@ class HttpExchange:
             f"POST {self._prefix}{model_path(model, version)}/infer HTTP/1.1\r\nHost: {self._authority}\r\n"
             "Content-Type: application/octet-stream\r\n"
         ).encode("latin-1")
+
+    def _infer_head(self, request: Request) -> bytes:
+        """Write the head of an inference up to the length of its body."""
+        headers = self._headers() if self._fixed_headers is None else self._fixed_headers
+        if request.headers:
+            headers = _lines(request.headers) + headers
+        return self._infer_line(request.model, request.version) + headers
 
     def _headers(self) -> bytes:
         """Write the headers of the options, and the start of the one that ends each head."""
@@ -203,19 +210,6 @@ def _route(endpoint: Endpoint, options: ConnectionOptions) -> Route:
     )
 
 
-def _body(answer: Answer) -> Buffer:
-    """Give the body as it was before the server compressed it."""
-    encoding = answer.headers.get("content-encoding")
-    if encoding is None:
-        return answer.body
-    encoding = encoding.strip().lower()
-    if encoding in ("identity", ""):
-        return answer.body
-    if encoding not in _PACK:
-        raise ValueError(f"its encoding is {encoding!r}, which nobody asked for")
-    return zlib.decompress(answer.body, zlib.MAX_WBITS | 32)  # 32: gzip and zlib are told apart by their heads
-
-
 def _may_be_metrics(answer: Answer) -> bool:
     """Tell whether it is what the metrics port (24.10) gives for any other path; the HTTP port names no charset."""
     kind = answer.headers.get("content-type", "")
@@ -227,6 +221,6 @@ def _refusal(status: int, body: Buffer, target: Target) -> ClientError:
     text = bytes(body).decode("utf-8", "replace").strip()
     try:
         words = str(json.loads(text)["error"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return from_page(status, text, target)
     return from_http_status(status, words, target)

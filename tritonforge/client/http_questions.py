@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from tritonforge.client.questions import Question
 
-__all__ = ["answer_type", "has_body", "model_path", "request_line"]
+__all__ = ["has_body", "is_answer", "model_path", "request_line"]
 
 _PLAIN = "!$&'()*+,;=:@%"
 """Characters that a path may hold as they are, and "%": Triton takes a model's name as it came, unquoted (24.10)."""
@@ -58,11 +58,17 @@ def has_body(question: Question) -> bool:
     return question.subject in _JSON
 
 
-def answer_type(question: Question) -> type[dict[str, object]] | type[list[object]] | type[None]:
-    """Tell what JSON an answer is."""
+def is_answer(question: Question, content: object) -> bool:
+    """Tell whether JSON is of the form of an answer."""
     if question.subject in _SILENT:
-        return type(None)
-    return list if question.subject in _LISTS else dict
+        return content is None
+    if question.subject == "statistics":
+        return isinstance(content, dict) and _is_list(content.get("model_stats"))
+    return _is_list(content) if question.subject in _LISTS else isinstance(content, dict)
+
+
+def _is_list(content: object) -> bool:
+    return isinstance(content, list) and all(isinstance(entry, dict) for entry in content)
 
 
 def model_path(model: str, version: str) -> str:

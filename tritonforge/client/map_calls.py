@@ -91,6 +91,7 @@ class AsyncMapped(Generic[R]):
         """
         require_unread(self._read)
         results = [item async for item in self._results]
+        self._read = len(results)
         if not results:
             raise ValueError("there are no results to merge")
         results.sort(key=lambda item: item[0])

@@ -9,7 +9,7 @@ from typing import Any
 
 from tritonforge.client.batches import Piece
 from tritonforge.client.errors import ClientError
-from tritonforge.client.mapping import Work, name_item
+from tritonforge.client.mapping import Work, name_item, require_rows
 from tritonforge.client.result import Result
 
 __all__ = ["run_in_tasks"]
@@ -38,6 +38,7 @@ async def run_in_tasks(work: Work[Any], infer: Infer) -> AsyncGenerator[tuple[Pi
                 raise name_item(outcome, piece) from None
             if isinstance(outcome, BaseException):
                 raise outcome
+            require_rows(work, piece, outcome)
             yield piece, outcome
     finally:
         await crew.dismiss()

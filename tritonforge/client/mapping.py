@@ -15,11 +15,21 @@ import numpy as np
 from tritonforge.client.arguments import kind_of
 from tritonforge.client.batches import Piece, Reassembly, merge_arrays, pieces_of, slices_of, uneven
 from tritonforge.client.call import Definition, give_back, make_inputs
-from tritonforge.client.errors import ClientError, InvalidRequest, Target
+from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, Target
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
 
-__all__ = ["Counts", "Mapped", "Progress", "Work", "make_work", "name_item", "require_unread", "run_in_threads"]
+__all__ = [
+    "Counts",
+    "Mapped",
+    "Progress",
+    "Work",
+    "make_work",
+    "name_item",
+    "require_rows",
+    "require_unread",
+    "run_in_threads",
+]
 
 R = TypeVar("R")
 
@@ -43,6 +53,8 @@ class Work(Generic[R]):
     concurrency: int
     ordered: bool
     progress: Callable[[Progress], object] | None
+    batched: bool
+    target: Target
 
 
 class Mapped(Generic[R]):
@@ -74,6 +86,7 @@ class Mapped(Generic[R]):
         """
         require_unread(self._read)
         results = list(self._results)
+        self._read = len(results)
         if not results:
             raise ValueError("there are no results to merge")
         return self._convert(merge_arrays([result for _, result in sorted(results, key=lambda pair: pair[0])]))
@@ -122,7 +135,8 @@ def make_work(
     else:
         items = map(read, inputs)
     convert = (lambda result: result) if isinstance(model, str) else (lambda result: give_back(model, result, target))
-    return Work(pieces_of(items, size), convert, concurrency, ordered, progress)
+    pieces = pieces_of(items, size)
+    return Work(pieces, convert, concurrency, ordered, progress, served.signature.batched, target)
 
 
 def run_in_threads(
@@ -139,6 +153,18 @@ def run_in_threads(
     finally:
         crew.dismiss()
     crew.wait()
+
+
+def require_rows(work: Work[Any], piece: Piece, result: Result) -> None:
+    """Raise InferenceFailed where an output has other rows than were sent: whose they are can't be told."""
+    if not (work.batched and piece.rows):
+        return
+    for name, array in result.outputs.items():
+        if array.shape[:1] != (piece.rows,):
+            words = (
+                f'output "{name}" is {list(array.shape)}, of an input of {piece.rows} rows: a batch has one for each'
+            )
+            raise name_item(InferenceFailed(words, work.target), piece)
 
 
 def name_item(error: ClientError, piece: Piece) -> ClientError:
@@ -237,6 +263,7 @@ def _results(work: Work[Any], crew: _Crew) -> Iterator[tuple[Piece, Result]]:
             raise name_item(outcome, piece) from None
         if isinstance(outcome, BaseException):
             raise outcome
+        require_rows(work, piece, outcome)
         yield piece, outcome
 
 

@@ -13,8 +13,6 @@ from tritonforge.client.wire import Array
 
 __all__ = ["cast_array", "cast_each", "is_number", "nearest"]
 
-_HALF_WAY = 0x8000  # the lower half of an FP32 that lies between two BF16, which are its upper halves
-
 
 def is_number(dtype: np.dtype[Any]) -> bool:
     """Tell whether it is a real number or a truth value. BF16 and others of ml_dtypes have kind V, as records do."""
@@ -24,19 +22,27 @@ def is_number(dtype: np.dtype[Any]) -> bool:
 def nearest(array: Array, wanted: np.dtype[Any]) -> Array:
     """Cast numbers; each becomes the nearest float, the even one of two.
 
-    On the way to BF16 NumPy makes FP32 of wider numbers. Where that lands half-way between two BF16, it is no longer
-    known which of them is nearer: it is moved to the number's own side.
+    On the way to some types NumPy makes floats of another one, and rounds twice. Where it does, that one is rounded to
+    odd, from which the second rounding gives what a single one would: https://doi.org/10.1109/TC.2007.70819.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        if wanted.name != "bfloat16" or array.dtype.itemsize < 4 or array.dtype == np.float32:
+        between = _between(array.dtype, wanted)
+        if between is None:
             return array.astype(wanted)
-        near = array.astype(np.float32)
-        half_way = near.view(np.uint32) & 0xFFFF == _HALF_WAY
+        near = array.astype(between)
+        even = near.view(f"i{near.dtype.itemsize}") & 1 == 0
         back = near.astype(array.dtype)
         for side, beyond in ((np.inf, array > back), (-np.inf, array < back)):
-            moved = half_way & beyond
-            near[moved] = np.nextafter(near[moved], np.float32(side))
+            moved = even & beyond
+            near[moved] = np.nextafter(near[moved], between(side))
         return near.astype(wanted)
+
+
+def _between(given: np.dtype[Any], wanted: np.dtype[Any]) -> type[np.float32] | type[np.float64] | None:
+    """Name the floats that NumPy makes on the way, where they don't hold all that is given."""
+    if wanted.name == "bfloat16" and given.itemsize >= 4 and given != np.float32:
+        return np.float32
+    return np.float64 if wanted == np.float16 and given == np.longdouble else None
 
 
 def cast_array(array: Array, wanted: np.dtype[Any], *, rounding: bool) -> tuple[Array, NDArray[np.bool_]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tritonforge.client.arguments import kind_of, named_input, require_request_id
 from tritonforge.client.checks import explain, find_problems
+from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.message import Kind, Parameter, Request, Response, Tensor
 from tritonforge.client.metadata import ServedModel
@@ -15,7 +16,16 @@ from tritonforge.client.wire import Array, decode, encode
 from tritonforge.errors import InvalidTensor
 from tritonforge.ir import Signature
 
-__all__ = ["check", "make_request", "make_request_of", "merge_inputs", "read_result", "version_text"]
+__all__ = [
+    "check",
+    "make_request",
+    "make_request_of",
+    "merge_inputs",
+    "read_result",
+    "require_outputs",
+    "version_text",
+    "with_timeout",
+]
 
 
 def version_text(version: str | int) -> str:
@@ -110,6 +120,8 @@ def read_result(response: Response, order: Sequence[str], target: Target, names:
             arrays[name] = decode(datatype, shape, data)
     except InvalidTensor as error:
         raise InferenceFailed(f'output "{name}": {error}', target) from error
+    if len(arrays) != len(response.outputs):
+        raise ServerUnavailable("the answer is not Triton's: it has an output twice", target)
     if [*arrays] != order:
         unknown = [name for name in arrays if name not in names]
         if unknown and not arrays.keys() >= set(order):
@@ -123,3 +135,20 @@ def read_result(response: Response, order: Sequence[str], target: Target, names:
         id=response.id,
         parameters=response.parameters,
     )
+
+
+def require_outputs(result: Result, asked: Sequence[str], target: Target) -> None:
+    """Raise ServerUnavailable where an output that was asked for is not among those of an answer."""
+    missing = [name for name in asked if name not in result.outputs]
+    if missing:
+        raise ServerUnavailable(f"the answer is not Triton's: it has no output {missing[0]!r}, as asked for", target)
+
+
+def with_timeout(parameters: Mapping[str, Parameter] | None, deadline: Deadline) -> Mapping[str, Parameter]:
+    """Add the limit in the queue in microseconds, unless the caller gives one.
+
+    Models without such a policy ignore it (seen with 24.10), and there it would only make requests differ.
+    """
+    if parameters and "timeout" in parameters:
+        return parameters
+    return {**(parameters or {}), "timeout": max(1, int(deadline.left_s() * 1e6))}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.http_answer import NoneFree
 
 __all__ = ["Pool"]
 
@@ -104,7 +105,7 @@ class Pool(Generic[C]):
             self._waiting += 1
             try:
                 while not self._places:
-                    self._freed.wait(deadline.left_s())
+                    self._freed.wait(self._left_s(deadline))
                 self._places.pop()
             except IndexError:  # a thread that didn't wait was first
                 self._freed.notify()
@@ -113,6 +114,12 @@ class Pool(Generic[C]):
             finally:
                 self._waiting -= 1
         self.take_place(deadline)
+
+    def _left_s(self, deadline: Deadline) -> float:
+        try:
+            return deadline.left_s()
+        except TimeoutError as error:
+            raise NoneFree(self._most) from error
 
     def _drop(self) -> None:
         try:

@@ -39,6 +39,12 @@ def test_what_matches_has_no_problems():
     assert find_problems(SIGNATURE, {"features": GOOD, "tokens": None}) == []
 
 
+def test_a_name_that_is_no_text_is_told():
+    assert problem({"features": GOOD, 1: GOOD}) == (
+        "the input 1 has an int for its name; it is a text, and there are: features, tokens, title"
+    )
+
+
 @pytest.mark.parametrize("datatype", DTYPES)
 def test_each_datatype_takes_its_own_numpy_type_only(datatype):
     for other, dtype in DTYPES.items():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ from tritonforge.client import (
 )
 from tritonforge.client.blocking import finish, iterate
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import Target
+from tritonforge.client.events import read_event
 from tritonforge.client.message import Request
 from tritonforge.client.questions import Question
 from tritonforge.client.segments import PREFIX
@@ -186,7 +190,8 @@ def test_a_request_for_classes_is_not_sent_again_where_it_may_have_been_sent():
     def die(peer: Peer) -> None:
         while (request := peer.request()).startswith(b"GET"):
             answer_question(peer, request)
-        inferences.append(request)
+        if request:
+            inferences.append(request)
 
     inferences: list[bytes] = []
     with FaultServer(die) as first, FaultServer(die) as second:
@@ -196,6 +201,52 @@ def test_a_request_for_classes_is_not_sent_again_where_it_may_have_been_sent():
                 client.infer("m", x=np.ones(2, np.float32), top={"y": 1})
             assert len(inferences) == 1
             assert caught.value.sent
+
+
+@pytest.mark.parametrize("answer", [b"{}", b'{"model_stats":5}', b'{"model_stats":[5]}', b"[]", b"[" * 200_000])
+def test_an_answer_of_another_form_is_told(answer):
+    told = pytest.raises(ServerUnavailable, match="the answer is not Triton's")
+    with (
+        FaultServer(lambda peer: peer.request() and peer.send(ok(answer))) as server,
+        Client(server.url) as client,
+        told,
+    ):
+        client.admin.statistics("m")
+
+
+@pytest.mark.parametrize("answer", [b"[1]", b"{}", b"[" * 200_000])
+def test_a_list_of_another_form_is_told(answer):
+    with FaultServer(lambda peer: peer.request() and peer.send(ok(answer))) as server, Client(server.url) as client:
+        with pytest.raises(ServerUnavailable, match="the answer is not Triton's"):
+            client.models()
+        with pytest.raises(ServerUnavailable, match="the answer is not Triton's"):
+            client.admin.shared_memory()
+
+
+def test_an_event_that_nests_too_deep_is_told():
+    with pytest.raises(ServerUnavailable, match="the answer is not Triton's"):
+        read_event(b"[" * 200_000, Target("http://h:1", "m"))
+
+
+def answer_with(*names: str) -> Callable[[Peer], None]:
+    """Serve the model "m" with y alone, or whatever it names in an answer."""
+    outputs = [{"name": name, "datatype": "FP32", "shape": [1], "data": [1]} for name in names]
+    answer = ok(json.dumps({"model_name": "m", "outputs": outputs}).encode())
+
+    def behave(peer: Peer) -> None:
+        while request := peer.request():
+            answer_question(peer, request) if request.startswith(b"GET") else peer.send(answer)
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(("y", "y"), "it has an output twice"), ((), "it has no output 'y', as asked for")]
+)
+def test_outputs_that_are_not_those_asked_for_are_told(names, message):
+    told = pytest.raises(ServerUnavailable, match=f"the answer is not Triton's: {message}")
+    with FaultServer(answer_with(*names)) as server, Client(server.url) as client, told:
+        client.infer("m", x=np.ones(2, np.float32), outputs=["y"])
 
 
 UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 16\r\n\r\n{"error":"full"}'

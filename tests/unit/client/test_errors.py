@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 
 import pytest
 
@@ -54,7 +55,10 @@ def test_errors_can_be_caught_as_what_they_are_elsewhere():
     [
         (400, "unexpected shape", InvalidRequest),
         (403, "", InvalidRequest),
-        (404, "unknown model: 'fraud' is not found", ModelNotFound),
+        (404, "Request for unknown model: 'fraud' is not found", ModelNotFound),
+        (404, "[request id: a] Request for unknown model: 'fraud' version 7 is not found", ModelNotFound),
+        (404, "Model fraud with version 2 not found", ModelNotFound),  # MLServer's
+        (404, "no car of this model", InferenceFailed),
         (404, NOT_LOADED, ModelNotReady),
         (404, "no such customer", InferenceFailed),  # a model's own words
         (429, "slow down", ServerUnavailable),
@@ -76,7 +80,8 @@ def test_http_statuses(status, words, wanted):
     ("code", "words", "wanted"),
     [
         ("INVALID_ARGUMENT", "unexpected shape", InvalidRequest),
-        ("NOT_FOUND", "unknown model: 'fraud' is not found", ModelNotFound),
+        ("NOT_FOUND", "Request for unknown model: 'fraud' is not found", ModelNotFound),
+        ("NOT_FOUND", "no model has no available versions", InferenceFailed),
         ("NOT_FOUND", NOT_LOADED, ModelNotReady),
         ("NOT_FOUND", "no such customer", InferenceFailed),
         ("UNAVAILABLE", "Connection refused", ServerUnavailable),
@@ -88,6 +93,19 @@ def test_http_statuses(status, words, wanted):
 )
 def test_grpc_codes(code, words, wanted):
     assert type(from_grpc_code(code, words, TARGET)) is wanted
+
+
+@pytest.mark.parametrize("make", [partial(from_http_status, 500), partial(from_grpc_code, "INTERNAL")])
+def test_what_a_server_refuses_of_itself_is_no_failed_inference(make):
+    assert type(make("non-unsigned-integer", Target("http://host:1"))) is InvalidRequest
+
+
+def test_words_without_an_end_are_cut():
+    error = InferenceFailed(f"ValueError: boom{'x' * 3_000_000} at the end", TARGET)
+    assert len(str(error)) < 20_000
+    assert error.reason.startswith("ValueError: boomxxx")
+    assert error.reason.endswith("xxx at the end")
+    assert "… (2987739 characters left out) …" in error.reason
 
 
 def test_a_missing_path_of_the_server_itself_is_no_missing_model():

@@ -8,15 +8,18 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tritonforge.client.async_http import AsyncHttpTransport
 from tritonforge.client.async_http_connection import AsyncConnection
+from tritonforge.client.async_pool import AsyncPool
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable
 from tritonforge.client.http import HttpTransport
+from tritonforge.client.http_answer import NoneFree
 from tritonforge.client.message import Kind, Request, Tensor
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
@@ -148,6 +151,7 @@ def test_a_server_that_does_not_finish_ends_in_a_deadline(behaviour, request_):
         (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ngarbage", "not Triton's"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not Triton's"),
         (b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: x\r\nContent-Length: 2\r\n\r\n{}", "not Triton's"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"[" * 200_000, "not Triton's: RecursionError"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", "HTTP 204"),
         (b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\n\r\n", "HTTP 301"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 400_000, "not an HTTP response|closed"),
@@ -427,13 +431,31 @@ def test_connections_are_bounded_and_who_waits_for_one_is_served_or_late():
         with ThreadPoolExecutor(5) as pool:
             first = pool.submit(transport.infer, SMALL, Deadline(LONG_S))
             assert begun.wait(LONG_S)
-            with pytest.raises(DeadlineExceeded):
+            with pytest.raises(
+                DeadlineExceeded, match=r"no free connection \(max_connections=1: all in use\) within 0\.1 s"
+            ):
                 transport.infer(SMALL, Deadline(0.1))
             others = [pool.submit(transport.infer, SMALL, Deadline(LONG_S)) for _ in range(4)]
             go_on.set()
             assert all(values(answer.result(LONG_S)) == [1, 2] for answer in (first, *others))
         transport.close()
         assert server.connections == 1
+
+
+def test_a_task_that_waits_for_a_connection_is_told_so():
+    async def main() -> None:
+        pool: AsyncPool[Any] = AsyncPool(lambda deadline: pytest.fail("it connects"), 1)
+        await pool.take_place(Deadline(LONG_S))
+        with pytest.raises(NoneFree, match="max_connections=1"):
+            await pool.take_place(Deadline(0.01))
+        over = Deadline(0.01)
+        await asyncio.sleep(0.02)
+        with pytest.raises(TimeoutError):
+            await pool.take_place(over)
+        pool.free_place()
+        await pool.take_place(Deadline(LONG_S))  # who was late has not taken it
+
+    asyncio.run(main())
 
 
 def test_a_function_for_the_token_is_asked_before_each_request():

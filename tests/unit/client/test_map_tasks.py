@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tritonforge.client.batches import pieces_of
-from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.map_tasks import run_in_tasks
 from tritonforge.client.mapping import Work
 from tritonforge.client.result import Result
@@ -27,7 +27,7 @@ def items(count: int, taken: list[int] | None = None):
 
 
 def work(given, *, concurrency: int = 2, ordered: bool = True) -> Work:
-    return Work(pieces_of(given, 0), lambda made: made, concurrency, ordered, None)
+    return Work(pieces_of(given, 0), lambda made: made, concurrency, ordered, None, True, Target("http://h:1", "m"))
 
 
 def number_of(piece) -> int:
@@ -143,5 +143,17 @@ def test_who_reads_a_map_whose_tasks_were_cancelled_is_told():
                 task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 _ = [piece async for piece in results]
+
+    asyncio.run(main())
+
+
+def test_an_answer_with_other_rows_than_were_sent_is_an_error():
+    async def main() -> None:
+        async def infer(piece):
+            return Result({"y": np.arange(3)}, model="m", model_version="1", id="", parameters={})
+
+        async with aclosing(run_in_tasks(work(items(2)), infer)) as results:
+            with pytest.raises(InferenceFailed, match=r'item 0: output "y" is \[3\], of an input of 1 rows'):
+                await anext(results)
 
     asyncio.run(main())

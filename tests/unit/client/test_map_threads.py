@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tritonforge.client.batches import pieces_of
-from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.mapping import Work, run_in_threads
 from tritonforge.client.result import Result
 
@@ -22,7 +22,7 @@ def result(number: int) -> Result:
 
 
 def work(items, *, concurrency: int = 2, ordered: bool = True) -> Work:
-    return Work(pieces_of(items, 0), lambda made: made, concurrency, ordered, None)
+    return Work(pieces_of(items, 0), lambda made: made, concurrency, ordered, None, True, Target("http://h:1", "m"))
 
 
 def test_the_callers_context_is_the_threads():
@@ -116,3 +116,10 @@ def test_no_result_of_many_threads_is_lost_or_waited_for_in_vain(ordered):
     numbers = [number for number, answer in made if answer["y"][0] == number]
     assert sorted(numbers) == list(range(5000))
     assert not ordered or numbers == list(range(5000))
+
+
+def test_an_answer_with_other_rows_than_were_sent_is_an_error():
+    made = run_in_threads(work([{"x": np.ones(4)}, {"x": np.ones(2)}]), lambda inputs: Result({"y": np.ones(4)}))
+    assert next(made)[0] == 0
+    with pytest.raises(InferenceFailed, match=r'item 1: output "y" is \[4\], of an input of 2 rows: a batch has one'):
+        next(made)

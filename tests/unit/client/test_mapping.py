@@ -82,7 +82,10 @@ def test_what_was_read_from_can_not_be_merged_any_more():
         read(mapped)
         with pytest.raises(RuntimeError, match="1 of the results have been read"):
             mapped.merge()
-    assert Mapped(results(5), lambda result: result).merge().y.tolist() == [0, 1, 2, 3, 4]
+    merged = Mapped(results(5), lambda result: result)
+    assert merged.merge().y.tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(RuntimeError, match="5 of the results have been read"):
+        merged.merge()
 
 
 def test_no_batches_are_no_requests_and_nothing_to_merge_and_no_rows_are_one_item():
@@ -106,6 +109,9 @@ def test_nor_what_was_read_from_in_a_loop():
         await anext(indexed.indexed())
         with pytest.raises(RuntimeError, match="have been read"):
             await indexed.merge()
-        assert (await AsyncMapped(answers()).merge()).y.tolist() == [0, 1, 2, 3, 4]
+        merged = AsyncMapped(answers())
+        assert (await merged.merge()).y.tolist() == [0, 1, 2, 3, 4]
+        with pytest.raises(RuntimeError, match="5 of the results have been read"):
+            await merged.merge()
 
     asyncio.run(main())

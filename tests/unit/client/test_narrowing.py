@@ -47,6 +47,17 @@ def test_numpy_itself_gives_the_nearest_fp16_and_fp32(number, wanted):
     assert is_nearest(number, nearest(np.array(number), wanted)) or not number
 
 
+@given(st.floats(-65000, 65000), st.integers(-(2**10), 2**10))
+@example(1 + 2**-11, 1)
+@example(1 + 2**-11, -1)
+@example(2.0**-24 * 1.5, -1)
+def test_a_long_double_becomes_the_nearest_fp16(number, ulps):
+    """Of which NumPy makes FP64 on the way, where what is beside the half of two FP16 is lost."""
+    long = np.longdouble(number) * (1 + ulps * np.finfo(np.longdouble).eps)
+    exact = Fraction(*long.as_integer_ratio())
+    assert is_nearest(exact, nearest(np.array(long), FP16)) or not exact
+
+
 @given(st.integers(-(2**63), 2**63 - 1))
 @example(2**62 + 2**54 + 1)
 @example(-(2**62) - 2**54 - 1)
