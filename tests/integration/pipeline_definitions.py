@@ -158,6 +158,23 @@ def written(x: Float32[np.ndarray, "batch n"]) -> Written:
     return Written(first, second, dropped_twice(second), double(x))
 
 
+BUFFER = np.zeros(64, np.float32)
+
+
+@model
+def refill(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch n"]:
+    """Fill a buffer that is there for all calls, and return it."""
+    return np.add(x, 1, out=BUFFER[: x.size].reshape(x.shape))
+
+
+@pipeline
+def refilled(x: Float32[np.ndarray, "batch n"]) -> Written:
+    """Hand the results of a step that has a buffer of its own to itself, and to one that writes into them."""
+    first = refill(x)
+    second = refill(first)
+    return Written(first, second, drop(refill(second)), drop(x))
+
+
 def load_scorer() -> object:
     """Fit a small classifier; scikit-learn is imported here only."""
     from sklearn.linear_model import LogisticRegression
@@ -221,6 +238,7 @@ fused_nested = FUSED(nested)
 fused_loudness = FUSED(loudness)
 fused_normed = FUSED(normed)
 fused_written = FUSED(written)
+fused_refilled = FUSED(refilled)
 fused_scored = pipeline(lowering="fused", instances=Instances(cpu=2), batching=Batching(max_batch_size=32))(scored)
 
 fused_left_out = FUSED(left_out)
@@ -235,6 +253,7 @@ bls_nested = BLS(nested)
 bls_loudness = BLS(loudness)
 bls_normed = BLS(normed)
 bls_written = BLS(written)
+bls_refilled = BLS(refilled)
 bls_scored = BLS(scored)
 
 AUTO = pipeline(lowering="auto")

@@ -36,6 +36,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (definitions.normed, {"x": X}),
     (definitions.normed, {"x": X[:0]}),
     (definitions.written, {"x": X}),
+    (definitions.refilled, {"x": X}),
     (definitions.fused_normed, {"x": X[:0]}),
     (definitions.bls_normed, {"x": X[:0]}),
     (definitions.scored, {"x": X}),
