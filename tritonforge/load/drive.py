@@ -112,7 +112,7 @@ class Drive:
         """Take note of one response of a stream."""
         now = now_ns()
         if self._running:
-            self._recorder.add_response(lane.intended, lane.last, now)
+            self._recorder.add_response(lane, now)
         lane.last = now
 
     def ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
@@ -135,7 +135,7 @@ class Drive:
             recorder.add_error(error, lane.started)
             lane.payload = None  # a sequence that lost a request isn't gone on with
         else:
-            recorder.add(lane.intended, lane.started, now)
+            recorder.add(lane, now)
         if (self._left > 0 or self._exhausted) and self._spent(now):
             return
         if self._closed:

@@ -138,17 +138,16 @@ class ProfileExport:
 
 def _within(traces: Sequence[Path], first: int, last: int) -> Iterator[Traced]:
     files = [read_trace(trace) for trace in traces if trace.exists()]
-    for request in merge(*files, key=lambda traced: traced[2][-1]):
-        if first <= request[2][-1] < last:
+    for request in merge(*files, key=lambda traced: traced.ended):
+        if first <= request.ended <= last:  # so many requests end with the last of them
             yield request
 
 
 def _request(request: Traced, since: int) -> str:
-    started, sequence, came = request
-    identity = f'"sequence_id":{sequence},' if sequence else ""
-    times = ",".join(str(each + since) for each in came)
-    outputs = ",".join("{}" for _ in came)
+    identity = f'"sequence_id":{request.sequence},' if request.sequence else ""
+    times = ",".join(str(each + since) for each in request.came)
+    outputs = ",".join("{}" for _ in request.came)
     return (
-        f'{{"timestamp":{started + since},{identity}"request_inputs":{{}},'
+        f'{{"timestamp":{request.started + since},{identity}"request_inputs":{{}},'
         f'"response_timestamps":[{times}],"response_outputs":[{outputs}]}}'
     )

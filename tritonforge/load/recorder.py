@@ -10,6 +10,7 @@ import numpy as np
 from tritonforge.load.accumulator import Accumulator
 from tritonforge.load.clock import waited_ns
 from tritonforge.load.job import Tally
+from tritonforge.load.lane import Lane
 
 __all__ = ["Recorder"]
 
@@ -55,21 +56,21 @@ class Recorder:
         self._between: list[int] = []
         self._sums = {name: Accumulator() for name in _SUMS}
 
-    def add(self, intended: int, started: int, ended: int) -> None:
+    def add(self, lane: Lane, ended: int) -> None:
         """Count a request that succeeded."""
         samples = self._samples
-        samples.append((intended, started, ended))
+        samples.append((lane.intended, lane.started, ended))
         if len(samples) >= _BATCH:
             self._flush()
 
-    def add_response(self, intended: int, before: int, now: int) -> None:
-        """Count a response of a stream: the first since its intended start, others since the one before (0: none)."""
-        if before:
-            self._between.append(now - before)
+    def add_response(self, lane: Lane, now: int) -> None:
+        """Count a response of a stream: the first since its intended start, others since the one before."""
+        if lane.last:
+            self._between.append(now - lane.last)
             if len(self._between) >= _BATCH:
                 self._flush()
         else:
-            self._first.append(now - intended)
+            self._first.append(now - lane.intended)
             if len(self._first) >= _BATCH:
                 self._flush()
 

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from tritonforge.load.clock import now_ns
-from tritonforge.load.lane import Events, Lane
+from tritonforge.load.job import Tally
+from tritonforge.load.lane import Lane
+from tritonforge.load.recorder import Recorder
 
 __all__ = ["Traced", "Tracer", "read_trace"]
 
-_HEAD = struct.Struct("<3q")
+_HEAD = struct.Struct("<4q")
 _BUFFERED = 1 << 16
 
-Traced = tuple[int, int, tuple[int, ...]]
-"""When a request was sent, its sequence (0: none), and when each response came, in ns on the clock of `now_ns`."""
+
+class Traced(NamedTuple):
+    """A request, in ns on the clock of `now_ns`: when it was sent, when it ended, and when each response came.
+
+    `sequence` is 0 where it is of none. Of a stream the last response precedes the end.
+    """
+
+    started: int
+    sequence: int
+    ended: int
+    came: tuple[int, ...]
 
 
-class Tracer:
-    """Stands between the connections and who is told of what comes back, and writes down each request that succeeds.
+class Tracer(Recorder):
+    """A recorder that also writes down each request that it counts, by the same times.
 
     Eight bytes for each number, some thousands of which wait in memory. Where the file can't be written, `failure` has
     the reason, and nothing more is written down: the load isn't to end by that.
     """
 
-    def __init__(self, events: Events, path: str) -> None:
-        self._events = events
+    def __init__(
+        self,
+        path: str,
+        start_ns: int,
+        window_ns: int,
+        emit: Callable[[Tally], None],
+        *,
+        from_first: bool = False,
+        bounds_ns: Sequence[int] = (),
+    ) -> None:
+        super().__init__(start_ns, window_ns, emit, from_first=from_first, bounds_ns=bounds_ns)
         self._path = path
         self._numbers = array("q")
         self._open: dict[Lane, tuple[int, list[int]]] = {}
@@ -61,36 +81,33 @@ class Tracer:
             self.failure = error
         del self._numbers[:]
 
-    def responded(self, lane: Lane) -> None:
+    def add_response(self, lane: Lane, now: int) -> None:
         """Take note of one response of a stream."""
+        super().add_response(lane, now)
         started, came = self._open.get(lane, (0, []))
         if started != lane.started:  # the one before was given up
             came = []
             self._open[lane] = (lane.started, came)
-        came.append(now_ns())
-        self._events.responded(lane)
+        came.append(now)
 
-    def ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
+    def add(self, lane: Lane, ended: int) -> None:
         """Take note of the end of a request."""
-        if not error:
-            started, came = self._open.pop(lane, (lane.started, []))
-            times = came if came and started == lane.started else [now_ns()]
-            self._numbers.extend((lane.started, lane.sequence, len(times), *times))
-            if len(self._numbers) >= _BUFFERED:
-                self._write()
-        self._events.ended(lane, error, body)
-
-    def lost(self, lane: Lane, reason: str) -> None:
-        """Pass it on."""
-        self._events.lost(lane, reason)
+        super().add(lane, ended)
+        started, came = self._open.pop(lane, (lane.started, []))
+        if started != lane.started:
+            came = []
+        self._numbers.extend((lane.started, lane.sequence, ended, len(came), *came))
+        if len(self._numbers) >= _BUFFERED:
+            # Not before the lane's next request is sent, whose time begins with this end.
+            asyncio.get_running_loop().call_soon(self._write)
 
 
 def read_trace(path: Path) -> Iterator[Traced]:
     """Give what a tracer wrote, a request at a time, in the order in which they ended."""
     with path.open("rb") as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
-            started, sequence, count = _HEAD.unpack(head)
+            started, sequence, ended, count = _HEAD.unpack(head)
             times = file.read(8 * count)
             if len(times) < 8 * count:  # its process was ended amid it
                 return
-            yield started, sequence, struct.unpack(f"<{count}q", times)
+            yield Traced(started, sequence, ended, struct.unpack(f"<{count}q", times) or (ended,))

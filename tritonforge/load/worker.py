@@ -85,20 +85,22 @@ class Fault(Exception):
 
 async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> Finished:
     """Do a job; give its last word."""
-    recorder = Recorder(
+    make = partial(Tracer, job.trace) if job.trace else Recorder
+    recorder = make(
         job.windows_ns,
         job.window_ns,
         lambda tally: write_message(out, tally),
         from_first=bool(job.concurrency and job.requests),
         bounds_ns=job.bounds_ns,
     )
+    tracer = recorder if isinstance(recorder, Tracer) else None
     pending: set[asyncio.Task[None]] = set()
 
     loop = asyncio.get_running_loop()
     faults: list[Exception] = []
 
     def reconnect(lane: Lane) -> None:
-        task = loop.create_task(_again(job, drive, events, lane, recorder if lane is drive.lanes[0] else None))
+        task = loop.create_task(_again(job, drive, lane, recorder if lane is drive.lanes[0] else None))
         pending.add(task)
         task.add_done_callback(pending.discard)
 
@@ -111,11 +113,9 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> Finished:
     loop.set_exception_handler(note)
     drive = Drive(job, recorder, reconnect)
     drive.lanes = [Lane() for _ in range(job.concurrency or job.max_in_flight)]
-    tracer = Tracer(drive, job.trace) if job.trace else None
     with tracer or contextlib.nullcontext():
-        events: Events = tracer or drive
-        await _connect(job, events, drive.lanes[:1], recorder)
-        await _connect(job, events, drive.lanes[1:])
+        await _connect(job, drive, drive.lanes[:1], recorder)
+        await _connect(job, drive, drive.lanes[1:])
         unanswered = await _load(job, drive, recorder, pending, stopped)
     if faults and isinstance(faults[0], NotAnAnswer):
         raise Fault(str(faults[0]))
@@ -202,11 +202,11 @@ async def _connect_grpc(job: Job, events: Events, lanes: list[Lane], timed: Reco
         lane.link = link
 
 
-async def _again(job: Job, drive: Drive, events: Events, lane: Lane, timed: Recorder | None) -> None:
+async def _again(job: Job, drive: Drive, lane: Lane, timed: Recorder | None) -> None:
     """Connect a lane anew, until it works."""
     while not drive.done.is_set():
         try:
-            await _connect(job, events, [lane], timed)
+            await _connect(job, drive, [lane], timed)
         except (OSError, asyncio.TimeoutError):
             await asyncio.sleep(0.05)
         else:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tritonforge.load.accumulator import Accumulator
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
+from tritonforge.load.lane import Lane
 from tritonforge.load.recorder import Recorder
 
 BATCHES = st.lists(st.lists(st.integers(0, 10**7), max_size=30), max_size=8)
@@ -36,11 +37,13 @@ def test_memory_is_bounded_however_many_requests_there_are() -> None:
             tallies: list[Tally] = []
             recorder = Recorder(0, 1 << 60, tallies.append)
             recorder.roll(0)
+            lane = Lane()
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
             for number in range(requests):
-                recorder.add(number, number + 7, number + 100_000 * (1 + number % 100_000))
-                recorder.add_response(number, number % 3, number + 10)
+                lane.intended, lane.started, lane.last = number, number + 7, number % 3
+                recorder.add(lane, number + 100_000 * (1 + number % 100_000))
+                recorder.add_response(lane, number + 10)
             peaks.append(tracemalloc.get_traced_memory()[1] - before)
             recorder.finish(requests)
             assert tallies[0].latency.count == requests

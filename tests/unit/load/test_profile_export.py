@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -11,43 +12,37 @@ from pathlib import Path
 import pytest
 
 from tritonforge.load import Load, ProfileExport
+from tritonforge.load.histogram import Histogram
+from tritonforge.load.job import Tally
 from tritonforge.load.lane import Lane
 from tritonforge.load.trace import Tracer, read_trace
 
 
-class Nobody:
-    """Hears of everything, and does nothing."""
-
-    def responded(self, lane: Lane) -> None:
-        """Do nothing."""
-
-    def ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
-        """Do nothing."""
-
-    def lost(self, lane: Lane, reason: str) -> None:
-        """Do nothing."""
-
-
-def record(path: Path) -> None:
-    lane = Lane()
-    with Tracer(Nobody(), str(path)) as tracer:
+def record(path: Path) -> list[Tally]:
+    """Write a request's times, and those of a stream of two responses; give what was counted."""
+    lane, tallies = Lane(), list[Tally]()
+    with Tracer(str(path), 0, 1000, tallies.append) as tracer:
+        tracer.roll(0)
         lane.started, lane.sequence = 5, 7
-        tracer.ended(lane, "", b"")
+        tracer.add(lane, 25)
         lane.started, lane.sequence = 6, 0
-        tracer.responded(lane)
+        tracer.add_response(lane, 30)
         lane.started = 8  # the one before was given up
-        tracer.responded(lane)
-        tracer.responded(lane)
-        tracer.ended(lane, "", b"")
+        tracer.add_response(lane, 40)
+        tracer.add_response(lane, 50)
+        tracer.add(lane, 60)
         lane.started = 9
-        tracer.ended(lane, "HTTP 500: no", b"")
+        tracer.add_error("HTTP 500: no", lane.started)
+        tracer.finish(60)
+    return tallies
 
 
-def test_requests_are_written_with_their_responses(tmp_path: Path) -> None:
-    record(tmp_path / "trace")
+def test_requests_are_written_with_the_times_that_are_counted(tmp_path: Path) -> None:
+    (tally,) = record(tmp_path / "trace")
     single, stream = read_trace(tmp_path / "trace")
-    assert (single[:2], len(single[2])) == ((5, 7), 1)
-    assert (stream[:2], len(stream[2])) == ((8, 0), 2)
+    assert single == (5, 7, 25, (25,))
+    assert stream == (8, 0, 60, (40, 50))
+    assert tally.uncorrected == Histogram.of([each.ended - each.started for each in (single, stream)])
 
 
 def test_the_file_has_perf_analyzers_keys(tmp_path: Path) -> None:
@@ -55,7 +50,7 @@ def test_the_file_has_perf_analyzers_keys(tmp_path: Path) -> None:
         for load in (Load("concurrency", 2), Load("rate", 10)):
             traces = export.traces(2)
             record(traces[0])
-            export.add(load, traces, [0, 1, 1 << 62])
+            export.add(load, traces, [0, 1, 60])
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
     found = json.loads((tmp_path / "out.json").read_text())
     assert list(found) == ["experiments", "version", "service_kind", "endpoint"]
@@ -162,17 +157,38 @@ def test_a_disk_that_fills_ends_the_export_alone(tmp_path: Path) -> None:
 
 def test_traces_that_cannot_be_written_end_no_load(tmp_path: Path) -> None:
     lane = Lane()
-    with Tracer(Nobody(), str(tmp_path / "nowhere" / "trace")) as missing:
-        missing.ended(lane, "", b"")
+    with Tracer(str(tmp_path / "nowhere" / "trace"), 0, 1, id) as missing:
+        missing.add(lane, 1)
     assert isinstance(missing.failure, FileNotFoundError)
-    with Tracer(Nobody(), str(tmp_path / "trace")) as full:
-        assert full._file is not None
-        full._file.close()
-        full._file = Full()  # type: ignore[assignment]
-        for _ in range(100_000):
-            full.ended(lane, "", b"")
-    assert isinstance(full.failure, OSError)
-    assert not full._numbers
+
+    async def write() -> None:
+        with Tracer(str(tmp_path / "trace"), 0, 1, id) as full:
+            assert full._file is not None
+            full._file.close()
+            full._file = Full()  # type: ignore[assignment]
+            for _ in range(100):
+                for _ in range(1000):
+                    full.add(lane, 1)
+                await asyncio.sleep(0)
+            assert isinstance(full.failure, OSError)
+            assert len(full._numbers) < 100_000
+
+    asyncio.run(write())
+
+
+def test_the_disk_is_written_to_once_the_next_request_is_sent(tmp_path: Path) -> None:
+    """Its time begins with the end of the one before."""
+
+    async def write() -> None:
+        with Tracer(str(tmp_path / "trace"), 0, 1, id) as tracer:
+            for number in range(50_000):
+                tracer.add(Lane(), number)
+            assert not (tmp_path / "trace").stat().st_size
+            await asyncio.sleep(0)
+            assert (tmp_path / "trace").stat().st_size
+
+    asyncio.run(write())
+    assert [each.ended for each in read_trace(tmp_path / "trace")] == list(range(50_000))
 
 
 def test_an_interruption_leaves_the_experiments_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

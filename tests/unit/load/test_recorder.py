@@ -8,10 +8,18 @@ from hypothesis import strategies as st
 
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
+from tritonforge.load.lane import Lane
 from tritonforge.load.merge import coalesce, merge_tallies
 from tritonforge.load.recorder import Recorder
 
 REQUESTS = st.lists(st.tuples(st.integers(0, 9_999), st.integers(0, 50), st.integers(0, 500)), max_size=60)
+
+
+def sent(intended: int, started: int) -> Lane:
+    """Make a request under way."""
+    lane = Lane()
+    lane.intended, lane.started = intended, started
+    return lane
 
 
 @given(REQUESTS)
@@ -22,7 +30,7 @@ def test_a_request_counts_in_the_window_in_which_it_ends(requests: list[tuple[in
     for end, started, intended in done:
         if end >= recorder.edge:
             recorder.roll(end)
-        recorder.add(intended, started, end)
+        recorder.add(sent(intended, started), end)
     recorder.roll(20_000)
     assert [tally.index for tally in tallies] == list(range(19))
     for tally in tallies:
@@ -38,7 +46,7 @@ def test_the_last_window_ends_where_the_last_request_does() -> None:
     tallies: list[Tally] = []
     recorder = Recorder(0, 1000, tallies.append)
     recorder.roll(0)
-    recorder.add(100, 100, 300)
+    recorder.add(sent(100, 100), 300)
     recorder.finish(1250)
     assert [(tally.index, tally.duration_ns, tally.latency.count) for tally in tallies] == [(0, 1000, 1), (1, 250, 0)]
 
@@ -50,7 +58,7 @@ def test_time_goes_on_in_which_nothing_ends_any_more(until: int, durations: list
     recorder = Recorder(0, 1000, tallies.append, bounds_ns=(300,))
     recorder.under_way = lambda: [900, 1000]
     recorder.roll(1250)
-    recorder.add(1200, 1200, 1250)
+    recorder.add(sent(1200, 1200), 1250)
     recorder.finish(1250, until)
     assert [tally.duration_ns for tally in tallies] == durations
     assert [tally.latency.count for tally in tallies] == [0, 1, 0][: len(tallies)]
@@ -107,7 +115,7 @@ def test_so_many_requests_are_timed_from_the_first_start_to_the_last_end(
         if number in failed:
             recorder.add_error("HTTP 500: no", start)
         else:
-            recorder.add(start, start, start + 400)
+            recorder.add(sent(start, start), start + 400)
     recorder.finish(first_start + 4 * 400)
     (tally,) = tallies
     assert (tally.duration_ns, tally.lead_ns) == (1600, 1000 - first_start)
