@@ -56,6 +56,7 @@ def main() -> int:
 def write(folder: Path) -> None:
     """Write the report and its plots of all figures that are kept."""
     results = read_results(folder / "results")
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "REPORT.md").write_text(render(results), encoding="utf-8")
     if "peers" in results:
         (folder / "plots").mkdir(exist_ok=True)

@@ -107,6 +107,8 @@ def test_the_report_is_written_of_what_is_there(tmp_path: Path) -> None:
     command = [sys.executable, str(PERF / "report.py"), "--render", "--output", str(tmp_path)]
     subprocess.run(command, check=True, timeout=120)
     assert (tmp_path / "REPORT.md").read_text(encoding="utf-8") == render({"lowerings": kept()})
+    subprocess.run([*command[:-1], str(tmp_path / "none" / "yet")], check=True, timeout=120)
+    assert (tmp_path / "none" / "yet" / "REPORT.md").read_text(encoding="utf-8") == render({})
 
 
 @pytest.mark.parametrize("key", PEERS)
