@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Point, Report, Settings, Window
@@ -18,6 +18,7 @@ __all__ = [
     "compare_reports",
     "comparison_markdown",
     "headline",
+    "stalls",
     "windows_of",
 ]
 
@@ -113,6 +114,15 @@ def windows_of(windows: Sequence[Window]) -> Windows:
     }
 
 
+def stalls(name: str, series: Iterable[Sequence[Window]]) -> list[str]:
+    """Say how many windows had no answer, where others of their series had some: they are in the figures."""
+    empty = [sum(not window.throughput for window in windows) for windows in series if windows_of(windows)]
+    if not (count := sum(empty)):
+        return []
+    had = "window had no answer, and" if count == 1 else "windows had no answer, and each"
+    return [f"{count:,} of {name}'s {had} counts as half a request, as slow as the window is long"]
+
+
 def comparison_markdown(comparison: Comparison) -> str:
     """Write a comparison for a pull request: what to know first, then the table."""
     lines = [f"### {headline(comparison)}", "", f"`{comparison.new}` beside `{comparison.base}`", ""]
@@ -184,6 +194,7 @@ def _warnings(base: Report, new: Report, common: int) -> list[str]:
         unanswered = sum(point.unanswered for point in report.points)
         if unanswered:
             told.append(f"{unanswered:,} requests of the {name} had no answer at the end; they are in no figure")
+        told += stalls(f"the {name}", ([w for w in point.windows if w.measured] for point in report.points))
     return told
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Session, Window, find_max
 from tritonforge.load import sweep as sweep_one
 from tritonforge.load.stopped import keeping
-from tritonforge.report.compare import windows_of
+from tritonforge.report.compare import stalls, windows_of
 from tritonforge.report.interleave import take_turns
 from tritonforge.report.rounds import keeping_rounds
 from tritonforge.report.scenario import BadOption, Scenario
@@ -113,7 +113,10 @@ def _compared(urls: Sequence[str], taken: Mapping[str, list[list[Window]]], rule
             new=urls[index],
             rules=rules,
             paired=True,
-            warnings=_failures(urls, failed, index),
+            warnings=[
+                *_failures(urls, failed, index),
+                *(said for side in (0, index) for said in stalls(urls[side], (each[side] for each in whole.values()))),
+            ],
         )
         for index in range(1, len(urls))
         if points

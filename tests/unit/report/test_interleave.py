@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tritonforge.load import Window
-from tritonforge.report.compare import windows_of
+from tritonforge.report.compare import stalls, windows_of
 from tritonforge.report.interleave import take_turns
 from tritonforge.report.verdicts import Comparison, Rules, compare_points
 
@@ -73,3 +73,6 @@ def test_a_window_in_which_nothing_ended_still_counts(name: str) -> None:
     stalled = windows_of([window(10), nothing])
     assert stalled[name][1:] == ([0.25] if name == "throughput" else [2e6])
     assert windows_of([nothing, nothing]) == {}
+    (told,) = stalls("it", [[window(10), nothing], [nothing, nothing], [window(10), nothing, nothing]])
+    assert told.startswith("3 of it's windows had no answer, and each counts as half a request")
+    assert stalls("it", [[window(10)], [nothing]]) == []
