@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tritonforge.client.arguments import require_encodable, require_request_id
 from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.failures import inference_failed
 from tritonforge.client.transport import Json
@@ -25,7 +26,13 @@ _MISTYPED = re.compile(r"^Unable to parse (?:'data'|JSON bytes array): attempt t
 
 
 def generate_body(inputs: Mapping[str, Any], target: Target) -> Json:
-    """Word inputs, and parameters of the request, for JSON. Raise InvalidRequest for what has no form in it."""
+    """Word inputs, and parameters of the request, for JSON. Raise InvalidRequest for what has no form in it.
+
+    Raise ValueError for an id of the request, or of its sequence, that Triton would cut off.
+    """
+    require_request_id(target.request_id)
+    if isinstance(sequence := inputs.get("sequence_id"), str):
+        require_encodable("sequence_id", sequence)
     request = {"id": target.request_id, **inputs} if target.request_id else dict(inputs)
     try:
         body: Json = json.loads(json.dumps(request, default=_plain))

@@ -55,3 +55,10 @@ def test_inputs_are_worded_for_json():
     assert generate_body(inputs, TARGET) == {"id": "r", "text": "a", "numbers": [1, 2], "n": 0.5}
     with pytest.raises(InvalidRequest, match="sent as JSON"):
         generate_body({"x": object()}, TARGET)
+
+
+def test_ids_that_triton_would_cut_off_are_refused():
+    with pytest.raises(ValueError, match=r"sequence_id is .* before the NUL"):
+        generate_body({"sequence_id": "a\0b"}, TARGET)
+    with pytest.raises(ValueError, match=r"request_id is .* before the NUL"):
+        generate_body({}, TARGET._replace(request_id="a\0b"))
