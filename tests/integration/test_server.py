@@ -19,6 +19,7 @@ import pytest
 import tritonclient.grpc
 from repositories import DEADLINE_S, ECHO, FREE_PORTS, PYTHON, SLOW, UNDER_WAY, Trace, infer, trace, until, write_model
 
+from tritonforge.client import Client
 from tritonforge.server import (
     ModelLoadError,
     ModelState,
@@ -130,6 +131,14 @@ def test_stop_drains_then_leaves_nothing(tmp_path: Path) -> None:
     assert left.remains() == []
     assert server.stop() == 0
     assert "successfully loaded 'slow'" in server.log_text()
+
+
+def test_stop_waits_for_no_client_that_is_idle_over_grpc(tmp_path: Path) -> None:
+    """Triton waits until its clients have closed their connections; ours does while nobody calls it."""
+    write_model(tmp_path, "slow", SLOW.replace("SECONDS", "0"))
+    with Server.embedded(tmp_path, exit_timeout_s=15, **FREE_PORTS) as server, Client(server.grpc_url) as client:
+        client.infer("slow", x=np.array([[4]], np.float32))
+        assert server.stop() == 0
 
 
 def test_stop_waits_for_no_idle_connection_but_for_requests_on_others(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ class Calls:
             result = read_result(response, outputs or known.output_names, target, known.output_names)
         except ServerUnavailable:
             result = await self._read_anew(response, outputs, target, deadline)
-        if len(result.outputs) < len(outputs):
+        if len(response.outputs) < len(outputs):
             require_outputs(result, outputs, target)
         return result
 

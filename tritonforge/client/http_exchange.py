@@ -45,6 +45,8 @@ class HttpExchange:
         self._prefix = quote(endpoint.path, safe="/%")
         self._authority = endpoint.authority
         self._options = options
+        self.compresses = bool(options.compression)
+        """Whether requests are compressed: their body comes of `packing`, and they are what `write_packed` gives."""
         self._fixed_headers = None if callable(options.token) else self._headers()
         self._infer_line = lru_cache(maxsize=1024)(self._make_infer_line)
         self._heads: dict[Kind, bytes] | None = None if callable(options.token) or options.compression else {}
@@ -68,11 +70,6 @@ class HttpExchange:
         size = len(header) + sum(map(len, tensors))
         more = b"%d\r\nInference-Header-Content-Length: %d\r\n\r\n%b"
         return [self._infer_head(request) + more % (size, len(header), header), *tensors]
-
-    @property
-    def compresses(self) -> bool:
-        """Whether requests are compressed: their body comes of `packing`, and they are what `write_packed` gives."""
-        return bool(self._options.compression)
 
     def packing(self, request: Request) -> Steps:
         """Compress the body of a request."""
