@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -219,12 +220,13 @@ def test_what_is_under_way_at_the_end_is_waited_for() -> None:
 
 
 def test_what_has_no_answer_at_the_end_is_told_by_its_age() -> None:
-    """One of two connections is never answered, and is closed when the end is told."""
+    """One of two connections is never answered, and is closed a while after the end is told."""
     told, took = threading.Event(), threading.Lock()
 
     def answer(connection: socket.socket, number: int) -> bool:
         if number == 1 and took.acquire(blocking=False):
             told.wait(30)
+            time.sleep(0.05)
             return False
         connection.sendall(PLAIN)
         return True
@@ -242,7 +244,7 @@ def test_what_has_no_answer_at_the_end_is_told_by_its_age() -> None:
     assert tally is not None
     assert (tally.latency.count, tally.errors, tally.overdue) == (20, {}, {1: 1})
     (age,) = workers.unanswered_ns
-    assert age > tally.latency.maximum
+    assert age >= NS // 20
 
 
 @pytest.mark.parametrize("status", [b"HTTP/1.1 503 Busy\r\nContent-Length: 16\r\n\r\n"])
