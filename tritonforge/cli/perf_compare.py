@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tritonforge.cli.perf_ending import ending
+from tritonforge.cli.perf_ending import Ending, ending
 from tritonforge.cli.perf_misuse import ENDED_EARLY
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def compare(
                     seed=seed if data == "random" else None,
                 )  # fmt: skip
                 try:
-                    comparisons = _live(scenario, pairs, seed, rules)
+                    comparisons = _live(scenario, pairs, seed, rules, end)
                 except (CompareStopped, CompareInterrupted) as early:
                     end.settle()
                     _render(early.comparisons, markdown)
@@ -141,12 +141,13 @@ def _saved(base: Path, new: list[Path], rules: Rules) -> list[Comparison]:
     return [compare_reports(first, read_report(path), names=(str(base), str(path)), rules=rules) for path in new]
 
 
-def _live(scenario: Scenario, pairs: int, seed: int, rules: Rules) -> list[Comparison]:
+def _live(scenario: Scenario, pairs: int, seed: int, rules: Rules, end: Ending) -> list[Comparison]:
     from tritonforge.report.sweep import compare_live
 
     shown = sys.stderr.isatty()
 
     def tell(load: Load, done: int, whole: int) -> None:
+        end.go_on()
         if shown:
             typer.echo(f"\r{load}: {done} of {whole} rounds", nl=done == whole, err=True)
 

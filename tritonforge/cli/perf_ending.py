@@ -19,6 +19,7 @@ class Ending:
     """Which of the two ended a measurement, if any."""
 
     def __init__(self) -> None:
+        self._interrupted = False
         self._terminated = False
         self._settled = False
 
@@ -39,6 +40,16 @@ class Ending:
         """Let no SIGTERM interrupt what follows: what was measured is written."""
         self._settled = True
 
+    def go_on(self) -> None:
+        """Interrupt what wasn't: Python drops an interruption amid a finalizer, or the closing of a generator."""
+        if (self._interrupted or self._terminated) and not self._settled:
+            raise KeyboardInterrupt(_SIGTERM if self._terminated else "")
+
+    def interrupt(self, number: int, frame: object) -> None:
+        """Interrupt, each time anew: it is somebody at a terminal."""
+        self._interrupted = True
+        raise KeyboardInterrupt
+
     def terminate(self, number: int, frame: object) -> None:
         """Interrupt, once: what ends a measurement isn't to be interrupted itself."""
         if not (self._terminated or self._settled):
@@ -50,13 +61,16 @@ class Ending:
 def ending() -> Iterator[Ending]:
     """Have SIGTERM end the block as Ctrl-C does; where either does, say so, and exit."""
     end = Ending()
-    main = threading.current_thread() is threading.main_thread()  # no other may handle signals
-    before = signal.signal(signal.SIGTERM, end.terminate) if main else None
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other may handle signals
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, end.terminate)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored (`&`)
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, end.interrupt)
     try:
         yield end
     except KeyboardInterrupt as error:
         typer.echo(end.words, err=True)
         raise typer.Exit(end.code) from error
     finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

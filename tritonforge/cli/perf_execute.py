@@ -14,7 +14,7 @@ from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
     from tritonforge.cli.perf_ending import Ending
-    from tritonforge.load import ProfileExport, Report, SweepInterrupted, SweepStopped
+    from tritonforge.load import Point, ProfileExport, Report, SweepInterrupted, SweepStopped
     from tritonforge.report import Comparison, Table
     from tritonforge.report.scenario import Scenario
 
@@ -45,7 +45,7 @@ def execute(scenario: Scenario, end: Ending) -> int:
         exported = {"profile_export": scenario.profile_export} if scenario.profile_export else {}
         check_places({**scenario.outputs, **exported})
         export = ProfileExport(scenario.profile_export) if scenario.profile_export else None
-        report, stopped = _measure(scenario, export)
+        report, stopped = _measure(scenario, export, end)
         end.settle()
         written, unwritten = _write(report, scenario, export)
         _show(report, scenario, written)
@@ -63,7 +63,9 @@ def execute(scenario: Scenario, end: Ending) -> int:
     return MISUSED if unwritten and code != _FAILED else code
 
 
-def _measure(scenario: Scenario, export: ProfileExport | None) -> tuple[Report, SweepStopped | SweepInterrupted | None]:
+def _measure(
+    scenario: Scenario, export: ProfileExport | None, end: Ending
+) -> tuple[Report, SweepStopped | SweepInterrupted | None]:
     """Give what was measured, and what ended it before its last load, if anything did."""
     from tritonforge.cli.perf_live import showing
     from tritonforge.load import SweepInterrupted, SweepStopped
@@ -71,7 +73,12 @@ def _measure(scenario: Scenario, export: ProfileExport | None) -> tuple[Report, 
 
     try:
         with showing() as live, export or nullcontext():
-            report = sweep(scenario, on_window=live.window, on_point=live.point, warn=live.warn, export=export)
+
+            def window(point: Point) -> None:
+                end.go_on()
+                live.window(point)
+
+            report = sweep(scenario, on_window=window, on_point=live.point, warn=live.warn, export=export)
     except (SweepStopped, SweepInterrupted) as early:
         return early.report, early
     except OSError as error:
