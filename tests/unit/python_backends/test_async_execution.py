@@ -252,7 +252,8 @@ def test_what_a_model_raises_is_told_as_it_is(run: Callable[..., Any], problem: 
     serve([later])
 
     assert values(requests[0]) == [1]
-    assert message(answer(requests[1])).startswith(f"{problem.__name__}: stop")
+    lost = problem is asyncio.CancelledError and sys.version_info < (3, 11)  # `gather` makes a new one there
+    assert message(answer(requests[1])).startswith(problem.__name__ if lost else f"{problem.__name__}: stop")
     assert code(answer(requests[1])) == TritonError.INTERNAL
     assert values(later) == [3]
 
