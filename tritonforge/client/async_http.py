@@ -119,7 +119,8 @@ class AsyncHttpTransport:
     async def _packed(self, request: Request, deadline: Deadline) -> list[Buffer]:
         form = self._form
         try:
-            return form.write_packed(request, await finish_steps_beside(form.packing(request), deadline))
+            header_size, steps = form.packing(request)
+            return form.write_packed(request, header_size, await finish_steps_beside(steps, deadline))
         except TimeoutError as error:
             raise form.failure(error, deadline, form.target(request)) from error
 

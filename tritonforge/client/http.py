@@ -93,7 +93,8 @@ class HttpTransport:
     def _packed(self, request: Request, deadline: Deadline) -> list[Buffer]:
         form = self._form
         try:
-            return form.write_packed(request, finish_steps(form.packing(request), deadline))
+            header_size, steps = form.packing(request)
+            return form.write_packed(request, header_size, finish_steps(steps, deadline))
         except TimeoutError as error:
             raise form.failure(error, deadline, form.target(request)) from error
 

@@ -71,15 +71,16 @@ class HttpExchange:
         more = b"%d\r\nInference-Header-Content-Length: %d\r\n\r\n%b"
         return [self._infer_head(request) + more % (size, len(header), header), *tensors]
 
-    def packing(self, request: Request) -> Steps:
-        """Compress the body of a request."""
-        return packing([write_request(request), *[tensor.data for tensor in request.inputs]], self._options.compression)
+    def packing(self, request: Request) -> tuple[int, Steps]:
+        """Compress the body of a request; give the size of its JSON, too, as it is before."""
+        header = write_request(request)
+        return len(header), packing([header, *[tensor.data for tensor in request.inputs]], self._options.compression)
 
-    def write_packed(self, request: Request, body: bytes) -> list[Buffer]:
+    def write_packed(self, request: Request, header_size: int, body: bytes) -> list[Buffer]:
         """Give the parts of a request whose body has been compressed."""
-        encoding, size = self._options.compression.encode(), len(write_request(request))
         more = b"%d\r\nContent-Encoding: %b\r\nInference-Header-Content-Length: %d\r\n\r\n"
-        return [self._infer_head(request) + more % (len(body), encoding, size), body]
+        packed = more % (len(body), self._options.compression.encode(), header_size)
+        return [self._infer_head(request) + packed, body]
 
     def unpacking(self, answer: Answer) -> Steps | None:
         """Give the body of an answer as it was before the server compressed it; None where it is that."""
