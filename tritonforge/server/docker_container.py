@@ -48,6 +48,8 @@ _GRACE_S = 5
 
 _ANYBODY = 1000
 """The user and group of NVIDIA's images that may run the server (`triton-server`)."""
+_ROOT = frozenset({"", "0", "root"})
+"""Who an image runs as that names nobody else."""
 
 Mounts = dict[str, dict[str, str]]
 
@@ -129,7 +131,7 @@ def container_user(repository: Path, docker: DockerSettings, image: Image) -> st
     if owner.st_uid:
         return f"{owner.st_uid}:{owner.st_gid}"
     if _readable_by_all(repository):
-        return image.user or f"{_ANYBODY}:{_ANYBODY}"
+        return f"{_ANYBODY}:{_ANYBODY}" if image.user.partition(":")[0] in _ROOT else image.user
     return "0:0"
 
 

@@ -149,6 +149,8 @@ def test_the_user_is_one_that_can_read_the_models(tmp_path: Path, monkeypatch: p
         return
     assert container_user(tmp_path, DockerSettings(), NVIDIA) == "1000:1000"
     assert container_user(tmp_path, DockerSettings(), Image("ours", user="10001:10001")) == "10001:10001"
+    for root in ("root", "0:0", "root:root"):
+        assert container_user(tmp_path, DockerSettings(), Image("another", user=root)) == "1000:1000"
     (tmp_path / "model").chmod(0o700)
     assert container_user(tmp_path, DockerSettings(), NVIDIA) == "0:0"
 
