@@ -23,6 +23,8 @@ from pathlib import Path
 
 IMAGE = "tritonforge-test-base:bookworm"
 SUITE, PACKAGES = "bookworm", "python3.11,libpython3.11"
+GPU_HOOK = "nvidia-container-runtime-hook"
+"""What a daemon calls to give a container GPUs; by its being there it takes that it can."""
 NEEDED = {"dockerd": "docker.io", "iptables": "iptables"}
 """What a daemon takes: programs, each with its package."""
 UNPACKED = ("docker-registry", "prometheus")
@@ -80,9 +82,12 @@ def started(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix="tritonforge-docker-"))
     environment["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
     options = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    path = f"{add_gpu_hook(folder / 'hooks')}{os.pathsep}{environment.get('PATH', os.defpath)}"
     with (folder / "log").open("wb") as log:
         command = ["dockerd", *options, "-H", environment["DOCKER_HOST"]]
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, env={**environment, "PATH": path}, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         deadline = time.monotonic() + START_S
         while not answers(environment):
@@ -99,6 +104,15 @@ def started(environment: dict[str, str]) -> Iterator[dict[str, str]]:
             process.kill()
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_gpu_hook(folder: Path) -> Path:
+    """Write a stand-in for the hook of NVIDIA's toolkit: containers are told their GPUs, and get none."""
+    folder.mkdir()
+    hook = folder / GPU_HOOK
+    hook.write_text("#!/bin/sh\nexec cat >/dev/null\n")
+    hook.chmod(0o755)
+    return folder
 
 
 def answers(environment: dict[str, str]) -> bool:

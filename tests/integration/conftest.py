@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from container_support import BASE, EXAMPLES, IMAGE
-from repositories import ECHO, write_model
+from repositories import ECHO, write_model, write_wheel
 
 from tritonforge.server import PreflightError, Server
 
@@ -75,17 +74,6 @@ def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (project / f"{name}.txt").write_text(f"--find-links {tmp_path / 'wheels'}\ntritonforge-tiny=={version}\n")
     (project / "serving.py").write_text(VERSIONS)
     return project / "serving.py"
-
-
-def write_wheel(folder: Path, version: str) -> None:
-    """Write a wheel of a package whose only content is its version."""
-    folder.mkdir(exist_ok=True)
-    info = f"tritonforge_tiny-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"tritonforge_tiny-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tritonforge_tiny.py", f"VERSION = {version}\n")
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tritonforge-tiny\nVersion: {version}\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", "")
 
 
 @pytest.fixture(scope="session")

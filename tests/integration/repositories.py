@@ -7,6 +7,7 @@ import json
 import os
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,3 +116,14 @@ def listening_ports() -> set[int]:
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
     ]
     return {int(fields[1].rpartition(":")[2], 16) for fields in lines if fields[3] == "0A"}
+
+
+def write_wheel(folder: Path, version: str) -> None:
+    """Write a wheel of a package whose only content is its version."""
+    folder.mkdir(exist_ok=True)
+    info = f"tritonforge_tiny-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"tritonforge_tiny-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tritonforge_tiny.py", f"VERSION = {version}\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tritonforge-tiny\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
