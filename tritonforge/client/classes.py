@@ -22,6 +22,9 @@ from tritonforge.ir import Signature
 __all__ = ["Label", "labelled", "read_labels", "require_classes", "unclassified"]
 
 
+_MOST = (1 << 31) - 1  # of larger numbers Triton (24.10) takes the last 32 bits
+
+
 class Label(NamedTuple):
     """One class: its value, its number (the index in the output), and its name, empty where the model has no labels."""
 
@@ -31,12 +34,12 @@ class Label(NamedTuple):
 
 
 def require_classes(classes: Mapping[str, int]) -> None:
-    """Raise ValueError where a number of classes is not 1 or more, TypeError where they aren't by output."""
+    """Raise ValueError where a number of classes is none that Triton takes, TypeError where they aren't by output."""
     if not isinstance(classes, Mapping):
         raise TypeError(f'top is {classes!r}; it takes how many classes of which output: top={{"scores": 3}}')
     for name, count in classes.items():
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 < count < 1 << 63:
-            raise ValueError(f'top["{name}"] is {count!r}; it is how many classes are wanted, 1 or more')
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= _MOST:
+            raise ValueError(f'top["{name}"] is {count!r}; it is how many classes are wanted, 1 to {_MOST}')
 
 
 def unclassified(classes: Mapping[str, int], signature: Signature) -> str:

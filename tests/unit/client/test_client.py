@@ -121,7 +121,7 @@ def test_what_is_no_definition_is_not_called(given, message):
         ({"parameters": {"priority": -1}}, ValueError, 'the parameter "priority" is -1; it is a level .*, 0 or more'),
         ({"parameters": {"timeout": 1.5}}, TypeError, 'the parameter "timeout" is a float; .* microseconds, an int'),
         ({"parameters": {"timeout": True}}, TypeError, 'the parameter "timeout" is a bool; .*, an int'),
-        ({"top": {"y": 1 << 63}}, ValueError, 'top\\["y"\\] is 9223372036854775808; it is how many classes'),
+        ({"top": {"y": 1 << 31}}, ValueError, 'top\\["y"\\] is 2147483648; .* wanted, 1 to 2147483647'),
         ({"sequence_start": True}, ValueError, "give sequence_id= too"),
         ({"top": 3}, TypeError, r'top is 3; .*: top=\{"scores": 3\}'),
         ({"outputs": "name"}, TypeError, r'outputs is "name"; it takes a list of names: outputs=\["name"\]'),

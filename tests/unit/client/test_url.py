@@ -59,3 +59,28 @@ def test_a_path_of_tritons_own_is_refused_but_no_proxys(url):
 def test_a_path_over_grpc_is_told():
     with pytest.raises(ValueError, match="Triton has no path over gRPC"):
         parse_url("grpc://host/triton")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://me:hidden@host", "'http://…@host'"),
+        ("me:hidden@host:8000", "'…@host:8000'"),
+        ("grpc://me:hidden@host/path", "'grpc://…@host/path'"),
+        ("ftp://me:hidden@host", "'ftp://…@host'"),
+        ("http://me:hidden@host:0", "'http://…@host:0'"),
+        ("http://me:hidden@host:70000", "'http://…@host:70000'"),
+        ("http://me:hid/den@host", "'http://…@host'"),
+        ("http://me:hid@den@host/v2", "'http://…@host/v2'"),
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(url, shown):
+    with pytest.raises(ValueError, match=r"credentials go in a header, as in ConnectionOptions\(headers=") as caught:
+        parse_url(url)
+    assert str(caught.value).startswith(shown)
+    assert "hid" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_at_sign_in_a_path_is_no_password():
+    assert parse_url("http://proxy/@team").path == "/@team"
