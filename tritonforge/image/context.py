@@ -30,7 +30,12 @@ _NEW_PYTHON = "24.11"
 """NVIDIA's images have CPython 3.12 since this release, 3.10 before."""
 
 _RUNTIME = "tritonforge_runtime"
-_HEALTH = "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=4)"
+_HEALTH = (
+    "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8000, timeout=4); "
+    "c.request('GET', '/v2/health/ready'); raise SystemExit(c.getresponse().status != 200)"
+)
+"""Without urllib, which would ask a proxy of the environment: Docker hands its own to each container."""
+
 _BYTECODE = shutil.ignore_patterns("__pycache__")
 
 

@@ -11,6 +11,8 @@ __all__ = ["load_over_grpc"]
 
 _KEY_PREFIX = "triton-grpc-protocol-"
 _NO_SERVER = "failed to connect"
+_OPTIONS = (("grpc.enable_http_proxy", 0),)
+"""A proxy of the environment is not for a server of this machine."""
 
 
 def load_over_grpc(health: Health, model: str, timeout_s: float) -> tuple[int, str] | None:
@@ -28,7 +30,7 @@ def load_over_grpc(health: Health, model: str, timeout_s: float) -> tuple[int, s
         return None
     metadata = [(f"{_KEY_PREFIX}{name}", value) for name, value in health.headers.items()]
     request: Any = service_pb2.RepositoryModelLoadRequest(model_name=model)
-    with grpc.insecure_channel(health.grpc_address) as channel:
+    with grpc.insecure_channel(health.grpc_address, options=_OPTIONS) as channel:
         stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         try:
             stub.RepositoryModelLoad(request, timeout=timeout_s, metadata=metadata)

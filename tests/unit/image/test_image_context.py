@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -68,6 +73,45 @@ def test_a_slim_image_has_the_server_locked_packages_and_the_models(
     assert models == ["models/echo/1/model.py", "models/echo/config.pbtxt"]
     assert sorted(path.name for path in (tmp_path / "context" / "models").iterdir()) == ["echo"]
     assert (tmp_path / "context" / "models" / "echo" / "1" / "model.py").stat().st_mode & 0o777 == 0o644
+
+
+class Ready(BaseHTTPRequestHandler):
+    """Says that it is ready, or with `status` that it isn't."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/v2/health/ready" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Write nothing."""
+
+
+class NotReady(Ready):
+    status = 503
+
+
+@pytest.mark.parametrize(("server", "code"), [(Ready, 0), (NotReady, 1)])
+@pytest.mark.parametrize("nvidia", [False, True])
+def test_the_health_check_asks_no_proxy(
+    tmp_path: Path, repository: Path, pip_args: tuple[str, ...], server: type[Ready], code: int, nvidia: bool
+) -> None:
+    """Docker hands the proxies that its clients are configured with to each container, for loopback, too."""
+    write_context(repository, tmp_path / "context", ImageOptions(nvidia=nvidia, pip_args=pip_args))
+    (check,) = (
+        line.partition(" CMD ")[2]
+        for line in (tmp_path / "context" / "Dockerfile").read_text().splitlines()
+        if line.startswith("HEALTHCHECK ")
+    )
+    with HTTPServer(("127.0.0.1", 0), server) as listening:
+        Thread(target=listening.serve_forever, daemon=True).start()
+        _, flag, program = json.loads(check)
+        there = program.replace("8000", str(listening.server_port))
+        proxies = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
+        done = subprocess.run([sys.executable, flag, there], env=proxies, timeout=60, check=False)
+        listening.shutdown()
+    assert done.returncode == code
 
 
 def test_an_index_and_its_credentials_stay_on_this_machine(

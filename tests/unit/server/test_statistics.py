@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from tritonforge.server.statistics import read_quantiles, read_waiting
+from tritonforge.server.statistics import fetch_metrics, read_quantiles, read_waiting
 from tritonforge.server.status import ModelStatus, amiss, read_instances, served_beside
 
 METRICS = """
@@ -28,6 +30,30 @@ def test_quantiles_are_of_the_whole_request_and_none_where_there_was_none() -> N
 
 def test_waiting_requests_are_read() -> None:
     assert read_waiting(METRICS) == {("echo", "2"): 4}
+
+
+class Metrics(BaseHTTPRequestHandler):
+    """Serves a page of metrics."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(METRICS.encode())
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Write nothing."""
+
+
+def test_metrics_are_asked_for_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As all else of a server is."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with HTTPServer(("127.0.0.1", 0), Metrics) as listening:
+        Thread(target=listening.serve_forever, daemon=True).start()
+        page = fetch_metrics(f"http://127.0.0.1:{listening.server_port}/metrics")
+        listening.shutdown()
+    assert page == METRICS
 
 
 def test_instances_are_counted_over_groups_and_gpus() -> None:
