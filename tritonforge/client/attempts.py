@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError, DeadlineExceeded, ServerUnavailable, Target
+from tritonforge.client.errors import (
+    ClientError,
+    DeadlineExceeded,
+    ModelNotFound,
+    ModelNotReady,
+    ServerUnavailable,
+    Target,
+)
 from tritonforge.client.message import Request, is_sequence
 from tritonforge.client.replicas import Replica, Replicas
 from tritonforge.client.retries import Budget, Retries, may_retry
@@ -22,8 +29,12 @@ class Attempts(Generic[T]):
     """
 
     __slots__ = (
+        "_absence",
         "_budget",
+        "_failure",
         "_idempotent",
+        "_lacking",
+        "_model",
         "_replicas",
         "_request",
         "_retries",
@@ -49,10 +60,14 @@ class Attempts(Generic[T]):
         """`steady`: of a question that is answered at once, by the server that answered others of its kind."""
         self._replicas, self._retries, self._budget = replicas, retries, budget
         self.deadline, self._target = deadline, target
+        self._model = (target.model, target.version)
         self._request = request if request is not None and is_sequence(request) else None
         self._idempotent = idempotent and self._request is None
         self._steady = steady
         self._tried: list[Replica[T]] = []
+        self._lacking = 0  # how many of them don't have the model
+        self._absence: ModelNotFound | ModelNotReady | None = None  # what one of those said
+        self._failure: ClientError | None = None  # of the last attempt that counts
         self._sent = ""  # why an attempt failed whose request may have reached the server
 
     def began(self, replica: Replica[T]) -> None:
@@ -63,11 +78,11 @@ class Attempts(Generic[T]):
         """Choose the server of the next attempt. Raise ServerUnavailable where all are being left alone."""
         request = self._request
         if request is None:
-            chosen = self._replicas.choose(self._tried, steady=self._steady)
+            chosen = self._replicas.choose(self._tried, steady=self._steady, model=self._model)
         else:
             flags = request.parameters
             start, end = bool(flags.get("sequence_start")), bool(flags.get("sequence_end"))
-            chosen = self._replicas.pinned(flags["sequence_id"], self._tried, start=start, end=end)
+            chosen = self._replicas.pinned(flags["sequence_id"], self._tried, start=start, end=end, model=self._model)
         if chosen is None:
             wait_s = self._replicas.wait_s()
             last = self._replicas.all[0].last_failure
@@ -81,14 +96,14 @@ class Attempts(Generic[T]):
 
         What is the same from any server may take a share of it; anything else has it all, but connecting a share.
         """
-        if self._pinned or len(self._tried) >= self._retries.attempts or not self._others(willing=True):
+        if self._pinned or self._made >= self._retries.attempts or not self._others(willing=True):
             return self.deadline
         return self.deadline.share() if self._steady else self.deadline.sharing()
 
     def succeeded(self, replica: Replica[T]) -> None:
         """Note an answer; an error that the server itself gave is one too."""
-        self._replicas.done(replica)
-        self._replicas.succeeded(replica)
+        self._answered(replica)
+        self._replicas.has(replica, self._model)
 
     def abandoned(self, replica: Replica[T]) -> None:
         """Note that the caller has given up: it says nothing of the server."""
@@ -101,16 +116,19 @@ class Attempts(Generic[T]):
 
         `answered`: some of what was asked for has come, which isn't to come twice.
         """
+        if isinstance(error, (ModelNotFound, ModelNotReady)):
+            absence = self._miss(replica, error)
+            fixed = answered or self._pinned
+            if not fixed and self._others(having=False) and not self.deadline.over:
+                return 0.0
+            if fixed or self._failure is None:
+                raise absence
+            error = self._failure  # of one that may have the model, and be asked again
         timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
-        if not isinstance(error, ServerUnavailable) and not timed_out:
-            self.succeeded(replica)
-            raise error
-        if isinstance(error, ServerUnavailable) and error.of_model:
-            self.succeeded(replica)
-        else:
-            self._blame(replica, error, timed_out=timed_out, answered=answered)
-        error = self._whole(error)
-        retry = len(self._tried) - 1
+        if error is not self._failure:
+            self._note(replica, error, timed_out=timed_out, answered=answered)
+            error = self._failure = self._whole(error)
+        retry = self._made - 1
         late = timed_out and self._steady  # after a share of the time: there is more, for another server
         harmless = may_retry(error, idempotent=self._idempotent and not answered)
         if not (late or harmless) or retry + 1 >= self._retries.attempts:
@@ -126,6 +144,32 @@ class Attempts(Generic[T]):
             raise error
         return delay_s
 
+    def _miss(self, replica: Replica[T], error: ModelNotFound | ModelNotReady) -> ModelNotFound | ModelNotReady:
+        """Note that the server lacks the model, where nothing was done then: it is no attempt that counts.
+
+        Give the error that tells most of those that said so.
+        """
+        self._answered(replica)
+        self._replicas.lacks(replica, self._model)
+        self._lacking += 1
+        if self._absence is None or isinstance(error, ModelNotReady):  # which tells more
+            self._absence = error
+        return self._absence
+
+    def _answered(self, replica: Replica[T]) -> None:
+        self._replicas.done(replica)
+        self._replicas.succeeded(replica)
+
+    def _note(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
+        """Note what a failure says of the server. Raise the error where that has taken the call."""
+        if not isinstance(error, ServerUnavailable) and not timed_out:
+            self.succeeded(replica)
+            raise error
+        if isinstance(error, ServerUnavailable) and error.of_model:
+            self.succeeded(replica)
+        else:
+            self._blame(replica, error, timed_out=timed_out, answered=answered)
+
     def _blame(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
         """Note a failure that is the server's own."""
         self._replicas.done(replica)
@@ -134,12 +178,21 @@ class Attempts(Generic[T]):
             silent = not answered and (timed_out or (isinstance(error, ServerUnavailable) and error.silent))
             self._replicas.failed(replica, error.reason, silent=silent)
 
-    def _others(self, *, willing: bool = False) -> bool:
-        """Tell whether there are servers that are untried and not left alone; `willing` ones were not silent last."""
+    def _others(self, *, willing: bool = False, having: bool = True) -> bool:
+        """Tell whether there are servers that are untried and not left alone.
+
+        `willing` ones were not silent last; those `having` the model have not said that they lack it.
+        """
+        lacking = self._replicas.lacking(self._model) if having else ()
         return any(
-            other not in self._tried and not other.open and not (willing and other.silent)
+            other not in self._tried and not other.open and not (willing and other.silent) and other not in lacking
             for other in self._replicas.all
         )
+
+    @property
+    def _made(self) -> int:
+        """The attempts that are counted."""
+        return len(self._tried) - self._lacking
 
     @property
     def _pinned(self) -> bool:

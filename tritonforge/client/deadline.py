@@ -39,6 +39,11 @@ class Deadline:
         """The moment at which the call began, on the monotonic clock."""
         return self.at - min(self.timeout_s, _LONGEST_S)
 
+    @property
+    def over(self) -> bool:
+        """Whether no time is left."""
+        return self.at <= time.monotonic()
+
     def left_s(self) -> float:
         """Tell how many seconds are left. Raise TimeoutError where none are."""
         left_s = self.at - time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from urllib.parse import urlsplit
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
@@ -27,6 +28,7 @@ __all__ = [
     "from_page",
     "inference_failed",
     "is_restricted",
+    "stream_failed",
     "too_late",
     "with_hint",
 ]
@@ -155,6 +157,9 @@ _HTTP_STATUS = re.compile(r"^(?:Received http2 header with status: |HTTP status 
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _LONGEST_EXCERPT = 160
 
+_RAISED = re.compile(r"^(in ensemble '.*?', )?Failed to process the request\(s\) for model '")
+"""What the Python backend says of an exception; `generate` has the status 400 for all that a model says (24.10)."""
+
 # A Python model's instances are named after it, with a number.
 _STEP = re.compile(r"^in ensemble '.*?', Failed to process the request\(s\) for model '(.+?)_\d+', message: ")
 
@@ -169,6 +174,8 @@ def _from_status(status: int, words: str, target: Target) -> ClientError:
     if status < 400:
         return ServerUnavailable(f"not a Triton server: it answered HTTP {status} {words}".rstrip(), target)
     kind = _BY_HTTP_STATUS.get(status, InvalidRequest if status < 500 else InferenceFailed)
+    if status == 400 and _RAISED.search(words):
+        kind = InferenceFailed
     error = _refined(kind, words or f"HTTP {status}", target)
     error.code = str(status)
     return error
@@ -224,6 +231,12 @@ def inference_failed(words: str, target: Target) -> InferenceFailed:
     return InferenceFailed(with_hint(words), target, step=step[1] if step else "")
 
 
+def stream_failed(words: str, target: Target) -> ClientError:
+    """Make the error that a stream tells of, in words alone: Triton's own of the model, or what the model says."""
+    unknown = _UNKNOWN_MODEL.search(words) and f"model: '{target.model}' " in words
+    return _not_found(words, target) if unknown else inference_failed(words, target)
+
+
 def with_hint(words: str, *, secure: bool = False) -> str:
     """Add to words of the server's, or of grpc's, what they don't say: what to do. `secure`: of gRPC over TLS."""
     if secure and _ENDED.search(words):
@@ -262,7 +275,9 @@ def _of_model(error: ClientError, words: str) -> ClientError:
 
 def _foreign(status: int, words: str, target: Target) -> ClientError:
     who = "not a Triton server, or one without this endpoint" if status == 404 else "not a Triton server"
-    return ServerUnavailable(f"{who}: HTTP {status}{words and f': {words}'}", target, foreign=True)
+    path = urlsplit(target.url).path
+    hint = f"; the URL has the path {path}: is it that below which a proxy has Triton's?" if path else ""
+    return ServerUnavailable(f"{who}: HTTP {status}{words and f': {words}'}{hint}", target, foreign=True)
 
 
 def _excerpt(text: str) -> str:

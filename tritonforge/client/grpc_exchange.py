@@ -14,7 +14,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import from_connection, from_grpc_code, inference_failed, too_late
+from tritonforge.client.failures import from_connection, from_grpc_code, stream_failed, too_late
 from tritonforge.client.grpc_message import from_message
 from tritonforge.client.grpc_unary import CallFailed
 from tritonforge.client.grpc_wire import parse_response, serialize_request
@@ -125,7 +125,7 @@ class GrpcExchange:
         response, words = from_message(answer.infer_response), answer.error_message
         final = bool(response.parameters.get("triton_final_response", words))
         if words:
-            return inference_failed(words, target), final
+            return stream_failed(words, target), final
         return (response if response.outputs or not final else None), final
 
     def refuse_events(self, question: Question) -> InvalidRequest:

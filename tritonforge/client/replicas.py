@@ -12,6 +12,7 @@ from typing import Generic, Literal, TypeVar, get_args
 
 from tritonforge.client.arguments import require_number
 from tritonforge.client.forks import watch_forks
+from tritonforge.client.lacking import Lacking, Model
 
 __all__ = ["Balance", "Breaker", "Replica", "Replicas"]
 
@@ -20,6 +21,7 @@ T = TypeVar("T")
 Balance = Literal["round_robin", "least_in_flight"]
 """Who is next: each in turn, or whoever has the fewest requests of this client under way."""
 
+_NONE: Model = ("", "")
 _MOST_PINNED = 100_000
 _LATE = 2
 
@@ -99,6 +101,7 @@ class Replicas(Generic[T]):
         self._steady = self.all[first:] + self.all[:first]
         self._lock = threading.Lock()
         self._pinned: OrderedDict[object, Replica[T]] = OrderedDict()
+        self._lacking: Lacking[Replica[T]] = Lacking(self.breaker.longest_pause_s, clock)
         watch_forks(self)
 
     def after_fork(self) -> None:
@@ -113,33 +116,40 @@ class Replicas(Generic[T]):
         """The one server, where there is no other and its circuit is closed: nothing to choose, nothing to count."""
         return None if self._only is None or self._only.pauses else self._only
 
-    def choose(self, tried: Sequence[Replica[T]] = (), *, steady: bool = False) -> Replica[T] | None:
+    def choose(
+        self, tried: Sequence[Replica[T]] = (), *, steady: bool = False, model: Model = _NONE
+    ) -> Replica[T] | None:
         """Choose a server for a request, one not `tried` yet where possible, and count the request as under way.
 
         `steady` chooses the same one each time, as long as it is healthy; another client may choose another.
 
-        One that was silent is chosen where all others have been tried, or are silent too. One whose circuit is open is
-        chosen only where no other is left and its pause is over: the request is its trial then. None where all are to
-        be left alone.
+        One that lacks the `model` is chosen where all do that are healthy; one that was silent where all others have
+        been tried, or are silent too. One whose circuit is open is chosen only where no other is left and its pause is
+        over: the request is its trial then. None where all are to be left alone.
         """
         if (only := self.only) is not None:
             return only
         with self._lock:
             healthy = [replica for replica in self.all if not replica.open]
-            fresh = [replica for replica in healthy if replica not in tried] or healthy
+            lacking = self._lacking.servers(model) if self._lacking else ()
+            having = [replica for replica in healthy if replica not in lacking] or healthy
+            fresh = [replica for replica in having if replica not in tried] or having
             fresh = [replica for replica in fresh if not replica.silent] or fresh
             chosen = (self._steadiest(fresh) if steady else self._pick(fresh)) if fresh else self._trial()
             if chosen is not None:
                 chosen.in_flight += 1
+                self._lacking.asked(model, chosen)
             return chosen
 
-    def pinned(self, key: object, tried: Sequence[Replica[T]] = (), *, start: bool, end: bool) -> Replica[T] | None:
+    def pinned(
+        self, key: object, tried: Sequence[Replica[T]] = (), *, start: bool, end: bool, model: Model = _NONE
+    ) -> Replica[T] | None:
         """Choose the server that the sequence `key` began on; the first request of one is given to any."""
         with self._lock:
             chosen = None if start else self._pinned.get(key)
             if chosen is not None:
                 chosen.in_flight += 1
-        chosen = chosen or self.choose(tried)
+        chosen = chosen or self.choose(tried, model=model)
         if chosen is not None:
             with self._lock:
                 if end:
@@ -156,6 +166,25 @@ class Replicas(Generic[T]):
         if self._only is None:
             with self._lock:
                 replica.in_flight -= 1
+
+    def lacking(self, model: Model) -> Sequence[Replica[T]]:
+        """List the servers that said lately that they don't have the model."""
+        if not self._lacking:
+            return ()
+        with self._lock:
+            return self._lacking.servers(model)
+
+    def lacks(self, replica: Replica[T], model: Model) -> None:
+        """Leave the replica out for this model, for a while."""
+        if self._only is None:
+            with self._lock:
+                self._lacking.note(model, replica)
+
+    def has(self, replica: Replica[T], model: Model) -> None:
+        """Take the replica back for this model."""
+        if self._lacking:
+            with self._lock:
+                self._lacking.found(model, replica)
 
     def succeeded(self, replica: Replica[T]) -> None:
         """Close the circuit: it answered."""
