@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tritonforge.client.call import Definition
     from tritonforge.client.classes import Label
     from tritonforge.client.client import Client
+    from tritonforge.client.cuda_arrays import CudaArray
     from tritonforge.client.errors import (
         ClientError,
         DeadlineExceeded,
@@ -49,6 +50,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConnectionOptions",
+    "CudaArray",
     "DeadlineExceeded",
     "DefinedSequence",
     "Definition",
@@ -75,6 +77,7 @@ _MODULES = {
     "Breaker": "replicas",
     "Client": "client",
     "ConnectionOptions": "options",
+    "CudaArray": "cuda_arrays",
     "DefinedSequence": "sequence_calls",
     "Definition": "call",
     "Label": "classes",

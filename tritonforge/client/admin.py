@@ -75,6 +75,10 @@ class Admin:
         """List the system shared memory that the server has mapped: name, key, offset, byte_size."""
         return list(self._ask(Question("shared_memory"), timeout_s))
 
+    def cuda_shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
+        """List the memory on GPUs that the server has mapped: name, device_id, byte_size."""
+        return list(self._ask(Question("cuda_shared_memory"), timeout_s))
+
 
 class AsyncAdmin:
     """`client.admin` of an AsyncClient: the methods of `Admin`, awaited."""
@@ -119,6 +123,10 @@ class AsyncAdmin:
     async def shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
         """List the system shared memory that the server has mapped: name, key, offset, byte_size."""
         return list(await self._ask(Question("shared_memory"), timeout_s))
+
+    async def cuda_shared_memory(self, *, timeout_s: float | None = None) -> list[Json]:
+        """List the memory on GPUs that the server has mapped; see `Admin.cuda_shared_memory`."""
+        return list(await self._ask(Question("cuda_shared_memory"), timeout_s))
 
 
 def _load(model: str, config: Mapping[str, Any] | None, files: Mapping[str, bytes]) -> Question:

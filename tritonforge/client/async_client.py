@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 from weakref import WeakSet
@@ -11,11 +11,12 @@ from weakref import WeakSet
 from typing_extensions import Unpack
 
 from tritonforge.client.admin import AsyncAdmin
-from tritonforge.client.arguments import require_parameters
 from tritonforge.client.assembly import assemble_async
 from tritonforge.client.call import Defined
 from tritonforge.client.calls import Calls
 from tritonforge.client.casts import Cast
+from tritonforge.client.cuda_arrays import CudaArray
+from tritonforge.client.cuda_shared import CudaShared
 from tritonforge.client.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.loops import PerLoop
 from tritonforge.client.map_calls import AsyncMapped, map_in_tasks
@@ -30,8 +31,8 @@ from tritonforge.client.replicas import Balance, Breaker
 from tritonforge.client.result import Result
 from tritonforge.client.retries import Retries
 from tritonforge.client.sequence_calls import AsyncDefinedSequence, AsyncModelSequence, begin_sequence
-from tritonforge.client.sequences import sequence_parameters
-from tritonforge.client.shared_arrays import Shape, SharedArrays
+from tritonforge.client.sequences import placed_parameters
+from tritonforge.client.shared_arrays import Shape, SharedArrays, lent_async
 from tritonforge.client.transport import Json
 from tritonforge.client.turns import turns_of_tasks
 from tritonforge.client.wire import Array
@@ -105,6 +106,7 @@ class AsyncClient:
         parameters: Mapping[str, Parameter] | None = None,
         cast: Cast = "none",
         top: Mapping[str, int] | None = None,
+        into: Mapping[str, CudaArray] | None = None,
         sequence_id: int | str | None = None,
         sequence_start: bool = False,
         sequence_end: bool = False,
@@ -114,18 +116,14 @@ class AsyncClient:
 
         `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions, unless `cast`
         says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None or left out.
-        `top={"scores": 3}` gives the three highest values of an output as Labels. `sequence_id`, `sequence_start` and
+        `top={"scores": 3}` gives the three highest values of an output as Labels; `into={"scores": array}` has one
+        written to a CudaArray, which the result has as much of as it takes. `sequence_id`, `sequence_start` and
         `sequence_end` say where in a sequence the request is, for which there is also `sequence`.
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
-        if parameters:
-            require_parameters(parameters)
-        if sequence_id is not None:
-            place = sequence_parameters(sequence_id, start=sequence_start, end=sequence_end)
-            parameters = {**(parameters or {}), **place}
-        elif sequence_start or sequence_end:
-            raise ValueError("sequence_start and sequence_end are of a sequence: give sequence_id= too")
+        if parameters or sequence_id is not None or sequence_start or sequence_end:
+            parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
         return await self._calls.infer(
             model,
             inputs,
@@ -137,6 +135,7 @@ class AsyncClient:
             parameters=parameters,
             cast=cast,
             top=top,
+            into=into,
         )
 
     @overload
@@ -331,14 +330,13 @@ class AsyncClient:
         )
         return AsyncModelSequence(core) if isinstance(model, str) else AsyncDefinedSequence(core, model)
 
-    @asynccontextmanager
-    async def shared(self, **shapes: Shape) -> AsyncIterator[dict[str, Array]]:
+    def shared(self, **shapes: Shape) -> AbstractAsyncContextManager[dict[str, Array]]:
         """Give arrays in shared memory, for the block: `shared(x=((64, 20), np.float32))`; see `Client.shared`."""
-        shared = SharedArrays(self._assembly.shared, shapes, self.url)
-        try:
-            yield shared.arrays
-        finally:
-            await shared.close()
+        return lent_async(lambda: SharedArrays(self._assembly.shared, shapes, self.url))
+
+    def cuda_shared(self, device: int, /, **shapes: Shape) -> AbstractAsyncContextManager[dict[str, CudaArray]]:
+        """Give arrays in the memory of a GPU: `cuda_shared(0, x=((64, 20), np.float32))`; see `Client.cuda_shared`."""
+        return lent_async(lambda: CudaShared(self._assembly, device, shapes, self.url))
 
     async def is_ready(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""

@@ -10,7 +10,7 @@ from tritonforge.client.arguments import list_outputs, require_name, require_par
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.casts import Cast, cast_inputs, require_cast
 from tritonforge.client.catalog import Catalog, read_index
-from tritonforge.client.classes import labelled, require_classes, unclassified
+from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     DeadlineExceeded,
@@ -39,6 +39,7 @@ from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
 from tritonforge.client.stream_count import StreamCount
 from tritonforge.client.transport import AsyncTransport, Json
+from tritonforge.client.wanted import require_wanted
 from tritonforge.ir import Signature
 
 __all__ = ["Calls"]
@@ -88,6 +89,7 @@ class Calls:
         parameters: Mapping[str, Parameter] | None,
         cast: Cast = "none",
         top: Mapping[str, int] | None = None,
+        into: Mapping[str, CudaArray] | None = None,
     ) -> Result:
         """Infer by the model's name."""
         asked = () if outputs is None else list_outputs(outputs)
@@ -98,18 +100,18 @@ class Calls:
             require_cast(cast)
             served = (await self.known(target, deadline)).served
             merged = cast_inputs(served.signature, merged, cast, target)
-        if not top:
+        if not top and into is None:
             return await self.infer_checked(target, merged, deadline, outputs=asked, parameters=parameters)
-        require_classes(top)
+        wanted = require_wanted(top, into)
         known = await self.known(target, deadline)
-        if unclassified(top, known.served.signature):
+        if wanted.misfit(known.served.signature):
             known = await self.catalog.fetch(target, deadline)
-            if problem := unclassified(top, known.served.signature):
-                raise InvalidRequest(f"{problem}\n  signature: {known.served.signature}", target)
-        asked = asked or known.output_names
-        asked = [*asked, *(name for name in top if name not in asked)]
-        result = await self.infer_checked(target, merged, deadline, outputs=asked, parameters=parameters, top=top)
-        return labelled(result, top, target)
+            wanted.require_fit(known.served.signature, target)
+        asked = wanted.among(asked or known.output_names)
+        result = await self.infer_checked(
+            target, merged, deadline, outputs=asked, parameters=parameters, changes=wanted.changes(target)
+        )
+        return wanted.give(result, target)
 
     async def call(
         self,
@@ -263,14 +265,14 @@ class Calls:
         outputs: Sequence[str] = (),
         parameters: Mapping[str, Parameter] | None = None,
         defined: Signature | None = None,
-        top: Mapping[str, int] | None = None,
+        changes: Mapping[str, Any] | None = None,
     ) -> Result:
-        """Check, send, and read the one answer."""
+        """Check, send, and read the one answer. `changes` are fields of the request that no model has to agree to."""
         known, request = self._like(target, inputs, outputs, parameters, deadline) or await self.prepare(
             target, inputs, outputs, parameters, deadline, defined
         )
-        if top:
-            request = request._replace(top=top, kind=None)
+        if changes:
+            request = request._replace(**changes, kind=None)
         if known.served.signature.decoupled:
             raise InvalidRequest("the model is decoupled: it may give any number of responses; use stream()", target)
         try:

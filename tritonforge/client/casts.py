@@ -9,6 +9,7 @@ import numpy as np
 
 from tritonforge.client.arguments import kind_of
 from tritonforge.client.checks import masked_list, uneven_list
+from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.errors import InvalidRequest, Target
 from tritonforge.client.lists import has_masked, is_read_once
 from tritonforge.client.narrowing import cast_array, cast_each, is_number
@@ -46,7 +47,7 @@ def cast_inputs(signature: Signature, inputs: Mapping[str, Any], cast: Cast, tar
 
 def _cast(spec: TensorSpec, value: Any, cast: Cast, signature: Signature, target: Target) -> Any:
     wanted = numpy_dtype(spec.datatype)
-    if wanted is None or isinstance(value, np.ma.MaskedArray):  # of which the checks say what to do
+    if wanted is None or isinstance(value, (np.ma.MaskedArray, CudaArray)):  # the checks say what to do
         return value
     if isinstance(value, np.ndarray) and value.dtype == wanted and value.ndim:
         return value

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tritonforge.client.arguments import kind_of, with_article
+from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.lists import has_masked, is_read_once, shape_of
 from tritonforge.client.wire import Array, numpy_dtype
 from tritonforge.dtypes import DTYPES, from_numpy
@@ -16,7 +17,7 @@ from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 
 __all__ = ["explain", "find_problems", "masked_list", "uneven_list"]
 
-_OPTIONS = frozenset({"cast", "outputs", "parameters", "top"})
+_OPTIONS = frozenset({"cast", "into", "outputs", "parameters", "top"})
 
 
 def find_problems(
@@ -94,7 +95,7 @@ def _meant(name: str, known: list[str]) -> str:
 
 
 def _value_problem(spec: TensorSpec, value: Any, sizes: dict[str, tuple[str, int]], *, batched: bool) -> str:
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray) and not isinstance(value, CudaArray):
         return _not_an_array(spec, value, batched=batched)
     if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
         return f"a masked array given, which Triton has none of; say what its gaps are: {spec.name}.filled(…)"
@@ -108,7 +109,9 @@ def _value_problem(spec: TensorSpec, value: Any, sizes: dict[str, tuple[str, int
     return _shape_problem(spec, value, sizes, batched=batched)
 
 
-def _shape_problem(spec: TensorSpec, value: Array, sizes: dict[str, tuple[str, int]], *, batched: bool) -> str:
+def _shape_problem(
+    spec: TensorSpec, value: Array | CudaArray, sizes: dict[str, tuple[str, int]], *, batched: bool
+) -> str:
     dims = ("batch", *spec.dims) if batched else spec.dims
     if len(dims) != value.ndim:
         given, rank = _found(value), len(dims)
@@ -125,7 +128,9 @@ def _shape_problem(spec: TensorSpec, value: Array, sizes: dict[str, tuple[str, i
     return ""
 
 
-def _rank_hint(spec: TensorSpec, value: Array, rank: int, *, batched: bool) -> str:
+def _rank_hint(spec: TensorSpec, value: Array | CudaArray, rank: int, *, batched: bool) -> str:
+    if isinstance(value, CudaArray):
+        return ""
     if not spec.dims and value.ndim == rank + 1 and value.shape[-1] == 1:
         return f"; to take its last dimension off: {spec.name}[..., 0]"
     if not value.ndim and rank:
@@ -145,8 +150,8 @@ def _batch_problems(name: str, size: int, max_batch_size: int) -> list[str]:
     return []
 
 
-def _found(array: Array) -> str:
-    first = _first(array)
+def _found(array: Array | CudaArray) -> str:
+    first = None if isinstance(array, CudaArray) else _first(array)
     if array.dtype.kind == "O" and first is not None and not isinstance(first, (str, bytes)):
         return f"an object array of {type(first).__name__}{list(array.shape)}"
     dtype = from_numpy(array.dtype)
@@ -195,7 +200,9 @@ def _makes_array(spec: TensorSpec, value: Any) -> bool:
         return False
 
 
-def _cast_hint(spec: TensorSpec, value: Array) -> str:
+def _cast_hint(spec: TensorSpec, value: Array | CudaArray) -> str:
+    if isinstance(value, CudaArray):
+        return ""
     if spec.datatype == "BYTES":
         return "" if value.dtype.kind == "V" else "; for its values as text: .astype(str)"
     numbers = from_numpy(value.dtype) is not None or value.dtype.kind in "biuf"  # not complex ones, dates or records

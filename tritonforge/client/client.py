@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 
 from typing_extensions import Unpack
 
 from tritonforge.client.admin import Admin
-from tritonforge.client.arguments import require_parameters
 from tritonforge.client.assembly import assemble_blocking
 from tritonforge.client.blocking import finish, iterate
 from tritonforge.client.call import Defined
 from tritonforge.client.calls import Calls
 from tritonforge.client.casts import Cast
+from tritonforge.client.cuda_arrays import CudaArray
+from tritonforge.client.cuda_shared import CudaShared
 from tritonforge.client.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.map_calls import map_in_threads
 from tritonforge.client.mapping import Mapped, Progress
@@ -29,8 +30,8 @@ from tritonforge.client.replicas import Balance, Breaker
 from tritonforge.client.result import Result
 from tritonforge.client.retries import Retries
 from tritonforge.client.sequence_calls import DefinedSequence, ModelSequence, begin_sequence
-from tritonforge.client.sequences import sequence_parameters
-from tritonforge.client.shared_arrays import Shape, SharedArrays
+from tritonforge.client.sequences import placed_parameters
+from tritonforge.client.shared_arrays import Shape, SharedArrays, lent
 from tritonforge.client.transport import Json
 from tritonforge.client.turns import turns_of_threads
 from tritonforge.client.wire import Array
@@ -106,6 +107,7 @@ class Client:
         parameters: Mapping[str, Parameter] | None = None,
         cast: Cast = "none",
         top: Mapping[str, int] | None = None,
+        into: Mapping[str, CudaArray] | None = None,
         sequence_id: int | str | None = None,
         sequence_start: bool = False,
         sequence_end: bool = False,
@@ -116,18 +118,14 @@ class Client:
         `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions,
         unless `cast` says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None
         or left out.
-        `top={"scores": 3}` gives the three highest values of an output as Labels. `sequence_id`, `sequence_start` and
+        `top={"scores": 3}` gives the three highest values of an output as Labels; `into={"scores": array}` has one
+        written to a CudaArray, which the result has as much of as it takes. `sequence_id`, `sequence_start` and
         `sequence_end` say where in a sequence the request is, for which there is also `sequence`.
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
-        if parameters:
-            require_parameters(parameters)
-        if sequence_id is not None:
-            place = sequence_parameters(sequence_id, start=sequence_start, end=sequence_end)
-            parameters = {**(parameters or {}), **place}
-        elif sequence_start or sequence_end:
-            raise ValueError("sequence_start and sequence_end are of a sequence: give sequence_id= too")
+        if parameters or sequence_id is not None or sequence_start or sequence_end:
+            parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
         return finish(
             self._calls.infer(
                 model,
@@ -140,6 +138,7 @@ class Client:
                 parameters=parameters,
                 cast=cast,
                 top=top,
+                into=into,
             )
         )
 
@@ -325,18 +324,22 @@ class Client:
         )
         return ModelSequence(core) if isinstance(model, str) else DefinedSequence(core, model)
 
-    @contextmanager
-    def shared(self, **shapes: Shape) -> Iterator[dict[str, Array]]:
+    def shared(self, **shapes: Shape) -> AbstractContextManager[dict[str, Array]]:
         """Give arrays in shared memory, for the block: `shared(x=((64, 20), np.float32))`.
 
         Sent as they are, or slices of them along the first dimension, they aren't copied. Don't change them while a
         call is under way. Raise ValueError where no server is on this machine.
         """
-        shared = SharedArrays(self._assembly.shared, shapes, self.url)
-        try:
-            yield shared.arrays
-        finally:
-            finish(shared.close())
+        return lent(lambda: SharedArrays(self._assembly.shared, shapes, self.url))
+
+    def cuda_shared(self, device: int, /, **shapes: Shape) -> AbstractContextManager[dict[str, CudaArray]]:
+        """Give arrays in the memory of a GPU, for the block: `cuda_shared(0, x=((64, 20), np.float32))`.
+
+        As inputs and in `into=` of `infer` the server reads and writes them there. torch and CuPy take them as they
+        are. Don't change them while a call is under way. Raise OSError where this machine has no CUDA driver, no GPU or
+        no room, ValueError where it has no such device, or a server is not on this machine.
+        """
+        return lent(lambda: CudaShared(self._assembly, device, shapes, self.url))
 
     def is_ready(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""

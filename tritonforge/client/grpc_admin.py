@@ -20,12 +20,14 @@ def message_body(question: Question) -> dict[str, Any]:
         return {"settings": {name: {"value": _values(value)} for name, value in body.items()}}
     if question.subject == "logging":
         return {"settings": {name: {_log_field(value): value} for name, value in body.items()}}
+    if question.subject == "register_cuda_shared_memory":
+        return {**body, "raw_handle": body["raw_handle"]["b64"]}
     return body
 
 
 def worded_answer(question: Question, answer: Any) -> Any:
     """Word an answer, as a JSON object of its message, as HTTP does."""
-    if question.subject == "shared_memory":
+    if question.subject in ("shared_memory", "cuda_shared_memory"):
         return list(answer.values())
     if question.subject == "trace":
         texts = {name: setting["value"] for name, setting in answer.items()}

@@ -29,6 +29,9 @@ SUBJECTS: dict[str, tuple[str, str]] = {
     "shared_memory": ("SystemSharedMemoryStatus", "regions"),
     "register_shared_memory": ("SystemSharedMemoryRegister", ""),
     "unregister_shared_memory": ("SystemSharedMemoryUnregister", ""),
+    "cuda_shared_memory": ("CudaSharedMemoryStatus", "regions"),
+    "register_cuda_shared_memory": ("CudaSharedMemoryRegister", ""),
+    "unregister_cuda_shared_memory": ("CudaSharedMemoryUnregister", ""),
 }
 """By subject: the procedure, and the field of its answer that is the answer over HTTP; empty: all of it."""
 

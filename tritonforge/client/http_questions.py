@@ -27,13 +27,21 @@ _LINES: dict[str, tuple[str, str]] = {
     "shared_memory": ("GET", "/v2/systemsharedmemory/status"),
     "register_shared_memory": ("POST", "/v2/systemsharedmemory/region/{name}/register"),
     "unregister_shared_memory": ("POST", "/v2/systemsharedmemory/region/{name}/unregister"),
+    "cuda_shared_memory": ("GET", "/v2/cudasharedmemory/status"),
+    "register_cuda_shared_memory": ("POST", "/v2/cudasharedmemory/region/{name}/register"),
+    "unregister_cuda_shared_memory": ("POST", "/v2/cudasharedmemory/region/{name}/unregister"),
     "generate": ("POST", "{model}/generate"),
     "generate_stream": ("POST", "{model}/generate_stream"),
 }
 """By subject: the method, and the path with `{model}` for `/v2/models/NAME[/versions/VERSION]`, `{name}` for NAME."""
 
-_LISTS = frozenset({"index", "shared_memory"})
-_SILENT = frozenset({"load", "unload", "register_shared_memory", "unregister_shared_memory"})
+_LISTS = frozenset({"index", "shared_memory", "cuda_shared_memory"})
+_SILENT = frozenset(
+    {
+        *("load", "unload", "register_shared_memory", "unregister_shared_memory"),
+        *("register_cuda_shared_memory", "unregister_cuda_shared_memory"),
+    }
+)
 
 _JSON = frozenset({"generate", "generate_stream"})
 

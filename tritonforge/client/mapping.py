@@ -15,6 +15,7 @@ import numpy as np
 from tritonforge.client.arguments import kind_of
 from tritonforge.client.batches import Piece, Reassembly, merge_arrays, pieces_of, slices_of, uneven
 from tritonforge.client.call import Definition, give_back, make_inputs
+from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, Target
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
@@ -126,7 +127,7 @@ def make_work(
     if not served.signature.batched:
         size = 0
     read = _reader(model, served, target)
-    if isinstance(inputs, (Mapping, np.ndarray)):
+    if isinstance(inputs, (Mapping, np.ndarray, CudaArray)):
         items: Iterable[Mapping[str, Any]] = slices_of(read(inputs), size)
     elif isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable):
         hint = ", which it can't read from: [item async for item in …]" if isinstance(inputs, AsyncIterable) else ""

@@ -7,12 +7,13 @@ from typing import Any
 
 from tritonforge.client.arguments import kind_of, named_input, require_request_id
 from tritonforge.client.checks import explain, find_problems
+from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.message import Kind, Parameter, Request, Response, Tensor
+from tritonforge.client.message import Kind, Parameter, Region, Request, Response, Tensor
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
-from tritonforge.client.wire import Array, decode, encode
+from tritonforge.client.wire import Array, decode, encode, stand_in
 from tritonforge.errors import InvalidTensor
 from tritonforge.ir import Signature
 
@@ -22,6 +23,7 @@ __all__ = [
     "make_request_of",
     "merge_inputs",
     "read_result",
+    "region_of",
     "require_outputs",
     "version_text",
     "with_timeout",
@@ -72,7 +74,7 @@ def check(
 def make_request(
     target: Target,
     served: ServedModel,
-    inputs: Mapping[str, Array | None],
+    inputs: Mapping[str, Array | CudaArray | None],
     outputs: Sequence[str],
     parameters: Mapping[str, Parameter] | None,
 ) -> Request:
@@ -84,10 +86,25 @@ def make_request(
         if array is None:
             continue
         try:
-            tensors.append(Tensor(spec.name, spec.datatype, array.shape, encode(array, spec.datatype)))
+            if isinstance(array, CudaArray):
+                region = region_of(f'input "{spec.name}"', array, target) if array.nbytes else None
+                tensors.append(Tensor(spec.name, spec.datatype, array.shape, b"", region))
+            else:
+                tensors.append(Tensor(spec.name, spec.datatype, array.shape, encode(array, spec.datatype)))
         except InvalidTensor as error:
             raise InvalidRequest(f'input "{spec.name}": {error}\n  signature: {served.signature}', target) from error
     return Request(target.model, tuple(tensors), target.version, tuple(outputs), target.request_id, parameters or {})
+
+
+def region_of(what: str, array: CudaArray, target: Target) -> Region:
+    """Tell where an array lies, as the server of a call is told. Raise InvalidRequest where that doesn't know it."""
+    memory = array.memory
+    if memory.ended:
+        reason = "its block, with client.cuda_shared(…), has ended: the server doesn't know its memory any more"
+        raise InvalidRequest(f"{what}: {reason}", target)
+    if memory.url != target.url:
+        raise InvalidRequest(f"{what}: the CudaArray is of the client of {memory.url}", target)
+    return array.region
 
 
 def make_request_of(
@@ -110,14 +127,15 @@ def make_request_of(
 def read_result(response: Response, order: Sequence[str], target: Target, names: Sequence[str]) -> Result:
     """Decode a response, its outputs in an order; those that it doesn't name as they came.
 
-    `names` are those of all outputs of the model, as far as it is known. Raise ServerUnavailable where there is another
+    One that lies in a region is there by its shape and dtype alone. `names` are those of all outputs of the model, as
+    far as it is known. Raise ServerUnavailable where there is another
     in the place of one of them, InferenceFailed where one isn't what it says.
     """
     arrays: dict[str, Array] = {}
     name = ""
     try:
-        for name, datatype, shape, data, _ in response.outputs:
-            arrays[name] = decode(datatype, shape, data)
+        for name, datatype, shape, data, region in response.outputs:
+            arrays[name] = decode(datatype, shape, data) if region is None else stand_in(datatype, shape)
     except InvalidTensor as error:
         raise InferenceFailed(f'output "{name}": {error}', target) from error
     if len(arrays) != len(response.outputs):

@@ -10,6 +10,7 @@ from tritonforge.client.arguments import require_parameters
 from tritonforge.client.blocking import finish
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.calls import Calls
+from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import InvalidRequest
 from tritonforge.client.message import Parameter
@@ -51,6 +52,8 @@ def begin_sequence(
     async def send(
         inputs: Mapping[str, Any], parameters: Mapping[str, Parameter], options: Mapping[str, Any]
     ) -> Result:
+        if replay:
+            _refuse_replay(inputs)
         limits = {"timeout_s": timeout_s, "outputs": None, "request_id": "", **options}
         if closing is not None and "sequence_start" in parameters:
             deadline = calls.deadline(limits["timeout_s"])
@@ -70,6 +73,13 @@ def begin_sequence(
         closing=closing,
         replay=replay,
     )
+
+
+def _refuse_replay(inputs: Mapping[str, Any]) -> None:
+    """Raise TypeError for what can't be sent again as it was: memory that a caller writes to again and again."""
+    name = next((name for name, value in inputs.items() if isinstance(value, CudaArray)), "")
+    if name:
+        raise TypeError(f'input "{name}" is a CudaArray, which replay=True can\'t keep: numpy() gives a copy')
 
 
 class ModelSequence:

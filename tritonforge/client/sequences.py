@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tritonforge.client.arguments import require_encodable
+from tritonforge.client.arguments import require_encodable, require_parameters
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
@@ -22,7 +22,7 @@ from tritonforge.client.message import Parameter
 from tritonforge.client.result import Result
 from tritonforge.client.turns import Turns
 
-__all__ = ["SequenceCore", "sequence_parameters"]
+__all__ = ["SequenceCore", "placed_parameters", "sequence_parameters"]
 
 Send = Callable[[Mapping[str, Any], Mapping[str, Parameter], Mapping[str, Any]], Awaitable[Result]]
 """Sends inputs with these parameters and with the options of `infer`."""
@@ -41,6 +41,19 @@ def sequence_parameters(sequence_id: int | str, *, start: bool = False, end: boo
         parameters["sequence_start"] = True
     if end:
         parameters["sequence_end"] = True
+    return parameters
+
+
+def placed_parameters(
+    parameters: Mapping[str, Parameter] | None, sequence_id: int | str | None, *, start: bool, end: bool
+) -> Mapping[str, Parameter] | None:
+    """Add a request's place in a sequence, where it is in one, to a caller's parameters, which are checked."""
+    if parameters:
+        require_parameters(parameters)
+    if sequence_id is not None:
+        return {**(parameters or {}), **sequence_parameters(sequence_id, start=start, end=end)}
+    if start or end:
+        raise ValueError("sequence_start and sequence_end are of a sequence: give sequence_id= too")
     return parameters
 
 

@@ -5,23 +5,43 @@ from __future__ import annotations
 import errno
 import math
 import operator
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tritonforge.client.arguments import kind_of
+from tritonforge.client.blocking import finish
 from tritonforge.client.segments import Segment
 from tritonforge.client.shared_transport import SharedMemoryTransport
 from tritonforge.client.wire import Array
 
-__all__ = ["Shape", "SharedArrays"]
+__all__ = ["Place", "Shape", "SharedArrays", "lay_out", "lent", "lent_async", "require_sharing"]
 
 Shape = tuple[Sequence[int], DTypeLike]
 """The shape and dtype of an array."""
 
 _ALIGNED = 64
+Arrays = TypeVar("Arrays")
+
+
+class Place(NamedTuple):
+    """Where an array lies in memory that several share, `offset` in bytes, and what it is."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Lendable(Protocol[Arrays]):
+    """Arrays that are lent until they are closed."""
+
+    arrays: Arrays
+
+    async def close(self) -> None:
+        """Have the servers let go of them."""
 
 
 class SharedArrays:
@@ -32,19 +52,8 @@ class SharedArrays:
 
         Raise RuntimeError where the client is closed.
         """
-        if not transports:
-            raise ValueError(f"shared memory is for a server on this machine, and not switched off; the URL is {url}")
-        if any(transport.arena.closed for transport in transports):
-            raise RuntimeError(f"the client of {url} is closed")
-        places: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
-        size = 0
-        for name, wanted in shapes.items():
-            given, kind = _pair(name, wanted)
-            shape, dtype = _shape(name, given), np.dtype(kind)
-            if dtype.hasobject or (dtype.kind in "USV" and dtype.name != "bfloat16"):
-                raise ValueError(f"{name}: {dtype} has no fixed size on the wire; shared arrays hold numbers")
-            places[name] = (size, shape, dtype)
-            size += -(-math.prod(shape) * dtype.itemsize // _ALIGNED) * _ALIGNED
+        require_sharing(transports, url)
+        places, size = lay_out(shapes, _ALIGNED)
         try:
             self._segment = Segment(max(size, 1))
         except (OSError, OverflowError) as error:
@@ -62,6 +71,48 @@ class SharedArrays:
         for transport in self._transports:
             await transport.release(self._segment)
         self._segment.close()
+
+
+def require_sharing(transports: Sequence[SharedMemoryTransport], url: str) -> None:
+    """Raise ValueError where no server is on this machine, RuntimeError where the client is closed."""
+    if not transports:
+        raise ValueError(f"shared memory is for a server on this machine, and not switched off; the URL is {url}")
+    if any(transport.arena.closed for transport in transports):
+        raise RuntimeError(f"the client of {url} is closed")
+
+
+def lay_out(shapes: Mapping[str, Shape], alignment: int) -> tuple[dict[str, Place], int]:
+    """Place arrays one after the other; give the bytes of all, too. Raise ValueError for no shape, or no numbers."""
+    places = {}
+    size = 0
+    for name, wanted in shapes.items():
+        given, kind = _pair(name, wanted)
+        shape, dtype = _shape(name, given), np.dtype(kind)
+        if dtype.hasobject or (dtype.kind in "USV" and dtype.name != "bfloat16"):
+            raise ValueError(f"{name}: {dtype} has no fixed size on the wire; shared arrays hold numbers")
+        places[name] = Place(size, shape, dtype)
+        size += -(-math.prod(shape) * dtype.itemsize // alignment) * alignment
+    return places, size
+
+
+@contextmanager
+def lent(make: Callable[[], Lendable[Arrays]]) -> Iterator[Arrays]:
+    """Make arrays for a block, of threads."""
+    shared = make()
+    try:
+        yield shared.arrays
+    finally:
+        finish(shared.close())
+
+
+@asynccontextmanager
+async def lent_async(make: Callable[[], Lendable[Arrays]]) -> AsyncIterator[Arrays]:
+    """Make arrays for a block, of an event loop."""
+    shared = make()
+    try:
+        yield shared.arrays
+    finally:
+        await shared.close()
 
 
 def _pair(name: str, wanted: object) -> Shape:

@@ -6,12 +6,12 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from tritonforge.client.arena import LEAST_BYTES, Arena, Placed
+from tritonforge.client.cuda_regions import CudaRegions, is_on_device, refuse_stream
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
@@ -20,17 +20,18 @@ from tritonforge.client.errors import (
     InvalidRequest,
     ModelNotFound,
     ServerUnavailable,
-    Target,
 )
 from tritonforge.client.message import Request, Response, is_sequence
 from tritonforge.client.questions import Question
-from tritonforge.client.segments import PREFIX, Segment, abandoned, remove
+from tritonforge.client.regions import is_known_already, is_unknown, of_call, registration, sweep, unregistration
+from tritonforge.client.segments import Segment
 from tritonforge.client.transport import AsyncTransport
 
-__all__ = ["SharedMemoryTransport", "is_loopback"]
+__all__ = ["GOODBYE_S", "SharedMemoryTransport", "is_loopback"]
 
 _LOG = logging.getLogger("tritonforge.client")
-_GOODBYE_S = 1.0
+GOODBYE_S = 1.0
+"""How long a server is waited for that is to let go of memory."""
 
 
 def is_loopback(host: str) -> bool:
@@ -44,6 +45,7 @@ class SharedMemoryTransport:
     def __init__(self, inner: AsyncTransport) -> None:
         self.url = inner.url
         self.arena = Arena()
+        self.cuda = CudaRegions(inner)
         self._inner = inner
         self._usable = True
         self._swept = False
@@ -51,6 +53,8 @@ class SharedMemoryTransport:
     async def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
         kind = request.kind
+        if kind is None and is_on_device(request):
+            return await self.cuda.infer(request, deadline)
         small = kind is not None and kind.size < LEAST_BYTES and not self.arena.used
         placed = None if small else self._place(request)
         if placed is None or not await self._register(request, placed, deadline):
@@ -66,6 +70,8 @@ class SharedMemoryTransport:
 
     def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
         """Stream, all over the wire."""
+        if is_on_device(request):
+            refuse_stream(request, self.url)
         return self._inner.stream(request, deadline)
 
     def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
@@ -82,17 +88,18 @@ class SharedMemoryTransport:
 
     async def close(self) -> None:
         """Unregister and remove all segments, and close the other transport."""
-        deadline = Deadline(_GOODBYE_S)
+        deadline = Deadline(GOODBYE_S)
         for name in self.arena.close():
             with suppress(ClientError, RuntimeError):
                 await self._inner.ask(unregistration(name), deadline)
+        await self.cuda.close(deadline)
         await self._inner.close()
 
     async def release(self, segment: Segment) -> None:
         """Let go of a segment with arrays of the caller's own."""
         if self.arena.unfix(segment):
             with suppress(ClientError, RuntimeError):
-                await self._inner.ask(unregistration(segment.name), Deadline(_GOODBYE_S))
+                await self._inner.ask(unregistration(segment.name), Deadline(GOODBYE_S))
 
     def _place(self, request: Request) -> Placed | None:
         if not self._usable:
@@ -107,7 +114,7 @@ class SharedMemoryTransport:
         try:
             response = await self._inner.infer(placed.request, deadline)
         except (InvalidRequest, InferenceFailed) as error:
-            unknown = _is_unknown(error)
+            unknown = is_unknown(error)
             again = unknown or (_is_outgrown(error, placed) and not is_sequence(request))
             if unknown:
                 self.arena.forget_registrations(placed)
@@ -138,12 +145,12 @@ class SharedMemoryTransport:
         try:
             if segments and not self._swept:
                 self._swept = True
-                await self._sweep(deadline)
+                await sweep(self._inner.ask, Question("shared_memory"), unregistration, deadline)
             for segment in segments:
                 await self._map(segment, deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:
             self.arena.discard(placed)  # the server may have mapped it
-            raise _of_call(error, request) from error
+            raise of_call(error, request) from error
         except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
             self.arena.discard(placed)
             self._give_up(f"the server at {self.url} can't map this machine's memory: {error.reason}")
@@ -156,63 +163,16 @@ class SharedMemoryTransport:
     async def _map(self, segment: Segment, deadline: Deadline) -> None:
         try:
             await self._inner.ask(registration(segment), deadline)
-        except InvalidRequest as error:
-            # By another thread, or with an answer that was lost: the names are ours alone.
-            if "already in manager" not in error.reason:
+        except (InvalidRequest, InferenceFailed) as error:
+            if not is_known_already(error):
                 raise
         self.arena.registered.add(segment.name)
-
-    async def _sweep(self, deadline: Deadline) -> None:
-        """Remove what crashed clients have left, and have the server let go of it."""
-        gone = set(abandoned())
-        for name in gone:
-            remove(name)
-        try:
-            names = [str(entry["name"]) for entry in await self._inner.ask(Question("shared_memory"), deadline)]
-            for name in _ownerless(names):
-                await self._inner.ask(unregistration(name), deadline)
-        except (ClientError, LookupError, TypeError) as error:
-            _LOG.debug("regions of crashed clients are left registered: %s", error)
 
     def _give_up(self, reason: str) -> None:
         self._usable = False
         _LOG.info("large tensors go over the wire: %s", reason)
 
 
-def registration(segment: Segment) -> Question:
-    """Ask the server to map a segment."""
-    body = {"key": f"/{segment.name}", "offset": 0, "byte_size": segment.size}
-    return Question("register_shared_memory", segment.name, body=body)
-
-
-def unregistration(name: str) -> Question:
-    """Ask the server to let go of a segment."""
-    return Question("unregister_shared_memory", name)
-
-
-def _ownerless(names: Sequence[str]) -> list[str]:
-    """List the regions of ours whose segments are gone; the memory itself is freed once the server lets go of it."""
-    return [name for name in names if name.startswith(PREFIX) and not Path("/dev/shm", name).exists()]
-
-
-def _is_unknown(error: InvalidRequest | InferenceFailed) -> bool:
-    """Tell whether nothing ran, since the server has started anew, or an output has outgrown its place."""
-    words = "shared memory region" if isinstance(error, InvalidRequest) else "Unable to find shared memory region"
-    return words in error.reason  # the latter is NOT_FOUND, 404, to Triton (24.10)
-
-
 def _is_outgrown(error: InvalidRequest | InferenceFailed, placed: Placed) -> bool:
     """Tell whether outputs have outgrown their place, which Triton sees after it has run."""
     return isinstance(error, InferenceFailed) and bool(placed.request.into) and "shared memory" in error.reason
-
-
-def _of_call(error: ServerUnavailable | DeadlineExceeded, request: Request) -> ClientError:
-    """Make the error of a call of which nothing was sent: its memory could not be made known to the server."""
-    target = Target(error.url, request.model, request.version, request.id)
-    told: ClientError
-    if isinstance(error, ServerUnavailable):
-        told = ServerUnavailable(error.reason, target, sent=False, silent=error.silent, foreign=error.foreign)
-    else:
-        told = DeadlineExceeded(error.reason, target)
-    told.code = error.code
-    return told

@@ -19,7 +19,7 @@ from tritonforge.client.message import Buffer
 from tritonforge.dtypes import DTYPES
 from tritonforge.errors import InvalidTensor
 
-__all__ = ["Array", "decode", "encode", "numpy_dtype"]
+__all__ = ["Array", "decode", "encode", "numpy_dtype", "stand_in"]
 
 Array = NDArray[Any]
 
@@ -68,6 +68,20 @@ def decode(datatype: str, shape: tuple[int, ...], data: Buffer) -> Array:
         wanted = math.prod(shape) * dtype.itemsize
         raise InvalidTensor(f"{datatype}{list(shape)} takes {wanted} bytes, but {len(data)} came") from error
     return array if _is_most_of_its_memory(data) and array.flags.aligned else array.copy()
+
+
+def stand_in(datatype: str, shape: tuple[int, ...]) -> Array:
+    """Make what has the shape and dtype of a tensor that lies elsewhere, and takes no memory.
+
+    Raise InvalidTensor where there is no such tensor of numbers.
+    """
+    dtype = numpy_dtype(datatype)
+    try:
+        if dtype is not None and not dtype.hasobject:
+            return np.broadcast_to(np.zeros((), dtype), shape)
+    except ValueError:  # of a dimension below 0
+        pass
+    raise InvalidTensor(f"{datatype}{list(shape)} is no tensor of numbers")
 
 
 @lru_cache(maxsize=4096)

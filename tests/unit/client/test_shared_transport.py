@@ -39,6 +39,7 @@ class Server:
         self.regions: set[str] = set()
         self.over_the_wire = 0
         self.failure: BaseException | None = None
+        self.known: type[ClientError] = InvalidRequest  # over gRPC it is InferenceFailed
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         if self.failure is not None:
@@ -48,7 +49,7 @@ class Server:
         if question.subject == "register_shared_memory":
             if question.model in self.regions:
                 words = f"shared memory region with name '{question.model}' already in manager"
-                raise InvalidRequest(words, Target(self.url, question.model))
+                raise self.known(words, Target(self.url, question.model))
             self.regions.add(question.model)
         else:
             self.regions.discard(question.model)
@@ -110,7 +111,9 @@ def test_arrays_of_the_callers_own_are_told_of_again(server, transport):
     assert server.regions == {segment.name}
 
 
-def test_memory_that_the_server_knows_already_is_used(server, transport):
+@pytest.mark.parametrize("known", [InvalidRequest, InferenceFailed], ids=["http", "grpc"])
+def test_memory_that_the_server_knows_already_is_used(server, transport, known):
+    server.known = known
     infer(transport)
     transport.arena.registered.clear()  # as where the answer to the registration was lost
     infer(transport)
