@@ -67,6 +67,8 @@ class CudaDriver:
     def allocate(self, device: int, size: int) -> int:
         """Give the address of so many bytes, all 0."""
         address = c_uint64()
+        if size >= 1 << 63:  # of which ctypes would pass the last bits
+            raise _no_room(device, size)
         with self._current(device):
             self._call("cuMemAlloc_v2", ctypes.byref(address), size, size=size, device=device)
             try:
@@ -125,7 +127,7 @@ class CudaDriver:
         if code == 0:
             return
         if code == _OUT_OF_MEMORY and size:
-            raise OSError(errno.ENOMEM, f"CUDA device {device} has no room for {size} bytes")
+            raise _no_room(device, size)
         if code == _NO_DEVICE:
             raise OSError(errno.ENODEV, "this machine has a CUDA driver, but no device that this process may use")
         words = " ".join(self._text(of, code) for of in ("cuGetErrorName", "cuGetErrorString"))
@@ -135,6 +137,10 @@ class CudaDriver:
         text = c_char_p()
         getattr(self._library, name)(code, ctypes.byref(text))
         return text.value.decode(errors="replace") if text.value else f"error {code}"
+
+
+def _no_room(device: int, size: int) -> OSError:
+    return OSError(errno.ENOMEM, f"CUDA device {device} has no room for {size} bytes")
 
 
 @cache

@@ -84,9 +84,10 @@ def test_a_machine_without_a_device_is_told():
         CudaDriver(StandIn(devices=0))
 
 
-def test_a_device_without_room_is_told():
-    with pytest.raises(OSError, match="CUDA device 0 has no room for 4096 bytes") as caught:
-        CudaDriver(StandIn(room=100)).allocate(0, 4096)
+@pytest.mark.parametrize("size", [4096, 1 << 70])
+def test_a_device_without_room_is_told(size):
+    with pytest.raises(OSError, match=f"CUDA device 0 has no room for {size} bytes") as caught:
+        CudaDriver(StandIn(room=100)).allocate(0, size)
     assert caught.value.errno == errno.ENOMEM
 
 
