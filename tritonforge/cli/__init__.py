@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,18 +16,27 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 128 + signal.SIGINT
+_SERVES = "up"
 
 
 def main() -> None:
     """Run the command line; a mistake of the user's ends it with its text and exit code 1."""
-    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else a shell has it ignored (`&`)
+    heeded = _heeds_interruptions()
     if heeded:
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))  # an import might change a KeyboardInterrupt
     from tritonforge.cli.commands import run
 
     if heeded:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    run()
+    try:
+        run()
+    except KeyboardInterrupt:  # before the command itself
+        os._exit(_INTERRUPTED)
+
+
+def _heeds_interruptions() -> bool:
+    """Tell whether SIGINT is heeded: not where a shell has it ignored (`&`), but by `up`, which scripts end so."""
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler or sys.argv[1:2] == [_SERVES]
 
 
 def __getattr__(name: str) -> object:

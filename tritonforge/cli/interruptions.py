@@ -5,23 +5,29 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 __all__ = ["Interruptions", "interruptible"]
 
 _SIGNALLED = 128
+_exit = os._exit
+"""The very one: a build has another in its place while it imports definitions."""
 
 
 class Interruptions:
     """How signals are taken: while `at_once`, they end the process; the first one later is a KeyboardInterrupt.
 
-    After that one they interrupt the ending no more, but call what is in `at_second`, if anything is.
+    What is `at_end` is done before such an end, the last first: what was made until then is taken away. After a
+    KeyboardInterrupt they interrupt the ending no more, but call what is in `at_second`, if anything is.
     """
 
     def __init__(self) -> None:
         self.at_once = True
+        self.at_end: list[Callable[[], object]] = []
         self.at_second: list[Callable[[], None]] = []
         self.number = 0
+        self._deferring = False
+        self._deferred: list[int] = []
 
     @property
     def code(self) -> int:
@@ -30,15 +36,41 @@ class Interruptions:
 
     def take(self, number: int, frame: object) -> None:
         """Handle a signal."""
-        if self.at_once:  # an import would make another error of a KeyboardInterrupt
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        if self._deferring:
+            self._deferred.append(number)
+        elif self.at_once:  # an import would make another error of a KeyboardInterrupt
+            self._end(number)
         elif self.number and self.at_second:
             for call in self.at_second:
                 call()
         else:
             self.number = number
             raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Take the signals that come in the block at its end: what is made there is whole then, and no lock is held."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+        while self._deferred:
+            self.take(self._deferred.pop(0), None)
+
+    def check(self) -> None:
+        """Raise the KeyboardInterrupt that Python has dropped, as it does amid a finalizer, or an import."""
+        if self.number:
+            raise KeyboardInterrupt
+
+    def _end(self, number: int) -> None:
+        """End this process; told so twice, without doing anything before."""
+        again, self.number = self.number, number
+        if not again:
+            for call in reversed(self.at_end):
+                with suppress(Exception):
+                    call()
+        _exit(self.code)
 
 
 @contextmanager

@@ -139,14 +139,16 @@ def _up(
     try:
         background = detach(interruptions) if detached else None
         with (
-            _recorded(chosen, settings, name, runtime=runtime, detached=detached) as record,
+            _recorded(chosen, settings, interruptions, name=name, runtime=runtime, detached=detached) as record,
             ExitStack() as stack,
         ):
             log = verbose and not detached
             started = partial(_started, chosen, project, settings, docker, record, interruptions, verbose=log)
             server = with_free_ports(settings, lambda: stack.enter_context(started()))
+            interruptions.check()
             _announce(server, record, chosen, project, background)
             ready = True
+            interruptions.check()
             _serve(server, partial(serve_watching, server, chosen, project) if watching else server.wait)
     except KeyboardInterrupt:
         raise typer.Exit(0 if ready else interruptions.code) from None
@@ -170,13 +172,21 @@ def _pairs(sets: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def _recorded(
-    chosen: Chosen, settings: ServerSettings, name: str, *, runtime: str, detached: bool
+    chosen: Chosen,
+    settings: ServerSettings,
+    interruptions: Interruptions,
+    *,
+    name: str,
+    runtime: str,
+    detached: bool,
 ) -> Iterator[ServerRecord]:
     """Have the server in the user's state folder for the block; one in the background stays there if it dies."""
     from tritonforge.server import ServerDied
     from tritonforge.server.records import claim, find_record, forget, save
 
-    record = claim(name, fallback=chosen.title, runtime=runtime, detached=detached)
+    with interruptions.deferred():
+        record = claim(name, fallback=chosen.title, runtime=runtime, detached=detached)
+        interruptions.at_end.append(partial(forget, record))
     record = replace(record, exit_timeout_s=settings.exit_timeout_s)
     try:
         yield record
@@ -210,8 +220,10 @@ def _started(
     from tritonforge.server.writable import needing_room
 
     if docker is None:
-        preflight_machine(settings)
+        with interruptions.deferred():  # it reads the records, and may lock their folder
+            preflight_machine(settings)
     with Workspace(log=Path(record.log) if record.log else None) as workspace:
+        interruptions.at_end.append(workspace.close)
         interruptions.at_second.append(workspace.kill)
         with needing_room(workspace.folder.parent):
             repository = build_chosen(chosen, project, workspace)

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tritonforge.server.errors import PreflightError, ServerError
-from tritonforge.server.launcher_lock import hold_folder, holder_of
+from tritonforge.server.launcher_lock import LOCK, hold_folder, holder_of
 from tritonforge.server.process_identity import ProcessIdentity, identify
 from tritonforge.server.unreadable_record import UnreadableRecord
 from tritonforge.server.writable import state_unusable
@@ -104,7 +104,7 @@ def servers_folder() -> Path:
 def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRecord:
     """Take a name for a server of this process, and record it. Without a name it is `fallback`, numbered if taken.
 
-    What a server that is gone left under that name is removed.
+    What a server that is gone left under that name is removed, and what is left of any whose start was killed.
 
     Raises:
         PreflightError: the state folder can't be made or written to.
@@ -113,9 +113,11 @@ def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRe
     if name and not _NAME.fullmatch(name):
         raise ServerError(f"{name!r} is no name for a server: ASCII letters, digits and _.- are fine, 64 at most")
     try:
-        return _claim(name, fallback, runtime, detached=detached)
+        record = _claim(name, fallback, runtime, detached=detached)
+        read_records()  # which forgets what is gone
     except OSError as error:
         raise PreflightError([state_unusable(servers_folder(), error)]) from error
+    return record
 
 
 def _claim(name: str, fallback: str, runtime: str, *, detached: bool) -> ServerRecord:
@@ -173,8 +175,10 @@ def forget(record: ServerRecord) -> None:
 def read_records() -> list[ServerRecord]:
     """List all servers by name, those that ended by accident among them.
 
-    Such that ran in a terminal are forgotten, unless they have left a container.
+    Such that ran in a terminal are forgotten, unless they have left a container, and so is what a start left that was
+    killed before it had written its record.
     """
+    _remove_unwritten()
     kept = []
     for record in _read_all():
         if isinstance(record, UnreadableRecord):
@@ -288,6 +292,23 @@ def _read(folder: Path) -> ServerRecord | UnreadableRecord | None:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         reason = f"{_RECORD} is not what this tritonforge writes"
     return UnreadableRecord(folder, reason, holder_of(folder))
+
+
+def _remove_unwritten() -> None:
+    """Remove the folders that have no record, and nothing else but what comes before it, of launchers that are gone."""
+    folder = servers_folder()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if _unwritten(path):
+            with _locked():  # nobody is about to write one
+                if _unwritten(path):
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _unwritten(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        names = {path.name for path in folder.iterdir()} if _NAME.fullmatch(folder.name) else {_RECORD}
+        return names <= {LOCK, f"{_RECORD}.new"} and not holder_of(folder)
+    return False
 
 
 @contextmanager

@@ -78,6 +78,26 @@ def test_after_a_reboot_nothing_runs() -> None:
     claimed("detached")
 
 
+@pytest.mark.parametrize("left", [(), ("launcher",), ("launcher", "record.json.new")])
+def test_what_a_killed_start_left_before_its_record_is_removed(left: tuple[str, ...]) -> None:
+    """By whatever looks at the records; not what a server has that runs, nor other files, such as a log."""
+    claimed("runs")
+    (servers_folder() / "runs" / "record.json").unlink()
+    (servers_folder() / "runs" / "server.log").unlink()
+    for name, files in (("killed", left), ("logged", (*left, "server.log"))):
+        (servers_folder() / name).mkdir()
+        for file in files:
+            (servers_folder() / name / file).touch()
+    assert read_records() == []
+    assert sorted(path.name for path in servers_folder().glob("[!.]*")) == ["logged", "runs"]
+
+
+def test_a_start_forgets_servers_of_terminals_that_are_gone() -> None:
+    claimed("terminal", launcher=ProcessIdentity(os.getpid(), 1, "another boot"), detached=False)
+    claim("another", fallback="", runtime="embedded", detached=False)
+    assert not (servers_folder() / "terminal").exists()
+
+
 def test_a_container_that_may_still_be_there_keeps_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of a server in a terminal, too, after a crash; `down` takes it away. Without a daemon no container runs."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
