@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, islice
 
 from tritonforge.load.answers import Answers, NotAnAnswer, check_named
 from tritonforge.load.clock import NS, Alarm, now_ns
@@ -33,6 +33,8 @@ class Drive:
         self._answers = Answers()
         self._closed = job.concurrency > 0
         self._left = -1 if job.requests is None else job.requests
+        self._unsent = 0
+        self._resting: set[Lane] = set()  # of a closed loop: those whose requests would be more than are asked for
         self._uncounted = 0
         self._running = True
         self._exhausted = False
@@ -49,6 +51,8 @@ class Drive:
             self.ended = self._first_ended  # type: ignore[method-assign] # so that later ends aren't asked
         recorder.under_way = self._open
         self._open_at_end: dict[Lane, int] = {}
+        self.failed_at_end: list[str] = []
+        """What ended the requests that were under way at the stop, but not by an answer."""
         self.lanes: list[Lane] = []
         self.done = asyncio.Event()
 
@@ -59,6 +63,8 @@ class Drive:
         if not self._closed:
             assert job.schedule is not None
             self._times = intended_times(job.schedule, job.part, job.parts)
+            if job.requests is not None and (job.schedule.times_s or job.windows_ns <= job.start_ns):
+                self._times = islice(self._times, job.requests)  # all of them are counted
             self._idle.extend(self.lanes)
             self._alarm = Alarm()
             asyncio.get_running_loop().add_reader(self._alarm.fd, self._ring)
@@ -66,6 +72,9 @@ class Drive:
             return
         loop = asyncio.get_running_loop()
         wait_s = max(0.0, (job.start_ns - now_ns()) / NS)
+        if job.requests is not None:
+            self._unsent = max(job.requests - len(self.lanes), 0)
+            self._resting.update(self.lanes[job.requests :])
         for number, lane in enumerate(self.lanes):
             loop.call_later(wait_s + job.ramp_s * number / len(self.lanes), self._begin, lane)
 
@@ -90,6 +99,24 @@ class Drive:
     def unanswered(self, now: int) -> tuple[int, ...]:
         """Give the ages of the requests that were under way at the stop, and still are."""
         return tuple(now - at for lane, at in self._open_at_end.items() if lane.busy and lane.intended == at)
+
+    def lapse(self) -> None:
+        """Give up, after the stop, what has no answer within the timeout."""
+        latest = now_ns() - int(self._job.timeout_s * NS)
+        for lane in self.lanes:
+            if lane.busy and lane.link is not None and lane.started <= latest:
+                self._fail_at_end(lane, self._timed_out)
+                link, lane.link = lane.link, None
+                link.abandon(lane)
+
+    def _fail_at_end(self, lane: Lane, error: str) -> None:
+        if self._open_at_end.get(lane) == lane.intended:
+            self.failed_at_end.append(error)
+        lane.busy = False
+
+    @property
+    def _timed_out(self) -> str:
+        return f"timeout: no answer within {self._job.timeout_s:g} s"
 
     def _open(self) -> Iterator[int]:
         """Give when each request was meant to start that is under way, or due and not sent yet."""
@@ -136,7 +163,7 @@ class Drive:
             lane.payload = None  # a sequence that lost a request isn't gone on with
         else:
             recorder.add(lane, now)
-        if (self._left > 0 or self._exhausted) and self._spent(now):
+        if (self._left > 0 or self._exhausted) and self._spent(lane, now):
             return
         if self._closed:
             self._send(lane, free)
@@ -170,12 +197,14 @@ class Drive:
                 lane.busy = False
                 lane.payload = None
                 self._recorder.add_error(f"connection: {reason}", lane.started)
-                if self._spent(now_ns()):
+                if self._spent(lane, now_ns()):
                     return
             for idle in (self._idle, self._begun):
                 if lane in idle:
                     idle.remove(lane)
             self._reconnect(lane)
+        elif lane.busy:
+            self._fail_at_end(lane, f"connection: {reason}")
 
     def connected(self, lane: Lane) -> None:
         """Go on with a lane that was lost."""
@@ -204,27 +233,34 @@ class Drive:
         for lane in self.lanes:
             if lane.busy and lane.started <= now - timeout and self._running:
                 lane.busy, lane.payload = False, None
-                self._recorder.add_error(f"timeout: no answer within {self._job.timeout_s:g} s", lane.started)
+                self._recorder.add_error(self._timed_out, lane.started)
                 link, lane.link = lane.link, None
                 if link is not None:
                     link.abandon(lane)
-                if self._spent(now):
-                    return
-                self._reconnect(lane)
+                if not self._spent(lane, now):
+                    self._reconnect(lane)
         if self._running:
             due = min((lane.started for lane in self.lanes if lane.busy), default=now) + timeout
             self._timer = asyncio.get_running_loop().call_later(max((due - now_ns()) / NS, _SOONEST_S), self._give_up)
 
-    def _spent(self, now: int) -> bool:
-        """Count an end; stop where it was the last that was asked for, or of a schedule that is over."""
+    def _spent(self, lane: Lane, now: int) -> bool:
+        """Count an end, and tell whether its lane sends no more: those under way are as many as are still asked for.
+
+        Stop where it was the last of these, or of a schedule that is over.
+        """
+        rests = False
         if self._left > 0:
-            if now >= self._job.windows_ns:
-                self._left -= 1
-            else:
+            if now < self._job.windows_ns:
                 self._uncounted += 1
+            else:
+                self._left -= 1
+                rests = self._closed and not self._unsent
+                self._unsent = max(self._unsent - 1, 0)
         over = self._exhausted and not self._due and not any(lane.busy for lane in self.lanes)
         if self._left and not over:
-            return False
+            if rests:
+                self._resting.add(lane)
+            return rests
         self._recorder.finish(now, now if self._left else self._until())
         self.stop()
         return True
@@ -255,7 +291,7 @@ class Drive:
             self._idle.append(lane)
 
     def _begin(self, lane: Lane) -> None:
-        if self._running and lane.link is not None and not lane.busy:
+        if self._running and lane.link is not None and not lane.busy and lane not in self._resting:
             self._send(lane, now_ns())
 
     def _ring(self) -> None:

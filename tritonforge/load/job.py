@@ -117,12 +117,14 @@ class Finished:
     """The last word of a job. `failure` is empty, or why it couldn't be done.
 
     `untraced` is why its requests couldn't be written down, where they should have been. `unanswered_ns` are the ages
-    of those that were under way at the end, and had no answer though it was waited for.
+    of those that were under way at the end, and had no answer though it was waited for; `failed` says how others of
+    them ended meanwhile, by the timeout or with their connection.
     """
 
     failure: str = ""
     untraced: OSError | None = None
     unanswered_ns: tuple[int, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

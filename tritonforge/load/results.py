@@ -178,7 +178,8 @@ class Point:
     TLS, streams over HTTP; of streams no receive is).
 
     `unanswered` requests, the oldest of them for `unanswered_s`, had no answer at the end, though it was waited for,
-    and are older than every success. `overdue` has, by the objective's name, how many more requests had been under way
+    and are older than every success. Those that reached the timeout in that wait, or lost their connection, are among
+    `errors`. `overdue` has, by the objective's name, how many more requests had been under way
     for longer than its limit at the end of the measured windows than at their start. Neither kind is in any other
     figure, but both count where objectives are judged.
     """

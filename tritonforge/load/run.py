@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 
 from tritonforge.load.clock import NS
@@ -105,6 +106,13 @@ class Run:
         if len(self.windows) > 1 and self.windows[-1].duration_ns < self.window_ns / 2:
             self.windows[-2:] = [joined(self.windows[-2:])]
             self._judge()
+
+    def fail(self, errors: Sequence[str]) -> None:
+        """Count in the last window what failed after it, of the requests that were under way at its end."""
+        for error in errors if self.windows else ():
+            last, (kind, _, words) = self.windows[-1], error.partition(": ")
+            last.errors[kind] = last.errors.get(kind, 0) + 1
+            last.examples.setdefault(kind, words)
 
     def _judge(self) -> None:
         agreed = stable(self.windows, self.settings)

@@ -120,6 +120,9 @@ class Session:
             self._write_down(run, jobs)
         if not run.windows:
             raise LoadFailed(f"{self.settings.url}: nothing ended in the time of the measurement at {load}")
+        run.fail(self._workers.failed)
+        if any(error.startswith("connection") for error in self._workers.failed):
+            check_listening(self._address)
         return self._point(run)
 
     def _write_down(self, run: Run, jobs: Sequence[Job]) -> None:

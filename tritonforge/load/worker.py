@@ -121,7 +121,9 @@ async def _do(job: Job, out: BinaryIO, stopped: list[bytes]) -> Finished:
         raise Fault(str(faults[0]))
     if faults:
         raise Fault("".join(traceback.format_exception(faults[0])).rstrip())
-    return Finished(untraced=tracer.failure if tracer else None, unanswered_ns=unanswered)
+    return Finished(
+        untraced=tracer.failure if tracer else None, unanswered_ns=unanswered, failed=tuple(drive.failed_at_end)
+    )
 
 
 async def _load(
@@ -158,7 +160,7 @@ async def _load(
 
 
 async def _drain(drive: Drive) -> None:
-    """Let what is under way be answered.
+    """Let what is under way be answered, or reach its timeout.
 
     A gRPC call that its client breaks off can crash Triton, which then locks a mutex of a call that is gone (seen in
     24.10; its issue 8034, mended in 2025 by pull request 8078).
@@ -166,6 +168,7 @@ async def _drain(drive: Drive) -> None:
     end_ns = now_ns() + _DRAIN_NS
     while drive.under_way and now_ns() < end_ns:
         await asyncio.sleep(0.002)
+        drive.lapse()
 
 
 async def _connect(job: Job, events: Events, lanes: list[Lane], timed: Recorder | None = None) -> None:

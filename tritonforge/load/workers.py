@@ -36,6 +36,8 @@ class Workers:
         """Why the requests of the last jobs couldn't all be written down, where they should have been."""
         self.unanswered_ns: list[int] = []
         """The ages of what had no answer at the end of the last jobs."""
+        self.failed: list[str] = []
+        """How what was under way at their end failed, other than by an answer."""
         self._threads = [
             threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True)
             for number, process in enumerate(self._processes)
@@ -86,6 +88,7 @@ class Workers:
         self._running = len(jobs)
         self.untraced = None
         self.unanswered_ns = []
+        self.failed = []
         self._jobs = len(jobs)
 
     def next_tally(self, timeout_s: float) -> Tally | None:
@@ -105,6 +108,7 @@ class Workers:
             self._running -= 1
             self.untraced = self.untraced or message.untraced
             self.unanswered_ns += message.unanswered_ns
+            self.failed += message.failed
             if message.failure:
                 raise LoadFailed(f"the load generator can't go on: {message.failure}")
         return None

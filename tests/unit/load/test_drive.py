@@ -121,7 +121,32 @@ def test_what_had_no_answer_is_what_was_under_way_at_the_stop_and_still_is(monke
     drive.stop()
     assert len(sent) == 4
     assert drive.under_way
-    assert drive.unanswered(clock.now) == (2 * NS, 2 * NS)
+    assert drive.unanswered(clock.now) == (2 * NS,)
+    assert drive.failed_at_end == ["connection: gone"]
+
+
+def test_the_timeout_holds_after_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reaches it has failed; the end of a sequence, sent after the stop, is given up without being counted."""
+    clock, sent = Clock(), list[int]()
+    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    sequence = Payload(b"", ((b"x", b""),) * 4, sequence_length=3)
+    job = Job(Target("", 1), (sequence,), NS, NS, NS, 1, concurrency=2, timeout_s=0.3)
+    drive = Drive(job, Recorder(NS, NS, id), lambda _: None)
+    lines = [Line(sent, clock), Line(sent, clock)]
+    drive.lanes = [Lane(), Lane()]
+    for lane, line in zip(drive.lanes, lines, strict=True):
+        lane.link = line
+    drive.start()
+    clock.run(NS + NS // 10)
+    drive.stop()
+    drive.ended(drive.lanes[0], "", b"")
+    for tenths, given_up in ((2, 0), (3, 1), (4, 2)):
+        clock.run(NS + tenths * NS // 10)
+        drive.lapse()
+        assert sum(line.abandoned for line in lines) == given_up
+    assert drive.failed_at_end == ["timeout: no answer within 0.3 s"]
+    assert (len(sent), drive.under_way, drive.unanswered(clock.now)) == (3, False, ())
 
 
 def test_requests_that_are_answered_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

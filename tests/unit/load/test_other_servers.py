@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -127,6 +127,27 @@ def test_a_server_that_is_gone_before_the_first_window_is_over_went_away(
             session = outer.enter_context(Session(Settings(url, (ModelLoad("m"),), **more)))
         with pytest.raises(ServerGone, match=f"{url}: the server went away: .*refused"):
             session.measure(TWO)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_fails_in_the_wait_at_the_end_has_failed(gone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the server went away, which broken connections may show."""
+    with ExitStack() as served, ExitStack() as measured:
+        url = served.enter_context(serving(RIGHT))
+        session = measured.enter_context(Session(Settings(url, (ModelLoad("m"),), warmup_s=0.0, duration_s=0.1)))
+        stop = session._workers.stop
+
+        def stop_and_fail() -> None:
+            stop()
+            session._workers.failed = ["timeout: no answer within 0.1 s", "connection: the server closed it"]
+            if gone:
+                served.close()
+
+        monkeypatch.setattr(session._workers, "stop", stop_and_fail)
+        with pytest.raises(ServerGone, match="the server went away") if gone else nullcontext():
+            point = session.measure(TWO)
+            assert [(error.kind, error.count) for error in point.errors] == [("timeout", 1), ("connection", 1)]
+            assert (point.windows[-1].errors, point.unanswered, point.silent) == (2, 0, False)
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])

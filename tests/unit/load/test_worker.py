@@ -219,15 +219,26 @@ def test_what_is_under_way_at_the_end_is_waited_for() -> None:
     assert closed == []
 
 
-def test_what_has_no_answer_at_the_end_is_told_by_its_age() -> None:
-    """One of two connections is never answered, and is closed a while after the end is told."""
-    told, took = threading.Event(), threading.Lock()
+@pytest.mark.parametrize(
+    ("closes", "timeout_s", "failed"),
+    [
+        (False, 30.0, []),
+        (False, 0.5, ["timeout: no answer within 0.5 s"]),
+        (True, 30.0, ["connection: the server closed the connection"]),
+    ],
+    ids=["unanswered", "timeout", "closed"],
+)
+def test_what_has_no_answer_at_the_end_is_told_by_its_age_or_by_what_ended_it(
+    closes: bool, timeout_s: float, failed: list[str]
+) -> None:
+    """One of two connections is never answered, or is closed a while after the end is told."""
+    told, took, done = threading.Event(), threading.Lock(), threading.Event()
 
     def answer(connection: socket.socket, number: int) -> bool:
         if number == 1 and took.acquire(blocking=False):
             told.wait(30)
             time.sleep(0.05)
-            return False
+            return not closes and done.wait(30)
         connection.sendall(PLAIN)
         return True
 
@@ -235,16 +246,57 @@ def test_what_has_no_answer_at_the_end_is_told_by_its_age() -> None:
         workers.wait_ready()
         start = now_ns() + NS // 10  # a timer may be early: nothing is under way before the window, all the same
         target, window = Target("127.0.0.1", port), start - NS // 20
-        workers.start(
-            [Job(target, (Payload(REQUEST),), start, window, 60 * NS, 1 << 30, 2, requests=20, bounds_ns=(1,))]
-        )
+        job = Job(target, (Payload(REQUEST),), start, window, NS // 4, 1, 2, timeout_s=timeout_s, bounds_ns=(1,))
+        workers.start([job])
         tally = workers.next_tally(30)
         told.set()
         workers.stop()
+        done.set()
     assert tally is not None
-    assert (tally.latency.count, tally.errors, tally.overdue) == (20, {}, {1: 1})
-    (age,) = workers.unanswered_ns
-    assert age >= NS // 20
+    assert (tally.latency.count > 0, tally.errors, tally.overdue[1] > 0) == (True, {}, True)
+    assert workers.failed == failed
+    assert [age >= NS // 20 for age in workers.unanswered_ns] == ([] if failed else [True])
+
+
+@pytest.mark.parametrize("options", [{"concurrency": 12}, {"concurrency": 0, "schedule": Schedule(1000)}], ids=str)
+@pytest.mark.parametrize("requests", [5, 60])
+def test_no_more_requests_are_sent_than_are_asked_for(options: dict[str, object], requests: int) -> None:
+    """Also where connections break: the request that was on one is one of them."""
+    asked: list[int] = []
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        asked.append(number)
+        turn = len(asked)
+        if turn % 9 == 0:
+            return False
+        connection.sendall(CLOSING if turn % 7 == 0 else PLAIN)
+        return turn % 7 > 0
+
+    with serving(answer) as port:
+        tally = run(port, requests=requests, max_in_flight=12, **options)
+    assert tally.latency.count + sum(tally.errors.values()) == requests
+    assert len(asked) == requests
+
+
+def test_requests_that_end_before_the_windows_are_none_of_those_asked_for() -> None:
+    asked: list[int] = []
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        asked.append(number)
+        time.sleep(0.01)
+        connection.sendall(PLAIN)
+        return True
+
+    with serving(answer) as port, Workers(1) as workers:
+        workers.wait_ready()
+        start = now_ns() + NS // 20
+        job = Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start + NS // 2, NS, 1 << 30, 4, requests=20)
+        workers.start([job])
+        tally = workers.next_tally(30)
+        workers.stop()
+    assert tally is not None
+    assert tally.latency.count == 20
+    assert len(asked) > 24
 
 
 @pytest.mark.parametrize("status", [b"HTTP/1.1 503 Busy\r\nContent-Length: 16\r\n\r\n"])
