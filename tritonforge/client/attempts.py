@@ -130,10 +130,10 @@ class Attempts(Generic[T]):
             error = self._failure = self._whole(error)
         retry = self._made - 1
         late = timed_out and self._steady  # after a share of the time: there is more, for another server
-        harmless = may_retry(error, idempotent=self._idempotent and not answered)
+        others = not self._pinned and self._others()
+        harmless = may_retry(error, idempotent=self._idempotent and not answered, elsewhere=others)
         if not (late or harmless) or retry + 1 >= self._retries.attempts:
             raise error
-        others = not self._pinned and self._others()
         delay_s = 0.0 if others else self._retries.delay_s(retry)
         try:
             left_s = self.deadline.left_s()

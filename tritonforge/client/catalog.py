@@ -20,6 +20,7 @@ from tritonforge.client.metadata import ModelStatus, read_served_model
 from tritonforge.client.names import near_names
 from tritonforge.client.questions import Question
 from tritonforge.client.transport import AsyncTransport, Json
+from tritonforge.client.unreadable import what_is_wrong
 
 __all__ = ["Catalog", "read_index"]
 
@@ -62,7 +63,7 @@ class Catalog:
         except ClientError:
             raise
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ServerUnavailable(f"the model's metadata are not Triton's: {error!r}", target) from error
+            raise ServerUnavailable(f"the model's metadata are not Triton's: {what_is_wrong(error)}", target) from error
         self._models[target.model, target.version] = known = Known(served)
         return known
 

@@ -98,7 +98,8 @@ class ServerUnavailable(ClientError):
 
     `sent` is False where nothing of the request can have reached the server: to try again is safe, whatever it does.
     `silent`: nothing came at all in the time for a connection. `foreign`: what answers isn't Triton, and will say the
-    same again. `of_model`: a Triton that is up says it of the one model, as of a full queue.
+    same again. `of_model`: a Triton that is up says it of the one model, as of a full queue. `pending`: a proxy no
+    longer waits for the server, which may be at it still.
     """
 
     def __init__(
@@ -110,12 +111,14 @@ class ServerUnavailable(ClientError):
         silent: bool = False,
         foreign: bool = False,
         of_model: bool = False,
+        pending: bool = False,
     ) -> None:
         super().__init__(reason, target)
         self.sent = sent
         self.silent = silent
         self.foreign = foreign
         self.of_model = of_model
+        self.pending = pending
 
 
 class DeadlineExceeded(ClientError, TimeoutError):

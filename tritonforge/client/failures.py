@@ -133,6 +133,11 @@ _OF_A_SERVER = re.compile(
 )
 """What says, with Triton's code for a busy model, that it is the server that takes nothing."""
 
+_PENDING = frozenset({408, 504})
+"""The statuses of a proxy that no longer waits: the server may be at it still."""
+
+_NO_LONGER_AWAITED = re.compile(r"^upstream request timeout\b")  # Envoy's, for its 504
+
 _BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/2)")
 """What grpc 1.x says, as UNKNOWN or INTERNAL, of bytes that are no HTTP/2."""
 
@@ -172,11 +177,14 @@ def from_http_status(status: int, words: str, target: Target) -> ClientError:
 
 def _from_status(status: int, words: str, target: Target) -> ClientError:
     if status < 400:
-        return ServerUnavailable(f"not a Triton server: it answered HTTP {status} {words}".rstrip(), target)
+        words = f"not a Triton server: it answered HTTP {status} {words}".rstrip()
+        return ServerUnavailable(words, target, foreign=True)
     kind = _BY_HTTP_STATUS.get(status, InvalidRequest if status < 500 else InferenceFailed)
     if status == 400 and _RAISED.search(words):
         kind = InferenceFailed
     error = _refined(kind, words or f"HTTP {status}", target)
+    if isinstance(error, ServerUnavailable):
+        error.pending = status in _PENDING
     error.code = str(status)
     return error
 
@@ -201,6 +209,7 @@ def from_grpc_code(code: str, words: str, target: Target, *, answered: bool = Fa
         error = _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
         if isinstance(error, ServerUnavailable):
             error.sent = answered or not _NEVER_SENT.match(words)
+            error.pending = bool(_NO_LONGER_AWAITED.match(words))
         if code == "UNAVAILABLE" and (answered or not _OF_A_CONNECTION.match(words)):
             _of_model(error, words)
     elif int(found[1]) in _OF_PROXIES:

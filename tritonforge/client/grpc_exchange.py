@@ -23,6 +23,7 @@ from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.sockets import tls_context
+from tritonforge.client.unreadable import what_is_wrong
 from tritonforge.client.url import Endpoint
 
 __all__ = ["FAILURES", "INFER", "SETTLED", "STREAM", "GrpcExchange", "path", "pause_after"]
@@ -140,7 +141,7 @@ class GrpcExchange:
     def failure(self, error: Any, deadline: Deadline, target: Target) -> ClientError:
         """Make the error of what FAILURES are; what grpc raises is an RpcError with a code and details."""
         if isinstance(error, (ValueError, DecodeError)):
-            return ServerUnavailable(f"the answer is not Triton's: {error}", target)
+            return ServerUnavailable(f"the answer is not Triton's: {what_is_wrong(error)}", target, foreign=True)
         if isinstance(error, Garbled):
             return _coded(ServerUnavailable(str(error), target))
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):

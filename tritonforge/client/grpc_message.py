@@ -35,10 +35,13 @@ def to_message(request: Request) -> Any:
 
 def from_message(message: Any) -> Response:
     """Read a ModelInferResponse. Raise ValueError where its outputs don't have their raw contents."""
+    contents = message.raw_output_contents
+    if len(message.outputs) != len(contents):
+        raise ValueError(f"{len(message.outputs)} outputs, but the contents of {len(contents)}")
     outputs = tuple(
         [
             Tensor(output.name, output.datatype, tuple(output.shape), data)
-            for output, data in zip(message.outputs, message.raw_output_contents, strict=True)
+            for output, data in zip(message.outputs, contents, strict=True)
         ]
     )
     return Response(message.model_name, message.model_version, message.id, outputs, _parameters(message))

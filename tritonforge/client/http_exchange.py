@@ -21,6 +21,7 @@ from tritonforge.client.message import Buffer, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
 from tritonforge.client.sockets import tls_context
+from tritonforge.client.unreadable import what_is_wrong
 from tritonforge.client.url import Endpoint
 
 __all__ = ["FAILURES", "HttpExchange"]
@@ -92,6 +93,8 @@ class HttpExchange:
         if answer.status != 200:
             raise _refusal(answer.status, answer.body, self.target(request))
         length = answer.headers.get("inference-header-content-length")
+        if length is not None and not length.isdecimal():
+            raise ValueError(f"its header Inference-Header-Content-Length is {length[:60]!r}")
         return read_response(answer.body, None if length is None else int(length), request.into)
 
     def write_question(self, question: Question) -> list[Buffer]:
@@ -118,7 +121,7 @@ class HttpExchange:
             content = None
         if not is_answer(question, content):
             words = f"the answer is not Triton's: {bytes(body[:200])!r}"
-            raise ServerUnavailable(METRICS_PORT if _may_be_metrics(answer) else words, target)
+            raise ServerUnavailable(METRICS_PORT if _may_be_metrics(answer) else words, target, foreign=True)
         return content
 
     def in_doubt(self, answer: Answer, question: Question) -> list[Buffer] | None:
@@ -153,7 +156,7 @@ class HttpExchange:
         """Say that the client is of no more use."""
         return RuntimeError(f"the client of {self.url} is closed")
 
-    def failure(self, error: BaseException, deadline: Deadline, target: Target) -> ClientError:
+    def failure(self, error: Exception, deadline: Deadline, target: Target) -> ClientError:
         """Make the error of what FAILURES are."""
         if isinstance(error, ClientError):
             return error
@@ -163,7 +166,7 @@ class HttpExchange:
             return from_connection(error, target)
         if isinstance(error, Garbled):
             return ServerUnavailable(str(error), target)
-        return ServerUnavailable(f"the answer is not Triton's: {error!r}", target)
+        return ServerUnavailable(f"the answer is not Triton's: {what_is_wrong(error)}", target, foreign=True)
 
     def target(self, request: Request | Question) -> Target:
         """Name whom a request speaks to."""

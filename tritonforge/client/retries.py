@@ -14,6 +14,10 @@ from tritonforge.client.forks import watch_forks
 __all__ = ["Budget", "Retries", "may_retry"]
 
 
+_WHOLE = 1 - 1e-9
+"""One token, of which parts have been added."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retries:
     """How often an attempt that found no server is made again.
@@ -21,7 +25,7 @@ class Retries:
     `attempts` counts the first one. Before the n-th retry of the same server it waits a random time between 0 and
     `first_delay_s` · 2ⁿ, at most `longest_delay_s`: "full jitter" of
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/. All calls of a client together make no
-    more retries than `budget` times their number, `burst` at once, so that retries don't keep a server down. Where
+    more retries than `budget` times their number, and `burst` beside, so that retries don't keep a server down. Where
     nothing was sent to one server, or a question was not answered in its share of the time, asking another one that
     is untried isn't counted.
     """
@@ -53,8 +57,10 @@ class Budget:
     __slots__ = ("__weakref__", "_lock", "_most", "_per_call", "_tokens")
 
     def __init__(self, retries: Retries) -> None:
-        self._per_call, self._most = retries.budget, float(retries.burst)
-        self._tokens = self._most
+        self._per_call = retries.budget
+        self._tokens = float(retries.burst)
+        # What the calls bring is kept until it is a whole retry, however small the burst.
+        self._most = max(self._tokens, 1.0) + self._per_call if self._per_call else self._tokens
         self._lock = threading.Lock()
         watch_forks(self)
 
@@ -67,7 +73,7 @@ class Budget:
     def spend(self) -> bool:
         """Take a retry's token, if there is one."""
         with self._lock:
-            if self._tokens < 1:
+            if self._tokens < _WHOLE:
                 return False
             self._tokens -= 1
             return True
@@ -77,6 +83,11 @@ class Budget:
         self._lock = threading.Lock()
 
 
-def may_retry(error: ClientError, *, idempotent: bool) -> bool:
-    """Tell whether it can do no harm to try again: nothing was sent, or doing it twice is as doing it once."""
-    return isinstance(error, ServerUnavailable) and not error.foreign and (idempotent or not error.sent)
+def may_retry(error: ClientError, *, idempotent: bool, elsewhere: bool = False) -> bool:
+    """Tell whether it can do no harm to try again: nothing was sent, or doing it twice is as doing it once.
+
+    What may be under way still is not to be done beside it; and what isn't Triton is asked again `elsewhere` alone.
+    """
+    if not isinstance(error, ServerUnavailable) or error.pending:
+        return False
+    return (elsewhere or not error.foreign) and (idempotent or not error.sent)

@@ -217,8 +217,26 @@ def test_what_a_model_says_over_http_was_sent():
     assert error.sent
 
 
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        *[(from_page(status, "", TARGET), status in (429, 502, 503)) for status in (408, 429, 502, 503, 504)],
+        *[(from_http_status(status, "no", TARGET), status in (429, 502, 503)) for status in (408, 429, 502, 503, 504)],
+        (from_grpc_code("UNAVAILABLE", "HTTP status 504, which is not gRPC's", TARGET), False),
+        (from_grpc_code("UNAVAILABLE", "upstream request timeout", TARGET, answered=True), False),
+        (from_grpc_code("UNAVAILABLE", "upstream connect error", TARGET, answered=True), True),
+        (from_grpc_code("RESOURCE_EXHAUSTED", "too many", TARGET), True),
+    ],
+)
+def test_what_a_proxy_no_longer_waits_for_is_not_asked_again(error, again):
+    assert may_retry(error, idempotent=True, elsewhere=True) is again
+
+
 def test_what_is_no_triton_server_is_not_asked_again():
     assert not may_retry(from_page(404, "", TARGET), idempotent=True)
+    assert not may_retry(from_http_status(204, "", TARGET), idempotent=True)
+    assert may_retry(from_page(404, "", TARGET), idempotent=True, elsewhere=True)
+    assert not may_retry(from_page(404, "", TARGET), idempotent=False, elsewhere=True)
     assert may_retry(from_page(502, "", TARGET), idempotent=True)
 
 

@@ -32,6 +32,32 @@ def test_a_budget_is_spent_and_earned():
     assert budget.spend()
 
 
+@pytest.mark.parametrize("burst", [0, 1, 3])
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.4, 0.75, 1])
+def test_a_budget_gives_its_share_of_the_calls_whatever_the_burst(share, burst):
+    budget, given = Budget(Retries(budget=share, burst=burst)), 0
+    for _ in range(1000):
+        budget.earn()
+        given += budget.spend()
+    assert given == pytest.approx(1000 * share + burst, abs=burst + 1)
+    assert given <= 1000 * share + burst
+
+
+def test_without_a_budget_there_is_the_burst_alone():
+    budget, given = Budget(Retries(budget=0, burst=2)), 0
+    for _ in range(9):
+        budget.earn()
+        given += budget.spend()
+    assert given == 2
+
+
+def test_after_a_long_time_there_is_little_more_than_the_burst():
+    budget = Budget(Retries(budget=0.2, burst=3))
+    for _ in range(1000):
+        budget.earn()
+    assert [budget.spend() for _ in range(4)] == [True, True, True, False]
+
+
 @pytest.mark.parametrize(
     ("error", "idempotent", "may"),
     [
