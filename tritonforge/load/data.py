@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritonforge.dtypes import DTYPES
+from tritonforge.load.casts import cast
 from tritonforge.load.data_files import READERS, Raw
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.settings import Data, ModelLoad
@@ -70,13 +71,15 @@ def _read(served: ServedModel, load: ModelLoad) -> Iterator[Sample]:
     golden = load.data.golden
     where = f"the golden samples of {golden}" if golden is not None else load.data.source
     rows = _golden_rows(served, golden) if golden is not None else _file_rows(load.data.source)
-    rows = [_of_datatypes(row, served, where) for row in rows]
+    rows = [_of_datatypes(row, served, f"{where}: row {number}") for number, row in enumerate(rows, 1)]
     if served.max_batch_size:
         rows = _batched(rows, load.batch_size, where)
     if not rows:
         raise InvalidLoad(f"{where}: it holds no rows")
     checked = load.data.check or golden is not None
     names = {tensor.name for tensor in served.inputs}
+    if checked and rows:
+        _check_answers(rows[0], served, where)
     for row in rows:
         inputs = {
             tensor.name: (tensor.datatype, _fitted(tensor, row, served, where)) for tensor in _present(served, row)
@@ -126,7 +129,7 @@ def _golden_rows(served: ServedModel, repository: Path) -> list[dict[str, Any]]:
 
 
 def _of_datatypes(row: dict[str, Any], served: ServedModel, where: str) -> dict[str, Any]:
-    """Make arrays of the tensors that are bytes, by the datatypes of the model."""
+    """Make arrays of the inputs, and of tensors that are bytes, by the datatypes of the model."""
     kinds = {tensor.name: tensor.datatype for tensor in (*served.outputs, *served.inputs)}
     found = dict(row)
     for name, value in row.items():
@@ -140,7 +143,25 @@ def _of_datatypes(row: dict[str, Any], served: ServedModel, where: str) -> dict[
                 )
             except ValueError as error:
                 raise InvalidLoad(f'{where}: "{name}" has {len(value.data)} bytes, no {datatype}: {error}') from error
+    for tensor in served.inputs:
+        if tensor.name in found:
+            try:
+                found[tensor.name] = cast(found[tensor.name], tensor.datatype)
+            except ValueError as error:
+                raise InvalidLoad(f'{where}: "{tensor.name}" is no {tensor.datatype}: {error}') from error
     return found
+
+
+def _check_answers(row: Mapping[str, Any], served: ServedModel, where: str) -> None:
+    """Raise InvalidLoad for a column that is no input, and no output to check."""
+    outputs = [tensor.name for tensor in served.outputs]
+    unknown = set(row) - {tensor.name for tensor in served.inputs}
+    unknown = {name for name in unknown if name.removeprefix("expected:") not in outputs}
+    if outputs and unknown:
+        raise InvalidLoad(
+            f'{where}: check: "{min(unknown)}" is neither an input of {served.name} nor an output, which are '
+            f"{', '.join(outputs)}; leave it out of the data"
+        )
 
 
 def _present(served: ServedModel, row: Mapping[str, Any]) -> list[Tensor]:
@@ -151,12 +172,8 @@ def _present(served: ServedModel, row: Mapping[str, Any]) -> list[Tensor]:
 
 
 def _fitted(tensor: Tensor, row: Mapping[str, Any], served: ServedModel, path: str) -> Array:
-    """Give the array its type and rank: flat data take the shape of a tensor without variable dimensions."""
-    array = np.asarray(row[tensor.name])
-    try:
-        array = array.astype(object) if tensor.datatype == "BYTES" else array.astype(DTYPES[tensor.datatype].numpy)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidLoad(f'{path}: "{tensor.name}" is no {tensor.datatype}: {error}') from error
+    """Give the array its rank: flat data take the shape of a tensor without variable dimensions."""
+    array: Array = row[tensor.name]
     batch = array.shape[:1] if served.max_batch_size else ()
     wanted = batch + tensor.dims
     if -1 not in wanted and array.size == np.prod(wanted):

@@ -104,7 +104,7 @@ def _flat(steps: Any, key: str) -> list[Mapping[str, Any]]:
 
 def _tensor(value: Any) -> Any:
     if not isinstance(value, dict):
-        return np.asarray(value)
+        return value
     if "b64" in value:
         return Raw(base64.b64decode(value["b64"], validate=True))
     if "content" not in value:

@@ -102,7 +102,9 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
         ("a.json", '{"inputs": []}', 'it has no list "data"'),
         ("a.json", "{}", "data"),
         ("a.csv", "", "random, zeros, golden, or a file"),
-        ("a.jsonl", '{"x": ["a", "b"]}', '"x" is no FP32: could not convert string'),
+        ("a.jsonl", '{"x": [1, 2]}\n{"x": ["a", "b"]}', "row 2: \"x\" is no FP32: 'a' is no number"),
+        ("a.jsonl", '{"x": [1, null]}', 'row 1: "x" is no FP32: null is no number'),
+        ("a.json", '{"data": [{"x": [1, 2]}, {"x": [1, 1e39]}]}', r'row 2: "x" is no FP32: 1e\+39'),
         ("a.json", "{", "it is no JSON"),
         ("a.json", '{"data": 5}', '"data" is no list of steps'),
         ("a.json", '{"data": [{"x": [1, 2]}, 5]}', 'step 2 of "data" is no object of tensors: 5'),
@@ -123,6 +125,26 @@ def test_bytes_of_perf_analyzers_json_are_of_the_models_datatypes(tmp_path: Path
     (tmp_path / "a.json").write_text(json.dumps({"data": [{"x": {"b64": words}}], "validation_data": [{"y": [1]}]}))
     (sample,) = make_samples(ONE, load(Data(str(tmp_path / "a.json"), check=True)), seed=0)
     assert sample.inputs["x"][1].tolist() == [[1.5, -2.0]]
+
+
+def test_values_that_an_input_does_not_have_are_refused_before_rows_are_stacked(tmp_path: Path) -> None:
+    """A float beside it would make floats of all."""
+    whole = replace(ONE, inputs=(Tensor("n", "INT64", (1,)),))
+    np.savez(tmp_path / "a.npz", n=np.array([[1], [2**63]], np.uint64))
+    with pytest.raises(InvalidLoad, match=r'a\.npz: row 2: "n" is no INT64: 9223372036854775808'):
+        make_samples(whole, load(Data(str(tmp_path / "a.npz")), 2), seed=0)
+    (tmp_path / "a.jsonl").write_text(f'{{"n": [{2**53 + 1}]}}\n{{"n": [2.0]}}\n')
+    (sample,) = make_samples(whole, load(Data(str(tmp_path / "a.jsonl")), 2), seed=0)
+    assert sample.inputs["n"][1].tolist() == [[2**53 + 1], [2]]
+
+
+def test_a_column_that_is_neither_an_input_nor_an_output_is_refused_where_answers_are_checked(tmp_path: Path) -> None:
+    served = replace(ONE, outputs=(Tensor("y", "FP32", (1,)),))
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"x": [1, 2], "expected:y": [3], "id": 7}')
+    assert make_samples(served, load(Data(str(path))), seed=0)
+    with pytest.raises(InvalidLoad, match='check: "id" is neither an input of m nor an output, which are y'):
+        make_samples(served, load(Data(str(path), check=True)), seed=0)
 
 
 @pytest.mark.parametrize("source", ["random", "zeros"])
