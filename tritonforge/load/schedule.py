@@ -15,6 +15,7 @@ from tritonforge.load.settings import Load, Settings
 __all__ = ["Schedule", "due_between", "intended_times", "schedule_of", "span_of"]
 
 _CHUNK = 1024
+_NEVER_NS = 2.0**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,9 @@ def _drawn(schedule: Schedule) -> Iterator[NDArray[np.int64]]:
 def _warped(due: NDArray[np.float64], schedule: Schedule) -> NDArray[np.int64]:
     """Find when the integral of the rate reaches each number: rate t² / 2 ramp within the ramp, then linear."""
     rate, ramp = schedule.rate, schedule.ramp_s
-    times = ramp / 2 + due / rate
+    with np.errstate(over="ignore"):
+        times = ramp / 2 + due / rate
     if ramp > 0:
         times = np.where(due < rate * ramp / 2, np.sqrt(2 * ramp * due / rate), times)
-    whole: NDArray[np.int64] = np.rint(times * 1e9).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(np.minimum(times * 1e9, _NEVER_NS)).astype(np.int64)
     return whole

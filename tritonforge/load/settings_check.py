@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Iterator
 
 from tritonforge.load.address import parse_address
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.settings import Settings
 from tritonforge.load.shares import check_connections
+from tritonforge.load.times import LATEST_S
 
 __all__ = ["check_settings"]
+
+_SECONDS = ("window_s", "duration_s", "timeout_s", "warmup_s", "ramp_s", "repeat_s")
+_NAMES = {"http": re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"), "grpc": re.compile(r"[-_.0-9A-Za-z]+")}
+"""What a header may be called (RFC 9110, 5.6.2; gRPC over HTTP/2, Custom-Metadata)."""
+_UNFIT = re.compile(r"[^ -~]")
 
 
 def check_settings(settings: Settings) -> None:
@@ -31,6 +38,10 @@ def check_settings(settings: Settings) -> None:
             "a schedule or replay has no times_s",
         ),
         (
+            not all(0 <= time_s <= LATEST_S for time_s in settings.times_s),
+            f"times_s has a time that isn't within 0 and {LATEST_S:g} s",
+        ),
+        (
             settings.duration_s is None
             and settings.requests is None
             and settings.stable_windows > settings.max_windows
@@ -39,6 +50,12 @@ def check_settings(settings: Settings) -> None:
             "never agree; give more, or measure for a duration or a number of requests",
         ),
         (any(not load.value > 0 for load in settings.loads), "a load is not above 0"),
+        *(
+            (True, f"{name} is {value:g}; it is at most {LATEST_S:g}")
+            for name in _SECONDS
+            if (value := getattr(settings, name)) is not None and LATEST_S < value < math.inf
+        ),
+        *((True, text) for text in _unfit_headers(settings)),
     )
     for found, text in problems:
         if found:
@@ -47,6 +64,16 @@ def check_settings(settings: Settings) -> None:
         check_connections(load, settings)
     if parse_address(settings.url).tls:
         settings.tls.context()
+
+
+def _unfit_headers(settings: Settings) -> Iterator[str]:
+    """Say which headers can't be sent. A value may be a secret, and isn't told."""
+    for name, value in settings.headers.items():
+        if not _NAMES[settings.protocol].fullmatch(name):
+            allowed = f"over {settings.protocol}, that is of ASCII letters, digits and -"
+            yield f"header {name!r}: it is no name of a header; {allowed}"
+        if found := _UNFIT.search(value):
+            yield f"header {name!r}: its value has {found[0]!r}; it is printable ASCII, in one line"
 
 
 def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:

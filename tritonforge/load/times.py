@@ -10,7 +10,10 @@ from typing import Any
 
 from tritonforge.load.errors import InvalidLoad
 
-__all__ = ["read_times"]
+__all__ = ["LATEST_S", "read_times"]
+
+LATEST_S = 1e9
+"""The latest time of a load from its start on, 32 years: nanoseconds of it have room in 64 bits."""
 
 _KEYS = ("time", "timestamp", "ts")
 _LATEST_START_S = 60.0
@@ -54,7 +57,10 @@ def read_times(path: Path, *, speed: float = 1.0, from_first: bool = True) -> tu
         raise InvalidLoad(
             f"{path}: its first time is {times[0]:.10g} s after the start; a schedule counts from 0. {_REPLAY}"
         )
-    return tuple((time - start) / speed for time in times)
+    found = tuple((time - start) / speed for time in times)
+    if not found[-1] <= LATEST_S:
+        raise InvalidLoad(f"{path}: its last time is {found[-1]:g} s after the start; it is at most {LATEST_S:g} s")
+    return found
 
 
 def _seconds(text: str, *, dates: bool) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -87,3 +88,11 @@ def test_turns_that_overlap_are_merged_in_due_order(
     for part in range(parts):
         mine = wanted[part::parts]
         assert list(islice(intended_times(schedule, part, parts), len(mine))) == mine
+
+
+@pytest.mark.parametrize("rate", [1e-12, 1e-320])
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+def test_what_is_due_in_a_hundred_years_is_not_due_before(
+    rate: float, arrivals: Literal["constant", "poisson"]
+) -> None:
+    assert first(Schedule(rate, arrivals), 3)[1:] == [2**62] * 2

@@ -55,6 +55,7 @@ def test_other_text_is_refused_with_its_line(tmp_path: Path, text: str, words: s
     [
         ("0.1\nfoo\n", "times:2: 'foo' is no time: wanted a number of seconds, or JSON"),
         ("2026-01-01T00:00:00Z\n", "times:1: .* a schedule counts seconds from 0. .* there is --replay"),
+        ("0\n1e300\n", r"its last time is 1e\+300 s after the start; it is at most 1e\+09 s"),
         ("1767225601.5\n", "its first time is 1767225602 s after the start; .* there is --replay"),
     ],
 )
@@ -62,3 +63,9 @@ def test_a_schedule_has_no_times_of_a_clock(tmp_path: Path, text: str, words: st
     (tmp_path / "times").write_text(text)
     with pytest.raises(InvalidLoad, match=words):
         read_times(tmp_path / "times", from_first=False)
+
+
+def test_a_recording_that_is_slowed_down_beyond_reason_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "times").write_text("1\n2\n")
+    with pytest.raises(InvalidLoad, match="its last time is inf s after the start"):
+        read_times(tmp_path / "times", speed=5e-324)
