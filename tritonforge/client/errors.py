@@ -19,6 +19,8 @@ __all__ = [
 ]
 
 _LONGEST = 1 << 14
+_NO_ID = "[request id: <id_unknown>] "
+"""What Triton's words have of a request without an id."""
 
 
 class Target(NamedTuple):
@@ -43,7 +45,7 @@ class ClientError(TritonForgeError):
     """
 
     def __init__(self, reason: str, target: Target) -> None:
-        reason = _excerpt(reason)
+        reason = _excerpt(reason.replace(_NO_ID, ""))
         super().__init__(reason, target)
         self.reason = reason
         self.target = target

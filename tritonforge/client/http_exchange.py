@@ -12,6 +12,7 @@ from urllib.parse import quote
 from tritonforge.client.compression import Steps, packing, unpacking
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.events import read_event
 from tritonforge.client.failures import METRICS_PORT, from_connection, from_http_status, from_page, too_late
 from tritonforge.client.http_answer import Answer, Garbled
 from tritonforge.client.http_connection import Route
@@ -33,6 +34,8 @@ FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError
 _WHO = Question("server_metadata")
 _MOST_KINDS = 1024
 _JOIN_BELOW = 1 << 14
+_NO_SUCH_PATH = "Not Found"
+"""What Triton (24.10) says of a path that it hasn't; of a model, it says more."""
 
 
 class HttpExchange:
@@ -91,7 +94,7 @@ class HttpExchange:
     def read_infer(self, answer: Answer, request: Request) -> Response:
         """Read the answer to an inference. Raise the error that it tells of, or one of FAILURES where it is none."""
         if answer.status != 200:
-            raise _refusal(answer.status, answer.body, self.target(request))
+            raise _refusal(answer.status, answer.body, self.target(request), of_inference=True)
         length = answer.headers.get("inference-header-content-length")
         if length is not None and not length.isdecimal():
             raise ValueError(f"its header Inference-Header-Content-Length is {length[:60]!r}")
@@ -141,9 +144,12 @@ class HttpExchange:
     def read_rest(self, answer: Answer, question: Question) -> bytes:
         """Give what is left of an answer that was read piece by piece. Raise the error that it tells of."""
         body = bytes(answer.body)
-        if answer.status != 200:  # of a stream it may come as an event (24.10)
-            raise _refusal(answer.status, body.removeprefix(b"data: "), self.target(question))
-        return body
+        if answer.status == 200:
+            return body
+        target = self.target(question)
+        if body.startswith(b"data: "):  # an event: what the model says in place of its first response (24.10)
+            read_event(body.removeprefix(b"data: "), target)
+        raise _refusal(answer.status, body, target)
 
     def refuse_stream(self, request: Request) -> InvalidRequest:
         """Say where streams are to be had."""
@@ -217,11 +223,13 @@ def _may_be_metrics(answer: Answer) -> bool:
     return answer.status == 200 and not answer.body and kind == "text/plain; charset=utf-8"
 
 
-def _refusal(status: int, body: Buffer, target: Target) -> ClientError:
+def _refusal(status: int, body: Buffer, target: Target, *, of_inference: bool = False) -> ClientError:
     """Make the error that an answer tells of, by Triton's words or by whatever came."""
     text = bytes(body).decode("utf-8", "replace").strip()
     try:
         words = str(json.loads(text)["error"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return from_page(status, text, target)
+    if status == 404 and words == _NO_SUCH_PATH and not of_inference:  # where a model may say so itself
+        return from_page(status, words, target)
     return from_http_status(status, words, target)

@@ -22,6 +22,7 @@ from tritonforge.client import (
     Client,
     ConnectionOptions,
     DeadlineExceeded,
+    InferenceFailed,
     InvalidRequest,
     Retries,
     ServerUnavailable,
@@ -283,6 +284,44 @@ def test_what_has_begun_to_come_is_not_asked_for_again():
         with pytest.raises(ServerUnavailable):
             next(answers)
         assert server.connections == 1
+
+
+def refusing(status: int, body: bytes) -> Callable[[Peer], None]:
+    def refuse(peer: Peer) -> None:
+        while peer.request():
+            peer.send(b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+
+    return refuse
+
+
+def test_what_a_model_says_in_place_of_its_first_event_is_its_own_and_has_no_code():
+    with FaultServer(refusing(400, b'data: {"error":"sorry"}\n\n')) as server, Client(server.url) as client:
+        with pytest.raises(InferenceFailed, match="sorry") as caught:
+            list(client.generate_stream("m", x=1))
+        assert caught.value.code == ""
+    with FaultServer(refusing(400, b'{"error":"no input"}')) as server, Client(server.url) as client:
+        with pytest.raises(InvalidRequest, match="no input") as refused:
+            list(client.generate_stream("m", x=1))
+        assert refused.value.code == "400"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda client: client.infer("m", x=np.ones(2, np.float32)),
+        lambda client: client.generate("m", x=1),
+        lambda client: client.config("m"),
+        lambda client: client.server(),
+    ],
+)
+def test_a_path_that_the_server_has_not_is_no_failure_of_a_model(use):
+    with FaultServer(refusing(404, b'{"error":"Not Found"}')) as server, Client(f"{server.url}/x") as client:
+        with pytest.raises(
+            ServerUnavailable, match=r"without this endpoint: HTTP 404: Not Found; .* path /x"
+        ) as caught:
+            use(client)
+        assert (caught.value.foreign, caught.value.code) == (True, "404")
+        assert server.connections == 1  # it would say the same again
 
 
 def test_an_empty_name_is_refused_but_for_the_whole_server():

@@ -108,6 +108,19 @@ def test_words_without_an_end_are_cut():
     assert "… (2987739 characters left out) …" in error.reason
 
 
+def test_an_id_that_a_request_has_not_is_left_out_of_the_reason():
+    words = "in ensemble 'e', [request id: <id_unknown>] Exceeds maximum queue size"
+    assert from_http_status(503, words, TARGET).reason == "in ensemble 'e', Exceeds maximum queue size"
+    assert "[request id: 7]" in from_http_status(503, words.replace("<id_unknown>", "7"), TARGET).reason
+
+
+@pytest.mark.parametrize("before", ["", "in ensemble 'e', "])
+def test_what_a_python_model_raised_is_its_failure_whatever_the_status(before):
+    error = from_http_status(400, f"{before}Failed to process the request(s) for model 'm_0', message: boom", TARGET)
+    assert (type(error), error.code) == (InferenceFailed, "400")
+    assert type(from_http_status(400, "the model's: Failed to process the request(s) for", TARGET)) is InvalidRequest
+
+
 def test_a_missing_path_of_the_server_itself_is_no_missing_model():
     assert type(from_http_status(404, "Not Found", Target("http://host:1"))) is ServerUnavailable
 
@@ -137,6 +150,12 @@ def test_pages_of_other_servers(status, text, wanted, words):
     assert words in error.reason
     assert "\n" not in error.reason
     assert "color" not in error.reason
+
+
+def test_a_missing_page_below_a_path_of_the_url_has_that_in_doubt():
+    reason = from_page(404, "Not Found", Target("http://host:8000/x", "m")).reason
+    assert reason.endswith("HTTP 404: Not Found; the URL has the path /x: is it that below which a proxy has Triton's?")
+    assert "path" not in from_page(404, "Not Found", TARGET).reason
 
 
 def test_a_long_page_is_cut():
