@@ -281,7 +281,7 @@ class Calls:
             self.catalog.forget(target)  # it passed the checks: the model has changed, perhaps
             raise
         try:
-            result = read_result(response, outputs or known.output_names, target, known.output_names)
+            result = read_result(response, outputs or known.output_names, target, known.datatypes)
         except ServerUnavailable:
             result = await self._read_anew(response, outputs, target, deadline)
         if len(response.outputs) < len(outputs):
@@ -378,7 +378,7 @@ class Calls:
             async with aclosing(self.transport.stream(request, deadline)) as responses:
                 async for response in responses:
                     try:
-                        result = read_result(response, outputs or known.output_names, target, known.output_names)
+                        result = read_result(response, outputs or known.output_names, target, known.datatypes)
                     except ServerUnavailable:
                         result = await self._read_anew(response, outputs, target, deadline)
                     yield result
@@ -388,8 +388,8 @@ class Calls:
         self, response: Response, outputs: Sequence[str], target: Target, deadline: Deadline
     ) -> Result:
         """Read a response with other outputs than the model had: that has changed, or the response on its way."""
-        names = (await self.catalog.fetch(target, deadline)).output_names
-        return read_result(response, outputs or names, target, names)
+        known = await self.catalog.fetch(target, deadline)
+        return read_result(response, outputs or known.output_names, target, known.datatypes)
 
     async def _typed_results(
         self, results: AsyncGenerator[Result, None], definition: Definition[R], target: Target

@@ -22,11 +22,12 @@ _MOST_KINDS = 256
 class Known:
     """A served model, and the kinds of requests that have been found to match it."""
 
-    __slots__ = ("_kinds", "output_names", "served")
+    __slots__ = ("_kinds", "datatypes", "output_names", "served")
 
     def __init__(self, served: ServedModel) -> None:
         self.served = served
-        self.output_names = [spec.name for spec in served.signature.outputs]
+        self.datatypes = {spec.name: spec.datatype for spec in served.signature.outputs}
+        self.output_names = [*self.datatypes]
         self._kinds: dict[Form, Kind] = {}
 
     def kind(self, form: Form | None) -> Kind | None:

@@ -12,6 +12,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.message import Kind, Parameter, Region, Request, Response, Tensor
 from tritonforge.client.metadata import ServedModel
+from tritonforge.client.names import shown
 from tritonforge.client.result import Result
 from tritonforge.client.wire import Array, decode, encode, stand_in
 from tritonforge.errors import InvalidTensor
@@ -124,26 +125,32 @@ def make_request_of(
     return Request(target.model, tensors, target.version, tuple(outputs), kind=kind)
 
 
-def read_result(response: Response, order: Sequence[str], target: Target, names: Sequence[str]) -> Result:
+def read_result(response: Response, order: Sequence[str], target: Target, datatypes: Mapping[str, str]) -> Result:
     """Decode a response, its outputs in an order; those that it doesn't name as they came.
 
-    One that lies in a region is there by its shape and dtype alone. `names` are those of all outputs of the model, as
-    far as it is known. Raise ServerUnavailable where there is another
-    in the place of one of them, InferenceFailed where one isn't what it says.
+    One that lies in a region is there by its shape and dtype alone. `datatypes` are those of all outputs of the model,
+    by name, as far as it is known. Raise ServerUnavailable where there is another output or datatype in the place of
+    one of them, or the answer is to another request; InferenceFailed where an output isn't what it says.
     """
+    if target.request_id and response.id not in (target.request_id, ""):
+        words = f"its id is {shown(response.id)}, and that of the request {shown(target.request_id)}"
+        raise ServerUnavailable(f"the answer is not of this request: {words}", target)
     arrays: dict[str, Array] = {}
     name = ""
     try:
         for name, datatype, shape, data, region in response.outputs:
+            if datatypes.get(name, datatype) != datatype and datatype != "BYTES":  # which classes come as, too
+                words = f"its output {name!r} is {datatype}, and the model's {datatypes[name]}"
+                raise ServerUnavailable(f"the answer is not of this model: {words}", target)
             arrays[name] = decode(datatype, shape, data) if region is None else stand_in(datatype, shape)
     except InvalidTensor as error:
         raise InferenceFailed(f'output "{name}": {error}', target) from error
     if len(arrays) != len(response.outputs):
         raise ServerUnavailable("the answer is not Triton's: it has an output twice", target)
     if [*arrays] != order:
-        unknown = [name for name in arrays if name not in names]
+        unknown = [name for name in arrays if name not in datatypes]
         if unknown and not arrays.keys() >= set(order):
-            words = f"it has an output {unknown[0]!r}; the model has {', '.join(names)}"
+            words = f"it has an output {unknown[0]!r}; the model has {', '.join(datatypes)}"
             raise ServerUnavailable(f"the answer is not of this model: {words}", target)
         arrays = {name: arrays.pop(name) for name in order if name in arrays} | arrays
     return Result(

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tritonforge.client import Client, InferenceFailed, InvalidRequest
+from tritonforge.client import Client, InferenceFailed, InvalidRequest, ServerUnavailable
 from tritonforge.client.kinds import Known, form_of
 from tritonforge.client.metadata import read_served_model
 
@@ -55,6 +55,35 @@ def test_what_is_not_sent_as_it_lies_there_is_of_no_kind():
     assert learnt({"x": X.astype(">f4")}) is None
     assert learnt({"x": X, "t": np.array([b"a", b"b"], object)}) is None
     assert learnt({"x": X, "t": np.array([b"a", b"b"])}) is None
+
+
+@pytest.mark.parametrize("later", ["FP32", "INT32"])
+def test_an_answer_is_judged_by_the_datatypes_of_a_model_that_has_changed(later):
+    described = []
+
+    def serve(peer: Peer) -> None:
+        """Answer FP32 where the model's metadata say INT32, at first or always."""
+        while request := peer.request():
+            if request.startswith(b"GET /v2/models/m HTTP"):
+                described.append("INT32" if not described else later)
+                body = {
+                    "name": "m",
+                    "inputs": [{"name": "x", "datatype": "FP32", "shape": [2]}],
+                    "outputs": [{"name": "y", "datatype": described[-1], "shape": [2]}],
+                }
+                text = json.dumps(body).encode()
+                peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
+            else:
+                peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" if b"/config" in request else ANSWER)
+
+    x = np.array([1, 2], np.float32)
+    with FaultServer(serve) as server, Client(server.url) as client:
+        if later == "FP32":
+            assert [client.infer("m", x=x).y.dtype for _ in range(3)] == [np.float32] * 3
+            assert described == ["INT32", "FP32"]
+        else:
+            with pytest.raises(ServerUnavailable, match="its output 'y' is FP32, and the model's INT32"):
+                client.infer("m", x=x)
 
 
 def test_a_type_that_numpy_has_not_is_of_a_kind_too():

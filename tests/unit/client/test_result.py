@@ -55,17 +55,36 @@ def test_a_result_is_copied_and_pickled(result, through):
     assert again.model_version == "2"
 
 
-def response(*names: str) -> Response:
-    return Response("m", "1", "", tuple(Tensor(name, "INT8", (1,), b"\1") for name in names), {})
+def response(*names: str, datatype: str = "INT8", id: str = "") -> Response:
+    return Response("m", "1", id, tuple(Tensor(name, datatype, (1,), b"\1") for name in names), {})
+
+
+def test_an_output_of_another_datatype_than_the_models_is_refused():
+    target = Target("http://h:1", "m")
+    assert read_result(response("y", datatype="UINT8"), ["y"], target, {"y": "UINT8"}).y.tolist() == [1]
+    assert read_result(response("y", datatype="UINT8"), ["y"], target, {}).y.tolist() == [1], "one that isn't known"
+    with pytest.raises(ServerUnavailable, match="its output 'y' is UINT8, and the model's INT8"):
+        read_result(response("y", datatype="UINT8"), ["y"], target, {"y": "INT8"})
+
+
+def test_an_answer_to_another_request_is_refused():
+    target = Target("http://h:1", "m", request_id="q1")
+    for id in ("q1", ""):  # other servers of the protocol may leave it out
+        assert read_result(response("y", datatype="UINT8", id=id), ["y"], target, {}).y.tolist() == [1]
+    with pytest.raises(ServerUnavailable, match="its id is zzz, and that of the request q1"):
+        read_result(response("y", id="zzz"), ["y"], target, {})
+
+
+BOTH = {"a": "INT8", "b": "INT8"}
 
 
 def test_an_output_in_the_place_of_one_of_the_models_is_refused():
     target = Target("http://h:1", "m")
-    assert list(read_result(response("b", "a"), ["a", "b"], target, ["a", "b"]).outputs) == ["a", "b"]
-    assert list(read_result(response("a"), ["a", "b"], target, ["a", "b"]).outputs) == ["a"], "it may leave some out"
-    assert list(read_result(response("c", "a"), ["a"], target, ["a"]).outputs) == ["a", "c"], "or give more"
+    assert list(read_result(response("b", "a"), ["a", "b"], target, BOTH).outputs) == ["a", "b"]
+    assert list(read_result(response("a"), ["a", "b"], target, BOTH).outputs) == ["a"], "it may leave some out"
+    assert list(read_result(response("c", "a"), ["a"], target, {"a": "INT8"}).outputs) == ["a", "c"], "or give more"
     with pytest.raises(ServerUnavailable, match="it has an output 'c'; the model has a, b"):
-        read_result(response("a", "c"), ["a", "b"], target, ["a", "b"])
+        read_result(response("a", "c"), ["a", "b"], target, BOTH)
 
 
 def test_classes_of_an_output_that_did_not_come_are_told():
