@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from tritonforge.client.deadline import Deadline
@@ -29,6 +30,7 @@ class Attempts(Generic[T]):
     """
 
     __slots__ = (
+        "_able",
         "_absence",
         "_budget",
         "_failure",
@@ -56,8 +58,13 @@ class Attempts(Generic[T]):
         request: Request | None = None,
         idempotent: bool = True,
         steady: bool = False,
+        able: Sequence[Replica[T]] = (),
     ) -> None:
-        """`steady`: of a question that is answered at once, by the server that answered others of its kind."""
+        """`steady`: of a question that is answered at once, by the server that answered others of its kind.
+
+        `able` are the servers that can be asked, where not all can.
+        """
+        self._able = able or replicas.all
         self._replicas, self._retries, self._budget = replicas, retries, budget
         self.deadline, self._target = deadline, target
         self._model = (target.model, target.version)
@@ -78,14 +85,14 @@ class Attempts(Generic[T]):
         """Choose the server of the next attempt. Raise ServerUnavailable where all are being left alone."""
         request = self._request
         if request is None:
-            chosen = self._replicas.choose(self._tried, steady=self._steady, model=self._model)
+            chosen = self._replicas.choose(self._tried, steady=self._steady, model=self._model, able=self._able)
         else:
             flags = request.parameters
             start, end = bool(flags.get("sequence_start")), bool(flags.get("sequence_end"))
             chosen = self._replicas.pinned(flags["sequence_id"], self._tried, start=start, end=end, model=self._model)
         if chosen is None:
-            wait_s = self._replicas.wait_s()
-            last = self._replicas.all[0].last_failure
+            wait_s = self._replicas.wait_s(self._able)
+            last = self._able[0].last_failure
             reason = f"the server failed its last calls; none is made for another {wait_s:.1f} s (circuit open): {last}"
             raise self._whole(ServerUnavailable(reason, self._target, sent=False))
         self._tried.append(chosen)
@@ -186,7 +193,7 @@ class Attempts(Generic[T]):
         lacking = self._replicas.lacking(self._model) if having else ()
         return any(
             other not in self._tried and not other.open and not (willing and other.silent) and other not in lacking
-            for other in self._replicas.all
+            for other in self._able
         )
 
     @property

@@ -96,14 +96,15 @@ class ReliableTransport:
         """Give each response as it comes; tried again only where the request was never sent."""
         target = Target(self.url, request.model, request.version, request.id)
         self._budget.earn()
-        attempts = self._attempts(target, deadline, request=request, idempotent=False)
+        attempts = self._attempts(target, deadline, request=request, idempotent=False, able=self._over("grpc"))
         return self._iterate(attempts, lambda transport, limit: transport.stream(request, limit), watch)
 
     def events(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
         """Give an answer piece by piece; tried again as an inference is, as long as nothing of it has come."""
         target = Target(self.url, question.model, question.version)
         self._budget.earn()
-        attempts = self._attempts(target, deadline, idempotent="sequence_id" not in question.body)
+        idempotent = "sequence_id" not in question.body
+        attempts = self._attempts(target, deadline, idempotent=idempotent, able=self._over("http"))
         return self._iterate(attempts, lambda transport, limit: transport.events(question, limit), watch)
 
     async def sleep(self, seconds: float) -> None:
@@ -133,6 +134,7 @@ class ReliableTransport:
         request: Request | None = None,
         idempotent: bool = True,
         steady: bool = False,
+        able: Sequence[Replica[AsyncTransport]] = (),
     ) -> Attempts[AsyncTransport]:
         return Attempts(
             self.replicas,
@@ -143,7 +145,12 @@ class ReliableTransport:
             request=request,
             idempotent=idempotent,
             steady=steady,
+            able=able,
         )
+
+    def _over(self, protocol: str) -> list[Replica[AsyncTransport]]:
+        """List the servers that are asked over a protocol, on which alone Triton has something."""
+        return [replica for replica in self.replicas.all if replica.transport.url.startswith(protocol)]
 
     async def _run(
         self,

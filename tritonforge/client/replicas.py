@@ -117,10 +117,16 @@ class Replicas(Generic[T]):
         return None if self._only is None or self._only.pauses else self._only
 
     def choose(
-        self, tried: Sequence[Replica[T]] = (), *, steady: bool = False, model: Model = _NONE
+        self,
+        tried: Sequence[Replica[T]] = (),
+        *,
+        steady: bool = False,
+        model: Model = _NONE,
+        able: Sequence[Replica[T]] = (),
     ) -> Replica[T] | None:
         """Choose a server for a request, one not `tried` yet where possible, and count the request as under way.
 
+        `able` are those that can serve it, where not all can.
         `steady` chooses the same one each time, as long as it is healthy; another client may choose another.
 
         One that lacks the `model` is chosen where all do that are healthy; one that was silent where all others have
@@ -130,12 +136,13 @@ class Replicas(Generic[T]):
         if (only := self.only) is not None:
             return only
         with self._lock:
-            healthy = [replica for replica in self.all if not replica.open]
+            servers = able or self.all
+            healthy = [replica for replica in servers if not replica.open]
             lacking = self._lacking.servers(model) if self._lacking else ()
             having = [replica for replica in healthy if replica not in lacking] or healthy
             fresh = [replica for replica in having if replica not in tried] or having
             fresh = [replica for replica in fresh if not replica.silent] or fresh
-            chosen = (self._steadiest(fresh) if steady else self._pick(fresh)) if fresh else self._trial()
+            chosen = (self._steadiest(fresh) if steady else self._pick(fresh)) if fresh else self._trial(servers)
             if chosen is not None:
                 chosen.in_flight += 1
                 self._lacking.asked(model, chosen)
@@ -245,9 +252,9 @@ class Replicas(Generic[T]):
                 replica.probing = True
             return found
 
-    def wait_s(self) -> float:
-        """Tell in how many seconds the next trial is, where all circuits are open."""
-        return max(0.0, min(replica.retry_at for replica in self.all) - self._clock())
+    def wait_s(self, among: Sequence[Replica[T]] = ()) -> float:
+        """Tell in how many seconds the next trial of one of these, or of all, is, where their circuits are open."""
+        return max(0.0, min(replica.retry_at for replica in among or self.all) - self._clock())
 
     def _tell(self, replica: Replica[T], *, changed: bool) -> None:
         if changed and self._changed is not None:
@@ -262,9 +269,9 @@ class Replicas(Generic[T]):
     def _steadiest(self, among: list[Replica[T]]) -> Replica[T]:
         return next(replica for replica in self._steady if replica in among)
 
-    def _trial(self) -> Replica[T] | None:
+    def _trial(self, among: Sequence[Replica[T]]) -> Replica[T] | None:
         now = self._clock()
-        for replica in self.all:
+        for replica in among:
             if not replica.probing and replica.retry_at <= now:
                 replica.probing = True
                 return replica

@@ -38,7 +38,7 @@ from tritonforge.client.stub import Stub, only
 from tritonforge.ir import Signature
 
 from .fault_server import FaultServer, Peer, free_port
-from .small_servers import answer_question, ok, serve_model
+from .small_servers import answer_question, grpc_server, ok, serve_model
 
 
 def test_importing_and_using_http_imports_no_grpc():
@@ -322,6 +322,55 @@ def test_a_path_that_the_server_has_not_is_no_failure_of_a_model(use):
             use(client)
         assert (caught.value.foreign, caught.value.code) == (True, "404")
         assert server.connections == 1  # it would say the same again
+
+
+def generating(peer: Peer) -> None:
+    """Answer as `serve_model` does, and an event to what is to be generated."""
+    while request := peer.request():
+        if b"/generate" in request:
+            peer.send(ok(b'data: {"y":1}\n\n' if b"/generate_stream" in request else b'{"y":1}'))
+        else:
+            answer_question(peer, request)
+
+
+def test_of_several_servers_those_are_asked_whose_protocol_has_it():
+    x = np.ones(2, np.float32)
+    with (
+        FaultServer(*[generating] * 40) as server,
+        grpc_server() as url,
+        Client([server.url, url, server.url]) as client,
+    ):
+        for _ in range(5):
+            assert [answer.y.tolist() for answer in client.stream("m", x=x)] == [[1, 1]]
+            assert client.generate("m", x=1) == {"y": 1}
+            assert list(client.generate_stream("m", x=1)) == [{"y": 1}]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "use", "message"),
+    [
+        ("http", lambda client: client.stream("m", x=np.ones(2, np.float32)), "give the client the server's gRPC URL"),
+        ("grpc", lambda client: client.generate_stream("m", x=1), "give the client the server's HTTP URL"),
+    ],
+)
+def test_what_no_server_has_over_its_protocol_is_refused(scheme, use, message):
+    with FaultServer(*[serve_model] * 4) as server:
+        client = Client([f"{scheme}://{server.url[7:]}"] * 2)
+        with client, pytest.raises(InvalidRequest, match=message):
+            list(use(client))
+
+
+def test_where_those_that_have_it_are_left_alone_no_other_is_asked():
+    urls = [f"grpc://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"]
+    with Client(
+        urls, retries=Retries(attempts=1), breaker=Breaker(failures=1, pause_s=60, longest_pause_s=60)
+    ) as client:
+        with pytest.raises(ServerUnavailable, match="Connection refused"):
+            client.generate("m", x=1)
+        with pytest.raises(
+            ServerUnavailable, match=r"none is made for another .* \(circuit open\): Connection refused"
+        ):
+            client.generate("m", x=1)
 
 
 def test_an_empty_name_is_refused_but_for_the_whole_server():
