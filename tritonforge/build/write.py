@@ -14,10 +14,10 @@ from pathlib import Path
 
 from tritonforge.ir import File
 
-__all__ = ["write"]
+__all__ = ["temporary_folder", "write"]
 
 SWEEPER = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
-"""Waits until the build that started it is gone, killed or done, and removes what it leaves."""
+"""Waits until the process that started it is gone, killed or done, and removes what it leaves."""
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
@@ -33,7 +33,7 @@ def write(files: Mapping[str, File], output: Path, *, inspect: Callable[[Path], 
     """
     output = output.resolve()  # a link stays one, and what it points to is replaced
     output.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary_folder(output) as folder:
+    with temporary_folder(output) as folder:
         written: dict[bytes | Path | None, Path] = {}
         for path, file in files.items():
             target = folder / path
@@ -63,8 +63,11 @@ def _write_file(file: File, target: Path) -> None:
 
 
 @contextmanager
-def _temporary_folder(output: Path) -> Iterator[Path]:
-    """Make a folder beside `output`, on the same file system; remove it, or what has taken its place."""
+def temporary_folder(output: Path) -> Iterator[Path]:
+    """Make a folder beside `output`, on the same file system, for the block; remove it, or what has taken its place.
+
+    A process of its own removes it where this one is killed.
+    """
     name = tempfile.mktemp(prefix=f".{output.name}.", dir=output.parent)  # the sweeper must know it before it is there
     sweeper = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", SWEEPER, name],

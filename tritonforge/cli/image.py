@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tritonforge.cli.interruptions import Interruptions, interruptible
 
 if TYPE_CHECKING:
     from tritonforge.image import ImageOptions
@@ -43,45 +45,54 @@ def image(
     ] = None,
 ) -> None:
     """Make a container image for a model repository: small by default, without root, with its packages locked."""
-    from tritonforge.build import load_project
-    from tritonforge.image import ImageOptions
-    from tritonforge.image import project_requirements as read_project
-    from tritonforge.server.manifest import read_target
+    with interruptible() as interruptions:
+        from tritonforge.build import load_project
+        from tritonforge.image import ImageOptions
+        from tritonforge.image import project_requirements as read_project
+        from tritonforge.server.manifest import read_target
 
-    project = load_project()
-    folder = repository or project.repository
-    options = ImageOptions(
-        nvidia=nvidia,
-        release=release or read_target(folder),
-        base=base,
-        python=python,
-        bake=bake,
-        project=read_project(project.root / "pyproject.toml") if project_requirements else (),
-        pip_args=tuple(pip_arg or ()),
-    )
-    name = tag or f"{folder.resolve().name.lower()}:latest"
-    _make(folder, output, name, options)
-    if compose is not None:
-        _compose(folder, compose, name, options)
+        project = load_project()
+        folder = repository or project.repository
+        options = ImageOptions(
+            nvidia=nvidia,
+            release=release or read_target(folder),
+            base=base,
+            python=python,
+            bake=bake,
+            project=read_project(project.root / "pyproject.toml") if project_requirements else (),
+            pip_args=tuple(pip_arg or ()),
+        )
+        name = tag or f"{folder.resolve().name.lower()}:latest"
+        try:
+            _make(folder, output, name, options, interruptions)
+            if compose is not None:
+                _compose(folder, compose, name, options)
+        except KeyboardInterrupt:
+            raise typer.Exit(interruptions.code) from None
 
 
-def _make(repository: Path, output: Path | None, name: str, options: ImageOptions) -> None:
-    """Write the context, and build it unless it was asked for itself."""
+def _make(
+    repository: Path, output: Path | None, name: str, options: ImageOptions, interruptions: Interruptions
+) -> None:
+    """Write the context, and build it unless it was asked for itself; an interruption leaves nothing."""
+    from tritonforge.build.write import temporary_folder
     from tritonforge.image import write_context
     from tritonforge.server.docker_client import build_image, connect
 
     client = None if output else connect()
-    with nullcontext(output) if output else tempfile.TemporaryDirectory(prefix="tritonforge-image-") as folder:
-        context = Path(folder) / ("" if output else "context")
-        if output and output.exists():
-            reason = f"{output} is there already; name a new folder, or remove it first: rm -r {output}"
-            raise typer.BadParameter(reason, param_hint="--output")
-        typer.echo(f"packages for CPython {options.base_python}, from pip", err=True)
-        write_context(repository, context, options)
-        if client is None:
-            typer.echo(f"docker build --tag {name} {context}")
-            return
-        image = build_image(client, context, name, lambda line: typer.echo(line, err=True))
+    if output and output.exists():
+        reason = f"{output} is there already; name a new folder, or remove it first: rm -r {shlex.quote(str(output))}"
+        raise typer.BadParameter(reason, param_hint="--output")
+    interruptions.at_once = False
+    typer.echo(f"packages for CPython {options.base_python}, from pip", err=True)
+    if client is None:
+        assert output is not None
+        write_context(repository, output, options)
+        typer.echo(f"docker build --tag {shlex.quote(name)} {shlex.quote(str(output))}")
+        return
+    with temporary_folder(Path(tempfile.gettempdir()) / "tritonforge-image") as folder:
+        write_context(repository, folder / "context", options)
+        image = build_image(client, folder / "context", name, lambda line: typer.echo(line, err=True))
     typer.echo(f"{image.name} ({image.size / 1e6:.0f} MB)")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from tritonforge.build.write import temporary_folder
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
 from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
@@ -70,7 +71,7 @@ class ImageOptions:
 
 
 def write_context(repository: Path, folder: Path, options: ImageOptions) -> None:
-    """Write the files that `docker build` needs into a new folder.
+    """Write the files that `docker build` needs into a new folder: all of them, or nothing.
 
     Raises:
         PreflightError: the folder is no model repository.
@@ -83,8 +84,16 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
     if not options.nvidia and options.release > SLIM_RELEASE:
         reason = f"the repository is built for Triton {options.release}, and a slim image has {SLIM_RELEASE}"
         raise ImageError(f"{reason}\n  hint: take NVIDIA's image (--nvidia), or build for {SLIM_RELEASE}")
+    there = next(above for above in folder.absolute().parents if above.exists())
+    with temporary_folder(there / folder.name) as new:
+        _write(repository, new, options)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new.rename(folder)
+
+
+def _write(repository: Path, folder: Path, options: ImageOptions) -> None:
     wheels = folder / "wheels"
-    wheels.mkdir(parents=True)
+    wheels.mkdir()
     packages = required_packages(repository, options.project, native=options.nvidia)
     download(packages, wheels, python=options.base_python, pip_args=options.pip_args)
     if not options.nvidia:

@@ -6,10 +6,12 @@ Indexes, credentials and CA bundles are those of the pip that runs here. None of
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +29,7 @@ def download(requirements: Sequence[str], folder: Path, *, python: str, pip_args
     Raises:
         ImageError: pip fails; with its own words.
     """
-    _pip(["download", *_platform(python), *pip_args, "--dest", str(folder), *requirements])
+    _pip([*_platform(python), *pip_args, *requirements], folder)
 
 
 def download_alone(requirement: str, folder: Path, *, python: str, pip_args: Sequence[str] = ()) -> None:
@@ -36,7 +38,7 @@ def download_alone(requirement: str, folder: Path, *, python: str, pip_args: Seq
     Raises:
         ImageError: pip fails; with its own words.
     """
-    _pip(["download", *_platform(python), *pip_args, "--no-deps", "--dest", str(folder), requirement])
+    _pip([*_platform(python), *pip_args, "--no-deps", requirement], folder)
 
 
 def lock(folder: Path) -> str:
@@ -55,7 +57,7 @@ def pip_wheel(folder: Path, *, pip_args: Sequence[str] = ()) -> str:
     Raises:
         ImageError: pip fails; with its own words.
     """
-    _pip(["download", *pip_args, "--no-deps", "--dest", str(folder), "pip"])
+    _pip([*pip_args, "--no-deps", "pip"], folder)
     return next(folder.glob("pip-*.whl")).name
 
 
@@ -71,10 +73,22 @@ def _platform(python: str) -> list[str]:
     return [*flags, "--platform", "manylinux2014_x86_64", "--platform", "linux_x86_64"]
 
 
-def _pip(arguments: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+def _pip(arguments: Sequence[str], folder: Path) -> None:
+    """Download into a folder; beside it is what pip needs meanwhile, which a killed one would leave elsewhere."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
+    with tempfile.TemporaryDirectory(prefix=".pip-", dir=folder.parent) as scratch:
+        command = [*pip, *arguments, "--dest", str(folder), "--quiet"]
+        environment = {**os.environ, "TMPDIR": scratch}
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
         errors = [line for line in answer.stderr.splitlines() if line.startswith("ERROR")]
         said = "\n  ".join(errors) or re.sub(r"\n+", "\n  ", answer.stderr.strip())
-        raise ImageError(f"pip can't get the image's packages: {said}")
+        raise ImageError(f"pip can't get the image's packages: {said}{_hint(said)}")
+
+
+def _hint(said: str) -> str:
+    """Say what to do about a package that has no wheel, as its sources aren't taken."""
+    if "No matching distribution found" not in said:
+        return ""
+    build = "only wheels are taken: for a package that has none, build one (`pip wheel`) and add its folder with"
+    return f"\n  hint: {build} --pip-arg=--find-links=…"

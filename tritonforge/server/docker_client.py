@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.docker_container import LABEL, Image
+from tritonforge.server.docker_container import Image
+from tritonforge.server.docker_stages import name_stage, remove_interrupted, remove_stage, sweep_stages
 from tritonforge.server.errors import PreflightError, ServerError
 
 if TYPE_CHECKING:
@@ -99,29 +99,36 @@ def find_image(
 def build_image(client: DockerClient, context: Path, tag: str, progress: Callable[[str], None]) -> Image:
     """Build the image of a folder's Dockerfile; `progress` gets what its steps print.
 
-    Nothing but that image stays: those of earlier stages go, which Docker's classic builder leaves without a name.
+    Nothing but that image stays: those of earlier stages go, which Docker's classic builder leaves without a name, and
+    what builds left of them that were killed.
 
     Raises:
         PreflightError: the base image isn't here, and can't be pulled.
         ServerError: a step fails; with the end of what it printed.
     """
-    from docker.errors import APIError
+    from docker.errors import APIError, DockerException
 
     said: list[str] = []
-    stage = secrets.token_hex(8)
+    sweep_stages(client)
+    stage = name_stage()
     options: dict[str, Any] = {"rm": True, "forcerm": True, "decode": True, "buildargs": {_STAGE_ARGUMENT: stage}}
     try:
-        for entry in client.api.build(path=str(context), tag=tag, **options):
-            if line := str(entry.get("stream", "")).rstrip():
-                said.append(line)
-                progress(line)
-            if "error" in entry:
-                raise _build_error(str(entry["error"]), said)
+        with closing(client.api.build(path=str(context), tag=tag, **options)) as entries:
+            for entry in entries:
+                if line := str(entry.get("stream", "")).rstrip():
+                    said.append(line)
+                    progress(line)
+                if "error" in entry:
+                    raise _build_error(str(entry["error"]), said)
     except APIError as error:
         raise ServerError(f"the image can't be built: {_reason(error)}") from error
+    except KeyboardInterrupt:
+        with suppress(DockerException):
+            remove_interrupted(client, stage)
+        raise
     finally:
         with suppress(APIError):
-            client.images.prune({"dangling": True, "label": f"{LABEL}.stage={stage}"})
+            remove_stage(client, stage)
     return _image(client, tag)
 
 

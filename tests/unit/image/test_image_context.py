@@ -138,8 +138,29 @@ def test_on_nvidias_image_there_is_its_own_server(tmp_path: Path, repository: Pa
 def test_what_pip_cannot_get_is_told_in_its_words(tmp_path: Path, repository: Path, pip_args: tuple[str, ...]) -> None:
     options = ImageOptions(pip_args=pip_args, project=("no-package-of-this-name",))
     with pytest.raises(ImageError, match=r"pip can't get the image's packages: .*no-package-of-this-name") as failed:
-        write_context(repository, tmp_path / "context", options)
+        write_context(repository, tmp_path / "out" / "context", options)
     assert "secret" not in str(failed.value)
+    assert "\n  hint: only wheels are taken: " in str(failed.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "models",
+        "wheels",
+    ]  # nothing of it, so that it can be tried again
+
+
+def test_what_pip_had_when_it_was_interrupted_goes(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its temporary files lie in the new folder, where they go with it, whatever ends this."""
+
+    def interrupted(command: list[str], *, env: dict[str, str], **_: object) -> None:
+        (Path(env["TMPDIR"]) / "half a wheel").touch()
+        assert tmp_path in Path(env["TMPDIR"]).parents
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tritonforge.image.wheels.subprocess.run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_context(repository, tmp_path / "context", ImageOptions())
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
 
 
 def test_a_repository_for_a_later_release_needs_nvidias_image(tmp_path: Path, repository: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from docker.errors import APIError, ImageNotFound
 
 from tritonforge.server import PreflightError, ServerError
 from tritonforge.server.docker_client import build_image, find_image, told
+from tritonforge.server.docker_stages import name_stage
 
 NAME = "registry.example:5000/team/fraud:1"
 PULL = [
@@ -27,14 +28,23 @@ PULL = [
 class Daemon:
     """Has images by name; `stream` is what a pull or a build says, after which the image is there if it went well."""
 
-    def __init__(self, *names: str, stream: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, *names: str, stream: list[dict[str, Any]] | None = None, stages: Sequence[list[str]] = ()
+    ) -> None:
+        """`stages` are the labels of images of earlier stages, each time that they are asked for."""
         self._names = set(names)
         self._stream = stream or []
+        self._stages = iter(stages)
         self.pulled: list[tuple[str, str]] = []
         self.built: list[dict[str, Any]] = []
         self.pruned: list[dict[str, Any]] = []
         self.api = SimpleNamespace(pull=self._pull, build=self._build)
-        self.images = SimpleNamespace(get=self._get, prune=self.pruned.append)
+        self.images = SimpleNamespace(get=self._get, prune=self.pruned.append, list=self._list)
+        self.containers = SimpleNamespace(list=lambda **_: [])
+
+    def _list(self, *, filters: dict[str, Any]) -> list[Any]:
+        assert filters["dangling"]
+        return [SimpleNamespace(labels={"io.tritonforge.stage": label}) for label in next(self._stages, [])]
 
     def _get(self, name: str) -> Any:
         if name not in self._names:
@@ -49,7 +59,7 @@ class Daemon:
     def _build(self, *, tag: str, **options: Any) -> Iterator[dict[str, Any]]:
         self.built.append(options)
         self._names.add(tag)
-        return iter(self._stream)
+        yield from self._stream
 
 
 def find(daemon: Daemon, *, name: str = NAME, **options: Any) -> Any:
@@ -100,9 +110,37 @@ def test_a_build_leaves_no_stage_behind(tmp_path: Path) -> None:
     for each in (daemon, broken):
         (arguments,) = (options["buildargs"] for options in each.built)
         label = f"io.tritonforge.stage={arguments['TRITONFORGE_BUILD']}"
-        assert each.pruned == [{"dangling": True, "label": label}]
+        assert each.pruned[1:] == [{"dangling": True, "label": label}]
         labels.add(label)
     assert len(labels) == 2
+
+
+def test_a_build_sweeps_what_killed_ones_left(tmp_path: Path) -> None:
+    """Not what is under way, here or where ids of processes are others; that goes once it is older than any build."""
+    mine = name_stage()
+    boot, namespace, pid, started, token = mine.split(".")
+    killed = f"{boot}.{namespace}.{pid}.{int(started) - 1}.{token}"
+    elsewhere = [f"another-boot.{namespace}.{pid}.1.{token}", f"{boot}.1.{pid}.1.{token}", token]
+    daemon = Daemon(stages=[[mine, killed, *elsewhere]])
+    build_image(daemon, tmp_path, "fraud:1", lambda line: None)  # type: ignore[arg-type]  # a stand-in
+    old, left, own = daemon.pruned
+    assert old == {"dangling": True, "label": "io.tritonforge.stage", "until": "24h"}
+    assert left == {"dangling": True, "label": f"io.tritonforge.stage={killed}"}
+    assert own["label"] not in (old["label"], left["label"])
+
+
+def test_what_docker_still_makes_of_a_build_that_is_broken_off_goes(tmp_path: Path) -> None:
+    """A step that is under way may leave its image after the end of the request."""
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    daemon = Daemon(stream=[{"stream": "Step 2/2 : RUN true\n"}], stages=[[], [], ["late"]])
+    with pytest.raises(KeyboardInterrupt):
+        build_image(daemon, tmp_path, "fraud:1", interrupt)  # type: ignore[arg-type]  # a stand-in
+    _, *own = daemon.pruned
+    assert len(own) > 3
+    assert len({one["label"] for one in own}) == 1
 
 
 def test_a_base_image_that_cant_be_pulled_is_told_with_what_to_do_offline(tmp_path: Path) -> None:
