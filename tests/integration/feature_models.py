@@ -58,7 +58,7 @@ LABELS = ("cat", "dog", "bird")
 
 
 def write_feature_models(repository: Path) -> None:
-    """Write the models of `client_models`, and `adder`, `labelled`, `words`, `queued`, and the ensemble `chain`."""
+    """Write the models of `client_models`, and `adder`, `labelled`, `words`, `queued`, `drowsy`, and the ensemble `chain`."""
     write_client_models(repository)
     controls = (
         'control_input { name: "START" control { kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] } }'
@@ -77,6 +77,8 @@ def write_feature_models(repository: Path) -> None:
     limit = "default_timeout_microseconds: 60000000 allow_timeout_override: true"
     policy = f"default_queue_policy {{ timeout_action: REJECT {limit} }}"
     write(repository, "queued", f"{scalars} dynamic_batching {{ {policy} }}", MOODY)
+    wide = f"{tensor('input', 'x', dims=-1)} {tensor('output', 'y', dims=-1)}"
+    write(repository, "drowsy", f"max_batch_size: 8 {wide}", MOODY)
     (repository / "chain" / "1").mkdir(parents=True)
     maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'
     step = f'step {{ model_name: "moody" model_version: -1 {maps} }}'

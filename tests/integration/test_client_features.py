@@ -435,6 +435,24 @@ def test_what_a_killed_client_leaves_is_swept_by_the_next(url):
     assert not set(left) & set(os.listdir("/dev/shm"))
 
 
+def test_calls_that_are_given_up_leave_no_memory_with_the_server(served, url):
+    slow = np.full((1, 1 << 17), 0.2, np.float32)
+    with Client(url, options=OPTIONS) as client:
+        for _ in range(4):
+            with pytest.raises(DeadlineExceeded):
+                client.infer("drowsy", x=slow, timeout_s=0.1)
+        assert np.array_equal(client.infer("drowsy", x=slow).y, slow)
+        assert 1 <= len(regions(served)) <= 4  # of the calls before, some have ended by now
+    assert not regions(served)
+
+
+def regions(served: Server) -> list[str]:
+    """List the regions of this process that the server has mapped."""
+    with Client(served.http_url, options=OPTIONS, shared_memory=False) as client:
+        names = [entry["name"] for entry in client.admin.shared_memory()]
+    return [name for name in names if name.startswith(f"{PREFIX}{os.getpid()}_")]
+
+
 def test_an_async_client_uses_shared_memory(url):
     async def use(client: AsyncClient) -> None:
         for _ in range(3):

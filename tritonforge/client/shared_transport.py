@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Any
 
 from tritonforge.client.arena import LEAST_BYTES, Arena, Placed
 from tritonforge.client.cuda_regions import CudaRegions, is_on_device, refuse_stream
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
-    ClientError,
     DeadlineExceeded,
     InferenceFailed,
     InvalidRequest,
@@ -24,6 +22,7 @@ from tritonforge.client.errors import (
 from tritonforge.client.message import Request, Response, is_sequence
 from tritonforge.client.questions import Question
 from tritonforge.client.regions import is_known_already, is_unknown, of_call, registration, sweep, unregistration
+from tritonforge.client.releases import Releases
 from tritonforge.client.segments import Segment
 from tritonforge.client.transport import AsyncTransport
 
@@ -47,6 +46,7 @@ class SharedMemoryTransport:
         self.arena = Arena()
         self.cuda = CudaRegions(inner)
         self._inner = inner
+        self._releases = Releases(inner.ask)
         self._usable = True
         self._swept = False
 
@@ -87,19 +87,21 @@ class SharedMemoryTransport:
         self._inner.renew()
 
     async def close(self) -> None:
-        """Unregister and remove all segments, and close the other transport."""
+        """Unregister and remove all segments, and close the other transport.
+
+        Those of calls that were given up are waited for a moment: the next client sees to what is left.
+        """
         deadline = Deadline(GOODBYE_S)
         for name in self.arena.close():
-            with suppress(ClientError, RuntimeError):
-                await self._inner.ask(unregistration(name), deadline)
+            await self._releases.let_go(name, deadline)
         await self.cuda.close(deadline)
+        await self._releases.finish(deadline, self._inner.sleep)
         await self._inner.close()
 
     async def release(self, segment: Segment) -> None:
         """Let go of a segment with arrays of the caller's own."""
         if self.arena.unfix(segment):
-            with suppress(ClientError, RuntimeError):
-                await self._inner.ask(unregistration(segment.name), Deadline(GOODBYE_S))
+            await self._releases.let_go(segment.name, Deadline(GOODBYE_S))
 
     def _place(self, request: Request) -> Placed | None:
         if not self._usable:
@@ -125,7 +127,7 @@ class SharedMemoryTransport:
                 raise
             return await self._inner.infer(request, deadline)
         except BaseException:
-            self.arena.discard(placed)  # the server may be at it still
+            self._discard(placed)  # the server may be at it still
             raise
         try:
             if not placed.request.into and not is_sequence(request):
@@ -135,8 +137,9 @@ class SharedMemoryTransport:
             self.arena.done(placed)
         for segment in self.arena.surplus():
             segment.close()
-            with suppress(ClientError):
-                await self._inner.ask(unregistration(segment.name), deadline)
+            await self._releases.let_go(segment.name, deadline)
+        if self._releases:
+            await self._releases.go_on(deadline)
         return response
 
     async def _register(self, request: Request, placed: Placed, deadline: Deadline) -> bool:
@@ -146,19 +149,27 @@ class SharedMemoryTransport:
             if segments and not self._swept:
                 self._swept = True
                 await sweep(self._inner.ask, Question("shared_memory"), unregistration, deadline)
+            if segments and self._releases:
+                await self._releases.go_on(deadline)
             for segment in segments:
                 await self._map(segment, deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:
-            self.arena.discard(placed)  # the server may have mapped it
+            self._discard(placed)  # the server may have mapped it
             raise of_call(error, request) from error
         except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
             self.arena.discard(placed)
             self._give_up(f"the server at {self.url} can't map this machine's memory: {error.reason}")
             return False
         except BaseException:
-            self.arena.discard(placed)
+            self._discard(placed)
             raise
         return True
+
+    def _discard(self, placed: Placed) -> None:
+        """Let go of the segment of a request that was given up; the server lets go of it when it has ended there."""
+        self.arena.discard(placed)
+        if placed.segment is not None:
+            self._releases.add(placed.segment.name)
 
     async def _map(self, segment: Segment, deadline: Deadline) -> None:
         try:

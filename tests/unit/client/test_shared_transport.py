@@ -40,10 +40,15 @@ class Server:
         self.over_the_wire = 0
         self.failure: BaseException | None = None
         self.known: type[ClientError] = InvalidRequest  # over gRPC it is InferenceFailed
+        self.metadata: object = {"version": "2.51.0"}
+        self.in_use: set[str] = set()
+        self.hangs = False
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         if self.failure is not None:
             raise self.failure
+        if question.subject == "server_metadata":
+            return self.metadata
         if question.subject == "shared_memory":
             return [{"name": name} for name in self.regions]
         if question.subject == "register_shared_memory":
@@ -51,6 +56,9 @@ class Server:
                 words = f"shared memory region with name '{question.model}' already in manager"
                 raise self.known(words, Target(self.url, question.model))
             self.regions.add(question.model)
+        elif question.model in self.in_use:
+            words = f"Cannot unregister shared memory region '{question.model}', it is currently in use."
+            raise InferenceFailed(words, Target(self.url, question.model))
         else:
             self.regions.discard(question.model)
         return None
@@ -62,7 +70,13 @@ class Server:
                 # As Triton 24.10 says it, NOT_FOUND.
                 words = f"Unable to find shared memory region: '{tensor.region.name}'"
                 raise InferenceFailed(words, Target(self.url, request.model))
+            if tensor.region is not None and self.hangs:
+                self.in_use.add(tensor.region.name)
+                raise DeadlineExceeded("no answer", Target(self.url, request.model))
         return Response("m", "1", "", (Tensor("y", "UINT8", (1,), b"1"),), {})
+
+    async def sleep(self, seconds: float) -> None:
+        self.in_use.clear()  # the model has ended
 
     async def close(self) -> None:
         pass
@@ -177,3 +191,60 @@ def test_what_the_model_itself_says_is_not_sent_again(server, transport):
     server.infer = fail
     with pytest.raises(ClientError, match="boom"):
         infer(transport)
+
+
+def give_up(server: Server, transport: SharedMemoryTransport, calls: int) -> None:
+    """Give up some calls whose requests go on at the server."""
+    server.hangs = True
+    for _ in range(calls):
+        with pytest.raises(DeadlineExceeded):
+            infer(transport)
+    server.hangs = False
+
+
+def test_memory_of_calls_that_were_given_up_is_let_go_of_when_they_have_ended(server, transport):
+    give_up(server, transport, 3)
+    infer(transport)
+    assert len(server.regions) == 4
+    server.in_use.clear()
+    for _ in range(2):
+        infer(transport)
+    assert server.regions == transport.arena.registered
+
+
+def test_memory_of_calls_that_are_all_given_up_does_not_add_up(server, transport):
+    for _ in range(20):
+        give_up(server, transport, 1)
+        server.in_use.clear()
+    assert len(server.regions) <= 2
+
+
+def test_closing_waits_for_what_uses_memory_still(server, transport):
+    give_up(server, transport, 3)
+    finish(transport.close())
+    assert not server.regions
+
+
+@pytest.mark.parametrize("metadata", [{"version": "2.49.0"}, {"version": "x"}, {}, None])
+def test_a_server_that_does_not_know_what_is_in_use_keeps_it(server, transport, metadata):
+    """It would unmap memory that a request is about to write to."""
+    server.metadata = metadata
+    give_up(server, transport, 2)
+    server.in_use.clear()
+    infer(transport)
+    finish(transport.close())
+    assert len(server.regions) == 2
+
+
+def test_arrays_of_the_callers_own_that_a_request_uses_are_let_go_of_later(server, transport):
+    segment = Segment(BIG.size)
+    transport.arena.fix(segment)
+    request = Request("m", (Tensor("x", "UINT8", BIG.shape, memoryview(segment.array)),))
+    infer(transport, request)
+    server.in_use.add(segment.name)
+    finish(transport.release(segment))
+    assert segment.name in server.regions
+    server.in_use.clear()
+    infer(transport)
+    assert segment.name not in server.regions
+    segment.close()
