@@ -111,7 +111,10 @@ class AsyncHttpTransport:
         pool = self._pools.get()
         await pool.take_place(deadline)
         try:
-            answer = await _exchange_on(pool, pool.idle() or await pool.fresh(deadline), parts, deadline)
+            connection = pool.idle()
+            answer = await _exchange_on(pool, connection or await pool.fresh(deadline), parts, deadline)
+        except Dropped as error:
+            raise (error if connection else self._form.unwelcome(error)) from error.__cause__
         finally:
             pool.free_place()
         return await self._plain(answer, deadline) if "content-encoding" in answer.headers else answer

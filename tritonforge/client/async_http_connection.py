@@ -6,9 +6,20 @@ from collections.abc import Sequence
 
 from tritonforge.client.async_line import AsyncLine, open_line
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.http_answer import Answer, Dropped, Garbled, Reading, Take, not_http, read_answer, read_at_once
+from tritonforge.client.http_answer import (
+    Answer,
+    Dropped,
+    Garbled,
+    Reading,
+    Take,
+    Unsent,
+    not_http,
+    read_answer,
+    read_at_once,
+)
 from tritonforge.client.http_connection import Route, packets
 from tritonforge.client.message import Buffer
+from tritonforge.client.sockets import is_refusal
 
 __all__ = ["AsyncConnection", "connect"]
 
@@ -56,6 +67,8 @@ class AsyncConnection(AsyncLine[Answer]):
 
     def lost(self, key: int, words: str) -> Exception:
         """Make the error of a connection that ended in a request."""
+        if is_refusal(words):
+            return Unsent(words)
         return Garbled(words) if self._begun else Dropped(f"{words} before an answer")
 
     async def exchange(self, parts: Sequence[Buffer], deadline: Deadline, take: Take | None = None) -> Answer:

@@ -22,6 +22,7 @@ from tritonforge.client.http_answer import NoneFree, Unreached, Unsent
 __all__ = [
     "IS_IT_UP",
     "METRICS_PORT",
+    "WANTS_CERTIFICATE",
     "from_connection",
     "from_grpc_code",
     "from_http_status",
@@ -65,10 +66,11 @@ _RESTRICTED = re.compile(r"(API|protocol) is restricted, expecting header")
 # What grpc 1.x says of a connection that the other side ends at once, as Triton's HTTP port does.
 _ENDED = re.compile(r"failed to connect to all addresses.*Socket closed")
 
-_ENDED_OVER_TLS = (
+WANTS_CERTIFICATE = (
     "does the server want a certificate of this client's? then give TLS(certificate=…, key=…), by an authority that it "
-    "trusts; or is it no gRPC port?"
+    "trusts"
 )
+_ENDED_OVER_TLS = f"{WANTS_CERTIFICATE}; or is it no gRPC port?"
 
 _HINTS = (
     (
@@ -98,6 +100,10 @@ _HINTS = (
     (
         re.compile(r"ALERT_CERTIFICATE_REQUIRED"),
         "the server wants a certificate of this client's: TLS(certificate=…, key=…)",
+    ),
+    (
+        re.compile(r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)"),
+        "the server doesn't take this client's certificate: TLS(certificate=…, key=…), by an authority that it trusts",
     ),
     (
         _ENDED,

@@ -86,6 +86,8 @@ class HttpTransport:
         connection = pool.take(deadline)
         try:
             answer = self._exchange_on(connection or pool.fresh(deadline), parts, deadline)
+        except Dropped as error:
+            raise (error if connection else self._form.unwelcome(error)) from error.__cause__
         finally:
             pool.free_place()
         return self._plain(answer, deadline) if "content-encoding" in answer.headers else answer

@@ -13,7 +13,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Answer, Dropped, Unsent, read_answer, read_at_once, scratch_memory
 from tritonforge.client.message import Buffer
 from tritonforge.client.resolving import resolve
-from tritonforge.client.sockets import NO_TLS, connecting, keep_alive
+from tritonforge.client.sockets import NO_TLS, connecting, is_refusal, keep_alive
 
 __all__ = ["Connection", "Route", "packets"]
 
@@ -164,6 +164,8 @@ class Connection:
                 _wait(self._departures, deadline)
             except ssl.SSLEOFError:
                 return 0
+            except ssl.SSLError as error:
+                raise (Unsent(str(error)) if is_refusal(str(error)) else error) from error
 
     def receive_now(self, memory: memoryview) -> int:
         """Receive bytes that are there already; none where the peer has closed. Raise OSError where there are none."""

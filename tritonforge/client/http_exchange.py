@@ -13,8 +13,15 @@ from tritonforge.client.compression import Steps, packing, unpacking
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.events import read_event
-from tritonforge.client.failures import METRICS_PORT, from_connection, from_http_status, from_page, too_late
-from tritonforge.client.http_answer import Answer, Garbled
+from tritonforge.client.failures import (
+    METRICS_PORT,
+    WANTS_CERTIFICATE,
+    from_connection,
+    from_http_status,
+    from_page,
+    too_late,
+)
+from tritonforge.client.http_answer import Answer, Dropped, Garbled
 from tritonforge.client.http_connection import Route
 from tritonforge.client.http_message import read_response, write_request
 from tritonforge.client.http_questions import has_body, is_answer, model_path, request_line
@@ -157,6 +164,10 @@ class HttpExchange:
             f"Triton streams tensors over gRPC only; give the client the server's gRPC URL, such as {self._grpc_url}"
         )
         return InvalidRequest(words, self.target(request))
+
+    def unwelcome(self, error: Dropped) -> Dropped:
+        """Say what may be behind a new connection that ended before its first answer."""
+        return error if self.route.context is None else Dropped(f"{error}; {WANTS_CERTIFICATE}")
 
     def closed(self) -> RuntimeError:
         """Say that the client is of no more use."""

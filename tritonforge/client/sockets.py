@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -13,10 +14,22 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import Garbled, Unreached, Unsent
 from tritonforge.client.options import TLS
 
-__all__ = ["NO_TLS", "connecting", "keep_alive", "tls_context"]
+__all__ = ["NO_TLS", "connecting", "is_refusal", "keep_alive", "tls_context"]
 
 NO_TLS = "it ended the TLS handshake: is it Triton's HTTP port? That speaks no TLS: use http://…, or a proxy that does"
 """What is said where the other side leaves before TLS has begun."""
+
+
+_REFUSAL = re.compile(r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)\b")
+
+
+def is_refusal(words: str) -> bool:
+    """Tell whether it is a handshake that OpenSSL says was refused for this client's certificate, or for want of one.
+
+    With TLS 1.3 that comes after the client's own part of it: after the first request has been written, which the
+    other side never reads then.
+    """
+    return _REFUSAL.search(words) is not None
 
 
 @contextmanager
@@ -54,9 +67,13 @@ def keep_alive(connection: socket.socket, keepalive_s: float) -> None:
 
 def tls_context(tls: TLS) -> ssl.SSLContext:
     """Make the context of HTTPS. Raise OSError where a file can't be read, ValueError where it isn't what it should."""
-    for file in (tls.ca, tls.certificate, tls.key):
-        if file is not None:
-            Path(file).open("rb").close()  # ssl would not name it
+    for name, file in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key)):
+        try:
+            if file is not None:
+                Path(file).open("rb").close()  # ssl would not name it
+        except OSError as error:
+            reason = f"TLS({name}={str(file)!r}) can't be read: {error.strerror}"
+            raise OSError(error.errno, reason) from error
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except ssl.SSLError as error:

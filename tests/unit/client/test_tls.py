@@ -1,0 +1,141 @@
+"""TLS that fails: whose certificate it was, and whether a request was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trustme
+
+from tritonforge.client import TLS, AsyncClient, Client, ConnectionOptions, Retries, ServerUnavailable
+
+X = np.array([1, 2], np.float32)
+Serve = Callable[[ssl.SSLContext, socket.socket], object]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca(authority: trustme.CA, tmp_path: Path) -> Path:
+    file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(file)
+    return file
+
+
+@contextmanager
+def tls_server(authority: trustme.CA, serve: Serve, *, mutual: bool = False) -> Iterator[str]:
+    """Do so with each connection over TLS; give the URL."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    if mutual:
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with suppress(OSError), connection:
+                serve(context, connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+def handshake(context: ssl.SSLContext, connection: socket.socket) -> None:
+    context.wrap_socket(connection, server_side=True).close()
+
+
+def reset(context: ssl.SSLContext, connection: socket.socket) -> None:
+    with context.wrap_socket(connection, server_side=True) as wrapped:
+        wrapped.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def hear_and_close(context: ssl.SSLContext, connection: socket.socket) -> None:
+    with context.wrap_socket(connection, server_side=True) as wrapped:
+        wrapped.recv(1)
+
+
+def failure(kind: str, url: str, tls: TLS) -> ServerUnavailable:
+    options: dict[str, Any] = {
+        "options": ConnectionOptions(tls=tls),
+        "retries": Retries(attempts=1),
+        "timeout_s": 20,
+    }
+
+    async def ask() -> None:
+        async with AsyncClient(url, **options) as client:
+            await client.infer("m", x=X)
+
+    def ask_in_loop() -> None:
+        asyncio.run(ask())
+
+    def ask_blocking() -> None:
+        with Client(url, **options) as client:
+            client.infer("m", x=X)
+
+    ask_now = ask_in_loop if kind == "async" else ask_blocking
+    with pytest.raises(ServerUnavailable) as caught:
+        ask_now()
+    return caught.value
+
+
+kinds = pytest.mark.parametrize("kind", ["blocking", "async"])
+
+
+@kinds
+def test_what_a_server_refuses_for_want_of_a_certificate_was_not_sent(kind, authority, ca):
+    with tls_server(authority, handshake, mutual=True) as url:
+        error = failure(kind, url, TLS(ca=ca))
+    assert not error.sent
+    assert "the server wants a certificate of this client's: TLS(certificate=…, key=…)" in error.reason
+
+
+@kinds
+def test_a_certificate_that_a_server_does_not_take_is_told(kind, authority, ca, tmp_path):
+    other = trustme.CA().issue_cert("client@example.org")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    other.private_key_pem.write_to_path(key)
+    other.cert_chain_pems[0].write_to_path(certificate)
+    with tls_server(authority, handshake, mutual=True) as url:
+        error = failure(kind, url, TLS(ca=ca, certificate=certificate, key=key))
+    assert not error.sent
+    assert "the server doesn't take this client's certificate" in error.reason
+
+
+@kinds
+@pytest.mark.parametrize("end", [reset, hear_and_close])
+def test_where_the_refusal_is_lost_a_certificate_is_asked_for(kind, end, authority, ca):
+    with tls_server(authority, end) as url:
+        error = failure(kind, url, TLS(ca=ca))
+    assert error.sent, "who knows"
+    assert "does the server want a certificate of this client's?" in error.reason
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_a_file_that_is_not_there_is_told_with_its_argument(kind, scheme, ca):
+    for given in ("ca", "certificate", "key"):
+        tls = TLS(**{"ca": ca, "certificate": ca, "key": ca, given: "nope.pem"})
+        with pytest.raises(FileNotFoundError, match=rf"TLS\({given}='nope.pem'\) can't be read: No such file"):
+            kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=tls))
