@@ -141,7 +141,8 @@ class Attempts(Generic[T]):
         harmless = may_retry(error, idempotent=self._idempotent and not answered, elsewhere=others)
         if not (late or harmless) or retry + 1 >= self._retries.attempts:
             raise error
-        delay_s = 0.0 if others else self._retries.delay_s(retry)
+        after_s = error.after_s if isinstance(error, ServerUnavailable) else 0
+        delay_s = 0.0 if others else max(self._retries.delay_s(retry), after_s)
         try:
             left_s = self.deadline.left_s()
         except TimeoutError:

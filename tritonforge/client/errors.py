@@ -101,7 +101,7 @@ class ServerUnavailable(ClientError):
     `sent` is False where nothing of the request can have reached the server: to try again is safe, whatever it does.
     `silent`: nothing came at all in the time for a connection. `foreign`: what answers isn't Triton, and will say the
     same again. `of_model`: a Triton that is up says it of the one model, as of a full queue. `pending`: a proxy no
-    longer waits for the server, which may be at it still.
+    longer waits for the server, which may be at it still. `after_s`: in how many seconds it wants to be asked again.
     """
 
     def __init__(
@@ -121,6 +121,7 @@ class ServerUnavailable(ClientError):
         self.foreign = foreign
         self.of_model = of_model
         self.pending = pending
+        self.after_s = 0
 
 
 class DeadlineExceeded(ClientError, TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from functools import lru_cache
@@ -40,6 +41,7 @@ FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError
 
 _WHO = Question("server_metadata")
 _MOST_KINDS = 1024
+_SECONDS = re.compile("[0-9]{1,9}")
 _JOIN_BELOW = 1 << 14
 _NO_SUCH_PATH = "Not Found"
 """What Triton (24.10) says of a path that it hasn't; of a model, it says more."""
@@ -101,7 +103,7 @@ class HttpExchange:
     def read_infer(self, answer: Answer, request: Request) -> Response:
         """Read the answer to an inference. Raise the error that it tells of, or one of FAILURES where it is none."""
         if answer.status != 200:
-            raise _refusal(answer.status, answer.body, self.target(request), of_inference=True)
+            raise _refusal(answer, answer.body, self.target(request), of_inference=True)
         length = answer.headers.get("inference-header-content-length")
         if length is not None and not length.isdecimal():
             raise ValueError(f"its header Inference-Header-Content-Length is {length[:60]!r}")
@@ -124,7 +126,7 @@ class HttpExchange:
         target = Target(self.url, question.model, question.version)
         body = answer.body
         if answer.status != 200:
-            raise _refusal(answer.status, body, target)
+            raise _refusal(answer, body, target)
         try:
             content = json.loads(bytes(body)) if body else None
         except (ValueError, RecursionError):
@@ -156,7 +158,7 @@ class HttpExchange:
         target = self.target(question)
         if body.startswith(b"data: "):  # an event: what the model says in place of its first response (24.10)
             read_event(body.removeprefix(b"data: "), target)
-        raise _refusal(answer.status, body, target)
+        raise _refusal(answer, body, target)
 
     def refuse_stream(self, request: Request) -> InvalidRequest:
         """Say where streams are to be had."""
@@ -234,8 +236,17 @@ def _may_be_metrics(answer: Answer) -> bool:
     return answer.status == 200 and not answer.body and kind == "text/plain; charset=utf-8"
 
 
-def _refusal(status: int, body: Buffer, target: Target, *, of_inference: bool = False) -> ClientError:
-    """Make the error that an answer tells of, by Triton's words or by whatever came."""
+def _refusal(answer: Answer, body: Buffer, target: Target, *, of_inference: bool = False) -> ClientError:
+    """Make the error that an answer tells of; `body` is its own, or as much of it as is to be read."""
+    error = _error_of(answer.status, body, target, of_inference=of_inference)
+    seconds = answer.headers.get("retry-after", "")
+    if isinstance(error, ServerUnavailable) and _SECONDS.fullmatch(seconds):
+        error.after_s = int(seconds)
+    return error
+
+
+def _error_of(status: int, body: Buffer, target: Target, *, of_inference: bool) -> ClientError:
+    """Make the error by Triton's words, or by whatever came."""
     text = bytes(body).decode("utf-8", "replace").strip()
     try:
         words = str(json.loads(text)["error"])

@@ -167,6 +167,14 @@ def test_what_is_no_answer_of_tritons_is_unavailable(data, message):
         infer(server)
 
 
+@pytest.mark.parametrize(("said", "after_s"), [(b"7", 7), (b"Wed, 21 Oct 2026 07:28:00 GMT", 0), (b"-1", 0)])
+def test_when_to_ask_again_is_read_where_it_is_in_seconds(said, after_s):
+    refusal = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: %b\r\nContent-Length: 0\r\n\r\n" % said
+    with FaultServer(then_close(refusal)) as server, pytest.raises(ServerUnavailable) as caught:
+        infer(server)
+    assert caught.value.after_s == after_s
+
+
 @pytest.mark.parametrize(
     "behaviour", [Peer.reset, lambda peer: (peer.request(), peer.reset())], ids=["at once", "late"]
 )

@@ -114,6 +114,23 @@ def test_the_next_attempt_goes_to_another_server_at_once():
     assert call.begin() is not first
 
 
+def test_a_server_is_asked_again_no_sooner_than_it_wants():
+    call = attempts(Replicas(["a"]))
+    busy = ServerUnavailable("busy", TARGET)
+    busy.after_s = 2
+    assert call.failed(call.begin(), busy) == 2
+    busy.after_s = 60
+    with pytest.raises(ServerUnavailable, match="busy"):
+        call.failed(call.begin(), busy)
+
+
+def test_another_server_is_asked_at_once_whatever_the_first_wants():
+    call = attempts(Replicas(["a", "b"]))
+    busy = ServerUnavailable("busy", TARGET)
+    busy.after_s = 2
+    assert call.failed(call.begin(), busy) == 0
+
+
 def test_attempts_end():
     call = attempts(Replicas(["a"]), attempts=2)
     call.failed(call.begin(), ServerUnavailable("gone", TARGET))
