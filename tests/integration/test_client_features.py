@@ -28,6 +28,7 @@ from tritonforge.client import (
     InvalidRequest,
     Label,
     ModelNotFound,
+    ModelNotReady,
     Result,
     Retries,
     ServerUnavailable,
@@ -504,6 +505,31 @@ def test_models_are_loaded_with_another_configuration_and_unloaded(client, serve
         assert time.monotonic() < deadline
     client.admin.load("scorer", config={**config, "max_batch_size": 8})
     assert client.is_ready("scorer")
+
+
+GIVEN = """
+import numpy as np
+import triton_python_backend_utils as utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return [utils.InferenceResponse([utils.Tensor("y", np.array([NUMBER], np.int32))]) for _ in requests]
+"""
+
+
+def test_other_files_with_the_same_configuration_are_loaded(client):
+    one = {"data_type": "TYPE_INT32", "dims": [1]}
+    tensors = {"input": [{"name": "x", **one}], "output": [{"name": "y", **one}]}
+    config = {"name": "given", "backend": "python", **tensors}
+    x = np.zeros(1, np.int32)
+    for number in (1, 2):
+        client.admin.load("given", config=config, files={"1/model.py": GIVEN.replace("NUMBER", str(number)).encode()})
+        assert client.infer("given", x=x).y == [number]
+    with pytest.raises(ModelNotReady, match="broken"):
+        client.admin.load("given", config=config, files={"1/model.py": b"raise ValueError('broken')"})
+    assert client.infer("given", x=x).y == [2]
+    client.admin.unload("given")
 
 
 # several servers

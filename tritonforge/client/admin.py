@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -21,6 +22,10 @@ Ask = Callable[[Question, float | None], Any]
 
 _HOW_IT_RUNS = ("backend", "platform", "ensemble_scheduling")
 """Fields of a whole configuration, one of which each has. Of inputs and outputs some backends tell themselves."""
+
+
+_MARK = "tritonforge_files"
+"""The parameter of a configuration by which Triton sees that files given with it are others than those it has."""
 
 
 class Admin:
@@ -49,8 +54,9 @@ class Admin:
 
         `config` is used instead of its config.pbtxt, all of it, as `client.config` words it: `{**client.config(model),
         "max_batch_size": 2}`. `files`, by their path in the model's folder (`1/model.onnx`), are used instead of the
-        folder, and want a `config`. Raise ValueError for a config that names no backend, ModelNotFound or ModelNotReady
-        where the server doesn't load it.
+        folder, and want a `config`, to which their hash is added as the parameter `tritonforge_files`: Triton (24.10)
+        looks at that alone, and would take other files for those that it has. Raise ValueError for a config that names
+        no backend, and for files without one, ModelNotFound or ModelNotReady where the server doesn't load it.
         """
         self._ask(_load(model, config, files or {}), timeout_s)
 
@@ -139,14 +145,35 @@ def _load(model: str, config: Mapping[str, Any] | None, files: Mapping[str, byte
     if config is not None and not any(config.get(key) for key in _HOW_IT_RUNS):
         hint = f'change the one that is there: {{**client.config("{shown(model)}"), …}}'
         raise ValueError(f"config has none of {', '.join(_HOW_IT_RUNS)}; it replaces all of config.pbtxt: {hint}")
-    parameters = {"config": json.dumps(config)} if config is not None else {}
+    parameters = {}
     for name, content in files.items():
         if not isinstance(content, (bytes, bytearray, memoryview)):
             raise TypeError(f'files["{name}"] is {kind_of(content)}; it takes the bytes of the file')
         if name.startswith("file:"):  # as the protocol has it: of another folder Triton finds no version
             raise ValueError(f'files has "{name}"; it takes paths in the model\'s folder: "{name[5:]}"')
         parameters[f"file:{name}"] = base64.b64encode(content).decode()
+    if files and config is None:  # which Triton refuses without a word of why
+        raise ValueError(f'files want a config, such as config=client.config("{shown(model)}")')
+    if config is not None:
+        parameters["config"] = json.dumps(_marked(config, parameters))
     return Question("load", model, body={"parameters": parameters})
+
+
+def _marked(config: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    """Give a configuration that differs wherever the files do; one of other files is marked so no more."""
+    parameters = {name: value for name, value in (config.get("parameters") or {}).items() if name != _MARK}
+    if files:
+        parameters[_MARK] = {"string_value": _hash(files)}
+    rest = {name: value for name, value in config.items() if name != "parameters"}
+    return {**rest, "parameters": parameters} if parameters else rest
+
+
+def _hash(files: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{len(name)} {name} {len(content)} ".encode())
+        digest.update(content.encode())
+    return digest.hexdigest()
 
 
 def _unload(model: str, *, dependents: bool) -> Question:

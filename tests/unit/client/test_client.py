@@ -389,6 +389,30 @@ def test_a_configuration_that_is_not_whole_is_refused_with_the_way_to_change_one
         admin.load("m", config={"max_batch_size": 2, "backend": "python"})
 
 
+def test_a_configuration_tells_files_apart_and_is_itself_again_without_them():
+    bodies = []
+
+    def load(peer: Peer) -> None:
+        while request := peer.request():
+            bodies.append(json.loads(request.partition(b"\r\n\r\n")[2])["parameters"])
+            peer.send(ok(b""))
+
+    def sent(**files: bytes) -> dict:
+        client.admin.load("m", config=config, files=files)
+        return json.loads(bodies[-1]["config"])
+
+    config = {"backend": "python", "parameters": {"a": {"string_value": "b"}}}
+    with FaultServer(load) as server, Client(server.url) as client:
+        assert sent() == config
+        one, other, named = sent(x=b"1"), sent(x=b"2"), sent(y=b"1")
+        marks = {sent["parameters"].pop("tritonforge_files")["string_value"] for sent in (one, other, named)}
+        assert len(marks) == 3
+        assert one == other == named == config
+        config = {"backend": "python", "parameters": {"tritonforge_files": {"string_value": "old"}}}
+        assert sent() == {"backend": "python"}
+        assert sent(x=b"1")["parameters"]["tritonforge_files"]["string_value"] in marks
+
+
 @pytest.mark.parametrize(
     ("use", "error", "message"),
     [
@@ -403,6 +427,7 @@ def test_a_configuration_that_is_not_whole_is_refused_with_the_way_to_change_one
             r'files\["x"\] is an int; it takes the bytes of the',
         ),
         (lambda admin: admin.load("m", files=[b"x"]), TypeError, "files is a list; it takes a mapping"),
+        (lambda admin: admin.load("m", files={"1/x": b""}), ValueError, r'a config, .*config=client\.config\("m"\)'),
         (lambda admin: admin.log_settings({"nope": 1}), ValueError, "no setting 'nope'; there are: log_file, log_info"),
         (lambda admin: admin.log_settings({"log_info": 1}), TypeError, "log_info is an int; it takes bool"),
         (lambda admin: admin.log_settings({"log_verbose_level": True}), TypeError, "level is a bool; it takes int"),
