@@ -38,12 +38,17 @@ SETTLED = (
 )
 """The states of a channel in which it neither connects nor waits to."""
 
+_CONNECT_MS = 10_000
+"""By default 20,000."""
+
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # A server that has come back is seen at once; by default grpc waits up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
+    # Despite its name (1.85): for how long a connection is waited for, by a channel that was closed meanwhile, too.
+    ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
     # Clients don't share a connection, nor its back-off; and a proxy of the environment is not for this server.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2
 
-from tritonforge.client import AsyncClient, Client, ConnectionOptions, DeadlineExceeded
+from tritonforge.client import AsyncClient, Client, ConnectionOptions, DeadlineExceeded, grpc_exchange
 from tritonforge.client.retries import Retries
 
 from .fault_server import FaultServer, Peer
@@ -28,6 +28,34 @@ SETTINGS: dict[str, Any] = {
     "retries": Retries(attempts=1),
     "options": ConnectionOptions(keepalive_s=60),  # with which all goes over grpcio
 }
+
+
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_a_connection_that_is_never_made_ends_soon_after_the_client(kind, monkeypatch):
+    shorter = {grpc_exchange._CONNECT_MS: 300}
+    options = tuple((name, shorter.get(value, value)) for name, value in grpc_exchange._OPTIONS)
+    monkeypatch.setattr(grpc_exchange, "_OPTIONS", options)
+    ended = Event()
+
+    def hear_out(peer: Peer) -> None:
+        while peer._connection.recv(1 << 16):
+            pass
+        ended.set()
+
+    with FaultServer(hear_out) as server:
+        url = f"grpc://127.0.0.1:{server.port}"
+
+        async def ask() -> None:
+            async with AsyncClient(url, timeout_s=0.1) as client:
+                with pytest.raises(DeadlineExceeded):
+                    await client.infer("m", x=X)
+
+        if kind == "async":
+            asyncio.run(ask())
+        else:
+            with Client(url, timeout_s=0.1) as client, pytest.raises(DeadlineExceeded):
+                client.infer("m", x=X)
+        assert ended.wait(10)
 
 
 class Slow:
