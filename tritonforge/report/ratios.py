@@ -15,6 +15,7 @@ from tritonforge.report.student import student_quantile
 __all__ = ["Ratio", "paired_ratio", "pairs_needed", "unpaired_ratio"]
 
 _TOLD = 1000
+_COSINES = 0.55
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,15 @@ def pairs_needed(confidence: float) -> int:
 def unpaired_ratio(base: Sequence[float], new: Sequence[float], *, confidence: float) -> Ratio:
     """Estimate new / base from two runs, one after the other: Welch's t interval over logarithms of their windows.
 
-    Each run counts for n (1 - r) / (1 + r) windows, where r is the lag-1 autocorrelation, at least 0, corrected for its
-    bias of -(1 + 4 r) / n (Kendall): neighbouring windows tell partly the same. What differs between one run and the
+    Neighbouring windows tell partly the same, so that what a mean of n windows varies by is taken from their slow
+    changes: the squared means over its ν slowest cosines, with ν degrees of freedom (the equal-weighted cosine
+    estimator of Lazarus, Lewis, Stock and Watson, "HAR Inference: Recommendations for Practice", 2018). ν is
+    0.55 n^(2/3), at least 2: somewhat more than their 0.4 n^(2/3), which is for 95 %; here an interval has 99.67 % or
+    more. Of three windows two cosines are all there is, and the interval is Welch's own.
+
+    Of simulated windows (AR(1) of 0, 0.3, 0.6) an interval of 99.67 % held the ratio in 99.9, 99.5 and 98.9 % of 10,000
+    pairs of 10 windows, in 99.7, 99.6 and 99.2 % of 20; one of 95 % in 96, 94, 87 and 96, 94, 90 %. It reached 2.3 to
+    2.8 times as far as windows vary by of 10, 1.4 to 2.0 of 20, 0.8 to 1.4 of 40. What differs between one run and the
     next on the same machine is in neither run, so that the interval can't hold it.
 
     Figures are positive. Fewer than two windows on a side give an infinite interval.
@@ -81,12 +89,12 @@ def unpaired_ratio(base: Sequence[float], new: Sequence[float], *, confidence: f
     difference = float(np.mean(sides[1]) - np.mean(sides[0]))
     if any(len(side) < 2 for side in sides):
         return Ratio(math.exp(difference), 0.0, math.inf)
-    counts = [_effective_count(side) for side in sides]
-    errors = [float(np.var(side, ddof=1)) / count for side, count in zip(sides, counts, strict=True)]
+    freedoms = [_freedom(len(side)) for side in sides]
+    errors = [_squared_error(side, freedom) for side, freedom in zip(sides, freedoms, strict=True)]
     total = sum(errors)
     if total == 0:
         return Ratio(*[math.exp(difference)] * 3)
-    freedom = total**2 / sum(error**2 / max(count - 1, 0.5) for error, count in zip(errors, counts, strict=True))
+    freedom = total**2 / sum(error**2 / each for error, each in zip(errors, freedoms, strict=True))
     reach = student_quantile((1 + confidence) / 2, freedom) * math.sqrt(total)
     return Ratio(math.exp(difference), math.exp(difference - reach), math.exp(min(difference + reach, 700)))
 
@@ -98,16 +106,16 @@ def _logs(figures: Sequence[float]) -> NDArray[np.float64]:
     return np.log(array)
 
 
-def _effective_count(series: NDArray[np.float64]) -> float:
-    """Say how many independent windows a series is worth, at least 1.5 and at most its length."""
-    centred = series - np.mean(series)
-    squares = float(centred @ centred)
+def _freedom(count: int) -> int:
+    return min(max(int(_COSINES * float(count) ** (2 / 3) + 0.5), 2), count - 1)
+
+
+def _squared_error(series: NDArray[np.float64], cosines: int) -> float:
+    """Give the squared standard error of a series' mean, from as many of its slowest cosines."""
     count = len(series)
-    if count < 4 or squares == 0:
-        return float(count)
-    observed = float(centred[1:] @ centred[:-1]) / squares
-    correlation = min(max((observed * count + 1) / max(count - 4, 1), 0.0), 0.95)
-    return max(count * (1 - correlation) / (1 + correlation), 1.5)
+    phases = np.pi * np.outer(np.arange(1, cosines + 1), (np.arange(count) + 0.5) / count)
+    weights = math.sqrt(2 / count) * np.cos(phases) @ (series - np.mean(series))
+    return float(weights @ weights) / cosines / count
 
 
 @lru_cache(maxsize=64)

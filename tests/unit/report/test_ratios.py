@@ -116,15 +116,33 @@ def test_a_tenth_slower_is_found_among_outliers_and_drift() -> None:
     assert found >= 190
 
 
-@pytest.mark.parametrize(("correlation", "most"), [(0.0, 0.07), (0.5, 0.09), (0.9, 0.15)])
-def test_unpaired_windows_count_for_less_where_they_depend_on_each_other(correlation: float, most: float) -> None:
+@pytest.mark.parametrize(("correlation", "most"), [(0.0, 0.01), (0.5, 0.015), (0.9, 0.1)])
+@pytest.mark.parametrize("count", [10, 20, 40])
+def test_unpaired_windows_that_depend_on_each_other_are_seldom_called_different(
+    count: int, correlation: float, most: float
+) -> None:
+    """At the confidence of one load's three figures."""
     random = np.random.default_rng(13)
     different = 0
     for _ in range(600):
-        base, new = (windows(random, 20, correlation, outliers=False) for _ in range(2))
-        ratio = unpaired_ratio(np.exp(base), np.exp(new), confidence=0.95)
+        base, new = (windows(random, count, correlation, outliers=False) for _ in range(2))
+        ratio = unpaired_ratio(np.exp(base), np.exp(new), confidence=1 - 0.01 / 3)
         different += not ratio.low <= 1 <= ratio.high
     assert different / 600 < most
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6])
+def test_ten_windows_tell_a_server_that_is_much_slower(correlation: float) -> None:
+    """Whatever the chance that neighbours look alike, no interval reaches so far that it tells nothing."""
+    random = np.random.default_rng(14)
+    found, widest = 0, 0.0
+    for _ in range(300):
+        base, new = (windows(random, 10, correlation, outliers=False) for _ in range(2))
+        ratio = unpaired_ratio(np.exp(base), np.exp(new + math.log(1.3)), confidence=1 - 0.01 / 3)
+        found += ratio.low > 1
+        widest = max(widest, math.log(ratio.high / ratio.low) / 2)
+    assert found > 0.85 * 300
+    assert widest < 0.5
 
 
 def test_unpaired_is_welch_where_windows_are_independent() -> None:
