@@ -247,7 +247,7 @@ def test_a_definition_that_the_server_has_otherwise_is_refused(client):
 
 def test_a_batch_that_is_too_large_is_refused_with_the_definitions_own_signature(client):
     with pytest.raises(
-        InvalidRequest, match=r"max_batch_size is 8: split it\n  signature: \(amount: FP32\[batch\]"
+        InvalidRequest, match=r"max_batch_size is 8: split it, as client.map does\n  signature: \(amount: FP32\[batch\]"
     ) as it:
         client.call(Scorer(), np.ones(9, np.float32), np.array(["a"] * 9))
     assert "served" not in str(it.value)

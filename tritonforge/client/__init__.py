@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         DefinedSequence,
         ModelSequence,
     )
+    from tritonforge.client.stub import SchemaChanged
 
 __all__ = [
     "TLS",
@@ -65,6 +66,7 @@ __all__ = [
     "Progress",
     "Result",
     "Retries",
+    "SchemaChanged",
     "ServedModel",
     "ServerUnavailable",
 ]
@@ -87,6 +89,7 @@ _MODULES = {
     "Progress": "mapping",
     "Result": "result",
     "Retries": "retries",
+    "SchemaChanged": "stub",
     "ServedModel": "metadata",
     "TLS": "options",
 }

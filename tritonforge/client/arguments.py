@@ -7,18 +7,24 @@ from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 __all__ = [
+    "checked_parameters",
     "kind_of",
     "list_outputs",
     "named_input",
     "require_encodable",
     "require_name",
     "require_number",
-    "require_parameters",
     "require_request_id",
     "require_setting",
     "with_article",
 ]
+
+_KINDS = (bool, int, float, str)
+_PLAIN: tuple[tuple[type[Any], type[Any]], ...] = ((np.bool_, bool), (np.integer, int), (np.floating, float))
+"""What NumPy's scalars are to the protocol; its texts are Python's."""
 
 _OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
 _OF_QUEUES = {"priority": "a level of the model's queue", "timeout": "the limit in the queue in microseconds"}
@@ -63,16 +69,24 @@ def require_request_id(request_id: object) -> None:
     require_encodable("request_id", request_id)
 
 
-def require_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise TypeError where a caller's parameters can't be sent; ValueError for a value, and those of sequences."""
+def checked_parameters(parameters: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Give a caller's parameters as the protocol has them: of NumPy's scalars the numbers that they are.
+
+    Raise TypeError where they can't be sent; ValueError for a value, and those of sequences.
+    """
+    if not parameters:
+        return None
     if not isinstance(parameters, Mapping):
         raise TypeError(f'parameters is {kind_of(parameters)}; it takes a mapping: parameters={{"tenant": "a"}}')
-    for name, value in parameters.items():
+    checked = {}
+    for name, given in parameters.items():
+        value = given if isinstance(given, _KINDS) else _plain(given)
+        checked[name] = value
         if not isinstance(name, str):
             raise TypeError(f"the parameter {name!r} has {kind_of(name)} for its name; it is a text")
         if name in _OF_SEQUENCES:
             raise ValueError(f'the parameter "{name}" is of sequences: client.sequence(…), or infer(…, {name}=…)')
-        if not isinstance(value, (bool, int, float, str)):
+        if not isinstance(value, _KINDS):
             raise TypeError(f'the parameter "{name}" is {kind_of(value)}; the protocol has bool, int, float and str')
         if name in _OF_QUEUES:
             _require_count(name, value)
@@ -81,6 +95,12 @@ def require_parameters(parameters: Mapping[str, Any]) -> None:
         require_encodable("a parameter's name", name)
         if isinstance(value, str):
             require_encodable(f'the parameter "{name}"', value)
+    return checked
+
+
+def _plain(value: object) -> object:
+    """Give a scalar of NumPy's as Python has it; anything else as it is."""
+    return next((plain(value) for kind, plain in _PLAIN if isinstance(value, kind)), value)
 
 
 def _require_count(name: str, value: object) -> None:
@@ -114,7 +134,7 @@ def require_setting(name: str, value: object, kind: type[Any], example: str) -> 
 def require_number(name: str, value: object, kind: type[Any] = Real) -> None:
     """Raise TypeError where a setting is no number, or no whole one where `kind` is int."""
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}; it takes a {'whole ' if kind is int else ''}number")
+        raise TypeError(f"{name} is {value!r}; it takes a {'' if kind is Real else 'whole '}number")
 
 
 def kind_of(value: object) -> str:

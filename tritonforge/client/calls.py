@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from tritonforge.client.arguments import list_outputs, require_name, require_parameters, require_request_id
+from tritonforge.client.arguments import checked_parameters, list_outputs, require_name, require_request_id
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.casts import Cast, cast_inputs, require_cast
 from tritonforge.client.catalog import Catalog, read_index
@@ -94,7 +94,7 @@ class Calls:
         """Infer by the model's name."""
         asked = () if outputs is None else list_outputs(outputs)
         target = self.target(model, version, request_id)
-        merged = merge_inputs(inputs, named, target) if inputs else named
+        merged = named if inputs is None else merge_inputs(inputs, named, target)
         deadline = self.deadline(timeout_s)
         if cast != "none":
             require_cast(cast)
@@ -144,8 +144,7 @@ class Calls:
         **named: Any,
     ) -> AsyncGenerator[Result, None]:
         """Start a stream by the model's name, and give what reads it."""
-        if parameters:
-            require_parameters(parameters)
+        parameters = checked_parameters(parameters)
         asked = () if outputs is None else list_outputs(outputs)
         deadline = self.deadline(timeout_s)
         target = self.target(model, version, request_id)

@@ -18,6 +18,7 @@ from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 __all__ = ["explain", "find_problems", "masked_list", "uneven_list"]
 
 _OPTIONS = frozenset({"cast", "into", "outputs", "parameters", "top"})
+_OF_ALL_CALLS = ("request_id", "timeout_s", "version")
 
 
 def find_problems(
@@ -90,8 +91,10 @@ def _unknown(kind: str, specs: tuple[TensorSpec, ...], names: Iterable[str]) -> 
 def _meant(name: str, known: list[str]) -> str:
     if name in _OPTIONS:
         return f"{name}= is an option of infer by the model's name; "
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}? " if near else ""
+    if near := difflib.get_close_matches(name, known, n=1):
+        return f"did you mean {near[0]}? "
+    option = difflib.get_close_matches(name, _OF_ALL_CALLS, n=1)
+    return f"did you mean the option {option[0]}? " if option else ""
 
 
 def _value_problem(spec: TensorSpec, value: Any, sizes: dict[str, tuple[str, int]], *, batched: bool) -> str:
@@ -146,7 +149,8 @@ def _batch_problems(name: str, size: int, max_batch_size: int) -> list[str]:
     if size == 0:
         return [f'input "{name}": the batch has no rows, which Triton doesn\'t take']
     if 0 < max_batch_size < size:
-        return [f'input "{name}": a batch of {size} rows; max_batch_size is {max_batch_size}: split it']
+        most = f"max_batch_size is {max_batch_size}: split it, as client.map does"
+        return [f'input "{name}": a batch of {size} rows; {most}']
     return []
 
 

@@ -8,11 +8,12 @@ import threading
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tritonforge.client.arguments import kind_of
+from tritonforge.client.arguments import kind_of, require_number
 from tritonforge.client.batches import Piece, Reassembly, merge_arrays, pieces_of, slices_of, uneven
 from tritonforge.client.call import Definition, give_back, make_inputs
 from tritonforge.client.cuda_arrays import CudaArray
@@ -114,14 +115,18 @@ def make_work(
     ordered: bool,
     progress: Callable[[Progress], object] | None,
 ) -> Work[Any]:
-    """Make the requests of a map. Raise ValueError for numbers out of range, InvalidRequest for inputs of no kind.
+    """Make the requests of a map. Raise InvalidRequest for inputs of no kind.
 
-    Arrays, alone or by name, are cut into items of `batch_size` rows; else each item of an iterable is one.
+    Raise TypeError for settings that are no whole numbers, ValueError for those out of range. Arrays, alone or by name,
+    are cut into items of `batch_size` rows; else each item of an iterable is one.
     """
+    require_number("concurrency", concurrency, Integral)
     if concurrency < 1:
         raise ValueError(f"concurrency is {concurrency}; it must be 1 or more")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
+    if batch_size is not None:
+        require_number("batch_size", batch_size, Integral)
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
     most = served.max_batch_size
     size = most if batch_size is None else min(batch_size, most or batch_size)
     if not served.signature.batched:
@@ -199,16 +204,17 @@ class _Crew:
         self._done: dict[int, tuple[Piece, Result | BaseException]] = {}
         self._wanted = _NOTHING
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        here = contextvars.copy_context()  # the caller's: a trace, above all
-        self._threads = [
-            threading.Thread(target=here.copy().run, args=(self._work,), name=f"tritonforge-map-{number}", daemon=True)
-            for number in range(size)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._size = size
+        self._here = contextvars.copy_context()  # the caller's: a trace, above all
+        self._threads: list[threading.Thread] = []
 
     def hand(self, number: int, piece: Piece) -> None:
-        """Have a request made by whoever is free next."""
+        """Have a request made by whoever is free next; as long as there are fewer than may be, by one more."""
+        if len(self._threads) < self._size:
+            name = f"tritonforge-map-{len(self._threads)}"
+            thread = threading.Thread(target=self._here.copy().run, args=(self._work,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
         self._todo.put((number, piece))
 
     def outcome(self, number: int) -> tuple[Piece, Result | BaseException]:

@@ -44,7 +44,7 @@ def version_text(version: str | int) -> str:
 
 def merge_inputs(inputs: Mapping[str, Any] | None, named: dict[str, Any], target: Target) -> Mapping[str, Any]:
     """Join the inputs given as a mapping and those given as keywords. Raise InvalidRequest where one is given twice."""
-    if not inputs:
+    if inputs is None:
         return named
     if not hasattr(inputs, "keys"):
         raise InvalidRequest(f"inputs is {kind_of(inputs)}; it takes a mapping of names to arrays: name=array", target)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from tritonforge.client.arguments import require_parameters
+from tritonforge.client.arguments import checked_parameters, kind_of
 from tritonforge.client.blocking import finish
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.calls import Calls
@@ -37,8 +37,11 @@ def begin_sequence(
 ) -> SequenceCore:
     """Prepare a sequence; nothing is sent yet.
 
-    Raise ValueError for an id that is none, TypeError for what is neither a name nor a definition.
+    Raise ValueError for an id that is none, TypeError for what is neither a name nor a definition, and where one of
+    the settings is of another kind.
     """
+    if closing is not None and not isinstance(closing, Mapping):
+        raise TypeError(f'closing is {kind_of(closing)}; it takes a mapping of names to arrays: closing={{"x": array}}')
     if not isinstance(model, str):
         require_definition(model, "sequence", "sequence")
     name = model if isinstance(model, str) else model.name
@@ -106,10 +109,9 @@ class ModelSequence:
     ) -> Result:
         """Send the next request, as `Client.infer` does; the first one starts the sequence, `end` ends it."""
         options = _options(timeout_s, outputs, request_id)
-        if parameters:
-            require_parameters(parameters)
         merged = merge_inputs(inputs, named, self._core.target)
-        return finish(self._core.infer(merged, end=end, parameters=parameters or {}, options=options))
+        given = checked_parameters(parameters)
+        return finish(self._core.infer(merged, end=end, parameters=given or {}, options=options))
 
     def __enter__(self) -> ModelSequence:
         return self
@@ -174,10 +176,9 @@ class AsyncModelSequence:
     ) -> Result:
         """Send the next request, as `AsyncClient.infer` does; the first one starts the sequence, `end` ends it."""
         options = _options(timeout_s, outputs, request_id)
-        if parameters:
-            require_parameters(parameters)
         merged = merge_inputs(inputs, named, self._core.target)
-        return await self._core.infer(merged, end=end, parameters=parameters or {}, options=options)
+        given = checked_parameters(parameters)
+        return await self._core.infer(merged, end=end, parameters=given or {}, options=options)
 
     async def __aenter__(self) -> AsyncModelSequence:
         return self

@@ -9,7 +9,9 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tritonforge.client.arguments import require_encodable, require_parameters
+import numpy as np
+
+from tritonforge.client.arguments import checked_parameters, kind_of, require_encodable
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
@@ -29,14 +31,8 @@ Send = Callable[[Mapping[str, Any], Mapping[str, Parameter], Mapping[str, Any]],
 
 
 def sequence_parameters(sequence_id: int | str, *, start: bool = False, end: bool = False) -> dict[str, Parameter]:
-    """Spell a request's place in a sequence. Raise ValueError for an id that Triton takes for none, or can't hold."""
-    if isinstance(sequence_id, bool) or not sequence_id or (isinstance(sequence_id, int) and not _fits(sequence_id)):
-        raise ValueError(f"sequence_id is {sequence_id!r}; it is a text, or a number above 0 that fits into 63 bits")
-    if isinstance(sequence_id, str):
-        require_encodable("sequence_id", sequence_id)
-        if len(sequence_id.encode()) > 128:  # what Triton 24.10 takes
-            raise ValueError(f"sequence_id has {len(sequence_id.encode())} bytes; Triton takes up to 128")
-    parameters: dict[str, Parameter] = {"sequence_id": sequence_id}
+    """Spell a request's place in a sequence. Raise TypeError or ValueError for an id that is none."""
+    parameters: dict[str, Parameter] = {"sequence_id": _checked(sequence_id)}
     if start:
         parameters["sequence_start"] = True
     if end:
@@ -48,8 +44,7 @@ def placed_parameters(
     parameters: Mapping[str, Parameter] | None, sequence_id: int | str | None, *, start: bool, end: bool
 ) -> Mapping[str, Parameter] | None:
     """Add a request's place in a sequence, where it is in one, to a caller's parameters, which are checked."""
-    if parameters:
-        require_parameters(parameters)
+    parameters = checked_parameters(parameters)
     if sequence_id is not None:
         return {**(parameters or {}), **sequence_parameters(sequence_id, start=start, end=end)}
     if start or end:
@@ -76,8 +71,7 @@ class SequenceCore:
         closing: Mapping[str, Any] | None,
         replay: bool,
     ) -> None:
-        self.id: int | str = _new_id() if sequence_id is None else sequence_id
-        sequence_parameters(self.id)
+        self.id: int | str = _new_id() if sequence_id is None else _checked(sequence_id)
         self._fixed_id = sequence_id is not None
         self._send = send
         self._turns = turns
@@ -188,6 +182,21 @@ def _forgotten(error: InvalidRequest) -> InvalidRequest:
     )
     told.code = error.code
     return told
+
+
+def _checked(sequence_id: Any) -> int | str:
+    """Give an id as it is sent. Raise TypeError where it is none, ValueError for one that Triton takes for none."""
+    if isinstance(sequence_id, np.integer):
+        sequence_id = int(sequence_id)
+    if not isinstance(sequence_id, (int, str)):
+        raise TypeError(f"sequence_id is {kind_of(sequence_id)}; it is a text, or a number above 0")
+    if isinstance(sequence_id, bool) or not sequence_id or (isinstance(sequence_id, int) and not _fits(sequence_id)):
+        raise ValueError(f"sequence_id is {sequence_id!r}; it is a text, or a number above 0 that fits into 63 bits")
+    if isinstance(sequence_id, str):
+        require_encodable("sequence_id", sequence_id)
+        if len(sequence_id.encode()) > 128:  # what Triton 24.10 takes
+            raise ValueError(f"sequence_id has {len(sequence_id.encode())} bytes; Triton takes up to 128")
+    return sequence_id
 
 
 def _new_id() -> int:

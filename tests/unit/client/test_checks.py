@@ -162,7 +162,7 @@ def test_a_problem_says_what_was_found_what_is_wanted_and_how_to_mend_it(inputs,
 
 
 def test_a_batch_over_the_limit_is_refused_with_the_limit():
-    message = 'input "features": a batch of 3 rows; max_batch_size is 2: split it'
+    message = 'input "features": a batch of 3 rows; max_batch_size is 2: split it, as client.map does'
     assert problem({"features": GOOD}, max_batch_size=2) == message
 
 
@@ -242,6 +242,11 @@ def test_what_is_said_of_a_tensor_of_torch_takes_it_from_its_device_and_gradient
     ):
         tensor = torch.ones((1, 20), dtype=dtype, requires_grad=True)
         assert find_problems(SIGNATURE, {"features": tensor})[0].endswith(f"make one: features = features{code}")
+
+
+def test_an_option_that_is_nearly_named_is_offered():
+    found = find_problems(SIGNATURE, {"features": GOOD, "timeout": 3})
+    assert found[0].startswith('there is no input "timeout"; did you mean the option timeout_s? there are: features')
 
 
 def test_an_option_of_infer_that_is_given_elsewhere_is_told():

@@ -124,6 +124,15 @@ def test_what_is_no_definition_is_not_called(given, message):
         ({"parameters": {"timeout": True}}, TypeError, 'the parameter "timeout" is a bool; .*, an int'),
         ({"top": {"y": 1 << 31}}, ValueError, 'top\\["y"\\] is 2147483648; .* wanted, 1 to 2147483647'),
         ({"sequence_start": True}, ValueError, "give sequence_id= too"),
+        ({"sequence_id": 1.5}, TypeError, "sequence_id is a float; it is a text, or a number above 0"),
+        ({"sequence_id": b"a"}, TypeError, "sequence_id is a bytes; it is a text"),
+        ({"sequence_id": np.bool_(True)}, TypeError, "sequence_id is .*; it is a text"),
+        ({"sequence_id": True}, ValueError, "sequence_id is True; it is a text"),
+        ({"sequence_id": np.int64(0)}, ValueError, "sequence_id is 0; .* a number above 0"),
+        ({"parameters": {"priority": np.float32(1)}}, TypeError, 'the parameter "priority" is a float; .*, an int'),
+        ({"parameters": {"a": np.complex64(1)}}, TypeError, 'the parameter "a" is a complex64; the protocol has bool'),
+        ({"inputs": np.ones((1, 5))}, InvalidRequest, "inputs is a ndarray; it takes a mapping of names to arrays"),
+        ({"inputs": []}, InvalidRequest, "inputs is a list; it takes a mapping"),
         ({"top": 3}, TypeError, r'top is 3; .*: top=\{"scores": 3\}'),
         ({"outputs": "name"}, TypeError, r'outputs is "name"; it takes a list of names: outputs=\["name"\]'),
         ({"outputs": "name", "top": {"name": 1}}, TypeError, r'outputs is "name"; it takes a list of names'),
@@ -174,6 +183,47 @@ def test_arguments_of_a_wrong_type_are_refused_in_one_line(arguments, error, mes
 def test_what_is_no_name_of_a_model_is_refused_wherever_one_is_wanted(use, model, error, message):
     with pytest.raises(error, match=message):
         use(Client("http://127.0.0.1:1"), model)
+
+
+def test_numbers_of_numpy_are_ids_of_sequences_and_parameters():
+    bodies = []
+
+    def serve(peer: Peer) -> None:
+        while request := peer.request():
+            if request.startswith(b"POST"):
+                bodies.append(json.loads(request.partition(b"\r\n\r\n")[2].partition(b"\0")[0])["parameters"])
+            answer_question(peer, request)
+
+    given = {"a": np.int64(5), "b": np.float32(0.5), "c": np.bool_(True), "d": np.str_("e"), "priority": np.uint8(1)}
+    x = np.zeros(2, np.float32)
+    with FaultServer(serve) as server, Client(server.url) as client:
+        client.infer("m", x=x, parameters=given, sequence_id=np.int64(7))
+        with client.sequence("m", sequence_id=np.int32(8)) as sequence:
+            sequence.infer(x=x, parameters=given)
+            assert type(sequence.id) is int
+    plain = {"a": 5, "b": 0.5, "c": True, "d": "e", "priority": 1}
+    sent = [{name: value for name, value in body.items() if name != "binary_data_output"} for body in bodies]
+    assert sent == [{**plain, "sequence_id": 7}, {**plain, "sequence_id": 8, "sequence_start": True}]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda client, x: client.generate("m", x),
+        lambda client, x: list(client.generate_stream("m", x)),
+        lambda client, x: list(client.stream("m", x)),
+        lambda client, x: client.sequence("m").infer(x),
+    ],
+)
+def test_an_array_by_position_is_refused_wherever_inputs_go_by_name(use):
+    with pytest.raises(InvalidRequest, match="inputs is a ndarray; it takes a mapping of names to arrays: name=array"):
+        use(Client("http://127.0.0.1:1"), np.ones((1, 5), np.float32))
+
+
+@pytest.mark.parametrize("model", ["m", Stub("m", Signature((), (), batched=False), only)])
+def test_an_array_that_is_to_close_a_sequence_is_refused_at_once(model):
+    with pytest.raises(TypeError, match="closing is a ndarray; it takes a mapping of names to arrays"):
+        Client("http://127.0.0.1:1").sequence(model, closing=np.ones((1, 5)))
 
 
 def test_an_id_of_a_request_that_triton_would_cut_off_is_refused_before_it_is_sent():

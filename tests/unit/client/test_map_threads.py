@@ -85,6 +85,19 @@ def test_a_map_that_has_been_read_leaves_no_thread():
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize(("items", "concurrency", "most"), [(3, 1000, 3), (9, 2, 2)])
+def test_there_are_no_more_threads_than_items_nor_than_the_concurrency(items, concurrency, most):
+    before, seen = threading.active_count(), []
+
+    def infer(inputs):
+        seen.append(threading.active_count() - before)
+        return result(0)
+
+    made = run_in_threads(work([{"x": np.array([n])} for n in range(items)], concurrency=concurrency), infer)
+    assert len(list(made)) == len(seen) == items
+    assert max(seen) <= most
+
+
 def test_a_map_that_is_left_waits_for_no_request_and_makes_no_more():
     before, release, begun = threading.active_count(), threading.Event(), []
 

@@ -22,10 +22,29 @@ SIGNATURE = Signature(
 )
 
 
-def work(inputs: Any, signature: Signature = SIGNATURE) -> Work:
+def work(inputs: Any, signature: Signature = SIGNATURE, **more: Any) -> Work:
     served = ServedModel("survey", ("1",), "", signature, 8 if signature.batched else 0)
-    settings = {"batch_size": None, "concurrency": 2, "ordered": True, "progress": None}
+    settings = {"batch_size": None, "concurrency": 2, "ordered": True, "progress": None, **more}
     return make_work("survey", inputs, served, Target("http://h:1", "survey"), **settings)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "concurrency"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (1.5, TypeError, "is 1.5; it takes a whole number"),
+        ("2", TypeError, "is '2'; it takes a whole number"),
+        (True, TypeError, "is True; it takes a whole number"),
+        (0, ValueError, "is 0; it must be 1 or more"),
+    ],
+)
+def test_settings_that_are_no_whole_numbers_are_refused_by_name(name, value, error, message):
+    with pytest.raises(error, match=f"{name} {message}"):
+        work([], **{name: value})
+
+
+def test_settings_may_be_whole_numbers_of_numpy():
+    assert len(list(work(arrays(4, 4), batch_size=np.int64(2), concurrency=np.int32(1)).pieces)) == 2
 
 
 def arrays(scores: int, who: int) -> dict[str, np.ndarray]:
