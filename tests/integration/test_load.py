@@ -28,10 +28,14 @@ from tritonforge.load import (
     Slo,
     SweepInterrupted,
     SweepStopped,
+    TlsFiles,
     find_max,
     sweep,
 )
+from tritonforge.load.address import parse_address
+from tritonforge.load.control import connect
 from tritonforge.load.processes import find_server
+from tritonforge.load.segments import Segment
 from tritonforge.load.settings import Kind
 from tritonforge.server import Server
 
@@ -278,6 +282,25 @@ def test_outputs_lie_in_shared_memory_where_their_size_is_known_or_given(loaded:
         assert (double.requests, fits.requests, over.requests, short.requests) == (12, 12, 12, 0)
         assert [error.kind for error in short.errors] == [kind]
         assert "120000" in short.errors[0].example
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_the_shared_memory_of_a_run_that_was_killed_is_removed_by_the_next(loaded: Server, protocol: str) -> None:
+    address = parse_address(url(loaded, protocol))
+    control = connect(address, {}, TlsFiles())
+    segments = [Segment(100), Segment(100)]
+    try:
+        for segment in segments:
+            control.register(segment.name, f"/{segment.name}", 100)
+        segments[0].memory.close()  # as its owner's end does
+        os.close(segments[0]._file)
+        sweep(replace(QUICK, url=str(address), shared_memory="system", requests=4, warmup_s=0.0))
+        assert control.regions() == [segments[1].name]
+        assert not Path("/dev/shm", segments[0].name).exists()
+        control.unregister(segments[1].name)
+    finally:
+        segments[1].close()
+        control.close()
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])

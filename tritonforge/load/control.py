@@ -42,6 +42,9 @@ class Control(Protocol):
         """Take a region back."""
 
     def close(self) -> None:
+    def regions(self) -> list[str]:
+        """Ask for the names of the regions of system shared memory."""
+
         """Close the connection."""
 
 
@@ -121,6 +124,11 @@ class _HttpControl:
             try:
                 data = None if body is None else json.dumps(body)
                 self._connection.request(method, self._address.path + path, data, self._headers)
+    def regions(self) -> list[str]:
+        answer: Any = self._ask("GET", "/v2/systemsharedmemory/status")
+        entries = answer if isinstance(answer, list) else ()
+        return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
+
                 answer = self._connection.getresponse()
                 text = answer.read()
                 break

@@ -66,6 +66,11 @@ class GrpcControl:
         """Take a region back."""
         self._ask(self._stub.SystemSharedMemoryUnregister, pb.SystemSharedMemoryUnregisterRequest(name=region))
 
+    def regions(self) -> list[str]:
+        """Ask for the names of the regions of system shared memory."""
+        answer = self._ask(self._stub.SystemSharedMemoryStatus, pb.SystemSharedMemoryStatusRequest())
+        return list(answer.get("regions", ()))
+
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()

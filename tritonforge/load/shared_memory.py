@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
-from multiprocessing.shared_memory import SharedMemory
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +15,7 @@ from tritonforge.dtypes import DTYPES
 from tritonforge.load.control import Control
 from tritonforge.load.errors import LoadFailed
 from tritonforge.load.prepare import Region
+from tritonforge.load.segments import Segment, clear_abandoned, ownerless
 from tritonforge.load.signature import ServedModel
 from tritonforge.load.tensors import to_bytes
 
@@ -23,11 +23,14 @@ __all__ = ["Regions", "output_sizes"]
 
 
 class Regions:
-    """Regions of one server: of each request's inputs, and each model's outputs; removed at the end of the block."""
+    """Regions of one server: of each request's inputs, and each model's outputs; removed at the end of the block.
+
+    What runs that were killed have left is removed where the first one is made.
+    """
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._held: list[SharedMemory] = []
+        self._held: list[Segment] = []
 
     def __enter__(self) -> Regions:
         return self
@@ -37,9 +40,8 @@ class Regions:
     ) -> None:
         for memory in self._held:
             with contextlib.suppress(LoadFailed):
-                self._control.unregister(memory.name.lstrip("/"))
+                self._control.unregister(memory.name)
             memory.close()
-            memory.unlink()
         self._held.clear()
 
     def place(self, inputs: Mapping[str, tuple[str, NDArray[Any]]]) -> dict[str, Region]:
@@ -49,24 +51,35 @@ class Regions:
         """
         parts = {name: to_bytes(array, datatype) for name, (datatype, array) in inputs.items()}
         regions = self.reserve({name: len(data) for name, data in parts.items()})
-        view = memoryview(self._held[-1].buf or b"")
+        memory = self._held[-1].memory
         for tensor, data in parts.items():
             start = regions[tensor].offset
-            view[start : start + len(data)] = data
+            memory[start : start + len(data)] = data
         return regions
 
     def reserve(self, sizes: Mapping[str, int]) -> dict[str, Region]:
         """Make room for tensors of so many bytes, and say where each goes. Raise LoadFailed as `place` does."""
-        total = max(sum(sizes.values()), 1)
-        memory = SharedMemory(create=True, size=total)
+        total, first = max(sum(sizes.values()), 1), not self._held
+        if first:
+            clear_abandoned()
+        try:
+            memory = Segment(total)
+        except OSError as error:
+            raise LoadFailed(f"no shared memory of {total} bytes can be had in /dev/shm: {error}") from error
         self._held.append(memory)
-        name = memory.name.lstrip("/")
         regions, offset = {}, 0
         for tensor, size in sizes.items():
-            regions[tensor] = Region(name, offset, size)
+            regions[tensor] = Region(memory.name, offset, size)
             offset += size
-        self._control.register(name, f"/{name}", total)
+        self._control.register(memory.name, f"/{memory.name}", total)
+        if first:  # it sees this machine's memory
+            self._unregister_abandoned()
         return regions
+
+    def _unregister_abandoned(self) -> None:
+        with contextlib.suppress(LoadFailed):
+            for name in ownerless(self._control.regions()):
+                self._control.unregister(name)
 
 
 def output_sizes(served: ServedModel, batch_size: int, otherwise: int | None) -> dict[str, int]:

@@ -1,0 +1,81 @@
+"""Shared memory of a load, and of runs that were killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tritonforge.load import LoadFailed
+from tritonforge.load.segments import Segment, clear_abandoned, ownerless
+from tritonforge.load.shared_memory import Regions
+
+HELD = """
+import time
+from tritonforge.load.segments import Segment
+kept = Segment(100)
+print(kept.name, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_segment_is_there_until_it_is_closed() -> None:
+    segment = Segment(100)
+    path = Path("/dev/shm", segment.name)
+    assert segment.name.startswith(f"tritonforge_perf_{os.getpid()}_")
+    clear_abandoned()
+    assert path.stat().st_size == 100
+    assert ownerless([segment.name, "psm_1"]) == []
+    segment.close()
+    assert not path.exists()
+    assert ownerless([segment.name, "psm_1"]) == [segment.name]
+
+
+def test_what_a_process_leaves_that_was_killed_is_removed() -> None:
+    with subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        path = Path("/dev/shm", process.stdout.readline().decode().strip())
+        clear_abandoned()
+        assert path.exists()
+        process.send_signal(signal.SIGKILL)
+    assert path.exists()
+    clear_abandoned()
+    assert not path.exists()
+
+
+class Control:
+    """A server that has a region of a run that was killed, and others."""
+
+    def __init__(self) -> None:
+        self.names = ["tritonforge_perf_1_gone", "psm_1"]
+
+    def register(self, region: str, key: str, size: int) -> None:
+        assert Path("/dev/shm", key[1:]).stat().st_size == size
+        self.names.append(region)
+
+    def unregister(self, region: str) -> None:
+        self.names.remove(region)
+
+    def regions(self) -> list[str]:
+        return list(self.names)
+
+
+def test_the_first_region_has_those_of_killed_runs_unregistered() -> None:
+    control = Control()
+    with Regions(control) as regions:  # type: ignore[arg-type]
+        (place,) = regions.reserve({"x": 8}).values()
+        assert control.names == ["psm_1", place.name]
+        control.names.append("tritonforge_perf_2_gone")
+        regions.reserve({"x": 8})
+        assert len(control.names) == 4
+    assert control.names == ["psm_1", "tritonforge_perf_2_gone"]
+
+
+def test_no_room_is_told_and_leaves_nothing() -> None:
+    with Regions(Control()) as regions, pytest.raises(LoadFailed, match=f"no shared memory of {1 << 60} bytes"):  # type: ignore[arg-type]
+        regions.reserve({"x": 1 << 60})
+    assert not [name for name in os.listdir("/dev/shm") if name.startswith(f"tritonforge_perf_{os.getpid()}_")]
