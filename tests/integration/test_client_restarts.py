@@ -1,4 +1,4 @@
-"""Clients that outlive their server: what they have told it of their shared memory is told again."""
+"""Clients that outlive their server, or their model there: what they have told of shared memory is told again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from client_models import tensor, write
 
-from tritonforge.client import AsyncClient, Client
+from tritonforge.client import AsyncClient, Breaker, Client, ModelNotReady
 from tritonforge.client.segments import PREFIX
 from tritonforge.server import Server
 
@@ -82,3 +83,23 @@ async def infer_all(clients: list[Client], in_loop: list[AsyncClient]) -> None:
 def check(y: np.ndarray, sizes: tuple[int, int]) -> None:
     assert y.shape == (1, sizes[1])
     assert y[0, 0] == sizes[0]
+
+
+def test_a_model_that_one_of_two_servers_has_unloaded_is_asked_of_the_other(tmp_path: Path) -> None:
+    write(tmp_path, "grow", CONFIG, GROW)
+    ports = {"http_port": 0, "grpc_port": 0, "metrics_port": 0, "exit_timeout_s": 0}
+    settings = {**ports, "model_control": "explicit", "restricted_apis": ()}
+    with Server.embedded(tmp_path, **settings) as first, Server.embedded(tmp_path, **settings) as second:
+        first.unload("grow")
+        for urls in ((first.http_url, second.http_url), (second.grpc_url, first.grpc_url)):
+            with Client(urls, breaker=Breaker(longest_pause_s=0.5)) as client:
+                for _ in range(10):
+                    assert client.infer("grow", **inputs(1, 1)).y.shape == (1, 1)
+                first.load("grow")
+                second.unload("grow")
+                for _ in range(10):
+                    assert client.infer("grow", **inputs(1, 1)).y.shape == (1, 1)
+                first.unload("grow")
+                with pytest.raises(ModelNotReady):
+                    client.infer("grow", **inputs(1, 1))
+                second.load("grow")
