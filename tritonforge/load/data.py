@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,12 @@ from tritonforge.samples import draw, golden_of
 __all__ = ["Sample", "check_shapes", "check_strings", "make_samples"]
 
 Array = NDArray[Any]
+
+_GB = 10**9
+_MOST_BYTES = 4 * _GB
+"""So much may the requests of a model have, made of its signature: each process of the generator keeps them all."""
+_REQUEST, _TEXT = 1000, 64
+"""What a request takes beside its tensors, and a string beside its letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +50,40 @@ def make_samples(served: ServedModel, load: ModelLoad, seed: int) -> list[Sample
     if served.sequences and load.batch_size > 1:
         raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; a request of a sequence has a batch of 1")
     if load.data.source in ("random", "zeros"):
+        _check_size(served, load)
         return list(_made(served, load, np.random.default_rng(seed)))
     return list(_read(served, load))
 
 
-def _made(served: ServedModel, load: ModelLoad, random: np.random.Generator) -> Iterator[Sample]:
+def _check_size(served: ServedModel, load: ModelLoad) -> None:
+    """Raise InvalidLoad for more than a process can be expected to keep."""
+    words = 0 if load.data.source == "zeros" else load.data.string_length
+    size = sum(
+        math.prod(_shape(served, tensor, load)) * (DTYPES[tensor.datatype].itemsize or _TEXT + words)
+        for tensor in served.inputs
+    )
+    count = 1 if load.data.source == "zeros" else load.data.payloads
+    most = _MOST_BYTES // (size + _REQUEST)
+    if not most:
+        raise InvalidLoad(f"{served.name}: a request has {size / _GB:,.1f} GB; it may have {_MOST_BYTES / _GB:g} GB")
+    if count > most:
+        raise InvalidLoad(
+            f"{served.name}: payloads is {count}: they take {count * (size + _REQUEST) / _GB:,.1f} GB of memory, "
+            f"and may take {_MOST_BYTES / _GB:g} GB; it is at most {most} of these inputs"
+        )
+
+
+def _shape(served: ServedModel, tensor: Tensor, load: ModelLoad) -> tuple[int, ...]:
     batch = (load.batch_size,) if served.max_batch_size else ()
+    return batch + served.shape(tensor, load.data.shapes, load.data.dimensions.get(tensor.name, ()))
+
+
+def _made(served: ServedModel, load: ModelLoad, random: np.random.Generator) -> Iterator[Sample]:
     zeros = load.data.source == "zeros"
     for _ in range(1 if zeros else max(1, load.data.payloads)):
         inputs = {}
         for tensor in served.inputs:
-            shape = batch + served.shape(tensor, load.data.shapes, load.data.dimensions.get(tensor.name, ()))
+            shape = _shape(served, tensor, load)
             inputs[tensor.name] = (
                 tensor.datatype,
                 _zeros(tensor, shape)

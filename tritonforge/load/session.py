@@ -13,7 +13,7 @@ from tritonforge.load.address import parse_address
 from tritonforge.load.breakdown import break_down
 from tritonforge.load.clock import NS, now_ns
 from tritonforge.load.control import check_listening, connect
-from tritonforge.load.errors import LoadFailed
+from tritonforge.load.errors import InvalidLoad, LoadFailed
 from tritonforge.load.job import Job, Tally, Target
 from tritonforge.load.little import few_under_way
 from tritonforge.load.merge import make_point
@@ -74,6 +74,8 @@ class Session:
             self.server = {} if self._plain else self._control.server()
             told = not self._plain and "statistics" in self.server.get("extensions", ())
             self._asks = self.settings.server_statistics and told
+            if self.settings.shared_memory == "system" and not self._plain:
+                self._check_shared_memory()
             self._lacks = self.settings.server_statistics and not told and not self._plain
             loads = [load for load in self.settings.models if load.request is None]
             self.models = {load.name: self._served(load.name, load.version) for load in loads}
@@ -243,24 +245,38 @@ class Session:
 
     def _served(self, name: str, version: str) -> ServedModel:
         try:
+    def _check_shared_memory(self) -> None:
+        if "system_shared_memory" not in self.server.get("extensions", ()):
+            raise InvalidLoad(
+                f"{self._address}: the server doesn't have the extension for system shared memory: leave shared_memory "
+                "out"
+            )
+
             metadata = self._control.metadata(name, version)
         except LoadFailed as error:
-            names = self._names()
-            if not names or name in names:
+            served = self._names()
+            names = sorted({each for each, _ in served})
+            versions = [number for each, number in served if each == name]
+            if not names or (name in names and (not version or version in versions)):
                 raise
             near = get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]}" if near else f"it serves {', '.join(names[:_NAMED])}"
+            if name in names:
+                raise LoadFailed(
+                    f"{self.settings.url} has no version {version!r} of {name}; it serves {', '.join(versions)}"
+                ) from error
             raise LoadFailed(f"{self.settings.url} has no model {name!r}; {hint}") from error
         return read_model(metadata, self._control.config(name, version))
 
-    def _names(self) -> list[str]:
-        """Ask for the models that are there: the statistics name them, also where the index wants a key."""
+    def _names(self) -> list[tuple[str, str]]:
+        """Ask for the models and versions that are there: statistics name them, also where the index wants a key."""
         try:
-            return sorted({entry["name"] for entry in self._control.statistics().get("model_stats", ())})
+            entries = self._control.statistics().get("model_stats", ())
         except LoadFailed:
             return []
 
     def _steps(self) -> dict[str, bool]:
+        return sorted((entry["name"], str(entry.get("version", ""))) for entry in entries)
         """Find the models of the load and, below them, the steps of ensembles."""
         self._known = dict(self.models)
         found = dict.fromkeys(self.models, False)

@@ -240,10 +240,10 @@ class Scenario:
         models: list[ModelLoad] = []
         data = self._data(golden)
         for part in self.model.split(","):
-            name, _, weight = part.strip().partition("=")
-            name, _, version = name.partition(":")
-            share = _read("model", float, weight or "1")
-            if not name or not share > 0:
+            name, weighs, weight = part.strip().partition("=")
+            name, colon, version = name.partition(":")
+            share = _read("model", float, weight) if weight else 1.0
+            if not name or not share > 0 or bool(weighs) > bool(weight) or bool(colon) > bool(version):
                 raise BadOption("model", f"{part!r} is not NAME, NAME:VERSION or NAME=WEIGHT with a weight above 0")
             if any((name, version) == (each.name, each.version) for each in models):
                 raise BadOption("model", f"{name} is named twice; give it one weight: {name}=2")

@@ -74,14 +74,15 @@ def _urls(url: str, wanted: list[str]) -> list[str]:
     """Give a URL as it is, and a host, whose ports are the default ones, by each protocol."""
     if "://" in url:
         if wanted != ["http"] and wanted != [url.partition("://")[0].removesuffix("s")]:
-            hint = "name the host alone, or give --url for each"
+            hint = "leave --protocol out, which is for hosts alone, and give --url for each"
             raise BadOption(
                 "protocol", f"{','.join(wanted)} is asked for beside the URL {url}, which says its own; {hint}"
             )
         return [url]
     if ":" in url and len(wanted) > 1:
         raise BadOption(
-            "protocol", f"{url} is one port, which speaks one protocol; name the host alone, or --url for each"
+            "protocol",
+            f"{url} is one port, which speaks one protocol; name the host alone, or give a URL for each: http://…, grpc://…",
         )
     return [f"{protocol}://{url}" for protocol in wanted]
 

@@ -35,6 +35,24 @@ def test_random_input_has_the_signatures_types_and_is_the_seeds() -> None:
     assert not np.array_equal(samples[2].inputs["x"][1], other[2].inputs["x"][1])
 
 
+@pytest.mark.parametrize(
+    ("served", "data", "words"),
+    [
+        (ONE, Data(payloads=10**9), r"m: payloads is 1000000000: they take 1,008\.0 GB .*; it is at most 3968253 of"),
+        (
+            replace(ONE, inputs=(Tensor("t", "BYTES", (-1,)),)),
+            Data(shapes={"t": (10**8,)}),
+            "has 8.0 GB; it may have 4 GB",
+        ),
+        (SERVED, Data("zeros", shapes={"ids": (10**12,)}), "m: a request has 8,000.0 GB; it may have 4 GB"),
+    ],
+    ids=["many", "texts", "zeros"],
+)
+def test_more_input_than_memory_is_refused(served: ServedModel, data: Data, words: str) -> None:
+    with pytest.raises(InvalidLoad, match=words):
+        make_samples(served, load(data), seed=0)
+
+
 def test_dimensions_are_sized_by_their_names() -> None:
     served = ServedModel("m", (Tensor("a", "FP32", (-1, 3, -1)), Tensor("b", "BYTES", (-1,))), 0, False, ())
     data = Data("zeros", shapes={"h": (2,), "w": (4,)}, dimensions={"a": ("h", "", "w"), "b": ("w",)})

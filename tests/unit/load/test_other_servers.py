@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tritonforge.load import Load, LoadFailed, ModelLoad, Point, ServerGone, Session, Settings, TlsFiles
+from tritonforge.load import InvalidLoad, Load, LoadFailed, ModelLoad, Point, ServerGone, Session, Settings, TlsFiles
 from tritonforge.load.address import parse_address
 from tritonforge.load.control import connect
 
@@ -100,6 +100,20 @@ def test_the_first_answer_is_looked_at(answer: bytes, words: str, load: Load) ->
 def test_no_answer_after_the_first_is_looked_at() -> None:
     with serving(RIGHT, b"") as url:
         assert measure(url, Load("concurrency", 1)).requests == 20
+
+
+def test_shared_memory_that_a_server_lacks_is_told() -> None:
+    with serving(RIGHT) as url, pytest.raises(InvalidLoad, match="doesn't have the extension for system shared memory"):
+        measure(url, shared_memory="system")
+
+
+def test_a_version_that_is_not_there_is_told_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    stats = [{"name": name, "version": version} for name, version in (("m", "1"), ("n", "9"), ("m", "3"))]
+    monkeypatch.setitem(PAGES, "/v2/models/stats", {"model_stats": stats})
+    with serving(RIGHT) as url:
+        settings = Settings(url, (ModelLoad("m", "9"),))
+        with pytest.raises(LoadFailed, match=f"{url} has no version '9' of m; it serves 1, 3"), Session(settings):
+            pass
 
 
 def test_a_model_without_inputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ def test_a_host_alone_is_measured_by_each_protocol(
 @pytest.mark.parametrize(
     ("url", "protocol", "reason"),
     [
-        ("http://a:1", "http,grpc", "http,grpc is asked for beside the URL http://a:1"),
+        ("http://a:1", "http,grpc", "http,grpc is asked for beside the URL http://a:1, .* leave --protocol out"),
         ("http://a:1", "grpc", "grpc is asked for beside the URL http://a:1"),
         ("a:1", "http,grpc", "a:1 is one port"),
         ("a", "http,ftp", "'ftp' is unknown"),
