@@ -145,7 +145,8 @@ class Replicas(Generic[T]):
             chosen = (self._steadiest(fresh) if steady else self._pick(fresh)) if fresh else self._trial(servers)
             if chosen is not None:
                 chosen.in_flight += 1
-                self._lacking.asked(model, chosen)
+                if self._lacking:
+                    self._lacking.asked(model, chosen)
             return chosen
 
     def pinned(
