@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -63,6 +64,8 @@ def _options(*, version: bool = typer.Option(False, "--version", help="Print the
 def run() -> None:
     """Run the command that was typed; a mistake of the user's ends it with its text and exit code 1."""
     _replace_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # as of stderr: Latin-1, say, has no …
     try:
         app()
     except TritonForgeError as error:

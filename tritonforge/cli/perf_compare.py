@@ -23,6 +23,8 @@ _ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data
 _LIVE = (*_ASKED, "ca", "certificate", "key")
 """Options that say nothing of saved reports."""
 _LEAST_SURE = 0.5
+_ALONE = ("markdown", "-")
+"""What goes to standard output, without the tables."""
 
 
 def compare(
@@ -47,12 +49,13 @@ def compare(
     confidence: Annotated[str, typer.Option(help="Of all verdicts of a comparison together.")] = "99%",
     seed: Annotated[int, typer.Option(help="Draws who goes first in each pair.")] = 0,
     markdown: Annotated[Path | None, typer.Option(help="Write it for a pull request too; - prints that alone.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write ratios, intervals, verdicts and settings too.")] = None,
 ) -> None:
     """Compare servers point by point: the ratio, its interval, and same, better, worse or unsure.
 
     What drifts on the machine between two saved reports is in neither; live servers are measured in windows that take
-    turns. Exits with 1 beyond --max-regression, with 2 where it is misused, and with 3 where there are too few windows
-    to tell, or nothing succeeded at a load.
+    turns. Exits with 1 where one is shown to be worse by more than --max-regression, with 2 where it is misused, and
+    with 3 where one looks so and isn't sure to be, or nothing succeeded at a load.
     """
     with ending() as end:
         from tritonforge.cli.perf_misuse import misused
@@ -68,8 +71,8 @@ def compare(
                 wanted = f"wanted {_LEAST_SURE:.0%} to below 100%"
                 raise BadOption("confidence", f"{confidence!r} is no surer than a coin's throw; {wanted}")
             rules = Rules(sure, parse_share("same_within", same_within), limit)
-            if markdown is not None and str(markdown) != "-":
-                check_places({"markdown": markdown})
+            files = {"markdown": markdown, "json": json}
+            check_places([(kind, file) for kind, file in files.items() if file and (kind, str(file)) != _ALONE])
             if not _are_live(base, new):
                 _check_unused(context)
                 comparisons = _saved(Path(base), [Path(side) for side in new], rules)
@@ -85,11 +88,11 @@ def compare(
                     comparisons = _live(scenario, pairs, seed, rules, end)
                 except (CompareStopped, CompareInterrupted) as early:
                     end.settle()
-                    _render(early.comparisons, markdown)
+                    _render(early.comparisons, markdown, json)
                     typer.echo(f"{early}; the figures are of the rounds until then", err=True)
                     raise typer.Exit(end.code if isinstance(early, KeyboardInterrupt) else ENDED_EARLY) from early
         end.settle()
-        _render(comparisons, markdown)
+        _render(comparisons, markdown, json)
     raise typer.Exit(judge(comparisons))
 
 
@@ -111,7 +114,7 @@ def _check_unused(context: typer.Context) -> None:
 
 
 def judge(comparisons: Sequence[Comparison]) -> int:
-    """Give the exit code: 1 for a regression beyond the limit, 3 where some can't be told for want of measurements."""
+    """Give the exit code: 1 for a regression beyond the limit, 3 where one may be, or a load wasn't measured."""
     if any(comparison.regressions for comparison in comparisons):
         return 1
     return 3 if any(comparison.undecided or comparison.unmeasured for comparison in comparisons) else 0
@@ -154,16 +157,18 @@ def _live(scenario: Scenario, pairs: int, seed: int, rules: Rules, end: Ending) 
     return compare_live(scenario, pairs=pairs, seed=seed, rules=rules, tell=tell)
 
 
-def _render(comparisons: list[Comparison], markdown: Path | None) -> None:
-    from tritonforge.report import comparison_markdown
+def _render(comparisons: list[Comparison], markdown: Path | None, json: Path | None) -> None:
+    from tritonforge.report import comparison_json, comparison_markdown
+    from tritonforge.report.files import write
 
+    if json is not None:
+        write(json, comparison_json(comparisons).encode())
     text = "\n".join(comparison_markdown(comparison) for comparison in comparisons)
-    if markdown is not None and str(markdown) == "-":
+    if markdown is not None and ("markdown", str(markdown)) == _ALONE:
         typer.echo(text, nl=False)
         return
     if markdown is not None:
-        markdown.parent.mkdir(parents=True, exist_ok=True)
-        markdown.write_text(text, encoding="utf-8")
+        write(markdown, text.encode())
     for comparison in comparisons:
         show_comparison(comparison)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,30 +26,34 @@ _ERRORS = "1%"
 _MET, _FAILED, _UNSTABLE = 0, 1, 3
 
 
-def execute(scenario: Scenario, end: Ending) -> int:
-    """Measure a scenario, print and write what it asks for, and give the exit code."""
+def execute(scenario: Scenario, end: Ending, *, also: Mapping[str, Path] = MappingProxyType({})) -> int:
+    """Measure a scenario, print and write what it asks for, and give the exit code.
+
+    `also` are files beside those that it names, by their kind.
+    """
     from tritonforge.cli.perf_compare import parse_share, show_comparison
     from tritonforge.load import ProfileExport
-    from tritonforge.report import Rules, compare_reports, read_report
+    from tritonforge.report import Rules, compare_reports
     from tritonforge.report.compare import check_loads, check_models
     from tritonforge.report.files import check_places
 
     with misused():
         limit = parse_share("max_regression", scenario.max_regression) if scenario.max_regression else None
         errors = parse_share("max_errors", scenario.max_errors or _ERRORS, all_too=True)
-        baseline = read_report(scenario.baseline) if scenario.baseline else None
+        baseline = _baseline(scenario.baseline) if scenario.baseline else None
         if baseline is not None:
             names = (str(scenario.baseline), "this run")
             settings = scenario.settings("http://127.0.0.1")
             check_models(baseline.settings, settings, names)
             if not scenario.find_max:
                 check_loads(baseline, settings, names)
-        exported = {"profile_export": scenario.profile_export} if scenario.profile_export else {}
-        check_places({**scenario.outputs, **exported})
+        files = _files(scenario, also)
+        exported = [("profile_export", scenario.profile_export)] if scenario.profile_export else []
+        check_places([*((option, path) for option, _, path in files), *exported])
         export = ProfileExport(scenario.profile_export) if scenario.profile_export else None
         report, stopped = _measure(scenario, export, end)
         end.settle()
-        written, unwritten = _write(report, scenario, export)
+        written, unwritten = _write(report, files, export)
         _show(report, scenario, written)
         if stopped is not None:
             typer.echo(f"{stopped}; the figures are of what was measured until then", err=True)
@@ -87,17 +93,37 @@ def _measure(
     return report, None
 
 
-def _write(report: Report, scenario: Scenario, export: ProfileExport | None) -> tuple[list[Path], list[Path]]:
+def _baseline(path: Path) -> Report:
+    from tritonforge.report import read_report
+    from tritonforge.report.scenario import BadOption
+
+    try:
+        return read_report(path)
+    except OSError as error:
+        raise BadOption("baseline", f"{path}: {error.strerror or error}") from error
+
+
+def _files(scenario: Scenario, also: Mapping[str, Path]) -> list[tuple[str, str, Path]]:
+    """Give the options, kinds and paths of what is to be written; what both name is written once."""
+    own = [(kind, kind, path) for kind, path in scenario.outputs.items()]
+    named = {(kind, os.path.realpath(path)) for kind, _, path in own}
+    more = [("output", kind, path) for kind, path in also.items() if (kind, os.path.realpath(path)) not in named]
+    return own + more
+
+
+def _write(
+    report: Report, files: Sequence[tuple[str, str, Path]], export: ProfileExport | None
+) -> tuple[list[Path], list[Path]]:
     """Write what is asked for, each whatever becomes of the others; give what could be, and what couldn't."""
     from tritonforge.report import write_report
 
     written: list[Path] = []
     unwritten: list[Path] = []
-    for kind, path in scenario.outputs.items():
+    for option, kind, path in files:
         try:
             written += write_report(report, path, kind)
         except (TritonForgeError, OSError, ValueError) as error:
-            typer.echo(f"--{kind}: {path} is not written: {error}", err=True)
+            typer.echo(f"--{option}: {path} is not written: {error}", err=True)
             unwritten.append(path)
     if export is not None:
         if export.written:
@@ -112,6 +138,7 @@ def _show(report: Report, scenario: Scenario, written: Sequence[Path]) -> None:
     from tritonforge.report import point_table, text_table, warnings_of
     from tritonforge.report.charts.numbers import plain
     from tritonforge.report.labels import labels
+    from tritonforge.report.summary import knee_words
 
     typer.echo(text_table(point_table(report.points)))
     for title, table in _details(report):
@@ -127,8 +154,8 @@ def _show(report: Report, scenario: Scenario, written: Sequence[Path]) -> None:
     if scenario.find_max:
         so_far = "" if report.complete else " so far; the search was not finished"
         typer.echo(f"greatest load that meets {scenario.slo}: {report.best or 'none'}{so_far}")
-    elif report.knee is not None:
-        typer.echo(f"knee: {report.knee}")
+    elif words := knee_words(report):
+        typer.echo(f"knee: {words}")
     for path in written:
         typer.echo(f"wrote {path}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +28,5 @@ def run(
 
         with misused():
             scenario = read_scenario(file)
-        if output is not None:
-            paths = {kind: output / f"{file.stem}.{kind}" for kind in ("json", "csv", "html")}
-            scenario = replace(scenario, json=paths["json"], csv=paths["csv"], html=paths["html"])
-        raise typer.Exit(execute(scenario, end))
+        also = {} if output is None else {kind: output / f"{file.stem}.{kind}" for kind in ("json", "csv", "html")}
+        raise typer.Exit(execute(scenario, end, also=also))

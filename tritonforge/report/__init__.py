@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tritonforge.report.compare import compare_reports, comparison_markdown, headline
+from tritonforge.report.compare import compare_reports
+from tritonforge.report.comparison import comparison_json, comparison_markdown, headline
 from tritonforge.report.files import WRITERS, BadReport, read_report, write_report
 from tritonforge.report.page import page
 from tritonforge.report.perf_analyzer import perf_analyzer_csv
@@ -35,6 +36,7 @@ __all__ = [
     "batch_table",
     "breakdown_table",
     "compare_reports",
+    "comparison_json",
     "comparison_markdown",
     "comparison_table",
     "headline",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Point, Report, Settings, Window
-from tritonforge.report.tables import comparison_table, markdown
-from tritonforge.report.verdicts import Comparison, Rules, Verdict, Windows, compare_points
+from tritonforge.load.codec import encode
+from tritonforge.report.verdicts import Comparison, Rules, Windows, compare_points
 
 __all__ = [
     "MeasuredTwice",
@@ -16,14 +17,10 @@ __all__ = [
     "check_loads",
     "check_models",
     "compare_reports",
-    "comparison_markdown",
-    "headline",
+    "said_settings",
     "stalls",
     "windows_of",
 ]
-
-
-_ORDER: tuple[Verdict, ...] = ("worse", "better", "same", "unsure", "not measured")
 
 
 class NothingInCommon(TritonForgeError):
@@ -96,7 +93,13 @@ def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules:
         rules=rules or Rules(),
         paired=False,
         warnings=_warnings(base, new, len(points)),
+        settings=(said_settings(base.settings), said_settings(new.settings)),
     )
+
+
+def said_settings(settings: Settings) -> dict[str, Any]:
+    """Give settings as JSON takes them, without headers, whose values may be secrets."""
+    return {name: value for name, value in encode(settings).items() if name != "headers"}
 
 
 def windows_of(windows: Sequence[Window]) -> Windows:
@@ -121,32 +124,6 @@ def stalls(name: str, series: Iterable[Sequence[Window]]) -> list[str]:
         return []
     had = "window had no answer, and" if count == 1 else "windows had no answer, and each"
     return [f"{count:,} of {name}'s {had} counts as half a request, as slow as the window is long"]
-
-
-def comparison_markdown(comparison: Comparison) -> str:
-    """Write a comparison for a pull request: what to know first, then the table."""
-    lines = [f"### {headline(comparison)}", "", f"`{comparison.new}` beside `{comparison.base}`", ""]
-    lines += [markdown(comparison_table(comparison, bold=True)), ""]
-    lines += [f"- {warning}" for warning in comparison.warnings]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def headline(comparison: Comparison) -> str:
-    """Say in a line how many loads became better or worse, and whether a limit is exceeded."""
-    verdicts = [point.verdict for point in comparison.points]
-    counts = [f"{verdicts.count(v)} {v}" for v in _ORDER if v in verdicts]
-    said = f"{len(verdicts)} load{'s'[: len(verdicts) != 1]}: {', '.join(counts) or 'nothing in common'}"
-    if comparison.rules.max_regression is None:
-        return said
-    found, limit = len(comparison.regressions), f"{comparison.rules.max_regression:.0%}"
-    if comparison.undecided:
-        figures = sum(len(point.figures) for point in comparison.points)
-        unknown = f"{len(comparison.undecided)} of {figures} figures can't be judged: too few windows; measure longer"
-        return f"{said}; {f'{found} beyond {limit}, ' if found else ''}{unknown}"
-    where = " in what was measured" if comparison.unmeasured else ""
-    if len(comparison.unmeasured) == len(verdicts):
-        return f"{said}; nothing to hold against {limit}"
-    return f"{said}; {found or 'no'} regression{'s'[: found != 1]} beyond {limit}{where}"
 
 
 def _loads(report: Report) -> list[str]:

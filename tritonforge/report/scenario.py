@@ -289,23 +289,31 @@ class Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read a scenario: TOML with the options' names, dashes or underscores; paths are relative to the file.
+    """Read a scenario: TOML with the options' names, dashes or underscores; paths (of data, too) are relative to it.
 
     Raises:
-        BadScenario: it is no TOML, or a key or value is no option's; all mistakes are named.
+        BadScenario: it is no TOML in UTF-8, or a key or value is no option's; all mistakes are named.
         OSError: it can't be read.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadScenario(str(path), [str(error)]) from error
     scenario = scenario_of(data, where=str(path))
-    places = {
+    places: dict[str, Any] = {
         field.name: path.parent / value
         for field in fields(scenario)
         if isinstance(value := getattr(scenario, field.name), Path)
     }
-    return replace(scenario, **places)  # type: ignore[arg-type]
+    return replace(scenario, **places, data=_data_beside(path, scenario.data))
+
+
+def _data_beside(path: Path, data: str) -> str:
+    """Give the data of a scenario's file: `golden:REPO` and files are relative to it, other words are kinds."""
+    kind, colon, repository = data.partition(":")
+    if kind == "golden" and colon:
+        return f"golden:{path.parent / repository}"
+    return str(path.parent / data) if Path(data).suffix else data
 
 
 def scenario_of(options: Mapping[str, Any], *, where: str = "the options") -> Scenario:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tritonforge.load import ModelLoad, Report, Settings, Slo
 from tritonforge.report.charts.numbers import compact, duration
 
-__all__ = ["Tile", "facts", "tiles"]
+__all__ = ["Tile", "facts", "knee_words", "tiles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,10 @@ def tiles(report: Report) -> list[Tile]:
     if report.best is not None:
         note = report.best.kind + ("" if report.complete else ", so far: the search was not finished")
         found.append(Tile("Greatest load that meets it", f"{report.best.value:g}", note, "good"))
-    if report.knee is not None:
+    if report.knee is not None and not _unreached(report):
         found.append(Tile("Knee", f"{report.knee.value:g}", f"{report.knee.kind}; the most throughput / latency"))
+    elif (words := knee_words(report)) is not None:
+        found.append(Tile("Knee", "not reached", words.partition(": ")[2]))
     judged = [point for point in points if point.slo_met is not None]
     if judged:
         met = sum(bool(point.slo_met) for point in judged)
@@ -49,6 +51,18 @@ def tiles(report: Report) -> list[Tile]:
     note = f"of {compact(sent + failed)} requests"
     found.append(Tile("Errors", compact(failed), note, "bad" if failed else ""))
     return found
+
+
+def knee_words(report: Report) -> str | None:
+    """Name the knee of a sweep, or say that its loads don't reach that far; None where there are too few."""
+    if report.knee is None:
+        return None
+    return f"not reached: throughput / latency still rises at {report.knee}" if _unreached(report) else str(report.knee)
+
+
+def _unreached(report: Report) -> bool:
+    """Tell whether the knee is the greatest load: what is past it wasn't measured."""
+    return report.knee is not None and report.knee.value >= max(point.load.value for point in report.points)
 
 
 def facts(report: Report) -> Iterator[tuple[str, str]]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
-from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Session, Window, find_max
+from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Session, Settings, Window, find_max
 from tritonforge.load import sweep as sweep_one
 from tritonforge.load.stopped import keeping
-from tritonforge.report.compare import stalls, windows_of
+from tritonforge.report.compare import said_settings, stalls, windows_of
 from tritonforge.report.interleave import take_turns
 from tritonforge.report.rounds import keeping_rounds
 from tritonforge.report.scenario import BadOption, Scenario
@@ -86,7 +86,7 @@ def compare_live(
     urls = scenario.url
     settings = [replace(scenario.settings(url), warmup_s=_warmup(scenario), server_statistics=False) for url in urls]
     taken: dict[str, list[list[Window]]] = {}
-    with keeping_rounds(lambda: _compared(urls, taken, rules)), ExitStack() as stack:
+    with keeping_rounds(lambda: _compared(settings, taken, rules)), ExitStack() as stack:
         sessions = [stack.enter_context(Session(each)) for each in settings]
         for load in settings[0].loads:
             _measure_all(sessions, load)  # what a server does once, at its first requests, is no server's figure
@@ -97,11 +97,12 @@ def compare_live(
                 tell=lambda done, whole, load=load: tell(load, done, whole),  # type: ignore[misc]
                 windows=taken.setdefault(str(load), []),
             )
-    return _compared(urls, taken, rules)
+    return _compared(settings, taken, rules)
 
 
-def _compared(urls: Sequence[str], taken: Mapping[str, list[list[Window]]], rules: Rules) -> list[Comparison]:
+def _compared(settings: Sequence[Settings], taken: Mapping[str, list[list[Window]]], rules: Rules) -> list[Comparison]:
     """Compare the rounds that are whole; give nothing where there are none."""
+    urls = [each.url for each in settings]
     rounds = {label: min(map(len, sides), default=0) for label, sides in taken.items()}
     whole = {label: [side[: rounds[label]] for side in sides] for label, sides in taken.items() if rounds[label]}
     failed = [sum(w.errors for sides in whole.values() for w in sides[index]) for index in range(len(urls))]
@@ -117,6 +118,7 @@ def _compared(urls: Sequence[str], taken: Mapping[str, list[list[Window]]], rule
                 *_failures(urls, failed, index),
                 *(said for side in (0, index) for said in stalls(urls[side], (each[side] for each in whole.values()))),
             ],
+            settings=(said_settings(settings[0]), said_settings(settings[index])),
         )
         for index in range(1, len(urls))
         if points

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from tritonforge.report.ratios import Ratio, paired_ratio, pairs_needed, unpaire
 
 __all__ = ["FIGURES", "Comparison", "Figure", "FigureChange", "PointChange", "Rules", "Verdict", "compare_points"]
 
-_HALF = 2.0
 _PAIRED = (
     "new / base is the median of the pairs' own ratios; base and new are each the median of its windows, whose "
     "quotient is another where the machine changed in the meantime; they are left out where it says the opposite"
@@ -83,16 +82,18 @@ class FigureChange:
         """Whether the whole interval is on the worse side."""
         return self.ratio.high < 1 if self.figure.higher_is_better else self.ratio.low > 1
 
-    def undecided(self, limit: float) -> bool:
-        """Whether it may be worse by far more than a limit, and the windows are too few to tell.
+    def beyond(self, limit: float) -> bool:
+        """Whether it is significantly worse, and by more than a limit."""
+        return self.significantly_worse and self.worsening > limit
 
-        That is no noise, which fails nothing: the interval tells nothing, or it looks half as good, or less.
-        """
-        if self.verdict != "unsure":
-            return False
-        estimate = self.ratio.estimate
-        times = 1 / estimate if self.figure.higher_is_better else estimate
-        return not self.ratio.told or (self.worsening > limit and times >= _HALF)
+    def undecided(self, limit: float) -> bool:
+        """Whether it can't be held against a limit: unsure, and worse by more as it looks, or where nothing is told."""
+        return self.verdict == "unsure" and (not self.ratio.told or self.worsening > limit)
+
+    def within(self, limit: float) -> bool:
+        """Whether the whole interval is within a limit, so that it is surely not worse by more."""
+        worst = 1 - self.ratio.low if self.figure.higher_is_better else self.ratio.high - 1
+        return worst <= limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ class Comparison:
     rules: Rules
     paired: bool
     warnings: tuple[str, ...] = ()
+    settings: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
+    """What the base and the new one were measured with, without headers, which may hold secrets."""
 
     @property
     def regressions(self) -> tuple[tuple[PointChange, FigureChange], ...]:
@@ -132,12 +135,7 @@ class Comparison:
         limit = self.rules.max_regression
         if limit is None:
             return ()
-        return tuple(
-            (point, change)
-            for point in self.points
-            for change in point.figures
-            if change.significantly_worse and change.worsening > limit
-        )
+        return tuple((point, change) for point in self.points for change in point.figures if change.beyond(limit))
 
     @property
     def unmeasured(self) -> tuple[PointChange, ...]:
@@ -146,7 +144,7 @@ class Comparison:
 
     @property
     def undecided(self) -> tuple[tuple[PointChange, FigureChange], ...]:
-        """What can't be held against `max_regression`, for want of windows; nothing where no limit was set."""
+        """What looks worse by more than `max_regression`, and isn't sure to be; nothing where no limit was set."""
         limit = self.rules.max_regression
         if limit is None:
             return ()
@@ -161,6 +159,7 @@ def compare_points(
     rules: Rules,
     paired: bool,
     warnings: Sequence[str] = (),
+    settings: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
 ) -> Comparison:
     """Compare each point's windows of the base and of the new one; a figure that either lacks is left out.
 
@@ -182,7 +181,7 @@ def compare_points(
         )
     if paired and any(change.far_from_columns(rules.same_within) for each in changes for change in each.figures):
         told.append(_PAIRED)
-    return Comparison(base, new, changes, rules, paired, tuple(told))
+    return Comparison(base, new, changes, rules, paired, tuple(told), settings)
 
 
 def _compare_point(

@@ -17,6 +17,8 @@ from tritonforge.load.environment import describe
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
 from tritonforge.load.merge import make_point
+from tritonforge.load.sweep import find_knee
+from tritonforge.report.summary import tiles
 
 
 def report() -> Report:
@@ -123,3 +125,42 @@ def test_a_server_that_goes_away_before_the_first_figures_is_no_misuse(monkeypat
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
     words = "http://127.0.0.1:1: the server went away; nothing was measured yet, as no window was over\n"
     assert (result.exit_code, result.output) == (4, words)
+
+
+@pytest.mark.parametrize(
+    ("rates", "words", "tile"),
+    [
+        ((100.0, 150.0, 160.0), "knee: concurrency 2\n", ["2"]),
+        (
+            (100.0, 250.0, 800.0),
+            "knee: not reached: throughput / latency still rises at concurrency 4\n",
+            ["not reached"],
+        ),
+        ((100.0, 150.0), "", []),
+    ],
+)
+def test_the_knee_of_a_sweep_is_within_it(
+    rates: tuple[float, ...], words: str, tile: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a mean latency by Little's law."""
+
+    def measured(*_: Any, **__: Any) -> Report:
+        points = []
+        for load, rate in zip((1, 2, 4), rates, strict=False):
+            latency = Histogram.of([int(load / rate * 1e9)] * int(rate))
+            lasted = [Tally(0, 10**9, latency, latency)]
+            found = make_point(Load("concurrency", load), report().settings, lasted, 1, agreed=True)
+            points.append(found)
+        return replace(report(), points=tuple(points), knee=find_knee(points))
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", measured)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
+    assert result.exit_code == 0, result.output
+    assert words in result.stdout
+    assert ("knee" in result.stdout) is bool(words)
+    assert [each.figure for each in tiles(measured()) if each.name == "Knee"] == tile
+
+
+def test_a_baseline_that_is_missing_is_told_by_its_option() -> None:
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--baseline", "/no/base.json"])
+    assert (result.exit_code, result.output) == (2, "--baseline: /no/base.json: No such file or directory\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import sys
 from dataclasses import replace
@@ -43,12 +44,41 @@ def test_what_json_holds_is_read_again(tmp_path: Path) -> None:
     assert read_report(tmp_path / "new" / "report.json") == report()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 999}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 999}', "[" * 100_000])
 def test_another_file_is_no_report(content: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(content)
     with pytest.raises(BadReport, match=r"other\.json is no report: (?s:.)*--json FILE writes one"):
         read_report(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("throughput", math.nan), ("throughput", -5), ("p50_us", 0), ("p99_us", math.inf), ("duration_s", 0)],
+)
+def test_figures_that_nobody_measures_are_no_report(name: str, value: float, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.json"
+    data = report().to_json()
+    data["points"][1]["windows"][4][name] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(BadReport, match=f"concurrency 2: its window 4 has {value:g} as {name}"):
+        read_report(path)
+
+
+def test_a_number_beyond_all_measure_is_no_report(tmp_path: Path) -> None:
+    data = report().to_json()
+    data["points"][0]["windows"][0]["requests"] = math.inf
+    (tmp_path / "damaged.json").write_text(json.dumps(data))
+    with pytest.raises(BadReport, match="cannot convert float infinity to integer"):
+        read_report(tmp_path / "damaged.json")
+
+
+def test_a_window_in_which_nothing_ended_is_one_of_a_report(tmp_path: Path) -> None:
+    made = report()
+    empty = replace(made.points[0].windows[0], throughput=0.0, mean_us=0.0, p50_us=0.0, p99_us=0.0)
+    stalled = replace(made, points=(replace(made.points[0], windows=(empty, *made.points[0].windows[1:])),))
+    write_report(stalled, tmp_path / "report.json", "json")
+    assert read_report(tmp_path / "report.json") == stalled
 
 
 def test_csv_has_perf_analyzers_columns() -> None:
@@ -217,15 +247,15 @@ def test_json_is_plain(tmp_path: Path) -> None:
 
 def test_places_are_looked_at_before_there_is_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new = tmp_path / "new" / "folder" / "out.json"
-    check_places({"json": new, "csv": tmp_path / "out.csv"})
+    check_places({"json": new, "csv": tmp_path / "out.csv"}.items())
     assert not new.parent.exists()
     (tmp_path / "file").write_text("")
     for path, words in ((tmp_path, "it is a folder"), (tmp_path / "file" / "out.json", "Not a directory")):
         with pytest.raises(Unwritable, match=words):
-            check_places({"json": path})
+            check_places({"json": path}.items())
     monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(PngUnavailable):
-        check_places({"png": tmp_path / "out.png"})
+        check_places({"png": tmp_path / "out.png"}.items())
 
 
 def test_places_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
@@ -234,18 +264,45 @@ def test_places_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
     kept.write_text("before")
     link.symlink_to(tmp_path / "new" / "page.html")
     os.mkfifo(fifo)
-    check_places({"json": kept, "html": link, "csv": fifo, "svg": tmp_path / "a" / "b" / "plot.svg"})
+    check_places({"json": kept, "html": link, "csv": fifo, "svg": tmp_path / "a" / "b" / "plot.svg"}.items())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fifo", "kept.json", "link.html"]
     assert kept.read_text() == "before"
     assert link.is_symlink()
     for path in (Path("/proc/x.json"), Path("/proc/new/x.json")):
         with pytest.raises(Unwritable, match=rf"--json: {path} can't be written: "):
-            check_places({"json": path})
+            check_places({"json": path}.items())
+
+
+def test_a_pipe_that_a_link_names_is_written(tmp_path: Path) -> None:
+    """`>(…)` of a shell, or /dev/stdout: what the link names is no path."""
+    reading, writing = os.pipe()
+    place = Path(f"/dev/fd/{writing}")
+    check_places([("csv", place)])
+    assert write_report(report(), place, "csv") == [place]
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as pipe:
+        assert pipe.readline() == f"{COLUMNS}\n"
+
+
+def test_a_device_takes_several(tmp_path: Path) -> None:
+    check_places([("csv", Path(os.devnull)), ("html", Path(os.devnull))])
+    made = report()
+    both = replace(made, points=(made.points[0], replace(made.points[1], protocol="grpc")))
+    assert write_report(both, Path(os.devnull), "csv") == [Path(os.devnull)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "better"), [("png", "x.jpg", "x.png"), ("csv", "x.JSON", "x.csv"), ("html", "x.svg", "x.html")]
+)
+def test_a_name_that_ends_as_another_format_is_refused(kind: str, name: str, better: str, tmp_path: Path) -> None:
+    with pytest.raises(Unwritable, match=f"--{kind}: .*{name} can't be written: it holds no .*; name it {better}"):
+        check_places([(kind, tmp_path / name)])
+    check_places([("json", tmp_path / "out.txt"), ("csv", tmp_path / "out"), ("json", tmp_path / "out.v2")])
 
 
 def test_standard_output_is_not_for_files() -> None:
     with pytest.raises(Unwritable, match="--html: - can't be written: standard output has the tables; name a file"):
-        check_places({"html": Path("-")})
+        check_places({"html": Path("-")}.items())
 
 
 def test_figures_of_which_there_are_none_are_no_noughts() -> None:
@@ -283,4 +340,4 @@ def test_a_csv_of_both_protocols_is_one_for_each(tmp_path: Path) -> None:
 
 def test_two_outputs_do_not_share_a_file(tmp_path: Path) -> None:
     with pytest.raises(Unwritable, match=r"--profile-export: .*--json is written there; name another file"):
-        check_places({"json": tmp_path / "a", "profile_export": tmp_path / "." / "a"})
+        check_places({"json": tmp_path / "a", "profile_export": tmp_path / "." / "a"}.items())

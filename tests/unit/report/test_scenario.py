@@ -170,6 +170,32 @@ def test_a_file_names_things_beside_itself(tmp_path: Path) -> None:
     assert scenario == Scenario("m", repository=tmp_path / "repo", concurrency="1:4", find_max=True)
 
 
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("rows.npz", "{folder}/rows.npz"),
+        ("/elsewhere/rows.npz", "/elsewhere/rows.npz"),
+        ("golden:repo", "golden:{folder}/repo"),
+        ("golden", "golden"),
+        ("zeros", "zeros"),
+        ("zeroes", "zeroes"),
+    ],
+)
+def test_data_is_beside_the_file(data: str, found: str, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(f'model = "m"\ndata = "{data}"\n')
+    assert read_scenario(file).data == found.format(folder=tmp_path)
+
+
+def test_a_file_is_utf_8_with_or_without_its_mark(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_bytes(b'\xef\xbb\xbfmodel = "m"\n')
+    assert read_scenario(file) == Scenario("m")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(BadScenario, match="'utf-8' codec can't decode byte 0xff in position 0"):
+        read_scenario(file)
+
+
 def test_all_mistakes_of_a_file_are_told(tmp_path: Path) -> None:
     file = tmp_path / "sweep.toml"
     file.write_text('concurency = 3\nbatch_size = "many"\narrivals = "now"\n')

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from tritonforge.report import Rules, comparison_markdown, comparison_table, headline
-from tritonforge.report.verdicts import Comparison, Windows, compare_points
+from tritonforge.report.ratios import Ratio
+from tritonforge.report.verdicts import (
+    FIGURES,
+    Comparison,
+    FigureChange,
+    PointChange,
+    Verdict,
+    Windows,
+    compare_points,
+)
 
 RANDOM = np.random.default_rng(3)
 
@@ -117,9 +126,9 @@ def test_figures_that_one_side_lacks_are_left_out() -> None:
 
 def test_markdown_has_a_headline_and_a_table() -> None:
     comparison = compare(side(1000, 100, 500), side(800, 100, 500), max_regression=0.05)
-    assert headline(comparison) == "1 load: 1 worse; 1 regression beyond 5%"
+    assert headline(comparison).startswith("1 load: 1 worse; 1 regression beyond 5 %: throughput at concurrency 4 (-")
     lines = comparison_markdown(comparison).splitlines()
-    assert lines[0] == "### 1 load: 1 worse; 1 regression beyond 5%"
+    assert lines[0] == f"### {headline(comparison)}"
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 5
     assert table[2].startswith("| concurrency 4 | throughput | ")
@@ -163,12 +172,65 @@ def test_a_gate_that_has_too_few_windows_to_tell_says_so() -> None:
     comparison = compare(base, new, paired=False, max_regression=0.05)
     assert not comparison.regressions
     assert len(comparison.undecided) == 3
-    assert headline(comparison) == "1 load: 1 unsure; 3 of 3 figures can't be judged: too few windows; measure longer"
+    assert headline(comparison).startswith(
+        "1 load: 1 unsure; no regression beyond 5 % was shown; one can't be ruled out of throughput at concurrency 4 "
+        "(-91.2 %, too few windows), p50 latency at concurrency 4 (+1002.5 %, too few windows), "
+    )
+    assert headline(comparison).endswith(": measure longer")
     assert not compare(base, new, paired=False).undecided
-    noise = compare(side(1000, 100, 500), side(930, 105, 520, spread=0.1), paired=False, max_regression=0.05)
-    assert not noise.undecided
     ten = compare(side(1000, 100, 500, count=10), side(88, 1100, 5000, count=10), paired=False, max_regression=0.05)
     assert len(ten.regressions) == 3
+
+
+def ratios(*intervals: tuple[float, float, float, Verdict]) -> Comparison:
+    """Make a comparison of throughput alone: at each load a ratio in its interval, held against 5 %."""
+    points = []
+    for load, (low, estimate, high, verdict) in enumerate(intervals, 1):
+        change = FigureChange(FIGURES[0], 100.0, 100.0 * estimate, Ratio(estimate, low, high), verdict)
+        points.append(PointChange(f"concurrency {load}", (change,), (10, 10)))
+    return Comparison("a", "b", tuple(points), Rules(max_regression=0.05), paired=False)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "words"),
+    [
+        (
+            [(0.36, 0.909, 2.3, "unsure")],
+            "1 load: 1 unsure; no regression beyond 5 % was shown; one can't be ruled out of throughput at "
+            "concurrency 1 (-9.1 %, unsure): measure longer",
+        ),
+        (
+            [(0.85, 0.9, 0.95, "worse"), (0.8, 0.93, 1.01, "unsure")],
+            "2 loads: 1 worse, 1 unsure; 1 regression beyond 5 %: throughput at concurrency 1 (-10.0 %); another can't "
+            "be ruled out of throughput at concurrency 2 (-7.0 %, unsure): measure longer",
+        ),
+        (
+            [(0.85, 0.9, 0.95, "worse")],
+            "1 load: 1 worse; 1 regression beyond 5 %: throughput at concurrency 1 (-10.0 %)",
+        ),
+        (
+            [(0.8, 0.96, 1.1, "unsure"), (0.98, 1.0, 1.02, "same")],
+            "2 loads: 1 same, 1 unsure; no regression beyond 5 % was shown; the intervals of 1 of 2 figures reach "
+            "further",
+        ),
+        (
+            [(0.94, 0.96, 0.99, "worse")],
+            "1 load: 1 worse; no regression beyond 5 % was shown; the interval reaches further",
+        ),
+        (
+            [(0.951, 0.97, 0.99, "worse"), (0.96, 1.0, 1.1, "unsure")],
+            "2 loads: 1 worse, 1 unsure; a regression beyond 5 % is ruled out",
+        ),
+    ],
+    ids=["unsure", "both", "shown", "reaches", "worse within it", "ruled out"],
+)
+def test_the_headline_says_what_a_limit_is_held_against(
+    intervals: list[tuple[float, float, float, Verdict]], words: str
+) -> None:
+    comparison = ratios(*intervals)
+    assert headline(comparison) == words
+    assert bool(comparison.undecided) == ("can't be ruled out" in words)
+    assert bool(comparison.regressions) == ("regression beyond 5 %: " in words)
 
 
 @pytest.mark.parametrize("paired", [True, False])
