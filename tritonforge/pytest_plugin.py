@@ -2,13 +2,15 @@
 
 Where pytest-benchmark is active, each load of a sweep is stored as one of its benchmarks: a round is a window, its time
 is that of one inference (1 / throughput), so that OPS is inferences a second. `--benchmark-save`, `--benchmark-compare`
-and `--benchmark-compare-fail=mean:5%` then work on it. Without pytest-benchmark the fixture measures all the same.
+and `--benchmark-compare-fail=mean:5%` then work on it. What is sent is in the name, where it isn't the default;
+sweeps of one test that are alike in that are counted. Without pytest-benchmark the fixture measures all the same.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +20,16 @@ import pytest
 if TYPE_CHECKING:
     from tritonforge.build import Project
     from tritonforge.load import Point, Report
+    from tritonforge.report.scenario import Scenario
     from tritonforge.server import EmbeddedServer
 
 __all__ = ["perf_sweep", "triton"]
 
+_SENT = (
+    "batch_size", "sequence_length", "data", "shape", "payloads", "string_length", "body", "shared_memory", "arrivals",
+    "gamma_shape", "burst",
+)  # fmt: skip
+"""Options that are in a benchmark's name. Not the URL: its port may be another in each run."""
 _HELP = "what the fixture `triton` serves: a model repository, or definitions to build [default: pyproject.toml's]"
 
 
@@ -49,7 +57,7 @@ def triton(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         settings = ServerSettings.load(defaults={"model_control": "explicit", **project.server}, **free)
         server = Server.embedded(repository, settings, projects=(project.root,))
     except TritonForgeError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     with server:
         yield server
 
@@ -96,15 +104,19 @@ def perf_sweep(request: pytest.FixtureRequest) -> Callable[..., Report]:
     they are `point.failed` and `point.errors`.
     """
     benchmark = request.getfixturevalue("benchmark") if "benchmark" in request.fixturenames else None
+    taken: Counter[str] = Counter()
 
     def sweep(model: str, **options: Any) -> Report:
         from tritonforge.report.scenario import scenario_of
         from tritonforge.report.sweep import sweep as measure
 
-        report = measure(scenario_of({"model": model, **options}))
+        scenario = scenario_of({"model": model, **options})
+        report = measure(scenario)
         if benchmark is not None and benchmark.enabled:
             for point in report.points:
-                _store(benchmark, model, point)
+                label = ", ".join([model, *_sent(scenario), str(point.load), point.protocol])
+                taken[label] += 1
+                _store(benchmark, label if taken[label] == 1 else f"{label}, {taken[label]}", point)
         return report
 
     if benchmark is not None:
@@ -112,13 +124,21 @@ def perf_sweep(request: pytest.FixtureRequest) -> Callable[..., Report]:
     return sweep
 
 
-def _store(benchmark: Any, model: str, point: Point) -> None:
+def _sent(scenario: Scenario) -> Iterator[str]:
+    """Say what is sent where that isn't the default, in words that are the same in each run."""
+    for name in _SENT:
+        value = getattr(scenario, name)
+        if value != getattr(type(scenario), name):
+            words = "; ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            yield f"{name}={Path(words).name if name == 'data' else words}"
+
+
+def _store(benchmark: Any, label: str, point: Point) -> None:
     """Store a load's windows as the rounds of a benchmark of its own."""
     rounds = [1 / window.throughput for window in point.windows if window.measured and window.throughput]
     if not rounds:
         return
     fixture = copy.copy(benchmark)
-    label = f"{model}, {point.load}, {point.protocol}"
     fixture.name, fixture.fullname = f"{benchmark.name} [{label}]", f"{benchmark.fullname} [{label}]"
     fixture.extra_info = {
         **benchmark.extra_info,

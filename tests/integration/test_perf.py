@@ -290,7 +290,7 @@ def test_a_gate_of_a_short_run_is_judged(server: Server, tmp_path: Path) -> None
     write_report(better, base, "json")
     result = perf(*wanted, "--baseline", str(base), "--max-regression", "5%")
     assert result.exit_code in (1, 3), result.output
-    assert "no regressions" not in result.stdout
+    assert "is ruled out" not in result.stdout
     other = perf(*wanted, "--concurrency", "2", "--baseline", str(base), "--max-regression", "5%")
     assert other.exit_code == 2
     assert other.output.startswith("no load is in both reports"), "it is refused before it is measured"
@@ -337,6 +337,12 @@ def test_a_scenario_is_run_and_written(echo_repository: Path, tmp_path: Path) ->
     )
     result = perf("run", str(file), "--output", str(tmp_path / "reports"))
     assert result.exit_code == 0, result.output
+    own = tmp_path / "own.html"
+    file.write_text(f'{file.read_text()}html = "own.html"\njson = "reports/sweep.json"\n')
+    both = perf("run", str(file), "--output", str(tmp_path / "reports"))
+    assert both.exit_code == 0, both.output
+    assert both.stdout.count("sweep.json") == 1
+    assert own.read_text() == (tmp_path / "reports" / "sweep.html").read_text()
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["sweep.csv", "sweep.html", "sweep.json"]
     file.write_text('model = "echo"\nrates = "50"\n')
     assert perf("run", str(file)).exit_code == 2
@@ -369,6 +375,27 @@ def test_the_plugin_stores_each_load_as_a_benchmark(server: Server, tmp_path: Pa
     for each in stored:
         assert each["stats"]["rounds"] == 1
         assert each["stats"]["ops"] == pytest.approx(each["extra_info"]["throughput"], rel=0.5)
+
+
+def test_sweeps_of_one_test_have_names_of_their_own(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "test_users_own.py").write_text(
+        f"""
+def test_sweep(perf_sweep, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{{"x": 1.0}}')
+    for options in ({{}}, {{"batch_size": 8}}, {{"data": str(rows), "body": "json"}}, {{"header": "a: b"}}):
+        perf_sweep("echo", url="{server.http_url}", requests=30, window=60, warmup=0, **options)
+"""
+    )
+    result = pytest_in(tmp_path, "--benchmark-only", "--benchmark-json", "out.json")
+    assert result.returncode == 0, result.stdout + result.stderr
+    stored = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
+    assert [each["name"].removeprefix("test_sweep ") for each in stored] == [
+        "[echo, concurrency 1, http]",
+        "[echo, batch_size=8, concurrency 1, http]",
+        "[echo, data=rows.jsonl, body=json, concurrency 1, http]",
+        "[echo, concurrency 1, http, 2]",
+    ]
 
 
 @pytest.mark.parametrize("without", ["no:benchmark", "no:tritonforge"])
