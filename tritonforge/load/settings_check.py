@@ -85,7 +85,8 @@ def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:
         for name in names:
             value = getattr(settings, name)
             if value is not None:
-                yield holds(value, 0) and math.isfinite(value), f"{name} is {value:g}; it is {bound}"
+                wanted = bound if math.isfinite(value) else f"a finite number, {bound}"
+                yield holds(value, 0) and math.isfinite(value), f"{name} is {value:g}; it is {wanted}"
     for name in ("requests", "processes", "max_in_flight", "burst", "stable_windows", "max_windows", "output_bytes"):
         value = getattr(settings, name)
         yield value is None or value >= 1, f"{name} is {value}; it is at least 1"
