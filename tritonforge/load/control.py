@@ -41,10 +41,10 @@ class Control(Protocol):
     def unregister(self, region: str) -> None:
         """Take a region back."""
 
-    def close(self) -> None:
     def regions(self) -> list[str]:
         """Ask for the names of the regions of system shared memory."""
 
+    def close(self) -> None:
         """Close the connection."""
 
 
@@ -116,6 +116,11 @@ class _HttpControl:
     def unregister(self, region: str) -> None:
         self._ask("POST", f"/v2/systemsharedmemory/region/{region}/unregister")
 
+    def regions(self) -> list[str]:
+        answer: Any = self._ask("GET", "/v2/systemsharedmemory/status")
+        entries = answer if isinstance(answer, list) else ()
+        return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
+
     def close(self) -> None:
         self._connection.close()
 
@@ -124,11 +129,6 @@ class _HttpControl:
             try:
                 data = None if body is None else json.dumps(body)
                 self._connection.request(method, self._address.path + path, data, self._headers)
-    def regions(self) -> list[str]:
-        answer: Any = self._ask("GET", "/v2/systemsharedmemory/status")
-        entries = answer if isinstance(answer, list) else ()
-        return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
-
                 answer = self._connection.getresponse()
                 text = answer.read()
                 break

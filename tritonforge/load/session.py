@@ -243,8 +243,6 @@ class Session:
     def _any_streams(self) -> bool:
         return any(payload.stream for payload in self._payloads)
 
-    def _served(self, name: str, version: str) -> ServedModel:
-        try:
     def _check_shared_memory(self) -> None:
         if "system_shared_memory" not in self.server.get("extensions", ()):
             raise InvalidLoad(
@@ -252,6 +250,8 @@ class Session:
                 "out"
             )
 
+    def _served(self, name: str, version: str) -> ServedModel:
+        try:
             metadata = self._control.metadata(name, version)
         except LoadFailed as error:
             served = self._names()
@@ -259,12 +259,12 @@ class Session:
             versions = [number for each, number in served if each == name]
             if not names or (name in names and (not version or version in versions)):
                 raise
-            near = get_close_matches(name, names, 1)
-            hint = f"did you mean {near[0]}" if near else f"it serves {', '.join(names[:_NAMED])}"
             if name in names:
                 raise LoadFailed(
                     f"{self.settings.url} has no version {version!r} of {name}; it serves {', '.join(versions)}"
                 ) from error
+            near = get_close_matches(name, names, 1)
+            hint = f"did you mean {near[0]}" if near else f"it serves {', '.join(names[:_NAMED])}"
             raise LoadFailed(f"{self.settings.url} has no model {name!r}; {hint}") from error
         return read_model(metadata, self._control.config(name, version))
 
@@ -274,9 +274,9 @@ class Session:
             entries = self._control.statistics().get("model_stats", ())
         except LoadFailed:
             return []
+        return sorted((entry["name"], str(entry.get("version", ""))) for entry in entries)
 
     def _steps(self) -> dict[str, bool]:
-        return sorted((entry["name"], str(entry.get("version", ""))) for entry in entries)
         """Find the models of the load and, below them, the steps of ensembles."""
         self._known = dict(self.models)
         found = dict.fromkeys(self.models, False)
