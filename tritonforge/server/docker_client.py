@@ -92,8 +92,13 @@ def find_image(
             progress(line)
         return _image(client, name)
     except (APIError, ServerError, OSError) as error:
-        message = f"is not on this machine, and can't be pulled: {_reason(error)}"
-        raise PreflightError([Diagnostic("TF531", where, message, _OFFLINE)]) from error
+        message, hint = f"is not on this machine, and can't be pulled: {_reason(error)}", _OFFLINE
+        if pull == "always" and _is_here(client, name):
+            message, hint = (
+                f"can't be pulled: {_reason(error)}",
+                "it is on this machine: --docker pull=missing takes that",
+            )
+        raise PreflightError([Diagnostic("TF531", where, message, hint)]) from error
 
 
 def build_image(client: DockerClient, context: Path, tag: str, progress: Callable[[str], None]) -> Image:
@@ -161,6 +166,16 @@ def _image(client: DockerClient, name: str) -> Image:
     config: Mapping[str, Any] = facts.get("Config") or {}
     variables = frozenset(line.partition("=")[0] for line in config.get("Env") or ())
     return Image(name, config.get("User") or "", int(facts.get("Size", 0)), config.get("Labels") or {}, variables)
+
+
+def _is_here(client: DockerClient, name: str) -> bool:
+    from docker.errors import DockerException
+
+    try:
+        client.images.get(name)
+    except DockerException:
+        return False
+    return True
 
 
 def _pulled(client: DockerClient, name: str) -> Iterator[str]:

@@ -90,6 +90,13 @@ def test_it_is_pulled_always_or_never_as_told() -> None:
     assert daemon.pulled == []
 
 
+def test_one_that_is_here_and_cannot_be_pulled_again_is_told_as_such() -> None:
+    refused = {"error": "connection refused"}
+    words = r"1: can't be pulled: connection refused\n  hint: it is on this machine: --docker pull=missing takes that"
+    with pytest.raises(PreflightError, match=words):
+        find(Daemon(NAME, stream=[refused]), pull="always")
+
+
 def test_a_registrys_refusal_is_told_with_what_to_do_offline() -> None:
     daemon = Daemon(stream=[{"error": "toomanyrequests: slow down"}])
     with pytest.raises(PreflightError, match=r"can't be pulled: toomanyrequests: slow down\n  hint: .*docker load"):
