@@ -17,6 +17,7 @@ from tritonforge.check.model import Model
 from tritonforge.check.onnx_signature import check_onnx
 from tritonforge.check.rules import RULES
 from tritonforge.check.text import check_releases, check_text
+from tritonforge.manifest import MANIFEST, InvalidManifest, read_manifest
 from tritonforge.pbtxt.document import Document, Problem, read_document
 
 __all__ = ["DEFAULT_TARGET", "Report", "check_repository"]
@@ -72,6 +73,7 @@ def check_repository(
             models[folder.name] = model
     for model, found in check_ensembles(models, refused):
         findings.append(_place(model, found))
+    findings += _check_manifest(repository)
     for found in check_shared_memory(models.values()) if folders else [_nothing(repository, is_model=is_model)]:
         findings.append(Finding("", "", 0, "", found.code, found.severity, found.message, found.hint))
     return _report(findings, folders, models, refused)
@@ -133,6 +135,16 @@ def _all(model: Model, cores: int, *, graphs: bool) -> Iterator[Found]:
         yield from rule(model)
     yield from check_files(model)
     yield from advise(model, cores=cores)
+
+
+def _check_manifest(repository: Path) -> Iterator[Finding]:
+    """Warn of a manifest that our own commands refuse; Triton reads none."""
+    try:
+        read_manifest(repository)
+    except InvalidManifest as refused:
+        for fault in refused.diagnostics:
+            message = f"{fault.message}; Triton doesn't read it, but `tritonforge up` and `image` refuse the repository"
+            yield Finding("", MANIFEST, 0, "", fault.code, "warning", message, fault.hint)
 
 
 def _nothing(repository: Path, *, is_model: bool) -> Found:

@@ -71,13 +71,15 @@ def build_chosen(chosen: Chosen, project: Project, workspace: Workspace) -> Path
 def warn_of_foreign_code(repository: Path) -> None:
     """Say of a repository that tritonforge didn't build which of its models run code of their own here.
 
-    In one that it did build, those may have been added that its manifest doesn't know. A manifest that is no good
-    stops the start later.
+    In one that it did build, those may have been added that its manifest doesn't know. Of one whose manifest is no good
+    nothing is said: that stops the start later.
     """
     from tritonforge.manifest import MANIFEST
-    from tritonforge.server.manifest import built_models
+    from tritonforge.server.manifest import built_models, check_manifest
     from tritonforge.server.repository import python_models
 
+    if check_manifest(repository):
+        return
     built = built_models(repository)
     models = [model for model in python_models(repository) if model not in built]
     if not models:

@@ -38,9 +38,18 @@ def test_findings_come_by_model_and_line(tmp_path: Path) -> None:
     assert report.refused == {"a", "b"}
 
 
+def test_a_manifest_that_up_refuses_is_a_warning(tmp_path: Path) -> None:
+    """Triton reads none."""
+    write(tmp_path, "m")
+    (tmp_path / "tritonforge.json").write_text('{"schema": 99}')
+    (finding,) = check_repository(tmp_path).findings
+    assert (finding.path, finding.code, finding.severity) == ("tritonforge.json", "TF512", "warning")
+    assert "`tritonforge up` and `image` refuse the repository" in finding.message
+
+
 def test_files_beside_the_models_are_left_alone(tmp_path: Path) -> None:
     write(tmp_path, "m")
-    (tmp_path / "tritonforge.json").write_text("{}")
+    (tmp_path / "README.md").touch()
     (tmp_path / "m" / "notes").mkdir()
     assert check_repository(tmp_path, cores=8).findings == ()
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tritonforge.cli.served_repository import warn_of_foreign_code
+from tritonforge.server import PreflightError, ServerSettings
+from tritonforge.server.preflight import preflight
 
 BUILT = {"version": 1, "kind": "python", "signature": {"batched": True, "inputs": [], "outputs": []}}
 
@@ -48,6 +50,11 @@ def test_a_model_that_was_added_to_a_built_repository_is_named(
     assert said(repository, capsys) == ""
 
 
-def test_a_manifest_that_is_none_vouches_for_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_manifest_that_is_none_stops_the_start_and_nothing_is_said_of_models(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None of their code runs then."""
     write_manifest(repository, "ours", "added", schema=99)
-    assert said(repository, capsys).endswith("runs as you: added, ours\n")
+    assert said(repository, capsys) == ""
+    with pytest.raises(PreflightError, match="TF512"):
+        preflight(repository, ServerSettings(http_port=0, grpc_port=0, metrics_port=0))
