@@ -44,15 +44,17 @@ def test_a_planted_fault_ends_it_with_1_and_its_mend_in_json(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "environ", "words"),
+    ("text", "environ", "where", "words"),
     [
-        ("[tool.tritonforge.server]\nhttp_prt = 9", {}, "there is no such setting"),
-        ("[tool.tritonforge", {}, "it is not TOML"),
-        ("[tool.tritonforge.server]\nhttp_port = 9000\ngrpc_port = 9000", {}, "must differ"),
-        ("", {"TRITONFORGE_HTTP_PORT": "abc"}, "found 'abc'"),
+        ("[tool.tritonforge.server]\nhttp_prt = 9", {}, "pyproject.toml [tool.tritonforge.server] http_prt", "no such"),
+        ("[tool.tritonforge", {}, "pyproject.toml", "it is not TOML"),
+        ("[tool.tritonforge.server]\nhttp_port = 9000\ngrpc_port = 9000", {}, "server", "must differ"),
+        ("", {"TRITONFORGE_HTTP_PORT": "abc"}, "TRITONFORGE_HTTP_PORT", "found 'abc'"),
     ],
 )
-def test_wrong_settings_are_one_of_the_findings(text: str, environ: dict[str, str], words: str, tmp_path: Path) -> None:
+def test_wrong_settings_are_one_of_the_findings(
+    text: str, environ: dict[str, str], where: str, words: str, tmp_path: Path
+) -> None:
     """All else is looked at, and the server is started, as those say nothing of the machine."""
     (tmp_path / "pyproject.toml").write_text(text)
     answer = doctor("--json", cwd=tmp_path, DOCKER_HOST=f"unix://{tmp_path}/none", **environ)
@@ -60,6 +62,7 @@ def test_wrong_settings_are_one_of_the_findings(text: str, environ: dict[str, st
     checkups = {checkup["name"]: checkup for checkup in json.loads(answer.stdout)}
     assert {name for name, checkup in checkups.items() if checkup["status"] == "error"} == {"settings"}
     (finding,) = checkups["settings"]["findings"]
+    assert finding["where"].endswith(where)
     assert words in finding["message"]
     assert checkups["server"]["status"] == "ok"
 

@@ -108,7 +108,7 @@ def test_status_shows_models_with_their_processes_and_times(shared: CommandLine)
     assert double["requests"] >= 3
     assert 0 < double["p50_us"] <= double["p99_us"]
     lines = shared.run("status", "--name", "main").splitlines()
-    assert lines[0] == f"server main running {url}"
+    assert lines[0] == f"server main running {url} {found['grpc_url']} {found['metrics_url']}"
     assert [line.split()[:3] for line in lines[1:]] == [["model", "double", "1"], ["model", "echo", "1"]]
 
 

@@ -66,6 +66,15 @@ def test_without_anything_to_serve_it_says_what_to_name(tmp_path: Path) -> None:
     assert "there is nothing for the fixture triton to serve" in result.stdout
 
 
+def test_what_keeps_the_server_from_starting_is_all_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_users_own.py").write_text(SUITE)
+    result = pytest_in(tmp_path, "--triton-repository", str(tmp_path / "nope"))
+    assert result.returncode == 1
+    assert "nope: no such file or folder" in result.stdout
+    assert "During handling" not in result.stdout
+
+
 def test_it_costs_a_suite_without_it_nothing() -> None:
     """pytest loads the plugin in every suite of the environment."""
     code = (

@@ -35,6 +35,13 @@ class _Seen:
     runtime: str = ""
     pid: int = 0
     repository: str = ""
+    grpc_url: str = ""
+    metrics_url: str = ""
+
+    @property
+    def addresses(self) -> str:
+        """Where it is reached, as far as that is known."""
+        return " ".join(filter(None, (self.http_url, self.grpc_url, self.metrics_url)))
 
     @property
     def healthy(self) -> bool:
@@ -103,7 +110,18 @@ def _look_at(record: Any) -> _Seen:
 
     def seen(state: str, reason: str = "", models: tuple[ModelStatus, ...] = ()) -> _Seen:
         pid = record.server_pid if state != "ended" else 0
-        return _Seen(record.name, state, record.http_url, reason, models, record.runtime, pid, record.repository)
+        return _Seen(
+            record.name,
+            state,
+            record.http_url,
+            reason,
+            models,
+            record.runtime,
+            pid,
+            record.repository,
+            record.grpc_url,
+            record.metrics_url,
+        )
 
     if not record.alive():
         killed = f"its launcher (process {record.launcher.pid}) was killed, or the machine restarted"
@@ -140,7 +158,7 @@ def _json(seen: list[_Seen], indent: int | None = 2) -> str:
 def _print_plain(seen: list[_Seen]) -> None:
     """Print a line for each server and model, for tools that read lines."""
     for server in seen:
-        typer.echo(f"server {server.name} {server.state} {server.http_url} {server.reason}".rstrip())
+        typer.echo(f"server {server.name} {server.state} {server.addresses} {server.reason}".rstrip())
         for model in server.models:
             cells = (f"{name}={cell}" for name, cell in zip(_COLUMNS[3:], _cells(model)[3:], strict=True) if cell)
             typer.echo(f"model {model.name} {model.version} {' '.join(cells)} {_reason(model, server)}".rstrip())
@@ -155,7 +173,7 @@ def _tables(seen: list[_Seen]) -> Group:
     for server in seen:
         style = "green" if server.healthy else "yellow" if server.state in {"running", "starting"} else "red"
         pid = f", process {server.pid}" if server.pid else ""
-        rest = f"  {server.http_url}{pid}  {server.reason}"
+        rest = f"  {server.addresses}{pid}  {server.reason}"
         parts.append(Text.assemble((server.name, "bold"), "  ", (server.state, style), rest))
         table = Table(*_COLUMNS, box=None, pad_edge=False)
         styles = ["red" if model in server.amiss else "" if model.healthy else "dim" for model in server.models]

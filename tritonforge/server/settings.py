@@ -244,6 +244,14 @@ class ServerSettings(BaseModel):
         """Name a file from the root, as the server runs elsewhere."""
         return file and file.absolute()
 
+    @field_validator("trace_endpoint")
+    @classmethod
+    def _is_an_url(cls, url: str) -> str:
+        """Refuse what Triton would send no trace to, without a word (24.10)."""
+        if url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+            raise ValueError(f"found {url!r}: a URL is wanted, http://host:4318/v1/traces")
+        return url
+
     @field_validator("log_limit")
     @classmethod
     def _log_has_room(cls, size: ByteSize) -> ByteSize:

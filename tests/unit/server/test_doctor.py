@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tritonforge.errors import Diagnostic, Where
 from tritonforge.server import ServerSettings
 from tritonforge.server.doctor import Checkup, Surroundings, examine, look_around, try_server
 from tritonforge.server.doctor.surroundings import Docker, Gpus, find_gpus
@@ -70,6 +71,13 @@ def test_what_keeps_the_server_from_starting_is_an_error(
 ) -> None:
     found = faults(examine(replace(machine, **facts), HEALTHY, settings()))
     assert found == {check: ("error", [code])}
+
+
+def test_json_has_the_place_of_each_finding(machine: Machine) -> None:
+    wrong = [Diagnostic("TF501", Where(subject="TRITONFORGE_LOG_LEVEL"), "found 'loud'", "say less")]
+    (found,) = (one.as_dict() for one in examine(machine, HEALTHY, wrong) if one.name == "settings")
+    finding = {"code": "TF501", "where": "TRITONFORGE_LOG_LEVEL", "message": "found 'loud'", "hint": "say less"}
+    assert found["findings"] == [finding]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,10 @@ SIZE = "a size is wanted: bytes, or a number with its unit, 64MiB"
         ({}, {"public": "yes please"}, "public: found 'yes please': true or false is wanted"),
         ({}, {"cache_size": "lots"}, f"cache_size: found 'lots': {SIZE}"),
         ({}, {"log_limit": "5 parrots"}, f"log_limit: found '5 parrots': {SIZE}"),
+        *(
+            ({}, {"trace_endpoint": url}, f"trace_endpoint: found '{url}': a URL is wanted, http://host:4318/v1/traces")
+            for url in ("foo", "localhost:4318", "grpc://host:4317", "http://", "http://a b")
+        ),
         ({}, {"log_limit": "4KiB"}, "log_limit: a log is put aside at 64 KiB at the least; 0 lets it grow"),
         ({}, {"tritonserver": 5}, "tritonserver: found 5: text is wanted"),
         ({}, {"grpc_tls_cert": 5}, "grpc_tls_cert: found 5: a file's path is wanted"),

@@ -45,8 +45,11 @@ class Checkup:
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as JSON has it."""
-        findings = [{"code": each.code, "message": str(each.message), "hint": each.hint} for each in self.diagnostics]
+        """Give it as JSON has it; `where` is a file, a variable or a setting, empty where it is the machine itself."""
+        findings = [
+            {"code": each.code, "where": str(each.where), "message": each.message, "hint": each.hint}
+            for each in self.diagnostics
+        ]
         return {"name": self.name, "status": self.status, "found": self.found, "findings": findings}
 
 
