@@ -85,6 +85,12 @@ class Run:
         failed = any(tally.errors or tally.held_back for tally in tallies)
         return failed or not any(tally.latency.count for tally in tallies)
 
+    def cut_off(self, index: int) -> bool:
+        """Tell whether in a window, whose tallies are there, nothing succeeded, and connections were lost."""
+        tallies = self.tallies.get(index, ())
+        lost = any(tally.held_back or "connection" in tally.errors for tally in tallies)
+        return lost and not any(tally.latency.count for tally in tallies)
+
     def close(self, index: int) -> None:
         """Take the tallies of a window that is over."""
         self.seen = max(self.seen, index + 1)

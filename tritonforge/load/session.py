@@ -157,9 +157,11 @@ class Session:
                 if now_ns() > deadline:
                     raise LoadFailed("the load generator doesn't keep up: a window's figures didn't come within 10 s")
                 self._take(run, self._workers.next_tally(0.1))
-            # Its statistics would have told. A window in which it went away is no figure of it.
-            if self._workers.running and not self._asks and run.troubled(index):
-                check_listening(self._address)
+            # Its statistics would have told, but on a connection that a server keeps while it stops, and closes others.
+            # A window in which it went away is no figure of it.
+            cut_off = run.cut_off(index)
+            if self._workers.running and (cut_off or (not self._asks and run.troubled(index))):
+                check_listening(self._address, closing=cut_off)
             run.close(index)
             if run.dead:
                 raise LoadFailed(f"{self.settings.url}: nothing ended for {run.idle_ns / NS:g} s; is it still there?")
