@@ -270,7 +270,7 @@ def test_the_highest_classes_come_with_their_labels(client):
     result = client.infer("labelled", x=scores, top={"scores": 2})
     assert result.scores.shape == (2, 2)
     assert result.scores[0].tolist() == [Label(0.7, 1, "dog"), Label(0.2, 2, "bird")]
-    with pytest.raises(ValueError, match="1 or more"):
+    with pytest.raises(ValueError, match="1 to 2147483647"):
         client.infer("labelled", x=scores, top={"scores": 0})
 
 
