@@ -46,7 +46,7 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 
 def test_what_nothing_reads_is_told_with_the_nearest_name() -> None:
-    given = parameters(intra_op_threads="1", team="risk", EXECUTION_ENV_PATH="/x", asked="1")
+    given = parameters(intra_op_threads="1", team="risk", EXECUTION_ENV_PATH="/x", tritonforge_files="1f", asked="1")
     given.count("intra_op_thread_count")
     given.count("asked")
 

@@ -13,8 +13,16 @@ __all__ = ["Parameters", "read_count", "read_flag"]
 _TRUE = frozenset({"1", "true", "on"})
 _FALSE = frozenset({"0", "false", "off"})
 
-_PYTHON_BACKEND = frozenset({"EXECUTION_ENV_PATH", "FORCE_CPU_ONLY_INPUT_TENSORS", "TRITON_BATCH_STRATEGY_PATH"})
-"""What the server reads itself, and its Python backend, on which the stand-ins run."""
+_NOT_OURS = frozenset(
+    {
+        "EXECUTION_ENV_PATH",
+        "FORCE_CPU_ONLY_INPUT_TENSORS",
+        "TRITON_BATCH_STRATEGY_PATH",
+        "tritonforge_files",
+    }
+)
+"""What the server reads itself, and its Python backend, on which the stand-ins run; the last is the client's, which
+has it tell apart configurations that come with other files."""
 
 
 class Parameters:
@@ -55,7 +63,7 @@ class Parameters:
         return [
             f"parameter {name} is none that this backend has, and does nothing{_guess(name, self._known)}"
             for name in self._values
-            if name not in self._known and name not in _PYTHON_BACKEND
+            if name not in self._known and name not in _NOT_OURS
         ]
 
 
