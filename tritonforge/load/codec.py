@@ -52,4 +52,6 @@ def _decode(kind: Any, value: Any) -> Any:  # noqa: PLR0911 - one line a kind
         return {_decode(arguments[0], key): _decode(arguments[1], item) for key, item in value.items()}
     if kind in (int, float):
         return kind(value)
+    if kind is str and not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
     return value

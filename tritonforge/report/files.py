@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Report
+from tritonforge.load.codec import encode
 from tritonforge.report.page import page
 from tritonforge.report.perf_analyzer import perf_analyzer_csv
 from tritonforge.report.picture import check_png, main_png, main_svg
@@ -160,7 +161,8 @@ def read_report(path: Path) -> Report:
 
 
 def _check_figures(report: Report) -> None:
-    """Raise ValueError for figures that no measurement has."""
+    """Raise ValueError for figures that no measurement has, and settings without end."""
+    json.dumps(encode(report.settings), allow_nan=False)
     for point in report.points:
         for index, window in enumerate(point.windows):
             for name in _FIGURES:

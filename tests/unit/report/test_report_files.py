@@ -73,6 +73,18 @@ def test_a_number_beyond_all_measure_is_no_report(tmp_path: Path) -> None:
         read_report(tmp_path / "damaged.json")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("url", 5, "5 is no text"), ("timeout_s", math.inf, "Out of range float values are not JSON compliant")],
+)
+def test_settings_that_nobody_gives_are_no_report(name: str, value: float, words: str, tmp_path: Path) -> None:
+    data = report().to_json()
+    data["settings"][name] = value
+    (tmp_path / "damaged.json").write_text(json.dumps(data))
+    with pytest.raises(BadReport, match=words):
+        read_report(tmp_path / "damaged.json")
+
+
 def test_a_window_in_which_nothing_ended_is_one_of_a_report(tmp_path: Path) -> None:
     made = report()
     empty = replace(made.points[0].windows[0], throughput=0.0, mean_us=0.0, p50_us=0.0, p99_us=0.0)
