@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tritonforge.build import build
 from tritonforge.client import Client
 from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied, ServerError
 from tritonforge.server.docker_client import build_image
+from tritonforge.server.docker_stages import sweep_stages
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -246,6 +248,40 @@ def test_an_image_that_is_not_here_is_told(docker: DockerClient, echo: Path, tmp
     (tmp_path / "Dockerfile").write_text("FROM 127.0.0.1:1/no/such:image\n")
     with pytest.raises(PreflightError, match=r"base image 127.* can't be pulled: .*\n  hint: .* another with --base"):
         build_image(docker, tmp_path, "tritonforge-test-none", lambda line: None)
+
+
+@pytest.mark.parametrize(("control", "missing"), [("none", "tritonserver"), ("explicit", "python3")])
+def test_an_image_without_triton_is_told(docker: DockerClient, echo: Path, control: str, missing: str) -> None:
+    """Where APIs want a key, it is its python3 that starts the server."""
+    words = f"image {BASE}: holds no Triton server: {missing}, No such file or directory\n  hint: name one of NVIDIA's"
+    with pytest.raises(PreflightError, match=re.escape(words)):
+        Server.docker(echo, image=BASE, model_control=control, **FREE_PORTS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_build_that_is_ended_leaves_nothing(
+    docker: DockerClient, image: str, echo: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """What was killed is the next build's to remove."""
+    command = [sys.executable, "-m", "tritonforge", "image", str(echo), "--tag", "tritonforge-test-ended:latest"]
+    command += ["--base", BASE, "--no-project-requirements"]
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = iter(process.stderr)
+        assert any("COPY backends/" in line for line in said)
+        process.send_signal(number)
+        list(said)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    until(lambda: list((tmp_path / "temporary").iterdir()) == [], "the folder's removal")
+    if number == signal.SIGKILL:  # Docker may finish a step
+        until(
+            lambda: not docker.containers.list(all=True, filters={"label": "io.tritonforge.stage"}), "the build's end"
+        )
+        sweep_stages(docker)
+    assert docker.images.list(filters={"dangling": True, "label": "io.tritonforge.stage"}) == []
+    assert docker.images.list("tritonforge-test-ended") == []
 
 
 def test_the_command_makes_an_image(docker: DockerClient, image: str, tmp_path: Path, echo: Path) -> None:

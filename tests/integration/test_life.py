@@ -112,6 +112,13 @@ def test_status_shows_models_with_their_processes_and_times(shared: CommandLine)
     assert [line.split()[:3] for line in lines[1:]] == [["model", "double", "1"], ["model", "echo", "1"]]
 
 
+@pytest.mark.parametrize("command", [["status"], ["unload", "double"], ["reload", "double"]], ids=" ".join)
+def test_a_server_of_ones_own_that_wants_a_key_is_named(command: list[str], shared: CommandLine) -> None:
+    """Where it was given by its address: its key is known by its name."""
+    said = shared.run(*command, "--url", shared.record("main")["http_url"].replace("127.0.0.1", "localhost"), code=1)
+    assert "hint: it is your server main, whose key is found by its name: --name main in place of --url" in said
+
+
 def test_status_is_shown_anew_each_second(shared: CommandLine) -> None:
     """A line of JSON each time, until Ctrl-C."""
     with shared.start("status", "main", "--watch", "--json") as watching:
@@ -338,7 +345,7 @@ def test_servers_run_side_by_side_by_name(shared: CommandLine) -> None:
         with_key = ("--url", address, "--key-file", str(folder / "key"))
         assert "; it is the key: --key-file; " in shared.run("infer", "echo", "-i", "x=1", *with_key[:2], code=1)
         assert "1." in shared.run("infer", "echo", "-i", "x=1", *with_key)
-        assert "hint: give key=, or --key-file" in shared.run("status", *with_key[:2], code=1)
+        assert "hint: it is your server other" in shared.run("status", *with_key[:2], code=1)
         assert "state=READY" in shared.run("status", *with_key)
         lines = [line.split() for line in shared.run("status").splitlines() if line.startswith("server ")]
         assert [line[1:3] for line in lines] == [["main", "running"], ["other", "running"]]

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from tritonforge.check import Finding
     from tritonforge.server.verify import Comparison
 
-__all__ = ["check"]
+__all__ = ["RELEASE", "check"]
 
-_RELEASE = re.compile(r"2\d\.(0[1-9]|1[0-2])")
+RELEASE = re.compile(r"2\d\.(0[1-9]|1[0-2])")
+"""How a release of Triton is written."""
 
 
 class Format(str, Enum):
@@ -40,7 +41,7 @@ def check(
 
     if not repository.is_dir():
         raise typer.BadParameter(f"{repository} is no folder", param_hint="REPO")
-    if not _RELEASE.fullmatch(target):
+    if not RELEASE.fullmatch(target):
         raise typer.BadParameter(f"{target} is no release; releases are YY.MM, such as 24.10", param_hint="--target")
     report = check_repository(repository, target=target)
     findings, comparison = list(report.findings), None

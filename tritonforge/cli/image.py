@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tritonforge.cli.check import RELEASE
 from tritonforge.cli.interruptions import Interruptions, interruptible
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def image(
         bool, typer.Option("--nvidia", help="Build on NVIDIA's image: GPUs, all backends, 15 GB.")
     ] = False,
     release: Annotated[
-        str, typer.Option(help="The Triton release of NVIDIA's image [default: the repository's target].")
+        str,
+        typer.Option(help="With --nvidia: the Triton release of its image, or of --base [default: the target]."),
     ] = "",
     base: Annotated[str, typer.Option(help="Another base image [default: debian:bookworm-slim].")] = "",
     python: Annotated[str, typer.Option(help="The CPython of the base image [default: 3.11 of Debian 12].")] = "",
@@ -47,10 +49,16 @@ def image(
     """Make a container image for a model repository: small by default, without root, with its packages locked."""
     with interruptible() as interruptions:
         from tritonforge.build import load_project
-        from tritonforge.image import ImageOptions
+        from tritonforge.image import SLIM_RELEASE, ImageOptions
         from tritonforge.image import project_requirements as read_project
         from tritonforge.server.manifest import read_target
 
+        if release and not nvidia:
+            reason = f"it is of NVIDIA's images, and a slim one has {SLIM_RELEASE}: add --nvidia, or leave it out"
+            raise typer.BadParameter(reason, param_hint="--release")
+        if release and not RELEASE.fullmatch(release):
+            reason = f"{release} is no release; releases are YY.MM, such as 24.10"
+            raise typer.BadParameter(reason, param_hint="--release")
         project = load_project()
         folder = repository or project.repository
         options = ImageOptions(
@@ -63,12 +71,22 @@ def image(
             pip_args=tuple(pip_arg or ()),
         )
         name = tag or f"{folder.resolve().name.lower()}:latest"
+        _check_name(name)
         try:
             _make(folder, output, name, options, interruptions)
             if compose is not None:
                 _compose(folder, compose, name, options)
         except KeyboardInterrupt:
             raise typer.Exit(interruptions.code) from None
+
+
+def _check_name(name: str) -> None:
+    from tritonforge.server.docker_settings import check_image_name
+
+    try:
+        check_image_name(name, built=True)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--tag") from None
 
 
 def _make(

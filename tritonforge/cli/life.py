@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tritonforge.cli.life_options import KeyFile, Name, Url, named, reach
+from tritonforge.cli.life_options import KeyFile, Name, Url, named, reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -95,14 +95,14 @@ def reload(
     from tritonforge.cli.renewing import try_reload
     from tritonforge.server.recorded import RecordedServer
 
-    server = reach(name, url, key_file)
-    _rebuild(server)
-    if models:
-        tried = [try_reload(server, model) for model in dict.fromkeys(models)]
-    elif isinstance(server, RecordedServer):
-        tried = _reload_all(server)
-    else:
-        raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
+    with reached(name, url, key_file) as server:
+        _rebuild(server)
+        if models:
+            tried = [try_reload(server, model) for model in dict.fromkeys(models)]
+        elif isinstance(server, RecordedServer):
+            tried = _reload_all(server)
+        else:
+            raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
     raise typer.Exit(0 if all(tried) else 1)
 
 
@@ -115,13 +115,13 @@ def load(
     """Load models of the repository."""
     from tritonforge.cli.renewing import ready_models, say
 
-    server = reach(name, url, key_file)
-    for model in dict.fromkeys(models):
-        before = ready_models(server)
-        server.load(model)
-        say(server, model, "loaded")
-        if others := sorted(ready_models(server) - before - {model}):
-            typer.echo(f"  and with it: {', '.join(others)}")
+    with reached(name, url, key_file) as server:
+        for model in dict.fromkeys(models):
+            before = ready_models(server)
+            server.load(model)
+            say(server, model, "loaded")
+            if others := sorted(ready_models(server) - before - {model}):
+                typer.echo(f"  and with it: {', '.join(others)}")
 
 
 def unload(
@@ -133,13 +133,13 @@ def unload(
     """Unload models; requests under way finish."""
     from tritonforge.cli.renewing import ready_models
 
-    server = reach(name, url, key_file)
-    for model in dict.fromkeys(models):
-        before = ready_models(server)
-        server.unload(model)
-        typer.echo(f"{model} unloaded")
-        if others := sorted(before - ready_models(server) - {model}):
-            typer.echo(f"  and what is made of it: {', '.join(others)}")
+    with reached(name, url, key_file) as server:
+        for model in dict.fromkeys(models):
+            before = ready_models(server)
+            server.unload(model)
+            typer.echo(f"{model} unloaded")
+            if others := sorted(before - ready_models(server) - {model}):
+                typer.echo(f"  and what is made of it: {', '.join(others)}")
 
 
 def _rebuild(server: AttachedServer) -> None:

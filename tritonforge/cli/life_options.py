@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from tritonforge.server.attached import AttachedServer
 
-__all__ = ["KeyFile", "Name", "Url", "check_one_server", "named", "reach", "who_runs"]
+__all__ = ["KeyFile", "Name", "Url", "check_one_server", "named", "reached", "telling_own", "who_runs"]
 
 Name = Annotated[str, typer.Option("--name", "-n", help="The server's name; not needed where only one runs.")]
 Url = Annotated[str, typer.Option(help="A server that up didn't start: its HTTP address.")]
@@ -34,13 +36,7 @@ def check_one_server(name: str, url: str) -> None:
         raise typer.BadParameter(f"found the server {name} and --url {url}; give one of them", param_hint="NAME")
 
 
-def reach(name: str, url: str, key_file: Path | None) -> AttachedServer:
-    """Reach a server by its name or address.
-
-    Raises:
-        ServerError: there is no such server, or it doesn't answer.
-        BadParameter: both are given.
-    """
+def _reach(name: str, url: str, key_file: Path | None) -> AttachedServer:
     from tritonforge.server import Server
     from tritonforge.server.recorded import RecordedServer
     from tritonforge.server.records import find_record
@@ -49,6 +45,46 @@ def reach(name: str, url: str, key_file: Path | None) -> AttachedServer:
     if url:
         return Server.attached(url, key=key_file.read_text().strip() if key_file else "")
     return RecordedServer(find_record(name))
+
+
+@contextmanager
+def reached(name: str, url: str, key_file: Path | None) -> Iterator[AttachedServer]:
+    """Reach a server for the block, by its name or address. Where it wants a key, and `up` keeps it, its name is told.
+
+    Raises:
+        ServerError: there is no such server, or it doesn't answer.
+        BadParameter: both are given.
+    """
+    with telling_own(url):
+        yield _reach(name, url, key_file)
+
+
+@contextmanager
+def telling_own(url: str) -> Iterator[None]:
+    """Name the server where one in the block wants a key, and `up` keeps it, which has its key.
+
+    Raises:
+        ServerError: with that name for a hint.
+    """
+    from tritonforge.server import ServerError
+    from tritonforge.server.health import KEY_HINT
+
+    try:
+        yield
+    except ServerError as error:
+        own = _own_name(url) if KEY_HINT in str(error) else ""
+        if not own:
+            raise
+        named = f"it is your server {own}, whose key is found by its name: --name {own} in place of --url"
+        raise ServerError(str(error).replace(KEY_HINT, named)) from error
+
+
+def _own_name(url: str) -> str:
+    """Name the server of `up` that has a URL."""
+    from tritonforge.server.records import read_records
+
+    address = url.rstrip("/").replace("//localhost:", "//127.0.0.1:")
+    return next((record.name for record in read_records() if record.alive() and record.http_url == address), "")
 
 
 def who_runs(url: str) -> str:

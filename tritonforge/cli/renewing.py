@@ -34,10 +34,12 @@ def reload_model(server: Server, model: str) -> None:
 
 def try_reload(server: Server, model: str, *, otherwise: str = "") -> bool:
     """Do the same, and tell what went wrong, and what is so `otherwise`; say whether it went well."""
+    from tritonforge.cli.life_options import telling_own
     from tritonforge.errors import TritonForgeError
 
     try:
-        reload_model(server, model)
+        with telling_own(server.http_url):
+            reload_model(server, model)
     except (TritonForgeError, OSError) as error:
         typer.echo("\n".join(filter(None, (str(error), otherwise))), err=True)
         return False

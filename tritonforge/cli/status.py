@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tritonforge.cli.life_options import KeyFile, Name, Url, check_one_server, named
+from tritonforge.cli.life_options import KeyFile, Name, Url, check_one_server, named, reached
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Group
 
     from tritonforge.server import ModelStatus
@@ -72,7 +74,7 @@ def status(
     check_one_server(server, url)
 
     def look() -> list[_Seen]:
-        return _look(server, url, key_file.read_text().strip() if key_file else "")
+        return _look(server, url, key_file)
 
     if watch:
         _watch(look, as_json=as_json)
@@ -91,13 +93,12 @@ def status(
     raise typer.Exit(0 if all(each.healthy for each in seen) else 1)
 
 
-def _look(name: str, url: str, key: str) -> list[_Seen]:
-    from tritonforge.server import Server
+def _look(name: str, url: str, key_file: Path | None) -> list[_Seen]:
     from tritonforge.server.records import find_record, read_records, read_unreadable
 
     if url:
-        server = Server.attached(url, key=key)
-        return [_Seen(url, "running", url, "", tuple(server.status()), "attached")]
+        with reached("", url, key_file) as server:
+            return [_Seen(url, "running", url, "", tuple(server.status()), "attached")]
     if name:
         return [_look_at(find_record(name))]
     unreadable = [_Seen(record.name, "unreadable", "", str(record), ()) for record in read_unreadable()]
@@ -107,6 +108,7 @@ def _look(name: str, url: str, key: str) -> list[_Seen]:
 def _look_at(record: Any) -> _Seen:
     from tritonforge.server import ServerError
     from tritonforge.server.recorded import RecordedServer
+    from tritonforge.server.status import amiss
 
     def seen(state: str, reason: str = "", models: tuple[ModelStatus, ...] = ()) -> _Seen:
         pid = record.server_pid if state != "ended" else 0
@@ -129,7 +131,9 @@ def _look_at(record: Any) -> _Seen:
     if not record.ready:
         return seen("starting")
     try:
-        return seen("running", models=tuple(RecordedServer(record).status()))
+        server = RecordedServer(record)
+        models = tuple(server.status())
+        return seen("running", server.shortage() if amiss(models) else "", models)
     except ServerError as error:
         return seen("unreachable", str(error))
 

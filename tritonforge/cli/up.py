@@ -99,6 +99,9 @@ def up(
             defaults_file=project.root / "pyproject.toml",
             **_pairs(sets or []) | {setting: value for setting, value in options.items() if value is not None},
         )
+        if tritonserver and runtime is Runtime.DOCKER:
+            reason = "a container has the server of its image: leave it out, or name the image with --image"
+            raise typer.BadParameter(reason, param_hint="--tritonserver")
         docker = read_docker_options(runtime.value, image, gpus, docker_sets or [])
         chosen = choose(path, project, definitions=watching)
         if watching:

@@ -1,8 +1,16 @@
 """A container image for one model repository: its Dockerfile, its packages, locked, and its compose file."""
 
 from tritonforge.image.compose import write_compose
-from tritonforge.image.context import ImageOptions, write_context
+from tritonforge.image.context import SLIM_RELEASE, ImageOptions, write_context
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import project_requirements, required_packages
 
-__all__ = ["ImageError", "ImageOptions", "project_requirements", "required_packages", "write_compose", "write_context"]
+__all__ = [
+    "SLIM_RELEASE",
+    "ImageError",
+    "ImageOptions",
+    "project_requirements",
+    "required_packages",
+    "write_compose",
+    "write_context",
+]

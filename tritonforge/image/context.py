@@ -21,7 +21,7 @@ from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.preflight import check_repository
 from tritonforge.server.repository import is_model
 
-__all__ = ["ImageOptions", "write_context"]
+__all__ = ["SLIM_RELEASE", "ImageOptions", "write_context"]
 
 SLIM_BASE = "debian:bookworm-slim"
 SLIM_RELEASE, SLIM_PYTHON = "24.10", "3.11"
@@ -67,7 +67,11 @@ class ImageOptions:
         """The CPython there."""
         if self.python or not self.nvidia:
             return self.python or SLIM_PYTHON
-        return "3.12" if self.release >= _NEW_PYTHON else "3.10"
+        return _nvidias_python(self.release)
+
+
+def _nvidias_python(release: str) -> str:
+    return "3.12" if release >= _NEW_PYTHON else "3.10"
 
 
 def write_context(repository: Path, folder: Path, options: ImageOptions) -> None:
@@ -75,12 +79,17 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
 
     Raises:
         PreflightError: the folder is no model repository.
-        ImageError: the packages can't be had, or the release.
+        ImageError: the packages can't be had, or the release, or its image has another CPython than is named.
         OSError: a file can't be written.
     """
     found = check_repository(repository) or check_manifest(repository)
     if found := found or check_environments(repository, options.base_python):
         raise PreflightError(found)
+    if options.nvidia and not options.base and options.python not in ("", _nvidias_python(options.release)):
+        reason = f"NVIDIA's image of {options.release} has CPython {_nvidias_python(options.release)}"
+        raise ImageError(
+            f"{reason}, not {options.python}\n  hint: leave --python out, or name another image with --base"
+        )
     if not options.nvidia and options.release > SLIM_RELEASE:
         reason = f"the repository is built for Triton {options.release}, and a slim image has {SLIM_RELEASE}"
         raise ImageError(f"{reason}\n  hint: take NVIDIA's image (--nvidia), or build for {SLIM_RELEASE}")

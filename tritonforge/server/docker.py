@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from tritonforge.server.docker_client import told
 from tritonforge.server.docker_container import INSIDE, MODELS
 from tritonforge.server.docker_memory import blame_memory, short_of_memory
 from tritonforge.server.docker_process import server_process
-from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
+from tritonforge.server.errors import ModelLoadError, PreflightError, ServerDied, ServerError, ServerTimeout
 from tritonforge.server.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.follow import follow_file
 from tritonforge.server.health import ModelState
@@ -42,6 +43,11 @@ __all__ = ["DockerServer"]
 _POLL_S = 0.02
 _LOOK_S = 0.25
 """How often the processes of models are looked at."""
+
+_NO_PROGRAM = re.compile(r"exec (?P<program>tritonserver|python3) failed: (?P<reason>.*)")
+_CANT_RUN = (126, 127)
+_TRITONS = "name one of NVIDIA's (nvcr.io/nvidia/tritonserver), or make one of your own: tritonforge image"
+"""What images hold that `up` starts: the server, and for keys python3."""
 
 _LAST_WORDS_S = 15.0
 """What the guard has for the rest of the log, and for the container's removal."""
@@ -187,13 +193,14 @@ class DockerServer(Server):
         Raises:
             ModelLoadError: models that failed to load.
             ServerDied: the container ended.
+            PreflightError: its image holds no Triton server.
             ServerTimeout: it was not ready within `ready_timeout_s`.
         """
         deadline = time.monotonic() + self.settings.ready_timeout_s
         watch, look_at = StubWatch(0), 0.0
         while True:
             if (code := self._workspace.poll()) is not None:
-                raise ServerDied(code, last_words(self.log_text()), log=self.log_text())
+                raise self._died(code)
             status = self._health.status()
             if status is not None:
                 self._refuse_failures(ready=status == 200)
@@ -216,6 +223,7 @@ class DockerServer(Server):
 
         Raises:
             ServerDied: it has ended already.
+            PreflightError: its image holds no Triton server.
         """
         with told("the container is gone"):
             self._container.reload()
@@ -223,8 +231,18 @@ class DockerServer(Server):
         found = {port: ports.get(f"{inside}/tcp") for port, inside in INSIDE.items()}
         if not all(found.values()):
             code = self.wait(_LAST_WORDS_S)
-            raise ServerDied(1 if code is None else code, last_words(self.log_text()), log=self.log_text())
+            raise self._died(1 if code is None else code)
         return {port: int(published[0]["HostPort"]) for port, published in found.items() if published}
+
+    def _died(self, code: int) -> ServerError:
+        """Say why the container has ended: its server died, or there is none."""
+        log = self.log_text()
+        missing = _NO_PROGRAM.search(log) if code in _CANT_RUN else None
+        if missing is None:
+            return ServerDied(code, last_words(log), log=log)
+        where = Where(subject=f"image {self._container.attrs['Config']['Image']}")
+        message = f"holds no Triton server: {missing['program']}, {missing['reason']}"
+        return PreflightError([Diagnostic("TF531", where, message, _TRITONS)])
 
     def _refuse_failures(self, *, ready: bool) -> None:
         log, states = self.log_text(), list[ModelState]()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tritonforge.errors import Diagnostic, Where
+from tritonforge.server.docker_absent import explain_absence
 from tritonforge.server.docker_container import Image
 from tritonforge.server.docker_stages import name_stage, remove_interrupted, remove_stage, sweep_stages
 from tritonforge.server.errors import PreflightError, ServerError
@@ -25,7 +26,6 @@ _STAGE_ARGUMENT = "TRITONFORGE_BUILD"
 """The argument of our Dockerfiles that labels the images of their earlier stages."""
 
 _SOCKET = "unix:///var/run/docker.sock"
-_START = "start it (`systemctl start docker`), or point DOCKER_HOST at one; your user must be in the group docker"
 _OFFLINE = (
     "load it from a file (`docker load`), name another with --image, or make a small one of your own: tritonforge image"
 )
@@ -50,8 +50,7 @@ def connect() -> DockerClient:
         _knock()
         return docker.from_env()
     except (DockerException, OSError) as error:
-        message = f"no Docker daemon answers: {_reason(error)}"
-        raise PreflightError([Diagnostic("TF530", Where(), message, _START)]) from error
+        raise PreflightError([explain_absence(error, os.environ.get("DOCKER_HOST") or _SOCKET)]) from error
 
 
 def _knock() -> None:

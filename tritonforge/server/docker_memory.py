@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tritonforge.errors import Diagnostic
+from tritonforge.server.docker_client import connect, told
+from tritonforge.server.errors import ServerError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-__all__ = ["blame_memory", "out_of_memory", "short_of_memory"]
+__all__ = ["blame_memory", "container_shortage", "out_of_memory", "short_of_memory"]
 
 _DEATH = "TF523"
 _COUNTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -33,6 +35,13 @@ def blame_memory(found: Sequence[Diagnostic], container: Container) -> list[Diag
 def short_of_memory(container: Container) -> str:
     """Say of a running container that something died in it for want of memory, if the kernel counts so."""
     return _words(container) if _kills(container) else ""
+
+
+def container_shortage(container: str) -> str:
+    """Say so of the running container of an id; nothing where that isn't to be had."""
+    with suppress(ServerError), closing(connect()) as client, told("the container is gone"):
+        return short_of_memory(client.containers.get(container))
+    return ""
 
 
 def out_of_memory(container: Container) -> str:

@@ -11,11 +11,15 @@ from typing_extensions import Self
 from tritonforge.server.errors import SettingsError
 from tritonforge.server.settings_errors import explain
 
-__all__ = ["DockerSettings", "gpu_ids", "release_image"]
+__all__ = ["DockerSettings", "check_image_name", "gpu_ids", "release_image"]
 
 Bytes = Annotated[int, Field(gt=0)]
 
 _DEVICE = "device="
+
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d+)?"
+_IMAGE = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@\w+:[0-9a-f]{{32,}})?", re.ASCII)
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -23,6 +27,16 @@ _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 def release_image(release: str) -> str:
     """Name NVIDIA's image of a Triton release (`24.10`); it has all backends, and takes some 15 GB."""
     return f"nvcr.io/nvidia/tritonserver:{release}-py3"
+
+
+def check_image_name(name: str, *, built: bool = False) -> None:
+    """Check that Docker takes a text for an image's name; for one that is to be built it has no digest.
+
+    Raises:
+        ValueError: it doesn't.
+    """
+    if not _IMAGE.fullmatch(name) or (built and "@" in name):
+        raise ValueError(f"found {name!r}: an image's name is lowercase, with a tag perhaps: team/fraud:1")
 
 
 def gpu_ids(gpus: str) -> list[str]:
@@ -81,6 +95,13 @@ class DockerSettings(BaseModel):
         if found is None:
             raise ValueError(f"found {value!r}: write bytes, or a number with k, m or g: 512m")
         return int(found["number"]) * _UNITS[found["unit"]]
+
+    @field_validator("image")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if value:
+            check_image_name(value)
+        return value
 
     @field_validator("gpus")
     @classmethod

@@ -15,6 +15,8 @@ else:
     from tritonforge.server.hidden_arguments import reveal, trace_me
 
 _VARIABLE = "TRITONFORGE_HIDDEN_ARGUMENT_"
+_NOT_FOUND = 127
+"""The exit code, as shells have it, where there is no such program."""
 
 
 def main(command: list[str]) -> int:
@@ -22,8 +24,11 @@ def main(command: list[str]) -> int:
     hidden = {int(name.removeprefix(_VARIABLE)): name for name in os.environ if name.startswith(_VARIABLE)}
     server = os.fork()
     if server == 0:
-        _become(command, hidden)
-    reveal(server, hidden)
+        _become(command)
+    try:
+        reveal(server, hidden)
+    except ChildProcessError:
+        return _NOT_FOUND
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: os.kill(server, number))
     _, status = os.waitpid(server, 0)
@@ -31,9 +36,13 @@ def main(command: list[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _become(command: list[str], hidden: dict[int, str]) -> None:
+def _become(command: list[str]) -> None:
     trace_me()
-    os.execvp(command[0], command)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:  # in the words of Docker's init, which starts what has nothing to hide
+        os.write(2, f"exec {command[0]} failed: {error.strerror}\n".encode())
+        os._exit(_NOT_FOUND)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,12 @@ class RecordedServer(AttachedServer):
         with open(self.record.log, "rb") as file:
             yield from follow_file(file.fileno(), ended=lambda: not self.record.alive())
 
+    def shortage(self) -> str:
+        """Say that something in its container died for want of memory, if the kernel counts so."""
+        from tritonforge.server.docker_memory import container_shortage
+
+        return container_shortage(self.record.container) if self.record.container else ""
+
     def _server_pid(self) -> int:
         """Give the process that is the server now: Docker starts another one by its restart policy."""
         record = self.record

@@ -40,6 +40,40 @@ def test_a_setting_of_a_container_is_a_pair(repository: Path) -> None:
     assert "found memory; write SETTING=VALUE" in " ".join(result.output.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--gpus", ""], "--gpus: it is empty; leave it out"),
+        (["--image", ""], "--image: it is empty; leave it out"),
+        (["--docker", "memory="], "--docker memory: it is empty; leave it out"),
+        (["--tritonserver", "/opt/tritonserver"], "--tritonserver: a container has the server of its image"),
+    ],
+)
+def test_what_is_empty_or_goes_with_no_container_is_refused(repository: Path, options: list[str], words: str) -> None:
+    """A script's variable may be empty: it then asked for GPUs, and got none."""
+    result = CliRunner().invoke(app, ["up", str(repository), "--runtime", "docker", *options])
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--tag", "Bad Tag"], "--tag: found 'Bad Tag': an image's name is lowercase"),
+        (["--release", "25.01"], "--release: it is of NVIDIA's images, and a slim one has 24.10: add --nvidia"),
+        (["--nvidia", "--release", "foo"], "--release: foo is no release; releases are YY.MM"),
+        (["--nvidia", "--release", "99.99"], "--release: 99.99 is no release"),
+    ],
+)
+def test_what_no_image_can_be_is_refused_before_docker_is_asked(
+    repository: Path, options: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    result = CliRunner().invoke(app, ["image", str(repository), *options])
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.replace("│", " ").split())
+
+
 def test_no_daemon_is_told_before_packages_are_fetched(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,17 @@ def test_on_nvidias_image_there_is_its_own_server(tmp_path: Path, repository: Pa
     assert options.base_python == "3.12"
 
 
+@pytest.mark.parametrize(("release", "has"), [("24.10", "3.10"), ("25.01", "3.12")])
+def test_nvidias_images_have_one_python_each(tmp_path: Path, repository: Path, release: str, has: str) -> None:
+    """Another one is that of another base."""
+    other = {"3.10": "3.12", "3.12": "3.10"}[has]
+    with pytest.raises(ImageError, match=rf"image of {release} has CPython {has}, not {other}\n  hint: leave --python"):
+        write_context(repository, tmp_path / "context", ImageOptions(nvidia=True, release=release, python=other))
+    based = ImageOptions(nvidia=True, release=release, python=other, base="mine:1", pip_args=("--no-index",))
+    with pytest.raises(ImageError, match="pip can't get"):
+        write_context(repository, tmp_path / "context", based)
+
+
 def test_what_pip_cannot_get_is_told_in_its_words(tmp_path: Path, repository: Path, pip_args: tuple[str, ...]) -> None:
     options = ImageOptions(pip_args=pip_args, project=("no-package-of-this-name",))
     with pytest.raises(ImageError, match=r"pip can't get the image's packages: .*no-package-of-this-name") as failed:
@@ -174,18 +185,19 @@ def test_the_command_writes_the_folder_and_a_compose_file(
 ) -> None:
     """Each argument for pip reaches it; nothing is built, and Docker isn't asked."""
     arguments = [f"--pip-arg={argument}" for argument in pip_args]
+    context = tmp_path / "the context"
     folders = [
         "--output",
-        str(tmp_path / "context"),
+        str(context),
         "--compose",
         str(tmp_path / "compose"),
         "--no-project-requirements",
     ]
     result = CliRunner().invoke(app, ["image", str(repository), "--tag", "fraud:1", *folders, *arguments])
     assert result.exit_code == 0, result.output
-    assert f"docker build --tag fraud:1 {tmp_path / 'context'}" in result.output
+    assert f"docker build --tag fraud:1 '{context}'" in result.output
     assert "secret" not in result.output
-    assert (tmp_path / "context" / "Dockerfile").is_file()
+    assert (context / "Dockerfile").is_file()
     assert "image: fraud:1\n" in (tmp_path / "compose" / "compose.yaml").read_text()
     again = CliRunner().invoke(app, ["image", str(repository), *folders, *arguments])
     assert again.exit_code == 2

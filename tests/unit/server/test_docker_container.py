@@ -13,7 +13,7 @@ from tritonforge.server import PreflightError, ServerSettings, SettingsError
 from tritonforge.server.command import SLEEPING_THREADS
 from tritonforge.server.docker_client import connect
 from tritonforge.server.docker_container import Image, container_arguments, container_user
-from tritonforge.server.docker_settings import DockerSettings, release_image
+from tritonforge.server.docker_settings import DockerSettings, check_image_name, release_image
 from tritonforge.server.reloading import Served
 
 NVIDIA = Image("nvcr.io/nvidia/tritonserver:24.10-py3")
@@ -127,6 +127,7 @@ def test_dockers_own_log_is_bounded_too(tmp_path: Path) -> None:
     [
         ({"memory": "much"}, "memory: found 'much': write bytes, or a number with k, m or g: 512m"),
         ({"gpus": "some"}, "gpus: found 'some': write all, a number of GPUs, or ids: 0,2, or device=2 for one"),
+        ({"image": "Bad Image"}, "image: found 'Bad Image': an image's name is lowercase, with a tag perhaps"),
         ({"cpus": "0"}, "cpus: found '0': Input should be greater than 0"),
         ({"cpus": "abc"}, "cpus: found 'abc': a number is wanted"),
         ({"ram": "2g"}, "ram: there is no such setting"),
@@ -136,6 +137,32 @@ def test_settings_that_cant_be_are_refused(given: dict[str, str], message: str) 
     with pytest.raises(SettingsError) as refused:
         DockerSettings.load(**given)
     assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fraud",
+        "team/fraud:1.0-Rc",
+        "localhost:5000/a__b/c",
+        "Registry.example/a",
+        "[::1]:5000/a",
+        "a@sha256:" + 64 * "0",
+    ],
+)
+def test_names_of_images_are_taken_as_docker_takes_them(name: str) -> None:
+    assert DockerSettings.load(image=name).image == name
+    if "@" in name:
+        with pytest.raises(ValueError, match="an image's name"):
+            check_image_name(name, built=True)
+    else:
+        check_image_name(name, built=True)
+
+
+@pytest.mark.parametrize("name", ["Fraud", "a:", "a b", "-a", "a//b", "a:1:2", "a/b_", "a@sha256:1"])
+def test_and_refused_as_it_refuses_them(name: str) -> None:
+    with pytest.raises(SettingsError, match="an image's name is lowercase"):
+        DockerSettings.load(image=name)
 
 
 def test_the_user_is_one_that_can_read_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.docker_memory import blame_memory, out_of_memory, short_of_memory
+from tritonforge.server.docker_memory import blame_memory, container_shortage, out_of_memory, short_of_memory
 
 DIED = Diagnostic("TF523", Where("m", 0, "m"), "the process that runs its Python died", "look at the log")
 OTHER = Diagnostic("TF520", Where("n", 0, "n"), "failed to load")
@@ -55,6 +56,11 @@ def test_deaths_are_put_down_to_the_limit_where_the_kernel_counts_them(counts: b
     assert other == OTHER
     assert (died.message, died.hint) == (DIED.message, hint)
     assert short_of_memory(Container(counts, limit)) == ("" if hint == DIED.hint else hint)  # type: ignore[arg-type]
+
+
+def test_without_a_daemon_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    assert container_shortage("0123456789abcdef") == ""
 
 
 def test_a_container_that_ended_says_so_itself() -> None:

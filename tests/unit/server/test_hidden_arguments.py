@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
-from tritonforge.server import Workspace
+from tritonforge.server import Workspace, docker_start
 from tritonforge.server.hidden_arguments import conceal
 
 SECRET = "kept-from-all-others"
@@ -20,6 +21,13 @@ def test_arguments_with_the_secret_travel_in_the_environment() -> None:
     assert hidden == {1: "TRITONFORGE_HIDDEN_ARGUMENT_1"}
     assert enriched == {"PATH": "/bin", "TRITONFORGE_HIDDEN_ARGUMENT_1": f"--key={SECRET}"}
     assert (command[1], environment) == (f"--key={SECRET}", {"PATH": "/bin"})
+
+
+def test_in_a_container_without_the_program_that_is_told_as_dockers_init_does() -> None:
+    command = [sys.executable, docker_start.__file__, "no-such-tritonserver", "--key=…"]
+    environment = {**os.environ, "TRITONFORGE_HIDDEN_ARGUMENT_1": "--key=secret"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (127, "exec no-such-tritonserver failed: No such file or directory\n")
 
 
 def test_without_a_secret_nothing_is_hidden() -> None:
