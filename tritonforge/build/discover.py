@@ -69,11 +69,11 @@ def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
                 reason = "no Python file in it imports model, onnx, pipeline, … from tritonforge"
                 found.append(Diagnostic("TF105", Where(str(path)), reason, "name the file of definitions"))
             files += inside
-        elif path.is_file():
+        elif path.is_file() and path.suffix == ".py":
             files.append(path.resolve())
         else:
-            hint = "name a Python file, or a folder of them"
-            found.append(Diagnostic("TF301", Where(str(path)), "no such file or folder", hint))
+            reason = "is no Python file (.py)" if path.is_file() else "no such file or folder"
+            found.append(Diagnostic("TF301", Where(str(path)), reason, "name a Python file, or a folder of them"))
     sources = tuple(_source(file) for file in dict.fromkeys(files))
     for source in sources:
         if source.module.partition(".")[0] in TAKEN:

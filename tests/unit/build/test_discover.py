@@ -83,6 +83,12 @@ def test_a_path_that_is_not_there_is_told(project: Project) -> None:
     assert "missing.py: no such file or folder" in project.refused("missing.py")
 
 
+def test_a_file_that_is_no_python_is_told_as_such(project: Project) -> None:
+    """It was imported as a module of its name, which there is none of."""
+    project.write({"notes.txt": "words"})
+    assert "notes.txt: is no Python file (.py)\n  hint: name a Python file, or a folder" in project.refused("notes.txt")
+
+
 def test_a_broken_file_of_a_folder_is_told_where_it_may_define_models(project: Project) -> None:
     project.write({"serving.py": scale(), "broken.py": "from tritonforge import (", "other.py": "def ("})
     message = project.refused(".")

@@ -25,7 +25,7 @@ def check_python_folder(model: Model) -> Iterator[Found]:
     """Check that a shell takes the folder's name: the Python backend 24.10 writes it into a command unquoted."""
     if model.config.backend == "python" and not _SAFE.fullmatch(model.name):
         message = f'the Python backend can\'t start a model from a folder named "{model.name}"'
-        yield error("TF688", "", message, "letters, digits, and any of _ - .", file=model.name)
+        yield error("TF688", "", message, "letters, digits and @%+=:,._- are fine", file=model.name)
 
 
 def check_python_parameters(model: Model) -> Iterator[Found]:
