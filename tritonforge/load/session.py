@@ -34,7 +34,10 @@ from tritonforge.load.workers import Workers
 __all__ = ["Progress", "Session"]
 
 Progress = Callable[[Point], None]
-"""Told of a point after each of its windows: the figures so far."""
+"""Told of a point after its windows: the figures so far."""
+
+_PROGRESS_REST = 10
+"""How many times as long as the figures so far take, none are made: of hundreds of windows they would cost windows."""
 
 _NAMED = 20
 _UNTIMED = "client send and client receive are not known, and in the time of the network: no request was timed"
@@ -146,6 +149,7 @@ class Session:
             self._workers.stop()
 
     def _collect(self, run: Run, before: Counters | None, on_window: Progress | None) -> None:
+        due_ns = 0
         self._gather(run, run.windows_ns)
         self._snapshot(run, before)
         while not run.over():
@@ -165,8 +169,9 @@ class Session:
             run.close(index)
             if run.dead:
                 raise LoadFailed(f"{self.settings.url}: nothing ended for {run.idle_ns / NS:g} s; is it still there?")
-            if on_window is not None and run.windows:
+            if on_window is not None and run.windows and (asked_ns := now_ns()) >= due_ns:
                 on_window(self._point(run))
+                due_ns = now_ns() + _PROGRESS_REST * (now_ns() - asked_ns)
             if not self._workers.running:
                 run.end()
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,3 +87,21 @@ def test_a_server_that_closes_new_connections_went_away(statistics: bool) -> Non
 
         with Session(settings) as session, pytest.raises(ServerGone, match="went away: it closes new connections"):
             session.measure(Load("concurrency", 2), on_window=stop)
+
+
+def test_who_looks_on_slowly_is_told_of_fewer_windows() -> None:
+    """What is told takes time of the load generator's; all windows are measured all the same."""
+    told: list[int] = []
+
+    def look_on(point: Point) -> None:
+        told.append(len(point.windows))
+        time.sleep(0.06)
+
+    with serving() as server:
+        settings = Settings(
+            f"http://127.0.0.1:{server.server_port}", (ModelLoad("m"),), warmup_s=0.0, window_s=0.1, duration_s=2.0
+        )
+        with Session(settings) as session:
+            point = session.measure(Load("concurrency", 2), on_window=look_on)
+    assert len(point.windows) == 20
+    assert 1 <= len(told) <= 5
