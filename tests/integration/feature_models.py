@@ -58,7 +58,7 @@ LABELS = ("cat", "dog", "bird")
 
 
 def write_feature_models(repository: Path) -> None:
-    """Write the models of `client_models`, `adder`, `labelled`, `words`, `queued`, `drowsy`, and the ensemble `chain`."""
+    """Write those of `client_models`, `adder`, `labelled`, `words`, `queued`, `drowsy` and the ensemble `chain`."""
     write_client_models(repository)
     controls = (
         'control_input { name: "START" control { kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] } }'
