@@ -80,6 +80,7 @@ def test_the_guard_outlives_a_supervisor_that_is_killed(docker: DockerClient, im
         launcher.send_signal(signal.SIGSTOP)
         os.kill(supervisor, signal.SIGKILL)
         launcher.kill()
+        launcher.wait()  # until then it holds the folder
         until(lambda: not left(docker), "the removal of the container by its guard")
         sweep_abandoned(folder.parent)
         assert not folder.exists()
