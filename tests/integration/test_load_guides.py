@@ -80,10 +80,10 @@ def test_the_guides_test_passes(fraud: Server, tmp_path: Path) -> None:
 
 
 def test_every_option_of_the_guide_is_one() -> None:
-    """Each is one of perf's commands, but those of the benchmarks and of pytest-benchmark."""
+    """Each is one of perf's commands, or of up, but those of the benchmarks and of pytest-benchmark."""
     text = (GUIDES / "perf.md").read_text(encoding="utf-8").partition("## In your own tests")[0]
-    commands = ("measure", "compare", "run")
+    commands = (["perf", "measure"], ["perf", "compare"], ["perf", "run"], ["up"])  # the last serves what is compared
     helped = "".join(
-        CliRunner().invoke(app, ["perf", command, "--help"], env={"COLUMNS": "200"}).stdout for command in commands
+        CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).stdout for command in commands
     )
     assert {word for word in re.findall(r"--[a-z][a-z-]+", text) if word not in helped} == {"--apart"}
