@@ -103,10 +103,8 @@ def test_an_image_is_built_on_nvidias(docker: DockerClient, nvidia: str, tmp_pat
         docker.images.remove(tag, force=True)
 
 
-@pytest.mark.parametrize(("gpus", "told"), [("all", "all"), ("2", "0,1"), ("0,2", "0,2"), ("", None)])
-def test_gpus_are_those_that_were_asked_for(
-    docker: DockerClient, image: str, echo: Path, gpus: str, told: str | None
-) -> None:
+@pytest.mark.parametrize(("gpus", "told"), [("all", "all"), ("0,2", "0,2")])
+def test_gpus_are_those_that_were_asked_for(docker: DockerClient, image: str, echo: Path, gpus: str, told: str) -> None:
     server = start(echo, image, gpus)
     with server:
         assert infer(server.http_url, "echo", 3.0) == 3.0
