@@ -184,15 +184,16 @@ def _pulled(client: DockerClient, name: str) -> Iterator[str]:
         ServerError: the registry's refusal, which comes in the stream.
     """
     repository, tag = (name, None) if "@" in name or ":" not in name.rpartition("/")[2] else name.rsplit(":", 1)
-    done: dict[str, int] = {}
+    done, sizes = set(), {}
     for entry in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
         if "error" in entry:
             raise ServerError(str(entry["error"]))
-        detail, status = entry.get("progressDetail") or {}, str(entry.get("status", ""))
-        if status == "Downloading" and "total" in detail:
-            done[str(entry.get("id"))] = int(detail["current"])
+        detail, status, layer = entry.get("progressDetail") or {}, str(entry.get("status", "")), str(entry.get("id"))
+        if status == "Downloading" and "total" in detail:  # of a small layer there may be none
+            sizes[layer] = int(detail["current"])
         elif status == "Pull complete":
-            yield f"{name}: {len(done)} layers, {sum(done.values()) >> 20} MiB so far"
+            done.add(layer)
+            yield f"{name}: {len(done)} layer{'s'[: len(done) != 1]}, {sum(sizes.values()) >> 20} MiB so far"
 
 
 def _reason(error: Exception) -> str:

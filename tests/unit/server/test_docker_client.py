@@ -77,7 +77,14 @@ def test_one_that_is_missing_is_pulled_with_a_line_for_each_layer() -> None:
     daemon, said = Daemon(stream=PULL), list[str]()
     assert find(daemon, progress=said.append).size == 42
     assert daemon.pulled == [("registry.example:5000/team/fraud", "1")]
-    assert said == [f"{NAME}: 1 layers, 3 MiB so far", f"{NAME}: 2 layers, 8 MiB so far"]
+    assert said == [f"{NAME}: 1 layer, 3 MiB so far", f"{NAME}: 2 layers, 8 MiB so far"]
+
+
+def test_a_layer_that_is_here_at_once_is_counted() -> None:
+    """Of a small one Docker tells no progress."""
+    daemon, said = Daemon(stream=[{"status": "Pull complete", "id": "a"}]), list[str]()
+    find(daemon, progress=said.append)
+    assert said == [f"{NAME}: 1 layer, 0 MiB so far"]
 
 
 def test_it_is_pulled_always_or_never_as_told() -> None:
