@@ -6,13 +6,11 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import NoReturn
 
 from tritonforge.client.cuda_arrays import CudaMemory
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
-    ClientError,
     DeadlineExceeded,
     InferenceFailed,
     InvalidRequest,
@@ -30,6 +28,7 @@ from tritonforge.client.regions import (
     of_call,
     sweep,
 )
+from tritonforge.client.releases import Releases
 from tritonforge.client.transport import AsyncTransport
 
 __all__ = ["CudaRegions", "is_on_device", "refuse_stream"]
@@ -58,6 +57,7 @@ class CudaRegions:
 
     def __init__(self, inner: AsyncTransport) -> None:
         self._inner = inner
+        self._releases = Releases(inner.ask, cuda_unregistration)
         self._memories: dict[str, CudaMemory] = {}
         self._registered: set[str] = set()
         self._swept = False
@@ -89,12 +89,12 @@ class CudaRegions:
         """Have the server let go of all memory."""
         for name, memory in list(self._memories.items()):
             await self._unregister(name, memory.owner, deadline)
+        await self._releases.finish(deadline, self._inner.sleep)
 
     async def _unregister(self, name: str, owner: int, deadline: Deadline) -> None:
         if name in self._registered and owner == os.getpid():  # a forked child leaves its parent's alone
             self._registered.discard(name)
-            with suppress(ClientError, RuntimeError):
-                await self._inner.ask(cuda_unregistration(name), deadline)
+            await self._releases.let_go(name, deadline)
 
     def _memories_of(self, request: Request) -> list[CudaMemory]:
         regions = [*(tensor.region for tensor in request.inputs), *request.into.values()]
@@ -110,7 +110,9 @@ class CudaRegions:
         try:
             if unknown and not self._swept:
                 self._swept = True
-                await sweep(self._inner.ask, Question("cuda_shared_memory"), cuda_unregistration, deadline)
+                await sweep(self._inner.ask, Question("cuda_shared_memory"), self._releases.let_go, deadline)
+            if unknown and self._releases:
+                await self._releases.go_on(deadline)
             for memory in unknown:
                 await self._map(memory, deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:

@@ -36,6 +36,7 @@ __all__ = [
 _LOG = logging.getLogger("tritonforge.client")
 
 Ask = Callable[[Question, Deadline], Awaitable[Any]]
+LetGo = Callable[[str, Deadline], Awaitable[None]]
 
 
 def registration(segment: Segment) -> Question:
@@ -61,14 +62,14 @@ def cuda_unregistration(name: str) -> Question:
     return Question("unregister_cuda_shared_memory", name)
 
 
-async def sweep(ask: Ask, listing: Question, letting_go: Callable[[str], Question], deadline: Deadline) -> None:
+async def sweep(ask: Ask, listing: Question, let_go: LetGo, deadline: Deadline) -> None:
     """Remove what crashed clients have left, and have the server let go of it, as far as it lists that."""
     for name in set(abandoned()):
         remove(name)
     try:
         names = [str(entry["name"]) for entry in await ask(listing, deadline)]
         for name in _ownerless(names):
-            await ask(letting_go(name), deadline)
+            await let_go(name, deadline)
     except (ClientError, LookupError, TypeError) as error:
         _LOG.debug("regions of crashed clients are left registered: %s", error)
 

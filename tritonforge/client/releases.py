@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest
 from tritonforge.client.questions import Question
-from tritonforge.client.regions import Ask, unregistration
+from tritonforge.client.regions import Ask
 
 __all__ = ["Releases"]
 
@@ -26,8 +26,9 @@ _POLL_S = 0.02
 class Releases:
     """The regions of one client at one server that requests which were given up may use still."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask, letting_go: Callable[[str], Question]) -> None:
+        """`letting_go` asks for it, of the region by that name."""
+        self._ask, self._letting_go = ask, letting_go
         self._owner = os.getpid()
         self._names: deque[str] = deque()
         self._safe: bool | None = None
@@ -45,7 +46,7 @@ class Releases:
     async def let_go(self, name: str, deadline: Deadline) -> None:
         """Have the server let go of a region of which no request is known; where there is one, it is for later."""
         try:
-            await self._ask(unregistration(name), deadline)
+            await self._ask(self._letting_go(name), deadline)
         except (InvalidRequest, InferenceFailed) as error:
             if "in use" in error.reason:
                 self.add(name)

@@ -46,7 +46,7 @@ class SharedMemoryTransport:
         self.arena = Arena()
         self.cuda = CudaRegions(inner)
         self._inner = inner
-        self._releases = Releases(inner.ask)
+        self._releases = Releases(inner.ask, unregistration)
         self._usable = True
         self._swept = False
 
@@ -148,7 +148,7 @@ class SharedMemoryTransport:
         try:
             if segments and not self._swept:
                 self._swept = True
-                await sweep(self._inner.ask, Question("shared_memory"), unregistration, deadline)
+                await sweep(self._inner.ask, Question("shared_memory"), self._releases.let_go, deadline)
             if segments and self._releases:
                 await self._releases.go_on(deadline)
             for segment in segments:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tritonforge.client import Client, assembly, cuda_shared
 from tritonforge.client.cuda_driver import CudaDriver
-from tritonforge.client.segments import PREFIX
 
-from .cuda_server import CudaServer
+from .cuda_server import CudaServer, markers
 from .cuda_stand_in import StandIn
 
 
@@ -43,4 +41,4 @@ def cuda_client(gpu: StandIn, cuda_server: CudaServer) -> Iterator[Client]:
     cuda_server.refusal = None  # its traceback has what calls had
     gc.collect()
     assert not gpu.memory
-    assert not [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
+    assert not markers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ctypes
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, Target
 from tritonforge.client.message import Region, Request, Response, Tensor
 from tritonforge.client.questions import Question
+from tritonforge.client.segments import PREFIX
 
 METADATA = {
     "name": "m",
@@ -23,13 +25,21 @@ METADATA = {
         {"name": "rows", "datatype": "INT64", "shape": [-1, 1]},
     ],
 }
+ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
+SHAPES: dict[str, Any] = {"x": ((4, 3), np.float32), "y": ((8, 3), np.float32)}
+URL = "http://127.0.0.1:8000"
 CONFIG = {"name": "m", "max_batch_size": 8, "input": [], "output": []}
+
+
+def markers() -> list[str]:
+    """List what this process has in /dev/shm."""
+    return [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
 
 
 class CudaServer:
     """A transport to it. Its model `m` gives y = 2x and the number of each row; `asked` is what changed its regions."""
 
-    url = "http://127.0.0.1:8000"
+    url = URL
 
     def __init__(self) -> None:
         self.regions: dict[str, tuple[int, int]] = {}
@@ -38,6 +48,7 @@ class CudaServer:
         self.refusal: ClientError | None = None
         self.known: type[ClientError] = InvalidRequest  # over gRPC it is InferenceFailed
         self.given: bytes | None = None
+        self.in_use = False
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         if question.subject == "model_metadata":
@@ -47,7 +58,12 @@ class CudaServer:
         self.asked.append(question.subject)
         if question.subject == "cuda_shared_memory":
             return [{"name": name, "device_id": 0, "byte_size": size} for name, (_, size) in self.regions.items()]
+        if question.subject == "server_metadata":
+            return {"version": "2.51.0"}
         if question.subject == "unregister_cuda_shared_memory":
+            if self.in_use:
+                words = f"Cannot unregister shared memory region '{question.model}', it is currently in use."
+                raise InferenceFailed(words, Target(self.url, question.model))
             self.regions.pop(question.model, None)
             return None
         assert question.subject == "register_cuda_shared_memory"

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from .fault_server import ANSWER, Peer
+from .fault_server import ANSWER, FaultServer, Peer
 
 METADATA = {
     "name": "m",
@@ -132,3 +132,14 @@ def grpc_server(
             yield f"grpc://127.0.0.1:{port}"
         finally:
             server.stop(None).wait(10)
+
+
+@contextmanager
+def well(protocol: str) -> Iterator[str]:
+    """Give the URL of a server with the model."""
+    if protocol == "grpc":
+        with grpc_server() as url:
+            yield url
+    else:
+        with FaultServer(serve_model) as server:
+            yield server.url

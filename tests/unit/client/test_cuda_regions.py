@@ -28,16 +28,9 @@ from tritonforge.client.http_questions import is_answer, request_line
 from tritonforge.client.questions import Question
 from tritonforge.client.segments import PREFIX
 
-from .cuda_server import CudaServer
+from .cuda_server import ROWS, SHAPES, URL, CudaServer, markers
 
-ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
-SHAPES: dict[str, Any] = {"x": ((4, 3), np.float32), "y": ((8, 3), np.float32)}
-URL = "http://127.0.0.1:8000"
 MADE = ["cuda_shared_memory", "register_cuda_shared_memory"]
-
-
-def markers() -> list[str]:
-    return [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
 
 
 @pytest.fixture
@@ -107,6 +100,21 @@ def test_closing_the_client_within_a_block_has_the_server_let_go(gpu, server):
         assert not server.regions
         assert server.asked[-2:] == ["unregister_cuda_shared_memory", "close"]
     assert server.asked.count("unregister_cuda_shared_memory") == 1
+
+
+def test_memory_that_a_request_uses_still_is_let_go_of_later(client, server):
+    """As after a call that was given up: Triton refuses, and is asked again with the next memory, and at the end."""
+    with client.cuda_shared(0, **SHAPES) as arrays:
+        client.infer("m", x=arrays["x"])
+        server.in_use = True
+        del arrays
+    assert len(server.regions) == 1
+    server.in_use = False
+    with client.cuda_shared(0, **SHAPES) as arrays:
+        client.infer("m", x=arrays["x"])
+        assert len(server.regions) == 1
+        del arrays
+    assert not server.regions
 
 
 def test_a_server_that_has_started_anew_is_told_again(client, server):

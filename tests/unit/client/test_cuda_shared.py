@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any
 
@@ -11,18 +10,9 @@ import pytest
 
 from tritonforge.client import Client, CudaArray, InferenceFailed, InvalidRequest, ServerUnavailable
 from tritonforge.client.call import to_wire
-from tritonforge.client.segments import PREFIX
 from tritonforge.ir import Signature, TensorSpec
 
-from .cuda_server import CudaServer
-
-ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
-SHAPES: dict[str, Any] = {"x": ((4, 3), np.float32), "y": ((8, 3), np.float32)}
-URL = "http://127.0.0.1:8000"
-
-
-def markers() -> list[str]:
-    return [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
+from .cuda_server import ROWS, SHAPES, URL, CudaServer, markers
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tritonforge.client.message import Request, Tensor
 from tritonforge.client.retries import Retries
 
 from .fault_server import FaultServer, Peer
-from .small_servers import full_backlog, grpc_server, serve_model
+from .small_servers import full_backlog, grpc_server, serve_model, well
 
 X = np.array([1, 2], np.float32)
 LARGE = np.zeros(1 << 14, np.float32)
@@ -36,16 +36,6 @@ def unreachable() -> Iterator[int]:
 def mute() -> Iterator[int]:
     with FaultServer(Peer.hold) as server:
         yield server.port
-
-
-@contextmanager
-def well(protocol: str) -> Iterator[str]:
-    if protocol == "grpc":
-        with grpc_server() as url:
-            yield url
-    else:
-        with FaultServer(serve_model) as server:
-            yield server.url
 
 
 @pytest.fixture(autouse=True)

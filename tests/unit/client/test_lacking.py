@@ -22,7 +22,7 @@ from tritonforge.client.replicas import Balance, Breaker, Replica, Replicas
 from tritonforge.client.retries import Budget, Retries
 
 from .fault_server import FaultServer, Peer
-from .small_servers import doubled, doubled_once, grpc_server, serve_model
+from .small_servers import doubled, doubled_once, grpc_server, well
 
 MODEL = ("m", "")
 TARGET = Target("a, b", "m")
@@ -147,16 +147,6 @@ def test_a_sequence_begins_where_the_model_is_and_stays_there():
 
 
 @contextmanager
-def having(protocol: str) -> Iterator[str]:
-    if protocol == "grpc":
-        with grpc_server() as url:
-            yield url
-    else:
-        with FaultServer(serve_model) as server:
-            yield server.url
-
-
-@contextmanager
 def lacking(protocol: str, words: str = UNLOADED) -> Iterator[str]:
     """Serve what knows of the model, as one does that is unloading it, and infers nothing."""
 
@@ -181,7 +171,7 @@ def lacking(protocol: str, words: str = UNLOADED) -> Iterator[str]:
 @pytest.mark.parametrize("words", [UNLOADED, UNKNOWN])
 @pytest.mark.parametrize("first", ["lacking", "having"])
 def test_no_call_is_lost_to_a_server_without_the_model(protocol: str, balance: Balance, words: str, first: str):
-    with lacking(protocol, words) as without, having(protocol) as url:
+    with lacking(protocol, words) as without, well(protocol) as url:
         urls = [without, url] if first == "lacking" else [url, without]
         with Client(urls, balance=balance, retries=NO_RETRIES) as client:
             for _ in range(10):
