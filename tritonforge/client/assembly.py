@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tritonforge.client.arguments import require_setting
 from tritonforge.client.blocking import Blocking
 from tritonforge.client.connect import open_async_transport, open_transport
+from tritonforge.client.fast_path import Direct
+from tritonforge.client.http import HttpTransport
 from tritonforge.client.observation import ObservedTransport, Observer
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.reliable import Beside, Reliability, ReliableTransport, in_task, in_thread
 from tritonforge.client.replicas import Balance, Breaker
 from tritonforge.client.retries import Retries
 from tritonforge.client.shared_transport import SharedMemoryTransport, is_loopback
-from tritonforge.client.transport import AsyncTransport
+from tritonforge.client.transport import AsyncTransport, Transport
 from tritonforge.client.url import parse_url
 
 __all__ = ["Assembly", "assemble_async", "assemble_blocking"]
@@ -22,11 +24,15 @@ __all__ = ["Assembly", "assemble_async", "assemble_blocking"]
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The transport of a client's calls; of its parts, the one with the servers, and those that can share memory."""
+    """The transport of a client's calls; of its parts, the one with the servers, and those that can share memory.
+
+    `direct` is what a call can go by that needs no more of them than the connections.
+    """
 
     transport: AsyncTransport
     reliable: ReliableTransport
     shared: tuple[SharedMemoryTransport, ...]
+    direct: Direct | None = None
 
 
 def assemble_blocking(
@@ -41,11 +47,19 @@ def assemble_blocking(
 ) -> Assembly:
     """Assemble what blocks. Raise ValueError for what is no URL, or no such setting."""
 
+    opened: list[Transport] = []
+
     def connect(one: str, settings: ConnectionOptions) -> AsyncTransport:
-        return Blocking(open_transport(one, settings))
+        opened.append(open_transport(one, settings))
+        return Blocking(opened[-1])
 
     reliability = _reliability(retries, breaker, balance)
-    return _assemble(url, options, reliability, connect, in_thread, observers, shared_memory=shared_memory)
+    assembly = _assemble(url, options, reliability, connect, in_thread, observers, shared_memory=shared_memory)
+    only = opened[0]
+    if len(opened) > 1 or observers or not isinstance(only, HttpTransport):
+        return assembly
+    arena = assembly.shared[0].arena if assembly.shared else None
+    return replace(assembly, direct=Direct(only, assembly.reliable, arena))
 
 
 def assemble_async(

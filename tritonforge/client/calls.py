@@ -22,20 +22,20 @@ from tritonforge.client.errors import (
     Target,
 )
 from tritonforge.client.events import Events, generate_body, mistyped, read_event
+from tritonforge.client.fast_path import Direct, FastPath
 from tritonforge.client.kinds import Known, form_of
-from tritonforge.client.message import Parameter, Request, Response
+from tritonforge.client.message import Parameter, Request
 from tritonforge.client.metadata import ModelStatus, ServedModel
 from tritonforge.client.payload import (
     check,
     make_request,
     make_request_of,
     merge_inputs,
-    read_result,
-    require_outputs,
     version_text,
     with_timeout,
 )
 from tritonforge.client.questions import Question
+from tritonforge.client.reading import conclude, read
 from tritonforge.client.result import Result
 from tritonforge.client.stream_count import StreamCount
 from tritonforge.client.transport import AsyncTransport, Json
@@ -56,14 +56,24 @@ _OF_ONE_MODEL = ("model_metadata", "model_config", "load", "unload")
 class Calls:
     """The calls to one server over one transport. Whether they block is the transport's business."""
 
-    __slots__ = ("catalog", "timeout_s", "transport")
+    __slots__ = ("catalog", "fast", "timeout_s", "transport")
 
-    def __init__(self, transport: AsyncTransport, timeout_s: float, unwatched: AsyncTransport | None = None) -> None:
-        """Raise ValueError where `timeout_s` is not a finite number above 0. `unwatched` is without observers."""
+    def __init__(
+        self,
+        transport: AsyncTransport,
+        timeout_s: float,
+        unwatched: AsyncTransport | None = None,
+        direct: Direct | None = None,
+    ) -> None:
+        """Raise ValueError where `timeout_s` is not a finite number above 0.
+
+        `unwatched` is without observers; `direct` is what common calls go by where they block.
+        """
         Deadline(timeout_s)
         self.timeout_s = timeout_s
         self.transport = transport
         self.catalog = Catalog(transport, unwatched)
+        self.fast = FastPath(self.catalog, direct) if direct else None
 
     def deadline(self, timeout_s: float | None) -> Deadline:
         """Start the clock of a call. Raise ValueError where `timeout_s` is not a finite number above 0."""
@@ -267,6 +277,10 @@ class Calls:
         changes: Mapping[str, Any] | None = None,
     ) -> Result:
         """Check, send, and read the one answer. `changes` are fields of the request that no model has to agree to."""
+        if self.fast is not None and not (outputs or parameters or changes or target.request_id):
+            result = self.fast.infer(target.model, target.version, inputs, deadline)
+            if result is not None:
+                return result
         known, request = self._like(target, inputs, outputs, parameters, deadline) or await self.prepare(
             target, inputs, outputs, parameters, deadline, defined
         )
@@ -274,18 +288,7 @@ class Calls:
             request = request._replace(**changes, kind=None)
         if known.served.signature.decoupled:
             raise InvalidRequest("the model is decoupled: it may give any number of responses; use stream()", target)
-        try:
-            response = await self.transport.infer(request, deadline)
-        except InvalidRequest:
-            self.catalog.forget(target)  # it passed the checks: the model has changed, perhaps
-            raise
-        try:
-            result = read_result(response, outputs or known.output_names, target, known.datatypes)
-        except ServerUnavailable:
-            result = await self._read_anew(response, outputs, target, deadline)
-        if len(response.outputs) < len(outputs):
-            require_outputs(result, outputs, target)
-        return result
+        return await conclude(self.transport.infer(request, deadline), known, self.catalog, target, deadline, outputs)
 
     async def prepare(
         self,
@@ -327,7 +330,7 @@ class Calls:
     ) -> tuple[Known, Request] | None:
         """Make a request like an earlier one, which needs no check; None where there has been none."""
         known = self.catalog.known(target)
-        kind = None if known is None else known.kind(form_of(inputs, outputs))
+        kind = None if known is None else known.kinds.get(form_of(inputs, outputs))
         if known is None or kind is None:
             return None
         if known.served.queue_timeout:
@@ -376,19 +379,8 @@ class Calls:
         with StreamCount(deadline) as count:
             async with aclosing(self.transport.stream(request, deadline)) as responses:
                 async for response in responses:
-                    try:
-                        result = read_result(response, outputs or known.output_names, target, known.datatypes)
-                    except ServerUnavailable:
-                        result = await self._read_anew(response, outputs, target, deadline)
-                    yield result
+                    yield await read(response, known, self.catalog, target, deadline, outputs)
                     count.given += 1
-
-    async def _read_anew(
-        self, response: Response, outputs: Sequence[str], target: Target, deadline: Deadline
-    ) -> Result:
-        """Read a response with other outputs than the model had: that has changed, or the response on its way."""
-        known = await self.catalog.fetch(target, deadline)
-        return read_result(response, outputs or known.output_names, target, known.datatypes)
 
     async def _typed_results(
         self, results: AsyncGenerator[Result, None], definition: Definition[R], target: Target

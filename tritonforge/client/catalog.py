@@ -34,24 +34,24 @@ _FOUND = re.compile(r"^load failed for model")  # though in no index, where its 
 class Catalog:
     """Served models by name and version, usable from several threads and tasks: at worst two ask for the same one."""
 
-    __slots__ = ("_models", "_transport", "_unwatched")
+    __slots__ = ("_transport", "_unwatched", "models")
 
     def __init__(self, transport: AsyncTransport, unwatched: AsyncTransport | None = None) -> None:
         """`unwatched` is for what no caller asked: whether it fails is nothing to count, or to trace."""
         self._transport = transport
         self._unwatched = unwatched or transport
-        self._models: dict[tuple[str, str], Known] = {}
+        self.models: dict[tuple[str, str | int], Known] = {}
 
     def known(self, target: Target) -> Known | None:
         """Give what is known already."""
         try:
-            return self._models.get((target.model, target.version))
+            return self.models.get((target.model, target.version))
         except TypeError:  # what can't be a key is no name, as who fetches it will say
             return None
 
     def forget(self, target: Target) -> None:
         """Have the model asked for again next time."""
-        self._models.pop((target.model, target.version), None)
+        self.models.pop((target.model, target.version), None)
 
     async def fetch(self, target: Target, deadline: Deadline) -> Known:
         """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
@@ -64,7 +64,7 @@ class Catalog:
             raise
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ServerUnavailable(f"the model's metadata are not Triton's: {what_is_wrong(error)}", target) from error
-        self._models[target.model, target.version] = known = Known(served)
+        self.models[target.model, target.version] = known = Known(served)
         return known
 
     async def _metadata(self, target: Target, deadline: Deadline) -> Json:

@@ -77,7 +77,7 @@ class Client:
             shared_memory=shared_memory,
             observers=find_observers(tracing, metrics),
         )
-        self._calls = Calls(self._assembly.transport, timeout_s, self._assembly.reliable)
+        self._calls = Calls(self._assembly.transport, timeout_s, self._assembly.reliable, self._assembly.direct)
 
     @property
     def url(self) -> str:
@@ -126,6 +126,11 @@ class Client:
         """
         if parameters or sequence_id is not None or sequence_start or sequence_end:
             parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
+        fast = self._calls.fast if type(request_id) is str and not (request_id or parameters) else None
+        if fast and inputs is None and outputs is None and top is None and into is None and cast == "none":
+            result = fast.infer(model, version, named, self._calls.deadline(timeout_s))
+            if result is not None:
+                return result
         return finish(
             self._calls.infer(
                 model,

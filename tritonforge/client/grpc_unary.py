@@ -67,26 +67,25 @@ class UnaryCalls:
             return None
         block = self._blocks(metadata)
         pool = self._pool
-        connection = pool.take(deadline)
+        connection, answer = pool.take(deadline), None
         try:
-            if connection is not None and not connection.fits(len(message)):
-                connection.close()
-                connection = None
             if connection is not None:
-                try:
-                    return self._call_on(connection, block, message, deadline)
-                except Unsent:
-                    pass
-            connection = pool.fresh(deadline)
-            if not connection.fits(len(message)):
-                connection.close()
-                return None
-            try:
-                return self._call_on(connection, block, message, deadline)
-            except Unsent:
-                return None
-        finally:
-            pool.free_place()
+                answer = _call_on(connection, block, message, deadline)
+            if connection is None or answer is None:
+                if connection is not None:
+                    connection.close()
+                connection = pool.fresh(deadline)
+                answer = _call_on(connection, block, message, deadline)
+        except BaseException as error:
+            pool.drop(connection)
+            if isinstance(error, Dropped):  # what ended this one may have ended those that are idle, and said nothing
+                pool.renew()
+            raise
+        if answer is None:
+            pool.drop(connection)
+            return None
+        pool.give_back(connection)
+        return _message(answer)
 
     def renew(self) -> None:
         """Make connections anew from now on."""
@@ -95,17 +94,6 @@ class UnaryCalls:
     def close(self) -> None:
         """Close all connections, those of calls under way once they are over."""
         self._pool.close()
-
-    def _call_on(self, connection: GrpcConnection, block: bytes, message: bytes, deadline: Deadline) -> bytes:
-        try:
-            answer = connection.call(block, message, deadline)
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, Dropped):  # what ended this one may have ended those that are idle, and said nothing
-                self._pool.renew()
-            raise
-        self._pool.give_back(connection)
-        return _message(answer)
 
 
 class AsyncUnaryCalls:
@@ -147,6 +135,14 @@ class AsyncUnaryCalls:
     def close(self) -> None:
         """Close all connections."""
         self._shared.close()
+
+
+def _call_on(connection: GrpcConnection, block: bytes, message: bytes, deadline: Deadline) -> GrpcAnswer | None:
+    """Call on a connection; None where it can't take a message so large now, or the server refused the call."""
+    try:
+        return connection.call(block, message, deadline) if connection.fits(len(message)) else None
+    except Unsent:
+        return None
 
 
 def _message(answer: GrpcAnswer) -> bytes:

@@ -6,6 +6,7 @@ import select
 import socket
 import ssl
 import struct
+import time
 from collections import deque
 from collections.abc import Generator, Sequence
 
@@ -81,14 +82,17 @@ class Connection:
         """
         refused: OSError | None = None
         try:
-            for packet in packets(parts):
+            for packet in parts if len(parts) == 1 else packets(parts):
                 self.send(packet, deadline)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
             refused = error  # a server that refuses a large body answers and closes before it has read all
+        scratch = self._scratch
         try:
-            return self._receive(deadline)
-        except Dropped as error:
-            raise error from refused
+            count = self.receive(scratch, deadline)
+        except ConnectionError as error:
+            raise Dropped(f"{error.strerror or error} before an answer") from (refused or error)
+        at_once = read_at_once(scratch[:count].tobytes())
+        return self._rest(count, deadline, refused) if at_once is None else at_once
 
     def send(self, packet: Buffer, deadline: Deadline) -> None:
         """Send it all; most often the socket takes it at once."""
@@ -125,16 +129,9 @@ class Connection:
             while came:
                 yield came.popleft()
 
-    def _receive(self, deadline: Deadline) -> Answer:
-        scratch = self._scratch
-        try:
-            count = self.receive(scratch, deadline)
-        except ConnectionError as error:
-            raise Dropped(f"{error.strerror or error} before an answer") from error
-        at_once = read_at_once(bytes(scratch[:count]))
-        if at_once is not None:
-            return at_once
-        reading = read_answer(scratch)
+    def _rest(self, count: int, deadline: Deadline, refused: OSError | None) -> Answer:
+        """Read an answer of which `count` bytes are in the scratch memory; none: the peer has closed."""
+        reading = read_answer(self._scratch)
         next(reading)  # it asks for the scratch memory, which is filled already
         try:
             while True:
@@ -143,12 +140,14 @@ class Connection:
         except StopIteration as stop:
             answer: Answer = stop.value
             return answer
+        except Dropped as error:
+            raise error from refused
 
     def receive(self, memory: memoryview, deadline: Deadline) -> int:
         """Receive some bytes; none where the peer has closed."""
         while self._plain:
             try:
-                if deadline.left_s() > _PATIENCE_S:
+                if deadline.at - time.monotonic() > _PATIENCE_S:
                     return self._socket.recv_into(memory)
                 _wait(self._arrivals, deadline)
                 return self._socket.recv_into(memory, 0, socket.MSG_DONTWAIT)

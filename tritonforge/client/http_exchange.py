@@ -33,7 +33,7 @@ from tritonforge.client.sockets import tls_context
 from tritonforge.client.unreadable import what_is_wrong
 from tritonforge.client.url import Endpoint
 
-__all__ = ["FAILURES", "HttpExchange"]
+__all__ = ["FAILURES", "JOIN_BELOW", "HttpExchange"]
 
 FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error)
 """What a connection, and reading what came over it, can raise."""
@@ -42,7 +42,7 @@ FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError
 _WHO = Question("server_metadata")
 _MOST_KINDS = 1024
 _SECONDS = re.compile("[0-9]{1,9}")
-_JOIN_BELOW = 1 << 14
+JOIN_BELOW = 1 << 14
 _NO_SUCH_PATH = "Not Found"
 """What Triton (24.10) says of a path that it hasn't; of a model, it says more."""
 
@@ -62,20 +62,22 @@ class HttpExchange:
         """Whether requests are compressed: their body comes of `packing`, and they are what `write_packed` gives."""
         self._fixed_headers = None if callable(options.token) else self._headers()
         self._infer_line = lru_cache(maxsize=1024)(self._make_infer_line)
-        self._heads: dict[Kind, bytes] | None = None if callable(options.token) or options.compression else {}
+        self._keeps_heads = not (callable(options.token) or options.compression)
+        self.heads: dict[Kind, bytes] = {}
+        """What goes before the tensors of requests, by their kind; empty where it isn't the same each time."""
 
     def write_infer(self, request: Request) -> list[Buffer]:
         """Give the parts of a request: a head with the JSON of it, and each tensor's bytes where they are."""
         tensors = [tensor.data for tensor in request.inputs]
-        if request.kind is None or self._heads is None:
+        if request.kind is None or not self._keeps_heads:
             return self._write_infer(request, tensors)
-        head = self._heads.get(request.kind)
+        head = self.heads.get(request.kind)
         if head is not None:
-            return [b"".join([head, *tensors])] if request.kind.size < _JOIN_BELOW else [head, *tensors]
+            return [b"".join([head, *tensors])] if request.kind.size < JOIN_BELOW else [head, *tensors]
         parts = self._write_infer(request, tensors)
-        if len(self._heads) >= _MOST_KINDS:
-            self._heads.clear()
-        self._heads[request.kind] = bytes(parts[0])
+        if len(self.heads) >= _MOST_KINDS:
+            self.heads.clear()
+        self.heads[request.kind] = bytes(parts[0])
         return parts
 
     def _write_infer(self, request: Request, tensors: list[Buffer]) -> list[Buffer]:
@@ -108,6 +110,15 @@ class HttpExchange:
         if length is not None and not length.isdecimal():
             raise ValueError(f"its header Inference-Header-Content-Length is {length[:60]!r}")
         return read_response(answer.body, None if length is None else int(length), request.into)
+
+    def conclude(self, outcome: Answer | Exception, request: Request, deadline: Deadline) -> Response:
+        """Read what came of an inference: an answer, or one of FAILURES. Raise the ClientError that it is."""
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            return self.read_infer(outcome, request)
+        except FAILURES as error:
+            raise self.failure(error, deadline, self.target(request)) from error
 
     def write_question(self, question: Question) -> list[Buffer]:
         """Give the bytes that ask something."""

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tritonforge.client.message import Buffer, Region, Request, Response, Tensor
-from tritonforge.client.wire import encode
+from tritonforge.client.wire import encode, small_dtype
 from tritonforge.dtypes import DTYPES
 
-__all__ = ["read_response", "write_request"]
+__all__ = ["plain_response", "read_response", "write_request"]
 
 _LARGEST_PLAIN = 1 << 12
 _quote = lru_cache(maxsize=4096)(json.dumps)
@@ -71,24 +71,25 @@ def read_response(body: Buffer, header_size: int | None, into: Collection[str] =
         raise ValueError(f"a JSON header of {size} bytes in a body of {len(body)}")
     header = bytes(body[:size])
     if not into and size < len(body) and size <= _LARGEST_PLAIN:
-        plain = _plain_response(header)
+        plain = plain_response(header)
         if plain is not None:
             return _filled(plain, body, size)
     return _read_json(json.loads(header), memoryview(body), size, into)
 
 
-class _Plain(NamedTuple):
+class Plain(NamedTuple):
     """What the header of a plain response says: all of its outputs follow as bytes, and nothing else is to be told."""
 
     model: str
     version: str
     id: str
-    outputs: tuple[tuple[str, str, tuple[int, ...], int], ...]
+    outputs: tuple[tuple[str, str, np.dtype[Any] | None, tuple[int, ...], int], ...]
+    types: tuple[tuple[str, str], ...]
     size: int
 
 
 @lru_cache(maxsize=1024)  # answers of one model and shape have the same header
-def _plain_response(header: bytes) -> _Plain | None:
+def plain_response(header: bytes) -> Plain | None:
     """Read the header of a response; None where it is not a plain one."""
     answer = json.loads(header)
     outputs = []
@@ -99,19 +100,23 @@ def _plain_response(header: bytes) -> _Plain | None:
         length = int(output["parameters"]["binary_data_size"])
         if length < 0:
             return None
-        outputs.append((output["name"], output["datatype"], _shape(output), length))
+        name, datatype, shape = output["name"], output["datatype"], _shape(output)
+        outputs.append((name, datatype, small_dtype(datatype, shape, length), shape, length))
         total += length
     if answer.get("parameters"):
         return None
-    return _Plain(answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), total)
+    types = tuple([(name, datatype) for name, datatype, *_ in outputs])
+    return Plain(
+        answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), types, total
+    )
 
 
-def _filled(plain: _Plain, body: Buffer, start: int) -> Response:
+def _filled(plain: Plain, body: Buffer, start: int) -> Response:
     if plain.size > len(body) - start:
         raise ValueError(f"the outputs have {plain.size} bytes, but {len(body) - start} are left")
     data = body if len(body) <= _LARGEST_PLAIN else memoryview(body)  # of little data a copy is quicker than a view
     outputs = []
-    for name, datatype, shape, length in plain.outputs:
+    for name, datatype, _, shape, length in plain.outputs:
         end = start + length
         outputs.append(Tensor(name, datatype, shape, data[start:end]))
         start = end

@@ -22,17 +22,15 @@ _MOST_KINDS = 256
 class Known:
     """A served model, and the kinds of requests that have been found to match it."""
 
-    __slots__ = ("_kinds", "datatypes", "output_names", "served")
+    __slots__ = ("datatypes", "kinds", "output_names", "served", "special", "types")
 
     def __init__(self, served: ServedModel) -> None:
         self.served = served
         self.datatypes = {spec.name: spec.datatype for spec in served.signature.outputs}
         self.output_names = [*self.datatypes]
-        self._kinds: dict[Form, Kind] = {}
-
-    def kind(self, form: Form | None) -> Kind | None:
-        """Give the kind of such requests; None where there has been none."""
-        return None if form is None else self._kinds.get(form)
+        self.special = served.queue_timeout or served.signature.decoupled
+        self.types = tuple(self.datatypes.items())
+        self.kinds: dict[Form | None, Kind] = {}
 
     def learn(self, form: Form | None, inputs: Mapping[str, Array]) -> None:
         """Keep the kind of a request that matches the model; of arrays alone whose bytes go as they are."""
@@ -47,9 +45,9 @@ class Known:
             if spec.datatype == "BYTES" or array.dtype != numpy_dtype(spec.datatype):
                 return
             tensors.append((spec.name, spec.datatype, array.shape))
-        if len(self._kinds) >= _MOST_KINDS:
-            self._kinds.clear()
-        self._kinds[form] = Kind(tuple(tensors), sum(array.nbytes for array in inputs.values()))
+        if len(self.kinds) >= _MOST_KINDS:
+            self.kinds.clear()
+        self.kinds[form] = Kind(tuple(tensors), sum(array.nbytes for array in inputs.values()))
 
 
 def form_of(inputs: Mapping[str, Any], outputs: Sequence[str]) -> Form | None:

@@ -28,7 +28,10 @@ C = TypeVar("C", bound=Kept)
 
 
 class Pool(Generic[C]):
-    """Idle connections, the last used first, for any number of threads: a deque's own operations are atomic."""
+    """Connections, each with a place of its own, for any number of threads: a deque's own operations are atomic.
+
+    Of those that are idle, the last used is the first.
+    """
 
     __slots__ = ("_connect", "_freed", "_idle", "_most", "_owner", "_places", "_waiting", "closed")
 
@@ -40,39 +43,44 @@ class Pool(Generic[C]):
         self._begin()
 
     def take(self, deadline: Deadline) -> C | None:
-        """Take one of the places for connections, waiting for one, and an idle connection; None where there is none.
+        """Take an idle connection; where there is none, None: a place for a new one. Wait for either.
 
-        Raise TimeoutError past the deadline.
+        Raise NoneFree past the deadline.
         """
-        self.take_place(deadline)
-        try:
-            while True:
+        if self._owner != os.getpid():  # a forked child must not write into its parent's connections
+            self._drop_idle()
+            self._begin()
+        while True:
+            try:
                 connection = self._idle.pop()
-                if connection.is_quiet():
-                    return connection
-                connection.close()
-        except IndexError:
-            return None
-        except BaseException:
-            self.free_place()
-            raise
+            except IndexError:
+                try:
+                    self._places.pop()
+                except IndexError:
+                    self._wait(deadline)
+                    continue
+                return None
+            quiet = False
+            try:
+                quiet = connection.is_quiet()
+            finally:
+                if not quiet:
+                    self.drop(connection)
+            if quiet:
+                return connection
 
     def take_place(self, deadline: Deadline) -> None:
-        """Take one of the places alone."""
-        if self._owner != os.getpid():  # a forked child must not write into its parent's connections
-            self._drop()
-            self._begin()
-        try:
-            self._places.pop()
-        except IndexError:
-            self._wait_for_place(deadline)
+        """Take a place for a new connection, that of an idle one if need be. Raise NoneFree past the deadline."""
+        connection = self.take(deadline)
+        if connection is not None:
+            connection.close()
 
-    def free_place(self) -> None:
-        """Give the place to one that waits."""
+    def drop(self, connection: C | None) -> None:
+        """Close a connection, if it was made, and give its place to one that waits."""
+        if connection is not None:
+            connection.close()
         self._places.append(None)
-        if self._waiting:
-            with self._freed:
-                self._freed.notify()
+        self._tell()
 
     def fresh(self, deadline: Deadline) -> C:
         """Connect. Raise OSError where nothing listens, TimeoutError past the deadline."""
@@ -81,17 +89,19 @@ class Pool(Generic[C]):
     def give_back(self, connection: C) -> None:
         """Keep a connection for the next request."""
         self._idle.append(connection)
+        if self._waiting:
+            self._tell()
         if self.closed:  # asked afterwards: another thread may close the pool at any moment
-            self._drop()
+            self._drop_idle()
 
     def renew(self) -> None:
         """Close the idle connections: the next requests connect."""
-        self._drop()
+        self._drop_idle()
 
     def close(self) -> None:
         """Close the idle connections, and each one in use as it is given back."""
         self.closed = True
-        self._drop()
+        self._drop_idle()
 
     def _begin(self) -> None:
         self._owner = os.getpid()
@@ -100,20 +110,19 @@ class Pool(Generic[C]):
         self._freed = threading.Condition()
         self._waiting = 0
 
-    def _wait_for_place(self, deadline: Deadline) -> None:
+    def _tell(self) -> None:
+        if self._waiting:
+            with self._freed:
+                self._freed.notify()
+
+    def _wait(self, deadline: Deadline) -> None:
         with self._freed:
             self._waiting += 1
             try:
-                while not self._places:
+                while not (self._idle or self._places):
                     self._freed.wait(self._left_s(deadline))
-                self._places.pop()
-            except IndexError:  # a thread that didn't wait was first
-                self._freed.notify()
-            else:
-                return
             finally:
                 self._waiting -= 1
-        self.take_place(deadline)
 
     def _left_s(self, deadline: Deadline) -> float:
         try:
@@ -121,9 +130,9 @@ class Pool(Generic[C]):
         except TimeoutError as error:
             raise NoneFree(self._most) from error
 
-    def _drop(self) -> None:
+    def _drop_idle(self) -> None:
         try:
             while True:
-                self._idle.pop().close()
+                self.drop(self._idle.pop())
         except IndexError:
             return

@@ -58,17 +58,24 @@ class ReliableTransport:
         self.replicas = Replicas(transports, reliability.balance, reliability.breaker, changed=self._note_circuit)
         self._observers = observers
         self._retries = reliability.retries
-        self._budget = Budget(self._retries)
+        self.budget = Budget(self._retries)
         self._beside = beside
         self.url = ", ".join(transport.url for transport in transports)
 
-    async def infer(self, request: Request, deadline: Deadline, watch: Watch | None = None) -> Response:
-        """Send one request and wait for its one response."""
-        self._budget.earn()
-        only, attempts = self.replicas.only, None
+    async def infer(
+        self,
+        request: Request,
+        deadline: Deadline,
+        watch: Watch | None = None,
+        *,
+        begun: Awaitable[Response] | None = None,
+    ) -> Response:
+        """Send one request and wait for its one response. `begun` is the only server's first attempt, if made."""
+        self.budget.earn()
+        only, attempts = self.replicas.all[0] if begun else self.replicas.only, None
         if only is not None and watch is None:  # most calls end here, with their first attempt
             try:
-                response = await only.transport.infer(request, deadline)
+                response = await (begun or only.transport.infer(request, deadline))
             except ClientError as error:
                 attempts = self._inference(request, deadline)
                 attempts.began(only)
@@ -85,7 +92,7 @@ class ReliableTransport:
             return await self._ready(question, deadline, watch)
         target = Target(self.url, question.model, question.version)
         changes = question.subject in CHANGES
-        self._budget.earn()
+        self.budget.earn()
         steady = question.subject in _DESCRIPTIONS
         attempts = self._attempts(target, deadline, idempotent=not changes, steady=steady)
         return await self._run(attempts, lambda transport, limit: transport.ask(question, limit), watch)
@@ -95,14 +102,14 @@ class ReliableTransport:
     ) -> AsyncGenerator[Response, None]:
         """Give each response as it comes; tried again only where the request was never sent."""
         target = Target(self.url, request.model, request.version, request.id)
-        self._budget.earn()
+        self.budget.earn()
         attempts = self._attempts(target, deadline, request=request, idempotent=False, able=self._over("grpc"))
         return self._iterate(attempts, lambda transport, limit: transport.stream(request, limit), watch)
 
     def events(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
         """Give an answer piece by piece; tried again as an inference is, as long as nothing of it has come."""
         target = Target(self.url, question.model, question.version)
-        self._budget.earn()
+        self.budget.earn()
         idempotent = "sequence_id" not in question.body
         attempts = self._attempts(target, deadline, idempotent=idempotent, able=self._over("http"))
         return self._iterate(attempts, lambda transport, limit: transport.events(question, limit), watch)
@@ -139,7 +146,7 @@ class ReliableTransport:
         return Attempts(
             self.replicas,
             self._retries,
-            self._budget,
+            self.budget,
             deadline,
             target,
             request=request,

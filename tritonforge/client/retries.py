@@ -54,21 +54,23 @@ class Retries:
 class Budget:
     """Tokens that retries take and calls bring, for any number of threads."""
 
-    __slots__ = ("__weakref__", "_lock", "_most", "_per_call", "_tokens")
+    __slots__ = ("__weakref__", "_lock", "_most", "_per_call", "_tokens", "full")
 
     def __init__(self, retries: Retries) -> None:
         self._per_call = retries.budget
         self._tokens = float(retries.burst)
         # What the calls bring is kept until it is a whole retry, however small the burst.
         self._most = max(self._tokens, 1.0) + self._per_call if self._per_call else self._tokens
+        self.full = self._tokens >= self._most
         self._lock = threading.Lock()
         watch_forks(self)
 
     def earn(self) -> None:
         """Add a call's share."""
-        if self._tokens < self._most:
+        if not self.full:
             with self._lock:
                 self._tokens = min(self._most, self._tokens + self._per_call)
+                self.full = self._tokens >= self._most
 
     def spend(self) -> bool:
         """Take a retry's token, if there is one."""
@@ -76,6 +78,7 @@ class Budget:
             if self._tokens < _WHOLE:
                 return False
             self._tokens -= 1
+            self.full = False
             return True
 
     def after_fork(self) -> None:

@@ -94,10 +94,10 @@ class TendedPool(Pool[GrpcConnection]):
                 if connection.tend():
                     looked_at.append(connection)
                 else:
-                    connection.close()
+                    self.drop(connection)
         self._idle.extendleft(reversed(looked_at))
         if self.closed:  # asked afterwards, as in `give_back`
-            self._drop()
+            self._drop_idle()
         if not self._idle:
             return False
         self._tended = True

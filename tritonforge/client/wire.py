@@ -19,7 +19,7 @@ from tritonforge.client.message import Buffer
 from tritonforge.dtypes import DTYPES
 from tritonforge.errors import InvalidTensor
 
-__all__ = ["Array", "decode", "encode", "numpy_dtype", "stand_in"]
+__all__ = ["Array", "decode", "encode", "numpy_dtype", "small_dtype", "stand_in"]
 
 Array = NDArray[Any]
 
@@ -52,7 +52,7 @@ def decode(datatype: str, shape: tuple[int, ...], data: Buffer) -> Array:
 
     Raise InvalidTensor where the bytes are not those of such a tensor.
     """
-    dtype = _fitting(datatype, shape, len(data))
+    dtype = small_dtype(datatype, shape, len(data))
     if dtype is not None:
         return np.ndarray(shape, dtype, data).copy()
     dtype = numpy_dtype(datatype)
@@ -85,7 +85,7 @@ def stand_in(datatype: str, shape: tuple[int, ...]) -> Array:
 
 
 @lru_cache(maxsize=4096)
-def _fitting(datatype: str, shape: tuple[int, ...], size: int) -> np.dtype[Any] | None:
+def small_dtype(datatype: str, shape: tuple[int, ...], size: int) -> np.dtype[Any] | None:
     """Give the dtype of a small tensor of numbers that takes that many bytes; None for any other."""
     dtype = numpy_dtype(datatype)
     if dtype is None or datatype == "BYTES" or size > _SMALL or min(shape, default=0) < 0:
