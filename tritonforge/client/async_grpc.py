@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -12,7 +13,7 @@ import grpc.aio
 from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError
-from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
+from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
 from tritonforge.client.http_answer import Garbled
@@ -116,7 +117,7 @@ class AsyncGrpcTransport:
 
     async def _make(self, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
         try:
-            return await _unary(ask, message, metadata, deadline)
+            return await _unary(self._form, ask, message, metadata, deadline)
         except asyncio.CancelledError:
             self._require_open()
             raise
@@ -148,16 +149,17 @@ async def _end(call: Any, *, final: bool) -> None:
         call.cancel()
 
 
-async def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+async def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
     """Make a call, again where the server refuses it for the number of those under way."""
     limit, tries = deadline.to_connect(), 0
     while True:
         try:
             answer: bytes | None = await ask(message, timeout=deadline.left_s(), metadata=metadata)
         except grpc.RpcError as error:
-            await asyncio.sleep(pause_after(error, limit, tries))
+            await asyncio.sleep(form.pause_after(error, limit, tries))
             tries += 1
         else:
+            form.taken_at = time.monotonic()
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer

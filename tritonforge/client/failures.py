@@ -22,6 +22,7 @@ from tritonforge.client.http_answer import NoneFree, Unreached, Unsent
 __all__ = [
     "IS_IT_UP",
     "METRICS_PORT",
+    "REFUSED",
     "WANTS_CERTIFICATE",
     "from_connection",
     "from_grpc_code",
@@ -36,6 +37,9 @@ __all__ = [
 
 METRICS_PORT = "this is Triton's metrics port; use its HTTP port (8000 by default)"
 IS_IT_UP = "is the server up? tritonforge up"
+
+REFUSED = re.compile(r"Received RST_STREAM with error code 7\b")
+"""What grpc 1.x says of a call that the server has refused, and done nothing with: RFC 9113, 8.7."""
 
 _BY_HTTP_STATUS: dict[int, type[ClientError]] = {
     404: ModelNotFound,
@@ -86,6 +90,7 @@ _HINTS = (
         "each request of a sequence is one row: send the rows one after the other",
     ),
     (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
+    (REFUSED, "the server has refused the call unread, as one does that has as many as it takes"),
     (re.compile(r"^Method Not Allowed$"), "is it Triton's metrics port? use its HTTP port (8000 by default)"),
     (
         re.compile(
@@ -123,7 +128,7 @@ _HINTS = (
 
 _NEVER_SENT = re.compile(
     r"failed to connect to all addresses|(DNS|Name) resolution failed"
-    r"|(Stream removed \(RST_STREAM \()?Received RST_STREAM with error code 7\b"
+    rf"|(Stream removed \(RST_STREAM \()?{REFUSED.pattern}"
 )
 """What grpc 1.x says where it had no connection to send anything over, or the server refused it: RFC 9113, 8.7."""
 

@@ -14,7 +14,7 @@ import grpc
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
-from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path, pause_after
+from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import UnaryCalls, takes
 from tritonforge.client.http_answer import Garbled
@@ -77,7 +77,7 @@ class GrpcTransport:
         message, metadata = serialize_question(question), self._form.metadata(question.headers)
         try:
             ask = self._usable(deadline).procedures[procedure(question)]
-            return parse_answer(question, _unary(ask, message, metadata, deadline))
+            return parse_answer(question, _unary(self._form, ask, message, metadata, deadline))
         except FAILURES as error:
             raise self._failure(error, deadline, self._form.target(question)) from error
 
@@ -108,7 +108,7 @@ class GrpcTransport:
             data = self._unary.call(message, metadata, deadline)
             if data is not None:
                 return data
-        return _unary(self._usable(deadline).infer, message, metadata, deadline)
+        return _unary(self._form, self._usable(deadline).infer, message, metadata, deadline)
 
     def _usable(self, deadline: Deadline) -> _Channel:
         if self._closed:
@@ -135,16 +135,17 @@ def _end(call: Any, *, final: bool) -> None:
         call.cancel()
 
 
-def _unary(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
     """Make a call, again where the server refuses it for the number of those under way."""
     limit, tries = deadline.to_connect(), 0
     while True:
         try:
             answer: bytes | None = ask(message, timeout=deadline.left_s(), metadata=metadata)
         except grpc.RpcError as error:
-            time.sleep(pause_after(error, limit, tries))
+            time.sleep(form.pause_after(error, limit, tries))
             tries += 1
         else:
+            form.taken_at = time.monotonic()
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import from_connection, from_grpc_code, stream_failed, too_late
+from tritonforge.client.failures import REFUSED, from_connection, from_grpc_code, stream_failed, too_late
 from tritonforge.client.grpc_message import from_message
 from tritonforge.client.grpc_unary import CallFailed
 from tritonforge.client.grpc_wire import parse_response, serialize_request
@@ -26,7 +25,7 @@ from tritonforge.client.sockets import tls_context
 from tritonforge.client.unreadable import what_is_wrong
 from tritonforge.client.url import Endpoint
 
-__all__ = ["FAILURES", "INFER", "SETTLED", "STREAM", "GrpcExchange", "path", "pause_after"]
+__all__ = ["FAILURES", "INFER", "SETTLED", "STREAM", "GrpcExchange", "path"]
 
 FAILURES = (grpc.RpcError, OSError, CallFailed, Garbled, ValueError, DecodeError)
 """What a call, and reading what it gave, can raise."""
@@ -56,8 +55,8 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.enable_retries", 0),
 )
 
-_REFUSED = re.compile(r"Received RST_STREAM with error code 7\b")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.004, 0.2
+_MOST_REFUSALS = 5  # with these pauses some 0.1 s, unless the server takes other calls meanwhile
 _MOMENT_S = 0.1  # by which a timer of grpc's may ring too early, or a server's before ours
 
 _COMPRESSION = {
@@ -76,18 +75,6 @@ INFER = path("ModelInfer")
 STREAM = path("ModelStreamInfer")
 
 
-def pause_after(error: grpc.RpcError, limit: Deadline, tries: int) -> float:
-    """Give the seconds to wait before a call is made again that the server has refused. Raise any other error.
-
-    A server may refuse what is past its limit of calls at a time, and then has done nothing with it: RFC 9113, 8.7.
-    grpcio (1.85) keeps to the limit, but its servers count a call that is over for a little longer than clients do.
-    """
-    pause_s = random.random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(tries, 30))
-    if not _REFUSED.search(error.details() or "") or limit.at - time.monotonic() < pause_s:
-        raise error
-    return pause_s
-
-
 class GrpcExchange:
     """How requests to one server are written, and its answers read."""
 
@@ -98,6 +85,8 @@ class GrpcExchange:
         self.compression = _COMPRESSION[options.compression]
         self.credentials = _credentials(endpoint, options.tls)
         self.options = (*_OPTIONS, *_more_options(options))
+        self.taken_at = 0.0
+        """When an answer last came to a call that the server may refuse, on the monotonic clock."""
         self._options = options
         for name in options.headers:
             if name.lower().endswith("-bin"):
@@ -133,6 +122,20 @@ class GrpcExchange:
         if words:
             return stream_failed(words, target), final
         return (response if response.outputs or not final else None), final
+
+    def pause_after(self, error: grpc.RpcError, limit: Deadline, tries: int) -> float:
+        """Give the seconds to wait before a call is made again that the server has refused. Raise any other error.
+
+        A server may refuse what is past its limit of calls at a time, and then has done nothing with it: RFC 9113, 8.7.
+        grpcio (1.85) keeps to the limit, but its servers count a call that is over for a little longer than clients do.
+        One that takes no other call either is not asked for long.
+        """
+        pause_s = random.random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(tries, 30))
+        now = time.monotonic()
+        in_vain = tries >= _MOST_REFUSALS and now - self.taken_at > _MOMENT_S
+        if in_vain or limit.at - now < pause_s or not REFUSED.search(error.details() or ""):
+            raise error
+        return pause_s
 
     def refuse_events(self, question: Question) -> InvalidRequest:
         """Say where the generate extension is to be had."""

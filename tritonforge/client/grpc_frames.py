@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from tritonforge.client.http_answer import Garbled, Unsent
+from tritonforge.client.http_answer import Garbled, Leaving, Unsent
 from tritonforge.hpack import decode_headers, encode_field
 
 __all__ = ["LARGEST_MESSAGE", "GrpcAnswer", "GrpcFrames", "Outcome"]
@@ -223,7 +223,7 @@ class GrpcFrames:
         elif kind == _GOAWAY:
             self._last = min(int.from_bytes(payload[:4], "big") & _HUGE, _HUGE - 1)
             for late in [number for number in self._calls if number > self._last]:
-                self._end(late, Unsent("the server is closing the connection, and has not taken the call"))
+                self._end(late, Leaving("the server is closing the connection, and has not taken the call"))
         elif kind == _RST and stream in self._calls:
             self._end(stream, _reset(int.from_bytes(payload, "big"), begun=self._calls[stream].begun))
         elif kind == _PUSH:

@@ -7,13 +7,14 @@ or hard, is left to it: TLS, compression, keepalive pings, streams, large messag
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import lru_cache, partial
 
 from tritonforge.client.async_grpc_connection import connect
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc_connection import GrpcConnection
 from tritonforge.client.grpc_frames import LARGEST_MESSAGE, GrpcAnswer
-from tritonforge.client.http_answer import Dropped, Unsent
+from tritonforge.client.http_answer import Dropped, Leaving, Unsent
 from tritonforge.client.http_connection import Route
 from tritonforge.client.loops import PerLoop
 from tritonforge.client.message import Headers
@@ -33,7 +34,7 @@ _CODES = (
 """gRPC's status codes by number: https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
 
 
-_REFUSALS = 3  # after these a call is left to grpcio, which has it wait until the server takes it
+_REFUSALS = 2  # after these a call is left to grpcio, which has it wait until the server takes it
 
 
 class CallFailed(Exception):
@@ -61,7 +62,7 @@ class UnaryCalls:
     def call(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
         """Send a message and give the one that answers; None where it is too large to be sent here, or refused.
 
-        Raise CallFailed, OSError, Garbled or TimeoutError.
+        Raise CallFailed, OSError, Garbled or TimeoutError; Leaving where a new connection is closed unused.
         """
         if len(message) > LARGEST_MESSAGE:
             return None
@@ -70,7 +71,8 @@ class UnaryCalls:
         connection, answer = pool.take(deadline), None
         try:
             if connection is not None:
-                answer = _call_on(connection, block, message, deadline)
+                with suppress(Leaving):
+                    answer = _call_on(connection, block, message, deadline)
             if connection is None or answer is None:
                 if connection is not None:
                     connection.close()
@@ -111,7 +113,7 @@ class AsyncUnaryCalls:
             return None
         block = self._blocks(metadata)
         shared = self._shared.get()
-        for _ in range(_REFUSALS):
+        for refusals in range(1, _REFUSALS + 1):
             while (connection := shared.pick(len(message))) is not None and connection.stale:
                 await asyncio.sleep(0)
             connection = connection or await shared.open(len(message), deadline)
@@ -119,8 +121,9 @@ class AsyncUnaryCalls:
                 return None
             try:
                 return _message(await connection.call(block, message, deadline))
-            except Unsent:  # a server may refuse what is past its limit, and always says so: RFC 9113, 8.7
-                pass
+            except Unsent as error:  # a server may refuse what is past its limit, and always says so: RFC 9113, 8.7
+                if refusals == _REFUSALS and isinstance(error, Leaving):
+                    raise
             except Dropped:  # what ended this one may have ended the others, and said nothing
                 shared.renew()
                 raise
@@ -141,6 +144,8 @@ def _call_on(connection: GrpcConnection, block: bytes, message: bytes, deadline:
     """Call on a connection; None where it can't take a message so large now, or the server refused the call."""
     try:
         return connection.call(block, message, deadline) if connection.fits(len(message)) else None
+    except Leaving:
+        raise
     except Unsent:
         return None
 

@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "Dropped",
     "Garbled",
+    "Leaving",
     "NoneFree",
     "Reading",
     "Take",
@@ -41,6 +42,10 @@ class Dropped(OSError):
 
 class Unsent(OSError):
     """The peer has done nothing with the request, and never will: to send it again is safe, whatever it does."""
+
+
+class Leaving(Unsent):
+    """The peer is closing the connection, and has not taken the request."""
 
 
 class Unreached(Unsent):

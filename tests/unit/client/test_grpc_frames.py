@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from tritonforge.client.grpc_frames import LARGEST_MESSAGE, GrpcAnswer, GrpcFrames
-from tritonforge.client.http_answer import Garbled, Unsent
+from tritonforge.client.http_answer import Garbled, Leaving, Unsent
 from tritonforge.hpack import decode_headers, encode_field
 
 from .http2_frames import (
@@ -118,7 +118,7 @@ def test_what_is_not_one_message_is_no_answer(body):
 def test_a_server_that_leaves_has_not_taken_later_calls():
     frames = begun(2)
     ((stream, outcome),) = frames.take(frame(GOAWAY, 0, 0, struct.pack(">II", 1, 0)))
-    assert (stream, type(outcome)) == (3, Unsent)
+    assert (stream, type(outcome)) == (3, Leaving)
     assert not frames.usable
     assert frames.take(whole(1)) == [(1, GrpcAnswer(0, "", b"abc"))]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
 
@@ -13,10 +14,17 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from tritonforge.client import AsyncClient, Client, DeadlineExceeded, InferenceFailed, ServerUnavailable
+from tritonforge.client.async_grpc import AsyncGrpcTransport
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc import GrpcTransport
+from tritonforge.client.grpc_exchange import GrpcExchange
+from tritonforge.client.message import Request, Tensor
+from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.retries import Retries
+from tritonforge.client.url import Endpoint
 
 from .fault_server import FaultServer, Peer
-from .http2_frames import BEGINNING, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, frame, trailers
+from .http2_frames import BEGINNING, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST, SETTINGS, frame, trailers
 from .small_servers import Stream, doubled, doubled_once, grpc_server
 
 X = np.array([1, 2], np.float32)
@@ -55,6 +63,80 @@ def test_an_answer_that_nobody_asked_to_compress_is_read(shape):
             found = client.infer("m", x=x).y
         for y in (found, asyncio.run(main(url))):
             assert np.array_equal(y, np.arange(LENGTH))
+
+
+class Refusing:
+    """Ends each call with this frame, made of its number; `calls` counts them."""
+
+    def __init__(self, ending: Callable[[int], bytes]) -> None:
+        self.calls = 0
+        self._ending = ending
+
+    def __call__(self, peer: Peer) -> None:
+        peer.send(frame(SETTINGS, 0, 0, b""))
+        data, stream = b"", 1
+        while came := peer._connection.recv(1 << 16):
+            data += came
+            while frame(DATA, END_STREAM, stream, b"")[3:] in data:
+                self.calls += 1
+                peer.send(self._ending(stream))
+                stream += 2
+
+
+def refuse(stream: int) -> bytes:
+    return frame(RST, 0, stream, struct.pack(">I", 7))
+
+
+def leave(stream: int) -> bytes:
+    return frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("ending", "words", "most"),
+    [
+        (refuse, "the server has refused the call unread, as one does that has as many as it takes", 8),
+        (leave, "the server is closing the connection, and has not taken the call", 2),
+    ],
+)
+def test_a_server_that_takes_no_call_is_asked_a_few_times_and_was_sent_none(ending, words, most):
+    refusing = Refusing(ending)
+    request = Request("m", (Tensor("x", "FP32", (2,), X.tobytes()),))
+
+    async def main(endpoint: Endpoint) -> None:
+        transport = AsyncGrpcTransport(endpoint)
+        with pytest.raises(ServerUnavailable, match=words) as caught:
+            await transport.infer(request, Deadline(20))
+        assert not caught.value.sent
+        await transport.close()
+
+    with FaultServer(refusing) as server:
+        endpoint = Endpoint("grpc", "127.0.0.1", server.port)
+        transport = GrpcTransport(endpoint)
+        with pytest.raises(ServerUnavailable, match=words) as caught:
+            transport.infer(request, Deadline(20))
+        assert not caught.value.sent
+        assert refusing.calls <= most
+        transport.close()
+        refusing.calls = 0
+        asyncio.run(main(endpoint))
+        assert refusing.calls <= most
+
+
+def test_where_one_server_refuses_all_calls_another_has_them_and_none_is_a_retry():
+    with FaultServer(Refusing(refuse)) as server, grpc_server() as url:
+        urls = [f"grpc://127.0.0.1:{server.port}", url]
+        with Client(urls, timeout_s=20, retries=Retries(attempts=2, budget=0, burst=0)) as client:
+            assert all(client.infer("m", x=X).y.tolist() == [1, 2] for _ in range(4))
+
+
+def test_a_server_that_takes_other_calls_is_asked_again_for_as_long():
+    form = GrpcExchange(Endpoint("grpc", "h", 1), ConnectionOptions())
+    refusal = grpc.RpcError()
+    refusal.details = lambda: "Received RST_STREAM with error code 7"
+    with pytest.raises(grpc.RpcError):
+        form.pause_after(refusal, Deadline(20), 5)
+    form.taken_at = Deadline(20).began
+    assert form.pause_after(refusal, Deadline(20), 5) <= 0.2
 
 
 def late(request: Any, context: grpc.ServicerContext) -> Any:
