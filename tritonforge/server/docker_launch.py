@@ -24,7 +24,7 @@ from tritonforge.server.preflight import check_repository
 from tritonforge.server.reloading import Served
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_load_models
-from tritonforge.server.shared_memory import choose_shared_memory, needed_shared_memory
+from tritonforge.server.shared_memory import beyond_memory, choose_shared_memory, needed_shared_memory
 from tritonforge.server.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def start_docker(
         image = find_image(client, name_of_image, pull=docker.pull, progress=progress)
         needed = needed_shared_memory(folder, backends=image.python_backends, gpus=docker.gpu_count)
         shared_memory = choose_shared_memory(needed, docker.shm_size)
+        with told("the machine's memory can't be asked for"):
+            for warning in beyond_memory(shared_memory, int(client.info().get("MemTotal") or 0)):
+                progress(str(warning))
         served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
         name = name or launch
         arguments = container_arguments(

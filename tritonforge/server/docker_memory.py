@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tritonforge.errors import Diagnostic
 from tritonforge.server.docker_client import connect, told
 from tritonforge.server.errors import ServerError
+from tritonforge.server.shared_memory import size_text
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -53,7 +54,7 @@ def _words(container: Container) -> str:
     limit = int(container.attrs["HostConfig"].get("Memory") or 0)
     if not limit:
         return "the machine ran out of memory"
-    return f"the container ran out of memory, its limit is {limit / 2**20:.4g} MiB; give it more: --docker memory=…"
+    return f"the container ran out of memory, its limit is {size_text(limit)}; give it more: --docker memory=…"
 
 
 def _kills(container: Container) -> int:

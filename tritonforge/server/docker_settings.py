@@ -13,7 +13,10 @@ from tritonforge.server.settings_errors import explain
 
 __all__ = ["DockerSettings", "check_image_name", "gpu_ids", "release_image"]
 
-Bytes = Annotated[int, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0, lt=1 << 63)]
+"""What Docker takes for a size: 64 bits, with a sign."""
+Cpus = Annotated[float, Field(ge=0.01, le=1e6)]
+"""Docker's least; more than any machine has is beyond its 64 bits of billionths."""
 
 _DEVICE = "device="
 
@@ -61,7 +64,7 @@ class DockerSettings(BaseModel):
     gpus: str = ""
     shm_size: Bytes | None = None
     memory: Bytes | None = None
-    cpus: Annotated[float, Field(gt=0)] | None = None
+    cpus: Cpus | None = None
     user: str = ""
     restart: Literal["no", "on-failure", "always", "unless-stopped"] = "no"
     pull: Literal["missing", "never", "always"] = "missing"

@@ -186,7 +186,7 @@ class Server(Protocol):
 
         Settings of the server, `workspace` and `projects` are as for `embedded`. `overrides` may be fields of
         `DockerSettings` too, unless `docker` is given (`image=…`, `memory="2g"`). The container ends with this process,
-        however that ends. `progress` gets lines while an image is pulled.
+        however that ends. `progress` gets lines while an image is pulled, and warnings.
 
         Raises:
             SettingsError: settings that can't be.

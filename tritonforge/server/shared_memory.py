@@ -15,7 +15,7 @@ from tritonforge.server.errors import PreflightError
 from tritonforge.server.hints import SHARED_MEMORY_FULL
 from tritonforge.server.repository import model_folders
 
-__all__ = ["SharedMemory", "choose_shared_memory", "explain_full", "needed_shared_memory"]
+__all__ = ["SharedMemory", "beyond_memory", "choose_shared_memory", "explain_full", "needed_shared_memory", "size_text"]
 
 _FLOOR = 64 << 20
 """Bytes: Docker's own default."""
@@ -33,6 +33,9 @@ _VARIABLE_DIM, _STRING_BYTES = 256, 64
 """What a variable dimension and a string count for."""
 
 
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
 @dataclass(frozen=True, slots=True)
 class SharedMemory:
     """What /dev/shm should hold, and of how many Python instances that is made up.
@@ -45,7 +48,7 @@ class SharedMemory:
     computed: int = 0
 
     def __str__(self) -> str:
-        return f"{_mib(self.size)} for {self._users}"
+        return f"{size_text(self.size)} for {self._users}"
 
     @property
     def _users(self) -> str:
@@ -62,10 +65,19 @@ def choose_shared_memory(needed: SharedMemory, size: int | None) -> SharedMemory
         return needed
     least = needed.instances * _LEAST
     if size < least:
-        message = f"found {_mib(size)}, and {needed._users} take {_mib(least)} of /dev/shm at least"
-        hint = f"leave it out: {_mib(needed.size)} are computed of the repository"
+        message = f"found {size_text(size)}, and {needed._users} take {size_text(least)} of /dev/shm at least"
+        hint = f"leave it out: {size_text(needed.size)} are computed of the repository"
         raise PreflightError([Diagnostic("TF510", Where(subject="shm_size"), message, hint)])
     return replace(needed, size=size, computed=needed.size)
+
+
+def beyond_memory(memory: SharedMemory, machine: int) -> list[Diagnostic]:
+    """Warn of a size that the machine's memory, of so many bytes, can't hold; 0 bytes are unknown."""
+    if not 0 < machine < memory.size:
+        return []
+    message = f"{size_text(memory.size)} are more than Docker's machine has of memory, {size_text(machine)}"
+    hint = "a limit alone takes none, but what fills it there is killed for want of memory: take less"
+    return [Diagnostic("TF510", Where(subject="shm_size"), message, hint, severity="warning")]
 
 
 def explain_full(found: Sequence[Diagnostic], memory: SharedMemory) -> list[Diagnostic]:
@@ -74,10 +86,10 @@ def explain_full(found: Sequence[Diagnostic], memory: SharedMemory) -> list[Diag
     if not full:
         return list(found)
     models = ", ".join(diagnostic.where.subject for diagnostic in full)
-    message = f"the container's /dev/shm, {_mib(memory.size)}, is full; failed to load: {models}"
+    message = f"the container's /dev/shm, {size_text(memory.size)}, is full; failed to load: {models}"
     hint = f"give it more: --docker shm_size={2 * memory.size >> 20}m"
     if memory.computed > memory.size:
-        hint = f"leave out --docker shm_size=…: {_mib(memory.computed)} are computed of the repository"
+        hint = f"leave out --docker shm_size=…: {size_text(memory.computed)} are computed of the repository"
     return [*(each for each in found if each not in full), Diagnostic("TF510", Where(), message, hint)]
 
 
@@ -98,9 +110,10 @@ def needed_shared_memory(repository: Path, *, backends: Iterable[str], gpus: int
     return SharedMemory(max(_FLOOR, -(-total >> 20) << 20), count)
 
 
-def _mib(size: int) -> str:
-    """Write a size in MiB, a small one in KiB."""
-    return f"{size / 2**20:.4g} MiB" if size >= 1 << 20 else f"{size / 2**10:.4g} KiB"
+def size_text(size: int) -> str:
+    """Write a size of bytes in the greatest unit of which it has one, from KiB on."""
+    steps = min(max(1, (size.bit_length() - 1) // 10), len(_UNITS))
+    return f"{size / (1 << 10 * steps):.4g} {_UNITS[steps - 1]}"
 
 
 def _read(file: Path) -> ModelConfig | None:

@@ -9,7 +9,14 @@ import pytest
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server import PreflightError
 from tritonforge.server.hints import hint_for
-from tritonforge.server.shared_memory import SharedMemory, choose_shared_memory, explain_full, needed_shared_memory
+from tritonforge.server.shared_memory import (
+    SharedMemory,
+    beyond_memory,
+    choose_shared_memory,
+    explain_full,
+    needed_shared_memory,
+    size_text,
+)
 
 MIB = 1 << 20
 
@@ -74,6 +81,31 @@ def test_a_size_with_which_no_instance_starts_is_refused() -> None:
             f"shm_size: found {found}, and 6 Python instances take 6 MiB of /dev/shm at least\n"
             "  hint: leave it out: 64 MiB are computed of the repository  [TF510]"
         )
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (1, "0.0009766 KiB"),
+        (MIB - 1, "1024 KiB"),
+        (1000 * MIB, "1000 MiB"),
+        (1536 * MIB, "1.5 GiB"),
+        (999 << 30, "999 GiB"),
+        (1 << 40, "1 TiB"),
+        ((1 << 63) - 1, "8 EiB"),
+    ],
+)
+def test_sizes_have_the_unit_that_suits_them(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+def test_more_than_the_machine_has_is_remarked_on() -> None:
+    memory = SharedMemory(999 << 30, 6)
+    assert [str(warning) for warning in beyond_memory(memory, 64 << 30)] == [
+        "warning: shm_size: 999 GiB are more than Docker's machine has of memory, 64 GiB\n"
+        "  hint: a limit alone takes none, but what fills it there is killed for want of memory: take less  [TF510]"
+    ]
+    assert beyond_memory(memory, 999 << 30) == [] == beyond_memory(memory, 0)
 
 
 @pytest.mark.parametrize(
