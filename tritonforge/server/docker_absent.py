@@ -12,10 +12,13 @@ __all__ = ["explain_absence"]
 _NUMBERED = re.compile(r"\[Errno (?P<number>-?\d+)\] (?P<words>[^'\"()]+)")
 """What the system says, inside of what urllib3 and requests make of it."""
 _UNSUPPORTED = re.compile(r"Invalid bind address|Invalid argument|Install paramiko")
-_LATE = "timed out"
+_LATE, _SILENT = "timed out", "Read timed out"
+"""Of no connection in time, and of one on which nothing comes."""
 
 _START = "start it (`systemctl start docker`), or point DOCKER_HOST at one"
+_RESTART = "it is there, and hangs: restart it"
 _HINTS = {
+    errno.EAGAIN: f"{_RESTART} (`systemctl restart docker`)",  # its queue of connections is full
     errno.ENOENT: _START,
     errno.EACCES: "your user must be in the group docker: sudo usermod -aG docker $USER, then log in again",
     errno.ECONNREFUSED: f"that socket is of one that has ended: {_START}",
@@ -30,7 +33,10 @@ def explain_absence(error: Exception, address: str) -> Diagnostic:
     number, words = _read(error)
     if _UNSUPPORTED.search(str(error)):
         return Diagnostic("TF530", Where(), f"DOCKER_HOST={address} is no address of a daemon: {words}", _ADDRESSES)
-    hint = _HINTS.get(number, _START) if address.startswith("unix:") else _ELSEWHERE
+    here = address.startswith("unix:")
+    hint = _HINTS.get(number, _START) if here else _ELSEWHERE
+    if _SILENT in str(error):
+        hint = _HINTS[errno.EAGAIN] if here else f"{_RESTART} there, or point DOCKER_HOST at another"
     return Diagnostic("TF530", Where(), f"no Docker daemon answers at {address}: {words}", hint)
 
 

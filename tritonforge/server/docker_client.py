@@ -25,6 +25,9 @@ __all__ = ["build_image", "connect", "find_image", "told"]
 _STAGE_ARGUMENT = "TRITONFORGE_BUILD"
 """The argument of our Dockerfiles that labels the images of their earlier stages."""
 
+FIRST_CONTACT_S = 10.0
+"""How long a daemon may take for its first answer; one that hangs takes connections, and says nothing."""
+
 _SOCKET = "unix:///var/run/docker.sock"
 _OFFLINE = (
     "load it from a file (`docker load`), name another with --image, or make a small one of your own: tritonforge image"
@@ -42,26 +45,30 @@ def connect() -> DockerClient:
     """
     try:
         import docker
+        from docker.constants import DEFAULT_TIMEOUT_SECONDS
         from docker.errors import DockerException
     except ImportError as error:
         message = "the Python package docker is not installed"
         raise PreflightError([Diagnostic("TF530", Where(), message, 'pip install "tritonforge[docker]"')]) from error
     try:
         _knock()
-        return docker.from_env()
+        client = docker.from_env(timeout=FIRST_CONTACT_S)
     except (DockerException, OSError) as error:
         raise PreflightError([explain_absence(error, os.environ.get("DOCKER_HOST") or _SOCKET)]) from error
+    client.api.timeout = DEFAULT_TIMEOUT_SECONDS  # creating a container may take its time
+    return client
 
 
 def _knock() -> None:
     """Try the daemon's socket: where none answers the SDK would leave one of its own open (docker 7.2).
 
     Raises:
-        OSError: nobody listens there.
+        OSError: nobody listens there, or takes what waits.
     """
     scheme, _, path = (os.environ.get("DOCKER_HOST") or _SOCKET).partition("://")
     if scheme == "unix":
         with socket.socket(socket.AF_UNIX) as attempt:
+            attempt.settimeout(FIRST_CONTACT_S)
             attempt.connect(path)
 
 

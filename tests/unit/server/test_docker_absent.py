@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -45,8 +49,44 @@ def test_a_port_at_which_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None
         "no Docker daemon answers at tcp://127.0.0.1:1: Connection refused",
         "  hint: start one there, or point DOCKER_HOST at another; without that variable it is this machine's  [TF530]",
     ]
-    late = explain_absence(OSError("UnixHTTPConnectionPool(host='x'): Read timed out. (read timeout=60)"), "tcp://a:1")
+    late = explain_absence(OSError("HTTPConnectionPool(host='a'): Read timed out. (read timeout=10.0)"), "tcp://a:1")
     assert late.message == "no Docker daemon answers at tcp://a:1: it doesn't answer in time"
+    assert late.hint == "it is there, and hangs: restart it there, or point DOCKER_HOST at another"
+
+
+def test_a_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections as long as there is room for them, and says nothing."""
+    monkeypatch.setattr("tritonforge.server.docker_client.FIRST_CONTACT_S", 0.2)
+    address = f"unix://{tmp_path}/docker.sock"
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(tmp_path / "docker.sock"))
+        hanging.listen(8)
+        for reason in ("it doesn't answer in time", "Resource temporarily unavailable"):
+            assert absence(address, monkeypatch).splitlines() == [
+                f"no Docker daemon answers at {address}: {reason}",
+                "  hint: it is there, and hangs: restart it (`systemctl restart docker`)  [TF530]",
+            ]
+            hanging.listen(0)
+
+
+def test_what_follows_the_first_answer_may_take_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Daemon(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = json.dumps({"ApiVersion": "1.45"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Daemon) as daemon:
+        Thread(target=daemon.serve_forever, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{daemon.server_port}")
+        with closing(connect()) as client:
+            assert client.api.timeout == 60
+        daemon.shutdown()
 
 
 @pytest.mark.parametrize("address", ["foo://bar", "nonsense", "tcp://", "unix://"])
