@@ -19,6 +19,11 @@ from tritonforge.image.errors import ImageError
 
 __all__ = ["download", "download_alone", "lock", "pip_wheel"]
 
+_UNREACHED = re.compile(r"Could not fetch URL \S+: (?!404 ).*(?= - skipping)")
+"""What pip logs of a page of an index that it can't have; one without the page answers with 404."""
+_OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>: ")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
+
 _GLIBC = 36
 """Debian 12's glibc is 2.36: wheels for it, and older ones, are looked for where this machine is another."""
 
@@ -77,17 +82,24 @@ def _pip(arguments: Sequence[str], folder: Path) -> None:
     """Download into a folder; beside it is what pip needs meanwhile, which a killed one would leave elsewhere."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=folder.parent) as scratch:
-        command = [*pip, *arguments, "--dest", str(folder), "--quiet"]
+        command = [*pip, *arguments, "--dest", str(folder), "-vv"]  # else it says nothing of a page that it skips
         environment = {**os.environ, "TMPDIR": scratch}
         answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
         errors = [line for line in answer.stderr.splitlines() if line.startswith("ERROR")]
         said = "\n  ".join(errors) or re.sub(r"\n+", "\n  ", answer.stderr.strip())
-        raise ImageError(f"pip can't get the image's packages: {said}{_hint(said)}")
+        unreached = _UNREACHED.search(answer.stdout)
+        if unreached:
+            said = f"{_OBJECT.sub('', unreached[0])}\n  {said}"
+        said = _CREDENTIALS.sub("****@", said)
+        raise ImageError(f"pip can't get the image's packages: {said}{_hint(said, reached=unreached is None)}")
 
 
-def _hint(said: str) -> str:
-    """Say what to do about a package that has no wheel, as its sources aren't taken."""
+def _hint(said: str, *, reached: bool) -> str:
+    """Say what to do about an index that isn't reached, or a package that has no wheel, as its sources aren't taken."""
+    if not reached:
+        mend = "look at the network, its proxy, and the index that pip has (`pip config list`), or name another with"
+        return f"\n  hint: {mend} --pip-arg=--index-url=…"
     if "No matching distribution found" not in said:
         return ""
     build = "only wheels are taken: for a package that has none, build one (`pip wheel`) and add its folder with"

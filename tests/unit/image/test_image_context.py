@@ -158,6 +158,39 @@ def test_what_pip_cannot_get_is_told_in_its_words(tmp_path: Path, repository: Pa
     ]  # nothing of it, so that it can be tried again
 
 
+def test_an_index_that_is_not_reached_is_told_as_that(tmp_path: Path, repository: Path) -> None:
+    """Without the password that its address has; a package that an index answers it doesn't have lacks a wheel."""
+    index = "--index-url=http://somebody:secret@127.0.0.1:1/simple"
+    options = ImageOptions(pip_args=(index, "--retries=0", "--isolated"))
+    with pytest.raises(ImageError) as failed:
+        write_context(repository, tmp_path / "context", options)
+    said = str(failed.value)
+    assert said.startswith(
+        "pip can't get the image's packages: Could not fetch URL http://****@127.0.0.1:1/simple/nump"
+    )
+    assert "Connection refused" in said
+    assert "secret" not in said
+    assert "\n  hint: look at the network, its proxy, and the index that pip has" in said
+    assert "only wheels are taken" not in said
+
+
+def test_an_index_that_lacks_a_package_is_reached(tmp_path: Path, repository: Path) -> None:
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Empty) as index:
+        Thread(target=index.serve_forever, daemon=True).start()
+        pip_args = (f"--index-url=http://127.0.0.1:{index.server_port}/simple", "--isolated")
+        with pytest.raises(ImageError, match=r"hint: only wheels are taken") as failed:
+            write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
+        index.shutdown()
+    assert "Could not fetch" not in str(failed.value)
+
+
 def test_what_pip_had_when_it_was_interrupted_goes(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
