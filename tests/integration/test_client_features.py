@@ -384,7 +384,7 @@ def test_large_tensors_go_through_shared_memory_both_ways(client):
     assert all(np.array_equal(array, LARGE + number) for number, array in enumerate(arrays))
     (shared,) = client._assembly.shared
     (sizes,) = shared.arena._sizes.values()
-    assert sizes["y_FP32"] == ("FP32", LARGE.nbytes)
+    assert sizes["y_FP32"] == LARGE.nbytes
     names = {entry["name"] for entry in client.admin.shared_memory()}
     assert names >= set(segments())
     assert segments()

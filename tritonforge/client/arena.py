@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tritonforge.client.forks import watch_forks
-from tritonforge.client.message import Buffer, Region, Request, Response, Tensor
+from tritonforge.client.message import Buffer, Region, Request, Response, Tensor, is_sequence
 from tritonforge.client.segments import Segment
 from tritonforge.client.wire import numpy_dtype
 
@@ -24,15 +25,12 @@ _SMALLEST = 1 << 20
 _MOST_IDLE_BYTES = 1 << 29
 _MOST_SHAPES = 256
 
-_Sizes = dict[str, tuple[str, int]]
-
 
 class Placed(NamedTuple):
-    """A request with its large tensors in a segment; `key` is what its outputs' sizes are remembered under."""
+    """A request with its large tensors in a segment, if there is one."""
 
     request: Request
     segment: Segment | None
-    key: object
 
 
 class Arena:
@@ -43,7 +41,8 @@ class Arena:
         self._owner = os.getpid()
         self._idle: list[Segment] = []
         self._lent: weakref.WeakSet[Segment] = weakref.WeakSet()
-        self._sizes: dict[object, _Sizes] = {}
+        self._sizes: dict[object, dict[str, int]] = {}
+        self._varying: set[tuple[str, str, str]] = set()
         self._fixed: dict[str, Segment] = {}
         self._closed = False
         self.registered: set[str] = set()
@@ -63,19 +62,29 @@ class Arena:
         """Whether the client is closed: no segment is made any more."""
         return self._closed
 
-    def place(self, request: Request) -> Placed | None:
-        """Copy large inputs into a segment, and have outputs written there that were large the last time.
+    def large_outputs(self, request: Request) -> dict[str, int]:
+        """Give the bytes of outputs that were large, and as large each time, in answers to requests of these shapes."""
+        if not self._sizes or request.top or is_sequence(request):
+            return {}
+        return {
+            name: size
+            for name, size in self._sizes.get(_key(request), {}).items()
+            if size >= LEAST_BYTES and _output(request, name) not in self._varying
+        }
 
-        None where nothing is large. Raise OSError where /dev/shm has no room.
+    def place(self, request: Request, outputs: Sequence[str] = ()) -> Placed | None:
+        """Copy large inputs into a segment, and have outputs written there that were large before.
+
+        `outputs` are all that the model has, or the caller wants: to name one in a request is to ask for those alone
+        that are named. Without them, all outputs come over the wire. None where nothing is large. Raise OSError where
+        /dev/shm has no room.
         """
         self._check_owner()
         if not self.used and all(len(tensor.data) < LEAST_BYTES for tensor in request.inputs):
             return None
-        key = (request.model, request.version, request.outputs, tuple(tensor.shape for tensor in request.inputs))
-        known = self._sizes.get(key, {}) if not request.top else {}
         inputs = [self._find(tensor) for tensor in request.inputs]
         moving = [t for t in inputs if t.region is None and len(t.data) >= LEAST_BYTES]
-        large = {name: size for name, (_, size) in known.items() if size >= LEAST_BYTES}
+        large = {n: size for n, size in self.large_outputs(request).items() if n in outputs} if outputs else {}
         if not (moving or large or any(tensor.region for tensor in inputs)):
             return None
         total = sum(_aligned(len(tensor.data)) for tensor in moving) + sum(map(_aligned, large.values()))
@@ -95,8 +104,8 @@ class Arena:
             if segment is not None:
                 into[name] = Region(segment.name, offset, size)
                 offset += _aligned(size)
-        outputs = request.outputs or tuple(known) if into else request.outputs
-        return Placed(request._replace(inputs=tuple(placed), outputs=outputs, into=into, kind=None), segment, key)
+        asked = tuple(outputs) if into else request.outputs
+        return Placed(request._replace(inputs=tuple(placed), outputs=asked, into=into, kind=None), segment)
 
     def unregistered(self, placed: Placed) -> list[Segment]:
         """List the segments of a request that the server doesn't know yet."""
@@ -125,7 +134,10 @@ class Arena:
             region = placed.request.into.get(tensor.name)
             data: Buffer = tensor.data
             if region is not None:
-                data = view[region.offset : region.offset + _size(tensor)]
+                size = _size(tensor)
+                data = view[region.offset : region.offset + size]
+                if size != region.size:
+                    self.vary(placed.request, (tensor.name,))
             outputs.append(tensor._replace(data=data))
         return response._replace(outputs=tuple(outputs))
 
@@ -151,17 +163,19 @@ class Arena:
         return None
 
     def _remember(self, request: Request, response: Response) -> None:
-        if request.top:
+        if request.top or is_sequence(request):
             return
-        key = (request.model, request.version, request.outputs, tuple(tensor.shape for tensor in request.inputs))
         if len(self._sizes) >= _MOST_SHAPES:
             self._sizes.clear()
-        # The size of a BYTES tensor says nothing of the next one's.
-        self._sizes[key] = {t.name: (t.datatype, 0 if t.datatype == "BYTES" else len(t.data)) for t in response.outputs}
+        known = self._sizes.setdefault(_key(request), {})
+        for tensor in response.outputs:
+            # The size of a BYTES tensor says nothing of the next one's.
+            if tensor.datatype != "BYTES" and known.setdefault(tensor.name, len(tensor.data)) != len(tensor.data):
+                self.vary(request, (tensor.name,))
 
-    def forget(self, placed: Placed) -> None:
-        """Have outputs come over the wire again: they are of other sizes now."""
-        self._sizes.pop(placed.key, None)
+    def vary(self, request: Request, outputs: Iterable[str]) -> None:
+        """Have outputs of the model come over the wire from now on: their size isn't told by the inputs' shapes."""
+        self._varying.update([_output(request, name) for name in outputs])
 
     def fix(self, segment: Segment) -> None:
         """Take note of a segment with arrays of the caller's own: tensors that lie in it are never copied."""
@@ -233,6 +247,15 @@ class Arena:
     def _check_owner(self) -> None:
         if self._owner != os.getpid():  # a forked child makes segments of its own
             self.__init__()  # type: ignore[misc]  # all of its state is its parent's
+
+
+def _key(request: Request) -> object:
+    """Give what the sizes of a request's outputs are remembered under."""
+    return request.model, request.version, request.outputs, tuple([tensor[:3] for tensor in request.inputs])
+
+
+def _output(request: Request, name: str) -> tuple[str, str, str]:
+    return request.model, request.version, name
 
 
 def _aligned(size: int) -> int:

@@ -105,9 +105,13 @@ def _assemble(
     for one in urls:
         transport = connect(one, options or ConnectionOptions())
         if shared_memory and is_loopback(parse_url(one).host):
-            transport = SharedMemoryTransport(transport)
+            transport = SharedMemoryTransport(transport, may_repeat=_may_repeat(reliability.retries))
             shared.append(transport)
         transports.append(transport)
     reliable = ReliableTransport(transports, reliability, beside, observers)
     transport = ObservedTransport(reliable, observers) if observers else reliable
     return Assembly(transport, reliable, tuple(shared))
+
+
+def _may_repeat(retries: Retries) -> bool:
+    return retries.attempts > 1 and (retries.budget > 0 or retries.burst >= 1)

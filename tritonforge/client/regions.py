@@ -26,6 +26,7 @@ __all__ = [
     "cuda_registration",
     "cuda_unregistration",
     "is_known_already",
+    "is_outgrown",
     "is_unknown",
     "of_call",
     "registration",
@@ -80,9 +81,14 @@ def is_known_already(error: InvalidRequest | InferenceFailed) -> bool:
 
 
 def is_unknown(error: InvalidRequest | InferenceFailed) -> bool:
-    """Tell whether nothing ran, since the server has started anew, or an output has outgrown its place."""
+    """Tell whether nothing ran, since the server has started anew."""
     words = "shared memory region" if isinstance(error, InvalidRequest) else "Unable to find shared memory region"
     return words in error.reason  # the latter is NOT_FOUND, 404, to Triton (24.10)
+
+
+def is_outgrown(error: InvalidRequest | InferenceFailed) -> bool:
+    """Tell whether an output didn't fit into its place, which Triton (24.10) sees after the model has run."""
+    return "shared memory size specified with the request for output" in error.reason
 
 
 def of_call(error: ServerUnavailable | DeadlineExceeded, request: Request) -> ClientError:

@@ -13,15 +13,24 @@ from tritonforge.client.arena import LEAST_BYTES, Arena, Placed
 from tritonforge.client.cuda_regions import CudaRegions, is_on_device, refuse_stream
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
+    ClientError,
     DeadlineExceeded,
     InferenceFailed,
     InvalidRequest,
     ModelNotFound,
     ServerUnavailable,
 )
-from tritonforge.client.message import Request, Response, is_sequence
+from tritonforge.client.message import Request, Response
 from tritonforge.client.questions import Question
-from tritonforge.client.regions import is_known_already, is_unknown, of_call, registration, sweep, unregistration
+from tritonforge.client.regions import (
+    is_known_already,
+    is_outgrown,
+    is_unknown,
+    of_call,
+    registration,
+    sweep,
+    unregistration,
+)
 from tritonforge.client.releases import Releases
 from tritonforge.client.segments import Segment
 from tritonforge.client.transport import AsyncTransport
@@ -41,13 +50,18 @@ def is_loopback(host: str) -> bool:
 class SharedMemoryTransport:
     """Another transport, with large tensors beside it. Where the server can't map them, all goes over the wire."""
 
-    def __init__(self, inner: AsyncTransport) -> None:
+    def __init__(self, inner: AsyncTransport, *, may_repeat: bool = True) -> None:
+        """`may_repeat`: an inference may be made again, as where an output has outgrown its place.
+
+        Triton sees that after the model has run. Else outputs come over the wire.
+        """
         self.url = inner.url
         self.arena = Arena()
         self.cuda = CudaRegions(inner)
         self._inner = inner
         self._releases = Releases(inner.ask, unregistration)
         self._usable = True
+        self._may_repeat = may_repeat
         self._swept = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
@@ -56,10 +70,10 @@ class SharedMemoryTransport:
         if kind is None and is_on_device(request):
             return await self.cuda.infer(request, deadline)
         small = kind is not None and kind.size < LEAST_BYTES and not self.arena.used
-        placed = None if small else self._place(request)
+        placed = None if small else await self._place(request, deadline)
         if placed is None or not await self._register(request, placed, deadline):
             response = await self._inner.infer(request, deadline)
-            if self._usable and not is_sequence(request):
+            if self._usable and self._may_repeat:
                 self.arena.learn(request, response)
             return response
         return await self._infer_placed(request, placed, deadline)
@@ -103,36 +117,57 @@ class SharedMemoryTransport:
         if self.arena.unfix(segment):
             await self._releases.let_go(segment.name, Deadline(GOODBYE_S))
 
-    def _place(self, request: Request) -> Placed | None:
+    async def _place(self, request: Request, deadline: Deadline) -> Placed | None:
         if not self._usable:
             return None
+        outputs = request.outputs
+        if not outputs and self.arena.large_outputs(request):
+            outputs = await self._outputs_of(request, deadline)
         try:
-            return self.arena.place(request)
+            return self.arena.place(request, outputs)
         except OSError as error:
             self._give_up(f"/dev/shm can't be used: {error}")
             return None
+
+    async def _outputs_of(self, request: Request, deadline: Deadline) -> tuple[str, ...]:
+        """Ask which outputs the model has now, for a request of all of them that must name them; empty if unknown.
+
+        Named, all of them are what a request without names gets: the model may leave some out (seen with Triton 24.10).
+        They are asked for each time: of a model that was loaded anew, an output that is new would never come.
+        """
+        try:
+            metadata = await self._inner.ask(Question("model_metadata", request.model, request.version), deadline)
+            return tuple([str(output["name"]) for output in metadata["outputs"]])
+        except (ServerUnavailable, DeadlineExceeded) as error:
+            raise of_call(error, request) from error
+        except (ClientError, LookupError, TypeError):  # the inference itself will say what is wrong
+            return ()
 
     async def _infer_placed(self, request: Request, placed: Placed, deadline: Deadline) -> Response:
         try:
             response = await self._inner.infer(placed.request, deadline)
         except (InvalidRequest, InferenceFailed) as error:
-            unknown = is_unknown(error)
-            again = unknown or (_is_outgrown(error, placed) and not is_sequence(request))
+            outgrown = placed.request.into and is_outgrown(error)
+            unknown = not outgrown and is_unknown(error)
             if unknown:
                 self.arena.forget_registrations(placed)
-            if again:
-                self.arena.forget(placed)
+            if outgrown:
+                named = [name for name in placed.request.into if f"'{name}'" in error.reason]
+                self.arena.vary(request, named or placed.request.into)
+                _LOG.info(
+                    "%s is asked again: its outputs vary in size, and go over the wire now: %s", request.model, error
+                )
             self.arena.done(placed)
-            if not again:
+            if not (unknown or outgrown):
                 raise
             return await self._inner.infer(request, deadline)
         except BaseException:
             self._discard(placed)  # the server may be at it still
             raise
         try:
-            if not placed.request.into and not is_sequence(request):
-                self.arena.learn(request, response)
             response = self.arena.take(placed, response)
+            if self._may_repeat:
+                self.arena.learn(request, response)
         finally:
             self.arena.done(placed)
         for segment in self.arena.surplus():
@@ -182,8 +217,3 @@ class SharedMemoryTransport:
     def _give_up(self, reason: str) -> None:
         self._usable = False
         _LOG.info("large tensors go over the wire: %s", reason)
-
-
-def _is_outgrown(error: InvalidRequest | InferenceFailed, placed: Placed) -> bool:
-    """Tell whether outputs have outgrown their place, which Triton sees after it has run."""
-    return isinstance(error, InferenceFailed) and bool(placed.request.into) and "shared memory" in error.reason

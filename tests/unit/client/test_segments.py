@@ -76,7 +76,7 @@ def test_small_requests_are_left_alone():
 def test_a_segment_is_lent_again_once_no_view_of_it_is_left():
     arena = Arena()
     arena.learn(request(), response())
-    placed = arena.place(request())
+    placed = arena.place(request(), ("y",))
     assert placed.request.inputs[0].region.size == BIG.size
     assert placed.request.outputs == ("y",)
     empty = response()._replace(outputs=(Tensor("y", "UINT8", BIG.shape, b""),))
@@ -84,10 +84,11 @@ def test_a_segment_is_lent_again_once_no_view_of_it_is_left():
     arena.done(placed)
     view = np.frombuffer(taken.outputs[0].data, np.uint8)
     del taken
-    other = arena.place(request())
+    other = arena.place(request(), ("y",))
     assert other.segment is not placed.segment
     arena.done(other)
     del view
-    assert {arena.place(request()).segment, arena.place(request()).segment} == {placed.segment, other.segment}
+    again = {arena.place(request(), ("y",)).segment for _ in range(2)}
+    assert again == {placed.segment, other.segment}
     for segment in (placed.segment, other.segment):
         segment.close()
