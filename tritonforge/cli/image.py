@@ -116,11 +116,13 @@ def _make(
 
 def _compose(repository: Path, folder: Path, name: str, options: ImageOptions) -> None:
     from tritonforge.image import write_compose
+    from tritonforge.server.docker_container import Image
     from tritonforge.server.shared_memory import needed_shared_memory
 
     folder.mkdir(parents=True, exist_ok=True)
     backends = ("python",) if options.nvidia else ("python", "onnxruntime", "pytorch")
     models = None if options.bake else repository.resolve()
     shared_memory = needed_shared_memory(repository, backends=backends)
-    write_compose(folder, image=name, shared_memory=shared_memory, models=models, gpus=options.nvidia)
+    image = Image(name, user=options.user)
+    write_compose(folder, image=image, shared_memory=shared_memory, models=models, gpus=options.nvidia)
     typer.echo(f"{folder / 'compose.yaml'}, with {shared_memory} in /dev/shm")

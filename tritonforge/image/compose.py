@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tritonforge.server.docker_container import Image, container_user
+from tritonforge.server.docker_settings import DockerSettings
 from tritonforge.server.shared_memory import SharedMemory
 
 __all__ = ["write_compose"]
@@ -13,15 +15,16 @@ _PROMETHEUS = "prom/prometheus:v2.53.0"
 _PORTS = (8000, 8001, 8002)
 
 
-def write_compose(folder: Path, *, image: str, shared_memory: SharedMemory, models: Path | None, gpus: bool) -> None:
+def write_compose(folder: Path, *, image: Image, shared_memory: SharedMemory, models: Path | None, gpus: bool) -> None:
     """Write compose.yaml, and prometheus.yml beside it. `models` are mounted where the image has none.
 
-    Ports are published on 127.0.0.1 only. The server runs without privileges on a root that it can't write to.
+    The server then runs as a user that can read them, chosen as `up --runtime docker` does. Ports are published on
+    127.0.0.1 only. The server runs without privileges on a root that it can't write to.
     """
     import yaml
 
     server: dict[str, Any] = {
-        "image": image,
+        "image": image.name,
         "init": True,
         "restart": "unless-stopped",
         "ports": [f"127.0.0.1:{port}:{port}" for port in _PORTS],
@@ -35,6 +38,8 @@ def write_compose(folder: Path, *, image: str, shared_memory: SharedMemory, mode
     }
     if models is not None:
         server["volumes"] = [f"{models}:/models:ro"]
+        if (user := container_user(models, DockerSettings(), image)) != image.user:
+            server["user"] = user
     if gpus:
         devices = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
         server["deploy"] = {"resources": {"reservations": {"devices": devices}}}

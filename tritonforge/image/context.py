@@ -30,6 +30,9 @@ SLIM_RELEASE, SLIM_PYTHON = "24.10", "3.11"
 _NEW_PYTHON = "24.11"
 """NVIDIA's images have CPython 3.12 since this release, 3.10 before."""
 
+SLIM_USER, NVIDIA_USER = "10001:10001", "1000:1000"
+"""Who the images run as."""
+
 _RUNTIME = "tritonforge_runtime"
 _HEALTH = (
     "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8000, timeout=4); "
@@ -61,6 +64,11 @@ class ImageOptions:
     def base_image(self) -> str:
         """The image that it begins with."""
         return self.base or (release_image(self.release) if self.nvidia else SLIM_BASE)
+
+    @property
+    def user(self) -> str:
+        """Who it runs as."""
+        return NVIDIA_USER if self.nvidia else SLIM_USER
 
     @property
     def base_python(self) -> str:
@@ -144,6 +152,7 @@ def _dockerfile(options: ImageOptions, installer: str) -> str:
         python=options.base_python,
         release=options.release if options.nvidia else SLIM_RELEASE,
         pip=installer,
+        user=options.user,
         models=["COPY models/ /models/"] if options.bake else [],
         threads=" ".join(f"{name}={value}" for name, value in SLEEPING_THREADS.items()),
         health=_HEALTH,
