@@ -60,42 +60,56 @@ class Work(Generic[R]):
 
 
 class Mapped(Generic[R]):
-    """Results as they come, once. Read on, and more requests are sent; close it, and no more are."""
+    """Results as they come, once. Read on, and more requests are sent; close it, and no more are.
+
+    Several threads may read one: each result goes to one of them.
+    """
 
     def __init__(self, results: Generator[tuple[int, Result], None, None], convert: Callable[[Result], R]) -> None:
         self._results = results
         self._convert = convert
         self._read = 0
+        self._lock = threading.RLock()  # a generator refuses a second thread; from within, as by `progress`, still
 
     def __iter__(self) -> Iterator[R]:
         return self
 
     def __next__(self) -> R:
-        result = next(self._results)[1]
-        self._read += 1
-        return self._convert(result)
+        return self._convert(self._next()[1])
 
     def indexed(self) -> Iterator[tuple[int, R]]:
         """Give each result with the number of its item, from 0."""
-        for number, result in self._results:
-            self._read += 1
-            yield number, self._convert(result)
+        return map(self._numbered, iter(self._next, None))  # not a generator: several threads may read it, too
 
     def merge(self) -> R:
         """Join all results along the batch. Raise RuntimeError where some were read before.
 
         Raise ValueError where there are none, and where outputs differ in more than their rows.
         """
-        require_unread(self._read)
-        results = list(self._results)
-        self._read = len(results)
+        with self._lock:
+            require_unread(self._read)
+            results = list(self._results)
+            self._read = len(results)
         if not results:
             raise ValueError("there are no results to merge")
         return self._convert(merge_arrays([result for _, result in sorted(results, key=lambda pair: pair[0])]))
 
     def close(self) -> None:
-        """Send no more requests, and drop the answers to those under way, without waiting for them."""
-        self._results.close()
+        """Send no more requests, and drop the answers to those under way, without waiting for them.
+
+        While another thread waits for a result, that one is waited for.
+        """
+        with self._lock:
+            self._results.close()
+
+    def _numbered(self, item: tuple[int, Result]) -> tuple[int, R]:
+        return item[0], self._convert(item[1])
+
+    def _next(self) -> tuple[int, Result]:
+        with self._lock:
+            item = next(self._results)
+            self._read += 1
+        return item
 
 
 def require_unread(read: int) -> None:

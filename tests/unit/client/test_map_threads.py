@@ -11,7 +11,7 @@ import pytest
 
 from tritonforge.client.batches import pieces_of
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
-from tritonforge.client.mapping import Work, run_in_threads
+from tritonforge.client.mapping import Mapped, Work, run_in_threads
 from tritonforge.client.result import Result
 
 WHO = contextvars.ContextVar("WHO", default="nobody")
@@ -136,3 +136,39 @@ def test_an_answer_with_other_rows_than_were_sent_is_an_error():
     assert next(made)[0] == 0
     with pytest.raises(InferenceFailed, match=r'item 1: output "y" is \[4\], of an input of 2 rows: a batch has one'):
         next(made)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_several_threads_read_one_map(indexed):
+    def read():
+        try:
+            barrier.wait()
+            read_by_all.extend(results)
+        except BaseException as error:
+            errors.append(error)
+
+    def infer(inputs):
+        time.sleep(0.001)  # so that readers wait at once
+        return result(int(inputs["x"][0]))
+
+    count, readers = 100, 4
+    mapped = Mapped(run_in_threads(work({"x": np.array([n])} for n in range(count)), infer), lambda made: made)
+    results = mapped.indexed() if indexed else mapped
+    read_by_all, errors, barrier = [], [], threading.Barrier(readers)
+    threads = [threading.Thread(target=read) for _ in range(readers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    numbers = [item[0] if indexed else int(item["y"][0]) for item in read_by_all]
+    assert sorted(numbers) == list(range(count))
+
+
+def test_a_map_that_its_own_progress_reads_says_so():
+    mapped: list[Mapped] = []
+    given = work([{"x": np.array([0])}])
+    given = Work(given.pieces, given.convert, 1, True, lambda _: next(mapped[0]), True, given.target)
+    mapped.append(Mapped(run_in_threads(given, lambda _: result(0)), lambda made: made))
+    with pytest.raises(ValueError, match="generator already executing"):
+        next(mapped[0])
