@@ -47,12 +47,13 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def test_cache_traces_and_the_log_are_as_set(tmp_path: Path) -> None:
-    """One server with all of them: the second answer comes from the cache, each request is traced."""
+    """One server with all of them, by a name: the second answer comes from the cache, each request is traced."""
     write_model(tmp_path, "echo", ECHO, config=f"{PYTHON} response_cache {{ enable: true }}")
     with (
         collector() as (endpoint, received),
         Server.embedded(
             tmp_path,
+            host="localhost",
             exit_timeout_s=1,
             cache_size="1MiB",
             rate_limiter=True,

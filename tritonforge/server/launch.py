@@ -135,7 +135,11 @@ def await_ready(
 
 
 def resolve_ports(settings: ServerSettings) -> ServerSettings:
-    """Put free ports in the place of those that are 0."""
+    """Put free ports in the place of those that are 0, and the address in the place of a name.
+
+    Of a name Triton makes 255.255.255.255 (24.10, HTTP and metrics).
+    """
+    settings = settings.replace(host=ports.address_of(settings.host))
     wanted = [name for name in PORTS if getattr(settings, name) == 0]
     if not wanted:
         return settings

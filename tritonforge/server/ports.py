@@ -8,12 +8,34 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["bind_error", "free_ports", "holder", "listening"]
+__all__ = ["LISTEN_ON", "address_of", "bind_error", "free_ports", "holder", "listening", "unknown_host"]
+
+LISTEN_ON = "listen on 127.0.0.1 (this machine only) or 0.0.0.0 (everywhere): --host or TRITONFORGE_HOST"
+"""What to do about a host that is none."""
 
 _LISTEN = "0A"
 _SHOWN = 80
 """How much of a command line is shown."""
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+
+
+def address_of(host: str) -> str:
+    """Give the IPv4 address of a name; an address is its own.
+
+    Raises:
+        OSError: it is neither.
+    """
+    return str(socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0])
+
+
+def unknown_host(host: str) -> str:
+    """Say what keeps a host from being one to listen on; empty where it is an IPv4 address or the name of one."""
+    try:
+        address_of(host)
+    except (OSError, UnicodeError) as error:  # a label of a name that is too long, or empty, has no encoding
+        reason = error.strerror if isinstance(error, OSError) else "no name can be like that"
+        return f"is not an IPv4 address or a known name: {reason}"
+    return ""
 
 
 def free_ports(host: str, count: int) -> list[int]:

@@ -16,7 +16,7 @@ from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
 from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.repository import is_model, model_folders, shell_safe
 from tritonforge.server.settings import ServerSettings
-from tritonforge.server.settings_checks import check_load_models, check_ports
+from tritonforge.server.settings_checks import check_cache_size, check_load_models, check_ports
 
 __all__ = [
     "check_machine",
@@ -39,7 +39,7 @@ def preflight(repository: Path, settings: ServerSettings) -> Machine:
         PreflightError: everything that is amiss.
     """
     machine = probe()
-    found = [*_check_server(machine, settings), *check_repository(repository)]
+    found = [*_check_server(machine, settings), *check_cache_size(settings), *check_repository(repository)]
     found += check_manifest(repository) or _check_environments(repository, machine, settings)
     found += [*check_load_models(repository, settings), *check_certificates(settings), *check_ports(settings)]
     found += check_shared_memory(machine, models=len(model_folders(repository)))
@@ -59,7 +59,8 @@ def preflight_machine(settings: ServerSettings) -> None:
     Raises:
         PreflightError: everything that is amiss.
     """
-    found = [*_check_server(probe(), settings), *check_certificates(settings), *check_ports(settings)]
+    found = [*_check_server(probe(), settings), *check_cache_size(settings)]
+    found += [*check_certificates(settings), *check_ports(settings)]
     if found:
         raise PreflightError(found)
 

@@ -218,9 +218,9 @@ def find_record(name: str = "") -> ServerRecord:
         running = [record for record in records if record.alive()] or records
         chosen = [*running, *(one for one in unreadable if one.may_run or not running)]
         if len(chosen) != 1:
-            raise ServerError(
-                f"name a server; there {_list(chosen)}" if chosen else "no server runs; start one with up"
-            )
+            if not chosen:
+                raise ServerError("no server runs; start one with up")
+            raise ServerError(f"name a server; there {_list(chosen)}\n  hint: --name {chosen[0].name}")
     record = chosen[0]
     if isinstance(record, UnreadableRecord):
         raise ServerError(str(record))

@@ -25,11 +25,15 @@ from typing_extensions import Self
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.errors import SettingsError
+from tritonforge.server.ports import LISTEN_ON, unknown_host
 from tritonforge.server.settings_errors import explain, misspelled_variables
 
 __all__ = ["PORTS", "ServerSettings", "from_text"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+_MOST = 10**9
+"""The greatest of times and counts: 30 years, and within the 32 bits of tritonserver's flags (24.10)."""
 
 PORTS = ("http_port", "grpc_port", "metrics_port")
 """The fields that are ports."""
@@ -118,23 +122,23 @@ class ServerSettings(BaseModel):
     metrics_port: Port = 8002
     host: str = Field(default="127.0.0.1", min_length=1)
     public: bool = False
-    ready_timeout_s: float = Field(default=120.0, gt=0)
-    exit_timeout_s: float = Field(default=10.0, ge=0)
+    ready_timeout_s: float = Field(default=120.0, gt=0, le=_MOST)
+    exit_timeout_s: float = Field(default=10.0, ge=0, le=_MOST)
     strict_readiness: bool | None = None
-    log_verbose: int = Field(default=0, ge=0)
+    log_verbose: int = Field(default=0, ge=0, le=_MOST)
     log_level: Literal["error", "warning", "info"] = "info"
     log_format: Literal["default", "ISO8601"] = "default"
     log_limit: ByteSize = ByteSize(64 << 20)
     model_control: Literal["none", "poll", "explicit"] = "none"
     load_models: tuple[str, ...] = ()
-    poll_s: int = Field(default=2, ge=1)
+    poll_s: int = Field(default=2, ge=1, le=_MOST)
     cache_size: ByteSize = ByteSize(0)
     rate_limiter: bool = False
     rate_limit_resources: tuple[str, ...] = ()
     metrics: bool = True
     latency_quantiles: bool = True
     trace_endpoint: str = ""
-    trace_rate: int = Field(default=1000, ge=1)
+    trace_rate: int = Field(default=1000, ge=1, le=_MOST)
     restricted_apis: tuple[Api, ...] | None = None
     restricted_key: SecretStr | None = None
     restricted_header: str = Field(default="triton-key", pattern=r"^[a-z][a-z0-9-]*$")
@@ -268,10 +272,22 @@ class ServerSettings(BaseModel):
             raise ValueError(f"the response cache needs at least {_SMALLEST_CACHE} bytes; 0 is none")
         return size
 
+    @field_validator("rate_limit_resources")
+    @classmethod
+    def _are_resources(cls, resources: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what has Triton show its usage in the place of a reason (24.10)."""
+        for resource in resources:
+            count = re.fullmatch(r"[^:]+:(\d+)(:-?\d{1,9})?", resource)
+            if count is None or int(count[1]) > _MOST:
+                raise ValueError(f"found {resource!r}: NAME:COUNT is wanted, or NAME:COUNT:DEVICE, as R1:10")
+        return resources
+
     @model_validator(mode="after")
     def _public_is_said(self) -> Self:
-        """Refuse to listen for other machines where that isn't said."""
+        """Refuse to listen for other machines where that isn't said, and a name that is none."""
         if not self.public and not _is_loopback(self.host):
+            if unknown := unknown_host(self.host):
+                raise ValueError(f"host {self.host} {unknown}; {LISTEN_ON}")
             raise ValueError(
                 f"host {self.host} is reached from other machines; say --public (public=True) if that is meant"
             )

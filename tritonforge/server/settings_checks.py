@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import errno
-import socket
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.ports import bind_error, holder
+from tritonforge.server.ports import LISTEN_ON, bind_error, holder, unknown_host
 from tritonforge.server.records import own_ports
 from tritonforge.server.repository import model_folders
 from tritonforge.server.settings import PORTS, ServerSettings
 
-__all__ = ["check_load_models", "check_ports"]
+__all__ = ["check_cache_size", "check_load_models", "check_ports"]
 
 
 def check_load_models(repository: Path, settings: ServerSettings) -> list[Diagnostic]:
@@ -26,14 +26,24 @@ def check_load_models(repository: Path, settings: ServerSettings) -> list[Diagno
     return [Diagnostic("TF501", Where(subject="load_models"), message, f"it has {', '.join(there)}")]
 
 
+def check_cache_size(settings: ServerSettings) -> list[Diagnostic]:
+    """Check that the response cache, which Triton takes whole at its start, is within this machine's memory.
+
+    Where it isn't, Triton 24.10 stays up without a word and serves nothing.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if settings.cache_size <= memory:
+        return []
+    from tritonforge.server.shared_memory import size_text
+
+    message = f"found {size_text(settings.cache_size)}, and this machine has {size_text(memory)} of memory"
+    return [Diagnostic("TF501", Where(subject="cache_size"), message, "make it smaller; 0 is none")]
+
+
 def check_ports(settings: ServerSettings) -> list[Diagnostic]:
     """Check that the address is this machine's and each port that is asked for can be listened on."""
-    try:
-        socket.getaddrinfo(settings.host, None, socket.AF_INET)
-    except OSError as error:
-        where = Where(subject=f"host {settings.host}")
-        hint = "listen on 127.0.0.1 (this machine only) or 0.0.0.0 (everywhere): --host or TRITONFORGE_HOST"
-        return [Diagnostic("TF508", where, f"is not an IPv4 address or a known name: {error.strerror}", hint)]
+    if unknown := unknown_host(settings.host):
+        return [Diagnostic("TF508", Where(subject=f"host {settings.host}"), unknown, LISTEN_ON)]
     refused = bind_error(settings.host, 0)
     if refused is not None and refused.errno == errno.EADDRNOTAVAIL:
         where = Where(subject=f"host {settings.host}")

@@ -55,6 +55,8 @@ _IDLE_S = 0.1
 """How often idle connections are looked for, once the server is to end."""
 _AGAIN_S = 0.5
 """How often a program is told that it is to end at once: two signals at the same time are one."""
+_LONGEST_S = 86_400.0
+"""As long as one wait may be: the kernel counts its milliseconds in 32 bits."""
 _GIVE_UP_S = 10.0
 """How long a killed process may take to be gone: it may hang in the kernel, and nothing more can be done then."""
 
@@ -105,7 +107,7 @@ class Supervisor:
         if self._kill_at is None:
             return _LOOK_S * 1000 if self._log_limit else None
         left_s = max(0.0, self._kill_at - time.monotonic())
-        return min(left_s, _IDLE_S if self._idle_port else left_s) * 1000 + 1
+        return min(left_s, _IDLE_S if self._idle_port else _LONGEST_S) * 1000 + 1
 
     def _handle(self, descriptor: int) -> None:
         """Take what is new: signals, the launcher's lines, the launcher's end."""

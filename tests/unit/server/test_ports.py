@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 
+from tritonforge.server.launch import resolve_ports
 from tritonforge.server.ports import bind_error, free_ports, holder, listening
+from tritonforge.server.settings import ServerSettings
 
 
 def test_free_ports_are_different_and_free() -> None:
@@ -16,6 +18,13 @@ def test_free_ports_are_different_and_free() -> None:
     ports = free_ports("127.0.0.1", 3)
     assert len(set(ports)) == 3
     assert [bind_error("127.0.0.1", port) for port in ports] == [None] * 3
+
+
+def test_a_name_becomes_its_address() -> None:
+    """Triton's HTTP and metrics take none."""
+    resolved = resolve_ports(ServerSettings.load({}, host="localhost", http_port=0))
+    assert resolved.host == "127.0.0.1"
+    assert resolved.http_port > 0
 
 
 def test_a_taken_port_is_known_with_its_holder() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import socket
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from tritonforge.server import preflight as module
 from tritonforge.server.libpython import SONAME, Libpython
 from tritonforge.server.machine import Machine, probe
 from tritonforge.server.preflight import check_machine, check_repository, preflight
-from tritonforge.server.settings_checks import check_ports
+from tritonforge.server.settings_checks import check_cache_size, check_ports
 
 PYTHON = platform.python_version()
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -164,7 +165,18 @@ def test_faults_of_ports() -> None:
     assert found[1].hint == "choose another with --metrics-port or TRITONFORGE_METRICS_PORT (0 takes a free one)"
 
 
-@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid"])
+def test_a_cache_beyond_the_machines_memory_is_refused() -> None:
+    """Triton takes all of it at its start."""
+    (found,) = check_cache_size(ServerSettings.load({}, cache_size="99999TiB"))
+    assert re.fullmatch(
+        r"cache_size: found 97.66 PiB, and this machine has \S+ [KMGT]iB of memory\n"
+        r"  hint: make it smaller; 0 is none  \[TF501\]",
+        str(found),
+    )
+    assert check_cache_size(ServerSettings.load({}, cache_size="1MiB")) == []
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid", "::1", "a" * 64])
 def test_an_address_that_is_not_this_machines(host: str) -> None:
     """Neither somebody else's address nor an unknown name can be listened on."""
     found = check_ports(ServerSettings(host=host, public=True, http_port=0, grpc_port=0, metrics_port=0))

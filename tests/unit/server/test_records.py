@@ -118,7 +118,7 @@ def test_the_one_that_runs_needs_no_name() -> None:
     assert find_record().name == "one"
     assert find_record("ended").name == "ended"
     claimed("two")
-    with pytest.raises(ServerError, match="name a server; there are one, two"):
+    with pytest.raises(ServerError, match=r"name a server; there are one, two\n  hint: --name one$"):
         find_record()
     with pytest.raises(ServerError, match="there is no server named three; there are ended, one, two"):
         find_record("three")

@@ -66,6 +66,25 @@ SIZE = "a size is wanted: bytes, or a number with its unit, 64MiB"
         ({}, {"grpc_tls_cert": 5}, "grpc_tls_cert: found 5: a file's path is wanted"),
         ({}, {"grpc_port": 70000}, "grpc_port: found 70000: Input should be less than or equal to 65535"),
         ({}, {"ready_timeout_s": 0}, "ready_timeout_s: found 0: Input should be greater than 0"),
+        *(
+            ({}, {field: value}, f"{field}: found {value!r}: Input should be less than or equal to 1000000000")
+            for field, value in (
+                ("exit_timeout_s", float("inf")),
+                ("exit_timeout_s", 1e300),
+                ("ready_timeout_s", float("inf")),
+                ("poll_s", 10**10),
+                ("log_verbose", 10**10),
+                ("trace_rate", 10**10),
+            )
+        ),
+        *(
+            (
+                {},
+                {"rate_limit_resources": ["R1:10:0", resource]},
+                f"rate_limit_resources: found {resource!r}: NAME:COUNT is wanted, or NAME:COUNT:DEVICE, as R1:10",
+            )
+            for resource in ("foo", ":1", "foo:-1", "foo:1.5", "foo:9999999999", "foo:1:global", "foo:1:0:1")
+        ),
         ({}, {"http_port": 8001}, "server: http_port, grpc_port and metrics_port must differ, found 8001, 8001, 8002"),
         (
             {},
@@ -127,7 +146,11 @@ def test_other_machines_are_listened_to_only_where_that_is_said() -> None:
     with pytest.raises(SettingsError, match=r"host 0\.0\.0\.0 is reached from other machines; say --public"):
         ServerSettings.load({}, host="0.0.0.0")
     with pytest.raises(SettingsError, match="say --public"):
-        ServerSettings.load({"TRITONFORGE_HOST": "gpu-1.example"})
+        ServerSettings.load({"TRITONFORGE_HOST": "10.0.0.1"})
+    with pytest.raises(
+        SettingsError, match=r"host no-such-host\.invalid is not an IPv4 address or a known name: .*; listen"
+    ):
+        ServerSettings.load({}, host="no-such-host.invalid")
     assert ServerSettings.load({}, public=True).host == "0.0.0.0"
     assert ServerSettings.load({"TRITONFORGE_PUBLIC": "true"}).host == "0.0.0.0"
     assert ServerSettings.load({}, public=True, host="10.0.0.1").host == "10.0.0.1"

@@ -12,7 +12,7 @@ from tritonforge.server.doctor.surroundings import Surroundings
 from tritonforge.server.machine import SHARED_MEMORY, Machine
 from tritonforge.server.preflight import check_machine, check_named_server, check_shared_memory
 from tritonforge.server.settings import PORTS, ServerSettings
-from tritonforge.server.settings_checks import check_ports
+from tritonforge.server.settings_checks import check_cache_size, check_ports
 from tritonforge.server.writable import state_unusable
 
 __all__ = ["Checkup", "Status", "examine"]
@@ -86,7 +86,7 @@ def _machine(machine: Machine) -> Iterator[Checkup]:
 
 def _settings(settings: ServerSettings | Sequence[Diagnostic], own: Mapping[int, str]) -> Iterator[Checkup]:
     if isinstance(settings, ServerSettings):
-        amiss = [*check_named_server(settings), *check_certificates(settings)]
+        amiss = [*check_named_server(settings), *check_cache_size(settings), *check_certificates(settings)]
         yield _judged("settings", "can't be as they are" if amiss else "none is wrong", amiss)
         yield _ports(settings, own)
     else:
