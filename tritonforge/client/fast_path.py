@@ -77,7 +77,13 @@ class FastPath:
             start = int(size)
             try:
                 plain = plain_response(body[:start])
-                if plain is not None and plain.types == known.types and plain.size <= len(body) - start:
+                if (
+                    plain is not None
+                    and plain.types == known.types
+                    and plain.model == model
+                    and (version == "" or plain.version == str(version))
+                    and plain.size <= len(body) - start
+                ):
                     arrays = {}
                     for name, datatype, dtype, shape, length in plain.outputs:
                         data = body[start : start + length]

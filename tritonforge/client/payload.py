@@ -129,9 +129,14 @@ def read_result(response: Response, order: Sequence[str], target: Target, dataty
     """Decode a response, its outputs in an order; those that it doesn't name as they came.
 
     One that lies in a region is there by its shape and dtype alone. `datatypes` are those of all outputs of the model,
-    by name, as far as it is known. Raise ServerUnavailable where there is another output or datatype in the place of
-    one of them, or the answer is to another request; InferenceFailed where an output isn't what it says.
+    by name, as far as it is known. A Python model may leave outputs out, all of them too, and Triton passes that on
+    (24.10). Raise ServerUnavailable where there is another output or datatype in the place of one of them, or the
+    answer is of another model, or to another request; InferenceFailed where an output isn't what it says.
     """
+    if response.model != target.model or _differ(response.version, target.version):
+        version = response.version and f" version {shown(response.version)}"
+        words = f"it is of {shown(response.model) or 'none'}{version}"
+        raise ServerUnavailable(f"the answer is not of this model: {words}", target)
     if target.request_id and response.id not in (target.request_id, ""):
         words = f"its id is {shown(response.id)}, and that of the request {shown(target.request_id)}"
         raise ServerUnavailable(f"the answer is not of this request: {words}", target)
@@ -160,6 +165,11 @@ def read_result(response: Response, order: Sequence[str], target: Target, dataty
         id=response.id,
         parameters=response.parameters,
     )
+
+
+def _differ(version: str, asked: str) -> bool:
+    """Tell whether an answer is of another version than was asked for; as a number, 01 is 1."""
+    return bool(asked) and version != asked and version.isdecimal() and int(version) != int(asked)
 
 
 def require_outputs(result: Result, asked: Sequence[str], target: Target) -> None:

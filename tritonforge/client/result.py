@@ -78,4 +78,4 @@ class Result:
         return f"<Result of {shown(self.model)}{version}: {tensors}>"
 
     def _unknown(self, name: str) -> str:
-        return f"there is no output {name!r}; there are: {', '.join(self._outputs)}"
+        return f"there is no output {name!r}; there are: {', '.join(self._outputs) or 'none'}"

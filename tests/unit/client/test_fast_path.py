@@ -72,17 +72,17 @@ class Server(FaultServer):
                 peer.send(self._odd)
 
 
-def outcome(odd: bytes | None, *, fast: bool, **options) -> tuple[object, ...]:
+def outcome(odd: bytes | None, *, fast: bool, version: str | int = "", **options) -> tuple[object, ...]:
     """Tell all that a caller sees of the odd answer, of a call after it, and what the server sees."""
     with Server(odd) as server, Client(server.url, tracing=False, **options) as client:
         if not fast:
             client._calls.fast = None
         for _ in range(WARM_UP):
-            client.infer("m", x=X)
+            client.infer("m", x=X, version=version)
         seen: list[object] = []
         for _ in range(2):
             try:
-                result = client.infer("m", x=X, timeout_s=5)
+                result = client.infer("m", x=X, version=version, timeout_s=5)
             except ClientError as error:
                 cause = error.__cause__
                 seen += [
@@ -130,6 +130,8 @@ ODD = {
     "no output": answer(response(), data=b""),
     "an output twice": answer(response(output(size=4, shape=(1,)), output(size=4, shape=(1,)))),
     "parameters": answer(response(output(), parameters={"took": 3})),
+    "another model": answer(response(output(), model_name="n")),
+    "another version": answer(response(output(), model_version="4")),
     "an id": answer(response(output(), id="7")),
     "large": answer(response(output(shape=(50_000,), size=200_000)), data=bytes(200_000)),
 }
@@ -139,6 +141,14 @@ ODD = {
 def test_the_fast_path_gives_what_the_layers_give(odd):
     fast, layers = (outcome(odd, fast=fast, retries=Retries(first_delay_s=0)) for fast in (True, False))
     assert fast == layers
+
+
+@pytest.mark.parametrize("version", [3, "3", "03"])
+def test_the_fast_path_takes_another_version_than_asked_for_as_little_as_the_layers(version):
+    fast, layers = (outcome(ODD["another version"], fast=fast, version=version) for fast in (True, False))
+    assert fast == layers
+    assert fast[0] is ServerUnavailable
+    assert "the answer is not of this model: it is of m version 4" in fast[1]
 
 
 def test_the_fast_path_retries_no_more_than_the_layers():

@@ -75,6 +75,23 @@ def test_an_answer_to_another_request_is_refused():
         read_result(response("y", id="zzz"), ["y"], target, {})
 
 
+def test_an_answer_of_another_model_or_version_is_refused():
+    for asked in ("", "1", "01"):
+        assert read_result(response("y"), ["y"], Target("http://h:1", "m", asked), {}).y.tolist() == [1]
+    for asked in (Target("http://h:1", "n"), Target("http://h:1", "m", "2")):
+        with pytest.raises(ServerUnavailable, match="the answer is not of this model: it is of m version 1"):
+            read_result(response("y"), ["y"], asked, {})
+
+
+def test_an_answer_without_outputs_is_the_models_where_it_names_that():
+    target = Target("http://h:1", "m")
+    result = read_result(response(), ["a", "b"], target, BOTH)
+    with pytest.raises(AttributeError, match="no output 'a'; there are: none"):
+        _ = result.a
+    with pytest.raises(ServerUnavailable, match="the answer is not of this model: it is of none"):
+        read_result(Response("", "", "", (), {}), ["a", "b"], target, BOTH)
+
+
 BOTH = {"a": "INT8", "b": "INT8"}
 
 
