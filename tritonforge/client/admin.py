@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import posixpath
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -56,12 +57,16 @@ class Admin:
         "max_batch_size": 2}`. `files`, by their path in the model's folder (`1/model.onnx`), are used instead of the
         folder, and want a `config`, to which their hash is added as the parameter `tritonforge_files`: Triton (24.10)
         looks at that alone, and would take other files for those that it has. Raise ValueError for a config that names
-        no backend, and for files without one, ModelNotFound or ModelNotReady where the server doesn't load it.
+        no backend, for files without one, and for a path out of the folder, ModelNotFound or ModelNotReady where the
+        server doesn't load it.
         """
         self._ask(_load(model, config, files or {}), timeout_s)
 
     def unload(self, model: str, *, dependents: bool = False, timeout_s: float | None = None) -> None:
-        """Unload a model, and, with `dependents`, the models of its steps. Triton answers before it is done."""
+        """Unload a model, and, with `dependents`, the models of its steps. Triton answers before it is done.
+
+        It answers so, too, where it has no such model: whether a name is misspelled isn't told.
+        """
         self._ask(_unload(model, dependents=dependents), timeout_s)
 
     def trace_settings(
@@ -111,7 +116,10 @@ class AsyncAdmin:
         await self._ask(_load(model, config, files or {}), timeout_s)
 
     async def unload(self, model: str, *, dependents: bool = False, timeout_s: float | None = None) -> None:
-        """Unload a model, and, with `dependents`, the models of its steps. Triton answers before it is done."""
+        """Unload a model, and, with `dependents`, the models of its steps. Triton answers before it is done.
+
+        It answers so, too, where it has no such model: whether a name is misspelled isn't told.
+        """
         await self._ask(_unload(model, dependents=dependents), timeout_s)
 
     async def trace_settings(
@@ -151,6 +159,8 @@ def _load(model: str, config: Mapping[str, Any] | None, files: Mapping[str, byte
             raise TypeError(f'files["{name}"] is {kind_of(content)}; it takes the bytes of the file')
         if name.startswith("file:"):  # as the protocol has it: of another folder Triton finds no version
             raise ValueError(f'files has "{name}"; it takes paths in the model\'s folder: "{name[5:]}"')
+        if name.startswith("/") or posixpath.normpath(name).split("/")[0] in (".", ".."):
+            raise ValueError(f'files has "{name}", which is no file in the model\'s folder; such as "1/model.py" is')
         parameters[f"file:{name}"] = base64.b64encode(content).decode()
     if files and config is None:  # which Triton refuses without a word of why
         raise ValueError(f'files want a config, such as config=client.config("{shown(model)}")')

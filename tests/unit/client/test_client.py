@@ -478,6 +478,14 @@ def test_a_configuration_tells_files_apart_and_is_itself_again_without_them():
         ),
         (lambda admin: admin.load("m", files=[b"x"]), TypeError, "files is a list; it takes a mapping"),
         (lambda admin: admin.load("m", files={"1/x": b""}), ValueError, r'a config, .*config=client\.config\("m"\)'),
+        *(
+            (
+                lambda admin, path=path: admin.load("m", config={"backend": "python"}, files={"1/x": b"", path: b""}),
+                ValueError,
+                f'files has "{path}", which is no file in the model\'s folder; such as',
+            )
+            for path in ("../x", "1/../../x", "/etc/x", "", ".", "1/..")
+        ),
         (lambda admin: admin.log_settings({"nope": 1}), ValueError, "no setting 'nope'; there are: log_file, log_info"),
         (lambda admin: admin.log_settings({"log_info": 1}), TypeError, "log_info is an int; it takes bool"),
         (lambda admin: admin.log_settings({"log_verbose_level": True}), TypeError, "level is a bool; it takes int"),
