@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tritonforge.report import Comparison, Rules
     from tritonforge.report.scenario import Scenario
 
-__all__ = ["compare", "judge", "parse_share", "show_comparison"]
+__all__ = ["compare", "judge", "show_comparison"]
 
 _ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed")
 _LIVE = (*_ASKED, "ca", "certificate", "key")
@@ -60,9 +60,10 @@ def compare(
     with ending() as end:
         from tritonforge.cli.perf_misuse import misused
         from tritonforge.report import Rules
-        from tritonforge.report.files import check_places
+        from tritonforge.report.options import BadOption, parse_share
+        from tritonforge.report.places import check_places
         from tritonforge.report.rounds import CompareInterrupted, CompareStopped
-        from tritonforge.report.scenario import BadOption, Scenario
+        from tritonforge.report.scenario import Scenario
 
         with misused():
             limit = None if max_regression is None else parse_share("max_regression", max_regression)
@@ -71,10 +72,11 @@ def compare(
                 wanted = f"wanted {_LEAST_SURE:.0%} to below 100%"
                 raise BadOption("confidence", f"{confidence!r} is no surer than a coin's throw; {wanted}")
             rules = Rules(sure, parse_share("same_within", same_within), limit)
-            files = {"markdown": markdown, "json": json}
-            check_places([(kind, file) for kind, file in files.items() if file and (kind, str(file)) != _ALONE])
+            files = {"markdown": ("markdown", markdown), "json": ("comparison", json)}
+            written = [(o, kind, file) for o, (kind, file) in files.items() if file and (o, str(file)) != _ALONE]
             if not _are_live(base, new):
                 _check_unused(context)
+                check_places(written, [("BASE", Path(base)), *(("NEW", Path(side)) for side in new)])
                 comparisons = _saved(Path(base), [Path(side) for side in new], rules)
             else:
                 if model is None:
@@ -84,6 +86,7 @@ def compare(
                     data=data, shape=tuple(shape or ()), ca=ca, certificate=certificate, key=key,
                     seed=seed if data == "random" else None,
                 )  # fmt: skip
+                check_places(written, scenario.inputs)
                 try:
                     comparisons = _live(scenario, pairs, seed, rules, end)
                 except (CompareStopped, CompareInterrupted) as early:
@@ -118,23 +121,6 @@ def judge(comparisons: Sequence[Comparison]) -> int:
     if any(comparison.regressions for comparison in comparisons):
         return 1
     return 3 if any(comparison.undecided or comparison.unmeasured for comparison in comparisons) else 0
-
-
-def parse_share(option: str, text: str, *, all_too: bool = False) -> float:
-    """Read `5%` or `0.05`.
-
-    Raises:
-        BadOption: it is neither, or not between 0 and 1; 1 itself is a share only where `all_too`.
-    """
-    from tritonforge.report.scenario import BadOption
-
-    try:
-        share = float(text.rstrip("% ")) / (100 if "%" in text else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1 or (share == 1 and not all_too):
-        raise BadOption(option, f"{text!r} is not a share such as 5% or 0.05")
-    return share
 
 
 def _saved(base: Path, new: list[Path], rules: Rules) -> list[Comparison]:

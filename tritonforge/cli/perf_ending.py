@@ -29,6 +29,11 @@ class Ending:
         return _TERMINATED if self._terminated else _INTERRUPTED
 
     @property
+    def came(self) -> bool:
+        """Whether either came, also one that nothing was interrupted by."""
+        return self._interrupted or self._terminated
+
+    @property
     def words(self) -> str:
         """Say what became of the measurement, where nothing of it is left."""
         ended = _SIGTERM if self._terminated else "interrupted"
@@ -52,15 +57,15 @@ class Ending:
 
     def terminate(self, number: int, frame: object) -> None:
         """Interrupt, once: what ends a measurement isn't to be interrupted itself."""
-        if not (self._terminated or self._settled):
-            self._terminated = True
+        first, self._terminated = not self._terminated, True
+        if first and not self._settled:
             raise KeyboardInterrupt(_SIGTERM)
 
 
 @contextmanager
-def ending() -> Iterator[Ending]:
+def ending(end: Ending | None = None) -> Iterator[Ending]:
     """Have SIGTERM end the block as Ctrl-C does; where either does, say so, and exit."""
-    end = Ending()
+    end = end or Ending()
     before = {}
     if threading.current_thread() is threading.main_thread():  # no other may handle signals
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, end.terminate)

@@ -18,24 +18,28 @@ if TYPE_CHECKING:
     from tritonforge.cli.perf_ending import Ending
     from tritonforge.load import Point, ProfileExport, Report, SweepInterrupted, SweepStopped
     from tritonforge.report import Comparison, Table
+    from tritonforge.report.places import Input, Output
     from tritonforge.report.scenario import Scenario
 
-__all__ = ["execute"]
+__all__ = ["execute", "outputs_of"]
 
 _ERRORS = "1%"
 _MET, _FAILED, _UNSTABLE = 0, 1, 3
 
 
-def execute(scenario: Scenario, end: Ending, *, also: Mapping[str, Path] = MappingProxyType({})) -> int:
+def execute(
+    scenario: Scenario, end: Ending, *, also: Mapping[str, Path] = MappingProxyType({}), reads: Sequence[Input] = ()
+) -> int:
     """Measure a scenario, print and write what it asks for, and give the exit code.
 
-    `also` are files beside those that it names, by their kind.
+    `also` are files beside those that it names, by their kind; `reads` those that are read beside its own.
     """
-    from tritonforge.cli.perf_compare import parse_share, show_comparison
+    from tritonforge.cli.perf_compare import show_comparison
     from tritonforge.load import ProfileExport
     from tritonforge.report import Rules, compare_reports
     from tritonforge.report.compare import check_loads, check_models
-    from tritonforge.report.files import check_places
+    from tritonforge.report.options import parse_share
+    from tritonforge.report.places import check_places
 
     with misused():
         limit = parse_share("max_regression", scenario.max_regression) if scenario.max_regression else None
@@ -47,9 +51,8 @@ def execute(scenario: Scenario, end: Ending, *, also: Mapping[str, Path] = Mappi
             check_models(baseline.settings, settings, names)
             if not scenario.find_max:
                 check_loads(baseline, settings, names)
+        check_places(outputs_of(scenario, also), [*scenario.inputs, *reads])
         files = _files(scenario, also)
-        exported = [("profile_export", scenario.profile_export)] if scenario.profile_export else []
-        check_places([*((option, path) for option, _, path in files), *exported])
         export = ProfileExport(scenario.profile_export) if scenario.profile_export else None
         report, stopped = _measure(scenario, export, end)
         end.settle()
@@ -95,7 +98,7 @@ def _measure(
 
 def _baseline(path: Path) -> Report:
     from tritonforge.report import read_report
-    from tritonforge.report.scenario import BadOption
+    from tritonforge.report.options import BadOption
 
     try:
         return read_report(path)
@@ -103,7 +106,20 @@ def _baseline(path: Path) -> Report:
         raise BadOption("baseline", f"{path}: {error.strerror or error}") from error
 
 
-def _files(scenario: Scenario, also: Mapping[str, Path]) -> list[tuple[str, str, Path]]:
+def outputs_of(scenario: Scenario, also: Mapping[str, Path]) -> list[Output]:
+    """Name all that may be written, a CSV for each protocol among it."""
+    from tritonforge.report.files import files_of
+
+    exported = [("profile_export", "profile_export", scenario.profile_export)] if scenario.profile_export else []
+    each = [
+        (option, kind, file)
+        for option, kind, path in _files(scenario, also)
+        for file in files_of(path, kind, scenario.protocols)
+    ]
+    return each + exported
+
+
+def _files(scenario: Scenario, also: Mapping[str, Path]) -> list[Output]:
     """Give the options, kinds and paths of what is to be written; what both name is written once."""
     own = [(kind, kind, path) for kind, path in scenario.outputs.items()]
     named = {(kind, os.path.realpath(path)) for kind, _, path in own}
@@ -111,9 +127,7 @@ def _files(scenario: Scenario, also: Mapping[str, Path]) -> list[tuple[str, str,
     return own + more
 
 
-def _write(
-    report: Report, files: Sequence[tuple[str, str, Path]], export: ProfileExport | None
-) -> tuple[list[Path], list[Path]]:
+def _write(report: Report, files: Sequence[Output], export: ProfileExport | None) -> tuple[list[Path], list[Path]]:
     """Write what is asked for, each whatever becomes of the others; give what could be, and what couldn't."""
     from tritonforge.report import write_report
 
@@ -123,7 +137,10 @@ def _write(
         try:
             written += write_report(report, path, kind)
         except (TritonForgeError, OSError, ValueError) as error:
-            typer.echo(f"--{option}: {path} is not written: {error}", err=True)
+            # Only what fails in the writing itself may have left its mark.
+            kept = path.is_file() and path.stat().st_size and not isinstance(error, OSError)
+            older = "; what is there is of an earlier run" if kept else ""
+            typer.echo(f"--{option}: {path} is not written: {error}{older}", err=True)
             unwritten.append(path)
     if export is not None:
         if export.written:

@@ -11,6 +11,7 @@ from tritonforge.report.charts.frame import WIDE
 from tritonforge.report.charts.lines import draw_lines
 from tritonforge.report.page import ASSETS
 from tritonforge.report.plots import throughput_and_latency
+from tritonforge.report.tables import nothing_ended
 
 __all__ = ["PngUnavailable", "check_png", "main_png", "main_svg", "standalone_svg", "to_png"]
 
@@ -26,11 +27,11 @@ def main_svg(report: Report) -> str:
     """Draw throughput against latency, in light colours that are written into the picture.
 
     Raises:
-        ValueError: no request ended in any window.
+        ValueError: no request succeeded in any window.
     """
     points = [point for point in report.points if point.requests]
     if not points:
-        raise ValueError("nothing to plot: no request ended within a window")
+        raise ValueError(f"nothing to plot: {nothing_ended(report.points)}")
     return standalone_svg(draw_lines(throughput_and_latency(points, report), WIDE))
 
 
@@ -50,7 +51,7 @@ def main_png(report: Report, *, zoom: int = 2) -> bytes:
 
     Raises:
         PngUnavailable: resvg-py is not installed.
-        ValueError: no request ended in any window.
+        ValueError: no request succeeded in any window.
     """
     return to_png(main_svg(report), zoom=zoom)
 

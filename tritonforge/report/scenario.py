@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -10,6 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tritonforge.errors import TritonForgeError
+from tritonforge.report.options import (
+    SAME,
+    SECONDS,
+    BadOption,
+    as_option,
+    check_words,
+    in_options,
+    mean_rate,
+    read,
+    read_headers,
+    read_shape,
+    times_of,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OUTPUTS",
-    "BadOption",
     "BadScenario",
     "Dimensions",
     "Scenario",
@@ -34,50 +45,11 @@ OUTPUTS = ("json", "csv", "html", "png", "svg")
 Dimensions = Mapping[str, Mapping[str, tuple[str, ...]]]
 """The names of the dimensions of each model's inputs: model → input → names."""
 
-_SAME = (
-    "arrivals", "gamma_shape", "burst", "body", "shared_memory", "output_bytes", "stability", "stable_windows",
-    "max_windows", "requests", "processes", "max_in_flight", "seed",
-)  # fmt: skip
-"""Options that are settings of the same name."""
-_SECONDS = ("repeat", "window", "warmup", "ramp", "duration", "timeout")
-"""Options that are settings with `_s` behind their name."""
+_NAMES = "names are the options of tritonforge perf measure --help, without dashes in front"
 _JUDGED_S = 50.0
 """A duration from which on windows are of 5 s, and held against each other."""
-_OTHERS = ("sequence_length", "batch_size", "string_length")
-"""Options that the settings have further inside."""
-
-
-_WORDS = {
-    "share them among several: processes=": "share them among several: --processes ",
-    "in shapes": "by --shape",
-    "server_statistics=False": "--no-server-statistics",
-    **{f"{name} is": f"--{name} is" for name in ("requests", "payloads", "processes", "burst", "stability", "seed")},
-    "tolerance is": "--tolerance is",
-}
-"""Other words for settings in errors of the engine, and the options."""
+_KINDS = ("random", "zeros")
 _FLAGS = ("check", "find_max", "server_statistics")
-_ARGUMENTS = {"model": "MODEL", "repository": "REPO or FILE"}
-
-
-def as_option(name: str) -> str:
-    """Spell an option by the name that it has in a scenario: `--batch-size`."""
-    return f"--{name.replace('_', '-')}"
-
-
-def in_options(text: str) -> str:
-    """Spell the names of settings in an error of the engine as the options that give them."""
-    names = {f"{name}_s": name for name in _SECONDS} | {name: name for name in (*_SAME, *_OTHERS) if "_" in name}
-    text = re.sub(r"\b(\w+_\w+)\b", lambda found: as_option(names[found[0]]) if found[0] in names else found[0], text)
-    for words, option in _WORDS.items():
-        text = re.sub(rf"(^|: ){words}", rf"\1{option}", text) if words.endswith(" is") else text.replace(words, option)
-    return text
-
-
-class BadOption(TritonForgeError):
-    """An option's value can't be used."""
-
-    def __init__(self, option: str, reason: str) -> None:
-        super().__init__(f"{_ARGUMENTS.get(option) or as_option(option)}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -152,17 +124,17 @@ class Scenario:
         from tritonforge.load.shares import most_processes
 
         self._check_use()
-        chosen = {name: getattr(self, name) for name in _SAME}
-        chosen |= {f"{name}_s": getattr(self, name) for name in _SECONDS}
+        chosen = {name: getattr(self, name) for name in SAME}
+        chosen |= {f"{name}_s": getattr(self, name) for name in SECONDS}
         chosen = {name: value for name, value in chosen.items() if value is not None}
         loads, times = self._loads()
-        slo = _read("slo", parse_slo, self.slo) if self.slo else ()
+        slo = read("slo", parse_slo, self.slo) if self.slo else ()
         settings = Settings(
             url,
             self._models(dimensions or {}, golden),
             loads,
             times_s=times,
-            headers=_headers(self.header),
+            headers=read_headers(self.header),
             tls=TlsFiles(*(str(file or "") for file in (self.ca, self.certificate, self.key))),
             slo=slo,
             server_statistics=self.server_statistics,
@@ -201,7 +173,7 @@ class Scenario:
                 self.rate or self.schedule or self.replay,
                 "an open loop: --rate, --schedule or --replay",
             ),
-            "body": (self._over_http(), "HTTP: --url http://…, or --protocol http"),
+            "body": ("http" in self.protocols, "HTTP: --url http://…, or --protocol http"),
             "max_windows": (not lasts, "a load that lasts until it is stable: leave --duration and --requests out"),
             "stability": (judged, "windows that are held against each other: --window, or no --duration"),
             "stable_windows": (judged, "windows that are held against each other: --window, or no --duration"),
@@ -227,11 +199,13 @@ class Scenario:
     def _over_tls(self) -> bool:
         return any(url.startswith(("https://", "grpcs://")) for url in self.url)
 
-    def _over_http(self) -> bool:
-        """Tell whether any of what is measured is: a URL that says so, or the protocol of what doesn't."""
-        said = [url.partition("://")[0] for url in self.url if "://" in url]
+    @property
+    def protocols(self) -> list[str]:
+        """What is measured: over the protocols that URLs say, and over those that are asked for where one doesn't."""
+        said = [url.partition("://")[0].removesuffix("s") for url in self.url if "://" in url]
         left = not self.url or len(said) < len(self.url)
-        return any(scheme.startswith("http") for scheme in said) or (left and "http" in self.protocol.split(","))
+        asked = [name.strip() for name in self.protocol.split(",")] if left else []
+        return list(dict.fromkeys([*said, *asked]))
 
     def _models(self, dimensions: Dimensions, golden: Path | None) -> tuple[ModelLoad, ...]:
         """Read `NAME[:VERSION][=WEIGHT]`, several with commas between them."""
@@ -242,7 +216,7 @@ class Scenario:
         for part in self.model.split(","):
             name, weighs, weight = part.strip().partition("=")
             name, colon, version = name.partition(":")
-            share = _read("model", float, weight) if weight else 1.0
+            share = read("model", float, weight) if weight else 1.0
             if not name or not share > 0 or bool(weighs) > bool(weight) or bool(colon) > bool(version):
                 raise BadOption("model", f"{part!r} is not NAME, NAME:VERSION or NAME=WEIGHT with a weight above 0")
             if any((name, version) == (each.name, each.version) for each in models):
@@ -265,7 +239,7 @@ class Scenario:
         given = {name: getattr(self, name) for name in ("payloads", "string_length", "tolerance")}
         given = {name: value for name, value in given.items() if value is not None}
         source = f"golden:{golden}" if golden is not None and self.data == "golden" else self.data
-        return Data(source, shapes=dict(_shape(text) for text in self.shape), check=self.check, **given)
+        return Data(source, shapes=dict(read_shape(text) for text in self.shape), check=self.check, **given)
 
     def _loads(self) -> tuple[tuple[Load, ...], tuple[float, ...]]:
         """Give the loads, and the times of a schedule or a recording."""
@@ -276,11 +250,20 @@ class Scenario:
             raise BadOption(named[1], f"it can't be given beside --{named[0]}; a run has one kind of load")
         kind = named[0] if named else "concurrency"
         if kind in ("schedule", "replay"):
-            times = _times(kind, getattr(self, kind))
-            return (Load(kind, _mean_rate(times, self.repeat)),), times  # type: ignore[arg-type]
+            times = times_of(kind, getattr(self, kind))
+            return (Load(kind, mean_rate(times, self.repeat)),), times  # type: ignore[arg-type]
         given = getattr(self, kind)
-        text = ",".join(map(str, given)) if isinstance(given, tuple) else str(given or 1)
-        return _read(kind, lambda words: parse_loads(words, kind), text), ()  # type: ignore[arg-type]
+        text = ",".join(map(str, given)) if isinstance(given, tuple) else "1" if given is None else str(given)
+        return read(kind, lambda words: parse_loads(words, kind), text), ()  # type: ignore[arg-type]
+
+    @property
+    def inputs(self) -> list[tuple[str, Path]]:
+        """The files and folders that are read, each with what names it: `--data`, say."""
+        data = self.data.partition(":")[2] if self._golden() else "" if self.data in _KINDS else self.data
+        named = {
+            name: getattr(self, name) for name in ("schedule", "replay", "ca", "certificate", "key", "baseline")
+        } | {"data": Path(data) if data else None, "repository": self.repository}
+        return [(as_option(name), path) for name, path in named.items() if path is not None]
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -298,7 +281,7 @@ def read_scenario(path: Path) -> Scenario:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadScenario(str(path), [str(error)]) from error
+        raise BadScenario(str(path), [str(error)], hint="a scenario is TOML in UTF-8") from error
     scenario = scenario_of(data, where=str(path))
     places: dict[str, Any] = {
         field.name: path.parent / value
@@ -316,8 +299,10 @@ def _data_beside(path: Path, data: str) -> str:
     return str(path.parent / data) if Path(data).suffix else data
 
 
-def scenario_of(options: Mapping[str, Any], *, where: str = "the options") -> Scenario:
+def scenario_of(options: Mapping[str, Any], *, where: str | None = None) -> Scenario:
     """Make a scenario of options by their names; a single value may stand for a list of one.
+
+    `where` names a file that has them: words that can't be read are mistakes of it, too.
 
     Raises:
         BadScenario: a name or value is no option's; all mistakes are named.
@@ -326,65 +311,31 @@ def scenario_of(options: Mapping[str, Any], *, where: str = "the options") -> Sc
 
     data = {key.replace("-", "_"): value for key, value in options.items()}
     # Where a number is wanted, pydantic takes true for 1.
-    flags = [name for name, value in data.items() if isinstance(value, bool) and name not in _FLAGS]
-    if flags:
-        raise BadScenario(where, [f"{name}: {str(data[name]).lower()} is none of its values" for name in flags])
+    flags = {name: value for name, value in data.items() if isinstance(value, bool) and name not in _FLAGS}
+    mistakes = [(name, f"{str(value).lower()} is none of its values") for name, value in flags.items()]
     data |= {name: [data[name]] for name in ("url", "shape", "header") if isinstance(data.get(name), str)}
+    scenario = None
     try:
-        return TypeAdapter(Scenario).validate_python(data)
+        scenario = TypeAdapter(Scenario).validate_python(data)
     except ValidationError as error:
-        mistakes = [f"{'.'.join(map(str, item['loc'][:1]))}: {item['msg']}" for item in error.errors()]
-        raise BadScenario(where, mistakes) from error
+        found = [(str(item["loc"][0]) if item["loc"] else "", item["msg"]) for item in error.errors()]
+        mistakes += [(name, reason) for name, reason in found if name not in flags]
+    if where is not None:
+        mistakes += check_words(data)
+    if scenario is None or mistakes:
+        known = {field.name for field in fields(Scenario)}
+        misnamed = any(name not in known for name, _ in mistakes) or "model" not in data
+        raise BadScenario(
+            where or "the options",
+            [f"{name}: {reason}" for name, reason in mistakes],
+            hint=_NAMES if misnamed else "",
+        )
+    return scenario
 
 
 class BadScenario(TritonForgeError):
     """A scenario's file can't be read as options."""
 
-    def __init__(self, where: str, mistakes: list[str]) -> None:
+    def __init__(self, where: str, mistakes: list[str], *, hint: str = "") -> None:
         each = "".join(f"\n  {mistake}" for mistake in dict.fromkeys(mistakes))
-        hint = "names are the options of tritonforge perf measure --help, without dashes in front"
-        super().__init__(f"{where}: no scenario:{each}\n  hint: {hint}")
-
-
-def _read(option: str, read: Any, text: str) -> Any:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise BadOption(option, str(error)) from error
-
-
-def _headers(texts: tuple[str, ...]) -> dict[str, str]:
-    headers = {}
-    for text in texts:
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip():
-            raise BadOption("header", f"{text!r} is not NAME: VALUE")
-        headers[name.strip()] = value.strip()
-    return headers
-
-
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, equals, sizes = text.partition("=")
-    try:
-        shape = tuple(int(size) for size in sizes.split(","))
-    except ValueError:
-        shape = ()
-    if not equals or not name or not shape or min(shape) < 0:
-        raise BadOption("shape", f"{text!r} is not NAME=SIZE, or NAME=SIZE,SIZE for a whole input")
-    return name, shape
-
-
-def _mean_rate(times: tuple[float, ...], repeat_s: float | None) -> float:
-    """Give the requests a second of given times, in three digits: it is the load's name."""
-    span = times[-1] - times[0]
-    rate = len(times) / repeat_s if repeat_s else (len(times) - 1) / span if span else float(len(times))
-    return float(f"{rate:.3g}")
-
-
-def _times(option: str, path: Path) -> tuple[float, ...]:
-    from tritonforge.load import InvalidLoad, read_times
-
-    try:
-        return read_times(path, from_first=option == "replay")
-    except InvalidLoad as error:
-        raise BadOption(option, str(error)) from error
+        super().__init__(f"{where}: no scenario:{each}" + (f"\n  hint: {hint}" if hint else ""))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tritonforge.report.scenario import BadOption, Dimensions, Scenario
+from tritonforge.report.options import BadOption
+from tritonforge.report.scenario import Dimensions, Scenario
 
 if TYPE_CHECKING:
     from tritonforge.server import Server

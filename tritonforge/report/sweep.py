@@ -11,8 +11,10 @@ from tritonforge.load import sweep as sweep_one
 from tritonforge.load.stopped import keeping
 from tritonforge.report.compare import said_settings, stalls, windows_of
 from tritonforge.report.interleave import take_turns
+from tritonforge.report.options import BadOption
+from tritonforge.report.places import check_places
 from tritonforge.report.rounds import keeping_rounds
-from tritonforge.report.scenario import BadOption, Scenario
+from tritonforge.report.scenario import Scenario
 from tritonforge.report.served import served
 from tritonforge.report.verdicts import Comparison, Rules, compare_points
 
@@ -36,6 +38,7 @@ def sweep(
 
     Raises:
         BadOption: an option's value can't be used.
+        Unwritable: a profile_export that isn't in `export` can't be written where it is wanted.
         InvalidLoad: the settings can't be carried out.
         LoadFailed: the server doesn't answer.
         SweepStopped: it failed, or SweepInterrupted, after something was measured; they have the report of that. So
@@ -44,6 +47,8 @@ def sweep(
     """
     if scenario.find_max and not scenario.slo:
         raise BadOption("find_max", "a search needs an objective: --slo p99=5ms")
+    if scenario.profile_export and export is None:
+        check_places([("profile_export", "profile_export", scenario.profile_export)], scenario.inputs)
     measure = find_max if scenario.find_max else sweep_one
     scenario.settings("http://127.0.0.1")  # says what is wrong before a server is started
     with served(scenario, warn=warn) as what:

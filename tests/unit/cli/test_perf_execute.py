@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,18 @@ import pytest
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
-from tritonforge.load import Load, ModelLoad, ProfileExport, Report, ServerGone, Settings, SweepInterrupted
+from tritonforge.load import (
+    Data,
+    GeneratorGone,
+    Load,
+    LoadFailed,
+    ModelLoad,
+    ProfileExport,
+    Report,
+    ServerGone,
+    Settings,
+    SweepInterrupted,
+)
 from tritonforge.load.environment import describe
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
@@ -36,7 +48,7 @@ def test_an_interruption_before_the_first_figures_is_told(monkeypatch: pytest.Mo
     assert result.output == "interrupted: nothing was measured yet, as no window was over\n"
 
 
-@pytest.mark.parametrize("where", ["tritonforge.report.scenario.scenario_of", "tritonforge.report.files.check_places"])
+@pytest.mark.parametrize("where", ["tritonforge.report.scenario.scenario_of", "tritonforge.report.places.check_places"])
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
@@ -117,14 +129,44 @@ def test_requests_without_an_answer_fail_the_run(
     assert words in result.output
 
 
-def test_a_server_that_goes_away_before_the_first_figures_is_no_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [ServerGone, GeneratorGone])
+def test_what_goes_away_before_the_first_figures_is_no_misuse(
+    kind: type[LoadFailed], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(*_: Any, **__: Any) -> None:
-        raise ServerGone("http://127.0.0.1:1: the server went away")
+        raise kind("it went away")
 
     monkeypatch.setattr("tritonforge.report.sweep.sweep", gone)
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
-    words = "http://127.0.0.1:1: the server went away; nothing was measured yet, as no window was over\n"
+    words = "it went away; nothing was measured yet, as no window was over\n"
     assert (result.exit_code, result.output) == (4, words)
+
+
+def test_the_help_has_the_defaults_of_the_settings() -> None:
+    settings, data = Settings("http://127.0.0.1:1", ()), Data()
+    told = " ".join(CliRunner().invoke(app, ["perf", "measure", "--help"], env={"COLUMNS": "80"}).output.split())
+    for option, default in {
+        "--arrivals": settings.arrivals,
+        "--gamma-shape": settings.gamma_shape,
+        "--burst": settings.burst,
+        "--max-in-flight": settings.max_in_flight,
+        "--payloads": data.payloads,
+        "--string-length": data.string_length,
+        "--tolerance": "1e-4",
+        "--body": settings.body,
+        "--shared-memory": settings.shared_memory,
+        "--warmup": settings.warmup_s,
+        "--ramp": settings.ramp_s,
+        "--stability": settings.stability,
+        "--stable-windows": settings.stable_windows,
+        "--max-windows": settings.max_windows,
+        "--processes": settings.processes,
+        "--timeout": settings.timeout_s,
+        "--seed": settings.seed,
+    }.items():
+        words = f"{default:g}" if isinstance(default, float) else str(default)
+        assert re.search(rf" {option} <[^\[]*\[default: {words}[\],]", told), option
+    assert data.tolerance == 1e-4
 
 
 @pytest.mark.parametrize(
@@ -164,3 +206,34 @@ def test_the_knee_of_a_sweep_is_within_it(
 def test_a_baseline_that_is_missing_is_told_by_its_option() -> None:
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--baseline", "/no/base.json"])
     assert (result.exit_code, result.output) == (2, "--baseline: /no/base.json: No such file or directory\n")
+
+
+def test_an_older_picture_beside_a_run_without_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left: an earlier run may be all that there is to see."""
+    file = tmp_path / "plot.svg"
+    failed = nothing_succeeded(131)
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", lambda *_, **__: failed)
+    arguments = ["perf", "echo", "--url", "http://127.0.0.1:1", "--svg", str(file)]
+    said = f"--svg: {file} is not written: nothing to plot: no request succeeded within a window"
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1, result.output
+    assert said in result.stderr.splitlines()
+    file.write_text("<svg/>")
+    assert f"{said}; what is there is of an earlier run" in CliRunner().invoke(app, arguments).stderr.splitlines()
+    assert file.read_text() == "<svg/>"
+
+
+def nothing_succeeded(failed: int) -> Report:
+    lasted = [Tally(0, 10**9, Histogram(), Histogram(), errors={"HTTP 500": failed})]
+    point = make_point(Load("concurrency", 1), report().settings, lasted, 1, agreed=True)
+    return replace(report(), points=(point,))
+
+
+def test_input_is_not_replaced(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"x": 1}')
+    options = ["--url", "http://127.0.0.1:1", "--data", str(rows), "--csv", str(rows)]
+    result = CliRunner().invoke(app, ["perf", "echo", *options])
+    assert result.exit_code == 2
+    assert result.stderr == f"--csv: {rows} can't be written: --data is read from there; name another file\n"
+    assert rows.read_text() == '{"x": 1}'

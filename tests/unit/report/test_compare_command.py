@@ -222,3 +222,20 @@ def test_what_was_not_measured_has_not_passed(loads: int, words: str) -> None:
     result = compare("none.json", "base.json", "--max-regression", "5%")
     assert result.exit_code == 3, result.output
     assert f"; {words}" in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("reports")
+@pytest.mark.parametrize(
+    ("option", "file", "words"),
+    [
+        ("--json", "base.json", "--json: base.json can't be written: BASE is read from there; name another file"),
+        ("--markdown", "slow.json", "--markdown: slow.json can't be written: NEW is read from there; name another"),
+        ("--json", "again.json", "--json: again.json can't be written: what is there is not a comparison; name"),
+    ],
+)
+def test_no_report_is_replaced(option: str, file: str, words: str) -> None:
+    before = Path(file).read_bytes()
+    result = compare("base.json", "slow.json", option, file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(words)
+    assert Path(file).read_bytes() == before

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import math
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from tritonforge.report import (
     warnings_of,
     write_report,
 )
-from tritonforge.report.files import Unwritable, check_places
+from tritonforge.report.places import Unwritable, check_places
 
 from .sample_report import report
 
@@ -220,7 +220,26 @@ def test_batch_sizes_are_shares_by_powers_of_two() -> None:
 
 def test_warnings_name_the_loads_once() -> None:
     assert warnings_of(report()) == []
-    assert warnings_of(report(errors=3)) == ["all loads: HTTP 400: input 'x' has <no> batch"]
+    assert warnings_of(report(errors=3)) == ["all loads: 6 × HTTP 400: input 'x' has <no> batch"]
+
+
+def test_what_failed_is_told_before_the_rest_in_one_line_each() -> None:
+    made = report()
+    first = replace(
+        made.points[0],
+        errors=(Errors("HTTP 503", 1400, "too\r\n\x1b[1mcold "), Errors("timeout", 2)),
+        generator=replace(made.points[0].generator, warnings=("the generator waited",)),
+    )
+    assert warnings_of(replace(made, points=(first, *made.points[1:]))) == [
+        "concurrency 1: 1,400 × HTTP 503: too [1mcold",
+        "concurrency 1: 2 × timeout",
+        "concurrency 1: the generator waited",
+    ]
+    nothing = replace(first, windows=())
+    assert warnings_of(replace(made, points=(nothing, *made.points[1:])))[2:] == [
+        "concurrency 1: nothing was measured: no request succeeded within a window",
+        "concurrency 1: the generator waited",
+    ]
 
 
 def test_the_main_plot_is_a_picture_by_itself() -> None:
@@ -257,66 +276,6 @@ def test_json_is_plain(tmp_path: Path) -> None:
     assert data["points"][0]["latency"]["histogram"]["count"] == report().points[0].latency.count
 
 
-def test_places_are_looked_at_before_there_is_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    new = tmp_path / "new" / "folder" / "out.json"
-    check_places({"json": new, "csv": tmp_path / "out.csv"}.items())
-    assert not new.parent.exists()
-    (tmp_path / "file").write_text("")
-    for path, words in ((tmp_path, "it is a folder"), (tmp_path / "file" / "out.json", "Not a directory")):
-        with pytest.raises(Unwritable, match=words):
-            check_places({"json": path}.items())
-    monkeypatch.setitem(sys.modules, "resvg_py", None)
-    with pytest.raises(PngUnavailable):
-        check_places({"png": tmp_path / "out.png"}.items())
-
-
-def test_places_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
-    """Whom permissions bind not at all can make no file in /proc either."""
-    kept, link, fifo = tmp_path / "kept.json", tmp_path / "link.html", tmp_path / "fifo"
-    kept.write_text("before")
-    link.symlink_to(tmp_path / "new" / "page.html")
-    os.mkfifo(fifo)
-    check_places({"json": kept, "html": link, "csv": fifo, "svg": tmp_path / "a" / "b" / "plot.svg"}.items())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fifo", "kept.json", "link.html"]
-    assert kept.read_text() == "before"
-    assert link.is_symlink()
-    for path in (Path("/proc/x.json"), Path("/proc/new/x.json")):
-        with pytest.raises(Unwritable, match=rf"--json: {path} can't be written: "):
-            check_places({"json": path}.items())
-
-
-def test_a_pipe_that_a_link_names_is_written(tmp_path: Path) -> None:
-    """`>(…)` of a shell, or /dev/stdout: what the link names is no path."""
-    reading, writing = os.pipe()
-    place = Path(f"/dev/fd/{writing}")
-    check_places([("csv", place)])
-    assert write_report(report(), place, "csv") == [place]
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as pipe:
-        assert pipe.readline() == f"{COLUMNS}\n"
-
-
-def test_a_device_takes_several(tmp_path: Path) -> None:
-    check_places([("csv", Path(os.devnull)), ("html", Path(os.devnull))])
-    made = report()
-    both = replace(made, points=(made.points[0], replace(made.points[1], protocol="grpc")))
-    assert write_report(both, Path(os.devnull), "csv") == [Path(os.devnull)]
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "better"), [("png", "x.jpg", "x.png"), ("csv", "x.JSON", "x.csv"), ("html", "x.svg", "x.html")]
-)
-def test_a_name_that_ends_as_another_format_is_refused(kind: str, name: str, better: str, tmp_path: Path) -> None:
-    with pytest.raises(Unwritable, match=f"--{kind}: .*{name} can't be written: it holds no .*; name it {better}"):
-        check_places([(kind, tmp_path / name)])
-    check_places([("json", tmp_path / "out.txt"), ("csv", tmp_path / "out"), ("json", tmp_path / "out.v2")])
-
-
-def test_standard_output_is_not_for_files() -> None:
-    with pytest.raises(Unwritable, match="--html: - can't be written: standard output has the tables; name a file"):
-        check_places({"html": Path("-")}.items())
-
-
 def test_figures_of_which_there_are_none_are_no_noughts() -> None:
     made = report()
     empty = replace(made.points[0], windows=(), slo_met=None, stable=False, goodput=None, breakdown=())
@@ -350,6 +309,15 @@ def test_a_csv_of_both_protocols_is_one_for_each(tmp_path: Path) -> None:
     assert write_report(made, tmp_path / "one.csv", "csv") == [tmp_path / "one.csv"]
 
 
-def test_two_outputs_do_not_share_a_file(tmp_path: Path) -> None:
-    with pytest.raises(Unwritable, match=r"--profile-export: .*--json is written there; name another file"):
-        check_places({"json": tmp_path / "a", "profile_export": tmp_path / "." / "a"}.items())
+def test_a_compressed_report_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "report.json.gz"
+    write_report(report(), tmp_path / "report.json", "json")
+    whole = gzip.compress((tmp_path / "report.json").read_bytes())
+    file.write_bytes(whole)
+    assert read_report(file) == report()
+    for damaged in (whole[:50], whole[:3] + b"x" + whole[4:90], b"\x1f\x8bno more"):
+        file.write_bytes(damaged)
+        with pytest.raises(BadReport, match="it can't be decompressed"):
+            read_report(file)
+    with pytest.raises(Unwritable, match=r"it is not compressed; name it report\.json"):
+        check_places([("json", "json", file)])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tritonforge.load import Data, InvalidLoad, Load, ModelLoad, Slo
-from tritonforge.report.scenario import BadOption, BadScenario, Scenario, in_options, read_scenario, scenario_of
+from tritonforge.report.options import BadOption, in_options
+from tritonforge.report.scenario import BadScenario, Scenario, read_scenario, scenario_of
 
 URL = "http://127.0.0.1:1"
 
@@ -205,9 +206,56 @@ def test_all_mistakes_of_a_file_are_told(tmp_path: Path) -> None:
     assert said.startswith(f"{file}: no scenario:\n")
     for name in ("model", "concurency", "batch_size", "arrivals"):
         assert f"\n  {name}: " in said
-    file.write_text("model =")
-    with pytest.raises(BadScenario):
+    assert "\n  hint: names are the options of" in said
+    for content in (b"model =", b"model = 'h\xff'"):
+        file.write_bytes(content)
+        with pytest.raises(BadScenario, match=r"hint: a scenario is TOML in UTF-8$"):
+            read_scenario(file)
+
+
+def test_words_that_cannot_be_read_are_told_with_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(
+        'model = "m"\nconcurrency = "1:0"\nduration = "x"\nslo = "p99"\nmax-regression = "5"\nrequests = true\n'
+        'shape = "seq"\nheader = ["a: b", "c"]\n'
+    )
+    with pytest.raises(BadScenario) as error:
         read_scenario(file)
+    said = str(error.value)
+    assert [line.partition(":")[0].strip() for line in said.splitlines()[1:]] == [
+        "requests", "duration", "concurrency", "slo", "max_regression", "shape", "header",
+    ]  # fmt: skip
+    assert "\n  max_regression: '5' is not a share such as 5% or 0.05\n" in said
+    file.write_text('model = "m"\nslo = "p99"\n')
+    with pytest.raises(BadScenario, match="slo: 'p99' is not an objective"):
+        read_scenario(file)
+
+
+def test_a_load_of_nought_is_none() -> None:
+    with pytest.raises(BadOption, match="--concurrency: '0': '0' is no load above 0"):
+        Scenario("m", concurrency=0).settings(URL)
+
+
+def test_what_is_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text('model = "m"\nschedule = "t"\ndata = "rows.npz"\nbaseline = "b.json"\nrepository = "zoo.py"\n')
+    places = {"--schedule": "t", "--data": "rows.npz", "--baseline": "b.json", "REPO or FILE": "zoo.py"}
+    assert dict(read_scenario(file).inputs) == {name: tmp_path / path for name, path in places.items()}
+    assert Scenario("m", data="golden:repository").inputs == [("--data", Path("repository"))]
+    assert [Scenario("m", data=data).inputs for data in ("random", "zeros", "golden")] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("options", "protocols"),
+    [
+        ({}, ["http"]),
+        ({"protocol": "http,grpc"}, ["http", "grpc"]),
+        ({"url": ["grpcs://a:1", "https://a:2"]}, ["grpc", "http"]),
+        ({"repository": "zoo.py", "protocol": "grpc"}, ["grpc"]),
+    ],
+)
+def test_what_is_measured_over_is_known_beforehand(options: dict[str, object], protocols: list[str]) -> None:
+    assert scenario_of({"model": "m", **options}).protocols == protocols
 
 
 SCENARIOS = sorted((Path(__file__).parents[3] / "perf" / "scenarios").glob("*.toml"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tritonforge.report.scenario import BadOption, Scenario
+from tritonforge.report.options import BadOption
+from tritonforge.report.scenario import Scenario
 from tritonforge.report.served import served
 
 
