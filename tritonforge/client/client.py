@@ -333,7 +333,7 @@ class Client:
         """Give arrays in shared memory, for the block: `shared(x=((64, 20), np.float32))`.
 
         Sent as they are, or slices of them along the first dimension, they aren't copied. Don't change them while a
-        call is under way. Raise ValueError where no server is on this machine.
+        call is under way. Raise ValueError where no server is on this machine, OSError where /dev/shm has no room.
         """
         return lent(lambda: SharedArrays(self._assembly.shared, shapes, self.url))
 

@@ -149,7 +149,7 @@ def load_driver() -> CudaDriver:
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError as error:
-        raise OSError(errno.ENODEV, f"this machine has no CUDA driver ({_LIBRARY}): {error}") from error
+        raise OSError(errno.ENODEV, f"this machine has no CUDA driver: {error}") from error
     try:
         return CudaDriver(library)
     except AttributeError as error:

@@ -111,9 +111,10 @@ def test_an_error_without_a_name_is_told_by_its_number():
 def test_a_machine_without_a_driver_is_told(monkeypatch):
     monkeypatch.setattr(cuda_driver, "_LIBRARY", "libcuda-that-is-not-there.so.1")
     load_driver.cache_clear()
-    with pytest.raises(OSError, match=r"this machine has no CUDA driver \(libcuda-that-is-not-there.so.1\)") as caught:
+    with pytest.raises(OSError, match=r"this machine has no CUDA driver: libcuda-that-is-not-there.so.1: ") as caught:
         load_driver()
     assert caught.value.errno == errno.ENODEV
+    assert str(caught.value).count("libcuda") == 1
 
 
 def test_a_driver_without_a_function_is_told(monkeypatch):
