@@ -209,9 +209,11 @@ class Attempts(Generic[T]):
 
     def _whole(self, error: ClientError) -> ClientError:
         """Have the error of the last attempt tell of the call: what an earlier one sent may have been done."""
-        if isinstance(error, ServerUnavailable) and error.sent:
+        if not isinstance(error, (ServerUnavailable, DeadlineExceeded)):
+            return error
+        if error.sent:
             self._sent = error.reason
-        elif isinstance(error, ServerUnavailable) and self._sent:
+        elif self._sent:
             repeats = error.reason.endswith(self._sent)  # as where a circuit opened by it
             error.reason = f"{error.reason}; the request had been sent before{'' if repeats else f': {self._sent}'}"
             error.sent = True

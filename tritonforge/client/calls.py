@@ -317,7 +317,7 @@ class Calls:
         try:
             deadline.left_s()  # many strings take long to encode
         except TimeoutError as error:
-            raise DeadlineExceeded(f"not sent within {deadline.timeout_s:g} s", target) from error
+            raise DeadlineExceeded(f"not sent within {deadline.timeout_s:g} s", target, sent=False) from error
         return known, request
 
     def _like(

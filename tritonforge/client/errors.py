@@ -128,7 +128,13 @@ class DeadlineExceeded(ClientError, TimeoutError):
     """The whole of a call, connecting included, took longer than its `timeout_s`.
 
     Or it was in the server's queue for longer than its limit there, or the server says so; it has a `code` then.
+    `sent` is False where nothing of the request can have reached the server, as where no connection was made. What goes
+    over grpcio (TLS, streams, large messages) can't tell.
     """
+
+    def __init__(self, reason: str, target: Target, *, sent: bool = True) -> None:
+        super().__init__(reason, target)
+        self.sent = sent
 
 
 class InvalidRequest(ClientError, InvalidTensor):

@@ -17,7 +17,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.http_answer import NoneFree, Unreached, Unsent
+from tritonforge.client.http_answer import NeverSent, Unreached, Unsent
 
 __all__ = [
     "IS_IT_UP",
@@ -241,8 +241,9 @@ def from_connection(error: OSError, target: Target) -> ServerUnavailable:
 
 def too_late(error: TimeoutError, deadline: Deadline, target: Target) -> DeadlineExceeded:
     """Make the error of a call whose time was up before an answer."""
-    waited_for = str(error) if isinstance(error, NoneFree) else "no answer"
-    return DeadlineExceeded(f"{waited_for} within {deadline.timeout_s:g} s", target)
+    sent = not isinstance(error, NeverSent)
+    waited_for = "no answer" if sent else str(error)
+    return DeadlineExceeded(f"{waited_for} within {deadline.timeout_s:g} s", target, sent=sent)
 
 
 def inference_failed(words: str, target: Target) -> InferenceFailed:

@@ -20,6 +20,7 @@ __all__ = [
     "Dropped",
     "Garbled",
     "Leaving",
+    "NeverSent",
     "NoneFree",
     "Reading",
     "Take",
@@ -52,8 +53,12 @@ class Unreached(Unsent):
     """No connection was made in the share of the time that there is for it: another server may answer."""
 
 
-class NoneFree(TimeoutError):
-    """The time was up before one of the connections was free. Its words are what was waited for."""
+class NeverSent(TimeoutError):
+    """The time was up before anything of the request was sent. Its words are what was waited for."""
+
+
+class NoneFree(NeverSent):
+    """The time was up before one of the connections was free."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"no free connection (max_connections={most}: all in use)")

@@ -99,7 +99,7 @@ class SequenceCore:
             raise
         except TimeoutError as error:
             reason = f"not sent within {deadline.timeout_s:g} s: requests of the sequence before it are under way"
-            raise DeadlineExceeded(reason, self.target) from error
+            raise DeadlineExceeded(reason, self.target, sent=False) from error
 
     async def close(self, *, failed: bool) -> None:
         """End the sequence where it has not ended, and there are inputs to end it with.
@@ -167,7 +167,7 @@ class SequenceCore:
     def _in_doubt(self, error: BaseException) -> None:
         """Note that a request may or may not have reached the model: after a failure, or broken off by its caller."""
         if isinstance(error, (ServerUnavailable, DeadlineExceeded)):
-            if self._replay or not isinstance(error, ServerUnavailable) or error.sent:
+            if self._replay or error.sent:
                 self._doubt = f"a request of it may have been lost ({type(error).__name__}: {error.reason})"
         elif not isinstance(error, Exception):
             self._doubt = f"a request of it was broken off ({type(error).__name__})"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.http_answer import Garbled, Unreached, Unsent
+from tritonforge.client.http_answer import Garbled, NeverSent, Unreached, Unsent
 from tritonforge.client.options import TLS
 
 __all__ = ["NO_TLS", "connecting", "is_refusal", "keep_alive", "tls_context"]
@@ -36,15 +36,15 @@ def is_refusal(words: str) -> bool:
 def connecting(deadline: Deadline) -> Iterator[Deadline]:
     """Give the limit on making a connection.
 
-    Whatever fails meanwhile is Unsent, but for a refused connection, which says so itself; and Unreached where the
-    limit is over, and it is a share of the deadline.
+    Whatever fails meanwhile is Unsent, but for a refused connection, which says so itself. Where the limit is over, it
+    is NeverSent; Unreached, if the limit is a share of the deadline.
     """
     limit = deadline.to_connect()
     try:
         yield limit
     except TimeoutError as error:
         if limit is deadline:
-            raise
+            raise NeverSent("no connection") from error
         raise Unreached(f"it can't be reached: no connection within {limit.timeout_s:.3g} s") from error
     except (ConnectionRefusedError, Unsent):
         raise

@@ -122,9 +122,10 @@ def test_one_server_alone_has_all_of_the_time():
     with (
         unreachable() as port,
         Client(f"http://127.0.0.1:{port}", timeout_s=0.2) as client,
-        pytest.raises(DeadlineExceeded, match=r"no answer within 0\.2 s"),
+        pytest.raises(DeadlineExceeded, match=r"no connection within 0\.2 s") as caught,
     ):
         client.infer("m", x=X)
+    assert not caught.value.sent
 
 
 def test_without_retries_one_server_has_all_of_the_time():
@@ -132,9 +133,30 @@ def test_without_retries_one_server_has_all_of_the_time():
         unreachable() as port,
         FaultServer(serve_model) as server,
         Client([f"http://127.0.0.1:{port}", server.url], timeout_s=0.2, retries=Retries(attempts=1)) as client,
-        pytest.raises(DeadlineExceeded, match=r"no answer within 0\.2 s"),
+        pytest.raises(DeadlineExceeded, match=r"no connection within 0\.2 s"),
     ):
         client.describe("m")
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_connection_that_is_not_made_in_time_is_told_and_nothing_was_sent(scheme):
+    request = Request("m", (Tensor("x", "FP32", (2,), bytes(8)),))
+
+    async def main(url: str) -> None:
+        transport = open_async_transport(url, ConnectionOptions())
+        with pytest.raises(DeadlineExceeded, match=r"no connection within 0\.2 s") as caught:
+            await transport.infer(request, Deadline(0.2))
+        assert not caught.value.sent
+        await transport.close()
+
+    with unreachable() as port:
+        url = f"{scheme}://127.0.0.1:{port}"
+        transport = open_transport(url, ConnectionOptions())
+        with pytest.raises(DeadlineExceeded, match=r"no connection within 0\.2 s") as caught:
+            transport.infer(request, Deadline(0.2))
+        assert not caught.value.sent
+        transport.close()
+        asyncio.run(main(url))
 
 
 @pytest.mark.parametrize("scheme", ["https", "grpcs"])

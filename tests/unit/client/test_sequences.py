@@ -126,6 +126,26 @@ def test_after_a_request_that_was_broken_off_the_state_is_unknown():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_after_a_request_that_is_late_the_state_is_known_if_that_was_not_sent(sent):
+    async def late(*_: Any) -> Result:
+        raise DeadlineExceeded("no connection within 1 s", Target("http://h:1", "m"), sent=sent)
+
+    model = Model()
+    sequence = core(model.block, turns_of_threads())
+    finish(infer(sequence, 0))
+    sequence._send = late
+    with pytest.raises(DeadlineExceeded):
+        finish(infer(sequence, 1))
+    sequence._send = model.block
+    if sent:
+        with pytest.raises(InvalidRequest, match="the state of the sequence is unknown since"):
+            finish(infer(sequence, 1))
+    else:
+        finish(infer(sequence, 1))
+    assert model.sent == [(0, True, False), *([] if sent else [(1, False, False)])]
+
+
 def test_a_sequence_that_the_server_has_no_more_is_told_as_that():
     words = "inference request for sequence 1 to model 'm' must specify the START flag on the first request"
     told = r"on the first request; the sequence has begun, but .* idle for longer than the model allows \(max_idle_us\)"
