@@ -26,6 +26,8 @@ Array = NDArray[Any]
 _GB = 10**9
 _MOST_BYTES = 4 * _GB
 """So much may the requests of a model have, made of its signature: each process of the generator keeps them all."""
+_ANSWER = "expected:"
+"""What precedes the name of an answer's tensor, where that may be an input's, too."""
 _REQUEST, _TEXT = 1000, 64
 """What a request takes beside its tensors, and a string beside its letters."""
 
@@ -101,24 +103,21 @@ def _read(served: ServedModel, load: ModelLoad) -> Iterator[Sample]:
     golden = load.data.golden
     where = f"the golden samples of {golden}" if golden is not None else load.data.source
     rows = _golden_rows(served, golden) if golden is not None else _file_rows(load.data.source)
-    rows = [_of_datatypes(row, served, f"{where}: row {number}") for number, row in enumerate(rows, 1)]
-    if served.max_batch_size:
-        rows = _batched(rows, load.batch_size, where)
     if not rows:
         raise InvalidLoad(f"{where}: it holds no rows")
     checked = load.data.check or golden is not None
-    names = {tensor.name for tensor in served.inputs}
-    if checked and rows:
-        _check_answers(rows[0], served, where)
+    rows = [_of_model(row, served, f"{where}: row {number}", checked=checked) for number, row in enumerate(rows, 1)]
+    if served.max_batch_size:
+        rows = _batched(rows, load.batch_size, where)
+    datatypes = {tensor.name: tensor.datatype for tensor in served.inputs}
     for row in rows:
-        inputs = {
-            tensor.name: (tensor.datatype, _fitted(tensor, row, served, where)) for tensor in _present(served, row)
-        }
+        inputs = {name: (datatype, row[name]) for name, datatype in datatypes.items() if name in row}
         expected = {
-            name.removeprefix("expected:"): np.asarray(value) for name, value in row.items() if name not in names
+            name.removeprefix(_ANSWER): np.asarray(value) for name, value in row.items() if name not in datatypes
         }
         if checked and not expected:
-            raise InvalidLoad(f"{where}: there are no answers to check beside the inputs {', '.join(sorted(names))}")
+            names = ", ".join(sorted(datatypes))
+            raise InvalidLoad(f"{where}: there are no answers to check beside the inputs {names}")
         yield Sample(inputs, expected if checked else None)
 
 
@@ -149,7 +148,7 @@ def _golden_rows(served: ServedModel, repository: Path) -> list[dict[str, Any]]:
         )
     rows: list[dict[str, Any]] = []
     for sample in samples:
-        tensors = {**sample.inputs, **{f"expected:{name}": array for name, array in sample.outputs.items()}}
+        tensors = {**sample.inputs, **{f"{_ANSWER}{name}": array for name, array in sample.outputs.items()}}
         if served.max_batch_size:
             count = len(next(iter(tensors.values())))
             rows += [{name: array[index] for name, array in tensors.items()} for index in range(count)]
@@ -158,35 +157,47 @@ def _golden_rows(served: ServedModel, repository: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _of_datatypes(row: dict[str, Any], served: ServedModel, where: str) -> dict[str, Any]:
-    """Make arrays of the inputs, and of tensors that are bytes, by the datatypes of the model."""
-    kinds = {tensor.name: tensor.datatype for tensor in (*served.outputs, *served.inputs)}
-    found = dict(row)
+def _of_model(row: Mapping[str, Any], served: ServedModel, where: str, *, checked: bool) -> dict[str, Any]:
+    """Make arrays of the inputs as the model takes them; of answers, as it gives them, where they are checked."""
+    inputs = {tensor.name: tensor for tensor in served.inputs}
+    outputs = {tensor.name: tensor for tensor in served.outputs}
+    missing = [tensor.name for tensor in served.inputs if tensor.name not in row and not tensor.optional]
+    if missing:
+        raise InvalidLoad(f'{where}: it has no "{missing[0]}"; it has {", ".join(row) or "nothing"}')
+    if checked:
+        _check_answers(row, served, where)
+    found: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, Raw):
-            datatype = kinds.get(name.removeprefix("expected:"), "BYTES")
-            try:
-                found[name] = (
-                    np.array([value.data], object)
-                    if datatype == "BYTES"
-                    else np.frombuffer(value.data, DTYPES[datatype].numpy)
-                )
-            except ValueError as error:
-                raise InvalidLoad(f'{where}: "{name}" has {len(value.data)} bytes, no {datatype}: {error}') from error
-    for tensor in served.inputs:
-        if tensor.name in found:
-            try:
-                found[tensor.name] = cast(found[tensor.name], tensor.datatype)
-            except ValueError as error:
-                raise InvalidLoad(f'{where}: "{tensor.name}" is no {tensor.datatype}: {error}') from error
+        given, answer = inputs.get(name), outputs.get(name.removeprefix(_ANSWER))
+        if given is not None:
+            found[name] = _fitted(given, _cast(value, given, where), where)
+        elif checked:
+            found[name] = _cast(value, answer, where) if answer is not None else value
     return found
+
+
+def _cast(value: Any, tensor: Tensor, where: str) -> Array:
+    """Make an array of a tensor's datatype."""
+    datatype = tensor.datatype
+    if isinstance(value, Raw):
+        if datatype == "BYTES":
+            return np.array([value.data], object)
+        try:
+            return np.frombuffer(value.data, DTYPES[datatype].numpy)
+        except ValueError as error:
+            found = f'"{tensor.name}" has {len(value.data)} bytes, no {datatype}'
+            raise InvalidLoad(f"{where}: {found}: {error}") from error
+    try:
+        return cast(value, datatype)
+    except ValueError as error:
+        raise InvalidLoad(f'{where}: "{tensor.name}" is no {datatype}: {error}') from error
 
 
 def _check_answers(row: Mapping[str, Any], served: ServedModel, where: str) -> None:
     """Raise InvalidLoad for a column that is no input, and no output to check."""
     outputs = [tensor.name for tensor in served.outputs]
     unknown = set(row) - {tensor.name for tensor in served.inputs}
-    unknown = {name for name in unknown if name.removeprefix("expected:") not in outputs}
+    unknown = {name for name in unknown if name.removeprefix(_ANSWER) not in outputs}
     if outputs and unknown:
         raise InvalidLoad(
             f'{where}: check: "{min(unknown)}" is neither an input of {served.name} nor an output, which are '
@@ -194,24 +205,15 @@ def _check_answers(row: Mapping[str, Any], served: ServedModel, where: str) -> N
         )
 
 
-def _present(served: ServedModel, row: Mapping[str, Any]) -> list[Tensor]:
-    missing = [tensor.name for tensor in served.inputs if tensor.name not in row and not tensor.optional]
-    if missing:
-        raise InvalidLoad(f'{served.name}: the data have no "{missing[0]}"; they have {", ".join(row)}')
-    return [tensor for tensor in served.inputs if tensor.name in row]
-
-
-def _fitted(tensor: Tensor, row: Mapping[str, Any], served: ServedModel, path: str) -> Array:
-    """Give the array its rank: flat data take the shape of a tensor without variable dimensions."""
-    array: Array = row[tensor.name]
-    batch = array.shape[:1] if served.max_batch_size else ()
-    wanted = batch + tensor.dims
-    if -1 not in wanted and array.size == np.prod(wanted):
+def _fitted(tensor: Tensor, array: Array, where: str) -> Array:
+    """Give a row's array its rank: flat data take the shape of a tensor without variable dimensions."""
+    wanted = tensor.dims
+    if -1 not in wanted and array.size == math.prod(wanted):
         return array.reshape(wanted)
     if array.ndim != len(wanted) or any(
         size not in (-1, found) for size, found in zip(wanted, array.shape, strict=True)
     ):
-        raise InvalidLoad(f'{path}: "{tensor.name}" has the shape {list(array.shape)}; the model takes {list(wanted)}')
+        raise InvalidLoad(f'{where}: "{tensor.name}" has the shape {list(array.shape)}; the model takes {list(wanted)}')
     return array
 
 
@@ -254,13 +256,21 @@ def check_strings(models: Mapping[str, ServedModel], loads: Sequence[ModelLoad])
         raise InvalidLoad(f"string_length: no input of {', '.join(models)} is of strings; leave it out")
 
 
-def _batched(rows: list[dict[str, Any]], size: int, path: str) -> list[dict[str, Any]]:
+def _batched(rows: Sequence[Mapping[str, Any]], size: int, where: str) -> list[dict[str, Any]]:
     """Stack rows by as many as a batch has; the last ones begin anew, so that each batch is full."""
-    if not rows:
-        return rows
     count = -(-len(rows) // size)
-    groups = [[rows[(start * size + item) % len(rows)] for item in range(size)] for start in range(count)]
-    try:
-        return [{name: np.stack([np.asarray(row[name]) for row in group]) for name in group[0]} for group in groups]
-    except (KeyError, ValueError) as error:
-        raise InvalidLoad(f"{path}: rows can't be stacked to batches of {size}: {error}") from error
+    groups = [[(start * size + item) % len(rows) for item in range(size)] for start in range(count)]
+    return [_stacked(rows, group, where) for group in groups]
+
+
+def _stacked(rows: Sequence[Mapping[str, Any]], group: Sequence[int], where: str) -> dict[str, Any]:
+    first = rows[group[0]]
+    for place in group[1:]:
+        row, pair = rows[place], f"{where}: rows {group[0] + 1} and {place + 1} can't be stacked to a batch"
+        if apart := sorted(first.keys() ^ row.keys()):
+            raise InvalidLoad(f'{pair}: only one of them has "{apart[0]}"')
+        for name in first:
+            shapes = [list(np.shape(each[name])) for each in (first, row)]
+            if shapes[0] != shapes[1]:
+                raise InvalidLoad(f'{pair}: "{name}" has the shapes {shapes[0]} and {shapes[1]}')
+    return {name: np.stack([np.asarray(rows[place][name]) for place in group]) for name in first}

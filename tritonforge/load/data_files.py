@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,23 @@ def _npz(path: Path) -> Iterator[Row]:
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no archive of arrays, as numpy.savez writes them")
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    counts = {len(array) for array in arrays.values() if array.ndim}
+        arrays = {name: _array(file, name) for name in file.files}
+    counts = {len(array) for array in arrays.values()}
     if len(counts) != 1:
         raise ValueError(f"its arrays have {sorted(counts)} rows; all must have as many")
     for index in range(counts.pop()):
         yield {name: array[index] for name, array in arrays.items()}
+
+
+def _array(file: Mapping[str, Any], name: str) -> Any:
+    try:
+        array = file[name]
+    except (ValueError, zipfile.BadZipFile, zlib.error) as error:
+        saved = "objects are not; save numbers, or strings as dtype=str"
+        raise ValueError(f'its array "{name}" can\'t be read ({error}); {saved}') from error
+    if not isinstance(array, np.ndarray) or not array.ndim:
+        raise ValueError(f'"{name}" is no array of rows')
+    return array
 
 
 def _jsonl(path: Path) -> Iterator[Row]:
@@ -73,9 +85,9 @@ def _perf_analyzer(path: Path) -> Iterator[Row]:
     if answers and len(answers) != len(steps):
         raise ValueError(f"validation_data has {len(answers)} steps, data {len(steps)}")
     for index, step in enumerate(steps):
-        row = {name: _tensor(value) for name, value in step.items()}
+        row = _tensors(step, index + 1)
         if answers:
-            row |= {_ANSWER + name: _tensor(value) for name, value in answers[index].items()}
+            row |= {_ANSWER + name: value for name, value in _tensors(answers[index], index + 1).items()}
         yield row
 
 
@@ -95,6 +107,8 @@ def sequence_lengths(source: str) -> list[int]:
 def _flat(steps: Any, key: str) -> list[Mapping[str, Any]]:
     if not isinstance(steps, list):
         raise TypeError(f'"{key}" is no list of steps')
+    if [] in steps:
+        raise ValueError(f'sequence {steps.index([]) + 1} of "{key}" holds no steps')
     flat = [item for step in steps for item in (step if isinstance(step, list) else [step])]
     for number, step in enumerate(flat, 1):
         if not isinstance(step, dict):
@@ -102,11 +116,24 @@ def _flat(steps: Any, key: str) -> list[Mapping[str, Any]]:
     return flat
 
 
+def _tensors(step: Mapping[str, Any], number: int) -> Row:
+    found = {}
+    for name, value in step.items():
+        try:
+            found[name] = _tensor(value)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'row {number}: "{name}": {error}') from error
+    return found
+
+
 def _tensor(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "b64" in value:
-        return Raw(base64.b64decode(value["b64"], validate=True))
+        try:
+            return Raw(base64.b64decode(value["b64"], validate=True))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{json.dumps(value['b64'])[:40]} is no base64: {error}") from error
     if "content" not in value:
         raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(value) or "nothing"}')
     array = np.asarray(value["content"])

@@ -7,13 +7,16 @@ import json
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tritonforge.load import Data, InvalidLoad, ModelLoad
 from tritonforge.load.data import check_shapes, check_strings, make_samples
 from tritonforge.load.signature import ServedModel, Tensor
+from tritonforge.samples import TOLERANCE, differing
 
 SERVED = ServedModel("m", (Tensor("x", "FP32", (2,)), Tensor("ids", "INT64", (-1,))), 8, decoupled=False, steps=())
 ONE = ServedModel("m", (Tensor("x", "FP32", (2,)),), 8, decoupled=False, steps=())
@@ -114,7 +117,9 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
     ("name", "text", "words"),
     [
         ("a.jsonl", '{"z": 1}', 'no "x"'),
-        ("a.jsonl", '{"x": [1, 2, 3]}', r"has the shape \[1, 3\]; the model takes \[1, 2\]"),
+        ("a.jsonl", '{"x": [1, 2, 3]}', r'row 1: "x" has the shape \[3\]; the model takes \[2\]'),
+        ("a.jsonl", '{"x": [1, 2]}\n{"y": [1]}', 'row 2: it has no "x"; it has y'),
+        ("a.jsonl", '{"x": [1, 2]}\n{"x": [1]}', r'row 2: "x" has the shape \[1\]'),
         ("a.jsonl", "", "no rows"),
         ("a.jsonl", '{"x": [1, 2]}\n{"x" [1, 2]}', "line 2 is no JSON"),
         ("a.json", '{"inputs": []}', 'it has no list "data"'),
@@ -128,7 +133,10 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
         ("a.json", '{"data": [{"x": [1, 2]}, 5]}', 'step 2 of "data" is no object of tensors: 5'),
         ("a.json", '{"data": [{"x": {"shape": [2]}}]}', "found shape"),
         ("a.json", '{"data": [{"x": {"b64": "AAA="}}]}', '"x" has 2 bytes, no FP32'),
-        ("a.json", '{"data": [{"x": {"b64": "!"}}]}', r"a\.json: "),
+        ("a.json", '{"data": [{"x": [1, 2]}, {"x": {"b64": "!"}}]}', r'a\.json: row 2: "x": "!" is no base64: '),
+        ("a.json", '{"data": [{"x": {"b64": 5}}]}', 'row 1: "x": 5 is no base64: '),
+        ("a.json", '{"data": [{"x": {"content": [1], "shape": [2]}}]}', 'row 1: "x": cannot reshape'),
+        ("a.json", '{"data": [[{"x": [1, 2]}], []]}', 'sequence 2 of "data" holds no steps'),
         ("a.npz", "x", "it is no archive of arrays"),
     ],
 )
@@ -136,6 +144,51 @@ def test_unfit_files_are_refused(tmp_path: Path, name: str, text: str, words: st
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidLoad, match=words):
         make_samples(ONE, load(Data(str(tmp_path / name))), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.array([1, "a"], object), r"objects are not; save numbers, or strings as dtype=str"),
+        (np.array(1.0), "is no array of rows"),
+    ],
+)
+def test_arrays_without_rows_of_plain_values_are_refused_by_name(
+    tmp_path: Path, array: NDArray[Any], words: str
+) -> None:
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 2)), t=array)
+    with pytest.raises(InvalidLoad, match=f'"t" .*{words}'):
+        make_samples(ONE, load(Data(str(tmp_path / "a.npz"))), seed=0)
+
+
+def test_rows_that_do_not_fit_in_one_batch_are_named(tmp_path: Path) -> None:
+    served = replace(ONE, inputs=(Tensor("x", "FP32", (-1,)), Tensor("t", "INT8", (1,), optional=True)))
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"x": [1]}\n{"x": [1]}\n{"x": [1]}\n{"x": [1, 2]}')
+    assert len(make_samples(served, load(Data(str(path))), seed=0)) == 4
+    words = r'rows 3 and 4 can\'t be stacked to a batch: "x" has the shapes \[1\] and \[2\]'
+    with pytest.raises(InvalidLoad, match=words):
+        make_samples(served, load(Data(str(path)), 2), seed=0)
+    path.write_text('{"x": [1]}\n{"x": [1], "t": 1}')
+    with pytest.raises(InvalidLoad, match='rows 1 and 2 can\'t be stacked to a batch: only one of them has "t"'):
+        make_samples(served, load(Data(str(path)), 2), seed=0)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_expected_values_are_of_the_outputs_datatypes(tmp_path: Path, batch: int) -> None:
+    """Whole numbers in the data of a float are no reason to compare exactly, nor is text a number."""
+    served = replace(ONE, outputs=(Tensor("y", "FP32", (1,)), Tensor("n", "INT64", (1,))))
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"x": [1, 2], "y": [3], "n": [4.0]}')
+    (sample,) = make_samples(served, load(Data(str(path), check=True), batch), seed=0)
+    assert sample.expected is not None
+    assert {name: array.dtype for name, array in sample.expected.items()} == {"y": np.float32, "n": np.int64}
+    found = {"y": np.full(batch, 3.00001, np.float32), "n": np.full(batch, 4, np.int64)}
+    assert differing(found, sample.expected, TOLERANCE) == ""
+    path.write_text('{"x": [1, 2], "y": [3], "n": [4.5]}')
+    with pytest.raises(InvalidLoad, match=r'row 1: "n" is no INT64: 4\.5'):
+        make_samples(served, load(Data(str(path), check=True), batch), seed=0)
+    assert make_samples(served, load(Data(str(path)), batch), seed=0)
 
 
 def test_bytes_of_perf_analyzers_json_are_of_the_models_datatypes(tmp_path: Path) -> None:
