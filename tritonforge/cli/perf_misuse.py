@@ -17,8 +17,11 @@ MISUSED, ENDED_EARLY = 2, 4
 
 @contextmanager
 def misused() -> Iterator[None]:
-    """End with exit code 2, and the error's words, where nothing could be measured; 4 where the server went away."""
-    from tritonforge.load import InvalidLoad, ServerGone
+    """End with exit code 2, and the error's words, where nothing could be measured; 4 where the server went away.
+
+    So it does where the load generator went.
+    """
+    from tritonforge.load import GeneratorGone, InvalidLoad, ServerGone
     from tritonforge.report.scenario import in_options
 
     try:
@@ -26,7 +29,7 @@ def misused() -> Iterator[None]:
     except InvalidLoad as error:
         typer.echo(in_options(str(error)), err=True)
         raise typer.Exit(MISUSED) from error
-    except ServerGone as error:
+    except (ServerGone, GeneratorGone) as error:
         typer.echo(f"{error}; nothing was measured yet, as no window was over", err=True)
         raise typer.Exit(ENDED_EARLY) from error
     except (TritonForgeError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tritonforge.load.errors import InvalidLoad, LoadFailed, ServerGone
+from tritonforge.load.errors import GeneratorGone, InvalidLoad, LoadFailed, ServerGone
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.profile_export import ProfileExport
 from tritonforge.load.results import (
@@ -32,6 +32,7 @@ __all__ = [
     "Errors",
     "Estimate",
     "Generator",
+    "GeneratorGone",
     "Histogram",
     "HttpRequest",
     "InvalidLoad",

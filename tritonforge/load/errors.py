@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tritonforge.errors import TritonForgeError
 
-__all__ = ["InvalidLoad", "LoadFailed", "ServerGone"]
+__all__ = ["GeneratorGone", "InvalidLoad", "LoadFailed", "ServerGone"]
 
 
 class InvalidLoad(TritonForgeError, ValueError):
@@ -17,3 +17,7 @@ class LoadFailed(TritonForgeError):
 
 class ServerGone(LoadFailed):
     """The server went away amid a load: nobody listens any more where somebody did."""
+
+
+class GeneratorGone(LoadFailed):
+    """A process of the generator's own ended amid a load: killed, say, as the kernel does where memory is short."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import signal
 import subprocess
 import sys
 import threading
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, cast
 
-from tritonforge.load.errors import LoadFailed
+from tritonforge.load.errors import GeneratorGone, LoadFailed
 from tritonforge.load.job import Job, Tally
 from tritonforge.load.worker_pipe import read_message, write_message
 
@@ -66,7 +67,7 @@ class Workers:
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until all have started, which takes them longer than the first load is from now.
 
-        Raise LoadFailed where one doesn't.
+        Raise LoadFailed where one doesn't, GeneratorGone where it died.
         """
         for _ in self._processes:
             try:
@@ -82,9 +83,12 @@ class Workers:
         return self._running > 0
 
     def start(self, jobs: list[Job]) -> None:
-        """Give each its job, at most as many as there are processes."""
-        for process, job in zip(self._processes, jobs, strict=False):
-            write_message(cast(BinaryIO, process.stdin), job)
+        """Give each its job, at most as many as there are processes. Raise GeneratorGone where one isn't there."""
+        for number, job in enumerate(jobs):
+            try:
+                write_message(cast(BinaryIO, self._processes[number].stdin), job)
+            except BrokenPipeError:
+                self._dead(number)
         self._running = len(jobs)
         self.untraced = None
         self.unanswered_ns = []
@@ -94,7 +98,7 @@ class Workers:
     def next_tally(self, timeout_s: float) -> Tally | None:
         """Give the next tally of any of them; None when the time is over, or all have finished.
 
-        Raise LoadFailed where a worker died or couldn't do its job.
+        Raise GeneratorGone where a worker died, LoadFailed where it couldn't do its job.
         """
         while self._running:
             try:
@@ -103,9 +107,9 @@ class Workers:
                 return None
             if isinstance(message, Tally):
                 return message
+            self._running -= 1
             if message is None:
                 self._dead(number)
-            self._running -= 1
             self.untraced = self.untraced or message.untraced
             self.unanswered_ns += message.unanswered_ns
             self.failed += message.failed
@@ -126,7 +130,9 @@ class Workers:
 
     def _dead(self, number: int) -> NoReturn:
         code = self._processes[number].wait(_EXIT_S)
-        raise LoadFailed(f"a process of the load generator ended with {code}; its words are on standard error")
+        if code < 0:
+            raise GeneratorGone(f"a process of the load generator was killed by signal {-code}{_signal_name(-code)}")
+        raise GeneratorGone(f"a process of the load generator ended with {code}; its words are on standard error")
 
     def _listen(self, number: int, pipe: BinaryIO) -> None:
         try:
@@ -134,3 +140,10 @@ class Workers:
                 self._inbox.put((number, read_message(pipe)))
         except (EOFError, ValueError, OSError):
             self._inbox.put((number, None))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:  # of a real-time signal
+        return ""

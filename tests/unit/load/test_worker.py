@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.load import LoadFailed
+from tritonforge.load import GeneratorGone, LoadFailed
 from tritonforge.load.clock import NS, now_ns
 from tritonforge.load.job import Job, Payload, Tally, Target
 from tritonforge.load.merge import merge_tallies
@@ -464,3 +464,27 @@ def test_a_signal_to_all_processes_of_a_group_is_for_the_parent() -> None:
         workers.stop()
     assert tally is not None
     assert tally.latency.count == 60
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_worker_that_is_killed_is_told_at_once(processes: int) -> None:
+    """The others are stopped, and a job that comes after it is refused alike."""
+
+    def answer(connection: socket.socket, number: int) -> bool:
+        if number == 5:
+            os.kill(workers._processes[0].pid, signal.SIGKILL)
+        connection.sendall(PLAIN)
+        return True
+
+    killed = r"a process of the load generator was killed by signal 9 \(SIGKILL\)"
+    with serving(answer) as port, Workers(processes) as workers:
+        workers.wait_ready()
+        start = now_ns() + NS // 10
+        jobs = [Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start, 600 * NS, 1 << 30, 1)] * processes
+        workers.start(jobs)
+        with pytest.raises(GeneratorGone, match=killed):
+            workers.next_tally(60)
+        workers.stop(60)
+        assert not workers.running
+        with pytest.raises(GeneratorGone, match=killed):
+            workers.start(jobs)
