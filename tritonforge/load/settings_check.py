@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import re
 from collections.abc import Iterator
 
@@ -18,6 +19,10 @@ __all__ = ["check_settings"]
 _SECONDS = ("window_s", "duration_s", "timeout_s", "warmup_s", "ramp_s", "repeat_s")
 _NAMES = {"http": re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"), "grpc": re.compile(r"[-_.0-9A-Za-z]+")}
 """What a header may be called (RFC 9110, 5.6.2; gRPC over HTTP/2, Custom-Metadata)."""
+_BURSTIEST = 0.01
+"""The least shape of gaps: their standard deviation is 1/√shape of their mean, and 1/shape of them make a burst."""
+_PROCESSES = 16
+"""More of the generator for each processor only take turns on it, and a start of 0.3 s and 30 MB each."""
 _UNFIT = re.compile(r"[^ -~]")
 
 
@@ -79,7 +84,7 @@ def _unfit_headers(settings: Settings) -> Iterator[str]:
 def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:
     """Say of each number whether it is within its bounds, and in words what it is and may be."""
     for bound, holds, names in (
-        ("above 0", operator.gt, ("window_s", "duration_s", "timeout_s", "gamma_shape")),
+        ("above 0", operator.gt, ("window_s", "duration_s", "timeout_s")),
         ("at least 0", operator.ge, ("warmup_s", "ramp_s", "repeat_s", "stability", "seed")),
     ):
         for name in names:
@@ -87,6 +92,16 @@ def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:
             if value is not None:
                 wanted = bound if math.isfinite(value) else f"a finite number, {bound}"
                 yield holds(value, 0) and math.isfinite(value), f"{name} is {value:g}; it is {wanted}"
+    yield (
+        _BURSTIEST <= settings.gamma_shape < math.inf,
+        f"gamma_shape is {settings.gamma_shape:g}; it is a finite number, at least {_BURSTIEST:g}: of less, bursts of "
+        f"more than {1 / _BURSTIEST:g} requests come so far apart that no measurement has the rate",
+    )
+    most = _PROCESSES * (os.cpu_count() or 1)
+    yield (
+        settings.processes <= most,
+        f"processes is {settings.processes}; it is at most {most}, {_PROCESSES} for each of this machine's processors",
+    )
     for name in ("requests", "processes", "max_in_flight", "burst", "stable_windows", "max_windows", "output_bytes"):
         value = getattr(settings, name)
         yield value is None or value >= 1, f"{name} is {value}; it is at least 1"
