@@ -26,17 +26,19 @@ _REPLAY = "For recorded times, which begin at the first request, there is --repl
 def read_times(path: Path, *, speed: float = 1.0, from_first: bool = True) -> tuple[float, ...]:
     """Read one time a line, in seconds or ISO 8601; or JSON lines with one under `time`, `timestamp` or `ts`.
 
+    Lines that are empty, or begin with `#`, are passed over, and so is a byte order mark.
+
     The result is in ascending order and counts from the first of them; `speed` 2 replays twice as fast. Not
     `from_first`, they count from 0, which none may precede: they are in seconds, and the first is within a minute.
     Raise InvalidLoad for a line that is none of these, or a file without any.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidLoad(f"{path}: {error}") from error
     times = []
     for number, line in enumerate(lines, 1):
-        if line.strip():
+        if line.strip() and not line.lstrip().startswith("#"):
             try:
                 times.append(_seconds(line.strip(), dates=from_first))
             except ValueError as error:

@@ -13,6 +13,7 @@ from tritonforge.load import InvalidLoad, read_times
     "text",
     [
         "12.5\n10\n\n11\n",
+        "\ufeff12.5\n# 3 is no time\n10\n  # nor is 4\n11\n",
         '{"ts": 11}\n{"time": 10}\n{"timestamp": 12.5}\n',
         "2026-01-01T00:00:10Z\n2026-01-01T00:00:11+00:00\n2026-01-01T01:00:12.5+01:00\n",
     ],
