@@ -21,6 +21,8 @@ WRONG = "wrong answer"
 """The kind of error that an answer is which differs from what was expected."""
 _REMEMBERED = 4096
 _SHOWN = 200
+_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError)
+"""What reading any bytes at all as an answer may raise; RecursionError is JSON's, of a thousand brackets."""
 
 
 class NotAnAnswer(Exception):
@@ -35,10 +37,10 @@ def check_named(data: bytes, outputs: Collection[str], *, none_too: bool = False
     try:
         answer, _ = _head(data)
         names = [output["name"] for output in answer["outputs"]]
-    except (ValueError, KeyError, TypeError):
+    except _UNREADABLE:
         found = data[:_SHOWN].decode("utf-8", "replace") if data else "an empty body"
         raise NotAnAnswer(f"the server's first answer of HTTP 200 is none of the protocol's: {found}") from None
-    if not set(names) & set(outputs) and not (none_too and not names):
+    if not any(name in outputs for name in names) and not (none_too and not names):
         found = f"the outputs {', '.join(map(str, names))}" if names else "no output"
         raise NotAnAnswer(f"the server's first answer of HTTP 200 has {found}; the model has {', '.join(outputs)}")
 
@@ -57,10 +59,9 @@ class Answers:
             return ""
         assert payload.expected is not None
         try:
-            outputs = _read(payload, data, grpc=grpc)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+            wrong = differing(_read(payload, data, grpc=grpc), payload.expected, payload.tolerance)
+        except _UNREADABLE as error:
             return f"{WRONG}: can't be read: {type(error).__name__}: {error}"
-        wrong = differing(outputs, payload.expected, payload.tolerance)
         if wrong:
             return f"{WRONG}: {wrong}"
         if len(self._right) < _REMEMBERED:

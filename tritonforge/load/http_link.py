@@ -191,7 +191,7 @@ def error_words(body: bytes | bytearray) -> str:
     """Give the words of an error's JSON; of anything else its beginning."""
     try:
         return str(json.loads(body)["error"])[:200]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return body[:200].decode("utf-8", "replace")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from tritonforge.load.answers import Answers, NotAnAnswer, check_named
+from tritonforge.load.http_link import error_words
 from tritonforge.load.job import Payload
 
 
@@ -33,3 +35,34 @@ def test_an_answer_of_a_sequence_may_have_nothing_to_say_yet() -> None:
     for answer in (b'{"outputs":[]}', b'{"outputs":[{"name":"other"}]}'):
         with pytest.raises(NotAnAnswer, match="; the model has y"):
             check_named(answer, ["y"], none_too=b"other" in answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[" * 100_000,
+        b'{"outputs":{"y":3}}',
+        b'{"outputs":[5]}',
+        b'{"outputs":[{"name":["y"],"datatype":"FP32","shape":[1],"data":[1]}]}',
+        b'{"outputs":[{"name":"y","datatype":"FP33","shape":[1],"data":[1]}]}',
+        b'{"outputs":[{"name":"y","datatype":["FP32"],"shape":[1],"data":[1]}]}',
+        b'{"outputs":[{"name":"y","datatype":"BYTES","shape":[1],"data":["one"]}]}',
+        b'{"outputs":[{"name":"y","datatype":"FP32","shape":[-1,99999999999],"data":[1]}]}',
+        b'{"outputs":[{"name":"y","datatype":"INT8","shape":[1],"data":[99999999999999999999]}]}',
+        b'{"outputs":[{"name":"y","datatype":"FP32","shape":[1],"parameters":7}]}',
+        b'{"outputs":[{"name":"y","datatype":"FP32","shape":[1],"parameters":{"binary_data_size":4}}]}abc',
+    ],
+)
+def test_whatever_a_server_says_is_a_wrong_answer_and_no_fault(answer: bytes) -> None:
+    payload = Payload(b"", expected={"y": np.array([1], np.float32)})
+    assert Answers().check(payload, answer, grpc=False).startswith("wrong answer: can't be read: ")
+    assert Answers().check(payload, b"\xff" + answer, grpc=True).startswith("wrong answer: can't be read: ")
+    with suppress(NotAnAnswer):
+        check_named(answer, ["y"])
+
+
+def test_an_error_of_a_thousand_brackets_has_its_beginning() -> None:
+    assert error_words(b"[" * 100_000) == "[" * 200
