@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -192,18 +193,32 @@ def text_table(table: Table) -> str:
 def warnings_of(report: Report) -> list[str]:
     """List what stands beside the figures: the generator's limits, errors, instability; once for each kind."""
     told: dict[str, list[str]] = {}
-    for point, label in zip(report.points, labels(report.points), strict=True):
-        for warning in point.generator.warnings:
-            told.setdefault(warning, []).append(label)
-        for error in point.errors:
-            told.setdefault(f"{error.kind}: {error.example}".rstrip(": "), []).append(label)
+    named = list(zip(report.points, labels(report.points), strict=True))
+    errors: Counter[str] = Counter()
+    for point, _ in named:
+        errors.update(_counted(point))
+    for point, label in named:  # what failed explains the rest
+        for name in _counted(point):
+            told.setdefault(f"{errors[name]:,} × {name}", []).append(label)
+    for point, label in named:
         for warning in _open_at_end(point):
             told.setdefault(warning, []).append(label)
         if not point.requests:
             told.setdefault(f"nothing was measured: {nothing_ended([point])}", []).append(label)
-        elif not point.stable:
+        for warning in point.generator.warnings:
+            told.setdefault(warning, []).append(label)
+        if point.requests and not point.stable:
             told.setdefault("not stable: the windows differ by more than the stability allows", []).append(label)
     return [f"{_where(loads, len(report.points))}: {warning}" for warning, loads in told.items()]
+
+
+def _counted(point: Point) -> dict[str, int]:
+    """Count failed requests by their kind with the words of one, in one line: servers may say anything."""
+    return {_line(f"{error.kind}: {error.example}").rstrip(": "): error.count for error in point.errors}
+
+
+def _line(words: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
 
 
 def _open_at_end(point: Point) -> Iterator[str]:
