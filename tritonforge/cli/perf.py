@@ -62,47 +62,63 @@ def measure(
     ] = None,
     rate: Annotated[str | None, _option("Open loop: requests a second, as above.", "Load")] = None,
     arrivals: Annotated[
-        Literal["constant", "poisson", "gamma"] | None, _option("When requests of a rate are due.", "Load")
+        Literal["constant", "poisson", "gamma"] | None,
+        _option("When requests of a rate are due [default: constant].", "Load"),
     ] = None,
-    gamma_shape: Annotated[float | None, _option("Below 1 it comes in bursts.", "Load")] = None,
-    burst: Annotated[int | None, _option("Requests of a rate that are due at once.", "Load")] = None,
+    gamma_shape: Annotated[
+        float | None, _option("Below 1 it comes in bursts, from 0.01 on [default: 2].", "Load")
+    ] = None,
+    burst: Annotated[int | None, _option("Requests of a rate that are due at once [default: 1].", "Load")] = None,
     schedule: Annotated[Path | None, _option("Times at which requests are due, one a line.", "Load")] = None,
     replay: Annotated[Path | None, _option("Recorded times, one a line: seconds, ISO 8601, JSON.", "Load")] = None,
     repeat: Annotated[float | None, _option("Begin the times anew every so many seconds.", "Load")] = None,
-    max_in_flight: Annotated[int | None, _option("The most in flight at once of an open loop.", "Load")] = None,
+    max_in_flight: Annotated[
+        int | None, _option("The most in flight at once of an open loop [default: 256].", "Load")
+    ] = None,
     batch_size: Annotated[int, _option("Inferences in a request.", _INPUT, "--batch-size", "-b")] = 1,
     sequence_length: Annotated[int, _option("Requests of a sequence; 0: as the data have them, or none.", _INPUT)] = 0,
     data: Annotated[
         str, _option("random, zeros, golden, or a file: .npz, .jsonl, .parquet, perf_analyzer's .json.", _INPUT)
     ] = "random",
     shape: Annotated[list[str] | None, _option("seq=128 for a dimension, x=3,224,224 for an input.", _INPUT)] = None,
-    payloads: Annotated[int | None, _option("Different requests of random data, in turn.", _INPUT)] = None,
-    string_length: Annotated[int | None, _option("Characters of random strings.", _INPUT)] = None,
+    payloads: Annotated[
+        int | None, _option("Different requests of random data, in turn [default: 16].", _INPUT)
+    ] = None,
+    string_length: Annotated[int | None, _option("Characters of random strings [default: 16].", _INPUT)] = None,
     check: Annotated[bool, _option("Hold the answers against those in the data.", _INPUT, "--check")] = False,
-    tolerance: Annotated[float | None, _option("How far numbers may be off.", _INPUT)] = None,
-    body: Annotated[Literal["binary", "json"] | None, _option("How HTTP carries tensors.", _INPUT)] = None,
-    shared_memory: Annotated[Literal["none", "system"] | None, _option("Where tensors lie.", _INPUT)] = None,
+    tolerance: Annotated[
+        float | None,
+        _option("t: floats are right where |answer - expected| <= t + t * |expected| [default: 1e-4].", _INPUT),
+    ] = None,
+    body: Annotated[
+        Literal["binary", "json"] | None, _option("How HTTP carries tensors [default: binary].", _INPUT)
+    ] = None,
+    shared_memory: Annotated[
+        Literal["none", "system"] | None, _option("Where tensors lie [default: none].", _INPUT)
+    ] = None,
     output_bytes: Annotated[
         int | None,
         _option(
             "Shared memory for an output of unknown size.", _INPUT, "--output-bytes", "--output-shared-memory-size"
         ),
     ] = None,
-    window: Annotated[float | None, _option("Seconds of a window.", _HOW)] = None,
-    warmup: Annotated[float | None, _option("Seconds of load before the windows.", _HOW)] = None,
-    ramp: Annotated[float | None, _option("Seconds in which a load is brought up.", _HOW)] = None,
-    stability: Annotated[float | None, _option("How far stable windows may differ: 0.1 is 10 %.", _HOW)] = None,
-    stable_windows: Annotated[int | None, _option("How many windows must agree.", _HOW)] = None,
-    max_windows: Annotated[int | None, _option("The most windows until they do.", _HOW)] = None,
+    window: Annotated[
+        float | None, _option("Seconds of a window [default: 5, or a tenth of a shorter --duration].", _HOW)
+    ] = None,
+    warmup: Annotated[float | None, _option("Seconds of load before the windows [default: 1].", _HOW)] = None,
+    ramp: Annotated[float | None, _option("Seconds in which a load is brought up [default: 0].", _HOW)] = None,
+    stability: Annotated[float | None, _option("How far stable windows may differ [default: 0.1, 10 %].", _HOW)] = None,
+    stable_windows: Annotated[int | None, _option("How many windows must agree [default: 3].", _HOW)] = None,
+    max_windows: Annotated[int | None, _option("The most windows until they do [default: 10].", _HOW)] = None,
     duration: Annotated[float | None, _option("Seconds for each load, instead of stability.", _HOW)] = None,
     requests: Annotated[int | None, _option("Requests for each load, instead of stability.", _HOW)] = None,
-    processes: Annotated[int | None, _option("Processes that send.", _HOW)] = None,
-    timeout: Annotated[float | None, _option("Seconds until a request has failed.", _HOW)] = None,
+    processes: Annotated[int | None, _option("Processes that send [default: 1].", _HOW)] = None,
+    timeout: Annotated[float | None, _option("Seconds until a request has failed [default: 30].", _HOW)] = None,
     header: Annotated[list[str] | None, _option("NAME: VALUE, sent with each request.", _HOW, "--header", "-H")] = None,
     ca: Annotated[Path | None, _option("Of TLS: PEM of whom to trust [default: the system's].", _HOW)] = None,
     certificate: Annotated[Path | None, _option("Of mutual TLS: PEM of the client's certificate.", _HOW)] = None,
     key: Annotated[Path | None, _option("Of mutual TLS: PEM of its key.", _HOW)] = None,
-    seed: Annotated[int | None, _option("Of random input and arrivals.", _HOW)] = None,
+    seed: Annotated[int | None, _option("Of random input and arrivals [default: 0].", _HOW)] = None,
     server_statistics: Annotated[bool, _option("Ask the server for its own figures.", _HOW)] = True,
     slo: Annotated[str | None, _option("An objective: p99=5ms, or several: p50=1ms,p99=5ms.", "Objectives")] = None,
     find_max: Annotated[
@@ -135,7 +151,8 @@ def measure(
     """Put load on a model, and report throughput, latency, and where the time goes.
 
     Exits with 0 where objectives are met, 1 where an objective or the limit of a regression or of errors isn't, 2 where
-    it is misused or no server answers, 3 where the figures are not stable, and 4 where the server went away amid them.
+    it is misused or no server answers, 3 where the figures are not stable, and 4 where the server, or a process of the
+    load generator, went away amid them.
     """
     given = {name: value for name, value in locals().items() if value is not None and name != "context"}
     source = context.get_parameter_source("url")

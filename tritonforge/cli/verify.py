@@ -20,7 +20,10 @@ def verify(
     url: Annotated[
         str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; https, grpcs for TLS.")
     ] = "http://127.0.0.1:8000",
-    tolerance: Annotated[float | None, typer.Option(help="How far floats may be off [default: 1e-4].")] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="t: floats are right where |answer - expected| <= t + t * |expected| [default: 1e-4]."),
+    ] = None,
     key_file: KeyFile = None,
     header: Header = None,
     ca: Ca = None,
