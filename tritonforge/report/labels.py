@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from tritonforge.load import Point
 from tritonforge.report.charts.numbers import compact
 
-__all__ = ["labels", "short_labels"]
+__all__ = ["label", "labels", "short_labels"]
+
+
+def label(point: Point, points: Sequence[Point]) -> str:
+    """Name a point of several by its load, and by its protocol where these differ: `concurrency 16, grpc`."""
+    several = len({each.protocol for each in points}) > 1
+    return f"{point.load}, {point.protocol}" if several else str(point.load)
 
 
 def labels(points: Sequence[Point]) -> list[str]:
-    """Name each point by its load, and by its protocol where there are several: `concurrency 16, grpc`."""
-    several = len({point.protocol for point in points}) > 1
-    return [f"{point.load}, {point.protocol}" if several else str(point.load) for point in points]
+    """Name each point by its load, and by its protocol where there are several."""
+    return [label(point, points) for point in points]
 
 
 def short_labels(points: Sequence[Point]) -> list[str]:

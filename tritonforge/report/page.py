@@ -87,7 +87,8 @@ def _notice(warnings: Sequence[str]) -> str:
 def _cards(report: Report) -> list[str]:
     points = [point for point in report.points if point.requests]
     if not points:
-        return [_card("Nothing was measured", f"{nothing_ended(report.points).capitalize()}.", "")]
+        words, loads = f"{nothing_ended(report.points).capitalize()}.", _table(point_table(report.points))
+        return [_card("Nothing was measured", words, loads, whole=True)]
     main = _both(draw_lines, plots.throughput_and_latency(points, report))
     told = plots.breakdown(points)
     cards = [
@@ -105,7 +106,7 @@ def _cards(report: Report) -> list[str]:
         _card(
             "All loads",
             "Latencies run from when a request was meant to start.",
-            _table(point_table(points)),
+            _table(point_table(report.points)),
             whole=True,
         )
     )
@@ -125,31 +126,34 @@ def _percentiles(points: Sequence[Point]) -> str:
     return _both(draw_lines, plots.percentiles(points))
 
 
-def _histogram(point: Point, key: str) -> str:
-    plot = plots.latency_histogram(point, key)
+def _histogram(point: Point, key: str, name: str) -> str:
+    plot = plots.latency_histogram(point, key, name)
     return _both(draw_histogram, plot) if plot else ""
 
 
-def _server(point: Point, key: str) -> str:
-    batches = batch_table([point])
+def _server(point: Point, key: str, name: str) -> str:
+    batches = batch_table([point], [name])
     hint = '<p class="hint">Shares of the executions by their batch sizes</p>'
-    return _table(server_table([point])) + (hint + _table(batches) if batches.rows else "")
+    return _table(server_table([point], [name])) + (hint + _table(batches) if batches.rows else "")
 
 
-def _over_time(point: Point, key: str) -> str:
-    both = (plots.throughput_over_time(point, key), plots.latency_over_time(point, key))
+def _over_time(point: Point, key: str, name: str) -> str:
+    both = (plots.throughput_over_time(point, key, name), plots.latency_over_time(point, key, name))
     return f'<div class="pair">{"".join(f"<div>{_both(draw_lines, plot)}</div>" for plot in both)}</div>'
 
 
-def _chosen(points: Sequence[Point], key: str, draw: Callable[[Point, str], str]) -> str:
-    """Draw each point, of which a selector shows one; without scripts all are there, one below another."""
-    names = [escape(name) for name in labels(points)]
+def _chosen(points: Sequence[Point], key: str, draw: Callable[[Point, str, str], str]) -> str:
+    """Draw each point, of which a selector shows one; without scripts all are there, one below another.
+
+    What draws has the point, a key for its ids, and its name.
+    """
+    names = labels(points)
     options = "".join(
-        f'<option value="{index}"{" selected" if index == len(points) - 1 else ""}>{name}</option>'
+        f'<option value="{index}"{" selected" if index == len(points) - 1 else ""}>{escape(name)}</option>'
         for index, name in enumerate(names)
     )
     each = "".join(
-        f'<div class="each" data-load="{name}">{draw(point, f"{key}-{index}")}</div>'
+        f'<div class="each" data-load="{escape(name)}">{draw(point, f"{key}-{index}", name)}</div>'
         for index, (point, name) in enumerate(zip(points, names, strict=True))
     )
     return f'<label class="choice">load <select aria-label="load">{options}</select></label>{each}'

@@ -12,7 +12,7 @@ from tritonforge.load.histogram import bucket_bounds
 from tritonforge.report.charts.bars import Histogram, StackedBars
 from tritonforge.report.charts.lines import LinePlot, Series
 from tritonforge.report.charts.numbers import compact, duration
-from tritonforge.report.labels import short_labels
+from tritonforge.report.labels import label, labels, short_labels
 
 __all__ = [
     "breakdown",
@@ -36,7 +36,7 @@ def throughput_and_latency(points: Sequence[Point], report: Report) -> LinePlot:
         (p, name) for p in protocols for name in (("p99", "p90", "p50") if len(protocols) == 1 else ("p99", "p50"))
     ]
     series = [
-        _latency_series([point for point in points if point.protocol == protocol], name, style, len(protocols) > 1)
+        _latency_series([point for point in points if point.protocol == protocol], name, style, points)
         for style, (protocol, name) in enumerate(drawn, start=1)
     ]
     limits = [slo for slo in report.settings.slo if slo.statistic != "mean"]
@@ -44,7 +44,7 @@ def throughput_and_latency(points: Sequence[Point], report: Report) -> LinePlot:
         "main",
         "Throughput against latency",
         f"Latency percentiles over throughput for {len(points)} loads; the most is "
-        f"{compact(best.throughput.value)} inferences a second at {best.load}, with a p99 of "
+        f"{compact(best.throughput.value)} inferences a second at {label(best, points)}, with a p99 of "
         f"{duration(best.latency.p99_us.value)}.",
         "inferences a second",
         "latency",
@@ -54,14 +54,14 @@ def throughput_and_latency(points: Sequence[Point], report: Report) -> LinePlot:
     )
 
 
-def _latency_series(points: Sequence[Point], name: str, style: int, several: bool) -> Series:
+def _latency_series(points: Sequence[Point], name: str, style: int, every: Sequence[Point]) -> Series:
     times = [getattr(point.latency, f"{name}_us").value for point in points]
     return Series(
-        f"{name} {points[0].protocol}" if several else name,
+        f"{name} {points[0].protocol}" if len(points) < len(every) else name,
         style,
         tuple((point.throughput.value, us) for point, us in zip(points, times, strict=True)),
         tuple(
-            f"{point.load}: {compact(point.throughput.value)}/s, {name} {duration(us)}"
+            f"{label(point, every)}: {compact(point.throughput.value)}/s, {name} {duration(us)}"
             for point, us in zip(points, times, strict=True)
         ),
         tuple(short_labels(points)) if name == "p99" else (),
@@ -75,12 +75,13 @@ def percentiles(points: Sequence[Point]) -> LinePlot:
     most = max(point.latency.count for point in chosen)
     places = [place for place in places if place[0] <= max(math.log10(max(most, 1)), 1)]
     series = []
-    for style, (point, name) in enumerate(zip(chosen, short_labels(chosen), strict=True), start=1):
+    names = zip(chosen, short_labels(chosen), labels(chosen), strict=True)
+    for style, (point, name, whole) in enumerate(names, start=1):
         count = point.latency.count
         marks = [place for place in np.arange(0, places[-1][0] + 0.01, 0.1) if 10**place <= max(count, 10)]
         percents = [100 * (1 - 10**-place) for place in marks]
         times = [point.latency.percentile_us(percent) for percent in percents]
-        tips = [f"{point.load}: p{percent:.5g} {duration(us)}" for percent, us in zip(percents, times, strict=True)]
+        tips = [f"{whole}: p{percent:.5g} {duration(us)}" for percent, us in zip(percents, times, strict=True)]
         series.append(Series(name, style, tuple(zip(marks, times, strict=True)), tuple(tips)))
     return LinePlot(
         "percentiles",
@@ -116,11 +117,11 @@ def breakdown(points: Sequence[Point]) -> StackedBars | None:
     )
 
 
-def throughput_over_time(point: Point, key: str) -> LinePlot:
-    """Plot each window's throughput."""
+def throughput_over_time(point: Point, key: str, name: str) -> LinePlot:
+    """Plot each window's throughput; the name is the point's."""
     return LinePlot(
         f"throughput-{key}",
-        f"Throughput over time, {point.load}",
+        f"Throughput over time, {name}",
         f"{len(point.windows)} windows; those that the figures are made of are the measured ones.",
         "seconds",
         "inferences a second",
@@ -139,25 +140,25 @@ def throughput_over_time(point: Point, key: str) -> LinePlot:
     )
 
 
-def latency_over_time(point: Point, key: str) -> LinePlot:
-    """Plot the p50 and p99 of each window."""
+def latency_over_time(point: Point, key: str, name: str) -> LinePlot:
+    """Plot the p50 and p99 of each window; the name is the point's."""
     series = []
-    for style, name in ((1, "p99"), (3, "p50")):
-        times = [getattr(window, f"{name}_us") for window in point.windows]
+    for style, figure in ((1, "p99"), (3, "p50")):
+        times = [getattr(window, f"{figure}_us") for window in point.windows]
         series.append(
             Series(
-                name,
+                figure,
                 style,
                 tuple((w.start_s + w.duration_s, us) for w, us in zip(point.windows, times, strict=True)),
                 tuple(
-                    f"{w.start_s:.1f} – {w.start_s + w.duration_s:.1f} s: {name} {duration(us)}"
+                    f"{w.start_s:.1f} – {w.start_s + w.duration_s:.1f} s: {figure} {duration(us)}"
                     for w, us in zip(point.windows, times, strict=True)
                 ),
             )
         )
     return LinePlot(
         f"latency-{key}",
-        f"Latency over time, {point.load}",
+        f"Latency over time, {name}",
         "The median and the 99th percentile of each window.",
         "seconds",
         "latency",
@@ -166,8 +167,8 @@ def latency_over_time(point: Point, key: str) -> LinePlot:
     )
 
 
-def latency_histogram(point: Point, key: str) -> Histogram | None:
-    """Count requests by latency, in bars of equal ratio; None where there are none."""
+def latency_histogram(point: Point, key: str, name: str) -> Histogram | None:
+    """Count requests by latency, in bars of equal ratio; None where there are none. The name is the point's."""
     counts = point.latency.histogram.counts
     if not counts:
         return None
@@ -179,7 +180,7 @@ def latency_histogram(point: Point, key: str) -> Histogram | None:
     lines = [(latency.p50_us.value, "p50"), (latency.p99_us.value, "p99"), (latency.p999_us.value, "p99.9")]
     return Histogram(
         f"histogram-{key}",
-        f"Latency histogram, {point.load}",
+        f"Latency histogram, {name}",
         f"{latency.count:,} requests; p50 {duration(latency.p50_us.value)}, p99 {duration(latency.p99_us.value)}.",
         tuple(edges.tolist()),
         tuple(round(count) for count in binned),

@@ -13,12 +13,13 @@ from tritonforge.report.tables import Table
 __all__ = ["batch_table", "server_table"]
 
 
-def server_table(points: Sequence[Point]) -> Table:
+def server_table(points: Sequence[Point], names: Sequence[str] | None = None) -> Table:
     """Give the server's own figures: a row for each load and model, steps of an ensemble beneath it.
 
-    Columns of failures and of the response cache are there where there were any.
+    Columns of failures and of the response cache are there where there were any. `names` are those of the points where
+    they are of a report with others.
     """
-    rows = [{"load": label, "model": name, **_figures(model)} for label, name, model in _models(points)]
+    rows = [{"load": label, "model": name, **_figures(model)} for label, name, model in _models(points, names)]
     optional = ("failed", "cache hits", "cache misses")
     names = [name for name in (rows[0] if rows else {}) if name not in optional or any(row[name] for row in rows)]
     return Table(
@@ -28,12 +29,12 @@ def server_table(points: Sequence[Point]) -> Table:
     )
 
 
-def batch_table(points: Sequence[Point]) -> Table:
+def batch_table(points: Sequence[Point], names: Sequence[str] | None = None) -> Table:
     """Give how many executions had how many inferences: their shares, by sizes up to each power of two.
 
     Nothing where no execution had more than one.
     """
-    found = [(label, name, _by_power(model)) for label, name, model in _models(points)]
+    found = [(label, name, _by_power(model)) for label, name, model in _models(points, names)]
     powers = sorted({power for *_, counts in found for power in counts})
     if not powers or powers == [0]:
         return Table((), ())
@@ -44,9 +45,9 @@ def batch_table(points: Sequence[Point]) -> Table:
     return Table(("load", "model", *map(_sizes, powers)), rows, words=2)
 
 
-def _models(points: Sequence[Point]) -> Iterator[tuple[str, str, ModelStatistics]]:
+def _models(points: Sequence[Point], names: Sequence[str] | None) -> Iterator[tuple[str, str, ModelStatistics]]:
     """Go through the models of all loads, with the load's name at its first, and a dot before steps of an ensemble."""
-    for point, label in zip(points, labels(points), strict=True):
+    for point, label in zip(points, names or labels(points), strict=True):
         for index, model in enumerate(point.server):
             yield label if index == 0 else "", f"{'· ' if model.composing else ''}{model.model}", model
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tritonforge.load import ModelLoad, Report, Settings, Slo
 from tritonforge.report.charts.numbers import compact, duration
+from tritonforge.report.labels import label
 
 __all__ = ["Tile", "facts", "knee_words", "tiles"]
 
@@ -25,20 +26,24 @@ class Tile:
 def tiles(report: Report) -> list[Tile]:
     """Choose the figures that matter: most throughput, least latency, objectives, errors, what a search found."""
     points = [point for point in report.points if point.requests]
+    failed = sum(point.failed + point.unanswered for point in report.points)
+    sent = sum(point.requests for point in points)
+    note = f"of {compact(sent + failed)} requests"
+    errors = [Tile("Errors", compact(failed), note, "bad" if failed else "")] if points or failed else []
     if not points:
-        return []
+        return errors
     best = max(points, key=lambda point: point.throughput.value)
     fast = min(points, key=lambda point: point.latency.p50_us.value)
     found = [
-        Tile("Most inferences a second", compact(best.throughput.value), f"at {best.load}"),
+        Tile("Most inferences a second", compact(best.throughput.value), f"at {label(best, points)}"),
         Tile("p99 there", duration(best.latency.p99_us.value), f"p50 {duration(best.latency.p50_us.value)}"),
-        Tile("Least p50", duration(fast.latency.p50_us.value), f"at {fast.load}"),
+        Tile("Least p50", duration(fast.latency.p50_us.value), f"at {label(fast, points)}"),
     ]
     if report.best is not None:
         note = report.best.kind + ("" if report.complete else ", so far: the search was not finished")
         found.append(Tile("Greatest load that meets it", f"{report.best.value:g}", note, "good"))
     if report.knee is not None and not _unreached(report):
-        found.append(Tile("Knee", f"{report.knee.value:g}", f"{report.knee.kind}; the most throughput / latency"))
+        found.append(Tile("Knee", f"{report.knee.value:g}", f"at {knee_words(report)}; the most throughput / latency"))
     elif (words := knee_words(report)) is not None:
         found.append(Tile("Knee", "not reached", words.partition(": ")[2]))
     judged = [point for point in points if point.slo_met is not None]
@@ -46,18 +51,16 @@ def tiles(report: Report) -> list[Tile]:
         met = sum(bool(point.slo_met) for point in judged)
         words = ", ".join(f"{slo.statistic} ≤ {duration(slo.limit_us)}" for slo in report.settings.slo)
         found.append(Tile("Loads within the objective", f"{met} of {len(judged)}", words, "good" if met else "bad"))
-    failed = sum(point.failed + point.unanswered for point in report.points)
-    sent = sum(point.requests for point in points)
-    note = f"of {compact(sent + failed)} requests"
-    found.append(Tile("Errors", compact(failed), note, "bad" if failed else ""))
-    return found
+    return found + errors
 
 
 def knee_words(report: Report) -> str | None:
     """Name the knee of a sweep, or say that its loads don't reach that far; None where there are too few."""
     if report.knee is None:
         return None
-    return f"not reached: throughput / latency still rises at {report.knee}" if _unreached(report) else str(report.knee)
+    # Of two protocols it is that of the first, whose sweep it was.
+    where = next((label(point, report.points) for point in report.points if point.load == report.knee), report.knee)
+    return f"not reached: throughput / latency still rises at {where}" if _unreached(report) else str(where)
 
 
 def _unreached(report: Report) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tritonforge.load import Data, Load, ModelLoad
+from tritonforge.load import Data, Load, ModelLoad, Report
 from tritonforge.report import page
 from tritonforge.report.plots import breakdown
-from tritonforge.report.summary import facts
+from tritonforge.report.summary import facts, knee_words, tiles
 
 from .sample_report import report
 
@@ -82,6 +82,28 @@ def test_without_measured_requests_it_says_so() -> None:
     whole = report()
     empty = replace(whole, points=tuple(replace(point, windows=()) for point in whole.points))
     assert "No request ended within a window." in page(empty)
+    assert tiles(empty) == []
+
+
+def test_errors_are_counted_where_nothing_else_is_to_be_told() -> None:
+    whole = report(errors=3)
+    failed = replace(whole, points=tuple(replace(point, windows=()) for point in whole.points))
+    count = sum(point.failed for point in whole.points)
+    assert [(tile.name, tile.figure, tile.note) for tile in tiles(failed)] == [
+        ("Errors", f"{count}", f"of {count} requests")
+    ]
+    text = page(failed)
+    assert "No request succeeded within a window." in text
+    assert text.count('<td class="">3</td>') == len(whole.points)
+    some = page(replace(whole, points=(failed.points[0], *whole.points[1:])))
+    assert "nothing measured" in some
+
+
+def test_a_load_has_its_protocol_wherever_it_is_named() -> None:
+    made = both_protocols()
+    text, _, _ = page(made).partition("<footer>")  # which has the settings
+    for load in {str(point.load) for point in made.points}:
+        assert re.findall(rf"\b{load}\b(?!, (?:http|grpc)).{{0,40}}", text) == []
 
 
 def test_one_load_and_one_window_are_drawn() -> None:
@@ -115,10 +137,18 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-def opened(browser: Any, folder: Path, *, width: int, scheme: str, scripts: bool = True) -> tuple[Any, list[str]]:
+def both_protocols(errors: int = 0) -> Report:
+    """Give the sample over HTTP, and once more over gRPC."""
+    made = report(errors=errors)
+    return replace(made, points=(*made.points, *(replace(point, protocol="grpc") for point in made.points)))
+
+
+def opened(
+    browser: Any, folder: Path, *, width: int, scheme: str, scripts: bool = True, made: Report | None = None
+) -> tuple[Any, list[str]]:
     """Open the page and collect its complaints, requests among them."""
     file = folder / "page.html"
-    file.write_text(page(report(errors=3)), encoding="utf-8")
+    file.write_text(page(made or report(errors=3)), encoding="utf-8")
     tab = browser.new_page(
         viewport={"width": width, "height": 800},
         color_scheme=scheme,
@@ -160,9 +190,10 @@ def test_it_fits_every_width(width: int, browser: Any, tmp_path: Path) -> None:
     tab.close()
 
 
-def test_words_and_lines_stay_within_their_plot(browser: Any, tmp_path: Path) -> None:
-    for width in (360, 1400):
-        tab, _ = opened(browser, tmp_path, width=width, scheme="light")
+@pytest.mark.parametrize("make", [report, both_protocols])
+def test_words_and_lines_stay_within_their_plot(make: Callable[[], Report], browser: Any, tmp_path: Path) -> None:
+    for width in (360, 390, 500, 1400):
+        tab, _ = opened(browser, tmp_path, width=width, scheme="light", made=make())
         outside = tab.evaluate(
             "[...document.querySelectorAll('svg')].filter(s => s.getBoundingClientRect().width).flatMap(s => {"
             " const b = s.getBoundingClientRect(); return [...s.querySelectorAll('text')].filter(t => {"
@@ -261,3 +292,9 @@ def test_the_page_says_what_was_sent_and_no_setting_without_effect() -> None:
     rate = replace(made.settings, loads=(Load("rate", 5),), duration_s=1.0)
     drawn = dict(facts(replace(made, settings=rate)))
     assert (drawn["arrivals"], drawn["burst"], "stability" in drawn) == ("constant", "1", False)
+
+
+def test_the_knee_of_two_protocols_is_named_by_its_own() -> None:
+    made = both_protocols()
+    assert knee_words(replace(made, knee=made.points[1].load)) == f"{made.points[1].load}, http"
+    assert knee_words(replace(report(), knee=made.points[1].load)) == str(made.points[1].load)

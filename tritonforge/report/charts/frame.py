@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tritonforge.report.charts.scales import Scale
 from tritonforge.report.charts.svg import tag, text
 
-__all__ = ["NARROW", "WIDE", "Frame", "bottom_axis", "left_axis", "marked", "names_at_ends", "spread"]
+__all__ = ["NARROW", "WIDE", "Frame", "bottom_axis", "left_axis", "marked", "name_width", "names_at_ends", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Frame:
         return self.left, self.top, self.width - self.right, self.height - self.bottom
 
 
+_NAME_GAP = 8.0
 WIDE = Frame("wide", 680, 360)
 NARROW = Frame("narrow", 360, 300, left=50, right=50)
 
@@ -69,12 +70,18 @@ def text_only(words: str) -> str:
     return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def name_width(names: Sequence[str]) -> float:
+    """Give the margin that names at the ends of lines need."""
+    return _NAME_GAP + 7.4 * max(map(len, names), default=0) + 2
+
+
 def names_at_ends(frame: Frame, ends: Sequence[tuple[float, str, str]]) -> str:
     """Write names to the right of the plot, each at its line's height or the nearest free one: (y, name, class)."""
     _, top, right, bottom = frame.inner
     places = spread([y for y, _, _ in ends], 15, top, bottom)
     return "".join(
-        text(name, right + 8, y + 4, class_=f"name {style}") for y, (_, name, style) in zip(places, ends, strict=True)
+        text(name, right + _NAME_GAP, y + 4, class_=f"name {style}")
+        for y, (_, name, style) in zip(places, ends, strict=True)
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tritonforge.report.charts.frame import Frame, bottom_axis, left_axis, marked, names_at_ends
+from tritonforge.report.charts.frame import Frame, bottom_axis, left_axis, marked, name_width, names_at_ends
 from tritonforge.report.charts.numbers import compact, duration_unit, plain
 from tritonforge.report.charts.scales import Scale, linear_scale, log_scale
 from tritonforge.report.charts.svg import path, picture, tag, text
@@ -46,7 +46,8 @@ class LinePlot:
 
 
 def draw_lines(plot: LinePlot, frame: Frame) -> str:
-    """Draw a plot for one width."""
+    """Draw a plot for one width; the margin on the right has room for the lines' names."""
+    frame = replace(frame, right=max(frame.right, name_width([series.name for series in plot.series])))
     left, top, right, bottom = frame.inner
     heights = [y for series in plot.series for _, y in series.points] + ([plot.limit[0]] if plot.limit else [])
     positive = [y for y in heights if y > 0]
