@@ -131,8 +131,9 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
     def connection_lost(self, exc: Exception | None) -> None:
         """End what waits for an answer."""
         self.open = False
+        words = (getattr(exc, "strerror", "") or str(exc)) if exc else "the connection was closed"
         for key in self._waiting:
-            self.fail(key, self.lost(key, str(exc) if exc else "the connection was closed"))
+            self.fail(key, self.lost(key, words))
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

@@ -22,6 +22,7 @@ from tritonforge.client.http_answer import NeverSent, Unreached, Unsent
 __all__ = [
     "IS_IT_UP",
     "METRICS_PORT",
+    "OVER_TLS",
     "REFUSED",
     "WANTS_CERTIFICATE",
     "from_connection",
@@ -74,6 +75,7 @@ WANTS_CERTIFICATE = (
     "does the server want a certificate of this client's? then give TLS(certificate=…, key=…), by an authority that it "
     "trusts"
 )
+OVER_TLS = "is the port one of TLS? then use https://…"
 _ENDED_OVER_TLS = f"{WANTS_CERTIFICATE}; or is it no gRPC port?"
 
 _HINTS = (
@@ -107,6 +109,10 @@ _HINTS = (
         "the server wants a certificate of this client's: TLS(certificate=…, key=…)",
     ),
     (
+        re.compile(r"ALERT_HANDSHAKE_FAILURE"),  # with TLS 1.2, for want of a certificate, too
+        f"{WANTS_CERTIFICATE}; or do the two have no cipher in common?",
+    ),
+    (
         re.compile(r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)"),
         "the server doesn't take this client's certificate: TLS(certificate=…, key=…), by an authority that it trusts",
     ),
@@ -114,6 +120,10 @@ _HINTS = (
         _ENDED,
         "what answers there speaks no gRPC, or that over TLS: is it the server's HTTP port? then use http://…, or the "
         "gRPC port; is it over TLS? then grpcs://…",
+    ),
+    (
+        re.compile(r"missing selected ALPN property"),
+        "what answers there speaks TLS, but no gRPC: is it the server's HTTP port? then use https://…, or the gRPC port",
     ),
     (
         re.compile(r"WRONG_VERSION_NUMBER"),

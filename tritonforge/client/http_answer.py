@@ -105,7 +105,8 @@ def read_at_once(data: bytes) -> Answer | None:
 
 
 def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
-    """Read one response. Raise Dropped where the peer closes before it, Garbled where it isn't one.
+    """Read one response. Raise Dropped where the peer closes before it, Garbled where it isn't one, ValueError for one
+    with a head past all bounds.
 
     `take` is given each chunk of a successful answer as it comes, in place of the body.
     """
@@ -116,9 +117,11 @@ def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
     status = 100
     while 100 <= status < 200:
         while (end := data.find(b"\r\n\r\n")) < 0:
-            if len(data) > _LARGEST_HEAD or b"HTTP/1."[: len(data)] != data[:7]:
+            if b"HTTP/1."[: len(data)] != data[:7]:
                 raise Garbled(not_http(data))
+            _require_fits(len(data))
             data += yield from _more(scratch)
+        _require_fits(end)  # whichever way the bytes came
         status, headers, reusable = _parse_head(data[:end])
         data = data[end + 4 :]
     body: Buffer
@@ -126,7 +129,7 @@ def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body, rest = yield from _chunks(data, scratch, take if status == 200 else None)
     elif length is not None:
-        size = _length(length, 10)
+        size = _length("Content-Length", length, 10)
         if size <= len(data):
             body, rest = data[:size], data[size:]
         else:
@@ -151,6 +154,11 @@ def _parse_head(head: bytes) -> tuple[int, Mapping[str, str], bool]:
     kept = headers.get("connection", "").lower()
     reusable = "close" not in kept and (first[7:8] == "1" or "keep-alive" in kept)
     return int(first[9:12]), MappingProxyType(headers), reusable
+
+
+def _require_fits(size: int) -> None:
+    if size > _LARGEST_HEAD:
+        raise ValueError(f"its head takes more than {_LARGEST_HEAD >> 10} KB")
 
 
 def _more(scratch: memoryview) -> _Step:
@@ -188,7 +196,7 @@ def _chunks(data: bytes, scratch: memoryview, take: Take | None) -> Generator[me
     keep = take or chunks.append
     while True:
         line, data = yield from _line(data, scratch)
-        size = _length(line.split(b";")[0].decode("latin-1"), 16)
+        size = _length("a chunk's length", line.split(b";")[0].decode("latin-1"), 16)
         if not size:
             break
         if size <= len(data):
@@ -224,15 +232,18 @@ def not_http(data: bytes) -> str:
     # An HTTP/2 server speaks first: a SETTINGS frame (type 4) of stream 0, RFC 9113, 6.5.
     if data[3:4] == b"\x04" and data[5:9] == bytes(4):
         return "this is a gRPC port, not an HTTP one; use the URL grpc://…, or the server's HTTP port (8000 by default)"
+    # What TLS says to a request in plain text: an alert, RFC 8446, 5.1 and 6.
+    if data[:2] == b"\x15\x03":
+        return "this is a port of TLS: use https://…"
     return f"not an HTTP response: {data[:60]!r}"
 
 
-def _length(text: str, base: int) -> int:
+def _length(of: str, text: str, base: int) -> int:
     """Read a length; Python's int() would also take signs and underscores."""
     text = text.strip()
-    if not text.isascii() or not text.isalnum():
-        raise Garbled(f"a length of {text[:60]!r}")
     try:
-        return int(text, base)
-    except ValueError as error:
-        raise Garbled(f"a length of {text[:60]!r}") from error
+        if text.isascii() and text.isalnum():
+            return int(text, base)
+    except ValueError:
+        pass
+    raise Garbled(f"not an HTTP response: {of} is {text[:60]!r}")

@@ -16,6 +16,7 @@ from tritonforge.client.errors import ClientError, InvalidRequest, ServerUnavail
 from tritonforge.client.events import read_event
 from tritonforge.client.failures import (
     METRICS_PORT,
+    OVER_TLS,
     WANTS_CERTIFICATE,
     from_connection,
     from_http_status,
@@ -180,7 +181,9 @@ class HttpExchange:
 
     def unwelcome(self, error: Dropped) -> Dropped:
         """Say what may be behind a new connection that ended before its first answer."""
-        return error if self.route.context is None else Dropped(f"{error}; {WANTS_CERTIFICATE}")
+        if self.route.context is not None:
+            return Dropped(f"{error}; {WANTS_CERTIFICATE}")
+        return Dropped(f"{error}; {OVER_TLS}") if "reset" in str(error) else error
 
     def closed(self) -> RuntimeError:
         """Say that the client is of no more use."""

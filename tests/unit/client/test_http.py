@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tritonforge.client import AsyncClient, Client
 from tritonforge.client.async_http import AsyncHttpTransport
 from tritonforge.client.async_http_connection import AsyncConnection
 from tritonforge.client.async_pool import AsyncPool
@@ -144,10 +145,11 @@ def test_a_server_that_does_not_finish_ends_in_a_deadline(behaviour, request_):
         (b"\0\0\x12\4\0\0\0\0\0", "this is a gRPC port"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not an HTTP response"),
         (b"HTTP/1.1 abc\r\n\r\n", "not an HTTP response"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "a length of '-5'"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n", "a length of '1_0'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "Content-Length is '-5'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n", "Content-Length is '1_0'"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", "doesn't fit into memory"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "a length of 'zz'"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "a chunk's length is 'zz'"),
+        (b"\x15\x03\x01\0\2\2\x46", "this is a port of TLS: use https://"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ngarbage", "not Triton's: it is not JSON"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not Triton's: 'outputs' is missing"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull", "not Triton's: its JSON has another form"),
@@ -156,7 +158,7 @@ def test_a_server_that_does_not_finish_ends_in_a_deadline(behaviour, request_):
         (b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"[" * 200_000, "its JSON is nested too deeply"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", "HTTP 204"),
         (b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\n\r\n", "HTTP 301"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 400_000, "not an HTTP response|closed"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 400_000, "the answer is not Triton's: its head takes more than 256 KB"),
         (ANSWER[:-1], "closed after 1[0-9]+ of 1[0-9]+ bytes"),
         (ANSWER[:40], "closed in the middle"),
         (b"", "closed before an answer"),
@@ -165,6 +167,23 @@ def test_a_server_that_does_not_finish_ends_in_a_deadline(behaviour, request_):
 def test_what_is_no_answer_of_tritons_is_unavailable(data, message):
     with FaultServer(then_close(data)) as server, pytest.raises(ServerUnavailable, match=message):
         infer(server)
+
+
+def test_a_head_past_all_bounds_is_refused_by_both_clients_and_not_asked_for_again():
+    async def main(url: str) -> None:
+        async with AsyncClient(url, timeout_s=LONG_S) as client:
+            with pytest.raises(ServerUnavailable, match="its head takes more than 256 KB"):
+                await client.server()
+
+    large = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000 + b"\r\nContent-Length: 2\r\n\r\n{}"
+    with FaultServer(then_close(large)) as server:
+        with (
+            Client(server.url, timeout_s=LONG_S) as client,
+            pytest.raises(ServerUnavailable, match="its head takes more than 256 KB"),
+        ):
+            client.server()
+        asyncio.run(main(server.url))
+        assert server.connections == 2
 
 
 @pytest.mark.parametrize(("said", "after_s"), [(b"7", 7), (b"Wed, 21 Oct 2026 07:28:00 GMT", 0), (b"-1", 0)])

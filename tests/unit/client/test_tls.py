@@ -76,7 +76,7 @@ def hear_and_close(context: ssl.SSLContext, connection: socket.socket) -> None:
         wrapped.recv(1)
 
 
-def failure(kind: str, url: str, tls: TLS) -> ServerUnavailable:
+def failure(kind: str, url: str, tls: TLS | None = None) -> ServerUnavailable:
     options: dict[str, Any] = {
         "options": ConnectionOptions(tls=tls),
         "retries": Retries(attempts=1),
@@ -109,6 +109,33 @@ def test_what_a_server_refuses_for_want_of_a_certificate_was_not_sent(kind, auth
         error = failure(kind, url, TLS(ca=ca))
     assert not error.sent
     assert "the server wants a certificate of this client's: TLS(certificate=…, key=…)" in error.reason
+
+
+@kinds
+def test_a_server_of_tls_1_2_says_less_of_a_certificate_that_it_wants(kind, authority, ca):
+    def older(context: ssl.SSLContext, connection: socket.socket) -> None:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        handshake(context, connection)
+
+    with tls_server(authority, older, mutual=True) as url:
+        error = failure(kind, url, TLS(ca=ca))
+    assert not error.sent
+    assert "does the server want a certificate of this client's?" in error.reason
+
+
+@kinds
+@pytest.mark.parametrize("serve", [handshake, lambda context, connection: connection.recv(1)], ids=["tells", "resets"])
+def test_plain_text_to_a_port_of_tls_is_told_of_https(kind, serve, authority):
+    with tls_server(authority, serve) as url:
+        error = failure(kind, url.replace("https:", "http:"))
+    assert "https://" in error.reason
+
+
+@kinds
+def test_no_grpc_over_tls_is_told_of_https(kind, authority, ca):
+    with tls_server(authority, handshake) as url:
+        error = failure(kind, url.replace("https:", "grpcs:"), TLS(ca=ca))
+    assert "is it the server's HTTP port? then use https://" in error.reason
 
 
 @kinds
