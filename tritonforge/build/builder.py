@@ -100,7 +100,8 @@ def _compile(
 
 def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, Gathered, tuple[Diagnostic, ...]]:
     recorded = [asked for source in discovered for asked in source.assets]
-    collected = cache(lambda module, file: collect(module, file, recorded))
+    loaded = {source.file: source.loaded for source in discovered}
+    collected = cache(lambda module, file: collect(module, file, recorded, loaded.get(file)))
 
     def code_of(definition: Definition[..., object]) -> Code:
         sources: Sources = collected(definition.module, definition.file)

@@ -7,9 +7,9 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ from tritonforge.define.redefinitions import in_classes, made_functions, replace
 from tritonforge.define.settings.explanations import explain
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
-__all__ = ["Discovered", "Source", "find_sources", "importing"]
+__all__ = ["Discovered", "Source", "find_sources", "importing", "own_modules"]
 
 SKIPPED = ("test_*.py", "*_test.py", "conftest.py", "setup.py")
 DEFINERS = frozenset({"model", "model_files", "onnx", "torchscript", "torch_module", "sklearn", "pipeline"})
@@ -45,11 +45,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What importing a source gave: its definitions, the assets that it asked for meanwhile, mistakes in settings."""
+    """What importing a source gave: its definitions, the assets that it asked for meanwhile, mistakes in settings.
+
+    `loaded` are the modules that were imported for it, those of installed packages left out, with their files.
+    """
 
     definitions: tuple[Definition[..., object], ...]
     assets: tuple[tuple[str, Path], ...]
     faults: tuple[Diagnostic, ...] = ()
+    file: Path = Path()
+    loaded: Mapping[str, Path] = field(default_factory=dict)
 
 
 def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
@@ -126,6 +131,7 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
 
 
 def _import(source: Source, found: list[Diagnostic]) -> Discovered:
+    before = set(sys.modules)
     with recorded_assets() as assets, collecting_faults() as faults, made_functions() as made, _no_exit():
         try:
             module = importlib.import_module(source.module)
@@ -135,8 +141,18 @@ def _import(source: Source, found: list[Diagnostic]) -> Discovered:
             found.append(_cannot_import(source, error))
         else:
             told = (*_told(faults), *replaced(made), *in_classes(made))
-            return Discovered(tuple(_definitions(module)), tuple(assets), told)
+            return Discovered(tuple(_definitions(module)), tuple(assets), told, source.file, own_modules(before))
     return Discovered((), (), _told(faults))
+
+
+def own_modules(before: Collection[str]) -> dict[str, Path]:
+    """Give the modules that were imported since, but for those of Python and of installed packages: their files."""
+    new = {name: getattr(sys.modules[name], "__file__", None) for name in sys.modules.keys() - before}
+    return {
+        name: Path(file)
+        for name, file in sorted(new.items())
+        if isinstance(file, str) and name.partition(".")[0] != "tritonforge" and not is_installed(Path(file))
+    }
 
 
 class _Ends(Exception):

@@ -7,13 +7,15 @@ import copy
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tritonforge.build.discover import own_modules
 from tritonforge.define import Definition
 from tritonforge.define.arrays import Array
 from tritonforge.emit import Built
@@ -58,7 +60,7 @@ class GoldenMaker:
                 continue
             try:
                 content, entry = self._content(one, definition, hashes)
-            except Exception as error:  # the user's own code may raise anything
+            except (Exception, SystemExit) as error:  # the user's own code may raise anything
                 self._fault(definition, error, failed)
                 continue
             yield replace(one, golden=entry), File(entry["file"], content=content)
@@ -73,7 +75,9 @@ class GoldenMaker:
         kept = self.previous.get("models", {}).get(name, {}).get("golden", {})
         content = self._kept(kept) if kept.get("of") == made_of else None
         if content is None:
+            before = set(sys.modules)
             content = write_golden(_run(definition, inputs) for inputs in self._inputs(one, definition))
+            self.warnings += _left_behind(one, before)
         sha256 = hashlib.sha256(content).hexdigest()
         examples = len(definition.options.examples)
         return content, {
@@ -116,7 +120,7 @@ class GoldenMaker:
             for number in range(self.count)
         ]
 
-    def _fault(self, definition: Definition[..., Any], error: Exception, failed: list[Diagnostic]) -> None:
+    def _fault(self, definition: Definition[..., Any], error: BaseException, failed: list[Diagnostic]) -> None:
         words = str(error) if isinstance(error, NotOneAnswer | TooManyRows) else f"{type(error).__name__}: {error}"
         if definition.options.examples:
             hint = _hint(error, definition)
@@ -137,6 +141,18 @@ class NotOneAnswer(Exception):
 
 class TooManyRows(Exception):
     """An example that no server takes as one request."""
+
+
+def _left_behind(one: Built, before: Collection[str]) -> Iterator[Diagnostic]:
+    """Warn of modules of the user's that a model imported as it ran, and that don't travel with it."""
+    if one.model.code is None:
+        return
+    there = {Path(origin).resolve() for _, origin in one.model.code.origins}
+    for name, file in own_modules(before).items():
+        if file.resolve() not in there:
+            message = f"it imported {name} ({file.name}) as it ran, which doesn't travel: nothing in its code names it"
+            hint = f"write `import {name}` in {Path(one.model.where.file).name}"
+            yield Diagnostic("TF413", one.model.where, message, hint, severity="warning")
 
 
 def golden_files(manifest: Mapping[str, Any]) -> set[str]:
@@ -162,8 +178,10 @@ def _fit(examples: Sequence[Mapping[str, Any]], limit: int) -> None:
             raise TooManyRows(f"example {number} has {rows} rows, and max_batch_size is {limit}")
 
 
-def _hint(error: Exception, definition: Definition[..., Any]) -> str:
+def _hint(error: BaseException, definition: Definition[..., Any]) -> str:
     """Say how examples that fail are mended."""
+    if isinstance(error, SystemExit):
+        return "take out what ends the process: sys.exit, or a parser of arguments"
     if isinstance(error, NotOneAnswer):
         return "leave examples= out, and test it by client.stream or client.sequence calls"
     if isinstance(error, TooManyRows):

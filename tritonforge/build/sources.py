@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import pkgutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from pathlib import Path, PurePosixPath
 
+from tritonforge.build.alone import loaded_alone
+from tritonforge.build.imports import Importer, exported, imported, imports_by_name, tree
+from tritonforge.build.pickles import pickled_modules
 from tritonforge.define.links import files_below, module_place, named_path
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, File, Shim
@@ -47,31 +51,74 @@ class Sources:
         return Code(shim, files, tuple((path, str(file)) for path, file in placed))
 
 
-def collect(module: str, file: Path, recorded: Iterable[tuple[str, Path]] = ()) -> Sources:
+def collect(
+    module: str, file: Path, recorded: Iterable[tuple[str, Path]] = (), loaded: Mapping[str, Path] | None = None
+) -> Sources:
     """Follow a module's imports, and those of what it imports, as far as they are the user's own.
+
+    Imports by a name that only a run knows are found by one: the module is imported in a process of its own. So is the
+    module of a class in a pickle among the assets.
 
     Args:
         module: the name by which the module is imported.
         file: where it is.
         recorded: what `asset` gave while modules were imported, each with the file that asked.
+        loaded: the modules that this process has imported for it, with their files.
 
     Raises:
         DiagnosticError: an asset is missing, or lies outside the project, or in the way of another; a module has the
             name of one of Python's.
     """
     root = _root(module, file)
-    found: list[Diagnostic] = []
-    modules = _closure(module, root, found)
     recorded = tuple(recorded)
-    files = {asking: asking for asking in modules}
-    for asking in modules:
-        named = (path for by, path in recorded if Path(by) == asking.resolve())
-        for path in sorted({*named, *_assets(asking, found)}):
-            found += _place_asset(path, asking, files, project_root(file))
+    wanted = [module]
+    closure = _closure(wanted, root)
+    beside: set[Path] = set()
+    if unnamed := _unnamed(closure, loaded or {}):
+        run = loaded_alone(module, root)
+        names, beside = _own(unnamed if run is None else run, root, project_root(file))
+        wanted += names
+    while True:
+        closure = _closure(wanted, root)
+        found = list(closure.hidden)
+        files = {path: path for path in (*closure.modules, *beside)}
+        for asking in closure.modules:
+            named = (path for by, path in recorded if Path(by) == asking.resolve())
+            for path in sorted({*named, *_assets(asking, found)}):
+                found += _place_asset(path, asking, files, project_root(file))
+        assets = files.keys() - closure.modules.keys() - beside
+        pickled = {name for path in assets for name in pickled_modules(files[path])}
+        more = sorted(name for name in pickled.difference(wanted) if _local_spec(name, root) is not None)
+        if not more:
+            break
+        wanted += more
     if found:
         raise DiagnosticError(list(dict.fromkeys(found)))
-    others = sorted(set(modules.values()) - {root})
+    others = sorted({place.root for place in closure.modules.values()} - {root})
     return Sources(module, (root, *others), files)
+
+
+def _unnamed(closure: _Closure, loaded: Mapping[str, Path]) -> Mapping[str, Path]:
+    """Give what was imported for a module beyond what the texts name; where they leave names out, all of it."""
+    if any(map(imports_by_name, closure.modules.values())):
+        return loaded or {"": Path()}
+    known = {path.resolve() for path in closure.modules}
+    return {name: path for name, path in loaded.items() if path.resolve() not in known}
+
+
+def _own(run: Mapping[str, Path], root: Path, project: Path) -> tuple[list[str], set[Path]]:
+    """Pick the user's own of the modules that a run has: by their names, or by their files where no name finds them."""
+    names: list[str] = []
+    beside: set[Path] = set()
+    for name, path in sorted(run.items()):
+        if name.partition(".")[0] in ("", "__main__", "tritonforge") or is_installed(path):
+            continue
+        spec = _local_spec(name, root)
+        if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path.resolve():
+            names.append(name)
+        elif spec is None and path.suffix == ".py" and path.is_relative_to(project):
+            beside.add(path)
+    return names, beside
 
 
 def _place_asset(path: Path, asking: Path, files: dict[Path, Path], project: Path) -> Iterator[Diagnostic]:
@@ -106,30 +153,60 @@ def _root(module: str, file: Path) -> Path:
     return file.parents[len(module.split(".")) - (0 if file.name == "__init__.py" else 1)]
 
 
-def _closure(module: str, root: Path, found: list[Diagnostic]) -> dict[Path, Path]:
-    """Find the files of a module, of the packages around it, and of all local modules that they import.
+@dataclass(frozen=True, slots=True)
+class _Place(Importer):
+    """A module that travels, and the folder that it is imported from."""
 
-    Gives the folder that each is imported from.
-    """
-    waiting = [module]
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Closure:
+    """Modules that travel, by their files, and those that can't, for Python has one of that name."""
+
+    modules: Mapping[Path, _Place]
+    hidden: tuple[Diagnostic, ...]
+
+
+def _closure(names: Iterable[str], root: Path) -> _Closure:
+    """Find the files of modules, of the packages around them, and of all local modules that they import."""
+    waiting = list(names)
     seen: set[str] = set()
-    files: dict[Path, Path] = {}
+    found: list[Diagnostic] = []
+    modules: dict[Path, _Place] = {}
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
+        if name.endswith("*"):
+            waiting += _starred(name, root)
+            continue
         spec = _local_spec(name, root)
         if spec is None or spec.origin is None:
             found += _hidden(name, root)
             continue
         file = _place(name, Path(spec.origin))
-        files[file] = _root(name, file)
         parts = name.split(".")
         waiting += [".".join(parts[:length]) for length in range(1, len(parts))]
         package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
-        waiting += _imports(file, package)
-    return files
+        modules[file] = _Place(file, name, package, _root(name, file))
+        waiting += imported(modules[file])
+    return _Closure(modules, tuple(found))
+
+
+def _starred(name: str, root: Path) -> Iterator[str]:
+    """Give the modules that `a.*`, what `from a import *` imports, or `a.**`, all that is below a, stands for."""
+    package, _, star = name.rpartition(".")
+    spec = _spec(package, root)
+    if spec is None:
+        return
+    folders = [folder for folder in spec.submodule_search_locations or () if not is_installed(Path(folder))]
+    if star == "*" and folders and spec.origin is not None:
+        yield from (f"{package}.{one}" for one in exported(Path(spec.origin)))
+    elif star == "**":
+        for one in pkgutil.iter_modules(folders, f"{package}."):
+            yield from (one.name, f"{one.name}.**") if one.ispkg else (one.name,)
 
 
 def _hidden(name: str, root: Path) -> list[Diagnostic]:
@@ -141,32 +218,9 @@ def _hidden(name: str, root: Path) -> list[Diagnostic]:
     return [Diagnostic("TF112", Where(str(own)), reason, "rename the file")]
 
 
-@cache
-def _parse(file: Path, modified_ns: int) -> ast.Module:
-    return ast.parse(file.read_bytes(), filename=str(file))
-
-
-def _tree(file: Path) -> ast.Module:
-    return _parse(file, file.stat().st_mtime_ns)
-
-
-def _imports(file: Path, package: str) -> Iterator[str]:
-    """Give the names of all modules that a file imports anywhere; `from a import b` may mean the module a.b."""
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names if base)
-
-
 def _assets(file: Path, found: list[Diagnostic]) -> Iterator[Path]:
     """Give the files of the `asset("…")` calls in a file whose name is written out."""
-    nodes = list(ast.walk(_tree(file)))
+    nodes = list(ast.walk(tree(file)))
     spellings = {spelling for node in nodes for spelling in _spellings(node)}
     for node in nodes:
         if not (isinstance(node, ast.Call) and ast.unparse(node.func) in spellings):
@@ -198,6 +252,13 @@ def _spellings(node: ast.AST) -> Iterator[str]:
 
 def _local_spec(name: str, root: Path) -> ModuleSpec | None:
     """Find a module that is the user's own: no part of Python, nor of an installed package. Nothing is imported."""
+    spec = _spec(name, root)
+    if spec is None or spec.origin is None or not spec.origin.endswith((".py", *EXTENSION_SUFFIXES)):
+        return None
+    return None if is_installed(_place(name, Path(spec.origin))) else spec
+
+
+def _spec(name: str, root: Path) -> ModuleSpec | None:
     parts = name.split(".")
     if not parts[0] or parts[0] in sys.stdlib_module_names or parts[0] == "tritonforge":
         return None
@@ -212,9 +273,7 @@ def _local_spec(name: str, root: Path) -> ModuleSpec | None:
         if spec is None:
             return None
         search = spec.submodule_search_locations
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    return None if is_installed(_place(name, Path(spec.origin))) else spec
+    return spec
 
 
 def _place(name: str, origin: Path) -> Path:

@@ -47,7 +47,7 @@ def run_step(call: Callable[[], Any]) -> Any:
         return call()
     try:
         result = call()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _as_served(error) from error
     return _awaited(result) if inspect.iscoroutine(result) else result
 
@@ -55,11 +55,11 @@ def run_step(call: Callable[[], Any]) -> Any:
 async def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
     try:
         return await coroutine
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _as_served(error) from error
 
 
-def _as_served(error: Exception) -> Exception:
+def _as_served(error: Exception | SystemExit) -> Exception:
     """Make the error that reaches a body from a model that Triton serves."""
     if isinstance(error, TritonError):  # of the user's own classes only the text and the code come
         return TritonError(error.message, error.code)

@@ -81,7 +81,7 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
             )
     except DiagnosticError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"skl2onnx can't convert {type(fitted).__name__}: {type(error).__name__}: {error}"
         raise _failed(model, reason, "see skl2onnx's list of supported estimators") from error
     found = [info.name for info in proto.graph.output]

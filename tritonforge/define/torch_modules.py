@@ -97,7 +97,7 @@ def _export(
             fixed = find_fixed_size(module, content, arrays, tensors)
     except ModuleNotFoundError as error:
         raise _failed(model, f"torch's exporter needs {error.name}", "pip install 'tritonforge[torch]'") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:  # the exporter's own error only says that it failed
             cause = cause.__cause__

@@ -255,7 +255,7 @@ def trace(
         result = tracer.run(body, signature, absent)
     except DiagnosticError as error:
         raise DiagnosticError([*tracer.diagnostics, *error.diagnostics]) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DiagnosticError([*tracer.diagnostics, *_untraceable(error, tracer, where.at(name))]) from error
     if tracer.refused:
         raise DiagnosticError([*tracer.diagnostics, *tracer.refused])
@@ -314,7 +314,7 @@ def require_chainable(model: Traceable) -> None:
         raise DiagnosticError([Diagnostic("TF213", caller().where.at(model.name), *unfit)])
 
 
-def _untraceable(error: Exception, tracer: Tracer, where: Where) -> Sequence[Diagnostic]:
+def _untraceable(error: BaseException, tracer: Tracer, where: Where) -> Sequence[Diagnostic]:
     """Say which line of the body failed."""
     if tracer.refused:
         return tracer.refused
@@ -325,6 +325,9 @@ def _untraceable(error: Exception, tracer: Tracer, where: Where) -> Sequence[Dia
     if isinstance(error, TypeError) and "'await' expression" in str(error):
         reason = "its body awaits the result of a model that isn't async"
         return [Diagnostic("TF219", place, reason, "leave out that `await`: only what is `async def` is awaited")]
+    if isinstance(error, SystemExit):
+        reason = f"its body ends the process when it is traced: SystemExit: {error}"
+        return [Diagnostic("TF219", place, reason, "take out what ends it: sys.exit, or a parser of arguments")]
     # What else is raised may come from a symbol, in the place of an array.
     kind = Diagnostic if isinstance(error, NameError) else OnlyInBls
     return [
