@@ -26,6 +26,7 @@ _WARMUP = re.compile(
     re.DOTALL,
 )
 """Our runtime ends an error's text with its place; Triton puts one error after another, with `;`."""
+_NO_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _MISSING_FILE = re.compile(r"Python model file not found in '(?P<file>[^']+)'")
 
 
@@ -106,7 +107,26 @@ def _explain(failure: Failure, sources: Sources, crashes: Sequence[Frame], *, ve
     if warmup := _WARMUP.search(failure.reason):
         return _explain_warmup(warmup, failure.model, sources, subject)
     code = "TF524" if "backend library" in error.text else "TF520"
-    return Diagnostic(code, where.at(subject), f"failed to load: {_indent(error.text)}{trace}", hint_for(error.text))
+    return Diagnostic(
+        code,
+        where.at(subject),
+        f"failed to load: {_indent(error.text)}{trace}",
+        _hint(error.text, where, failure.model, sources),
+    )
+
+
+def _hint(text: str, where: Where, model: str, sources: Sources) -> str:
+    """Say how to mend an error; a module of the user's own must travel, where any other has to be installed."""
+    if missing := _NO_MODULE.search(text):
+        name = missing["module"]
+        importing = Path(where.file).name if where.file.endswith(".py") else "the file of its definition"
+        if file := sources.own_module(name, model):
+            return (
+                f"{name} is yours ({Where(file)}): write `import {name}` in {importing}, so that it travels, and build"
+            )
+        if file := sources.own_module(name.partition(".")[0], model):
+            return f"{name.partition('.')[0]} is yours ({Where(file)}), and has no module {name} in it"
+    return hint_for(text)
 
 
 def _explain_syntax(failure: Failure, sources: Sources, subject: str) -> Diagnostic:

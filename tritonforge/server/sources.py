@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritonforge.manifest import InvalidManifest, read_manifest
 
 __all__ = ["Sources", "read_sources"]
+
+_MARKS = ("pyproject.toml", ".git")
+"""Of the folder of a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,26 @@ class Sources:
         found = [folder / path for path in paths if path.name == name]
         own = [path for path in found if path.is_relative_to(folder / version)]
         return self.original(str((own or found)[0]), model) if found else ""
+
+    def own_module(self, name: str, model: str) -> str:
+        """Find a module by its dotted name in the folders around a model's sources; "" if none has it."""
+        parts = name.split(".")
+        for folder in self._folders(model):
+            above = folder.joinpath(*parts)
+            for file in (above.with_name(f"{parts[-1]}.py"), above / "__init__.py"):
+                if file.is_file():
+                    return str(file)
+            if any(above.glob("*.py")):
+                return str(above)
+        return ""
+
+    def _folders(self, model: str) -> Iterator[Path]:
+        """Give the folders of a model's sources, and those above them in a project that a file marks as one."""
+        files = (Path(self._user_file(Path(path), model)) for path in self.models.get(model, ()))
+        for folder in dict.fromkeys(file.parent for file in files if file.is_file()):
+            chain = (folder, *folder.parents)
+            marked = (number for number, one in enumerate(chain) if any((one / mark).exists() for mark in _MARKS))
+            yield from chain[: next(marked, 0) + 1]
 
     def _user_file(self, inside: Path, model: str) -> str:
         known = self.models.get(model)

@@ -62,3 +62,31 @@ def test_a_load_that_fails_for_several_versions_is_told_for_each(tmp_path: Path)
         ("adder version 1", "failed to load: 1 fails"),
         ("adder version 2", "failed to load: 2 fails"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "hint"),
+    [
+        ("tr", "tr is yours (tr.py): write `import tr` in svc.py, so that it travels, and build"),
+        (
+            "own.clip",
+            "own.clip is yours (own/clip.py): write `import own.clip` in svc.py, so that it travels, and build",
+        ),
+        ("own.clap", "own is yours (own), and has no module own.clap in it"),
+        ("other", "install what it imports for the Python that runs the models"),
+    ],
+)
+def test_a_module_of_the_users_own_is_not_to_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, hint: str
+) -> None:
+    """As the class of a pickle may be of one."""
+    for name in ("svc.py", "tr.py", "own/clip.py", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    sources = Sources(tmp_path / "repository", tmp_path / "repository", {"price": {"1/source/svc.py": "svc.py"}})
+    file = tmp_path / "repository" / "price" / "1" / "source" / "svc.py"
+    words = f"Internal: ModuleNotFoundError: No module named '{missing}'\n\nAt:\n  {file}(9): __init__\n"
+    (found,) = explain_failures([ModelState("price", "1", "UNAVAILABLE", words)], "", sources, ready=False)
+    assert found.code == "TF520"
+    assert found.hint.startswith(hint)
