@@ -175,6 +175,19 @@ def test_a_broken_file_that_names_no_tritonforge_takes_nothing_away(watching: Wa
     watching.said("fourth unloaded")
 
 
+def test_an_import_that_never_ends_is_told_and_given_up_at_the_next_save(watching: Watching) -> None:
+    """What was served goes on serving meanwhile, and is built anew with what is saved then."""
+    watching.save("spinning.py", HEAD + "while True:\n    pass\n")
+    assert "still importing serving/spinning.py:" in watching.said("it is given up once something is saved")
+    assert infer(watching.url, "times", 1.0) == 5.0
+    (watching.folder / "spinning.py").unlink()
+    watching.said("given up; building what is saved now")
+    watching.save("seventh.py", TIMES.format(7).replace("times", "seventh"))
+    watching.said("seventh 1 loaded in ")
+    (watching.folder / "seventh.py").unlink()
+    watching.said("seventh unloaded")
+
+
 def test_models_come_and_go(watching: Watching) -> None:
     """A new one is loaded; one that the definitions no longer have is unloaded, and loaded once it is back."""
     watching.save("third.py", TIMES.format(7).replace("times", "third"))

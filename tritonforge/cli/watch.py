@@ -9,15 +9,18 @@ import typer
 from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
-    from tritonforge.build import BuildReport, Project
+    from tritonforge.build import Project
     from tritonforge.cli.served_repository import Chosen
     from tritonforge.server import EmbeddedServer, ServerSettings
+    from tritonforge.server.build_process import BuildProcess, Outcome
     from tritonforge.server.docker import DockerServer
     from tritonforge.server.watch import SourceWatch
 
 __all__ = ["refuse_watching", "serve_watching"]
 
 _POLL_S = 0.2
+_LOG = "build.log"
+"""What imported modules write, beside the server's log."""
 _MENDED = "mended: what is saved is served again"
 _GOES_ON = "what was served before goes on serving; save again to mend it"
 
@@ -43,52 +46,69 @@ def refuse_watching(chosen: Chosen, settings: ServerSettings, *, detached: bool,
 
 def serve_watching(server: EmbeddedServer | DockerServer, chosen: Chosen, project: Project) -> int:
     """Serve what is saved, until the server ends by itself; give its exit code."""
+    from tritonforge.cli.follow import following
+    from tritonforge.server.build_process import BuildProcess
     from tritonforge.server.watch import SourceWatch
 
     watch = SourceWatch(chosen.sources, server.repository)
-    typer.echo("watching; what is saved is built and served")
-    fine = _renew(server, watch, project, chosen)  # what was saved while it started
-    while (code := server.wait(_POLL_S)) is None:
-        if watch.changed():
-            before, fine = fine, _renew(server, watch, project, chosen)
-            if fine and not before:
-                typer.echo(_MENDED)
+    log = server.log_path.with_name(_LOG)
+    with following(log), BuildProcess(chosen.sources, server.repository, target=project.target, log=log) as builds:
+        typer.echo("watching; what is saved is built and served")
+        fine = _renew(server, watch, builds)  # what was saved while it started
+        while (code := server.wait(_POLL_S)) is None:
+            if watch.changed():
+                before, fine = fine, _renew(server, watch, builds)
+                if fine and not before:
+                    typer.echo(_MENDED)
     return code
 
 
-def _renew(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: Project, chosen: Chosen) -> bool:
+def _renew(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess) -> bool:
     """Build, and load what that changed; tell what is wrong, and whether all is well."""
     from tritonforge.cli.renewing import try_reload, unload_gone
 
-    try:
-        report = _build(server, watch, project, chosen)
-    except (TritonForgeError, OSError) as error:
-        typer.echo(f"{error}\n{_GOES_ON}", err=True)
+    outcome = _build(server, watch, builds)
+    if outcome.failure:
+        typer.echo(f"{outcome.failure}\n{_GOES_ON}", err=True)
         watch.follow(everything=True)
         return False
     watch.follow()
-    for warning in report.warnings:
-        typer.echo(str(warning), err=True)
+    for warning in outcome.warnings:
+        typer.echo(warning, err=True)
     failed: set[str] = set()
     # Asked again each time: an ensemble takes its changed members along.
     while changed := [name for name in server.changed_models() if name not in failed]:
         if not try_reload(server, changed[0], otherwise=_GOES_ON):
             failed.add(changed[0])
-    unload_gone(server, report.removed)
+    unload_gone(server, outcome.removed)
     return not failed
 
 
-def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, project: Project, chosen: Chosen) -> BuildReport:
+def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess) -> Outcome:
     """Build into the folder that is served; again, if something was saved meanwhile."""
-    from tritonforge.build import build
-
     while True:
-        try:
-            watch.check()
-            report = build(chosen.sources, server.repository, target=project.target)
-        except (TritonForgeError, OSError):
-            if not watch.changed():
-                raise
-        else:
-            if not watch.changed():
-                return report
+        outcome = _one_build(server, watch, builds)
+        if outcome is not None and not watch.changed():
+            return outcome
+
+
+def _one_build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess) -> Outcome | None:
+    """Build once; None where that took long, and was given up as something was saved meanwhile."""
+    from tritonforge.server.build_process import Outcome
+
+    try:
+        watch.check()
+        builds.start()
+    except (TritonForgeError, OSError) as error:
+        return Outcome(failure=str(error))
+    told = ""
+    while (outcome := builds.poll(_POLL_S)) is None:
+        if server.wait(0) is not None:
+            return Outcome(failure="the server ended amid the build")
+        if told and watch.changed():
+            typer.echo("given up; building what is saved now", err=True)
+            builds.give_up()
+            return None
+        if not told and (told := builds.doing()):
+            typer.echo(f"still {told} …; it is given up once something is saved", err=True)
+    return outcome

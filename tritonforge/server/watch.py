@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -125,8 +126,9 @@ def _fault(file: Path) -> Diagnostic | None:
 
 def _note(path: Path, found: dict[Path, _Stamp]) -> None:
     with suppress(OSError):
-        stat = path.stat()
-        found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):  # a pipe would be read for ever
+            found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _files(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -45,6 +45,7 @@ def test_an_editor_that_replaces_the_file_is_seen_and_what_it_leaves_is_not(tmp_
     for leftover in (".serving.py.swp", "serving.py~", "#serving.py#", "4913", "serving.py___jb_tmp___", "notes.md"):
         (tmp_path / leftover).write_text("anything")
     (tmp_path / ".#serving.py").symlink_to("nobody@nowhere")
+    os.mkfifo(tmp_path / "pipe.py")
     for folder in ("__pycache__", ".git", ".venv", "node_modules"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "module.py").write_text("anything")

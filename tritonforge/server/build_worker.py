@@ -1,0 +1,53 @@
+"""The process that builds for `up --watch`: it imports definitions, whatever those do, and is ended from outside.
+
+It reads orders and writes outcomes, each a line of JSON, from and to two named pipes of its workspace.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tritonforge.build import build
+from tritonforge.errors import TritonForgeError
+
+__all__ = ["DOING", "ORDERS", "OUTCOMES", "serve"]
+
+ORDERS, OUTCOMES, DOING = "orders", "outcomes", "doing"
+"""In the workspace: the pipes, and a file that is written once a build takes long, with the place where it is."""
+
+
+def serve(folder: Path, *, cwd: str, slow_s: float) -> None:
+    """Build what is ordered, in the folder `cwd`, until SIGTERM."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.chdir(cwd)
+    with suppress(KeyboardInterrupt), (folder / ORDERS).open() as orders, (folder / OUTCOMES).open("w") as outcomes:
+        for order in orders:
+            with (folder / DOING).open("w") as doing:
+                # It needs no lock of the interpreter's: a pattern that matches for ever is found, too.
+                faulthandler.dump_traceback_later(slow_s, file=doing)
+                try:
+                    outcome = _outcome(**json.loads(order))
+                finally:
+                    faulthandler.cancel_dump_traceback_later()
+            outcomes.write(json.dumps(outcome) + "\n")
+            outcomes.flush()
+
+
+def _outcome(sources: Sequence[str], repository: str, target: str) -> dict[str, Any]:
+    try:
+        report = build(sources, repository, target=target)
+    except (TritonForgeError, OSError) as error:
+        return {"warnings": (), "removed": (), "failure": str(error)}
+    return {"warnings": list(map(str, report.warnings)), "removed": report.removed, "failure": ""}
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """End as Ctrl-C does: what the build has under way is put away."""
+    raise KeyboardInterrupt
