@@ -25,7 +25,7 @@ __all__ = ["build_image", "connect", "find_image", "told"]
 _STAGE_ARGUMENT = "TRITONFORGE_BUILD"
 """The argument of our Dockerfiles that labels the images of their earlier stages."""
 
-FIRST_CONTACT_S = 10.0
+FIRST_CONTACT_S = 10
 """How long a daemon may take for its first answer; one that hangs takes connections, and says nothing."""
 
 _SOCKET = "unix:///var/run/docker.sock"
