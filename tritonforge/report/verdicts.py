@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tritonforge.report.longer import longer_words, times_as_long
 from tritonforge.report.ratios import Ratio, paired_ratio, pairs_needed, unpaired_ratio
 
 __all__ = ["FIGURES", "Comparison", "Figure", "FigureChange", "PointChange", "Rules", "Verdict", "compare_points"]
@@ -181,7 +182,19 @@ def compare_points(
         )
     if paired and any(change.far_from_columns(rules.same_within) for each in changes for change in each.figures):
         told.append(_PAIRED)
+    told += longer_words(_unsure(changes, rules), paired=paired)
     return Comparison(base, new, changes, rules, paired, tuple(told), settings)
+
+
+def _unsure(changes: Sequence[PointChange], rules: Rules) -> list[tuple[str, int | None]]:
+    """Name what longer windows may tell: of a limit's figures those that can't be held against it."""
+    limit = rules.max_regression
+    return [
+        (f"{change.figure.label} at {point.label}", times_as_long(change.ratio, rules.same_within))
+        for point in changes
+        for change in point.figures
+        if (change.verdict == "unsure" if limit is None else change.undecided(limit))
+    ]
 
 
 def _compare_point(

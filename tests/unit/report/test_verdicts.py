@@ -102,7 +102,7 @@ def test_a_ratio_that_is_not_the_columns_quotient_is_explained() -> None:
     """The machine slows down for the last rounds: each pair knows, the medians of the sides don't."""
     base = [100.0, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1100, 1200]
     new = [150.0, 300, 450, 600, 750, 900, 600, 700, 800, 900, 990, 1080]
-    (told,) = compare({"throughput": base}, {"throughput": new}).warnings
+    told, _ = compare({"throughput": base}, {"throughput": new}).warnings  # and how much longer
     assert told.startswith("new / base is the median of the pairs' own ratios")
     assert not compare({"throughput": base}, {"throughput": [each * 1.1 for each in base]}).warnings
 
@@ -250,7 +250,7 @@ def test_the_columns_of_saved_reports_are_those_of_the_ratio() -> None:
     comparison = compare({"throughput": base}, {"throughput": new}, paired=False)
     (change,) = comparison.points[0].figures
     assert change.new / change.base == pytest.approx(change.ratio.estimate)
-    assert not comparison.warnings
+    assert not [words for words in comparison.warnings if "quotient" in words]
 
 
 def test_reports_of_different_models_are_refused() -> None:
