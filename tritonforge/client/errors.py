@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from tritonforge.client.names import shown
@@ -21,6 +22,10 @@ __all__ = [
 _LONGEST = 1 << 14
 _NO_ID = "[request id: <id_unknown>] "
 """What Triton's words have of a request without an id."""
+
+
+_HIDDEN = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal would act upon in a server's words: control characters, but for tabs and the ends of lines."""
 
 
 class Target(NamedTuple):
@@ -84,7 +89,11 @@ class ClientError(TritonForgeError):
         reason = self.reason
         for given in (str(self.model), self.request_id):  # which the server's words may quote
             reason = reason.replace(given, shown(given)) if not given.isprintable() else reason
-        return f"{self.target}: {reason}"
+        return f"{self.target}: {_HIDDEN.sub(_escaped, reason)}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]
 
 
 def _excerpt(words: str) -> str:

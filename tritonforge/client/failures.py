@@ -93,6 +93,7 @@ _HINTS = (
     ),
     (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
     (REFUSED, "the server has refused the call unread, as one does that has as many as it takes"),
+    (re.compile(r"^HTTP 413\b"), "the request is larger than the server, or a proxy before it, takes"),
     (re.compile(r"^Method Not Allowed$"), "is it Triton's metrics port? use its HTTP port (8000 by default)"),
     (
         re.compile(
@@ -123,7 +124,7 @@ _HINTS = (
     ),
     (
         re.compile(r"missing selected ALPN property"),
-        "what answers there speaks TLS, but no gRPC: is it the server's HTTP port? then use https://…, or the gRPC port",
+        "what answers there speaks TLS, but no gRPC: is it an HTTP port? then use https://…, or the gRPC port",
     ),
     (
         re.compile(r"WRONG_VERSION_NUMBER"),
@@ -174,8 +175,8 @@ _UNKNOWN_MODEL = re.compile(
 )
 """What "not found" says where it is the server's own: a model may refuse with that code what it doesn't find itself."""
 
-_OF_PROXIES = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
-"""What a proxy in front of a Triton says of itself, or of the caller's key."""
+_OF_PROXIES = frozenset({401, 403, 407, 408, 413, 429, 502, 503, 504})
+"""What a proxy in front of a Triton says of itself, of the caller's key, or of the size of a request."""
 
 # grpc 1.x, and `grpc_frames`, of an answer that is HTTP's alone.
 _HTTP_STATUS = re.compile(r"^(?:Received http2 header with status: |HTTP status )(\d{3})\b")

@@ -263,9 +263,10 @@ def _error_of(status: int, body: Buffer, target: Target, *, of_inference: bool) 
     """Make the error by Triton's words, or by whatever came."""
     text = bytes(body).decode("utf-8", "replace").strip()
     try:
-        words = str(json.loads(text)["error"])
+        said = json.loads(text)["error"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return from_page(status, text, target)
+    words = "" if said is None else str(said)
     if status == 404 and words == _NO_SUCH_PATH and not of_inference:  # where a model may say so itself
         return from_page(status, words, target)
     return from_http_status(status, words, target)

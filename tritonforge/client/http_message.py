@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tritonforge.client.message import Buffer, Region, Request, Response, Tensor
-from tritonforge.client.wire import encode, small_dtype
+from tritonforge.client.wire import Array, encode, small_dtype
 from tritonforge.dtypes import DTYPES
 
 __all__ = ["plain_response", "read_response", "write_request"]
@@ -179,4 +179,21 @@ def _from_json(output: Mapping[str, Any]) -> Buffer:
         data = list(chain.from_iterable(data))
     if output["datatype"] not in DTYPES:
         raise ValueError(f"output {output['name']!r} has the unknown datatype {output['datatype']!r}")
-    return encode(np.array(data, DTYPES[output["datatype"]].numpy), output["datatype"])
+    return encode(_numbers(output, data), output["datatype"])
+
+
+def _numbers(output: Mapping[str, Any], data: list[Any]) -> Array:
+    """Make an array of an output's dtype. Raise ValueError for a number that it can't hold."""
+    dtype = DTYPES[output["datatype"]].numpy
+    fits = True
+    if dtype.kind in "iu":  # NumPy 1 wraps integers, and cuts fractions off
+        signed = dtype.kind == "i"
+        end = 1 << (8 * dtype.itemsize - signed)
+        fits = all(-end * signed <= number < end and number == int(number) for number in data)
+    try:
+        if fits:
+            with np.errstate(over="raise"):
+                return np.array(data, dtype)
+    except FloatingPointError:
+        pass
+    raise ValueError(f"output {output['name']!r} has a number that {output['datatype']} can't hold")

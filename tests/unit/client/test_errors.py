@@ -44,6 +44,12 @@ def test_a_name_or_an_id_of_several_lines_stays_in_one_line():
     assert str(InferenceFailed("line 1\nline 2", TARGET)).endswith(": line 1\nline 2")
 
 
+def test_what_a_terminal_would_act_upon_is_escaped_in_a_servers_words():
+    error = InferenceFailed("\x1b[2Jgone\rhidden\u202e\n\tat line 3\r\né", TARGET)
+    assert str(error).endswith("(request req-1): \\x1b[2Jgone\\rhidden\\u202e\n\tat line 3\r\né")
+    assert error.reason.startswith("\x1b")
+
+
 def test_errors_can_be_caught_as_what_they_are_elsewhere():
     assert issubclass(ClientError, TritonForgeError)
     assert issubclass(InvalidRequest, InvalidTensor)
@@ -139,6 +145,7 @@ PAGE = """<html><head><title>404 &ndash; Gone</title><style>b { color: red }</st
         (500, "boom", InferenceFailed, "boom"),
         (401, PAGE, InvalidRequest, "HTTP 401: 404 – Gone nginx"),
         (403, PAGE, InvalidRequest, "HTTP 403: 404 – Gone nginx"),
+        (413, PAGE, InvalidRequest, "Gone nginx; the request is larger than the server, or a proxy before it, takes"),
         (502, PAGE, ServerUnavailable, "HTTP 502: 404 – Gone nginx"),
         (302, PAGE, ServerUnavailable, "not a Triton server: it answered HTTP 302 404 – Gone nginx"),
         (405, "Method Not Allowed", InvalidRequest, "is it Triton's metrics port?"),
@@ -171,6 +178,13 @@ def test_a_long_page_is_cut():
         (400, "INTERNAL", ServerUnavailable, "not a Triton server: HTTP 400"),
         (401, "UNAUTHENTICATED", InvalidRequest, "HTTP 401, which no gRPC server says: a proxy does"),
         (403, "PERMISSION_DENIED", InvalidRequest, "HTTP 403, which no gRPC server says: a proxy does"),
+        (
+            413,
+            "UNKNOWN",
+            InvalidRequest,
+            "HTTP 413, which no gRPC server says: a proxy does; the request is larger than "
+            "the server, or a proxy before it, takes",
+        ),
         (503, "UNAVAILABLE", ServerUnavailable, "HTTP 503, which no gRPC server says: a proxy does"),
     ],
 )

@@ -186,6 +186,12 @@ def test_a_head_past_all_bounds_is_refused_by_both_clients_and_not_asked_for_aga
         assert server.connections == 2
 
 
+def test_an_error_without_words_is_told_by_its_status():
+    refusal = b'HTTP/1.1 500 no\r\nContent-Length: 15\r\n\r\n{"error": null}'
+    with FaultServer(then_close(refusal)) as server, pytest.raises(InferenceFailed, match=r": HTTP 500$"):
+        infer(server)
+
+
 @pytest.mark.parametrize(("said", "after_s"), [(b"7", 7), (b"Wed, 21 Oct 2026 07:28:00 GMT", 0), (b"-1", 0)])
 def test_when_to_ask_again_is_read_where_it_is_in_seconds(said, after_s):
     refusal = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: %b\r\nContent-Length: 0\r\n\r\n" % said

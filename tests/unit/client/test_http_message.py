@@ -66,7 +66,8 @@ def test_a_response_is_cut_into_its_tensors():
         ("INT64", [2, 2], [[1, 2], [3, 4]], np.array([[1, 2], [3, 4]])),
         ("BOOL", [2], [True, False], np.array([True, False])),
         ("BYTES", [2], ["a", "ü"], np.array([b"a", "ü".encode()], object)),
-        ("UINT64", [1], [2**64 - 1], np.array([2**64 - 1], np.uint64)),
+        ("UINT64", [2], [1, 2**64 - 1], np.array([1, 2**64 - 1], np.uint64)),
+        ("INT8", [2], [1.0, -128], np.array([1, -128], np.int8)),
         ("FP32", [0], [], np.array([], np.float32)),
     ],
 )
@@ -76,6 +77,16 @@ def test_a_server_that_sends_json_all_the_same_is_understood(datatype, shape, da
     array = decode(tensor.datatype, tensor.shape, tensor.data)
     assert array.dtype == wanted.dtype
     assert np.array_equal(array, wanted)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "number"),
+    [("FP32", 1e300), ("FP16", 70_000.0), ("INT8", 300), ("UINT8", -1), ("INT64", 1 << 70), ("INT32", 1.5)],
+)
+def test_a_number_in_json_that_its_datatype_can_not_hold_is_refused(datatype, number):
+    content, _ = body({"model_name": "m", "outputs": [output("y", datatype, [2], data=[0, number])]})
+    with pytest.raises(ValueError, match=f"output 'y' has a number that {datatype} can't hold"):
+        read_response(content, None)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_plain_text_to_a_port_of_tls_is_told_of_https(kind, serve, authority):
 def test_no_grpc_over_tls_is_told_of_https(kind, authority, ca):
     with tls_server(authority, handshake) as url:
         error = failure(kind, url.replace("https:", "grpcs:"), TLS(ca=ca))
-    assert "is it the server's HTTP port? then use https://" in error.reason
+    assert "is it an HTTP port? then use https://" in error.reason
 
 
 @kinds
