@@ -161,8 +161,9 @@ class ModelNotReady(ClientError):
 class InferenceFailed(ClientError):
     """The model took the request and failed. `reason` holds its message, of a Python model the traceback too.
 
-    `step` is the model that failed inside an ensemble, where Triton's message tells it: it does for what a Python
-    model raises, and not for a TritonError that it gives (seen with 24.10). Empty elsewhere.
+    `step` is the model that failed inside an ensemble, where Triton's message tells it (24.10): it does for what a
+    Python model written by hand raises. Generated ones answer with an error of their own, whose words name the file,
+    line and function instead. Empty elsewhere.
     """
 
     def __init__(self, reason: str, target: Target, *, step: str = "") -> None:
