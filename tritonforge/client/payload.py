@@ -26,6 +26,7 @@ __all__ = [
     "read_result",
     "region_of",
     "require_outputs",
+    "require_own",
     "version_text",
     "with_timeout",
 ]
@@ -130,16 +131,9 @@ def read_result(response: Response, order: Sequence[str], target: Target, dataty
 
     One that lies in a region is there by its shape and dtype alone. `datatypes` are those of all outputs of the model,
     by name, as far as it is known. A Python model may leave outputs out, all of them too, and Triton passes that on
-    (24.10). Raise ServerUnavailable where there is another output or datatype in the place of one of them, or the
-    answer is of another model, or to another request; InferenceFailed where an output isn't what it says.
+    (24.10). Raise ServerUnavailable where there is another output or datatype in the place of one of them;
+    InferenceFailed where an output isn't what it says.
     """
-    if response.model != target.model or _differ(response.version, target.version):
-        version = response.version and f" version {shown(response.version)}"
-        words = f"it is of {shown(response.model) or 'none'}{version}"
-        raise ServerUnavailable(f"the answer is not of this model: {words}", target)
-    if target.request_id and response.id not in (target.request_id, ""):
-        words = f"its id is {shown(response.id)}, and that of the request {shown(target.request_id)}"
-        raise ServerUnavailable(f"the answer is not of this request: {words}", target)
     arrays: dict[str, Array] = {}
     name = ""
     try:
@@ -165,6 +159,17 @@ def read_result(response: Response, order: Sequence[str], target: Target, dataty
         id=response.id,
         parameters=response.parameters,
     )
+
+
+def require_own(response: Response, target: Target) -> None:
+    """Raise ServerUnavailable where a response is of another model or version than was asked, or to another request."""
+    if response.model != target.model or _differ(response.version, target.version):
+        version = response.version and f" version {shown(response.version)}"
+        words = f"it is of {shown(response.model) or 'none'}{version}"
+        raise ServerUnavailable(f"the answer is not of this model: {words}", target)
+    if target.request_id and response.id not in (target.request_id, ""):
+        words = f"its id is {shown(response.id)}, and that of the request {shown(target.request_id)}"
+        raise ServerUnavailable(f"the answer is not of this request: {words}", target)
 
 
 def _differ(version: str, asked: str) -> bool:

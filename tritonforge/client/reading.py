@@ -9,7 +9,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.kinds import Known
 from tritonforge.client.message import Response
-from tritonforge.client.payload import read_result, require_outputs
+from tritonforge.client.payload import read_result, require_outputs, require_own
 from tritonforge.client.result import Result
 
 __all__ = ["conclude", "read"]
@@ -47,6 +47,7 @@ async def read(
 
     Either the model has changed, or the response on its way: then raise ServerUnavailable.
     """
+    require_own(response, target)
     try:
         return read_result(response, outputs or known.output_names, target, known.datatypes)
     except ServerUnavailable:
