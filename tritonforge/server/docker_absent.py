@@ -7,7 +7,7 @@ import re
 
 from tritonforge.errors import Diagnostic, Where
 
-__all__ = ["explain_absence"]
+__all__ = ["explain_absence", "hangs"]
 
 _NUMBERED = re.compile(r"\[Errno (?P<number>-?\d+)\] (?P<words>[^'\"()]+)")
 """What the system says, inside of what urllib3 and requests make of it."""
@@ -18,7 +18,6 @@ _LATE, _SILENT = "timed out", "Read timed out"
 _START = "start it (`systemctl start docker`), or point DOCKER_HOST at one"
 _RESTART = "it is there, and hangs: restart it"
 _HINTS = {
-    errno.EAGAIN: f"{_RESTART} (`systemctl restart docker`)",  # its queue of connections is full
     errno.ENOENT: _START,
     errno.EACCES: "your user must be in the group docker: sudo usermod -aG docker $USER, then log in again",
     errno.ECONNREFUSED: f"that socket is of one that has ended: {_START}",
@@ -28,6 +27,11 @@ _ELSEWHERE = "start one there, or point DOCKER_HOST at another; without that var
 _ADDRESSES = 'it is to be unix:///path, tcp://host:port, or ssh://host, which takes pip install "docker[ssh]"'
 
 
+def hangs(error: Exception) -> bool:
+    """Tell whether a daemon is there that takes connections, or has a queue full of them, and says nothing."""
+    return _SILENT in str(error) or getattr(error, "errno", 0) == errno.EAGAIN
+
+
 def explain_absence(error: Exception, address: str) -> Diagnostic:
     """Say what an attempt to reach a daemon came to, by the error that it raised."""
     number, words = _read(error)
@@ -35,8 +39,10 @@ def explain_absence(error: Exception, address: str) -> Diagnostic:
         return Diagnostic("TF530", Where(), f"DOCKER_HOST={address} is no address of a daemon: {words}", _ADDRESSES)
     here = address.startswith("unix:")
     hint = _HINTS.get(number, _START) if here else _ELSEWHERE
-    if _SILENT in str(error):
-        hint = _HINTS[errno.EAGAIN] if here else f"{_RESTART} there, or point DOCKER_HOST at another"
+    if hangs(error):
+        hint = (
+            f"{_RESTART} (`systemctl restart docker`)" if here else f"{_RESTART} there, or point DOCKER_HOST at another"
+        )
     return Diagnostic("TF530", Where(), f"no Docker daemon answers at {address}: {words}", hint)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.docker_absent import explain_absence
+from tritonforge.server.docker_absent import explain_absence, hangs
 from tritonforge.server.docker_container import Image
 from tritonforge.server.docker_stages import name_stage, remove_interrupted, remove_stage, sweep_stages
-from tritonforge.server.errors import PreflightError, ServerError
+from tritonforge.server.errors import DaemonHangs, PreflightError, ServerError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -42,6 +42,7 @@ def connect() -> DockerClient:
 
     Raises:
         PreflightError: the SDK is missing, or no daemon answers.
+        DaemonHangs: one is there, and says nothing.
     """
     try:
         import docker
@@ -54,7 +55,8 @@ def connect() -> DockerClient:
         _knock()
         client = docker.from_env(timeout=FIRST_CONTACT_S)
     except (DockerException, OSError) as error:
-        raise PreflightError([explain_absence(error, os.environ.get("DOCKER_HOST") or _SOCKET)]) from error
+        kind = DaemonHangs if hangs(error) else PreflightError
+        raise kind([explain_absence(error, os.environ.get("DOCKER_HOST") or _SOCKET)]) from error
     client.api.timeout = DEFAULT_TIMEOUT_SECONDS  # creating a container may take its time
     return client
 

@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from tritonforge.server.docker_client import connect, told
 from tritonforge.server.docker_container import LABEL
-from tritonforge.server.errors import ServerError
+from tritonforge.server.errors import DaemonHangs, PreflightError, ServerError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-__all__ = ["container_remains", "remove_container", "remove_launched"]
+__all__ = ["ask_daemon", "container_remains", "remove_container", "remove_launched"]
+
+
+def ask_daemon() -> None:
+    """See that no daemon hangs; where none is there no container runs, either.
+
+    Raises:
+        DaemonHangs: it does, and its containers can't be ended.
+    """
+    try:
+        connect().close()
+    except DaemonHangs:
+        raise
+    except PreflightError:
+        return
 
 
 def container_remains(container: str) -> bool:

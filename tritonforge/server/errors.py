@@ -6,7 +6,15 @@ import signal
 
 from tritonforge.errors import DiagnosticError, TritonForgeError
 
-__all__ = ["ModelLoadError", "PreflightError", "ServerDied", "ServerError", "ServerTimeout", "SettingsError"]
+__all__ = [
+    "DaemonHangs",
+    "ModelLoadError",
+    "PreflightError",
+    "ServerDied",
+    "ServerError",
+    "ServerTimeout",
+    "SettingsError",
+]
 
 
 class ServerError(TritonForgeError):
@@ -19,6 +27,10 @@ class SettingsError(ServerError, DiagnosticError):
 
 class PreflightError(ServerError, DiagnosticError):
     """What this machine, or the repository, lacks for a server to start. Nothing was started."""
+
+
+class DaemonHangs(PreflightError):
+    """A Docker daemon takes connections, and says nothing: its containers run on, and can't be ended."""
 
 
 class ModelLoadError(ServerError, DiagnosticError):

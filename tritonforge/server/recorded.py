@@ -113,8 +113,13 @@ def end(record: ServerRecord, *, kill: bool = False) -> None:
 
     Raises:
         ServerError: the launcher doesn't end, or belongs to another user.
+        DaemonHangs: a container's daemon does, so that it can't be ended; nothing was done.
     """
     if record.alive():
+        if record.container and not kill:
+            from tritonforge.server.docker_leftovers import ask_daemon
+
+            ask_daemon()
         _signal(record)
     else:
         _sweep(record)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tritonforge.server.errors import PreflightError, ServerError
+from tritonforge.server.errors import DaemonHangs, PreflightError, ServerError
 from tritonforge.server.launcher_lock import LOCK, hold_folder, holder_of
 from tritonforge.server.process_identity import ProcessIdentity, identify
 from tritonforge.server.unreadable_record import UnreadableRecord
@@ -232,8 +232,12 @@ def remove_leftovers(record: ServerRecord) -> None:
     if record.container:
         from tritonforge.server.docker_leftovers import remove_container
 
-        with contextlib.suppress(PreflightError):
+        try:
             remove_container(record.container)
+        except DaemonHangs:
+            raise
+        except PreflightError:
+            return
 
 
 def _left_a_container(record: ServerRecord) -> bool:

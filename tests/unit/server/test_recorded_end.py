@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerError, recorded
+from tritonforge.server.errors import DaemonHangs
 from tritonforge.server.process_identity import identify
 from tritonforge.server.recorded import end
 from tritonforge.server.records import ServerRecord, claim, read_records, save
@@ -51,6 +53,26 @@ def test_a_launcher_that_was_stopped_or_hangs_is_ended(deaf: bool, kill: bool, m
         finally:
             launcher.kill()
     assert read_records() == []
+
+
+def test_where_the_daemon_of_a_container_hangs_nothing_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor forgotten, also where the launcher has ended: the container runs on."""
+    monkeypatch.setattr("tritonforge.server.docker_client.FIRST_CONTACT_S", 0.2)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(tmp_path / "docker.sock"))
+        hanging.listen(8)
+        with subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=-1, stdout=-1) as launcher:
+            record = replace(kept_by(launcher), runtime="docker", container="0f")
+            save(record)
+            for _ in range(2):
+                with pytest.raises(DaemonHangs, match="it is there, and hangs: restart it"):
+                    end(record)
+                assert [one.name for one in read_records()] == ["kept"]
+                launcher.kill()
+                launcher.wait()
 
 
 def test_a_launcher_that_hangs_is_told_with_what_kills_it(monkeypatch: pytest.MonkeyPatch) -> None:
