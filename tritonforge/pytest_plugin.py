@@ -30,6 +30,8 @@ _SENT = (
     "gamma_shape", "burst",
 )  # fmt: skip
 """Options that are in a benchmark's name. Not the URL: its port may be another in each run."""
+_JUDGING = ("baseline", "max_regression", "max_errors")
+"""Options that the command judges by."""
 _HELP = "what the fixture `triton` serves: a model repository, or definitions to build [default: pyproject.toml's]"
 
 
@@ -99,19 +101,31 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def perf_sweep(request: pytest.FixtureRequest) -> Callable[..., Report]:
     """Give a function that measures: the model's name, and the options of `tritonforge perf` as keywords.
 
-    `perf_sweep("fraud", url=server.http_url, concurrency="1:16:x4", duration=3)` gives the `Report`. A mistake in the
-    options raises `BadOption`; a server that doesn't answer, the engine's error. Requests that failed raise nothing:
-    they are `point.failed` and `point.errors`.
+    `perf_sweep("fraud", url=server.http_url, concurrency="1:16:x4", duration=3)` gives the `Report`; `json="out.json"`
+    writes it, too, as the command does. A mistake in the options raises `BadOption`; a server that doesn't answer, the
+    engine's error. Requests that failed raise nothing: they are `point.failed` and `point.errors`.
     """
     benchmark = request.getfixturevalue("benchmark") if "benchmark" in request.fixturenames else None
     taken: Counter[str] = Counter()
 
     def sweep(model: str, **options: Any) -> Report:
+        from tritonforge.report import write_report
+        from tritonforge.report.files import files_of
+        from tritonforge.report.options import BadOption
+        from tritonforge.report.places import check_places
         from tritonforge.report.scenario import scenario_of
         from tritonforge.report.sweep import sweep as measure
 
         scenario = scenario_of({"model": model, **options})
+        for name in _JUDGING:
+            if getattr(scenario, name) is not None:
+                raise BadOption(name, "it judges nothing in a test; hold the report's points against what you want")
+        outputs = scenario.outputs.items()
+        files = [(kind, kind, file) for kind, path in outputs for file in files_of(path, kind, scenario.protocols)]
+        check_places(files, scenario.inputs)
         report = measure(scenario)
+        for kind, path in outputs:
+            write_report(report, path, kind)
         if benchmark is not None and benchmark.enabled:
             for point in report.points:
                 label = ", ".join([model, *_sent(scenario), str(point.load), point.protocol])
