@@ -98,7 +98,7 @@ def of_call(error: ServerUnavailable | DeadlineExceeded, request: Request) -> Cl
     if isinstance(error, ServerUnavailable):
         told = ServerUnavailable(error.reason, target, sent=False, silent=error.silent, foreign=error.foreign)
     else:
-        told = DeadlineExceeded(error.reason, target)
+        told = DeadlineExceeded(error.reason, target, sent=False)
     told.code = error.code
     return told
 

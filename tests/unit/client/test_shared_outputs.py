@@ -12,7 +12,7 @@ from tritonforge.client import Client, Retries
 from tritonforge.client.arena import LEAST_BYTES
 from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.message import Request, Response, Tensor
 from tritonforge.client.questions import Question
 from tritonforge.client.shared_transport import SharedMemoryTransport
@@ -127,10 +127,11 @@ def test_outputs_that_are_not_told_come_over_the_wire(server, transport, failure
     assert not server.placed
 
 
-def test_a_server_that_is_gone_when_it_is_asked_for_outputs_was_sent_nothing(server, transport):
+@pytest.mark.parametrize("failure", [ServerUnavailable, DeadlineExceeded])
+def test_a_server_that_is_gone_when_it_is_asked_for_outputs_was_sent_nothing(server, transport, failure):
     sizes(transport)
-    server.failure = ServerUnavailable("gone", Target(server.url, "m"))
-    with pytest.raises(ServerUnavailable, match="gone") as caught:
+    server.failure = failure("gone", Target(server.url, "m"))
+    with pytest.raises(failure, match="gone") as caught:
         sizes(transport)
     assert (caught.value.sent, server.runs) == (False, 1)
 
