@@ -21,7 +21,7 @@ _WORST = (130, 143, 4, 2, 1, 3, 0)
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(metavar="SCENARIO…", help="A .toml with the options of `measure`.")],
+    files: Annotated[list[Path], typer.Argument(metavar="SCENARIO", help="A .toml with the options of `measure`.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A folder for NAME.json, .csv and .html too.", file_okay=False)
     ] = None,
