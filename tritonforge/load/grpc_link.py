@@ -28,6 +28,8 @@ _HEAD = struct.Struct(">IBI")
 _SETTING = struct.Struct(">HI")
 _LAST_STREAM = _HUGE - 2
 _REMEMBERED = 64
+_LONGEST = 1 << 22
+"""No frame has more bytes: 16384 are allowed (RFC 9113, 4.2), and what is no HTTP/2 is seldom read as less."""
 
 
 def _head(kind: int, flags: int, stream: int, size: int) -> bytes:
@@ -36,6 +38,10 @@ def _head(kind: int, flags: int, stream: int, size: int) -> bytes:
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return _head(kind, flags, stream, len(payload)) + payload
+
+
+def _unpadded(payload: bytes) -> bytes:
+    return payload[1 : -payload[0] or None] if payload else b""
 
 
 class GrpcLink(asyncio.Protocol):
@@ -64,6 +70,8 @@ class GrpcLink(asyncio.Protocol):
         self._waiting: deque[tuple[int, memoryview]] = deque()
         self._statuses: dict[bytes, str] = {}
         self._open = b""
+        self._ends = False
+        self._reason = ""
         self._out: list[bytes] = []
         self._taking = False
         self._checked = False
@@ -126,7 +134,7 @@ class GrpcLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every lane that hasn't gone to another connection."""
-        reason = str(exc) if exc else "the server closed the connection"
+        reason = self._reason or (str(exc) if exc else "the server closed the connection")
         if not self.ready.done():
             self.ready.set_exception(ConnectionError(reason))
         if not self._abandoned:
@@ -146,7 +154,7 @@ class GrpcLink(asyncio.Protocol):
             start = position + 9
             after = start + (head >> 8)
             if after > end:
-                self._lacking = after - end
+                self._lack(after - end, after - start)
                 break
             position = after
             kind = head & 255
@@ -173,6 +181,14 @@ class GrpcLink(asyncio.Protocol):
                 self._transport.write(b"".join(self._out))
             self._out.clear()
 
+    def _lack(self, missing: int, size: int) -> None:
+        """Wait for the rest of a frame, or close where it can't be one."""
+        if size <= _LONGEST:
+            self._lacking = missing
+            return
+        self._reason = f"not HTTP/2: a frame of {size} bytes"
+        self.close()
+
     def _join(self, data: bytes) -> bytes:
         """Put what came behind what was there; give nothing while that is less than a frame, which grows in place."""
         if len(data) < self._lacking:
@@ -198,7 +214,7 @@ class GrpcLink(asyncio.Protocol):
         if kind == _DATA:
             self._received += len(payload)
             if stream in self._messages:
-                self._message(stream, payload[1 : -payload[0] or None] if flags & _PADDED else payload)
+                self._message(stream, _unpadded(payload) if flags & _PADDED else payload)
         elif kind in (_HEADERS, _CONTINUATION):
             self._headers(kind, flags, stream, payload)
         else:
@@ -220,7 +236,7 @@ class GrpcLink(asyncio.Protocol):
     def _headers(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _HEADERS:
             if flags & _PADDED:
-                payload = payload[1 : -payload[0] or None]
+                payload = _unpadded(payload)
             self._open = payload[5:] if flags & _PRIORITY else payload
             self._ends = bool(flags & _END_STREAM)
         else:
@@ -243,7 +259,10 @@ class GrpcLink(asyncio.Protocol):
         return self._calls.pop(stream), self._messages.pop(stream, b""), self._errors.pop(stream, "")
 
     def _read_status(self, block: bytes) -> str:
-        fields = decode_headers(block)
+        try:
+            fields = decode_headers(block)
+        except ValueError as error:  # of this call alone: there is no table that others need
+            return f"malformed answer: {error}"
         status = fields.get("grpc-status", "without a status that can be read")
         if status != "0":
             return f"gRPC {status}: {unquote(fields.get('grpc-message', ''))[:200]}"
@@ -253,7 +272,7 @@ class GrpcLink(asyncio.Protocol):
 
     def _manage(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _SETTINGS and not flags & _ACK:
-            for offset in range(0, len(payload), 6):
+            for offset in range(0, len(payload) - 5, 6):
                 self._set(*_SETTING.unpack_from(payload, offset))
             self._write(_frame(_SETTINGS, _ACK, 0, b""))
             if not self.ready.done():

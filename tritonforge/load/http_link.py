@@ -21,6 +21,9 @@ _CLOSE = re.compile(rb"\r\nconnection:[^\r]*\bclose\b", re.IGNORECASE)
 _KEEP = re.compile(rb"\r\nconnection:[^\r]*\bkeep-alive\b", re.IGNORECASE)
 _BODILESS = (b"204", b"304")
 _UNENDED = 1 << 62
+_HTTP = b"HTTP/1."
+_LONGEST_HEAD = 1 << 20
+_DIGITS, _SHOWN = 18, 40
 NO_SIZE = "malformed answer: a chunk has no size"
 _CLOSED = "the server closed the connection"
 _END = b"\r\n\r\n"
@@ -76,7 +79,12 @@ class HttpLink(asyncio.Protocol):
             data = bytes(self._buffer) + data
         end = data.find(_END)
         if end < 0:
-            self._buffer = data
+            if not data.startswith(_HTTP[: len(data)]):
+                self._broken(_foreign(data))
+            elif len(data) > _LONGEST_HEAD:
+                self._broken("malformed answer: its headers have no end")
+            else:
+                self._buffer = data
             return
         if not self._measure(data, end + 4):
             return
@@ -126,8 +134,8 @@ class HttpLink(asyncio.Protocol):
 
     def _read_head(self, head: bytes, data: bytes, start: int) -> bool:
         """Find how long the body is; give False where there is none yet."""
-        if not head.startswith(b"HTTP/1."):
-            return self._broken(f"not an HTTP answer: {error_words(head)}")
+        if not head.startswith(_HTTP):
+            return self._broken(_foreign(head))
         status = head[9:12]
         if status[:1] == b"1":  # interim: the answer follows (RFC 9110, 15.2)
             self._buffer = b""
@@ -141,10 +149,10 @@ class HttpLink(asyncio.Protocol):
             self._length = 0
         elif found is None:  # its chunks tell, or it ends with the connection (RFC 9112, 6.3)
             self._length = _UNENDED
-        elif found[1].strip().isdigit():
+        elif found[1].strip().isdigit() and len(found[1]) <= _DIGITS:
             self._length = int(found[1])
         else:
-            return self._broken(f"malformed answer: its Content-Length is {found[1].decode('latin-1')}")
+            return self._broken(f"malformed answer: its Content-Length is {found[1][:_SHOWN].decode('latin-1')}")
         self._last = closes(head) or (self._length == _UNENDED and not self._chunked)
         self._ok = status == b"200" and not self._last
         self._head = head
@@ -180,6 +188,10 @@ class HttpLink(asyncio.Protocol):
         lane.link = None  # nothing is sent into what is closed
         self._events.ended(lane, error, body)
         self._events.lost(lane, _CLOSED)
+
+
+def _foreign(data: bytes) -> str:
+    return f"not an HTTP answer: {error_words(data)}"
 
 
 def closes(head: bytes) -> bool:

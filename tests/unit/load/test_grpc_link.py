@@ -64,6 +64,8 @@ class Wire:
         self.told: list[tuple[int, str, bytes]] = []
         self.responses = 0
         self.gone: list[int] = []
+        self.reasons: list[str] = []
+        self.closed = False
         self.again: Callable[[Lane], None] = lambda lane: None
         self.lanes = [Lane() for _ in range(lanes)]
         self.link = GrpcLink(TARGET, self, self.lanes)
@@ -77,6 +79,9 @@ class Wire:
     def write(self, data: bytes) -> None:
         self.writes.append(data)
 
+    def abort(self) -> None:
+        self.closed = True
+
     def is_closing(self) -> bool:
         return False
 
@@ -89,6 +94,7 @@ class Wire:
 
     def lost(self, lane: Lane, reason: str) -> None:
         self.gone.append(self.lanes.index(lane))
+        self.reasons.append(reason)
 
 
 @pytest.mark.parametrize("payload", [PLAIN, CHECKED])
@@ -224,5 +230,41 @@ def test_a_lane_that_went_to_another_connection_hears_no_more_of_the_old_one() -
         wire.lanes[0].link, wire.lanes[2].link = wire.link, other.link
         wire.link.connection_lost(None)
         assert wire.gone == [0]
+
+    asyncio.run(read())
+
+
+@given(st.binary(max_size=200), st.integers(0, 12), st.sampled_from([0, 1, 4, 5, 8, 9, 13, 32, 37]), st.integers(0, 6))
+def test_no_frame_is_a_fault(payload: bytes, kind: int, flags: int, stream: int) -> None:
+    """Not even one that its kind can't have, nor the next behind it."""
+
+    async def read() -> None:
+        for kept in (PLAIN, CHECKED, STREAM):
+            wire = Wire(3, kept)
+            wire.link.data_received(frame(kind, flags, stream, payload) + frame(9, 4, 3, payload))
+
+    asyncio.run(read())
+
+
+def test_trailers_that_cannot_be_read_fail_their_call_alone() -> None:
+    async def read() -> None:
+        wire = Wire(2)
+        wire.link.data_received(b"".join([*answer(1, trailers=b"\x10\x0bgrpc"), *answer(3)]))
+        assert wire.told == [(0, "malformed answer: a header block breaks off", b""), (1, "", b"")]
+
+    asyncio.run(read())
+
+
+@pytest.mark.parametrize("foreign", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 9], ids=["http", "length"])
+def test_what_is_no_http_2_is_told_at_once(foreign: bytes) -> None:
+    async def read() -> None:
+        wire = Wire(2)
+        for lane in wire.lanes:
+            lane.link = wire.link
+        wire.link.data_received(foreign)
+        assert wire.closed
+        wire.link.connection_lost(None)
+        size = int.from_bytes(foreign[:3], "big")
+        assert wire.reasons == [f"not HTTP/2: a frame of {size} bytes"] * 2
 
     asyncio.run(read())

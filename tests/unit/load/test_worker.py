@@ -177,6 +177,9 @@ def test_interim_answers_are_passed_over(pause: bool) -> None:
         (CHUNKED.replace(b"\r\n2\r\n", b"\r\nyes\r\n"), "malformed answer"),
         (EVENTS + b"yes\r\n", "malformed answer"),
         (b"KHT/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not an HTTP answer"),
+        (b"\0" * 100, "not an HTTP answer"),
+        (PLAIN.replace(b": 2", b": " + b"9" * 5000), "malformed answer"),
+        (PLAIN.replace(b"\r\n\r\n", b"\r\n" + b"a: b\r\n" * (1 << 18)), "malformed answer"),
     ],
 )
 def test_an_answer_that_is_none_is_an_error_at_once(whole: bytes, kind: str) -> None:
