@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.repository_files import read_bytes
 
-__all__ = ["MANIFEST", "InvalidManifest", "read_manifest"]
+__all__ = ["MANIFEST", "InvalidManifest", "read_manifest", "unreadable"]
 
 MANIFEST = "tritonforge.json"
 """The file that tritonforge writes beside the models that it builds."""
+
+_CONFLICT = b"\n<<<<<<< "
+"""How what git writes into a file begins where both sides have changed it."""
 
 _SCHEMA = 1
 """The schema that this version reads."""
@@ -47,7 +52,7 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     file = repository / MANIFEST
     content: Any = None
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_bytes(file))
         fault = _fault(content)
     except FileNotFoundError:
         return {}
@@ -56,10 +61,24 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         fault = f"is not JSON: {error}"
     if fault:
-        hint = f"build the repository again, or, if no build of tritonforge's wrote it, move {MANIFEST} away"
-        raise InvalidManifest([Diagnostic("TF512", Where(file=str(file)), fault, hint)])
+        raise unreadable(repository, fault)
     found: dict[str, Any] = content
     return found
+
+
+def unreadable(repository: Path, fault: str) -> InvalidManifest:
+    """Make the error of a manifest that is none, with the mend that a build takes, too."""
+    file = repository / MANIFEST
+    again = (
+        f"restore it from your version control, or remove {repository.name} and build it again (versions begin anew)"
+    )
+    hint = f"{again}; if no build of tritonforge's wrote it, move {MANIFEST} away"
+    with suppress(OSError):
+        if _CONFLICT in b"\n" + read_bytes(file):
+            fault = "has the marks of a merge conflict in it"
+            own = f"rm -r {repository.name}; git checkout HEAD -- {repository.name}"
+            hint = f"take the folder whole of one side ({own}), or remove it, and build again"
+    return InvalidManifest([Diagnostic("TF512", Where(file=str(file)), fault, hint)])
 
 
 def _fault(content: Any) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tritonforge.dtypes import DTYPES
 from tritonforge.manifest import MANIFEST, read_manifest
+from tritonforge.repository_files import read_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,8 @@ TOLERANCE = 1e-4
 
 _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
 _INTEGERS = 128
+_MOST = 4 << 30
+"""Bytes of a file of samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def golden_of(repository: Path, model: str) -> Sequence[Golden]:
     path = repository / entry["file"]
     if path.parent != repository:  # a manifest may come from elsewhere
         raise ValueError(f"{manifest} names golden samples that aren't beside it: {entry['file']}")
-    samples = path.read_bytes()
+    samples = read_bytes(path, at_most=_MOST)
     if hashlib.sha256(samples).hexdigest() != entry["sha256"]:
         raise ValueError(f"{path} is not the file that the build wrote; build again")
     return read_golden(samples)

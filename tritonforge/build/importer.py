@@ -26,6 +26,7 @@ from tritonforge.define.origin import Origin
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import ModelConfig
 from tritonforge.lower import lower_files
+from tritonforge.repository_files import read_text
 
 __all__ = ["Imported", "import_repository"]
 
@@ -102,7 +103,7 @@ def _read_all(folders: Iterable[Path]) -> dict[Path, ModelConfig]:
 def _read(folder: Path) -> ModelConfig:
     path = folder / CONFIG
     try:
-        config = pbtxt.parse(path.read_text(encoding="utf-8"))
+        config = pbtxt.parse(read_text(path))
     except (ValueError, OSError) as error:
         line = re.match(r"(\d+):", str(error))
         where = Where(str(path.resolve()), int(line[1]) if line else 0, folder.name)

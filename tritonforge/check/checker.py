@@ -19,6 +19,7 @@ from tritonforge.check.rules import RULES
 from tritonforge.check.text import check_releases, check_text
 from tritonforge.manifest import MANIFEST, InvalidManifest, read_manifest
 from tritonforge.pbtxt.document import Document, Problem, read_document
+from tritonforge.repository_files import read_text
 
 __all__ = ["DEFAULT_TARGET", "Report", "check_repository"]
 
@@ -103,9 +104,10 @@ def _read(folder: ModelFolder, target: str) -> Model:
     document, has_config = Document(), CONFIG in folder.files
     if has_config:
         try:
-            document = read_document((folder.path / CONFIG).read_text(encoding="utf-8"))
+            document = read_document(read_text(folder.path / CONFIG))
         except (OSError, UnicodeDecodeError) as failure:
-            document = Document(problems=(Problem("syntax", 0, "", f"it can't be read: {failure}"),))
+            reason = failure.strerror if isinstance(failure, OSError) else failure
+            document = Document(problems=(Problem("syntax", 0, "", f"it can't be read: {reason}"),))
     config = type(document.message)()
     config.CopyFrom(document.message)
     if not document.problems:

@@ -11,6 +11,7 @@ from tritonforge.check.complete import default_filename, served_versions
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.folders import CONFIG, is_version
 from tritonforge.check.model import Model
+from tritonforge.repository_files import read_bytes
 
 __all__ = ["check_files", "check_is_model"]
 
@@ -94,7 +95,7 @@ def _check_labels(model: Model) -> Iterator[Found]:
             message = f"the label file {tensor.label_filename} is not in the model's folder"
             yield error("TF626", field, message, "one label a line, in a file beside config.pbtxt")
             continue
-        labels, values = len(file.read_bytes().splitlines()), prod(tensor.dims)
+        labels, values = len(read_bytes(file).splitlines()), prod(tensor.dims)
         if tensor.dims and min(tensor.dims) > 0 and labels != values:
             message = (
                 f'{tensor.label_filename} has {labels} labels, and the output "{tensor.name}" {values} values a row'

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tritonforge import pbtxt
+from tritonforge.repository_files import read_text
 from tritonforge.server.manifest import read_requirements
 from tritonforge.server.repository import model_folders
 
@@ -55,7 +56,7 @@ def project_requirements(pyproject: Path) -> tuple[str, ...]:
 def _backend(folder: Path) -> str:
     """Read a model's backend; a folder without config.pbtxt has that of its file."""
     try:
-        config = pbtxt.parse((folder / "config.pbtxt").read_text(encoding="utf-8"))
+        config = pbtxt.parse(read_text(folder / "config.pbtxt"))
     except (OSError, ValueError):
         return "onnxruntime" if any(folder.glob("*/model.onnx")) else ""
     return config.backend or {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch"}.get(config.platform, "")

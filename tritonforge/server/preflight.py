@@ -14,7 +14,7 @@ from tritonforge.server.installation import find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
 from tritonforge.server.manifest import check_environments, check_manifest
-from tritonforge.server.repository import is_model, model_folders, shell_safe
+from tritonforge.server.repository import CONFIG, is_model, model_folders, shell_safe
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_cache_size, check_load_models, check_ports
 
@@ -101,6 +101,22 @@ def check_repository(repository: Path) -> list[Diagnostic]:
                 Diagnostic("TF509", where, f"{message}; it is itself a model", f"give its parent, {repository.parent}")
             ]
         return [Diagnostic("TF509", where, message, "build into it: tritonforge build FILE -o FOLDER")]
+    return [*_unreadable(repository), *_unsafe(repository)]
+
+
+def _unreadable(repository: Path) -> list[Diagnostic]:
+    """Find configurations that Triton would wait for, or read for ever."""
+    configs = [folder / CONFIG for folder in model_folders(repository)]
+    hint = "put a file in its place, or remove it"
+    return [
+        Diagnostic("TF509", Where(file=str(config)), "it is not a regular file", hint)
+        for config in configs
+        if config.exists() and not config.is_file()
+    ]
+
+
+def _unsafe(repository: Path) -> list[Diagnostic]:
+    """Find names of models that would be lines of a shell."""
     hint = "rename the folder, and the model with it: letters, digits and @%+=:,._- are fine"
     return [
         Diagnostic("TF509", Where(file=str(folder)), "the Python backend can't start a model of this name", hint)

@@ -16,7 +16,7 @@ from tritonforge.server.control import load_model
 from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.health import Health
 from tritonforge.server.log import added
-from tritonforge.server.repository import is_model, model_folders
+from tritonforge.server.repository import config_text, is_model, model_folders
 from tritonforge.server.snapshot import Refresh, changed_models, forget, refresh
 from tritonforge.server.sources import read_sources
 
@@ -118,8 +118,7 @@ def _changed_members(model: str, served: Served) -> list[str]:
     """Name the models that an ensemble is made of, if the repository has them otherwise than the server."""
     members, found = [model], set[str]()
     while members:
-        config = served.repository / members.pop() / "config.pbtxt"
-        text = config.read_text(errors="replace") if config.is_file() else ""
+        text = config_text(served.repository / members.pop())
         if "ensemble_scheduling" in text:
             steps = set(_STEP.findall(text)) - found
             found |= steps

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from tritonforge.manifest import MANIFEST
+from tritonforge.repository_files import read_text
 
-__all__ = ["holds_models", "is_model", "is_repository", "model_folders", "python_models", "shell_safe"]
+__all__ = [
+    "CONFIG",
+    "config_text",
+    "holds_models",
+    "is_model",
+    "is_repository",
+    "model_folders",
+    "python_models",
+    "shell_safe",
+]
+
+CONFIG = "config.pbtxt"
 
 
 def shell_safe(path: str) -> bool:
@@ -32,7 +45,7 @@ def is_model(folder: Path) -> bool:
     """Tell a model's folder: it holds config.pbtxt, or a folder that is a version's number."""
     try:
         return any(
-            (path.name == "config.pbtxt" and path.is_file()) or (path.name.isdecimal() and path.is_dir())
+            (path.name == CONFIG and path.exists() and not path.is_dir()) or (path.name.isdecimal() and path.is_dir())
             for path in folder.iterdir()
         )
     except OSError:
@@ -46,12 +59,18 @@ def model_folders(repository: Path) -> list[Path]:
     return sorted(path for path in repository.iterdir() if path.is_dir() and is_model(path))
 
 
+def config_text(folder: Path) -> str:
+    """Read a model's config.pbtxt; empty where it has none, or what can't be read."""
+    with suppress(OSError):
+        return read_text(folder / CONFIG, errors="replace")
+    return ""
+
+
 def python_models(repository: Path) -> list[str]:
     """Name the models of a repository that are Python: their code runs as the user who serves them."""
     return [folder.name for folder in model_folders(repository) if _is_python(folder)]
 
 
 def _is_python(folder: Path) -> bool:
-    config = folder / "config.pbtxt"
-    text = config.read_text(errors="replace") if config.is_file() else ""
-    return re.search(r'\bbackend\s*:\s*["\']python["\']', text) is not None or any(folder.glob("*/model.py"))
+    named = re.search(r'\bbackend\s*:\s*["\']python["\']', config_text(folder))
+    return named is not None or any(folder.glob("*/model.py"))

@@ -11,6 +11,7 @@ from tritonforge import pbtxt
 from tritonforge.dtypes import from_config
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.ir import ModelConfig
+from tritonforge.repository_files import read_text
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.hints import SHARED_MEMORY_FULL
 from tritonforge.server.repository import model_folders
@@ -118,7 +119,7 @@ def size_text(size: int) -> str:
 
 def _read(file: Path) -> ModelConfig | None:
     try:
-        return pbtxt.parse(file.read_text(encoding="utf-8"))
+        return pbtxt.parse(read_text(file))
     except (OSError, ValueError):
         return None
 

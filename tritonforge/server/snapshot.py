@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from tritonforge.manifest import MANIFEST
-from tritonforge.server.repository import model_folders
+from tritonforge.server.repository import config_text, model_folders
 
 __all__ = ["Refresh", "can_link", "changed_models", "forget", "refresh", "take_snapshot"]
 
@@ -119,8 +119,7 @@ def refresh(repository: Path, served: Path, model: str) -> Refresh:
 
 def _replaced_versions(current: Path, fresh: Path) -> list[Path]:
     """List the version folders that may stay though the new tree lacks them, if the model serves its latest alone."""
-    config = fresh / "config.pbtxt"
-    if config.is_file() and b"version_policy" in config.read_bytes():
+    if "version_policy" in config_text(fresh):
         return []
     newest = max(map(int, _versions(fresh)), default=0)
     gone = sorted(_versions(current) - _versions(fresh), key=int)
@@ -141,7 +140,10 @@ def _copy(source: Path, target: Path) -> None:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = target / entry.name
             if entry.is_symlink():
-                path.symlink_to(os.path.realpath(entry.path))
+                if (
+                    entry.is_file() or entry.is_dir() or not os.path.exists(entry.path)
+                ):  # Triton would read a pipe's end
+                    path.symlink_to(os.path.realpath(entry.path))
             elif entry.is_dir():
                 if entry.name != "__pycache__":
                     _copy(Path(entry.path), path)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tritonforge import pbtxt
 from tritonforge.ir import ModelConfig
+from tritonforge.repository_files import read_text
 from tritonforge.testing.backend_utils import (
     TRITONSERVER_REQUEST_FLAG_SEQUENCE_END,
     TRITONSERVER_REQUEST_FLAG_SEQUENCE_START,
@@ -156,7 +157,7 @@ def load_model(
     folder = Path(folder).resolve()
     if not (folder / "config.pbtxt").is_file():
         raise FileNotFoundError(_no_model(folder))
-    config = pbtxt.parse((folder / "config.pbtxt").read_text(encoding="utf-8"))
+    config = pbtxt.parse(read_text(folder / "config.pbtxt"))
     chosen = version or max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=1)
     inner = folder / str(chosen)
     if not (inner / "model.py").is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_a_manifest_that_up_refuses_is_a_warning(tmp_path: Path) -> None:
     (finding,) = check_repository(tmp_path).findings
     assert (finding.path, finding.code, finding.severity) == ("tritonforge.json", "TF512", "warning")
     assert "`tritonforge up` and `image` refuse the repository" in finding.message
+
+
+def test_a_configuration_without_an_end_is_not_read(tmp_path: Path) -> None:
+    """A pipe would be waited for."""
+    for name in ("pipe", "zeros"):
+        (tmp_path / name / "1").mkdir(parents=True)
+    os.mkfifo(tmp_path / "pipe" / "config.pbtxt")
+    (tmp_path / "zeros" / "config.pbtxt").symlink_to("/dev/zero")
+    found = check_repository(tmp_path).findings
+    assert [(one.path, one.message) for one in found] == [
+        (f"{name}/config.pbtxt", "it can't be read: it is not a regular file") for name in ("pipe", "zeros")
+    ]
 
 
 def test_files_beside_the_models_are_left_alone(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,15 @@ def test_a_manifest_that_is_none_stops_the_start(content: Any, message: str, tmp
             read(tmp_path)
         assert refused.value.diagnostics == (found,)
     assert built_models(tmp_path) == set()
+
+
+def test_a_manifest_without_an_end_stops_the_start(tmp_path: Path) -> None:
+    """A pipe would be waited for."""
+    for make in (os.mkfifo, partial(os.symlink, "/dev/zero")):
+        make(tmp_path / "tritonforge.json")
+        (found,) = check_manifest(tmp_path)
+        assert (found.code, found.message) == ("TF512", "can't be read: it is not a regular file")
+        (tmp_path / "tritonforge.json").unlink()
 
 
 def test_an_environment_for_another_python_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import socket
@@ -139,6 +140,8 @@ def test_faults_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "file").touch()
     (tmp_path / "model" / "1").mkdir(parents=True)
     (tmp_path / "odd" / "my model" / "1").mkdir(parents=True)
+    (tmp_path / "endless" / "echo").mkdir(parents=True)
+    os.mkfifo(tmp_path / "endless" / "echo" / "config.pbtxt")
     none = "the model repository holds no model: no folder in it has a config.pbtxt or a version folder"
     build = "build into it: tritonforge build FILE -o FOLDER"
     expected = {
@@ -147,6 +150,8 @@ def test_faults_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "file": "file: the model repository is a file, not a folder\n"
         "  hint: build it: tritonforge build FILE -o FOLDER  [TF509]",
         "model": f"model: {none}; it is itself a model\n  hint: give its parent, {tmp_path}  [TF509]",
+        "endless": "endless/echo/config.pbtxt: it is not a regular file\n"
+        "  hint: put a file in its place, or remove it  [TF509]",
         "model/1": f"model/1: {none}\n  hint: {build}  [TF509]",
         "odd": "odd/my model: the Python backend can't start a model of this name\n"
         "  hint: rename the folder, and the model with it: letters, digits and @%+=:,._- are fine  [TF509]",

@@ -39,6 +39,16 @@ def test_large_files_are_shared_and_small_ones_are_not(repository: Path, tmp_pat
     assert (served / "m/1/weights.bin").read_bytes() == LARGE
 
 
+def test_what_is_no_file_is_left_out(repository: Path, tmp_path: Path) -> None:
+    """Triton would wait for a pipe, behind a link, too."""
+    os.mkfifo(repository / "m" / "1" / "pipe")
+    (repository / "m" / "1" / "linked").symlink_to("pipe")
+    (repository / "m" / "1" / "broken").symlink_to("nothing")
+    served = take_snapshot(repository, tmp_path / "served")
+    there = sorted(path.name for path in (served / "m" / "1").iterdir())
+    assert there == ["broken", "model.py", "weights.bin"]
+
+
 def test_links_keep_what_they_mean(repository: Path, tmp_path: Path) -> None:
     """A relative link, of a file or of a model, still leads to where it led."""
     (tmp_path / "elsewhere").mkdir()

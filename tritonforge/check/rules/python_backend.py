@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tritonforge.check.complete import default_filename, served_versions
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
+from tritonforge.repository_files import read_bytes
 
 __all__ = ["check_python_code", "check_python_folder", "check_python_parameters"]
 
@@ -58,7 +59,7 @@ def check_python_code(model: Model) -> Iterator[Found]:
     filename = default_filename(model.config)
     for version in served_versions(model.config, model.folder):
         file = model.folder.path / str(version) / filename
-        if file.suffix == ".py" and file.is_file() and _lacks_class(file.read_bytes()):
+        if file.suffix == ".py" and file.is_file() and _lacks_class(read_bytes(file)):
             message = f"it defines no class named {_CLASS}, which the Python backend makes the model of"
             yield error(
                 "TF681", "", message, f"name the model's class {_CLASS}", file=f"{model.name}/{version}/{filename}"

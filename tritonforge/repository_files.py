@@ -1,0 +1,57 @@
+"""Files of a repository, which may come from elsewhere: what is no file, or has no end, is not read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+__all__ = ["read_bytes", "read_text"]
+
+_MOST = 64 << 20
+"""Bytes: more than any configuration, manifest, code or list of labels has."""
+
+
+def read_bytes(file: Path, *, at_most: int = _MOST) -> bytes:
+    """Read a file of a repository whole.
+
+    A pipe would be waited for, and a device read, or set in motion, for ever.
+
+    Raises:
+        OSError: it isn't there, is no regular file, has more bytes than `at_most`, …
+    """
+    _check(os.stat(file), file, at_most)
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # another file may be there by now
+    with open(descriptor, "rb") as opened:
+        _check(os.fstat(descriptor), file, at_most)
+        content = opened.read(at_most + 1)
+    if len(content) > at_most:
+        raise _too_large(file, at_most)
+    return content
+
+
+def read_text(file: Path, *, errors: str = "strict") -> str:
+    """Read a file of UTF-8; see `read_bytes`. What `errors` does to others is as in `bytes.decode`.
+
+    Raises:
+        OSError: as `read_bytes` does.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    return read_bytes(file).decode("utf-8", errors).replace("\r\n", "\n")
+
+
+def _check(status: os.stat_result, file: Path, at_most: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        raise OSError(
+            errno.EISDIR if is_folder else errno.EINVAL,
+            os.strerror(errno.EISDIR) if is_folder else "it is not a regular file",
+            str(file),
+        )
+    if status.st_size > at_most:
+        raise _too_large(file, at_most)
+
+
+def _too_large(file: Path, at_most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {at_most >> 20} MiB", str(file))
