@@ -22,7 +22,7 @@ def misused() -> Iterator[None]:
     So it does where the load generator went.
     """
     from tritonforge.load import GeneratorGone, InvalidLoad, ServerGone
-    from tritonforge.report.scenario import in_options
+    from tritonforge.report.options import in_options
 
     try:
         yield

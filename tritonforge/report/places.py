@@ -87,7 +87,7 @@ def _check_name(option: str, kind: str, path: Path) -> None:
     suffix = path.suffix.lower()
     if kind in _SUFFIXED and suffix in _SUFFIXES - {f".{kind}"}:
         raise Unwritable(option, path, f"it holds no {path.suffix}; name it {path.stem}.{kind}")
-    if suffix == ".gz":
+    if suffix == ".gz" and not is_device(path):  # what reads a pipe may well compress
         raise Unwritable(option, path, f"it is not compressed; name it {path.stem}")
 
 

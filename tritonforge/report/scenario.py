@@ -15,7 +15,6 @@ from tritonforge.report.options import (
     BadOption,
     as_option,
     check_words,
-    in_options,
     mean_rate,
     read,
     read_headers,
@@ -36,7 +35,6 @@ __all__ = [
     "BadScenario",
     "Dimensions",
     "Scenario",
-    "in_options",
     "read_scenario",
     "scenario_of",
 ]

@@ -66,6 +66,8 @@ def test_a_pipe_that_a_link_names_is_written(tmp_path: Path) -> None:
 
 
 def test_a_device_takes_several(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.json.gz")
+    check_places([("json", "json", tmp_path / "out.json.gz")])
     check_places([("csv", "csv", Path(os.devnull)), ("html", "html", Path(os.devnull))])
     made = report()
     both = replace(made, points=(made.points[0], replace(made.points[1], protocol="grpc")))
