@@ -140,9 +140,8 @@ def _copy(source: Path, target: Path) -> None:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = target / entry.name
             if entry.is_symlink():
-                if (
-                    entry.is_file() or entry.is_dir() or not os.path.exists(entry.path)
-                ):  # Triton would read a pipe's end
+                # Not to a pipe: Triton would wait for it.
+                if entry.is_file() or entry.is_dir() or not os.path.exists(entry.path):
                     path.symlink_to(os.path.realpath(entry.path))
             elif entry.is_dir():
                 if entry.name != "__pycache__":
