@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from container_support import BASE, EXAMPLES, IMAGE
+from container_support import BASE, EXAMPLES, IMAGE, shared
 from repositories import ECHO, write_model, write_wheel
 
 from tritonforge.server import PreflightError, Server
@@ -91,16 +91,20 @@ def docker() -> Iterator[DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The slim image of the examples, their models baked in."""
+def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
+    """The slim image of the examples, their models baked in; one for all workers of this run."""
     from tritonforge.image import ImageOptions, write_context
     from tritonforge.server.docker_client import build_image
 
-    context = tmp_path_factory.mktemp("image") / "context"
-    write_context(EXAMPLES, context, ImageOptions(base=BASE))
-    build_image(docker, context, IMAGE, lambda line: None)
-    yield IMAGE
-    docker.images.remove(IMAGE, force=True)
+    def make() -> None:
+        context = tmp_path_factory.mktemp("image") / "context"
+        write_context(EXAMPLES, context, ImageOptions(base=BASE))
+        build_image(docker, context, IMAGE, lambda line: None)
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if hasattr(pytestconfig, "workerinput") else folder
+    with shared(folder / "users_of_the_image", make=make, remove=lambda: docker.images.remove(IMAGE, force=True)):
+        yield IMAGE
 
 
 @pytest.fixture

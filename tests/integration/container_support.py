@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +35,28 @@ def run(*arguments: str, exit_code: int | None = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert exit_code in (None, done.returncode), done.stderr
     return done.stdout
+
+
+@contextmanager
+def shared(users: Path, *, make: Callable[[], None], remove: Callable[[], None]) -> Iterator[None]:
+    """Have what several processes use, which the first one makes and the last one removes; a file counts them."""
+    _count(users, 1, at_zero=make)
+    try:
+        yield
+    finally:
+        _count(users, -1, at_zero=remove)
+
+
+def _count(users: Path, change: int, *, at_zero: Callable[[], None]) -> None:
+    """Change the count of users, with nobody else at it; call something where it was, or is now, 0."""
+    with users.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        before = int(file.read() or 0)
+        if 0 in (before, before + change):
+            at_zero()
+        file.truncate(0)
+        file.write(str(before + change))
 
 
 def program(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from container_support import BASE, program, run
-from repositories import infer, until
+from repositories import ECHO, infer, until, write_model
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -30,11 +30,17 @@ ENTRYPOINT ["/usr/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml
 """
 
 
-@pytest.fixture
-def composed(docker: DockerClient, echo: Path, tmp_path: Path) -> Iterator[Path]:
-    """The folder that the command writes, its image built; on free ports, and with the Prometheus that there is."""
-    folder = tmp_path / "compose"
-    run("image", str(echo), "--tag", TAG, "--base", BASE, "--no-project-requirements", "--compose", str(folder))
+@pytest.fixture(scope="module")
+def composed(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that the command writes, its image built; on free ports, and with the Prometheus that there is.
+
+    The models are mounted, and only their owner can read them.
+    """
+    models, folder = (tmp_path_factory.mktemp("composed") / name for name in ("models", "compose"))
+    write_model(models, "echo", ECHO)
+    models.chmod(0o700)
+    run("image", str(models), "--tag", TAG, "--base", BASE, "--no-bake", "--no-project-requirements",
+        "--compose", str(folder))  # fmt: skip
     compose = yaml.safe_load((folder / "compose.yaml").read_text())
     for service in compose["services"].values():
         service["ports"] = [f"127.0.0.1::{port.rpartition(':')[2]}" for port in service["ports"]]

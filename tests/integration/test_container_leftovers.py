@@ -25,6 +25,8 @@ from tritonforge.server.abandoned import sweep_abandoned
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.networks import Network
+    from docker.models.volumes import Volume
 
 pytestmark = pytest.mark.docker
 
@@ -60,9 +62,13 @@ time.sleep(600)
 
 @contextmanager
 def launched(repository: Path, image: str) -> Iterator[tuple[subprocess.Popen[str], Path, int, int]]:
-    """Run a process that serves a container named `left`; give its workspace's folder, its supervisor and guard."""
+    """Run a process that serves a container named `left`; give its workspace's folder, its supervisor and guard.
+
+    Its folder for temporary files is the repository's, which no other start sweeps.
+    """
     command = [sys.executable, "-c", LAUNCHER, str(repository), image]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launcher:
+    environment = {**os.environ, "TMPDIR": str(repository.parent)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as launcher:
         try:
             assert launcher.stdout is not None
             folder, supervisor, guard = launcher.stdout.readline().split()
@@ -146,7 +152,7 @@ def test_no_container_or_network_is_left_of_starts_that_are_killed_at_random_mom
     """The launcher, or what would clean up after it."""
     seed = random.randrange(10**6)
     chance = random.Random(seed)
-    before = things(docker)
+    before = things(docker, echo)
     plans = [
         Plan(
             temporary=tmp_path / str(number),
@@ -159,7 +165,7 @@ def test_no_container_or_network_is_left_of_starts_that_are_killed_at_random_mom
     command = [sys.executable, "-m", "tritonforge", "up", str(echo), "--runtime", "docker", "--image", image]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         list(pool.map(lambda plan: start_and_kill([*command, *NO_PORTS], plan, tmp_path / "state", seed), plans))
-    until(lambda: things(docker) == before, f"the containers and networks are those of before (seed {seed})")
+    until(lambda: things(docker, echo) == before, f"the containers and networks are those of before (seed {seed})")
 
 
 def start_and_kill(command: list[str], plan: Plan, state: Path, seed: int) -> None:
@@ -179,15 +185,18 @@ def start_and_kill(command: list[str], plan: Plan, state: Path, seed: int) -> No
     until(lambda: not list(plan.temporary.iterdir()), f"no folder is left (seed {seed}, {plan}, {code}):\n{said}")
 
 
-def things(docker: DockerClient) -> dict[str, set[str | None]]:
-    """Name what Docker has of containers, networks and volumes."""
-    containers = docker.containers.list(all=True, ignore_removed=True)
-    volumes = {volume.id for volume in docker.volumes.list()}
+def things(docker: DockerClient, repository: Path) -> dict[str, set[str | None]]:
+    """Name what Docker has of containers of a repository, and of networks and volumes that compose hasn't made."""
+    ours = {"label": f"io.tritonforge.repository={repository}"}
     return {
-        "containers": {one.id for one in containers},
-        "networks": {one.id for one in docker.networks.list()},
-        "volumes": volumes,
+        "containers": {one.id for one in docker.containers.list(all=True, ignore_removed=True, filters=ours)},
+        "networks": {one.id for one in docker.networks.list() if not _composed(one)},
+        "volumes": {one.id for one in docker.volumes.list() if not _composed(one)},
     }
+
+
+def _composed(thing: Network | Volume) -> bool:
+    return "com.docker.compose.project" in (thing.attrs.get("Labels") or {})
 
 
 def children(pid: int) -> list[int]:

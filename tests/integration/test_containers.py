@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -49,8 +49,9 @@ def test_the_image_is_small_and_not_roots(docker: DockerClient, image: str) -> N
 
 
 def test_nothing_but_the_image_stays_of_a_build(docker: DockerClient, image: str) -> None:
-    """Docker's classic builder leaves the stages before the last one without a name."""
-    assert docker.images.list(filters={"dangling": True, "label": "io.tritonforge.stage"}) == []
+    """Docker's classic builder leaves the stages before the last one without a name. Others may build meanwhile."""
+    stages = {"dangling": True, "label": "io.tritonforge.stage"}
+    until(lambda: docker.images.list(filters=stages) == [], "no stage is left")
     assert "io.tritonforge.stage" not in docker.images.get(image).labels
 
 
@@ -153,6 +154,13 @@ def test_a_model_that_fails_to_load_is_told_at_its_line(image: str, tmp_path: Pa
     write_model(tmp_path / "models", "broken", "import numpy\nraise RuntimeError('it is broken')\n")
     with pytest.raises(ModelLoadError, match=r"models/broken/1/model\.py:2 broken: .*it is broken"):
         Server.docker(tmp_path / "models", image=image, **FREE_PORTS)
+
+
+def test_more_shared_memory_than_the_machine_has_is_warned_of(image: str, echo: Path) -> None:
+    lines: list[str] = []
+    with Server.docker(echo, image=image, shm_size="1048576g", progress=lines.append, **FREE_PORTS) as server:
+        assert infer(server.http_url, "echo", 3.0) == 3.0
+    assert [line for line in lines if "shm_size: 1 PiB are more than Docker's machine has of memory, " in line] == lines
 
 
 def test_shared_memory_with_which_nothing_starts_is_refused(image: str, tmp_path: Path) -> None:
@@ -276,12 +284,16 @@ def test_a_build_that_is_ended_leaves_nothing(
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     until(lambda: list((tmp_path / "temporary").iterdir()) == [], "the folder's removal")
     if number == signal.SIGKILL:  # Docker may finish a step
-        until(
-            lambda: not docker.containers.list(all=True, filters={"label": "io.tritonforge.stage"}), "the build's end"
-        )
-        sweep_stages(docker)
-    assert docker.images.list(filters={"dangling": True, "label": "io.tritonforge.stage"}) == []
+        until(lambda: not stages_of(docker.containers, process.pid, all=True, ignore_removed=True), "the build's end")
+        until(lambda: sweep_stages(docker) or not stages_of(docker.images, process.pid), "the stages' removal")
+    assert stages_of(docker.images, process.pid) == []
     assert docker.images.list("tritonforge-test-ended") == []
+
+
+def stages_of(things: Any, builder: int, **options: Any) -> list[Any]:
+    """List what there is of the stages that a process builds."""
+    found = things.list(filters={"label": "io.tritonforge.stage"}, **options)
+    return [one for one in found if f".{builder}." in one.labels["io.tritonforge.stage"]]
 
 
 def test_the_command_makes_an_image(docker: DockerClient, image: str, tmp_path: Path, echo: Path) -> None:
