@@ -17,7 +17,7 @@ import pytest
 from repositories import ECHO, FREE_PORTS, PYTHON, infer, until, write_model
 
 from tritonforge.resources import python_backends
-from tritonforge.server import PreflightError, Server, ServerError
+from tritonforge.server import ModelLoadError, PreflightError, Server, ServerError
 from tritonforge.server.backends import assemble_backends
 from tritonforge.server.machine import probe
 
@@ -89,6 +89,10 @@ def test_another_server_is_run_with_its_own_backends(
     with Server.embedded(echo_repository, exit_timeout_s=0, tritonserver=str(root), **FREE_PORTS) as server:
         assert infer(server.http_url, "double", 2.0) == 4.0
         assert Path(f"/proc/{server.pid}/exe").resolve() == root / "bin" / "tritonserver"
+    shutil.rmtree(root / "backends")
+    (root / "backends").mkdir()
+    with pytest.raises(ModelLoadError, match=rf"hint: this server's backends are looked for in {root / 'backends'}: "):
+        Server.embedded(echo_repository, tritonserver=str(root), **FREE_PORTS)
     with pytest.raises(PreflightError, match="found no program /opt/nowhere"):
         Server.embedded(echo_repository, tritonserver="/opt/nowhere", **FREE_PORTS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 from dataclasses import dataclass
@@ -12,20 +13,36 @@ __all__ = ["Installation", "find_installation", "find_tritonserver"]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The files of tritonserver: `root` holds its bin, backends, caches and stubs; `libraries` what they link."""
+    """The files of tritonserver: `root` holds its bin, backends, caches and stubs; `libraries` what they link.
+
+    `program` is the server's, as seen from `root`.
+    """
 
     root: Path
     libraries: Path
+    program: Path = Path("bin/tritonserver")
 
     @property
     def server(self) -> Path:
         """The server's program."""
-        return self.root / "bin" / "tritonserver"
+        return self.root / self.program
+
+    @property
+    def backends(self) -> Path:
+        """The folder of the backends."""
+        return self.root / "backends"
+
+    @property
+    def is_script(self) -> bool:
+        """Whether another program is started first, to read the server's as a script."""
+        with contextlib.suppress(OSError), self.server.open("rb") as file:
+            return file.read(2) == b"#!"
+        return False
 
     @property
     def python_backend(self) -> Path:
         """The folder of the Python backend, without a stub."""
-        return self.root / "backends" / "python"
+        return self.backends / "python"
 
     @property
     def caches(self) -> Path:
@@ -57,9 +74,15 @@ def find_installation() -> Installation | None:
 def find_tritonserver(named: str) -> Installation | None:
     """Find a server installed by other means: its program, its folder (`/opt/tritonserver`), or a name on PATH.
 
-    Its backends, caches and libraries lie as in NVIDIA's image. None where there is no such program.
+    Its backends, caches and libraries lie as in NVIDIA's image, beside the folder of the program; of a link, beside
+    that of the file that it leads to. None where there is no such program.
     """
     path = Path(named)
-    root = path.absolute() if path.is_dir() else Path(shutil.which(named) or "/").resolve().parent.parent
-    found = Installation(root, root / "lib")
-    return found if found.server.is_file() else None
+    program = shutil.which(path.absolute() / "bin" / "tritonserver" if path.is_dir() else named)
+    if program is None:
+        return None
+    if path.is_dir():
+        return Installation(path.absolute(), path.absolute() / "lib")
+    file = Path(program).resolve()
+    root = file.parent.parent
+    return Installation(root, root / "lib", file.relative_to(root))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic
@@ -31,6 +32,7 @@ from tritonforge.server.writable import needing_room
 
 __all__ = ["await_ready", "health_of", "key_header", "local_host", "resolve_ports", "served_folder", "start"]
 
+_NO_BACKEND = "TF524"
 _POLL_S = 0.01
 _LOOK_S = 0.25
 """How often the processes of models are looked at, which costs more than asking the server."""
@@ -46,7 +48,7 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
     served = served_folder(repository, settings, workspace)
     named = find_tritonserver(settings.tritonserver) if settings.tritonserver else None
     if named is not None:
-        installation, backends, python = named, named.root / "backends", None
+        installation, backends, python = named, named.backends, None
         libraries = [named.libraries]
     else:
         with needing_room(workspace.folder.parent):
@@ -122,7 +124,7 @@ def await_ready(
         if status is not None and _serves(workspace.server_pid, settings):
             states = _states(health)
             found = explain_failures(states, read_log(), sources, ready=status == 200, wanted=settings.load_models)
-            _refuse(found, read_log)
+            _refuse(_of_named(found, settings), read_log)
             if status == 200 and not any(state.state == "LOADING" for state in states):
                 return
         if time.monotonic() >= look_at:
@@ -177,6 +179,15 @@ def _states(health: Health) -> Sequence[ModelState]:
         return health.models()
     except ServerError:
         return ()
+
+
+def _of_named(found: Sequence[Diagnostic], settings: ServerSettings) -> Sequence[Diagnostic]:
+    """Say where another server than the wheel's looked for the backends that it hasn't."""
+    named = find_tritonserver(settings.tritonserver) if found and settings.tritonserver else None
+    if named is None:
+        return found
+    hint = f"this server's backends are looked for in {named.backends}: put it there, or serve with one that has it"
+    return [replace(one, hint=hint) if one.code == _NO_BACKEND else one for one in found]
 
 
 def _refuse(diagnostics: Sequence[Diagnostic], read_log: Callable[[], str]) -> None:

@@ -71,12 +71,28 @@ def _check_server(machine: Machine, settings: ServerSettings) -> list[Diagnostic
 
 
 def check_named_server(settings: ServerSettings) -> list[Diagnostic]:
-    """Check that the server is there which is to run in the place of the embedded one, if one is named."""
-    if not settings.tritonserver or find_tritonserver(settings.tritonserver) is not None:
+    """Check that the server which is to run in the place of the embedded one, if one is named, is there and whole.
+
+    A script can't be given the key: what it starts would have that on its command line.
+    """
+    if not settings.tritonserver:
         return []
-    message = f"found no program {settings.tritonserver}"
-    hint = "name the program, its folder (/opt/tritonserver), or leave it out for the embedded server"
-    return [Diagnostic("TF504", Where(subject="tritonserver"), message, hint)]
+    where = Where(subject="tritonserver")
+    named = find_tritonserver(settings.tritonserver)
+    if named is None:
+        message = f"found no program {settings.tritonserver}"
+        hint = "name the program, its folder (/opt/tritonserver), or leave it out for the embedded server"
+        return [Diagnostic("TF504", where, message, hint)]
+    found = []
+    if not named.backends.is_dir():
+        message = f"the backends of {named.server} are looked for in {named.backends}, and there is no such folder"
+        hint = "name the program where it was installed (/opt/tritonserver/bin/tritonserver), or the folder with both"
+        found.append(Diagnostic("TF504", where, message, hint))
+    if settings.restricted and named.is_script:
+        message = f"{named.server} is a script, and the server that it starts would show the key to every user, in `ps`"
+        hint = "name the program that it starts; or start it with --no-key (restricted_apis=[]), which opens all APIs"
+        found.append(Diagnostic("TF504", where, message, hint))
+    return found
 
 
 def check_machine(machine: Machine) -> list[Diagnostic]:
