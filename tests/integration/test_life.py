@@ -250,6 +250,17 @@ def test_only_chosen_models_are_loaded_at_the_start(cli: CommandLine) -> None:
     assert cli.status("main")["healthy"]
     assert cli.run("load", "other") == "other 1 loaded\n"
     assert infer(url, "other", 1.0) == 1.0
+    for none in ("load_models=", "load_models=[]"):
+        said = cli.run("up", "models", "--detach", "--name", "bare", "--set", none, *PORTS)
+        assert "no model is loaded: tritonforge load MODEL" in said
+        bare = cli.record("bare")["http_url"]
+        with Client(bare) as client:
+            assert (client.is_ready(), client.is_ready("echo")) == (True, False)
+        found = cli.status("bare")
+        assert (found["healthy"], found["models"]) == (True, [])
+        assert cli.run("load", "echo", "--name", "bare") == "echo 1 loaded\n"
+        assert infer(bare, "echo", 1.0) == 1.0
+        cli.run("down", "bare")
     unknown = cli.run("up", "models", "--set", "load_models=echo,nope", *PORTS, code=1)
     assert "load_models: the repository has no model nope" in unknown
 

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["show_served"]
 
+_NONE = "no model is loaded: tritonforge load MODEL"
+
 
 def show_served(server: EmbeddedServer | DockerServer, *, key_file: Path | None = None, detached: bool = False) -> None:
     """Print the models that a server serves, and its addresses; the key to restricted APIs where others reach it."""
     models = server.describe()
+    none_loaded = not any(model.state for model in models)
     addresses = {
         "HTTP": server.http_url,
         "gRPC": server.grpc_url,
@@ -32,12 +35,16 @@ def show_served(server: EmbeddedServer | DockerServer, *, key_file: Path | None 
     addresses = {name: address for name, address in addresses.items() if address}
     if sys.stdout.isatty():
         _show_table(models)
+        if none_loaded:
+            typer.echo(_NONE)
         for name, address in addresses.items():
             typer.echo(f"{name:>8}  {address}")
         typer.echo(f"ready; stop it with: tritonforge down {server.name}" if detached else "ready; Ctrl-C stops it")
         return
     for model in models:
         typer.echo(f"model {model.name} {model.version} {model.kind} {model.state} {model.signature}")
+    if none_loaded:
+        typer.echo(_NONE)
     for name, address in addresses.items():
         typer.echo(f"{name} {address}")
     typer.echo("ready")

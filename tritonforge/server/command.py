@@ -83,7 +83,8 @@ def _control_flags(settings: ServerSettings) -> list[str]:
     mode = f"--model-control-mode={settings.model_control}"
     if settings.model_control == "poll":
         return [mode, f"--repository-poll-secs={settings.poll_s}"]
-    return [mode, *(f"--load-model={name}" for name in settings.load_models or ("*",))]
+    chosen = ("*",) if settings.load_models is None else settings.load_models
+    return [mode, *(f"--load-model={name}" for name in chosen)]
 
 
 def _metrics_flags(settings: ServerSettings) -> list[str]:

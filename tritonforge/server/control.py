@@ -23,7 +23,10 @@ _VERSION = re.compile(r"(?:^|;)version (\d+) is at UNAVAILABLE state: ")
 _LOAD_TIMEOUT_S = 600.0
 """A large model's load takes minutes; a server that is gone says so at once."""
 
-_HINT = "start it with model control: up does so; from Python give model_control='explicit'"
+_HINT = (
+    "leave out model_control=poll, or none, for up: its own is explicit; from Python give model_control='explicit', "
+    "as the default of Server.embedded is none"
+)
 
 
 def load_model(

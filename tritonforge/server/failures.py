@@ -31,9 +31,9 @@ _MISSING_FILE = re.compile(r"Python model file not found in '(?P<file>[^']+)'")
 
 
 def explain_failures(
-    states: Iterable[ModelState], log: str, sources: Sources, *, ready: bool, wanted: Collection[str] = ()
+    states: Iterable[ModelState], log: str, sources: Sources, *, ready: bool, wanted: Collection[str] | None = None
 ) -> list[Diagnostic]:
-    """Explain each model that isn't served, by name; none if all are. `wanted` are those that should be; empty for all.
+    """Explain each model that isn't served, by name; none if all are. `wanted` are those that should be; None for all.
 
     The index has the loads that failed; the log also has the models that never came to one: unreadable configurations,
     ensembles. `ready` is the server's own word that nothing is amiss; it says so of a model too that it couldn't even
@@ -42,7 +42,7 @@ def explain_failures(
     states = list(states)
     failures = {(state.name, state.version): _from_state(state) for state in states if state.reason and _failed(state)}
     logged = {(failure.model, failure.version): failure for failure in read_failures(log)}
-    unseen = {state.name for state in states if not state.state and (not wanted or state.name in wanted)}
+    unseen = {state.name for state in states if not state.state and (wanted is None or state.name in wanted)}
     absent = {name for name in unseen if not ready or _has_model(sources.folder(name))}
     failures = {key: failure for key, failure in logged.items() if not ready or key[0] in absent} | failures
     for name in absent - {model for model, _ in failures}:

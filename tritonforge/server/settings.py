@@ -105,8 +105,8 @@ class ServerSettings(BaseModel):
     `exit_timeout_s` is how long requests under way have, once the server is told to stop; 0 kills it at once.
     `log_limit` is the size beyond which the log is put aside (its name with .1 added, in the place of the one that was
     put aside before) and begun anew, seen within five seconds; 0 lets it grow.
-    `model_control` none loads all models at the start; explicit too, or `load_models`, and lets them be loaded and
-    unloaded afterwards; poll looks at the repository every `poll_s`.
+    `model_control` none loads all models at the start; explicit too, or `load_models`, of which () is none, and lets
+    them be loaded and unloaded afterwards; poll looks at the repository every `poll_s`.
     `strict_readiness` has /v2/health/ready answer 200 only while every version that was ever tried is loaded. None is
     true where models are loaded once, and false where they are loaded anew: see `ready_with_all`.
     `restricted_apis` want `restricted_key`, besides those that control (explicit) and `public` call for; () opens all.
@@ -130,7 +130,7 @@ class ServerSettings(BaseModel):
     log_format: Literal["default", "ISO8601"] = "default"
     log_limit: ByteSize = ByteSize(64 << 20)
     model_control: Literal["none", "poll", "explicit"] = "none"
-    load_models: tuple[str, ...] = ()
+    load_models: tuple[str, ...] | None = None
     poll_s: int = Field(default=2, ge=1, le=_MOST)
     cache_size: ByteSize = ByteSize(0)
     rate_limiter: bool = False
@@ -296,7 +296,7 @@ class ServerSettings(BaseModel):
     @model_validator(mode="after")
     def _chosen_models_are_controlled(self) -> Self:
         """Refuse to choose models where the server loads all."""
-        if self.load_models and self.model_control != "explicit":
+        if self.load_models is not None and self.model_control != "explicit":
             raise ValueError(f"load_models goes with model_control=explicit; with {self.model_control} all are loaded")
         return self
 

@@ -19,7 +19,7 @@ __all__ = ["check_cache_size", "check_load_models", "check_ports"]
 def check_load_models(repository: Path, settings: ServerSettings) -> list[Diagnostic]:
     """Check that the repository has the models that are to be loaded."""
     there = [folder.name for folder in model_folders(repository)]
-    unknown = [name for name in settings.load_models if name not in there]
+    unknown = [name for name in settings.load_models or () if name not in there]
     if not unknown:
         return []
     message = f"the repository has no model {' and no '.join(unknown)}"

@@ -100,6 +100,10 @@ def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, t
             ["--strict-readiness=false", "--model-control-mode=explicit", "--load-model=a", "--load-model=b"],
         ),
         (
+            {"model_control": "explicit", "load_models": (), "restricted_apis": ()},
+            ["--strict-readiness=false", "--model-control-mode=explicit"],
+        ),
+        (
             {"model_control": "poll", "poll_s": 5},
             ["--strict-readiness=false", "--model-control-mode=poll", "--repository-poll-secs=5"],
         ),

@@ -205,5 +205,19 @@ def test_sizes_are_read_with_their_units_and_pairs_are_whole() -> None:
         ServerSettings.load({}, cache_size=10)
     with pytest.raises(SettingsError, match="load_models goes with model_control=explicit; with poll all are loaded"):
         ServerSettings.load({}, model_control="poll", load_models=("echo",))
+    with pytest.raises(SettingsError, match="with none all are loaded"):
+        ServerSettings.load({}, load_models=())
     with pytest.raises(SettingsError, match="grpc_tls_cert and grpc_tls_key go together"):
         ServerSettings.load({}, grpc_tls_cert="cert.pem")
+
+
+def test_no_models_are_told_from_all_of_them() -> None:
+    """However it is written, and kept where other settings change."""
+    explicit = {"model_control": "explicit"}
+    assert ServerSettings.load({}, **explicit).load_models is None
+    assert ServerSettings.load({}, **explicit).replace(http_port=0).load_models is None
+    for none in (
+        ServerSettings(**explicit, load_models=[]),
+        ServerSettings.load({"TRITONFORGE_LOAD_MODELS": "[]"}, **explicit),
+    ):
+        assert none.load_models == none.replace(http_port=0).load_models == ()
