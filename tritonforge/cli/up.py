@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from tritonforge.server.records import ServerRecord
 
 __all__ = ["up"]
+
+_OPEN = (
+    "warning: no key is asked for: whoever reaches this machine can load models into the server, "
+    "and their code runs as you"
+)
 
 
 def up(
@@ -94,11 +99,14 @@ def up(
             "ready_timeout_s": timeout,
             "tritonserver": tritonserver,
         }
+        given = {setting: value for setting, value in options.items() if value is not None}
         settings = ServerSettings.load(
             defaults={"model_control": "explicit", **project.server},
             defaults_file=project.root / "pyproject.toml",
-            **_pairs(sets or []) | {setting: value for setting, value in options.items() if value is not None},
+            **_pairs(sets or [], given) | given,
         )
+        if settings.loads_for_all:
+            typer.echo(_OPEN, err=True)
         if tritonserver and runtime is Runtime.DOCKER:
             reason = "a container has the server of its image: leave it out, or name the image with --image"
             raise typer.BadParameter(reason, param_hint="--tritonserver")
@@ -157,8 +165,8 @@ def _up(
         raise typer.Exit(0 if ready else interruptions.code) from None
 
 
-def _pairs(sets: list[str]) -> dict[str, Any]:
-    """Read SETTING=VALUE; lists are in JSON, or have their values separated by commas."""
+def _pairs(sets: list[str], given: Collection[str]) -> dict[str, Any]:
+    """Read SETTING=VALUE, of those not given by an option; lists are in JSON, or have commas between their values."""
     from tritonforge.server.settings import from_text
 
     values: dict[str, Any] = {}
@@ -169,6 +177,8 @@ def _pairs(sets: list[str]) -> dict[str, Any]:
         if setting == "restricted_key":
             reason = "every user can read a key on a command line; give it by the variable TRITONFORGE_RESTRICTED_KEY"
             raise typer.BadParameter(reason, param_hint="--set restricted_key")
+        if setting in given:
+            raise typer.BadParameter("an option gives it, too: leave one of them out", param_hint=f"--set {setting}")
         values[setting] = from_text(setting, value, lambda text: list(filter(None, text.split(","))))
     return values
 

@@ -170,6 +170,11 @@ class ServerSettings(BaseModel):
         called_for = _PUBLIC if self.public else _CONTROL if self.model_control == "explicit" else ()
         return tuple(dict.fromkeys((*called_for, *(self.restricted_apis or ()))))
 
+    @property
+    def loads_for_all(self) -> bool:
+        """Whether other machines may have it load models, without a key."""
+        return self.public and self.model_control == "explicit" and not (self.restricted or _is_loopback(self.host))
+
     @classmethod
     def load(
         cls,

@@ -42,3 +42,24 @@ def test_what_is_set_isnt_lost_where_there_is_an_option_for_it_too(tmp_path: Pat
     result = CliRunner().invoke(app, ["up", str(tmp_path), "--set", option])
     assert result.exit_code != 0
     assert option.partition("=")[2] in result.output or option.partition("=")[2] in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("setting", "options"),
+    [("http_port=99999", ["--http-port", "0"]), ("restricted_apis=inference", ["--no-key"])],
+)
+def test_what_an_option_gives_isnt_set_beside_it(setting: str, options: list[str]) -> None:
+    """One of the two would be lost, whatever is wrong with it."""
+    result = CliRunner().invoke(app, ["up", "nosuch", *options, "--set", setting])
+    assert result.exit_code == 2
+    name = setting.partition("=")[0]
+    said = " ".join(result.output.replace("│", " ").split())
+    assert f"--set {name}: an option gives it, too: leave one of them out" in said
+
+
+def test_a_public_server_without_a_key_is_warned_of() -> None:
+    """Its models are anybody's to load."""
+    for options, warned in ((["--no-key"], True), ([], False), (["--no-key", "--host", "127.0.0.1"], False)):
+        result = CliRunner().invoke(app, ["up", "nosuch", "--public", *options])
+        assert result.exit_code == 2
+        assert ("whoever reaches this machine can load models" in result.stderr) is warned

@@ -221,3 +221,10 @@ def test_no_models_are_told_from_all_of_them() -> None:
         ServerSettings.load({"TRITONFORGE_LOAD_MODELS": "[]"}, **explicit),
     ):
         assert none.load_models == none.replace(http_port=0).load_models == ()
+
+
+def test_a_server_that_loads_models_for_all_the_network_is_told_from_others() -> None:
+    public = {"model_control": "explicit", "public": True, "restricted_apis": ()}
+    assert ServerSettings.load({}, **public).loads_for_all
+    for closed in ({"host": "127.0.0.1"}, {"restricted_apis": None}, {"model_control": "none"}, {"public": False}):
+        assert not ServerSettings.load({}, **public | closed).loads_for_all
