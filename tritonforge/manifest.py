@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from typing import Any
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.repository_files import read_bytes
 
-__all__ = ["MANIFEST", "InvalidManifest", "read_manifest", "unreadable"]
+__all__ = ["MANIFEST", "InvalidManifest", "find_edits", "read_manifest", "unreadable"]
 
 MANIFEST = "tritonforge.json"
 """The file that tritonforge writes beside the models that it builds."""
@@ -35,6 +37,10 @@ _OPTIONAL: Mapping[str, type] = {
 }
 _TENSOR: Mapping[str, type] = {"name": str, "datatype": str, "dims": list}
 _GOLDEN: Mapping[str, type] = {"file": str, "sha256": str}
+_HASHED = 1 << 20
+"""Bytes: of a file that has more it is not looked at what they are."""
+_NAMED = 3
+"""How many of a model's files are named."""
 _LONGEST = 255
 """Bytes of a file's name, on every file system that a repository is built on."""
 
@@ -64,6 +70,35 @@ def read_manifest(repository: Path) -> dict[str, Any]:
         raise unreadable(repository, fault)
     found: dict[str, Any] = content
     return found
+
+
+def find_edits(repository: Path) -> list[Diagnostic]:
+    """Warn of each model that is there and whose files aren't those that were built (TF516), by the manifest's hashes.
+
+    Files of more than 1 MiB count by being there, and files that the manifest doesn't know not at all.
+
+    Raises:
+        InvalidManifest: as `read_manifest` does.
+    """
+    hint = "Triton serves what is there; a build puts back what the definitions give: make the change in those"
+    found = []
+    for name, entry in sorted(read_manifest(repository).get("models", {}).items()):
+        folder = repository / name
+        files = entry.get("files", {}) if folder.is_dir() else {}
+        edited = [path for path, digest in sorted(files.items()) if not _unchanged(folder / path, digest)]
+        if edited:
+            more = f" and {len(edited) - _NAMED} more" if len(edited) > _NAMED else ""
+            message = f"differs from what was built: {', '.join(edited[:_NAMED])}{more}"
+            found.append(Diagnostic("TF516", Where(str(folder), 0, name), message, hint, "warning"))
+    return found
+
+
+def _unchanged(file: Path, digest: object) -> bool:
+    """Tell whether a file has a hash; of a large one whether it is there."""
+    try:
+        return hashlib.sha256(read_bytes(file, at_most=_HASHED)).hexdigest() == digest
+    except OSError as error:
+        return error.errno == errno.EFBIG
 
 
 def unreadable(repository: Path, fault: str) -> InvalidManifest:

@@ -17,7 +17,7 @@ from tritonforge.check.model import Model
 from tritonforge.check.onnx_signature import check_onnx
 from tritonforge.check.rules import RULES
 from tritonforge.check.text import check_releases, check_text
-from tritonforge.manifest import MANIFEST, InvalidManifest, read_manifest
+from tritonforge.manifest import MANIFEST, InvalidManifest, find_edits
 from tritonforge.pbtxt.document import Document, Problem, read_document
 from tritonforge.repository_files import read_text
 
@@ -140,9 +140,11 @@ def _all(model: Model, cores: int, *, graphs: bool) -> Iterator[Found]:
 
 
 def _check_manifest(repository: Path) -> Iterator[Finding]:
-    """Warn of a manifest that our own commands refuse; Triton reads none."""
+    """Warn of a manifest that our own commands refuse, and of models that aren't what it says; Triton reads none."""
     try:
-        read_manifest(repository)
+        for edit in find_edits(repository):
+            model = edit.where.subject
+            yield Finding(model, model, 0, "", edit.code, "warning", edit.message, edit.hint)
     except InvalidManifest as refused:
         for fault in refused.diagnostics:
             message = f"{fault.message}; Triton doesn't read it, but `tritonforge up` and `image` refuse the repository"

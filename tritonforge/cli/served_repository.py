@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from tritonforge.build import Project
     from tritonforge.server import Workspace
 
-__all__ = ["Chosen", "build_chosen", "choose", "warn_of_foreign_code"]
+__all__ = ["Chosen", "build_chosen", "choose", "warn_of_edits", "warn_of_foreign_code"]
 
 _DEFAULT = Path("model_repository")
 
@@ -91,3 +92,12 @@ def warn_of_foreign_code(repository: Path) -> None:
         else f"{repository} was not built by tritonforge"
     )
     typer.echo(f"{what}; Python code of its models runs as you: {', '.join(models)}", err=True)
+
+
+def warn_of_edits(repository: Path) -> None:
+    """Say of a repository that tritonforge built which of its models aren't what was built."""
+    from tritonforge.manifest import InvalidManifest, find_edits
+
+    with suppress(InvalidManifest):  # that stops the start later
+        for warning in find_edits(repository):
+            typer.echo(str(warning), err=True)

@@ -227,7 +227,7 @@ def _started(
 ) -> Iterator[EmbeddedServer | DockerServer]:
     """Run a server for the block, with its log shown if so wished; a second interruption kills it."""
     from tritonforge.cli.follow import following
-    from tritonforge.cli.served_repository import build_chosen, warn_of_foreign_code
+    from tritonforge.cli.served_repository import build_chosen, warn_of_edits, warn_of_foreign_code
     from tritonforge.server import Server, Workspace
     from tritonforge.server.preflight import preflight_machine
     from tritonforge.server.writable import needing_room
@@ -241,6 +241,8 @@ def _started(
         with needing_room(workspace.folder.parent):
             repository = build_chosen(chosen, project, workspace)
         warn_of_foreign_code(repository)
+        if chosen.repository is not None:
+            warn_of_edits(repository)
         folder = chosen.repository or chosen.sources[0]
         projects = (project.root, folder.parent.resolve())
         with following(workspace.log) if verbose else nullcontext():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tritonforge.check import check_repository
+from tritonforge.manifest import find_edits
+
+GENERATED = Path(__file__).resolve().parents[3] / "generated_repo"
 
 CUSTOM = """backend: "custom"
 input { name: "x" data_type: TYPE_FP32 dims: [ 1 ] }
@@ -46,6 +51,31 @@ def test_a_manifest_that_up_refuses_is_a_warning(tmp_path: Path) -> None:
     (finding,) = check_repository(tmp_path).findings
     assert (finding.path, finding.code, finding.severity) == ("tritonforge.json", "TF512", "warning")
     assert "`tritonforge up` and `image` refuse the repository" in finding.message
+
+
+def test_a_built_model_that_was_edited_is_a_warning(tmp_path: Path) -> None:
+    """As built it is none; a large file has to be there, and one that no build wrote is not looked at."""
+    shutil.copytree(GENERATED, tmp_path, dirs_exist_ok=True)
+    codes = [finding.code for finding in check_repository(tmp_path).findings]
+    assert "TF516" not in codes
+    model = tmp_path / "normalize"
+    (config,) = model.glob("config.pbtxt")
+    config.write_text(config.read_text() + "\n# mine\n")
+    (model / "notes.txt").touch()
+    (found,) = (finding for finding in check_repository(tmp_path).findings if finding.code == "TF516")
+    assert (found.model, found.path, found.severity) == ("normalize", "normalize", "warning")
+    assert found.message == "differs from what was built: config.pbtxt"
+    manifest = json.loads((tmp_path / "tritonforge.json").read_text())
+    files = sorted(manifest["models"]["normalize"]["files"])
+    with (model / files[0]).open("wb") as large:
+        large.truncate((1 << 20) + 1)
+    for file in files[1:]:
+        (model / file).unlink()
+    (found,) = find_edits(tmp_path)
+    assert str(found.where) == f"{model} normalize"
+    assert found.message == f"differs from what was built: {', '.join(files[1:4])} and {len(files) - 4} more"
+    shutil.rmtree(model)
+    assert find_edits(tmp_path) == []
 
 
 def test_a_configuration_without_an_end_is_not_read(tmp_path: Path) -> None:

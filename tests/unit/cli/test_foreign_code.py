@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from tritonforge.cli.served_repository import warn_of_foreign_code
+from tritonforge.cli.served_repository import warn_of_edits, warn_of_foreign_code
 from tritonforge.server import PreflightError, ServerSettings
 from tritonforge.server.preflight import preflight
 
@@ -58,3 +59,21 @@ def test_a_manifest_that_is_none_stops_the_start_and_nothing_is_said_of_models(
     assert said(repository, capsys) == ""
     with pytest.raises(PreflightError, match="TF512"):
         preflight(repository, ServerSettings(http_port=0, grpc_port=0, metrics_port=0))
+
+
+def test_a_built_model_whose_files_are_others_is_named_once(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A manifest that is none is told later, when it stops the start."""
+    entry = BUILT | {"files": {"1/model.py": hashlib.sha256(b"").hexdigest()}}
+    (repository / "tritonforge.json").write_text(json.dumps({"schema": 1, "models": {"ours": entry, "added": entry}}))
+    warn_of_edits(repository)
+    assert capsys.readouterr().err == ""
+    (repository / "ours" / "1" / "model.py").write_text("import os")
+    warn_of_edits(repository)
+    words = capsys.readouterr().err
+    assert words.startswith(f"warning: {repository / 'ours'} ours: differs from what was built: 1/model.py\n  hint: ")
+    assert words.count("[TF516]") == 1
+    write_manifest(repository, "ours", schema=99)
+    warn_of_edits(repository)
+    assert capsys.readouterr().err == ""
