@@ -49,7 +49,9 @@ def logs(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The server; not needed where only one runs.")] = "",
     option: Name = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show what is added, until Ctrl-C.")] = False,
-    model: Annotated[str, typer.Option("--model", "-m", help="Only its tracebacks, and lines that name it.")] = "",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Only its tracebacks, and lines that name it: not all that it prints.")
+    ] = "",
 ) -> None:
     """Show a server's log, in which its models' output is too; of a detached one after its end as well.
 
