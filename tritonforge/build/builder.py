@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from tritonforge.build.project import EMBEDDED_RELEASE
 from tritonforge.build.refused import refuse
 from tritonforge.build.report import BuildReport, report
 from tritonforge.build.sources import Sources, collect, project_root
-from tritonforge.build.tree import Tree, plan, present, read_manifest
+from tritonforge.build.tree import Tree, edited, plan, present, read_manifest
 from tritonforge.build.write import write
 from tritonforge.define import Definition
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
@@ -54,9 +53,10 @@ def build(
     previous = _previous(output)
     _refuse_strangers(previous, output)
     tree, lowerings, warnings = _compile(paths, previous, target, output, golden)
+    restored = edited(tree, output)
     advice: list[Diagnostic] = []
     write(tree.files, output, inspect=lambda folder: advice.extend(refuse(folder, tree, target=target)))
-    return report(tree, previous, output, (*warnings, *advice), lowerings)
+    return report(tree, previous, output, (*warnings, *advice), lowerings, restored)
 
 
 def check_build(
@@ -132,10 +132,7 @@ def _previous(output: Path) -> dict[str, Any]:
     """Read the manifest of what is in the output folder."""
     if output.exists() and not output.is_dir():
         raise _occupied(output, "it is a file")
-    try:
-        return read_manifest(output)
-    except (ValueError, json.JSONDecodeError) as error:
-        raise _occupied(output, str(error)) from error
+    return read_manifest(output)
 
 
 def _refuse_strangers(manifest: dict[str, Any], output: Path) -> None:

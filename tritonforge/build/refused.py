@@ -11,8 +11,8 @@ from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
 __all__ = ["refuse"]
 
-_OF_INSTANCES = frozenset({"TF693", "TF694"})
-"""Of more instances than the machine bears."""
+_TOLD = frozenset({"TF613", "TF693", "TF694"})
+"""Of versions that no build keeps, and of more instances than the machine bears."""
 
 _CONSEQUENCE = "TF678"
 """Of an ensemble, that one of its models won't load."""
@@ -21,7 +21,8 @@ _CONSEQUENCE = "TF678"
 def refuse(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     """Check a written repository; ONNX files are left out, since their configurations were made from them.
 
-    Gives what it warns of: that so many instances want more than this machine, or a container, has.
+    Gives what it warns of: that so many instances want more than this machine, or a container, has, and versions that a
+    policy names and no build keeps.
 
     Raises:
         DiagnosticError: what Triton would refuse, at the definitions' lines.
@@ -30,7 +31,7 @@ def refuse(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     errors = checked.errors
     places = {built.model.config.name: built.model.where for built in tree.models}
     if not errors:
-        return [_diagnostic(finding, places) for finding in checked.findings if finding.code in _OF_INSTANCES]
+        return [_diagnostic(finding, places) for finding in checked.findings if finding.code in _TOLD]
     causes = [finding for finding in errors if finding.code != _CONSEQUENCE]
     found = dict.fromkeys(_diagnostic(finding, places) for finding in causes or errors)
     raise DiagnosticError(sorted(found, key=lambda one: (one.where.file, one.where.line)))

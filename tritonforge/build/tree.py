@@ -13,12 +13,16 @@ from typing import Any
 from tritonforge import __version__, resources
 from tritonforge.emit import Built, Emitter, manifest
 from tritonforge.ir import File, Model, Repository
-from tritonforge.manifest import MANIFEST, InvalidManifest
+from tritonforge.manifest import MANIFEST, unreadable
 from tritonforge.manifest import read_manifest as read_any
 
-__all__ = ["MANIFEST", "Tree", "content_of", "plan", "present", "read_manifest"]
+__all__ = ["MANIFEST", "Tree", "content_of", "edited", "plan", "present", "read_manifest"]
 
 IGNORED = frozenset({"__pycache__"})
+_STRAY = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""Files that a machine's file manager puts into any folder."""
+
+_LARGE = 1 << 20
 KNOWN = frozenset({"version", "hash", "files"})
 """What is read again of each model in a manifest."""
 
@@ -79,22 +83,34 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     """Read a repository's manifest; empty where it has none.
 
     Raises:
-        ValueError: it is not what a build writes.
+        InvalidManifest: it is not what a build writes.
     """
-    try:
-        content = read_any(repository)
-    except InvalidManifest as error:
-        raise ValueError(f"its {MANIFEST} {error.diagnostics[0].message}") from error
+    content = read_any(repository)
     if not all(one.keys() >= KNOWN for one in content.get("models", {}).values()):
-        raise ValueError(f"its {MANIFEST} is not a manifest that a build has written")
+        raise unreadable(repository, "is not a manifest that a build has written")
     return content
 
 
+def edited(tree: Tree, repository: Path) -> frozenset[str]:
+    """Name the models of which a folder has not the files that are to be written: by hand, for one.
+
+    Of large files only the size is looked at.
+    """
+    return frozenset(path.partition("/")[0] for path, file in tree.files.items() if not _is(file, repository / path))
+
+
+def _is(file: File, there: Path) -> bool:
+    if not there.is_file():
+        return False
+    size = len(file.content) if file.content is not None else os.stat(file.source or "").st_size
+    return there.stat().st_size == size and (size > _LARGE or there.read_bytes() == content_of(file))
+
+
 def present(repository: Path) -> Iterator[str]:
-    """Give the paths of all files below a repository's folder, without what Python caches there."""
+    """Give the paths of all files below a repository's folder, without what Python and file managers leave there."""
     for folder, folders, names in os.walk(repository):
         folders[:] = sorted(name for name in folders if name not in IGNORED)
-        for name in sorted(names):
+        for name in sorted(set(names) - _STRAY):
             yield Path(folder, name).relative_to(repository).as_posix()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 __all__ = ["files_below", "module_place", "named_path"]
 
 IGNORED = frozenset({"__pycache__"})
+_STRAY = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""Files that a machine's file manager puts into any folder."""
 
 
 def named_path(path: Path) -> Path:
@@ -43,5 +45,5 @@ def _walk(folder: Path, above: Set[Path]) -> Iterator[Path]:
         if entry.is_dir():
             if entry.name not in IGNORED:
                 yield from _walk(entry, above | {real})
-        elif entry.is_file():
+        elif entry.is_file() and entry.name not in _STRAY:
             yield entry

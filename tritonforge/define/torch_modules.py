@@ -85,7 +85,8 @@ def _export(
         raise _failed(model, reason, "give a torch.nn.Module, or a function of no arguments that makes it")
     module = given if isinstance(given, torch.nn.Module) else make(given, model.where)
     if not isinstance(module, torch.nn.Module):
-        raise _failed(model, f"{given!r} gave a {type(module).__name__}", "give a torch.nn.Module")
+        spelled = getattr(given, "__qualname__", type(given).__name__)
+        raise _failed(model, f"{spelled}() gave a {type(module).__name__}", "give a torch.nn.Module")
     arrays = _named_examples(example, list(inspect.signature(module.forward).parameters), model)
     declared = None if annotations is None else parse_tensors(annotations, "input", model.name, model.where)
     tensors = declared or _tensors(arrays, model)

@@ -98,6 +98,10 @@ _HINTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         _say("it needs more memory than there is: fewer instances, or a smaller model"),
     ),
     (
+        re.compile(r'Resource count for "(?P<name>[^"]+)" is limited to .* minimum required count is (?P<count>\d+)'),
+        _say(r'give the server what its models share: rate_limit_resources = ["\g<name>:\g<count>"]'),
+    ),
+    (
         re.compile(r"No space left on device|[Ff]ailed to (?:initialize|increase) .*shared memory"),
         _say(SHARED_MEMORY_FULL),
     ),

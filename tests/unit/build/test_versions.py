@@ -193,7 +193,45 @@ def test_a_manifest_that_no_build_has_written_is_refused(project: Project, manif
     project.build()
     (project.output / "tritonforge.json").write_bytes(manifest.encode(errors="surrogateescape"))
     before = tree(project.output)
-    assert "[TF401]" in project.refused()
+    message = project.refused()
+    assert "[TF512]" in message
+    assert "remove model_repository and build it again" in message
+    assert tree(project.output) == before
+
+
+def test_a_manifest_with_the_marks_of_a_merge_conflict_has_a_mend_that_works(project: Project) -> None:
+    project.write({"serving.py": scale()})
+    project.build()
+    file = project.output / "tritonforge.json"
+    whole = file.read_text()
+    file.write_text(whole.replace('  "models"', '<<<<<<< HEAD\n  "models"', 1))
+    message = project.refused()
+    assert "has the marks of a merge conflict in it" in message
+    assert "take the folder whole of one side (rm -r model_repository; git checkout HEAD -- model_repo" in message
+    shutil.rmtree(project.output)  # the other mend
+    project.build()
+    assert file.read_text() == whole
+
+
+def test_what_file_managers_leave_is_passed_over(project: Project) -> None:
+    project.write({"serving.py": 'FOLDER = asset("data")\n' + scale(), "data/one.txt": "1"})
+    project.build()
+    for name in ("data/.DS_Store", "model_repository/.DS_Store", "model_repository/scale/Thumbs.db"):
+        (project.root / name).touch()
+    assert project.check() == ""
+    (model,) = project.build().models
+    assert model.change == "unchanged"
+
+
+def test_a_file_that_was_edited_by_hand_is_restored(project: Project) -> None:
+    project.write({"serving.py": scale("one") + scale("two") + scale("three")})
+    project.build()
+    before = tree(project.output)
+    (project.output / "one" / "config.pbtxt").write_text("edited\n")
+    (project.output / "two" / "1" / "source" / "serving.py").unlink()
+    report = project.build()
+    changes = {model.name: model.change for model in report.models}
+    assert changes == {"one": "restored", "two": "restored", "three": "unchanged"}
     assert tree(project.output) == before
 
 
@@ -235,3 +273,12 @@ def test_the_manifest_hashes_every_file(built: Project) -> None:
         files: dict[str, Any] = model["files"]
         found = tree(built.output / name)
         assert files == {path: hashlib.sha256(content).hexdigest() for path, content in found.items()}
+
+
+def test_versions_that_a_policy_names_and_no_build_keeps_are_warned_of(project: Project) -> None:
+    policy = "@model(version_policy=VersionPolicy(specific=(1, 3)))"
+    head = "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import VersionPolicy, model\n"
+    project.write({"serving.py": head + scale().replace("@model", policy)})
+    (warning,) = project.build().warnings
+    assert (warning.code, warning.severity, warning.where.line) == ("TF613", "warning", 5)
+    assert "3" in warning.message

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tritonforge import Batching, Instances, QueuePolicy
+from tritonforge import Batching, Instances, QueuePolicy, VersionPolicy
+from tritonforge.define.settings.options import Options
 
 
 def test_batching_is_dynamic_up_to_64_rows_by_default() -> None:
@@ -57,3 +58,32 @@ def test_instances_that_triton_would_refuse(given: dict[str, Any], message: str)
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Batching().max_batch_size = 1
+
+
+@pytest.mark.parametrize(
+    ("requirement", "fine"),
+    [
+        ("scikit-learn", True),
+        ("torch==2.1+cpu", True),
+        ("foo[a,b]~=1.0; python_version<'3.11'", True),
+        ("foo @ https://example.org/foo.whl", True),
+        ("foo (>=1, <2)", True),
+        ("foo==", False),
+        ("foo=1", False),
+        ("foo 1", False),
+        ("foo[bar", False),
+        ("foo;", False),
+        ("foo @", False),
+    ],
+)
+def test_a_requirement_that_pip_cannot_read_is_refused(requirement: str, fine: bool) -> None:
+    if fine:
+        assert Options(requirements=(requirement,)).requirements == (requirement,)
+        return
+    with pytest.raises(ValidationError, match="is no requirement of pip's"):
+        Options(requirements=(requirement,))
+
+
+def test_the_latest_no_versions_are_refused() -> None:
+    with pytest.raises(ValidationError, match="latest"):
+        VersionPolicy(latest=0)

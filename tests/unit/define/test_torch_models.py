@@ -132,7 +132,7 @@ def test_arguments_are_held_against_the_example(exported: tuple[Any, Any]) -> No
         (NETWORK, X, {"outputs": ("a", "b")}, "outputs= gives 2 names"),
         (Broken(), X, {}, "torch can't export it: Could not guard on data-dependent expression"),
         (Network(), X.astype(np.complex64), {}, 'the example of "features" is complex64[5, 4]'),
-        (lambda: "no module", X, {}, "gave a str"),
+        (lambda: "no module", X, {}, "<lambda>() gave a str"),
     ],
 )
 def test_what_cannot_be_served_is_told(module: Any, example: Any, options: Any, message: str) -> None:

@@ -90,3 +90,13 @@ def test_a_module_of_the_users_own_is_not_to_be_installed(
     (found,) = explain_failures([ModelState("price", "1", "UNAVAILABLE", words)], "", sources, ready=False)
     assert found.code == "TF520"
     assert found.hint.startswith(hint)
+
+
+def test_a_resource_that_the_server_lacks_is_named_as_its_setting(tmp_path: Path) -> None:
+    words = (
+        'Internal: Resource count for "G" is limited to 0 which will prevent scheduling of one or more model '
+        "instances, the minimum required count is 1"
+    )
+    states = [ModelState("a", "1", "UNAVAILABLE", words)]
+    (found,) = explain_failures(states, "", Sources(tmp_path, tmp_path, {}), ready=False)
+    assert found.hint == 'give the server what its models share: rate_limit_resources = ["G:1"]'

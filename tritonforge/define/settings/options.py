@@ -20,7 +20,11 @@ __all__ = ["CommonArguments", "OptionArguments", "Options", "Parameter"]
 
 Parameter = bool | int | float | str
 
-_REQUIREMENT = re.compile(r"\s*[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\s*(\[[^\]]*\]\s*)?($|[<>=!~;@(])")
+_VERSION = r"(===?|~=|!=|<=?|>=?)\s*[A-Za-z0-9.*+!_-]+\s*"
+_REQUIREMENT = re.compile(
+    r"\s*[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\s*(\[[^\]]*\]\s*)?"
+    rf"(@\s*\S.*|(\(\s*)?({_VERSION},\s*)*({_VERSION})?\)?\s*(;\s*\S.*)?)"
+)
 """A package's name and extras, and what may follow them (PEP 508)."""
 
 
@@ -153,6 +157,6 @@ class Options(Setting):
     def _installable(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         """Refuse what pip can't read: a package begins with its name."""
         for requirement in given:
-            if not _REQUIREMENT.match(requirement):
+            if not _REQUIREMENT.fullmatch(requirement):
                 raise ValueError(f'"{requirement}" is no requirement of pip\'s; write "scikit-learn==1.5.2", say')
         return given

@@ -18,7 +18,7 @@ class VersionPolicy(Setting):
 
     record: ClassVar[type[Any]] = ir.VersionPolicy
 
-    latest: int | None = Field(default=None, ge=0, lt=2**32)
+    latest: int | None = Field(default=None, ge=1, lt=2**32)
     """The newest so many."""
     all: Literal[True] | None = None
     """All there are."""
