@@ -17,7 +17,7 @@ from tritonclient.grpc import model_config_pb2 as schema
 
 from tritonforge.ir import Binding, ModelConfig, bindings
 
-__all__ = ["fields", "from_message", "to_dict", "to_message"]
+__all__ = ["fields", "from_dict", "from_message", "to_dict", "to_message"]
 
 T = TypeVar("T")
 
@@ -72,6 +72,18 @@ def to_dict(config: ModelConfig) -> dict[str, Any]:
     """Give a configuration as JSON-like data by the fields' protobuf names, as `extra` has it."""
     content: dict[str, Any] = json_format.MessageToDict(to_message(config), preserving_proto_field_name=True)
     return content
+
+
+def from_dict(content: Mapping[str, Any]) -> ModelConfig:
+    """Read a configuration from JSON-like data by the fields' protobuf names.
+
+    Raises:
+        ValueError: it has another field, or a value that its field can't have.
+    """
+    try:
+        return from_message(json_format.ParseDict(dict(content), schema.ModelConfig()))
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error
 
 
 def fields() -> frozenset[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from tritonforge import pbtxt
 from tritonforge.ir import ModelConfig
 from tritonforge.repository_files import read_text
+from tritonforge.testing.auto_complete import completed
 from tritonforge.testing.backend_utils import (
     TRITONSERVER_REQUEST_FLAG_SEQUENCE_END,
     TRITONSERVER_REQUEST_FLAG_SEQUENCE_START,
@@ -150,22 +151,29 @@ def load_model(
     Other models, which a bls body calls, are those that `models` has by name: functions of arrays by input, which give
     arrays by output, as on the wire; `LoadedModel.infer` of another one, say. A call of any other fails.
 
+    Without a config.pbtxt the model's `auto_complete_config` says what is in it, as in Triton.
+
     Raises:
-        FileNotFoundError: there is no such version, or no config.pbtxt.
+        FileNotFoundError: there is no such version, or no config.pbtxt and nothing that says what is in it.
         ValueError: config.pbtxt can't be read, or is of a model that is not Python's.
     """
     folder = Path(folder).resolve()
-    if not (folder / "config.pbtxt").is_file():
+    written = folder / "config.pbtxt"
+    if not written.is_file() and not any(path.name.isdecimal() for path in folder.glob("*/")):
         raise FileNotFoundError(_no_model(folder))
-    config = pbtxt.parse(read_text(folder / "config.pbtxt"))
+    config = pbtxt.parse(read_text(written)) if written.is_file() else None
     chosen = version or max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=1)
     inner = folder / str(chosen)
     if not (inner / "model.py").is_file():
-        kind = config.backend or config.platform or "python"
-        if kind != "python":
-            what = "an ensemble" if kind == "ensemble" else f"a model of the backend {kind}"
-            raise ValueError(f"{folder.name} is {what}: only Python models can be loaded without a server")
-        raise FileNotFoundError(f"{inner / 'model.py'} is missing")
+        raise _not_python(inner, config)
+    isolation = Isolation(folder, models or {})
+    with isolation.entered():
+        served = _import(folder, inner).TritonPythonModel
+        content = completed(served, folder.name) if config is None else None
+    if content is not None:
+        config = pbtxt.from_dict(content)
+    if config is None:
+        raise FileNotFoundError(f"{_no_model(folder)}; write one, or auto_complete_config in its model.py")
     arguments = {
         "model_config": json.dumps(_as_triton_writes(pbtxt.to_dict(config))),
         "model_name": config.name or folder.name,
@@ -175,9 +183,8 @@ def load_model(
         "model_instance_kind": kind,
         "model_instance_device_id": str(device_id),
     }
-    isolation = Isolation(folder, models or {})
     with isolation.entered():
-        model = _import(folder, inner).TritonPythonModel()
+        model = served()
         if hasattr(model, "initialize"):
             model.initialize(arguments)
     try:
@@ -200,6 +207,17 @@ def _executions(config: ModelConfig, requests: Sequence[InferenceRequest]) -> li
         found[-1].append(one)
         left -= rows
     return found
+
+
+def _not_python(inner: Path, config: ModelConfig | None) -> Exception:
+    """Say why a version without a model.py can't be loaded."""
+    name, files = inner.parent.name, sorted(path.name for path in inner.glob("model.*"))
+    kind = "python" if config is None else config.backend or config.platform or "python"
+    if kind != "python" or files:
+        what = f"a model of {files[0]}" if kind == "python" else f"a model of the backend {kind}"
+        what = "an ensemble" if kind == "ensemble" else what
+        return ValueError(f"{name} is {what}: only Python models can be loaded without a server")
+    return FileNotFoundError(f"{inner / 'model.py'} is missing")
 
 
 def _no_model(folder: Path) -> str:
