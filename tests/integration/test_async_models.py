@@ -33,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(repository: Path) -> Iterator[Client]:
     with (
-        Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server,
+        Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server,
         Client(server.grpc_url) as connected,
     ):
         yield connected
@@ -178,7 +178,12 @@ def test_calls_under_way_finish_when_their_model_is_unloaded(tmp_path: Path) -> 
     x = np.ones(1, np.float32)
     with (
         Server.embedded(
-            tmp_path / "repository", model_control="explicit", http_port=0, grpc_port=0, metrics_port=0
+            tmp_path / "repository",
+            model_control="explicit",
+            http_port=0,
+            grpc_port=0,
+            metrics_port=0,
+            exit_timeout_s=0,
         ) as server,
         Client(server.grpc_url) as client,
         ThreadPoolExecutor(2) as pool,

@@ -54,7 +54,8 @@ def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.delitem(sys.modules, made, raising=False)
     names: dict[str, object] = {}
     monkeypatch.setenv("TRITON_KEY", KEY)
-    settings = {"http_port": 0, "grpc_port": 0, "metrics_port": 0, "model_control": "explicit"}  # as `up` has it
+    ports = {"http_port": 0, "grpc_port": 0, "metrics_port": 0}
+    settings = {**ports, "exit_timeout_s": 0, "model_control": "explicit"}  # as `up` has it
     files = Files(tmp_path)
     certificate, key = files.server
     tls = {"grpc_tls_cert": certificate, "grpc_tls_key": key, "grpc_tls_root": files.ca}

@@ -63,7 +63,7 @@ def test_a_model_is_warmed_up_with_arrays_and_classifies_with_labels(project: Pa
     (project / "serving.py").write_text(DEFINITIONS)
     build([project / "serving.py"], project / "repository")
     with (
-        Server.embedded(project / "repository", **FREE_PORTS) as server,
+        Server.embedded(project / "repository", exit_timeout_s=0, **FREE_PORTS) as server,
         triton.InferenceServerClient(server.http_url.removeprefix("http://")) as client,
     ):
         warmed = "seen: [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]] [7, 7] [['\\xe9'], ['\\xe9']]"
@@ -92,7 +92,7 @@ def test_a_repository_that_was_made_by_hand_is_served_from_its_import(project: P
     (project / "serving.py").write_text(import_repository(hand, project / "serving.py").source)
     build([project / "serving.py"], project / "repository")
     with (
-        Server.embedded(project / "repository", **FREE_PORTS) as server,
+        Server.embedded(project / "repository", exit_timeout_s=0, **FREE_PORTS) as server,
         triton.InferenceServerClient(server.http_url.removeprefix("http://")) as client,
     ):
         answer = client.infer("double", [number("x", np.array([[21]], np.float32), "FP32")])

@@ -15,7 +15,10 @@ from tritonforge.server import Server
 def test_two_versions_of_a_package_serve_side_by_side(versions: Path, tmp_path: Path) -> None:
     report = build([versions], tmp_path / "models")
     assert {model.name for model in report.models} == {"old", "new"}
-    with Server.embedded(tmp_path / "models", **FREE_PORTS) as server, Client(server.http_url) as client:
+    with (
+        Server.embedded(tmp_path / "models", exit_timeout_s=0, **FREE_PORTS) as server,
+        Client(server.http_url) as client,
+    ):
         answers = [client.infer(model, x=np.ones((1, 1), np.float32))["output"][0, 0] for model in ("old", "new")]
     assert answers == [1.0, 2.0]
     assert not list((tmp_path / "models").rglob("__pycache__"))

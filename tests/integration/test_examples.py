@@ -115,7 +115,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(hiding))
         python("-c", HIDDEN, cwd=folder)
-        running = Server.embedded(moved, http_port=0, grpc_port=0, metrics_port=0)
+        running = Server.embedded(moved, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0)
         with running as server:
             patch.undo()
             assert (hiding / "told-triton_python_backend_stub").exists()

@@ -55,7 +55,7 @@ def url(tmp_path_factory: pytest.TempPathFactory, ended: Path) -> Iterator[str]:
     (project / "http_streams.py").write_text(SERVING.replace("FOLDER", repr(str(ended))))
     build((project / "http_streams.py",), project / "repository")
     sys.modules.pop("http_streams", None)
-    with Server.embedded(project / "repository", http_port=0, grpc_port=0, metrics_port=0) as server:
+    with Server.embedded(project / "repository", http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
         yield f"{server.http_url}/v2/models/words"
 
 

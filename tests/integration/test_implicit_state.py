@@ -126,7 +126,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     write_controlled(repository, "single_controlled", BATCHED["oldest"], rows=0, stateful=True)
     write_controlled(repository, "stateless", BATCHED["oldest"], rows=8, stateful=False)
     with (
-        Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running,
+        Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running,
         Client(running.grpc_url) as connected,
     ):
         yield connected

@@ -29,7 +29,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def mistaken(repository: Path) -> Iterator[Server]:
-    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running:
+    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
 
 

@@ -73,7 +73,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Build and serve all definitions."""
     repository = tmp_path_factory.mktemp("pipelines") / "model_repository"
     build([Path(definitions.__file__)], repository)
-    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running:
+    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
 
 

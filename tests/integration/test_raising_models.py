@@ -59,7 +59,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(repository: Path) -> Iterator[Client]:
     with (
-        Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running,
+        Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running,
         Client(running.grpc_url) as connected,
     ):
         yield connected
@@ -111,7 +111,7 @@ def test_what_a_model_raises_as_it_loads_is_told(tmp_path: Path) -> None:
 
     with (
         pytest.raises(ModelLoadError) as caught,
-        Server.embedded(tmp_path / "model_repository", http_port=0, grpc_port=0, metrics_port=0),
+        Server.embedded(tmp_path / "model_repository", http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0),
     ):
         pass
 

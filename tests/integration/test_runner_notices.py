@@ -71,7 +71,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             runtime_torch.save(runtime_torch.Dictionary(), version)
         else:
             write_onnx(version)
-    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
+    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
         yield server
 
 
@@ -108,7 +108,7 @@ def test_a_module_called_model_on_pythonpath_is_not_taken_for_the_backend(
     (version.parent / "config.pbtxt").write_text(f'backend: "onnxruntime" {TENSORS}')
     (tmp_path / "model.py").write_text("raise ImportError('this is the model.py of a user')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Server.embedded(tmp_path / "repository", http_port=0, grpc_port=0, metrics_port=0) as server:
+    with Server.embedded(tmp_path / "repository", http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
         assert [state.state for state in server.models()] == ["READY"]
 
 

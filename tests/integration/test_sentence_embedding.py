@@ -87,7 +87,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 @pytest.fixture(scope="module")
 def server(prepared: Prepared) -> Iterator[Server]:
     """Serve the example."""
-    with Server.embedded(prepared.repository, http_port=0, grpc_port=0, metrics_port=0) as running:
+    with Server.embedded(prepared.repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
 
 

@@ -22,7 +22,7 @@ from tritonforge.server import Server
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     repository = tmp_path_factory.mktemp("skipped") / "model_repository"
     build([Path(definitions.__file__)], repository)
-    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0) as running:
+    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
     definitions.hold().unlink(missing_ok=True)
     definitions.computed().unlink(missing_ok=True)
