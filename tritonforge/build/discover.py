@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from tritonforge.build.sources import is_installed
+from tritonforge.build.sources import is_installed, project_root
 from tritonforge.define import Definition, WeightsModel
 from tritonforge.define.faults import Fault, collecting_faults
 from tritonforge.define.links import module_place
@@ -211,8 +211,22 @@ def _cannot_import(source: Source, error: BaseException) -> Diagnostic:
     elif isinstance(error, FileNotFoundError):
         hint = 'name a file that travels with its model by asset("…"), which looks beside the file that names it'
     if isinstance(error, ModuleNotFoundError) and error.name:
-        hint = f"install {error.name.partition('.')[0]} in this environment, or import it where it is used"
+        hint = _missing(error.name.partition(".")[0], source)
+    elif isinstance(error, ImportError) and "no known parent package" in str(error):
+        hint = f"make its folder a package: put an empty __init__.py beside {Path(where.file).name}"
     return Diagnostic("TF101", where, f"it can't be imported: {reason}{at}", hint)
+
+
+def _missing(name: str, source: Source) -> str:
+    """Say how a module is found: one of the project's own, which lies in a folder that isn't searched, or any other."""
+    project = project_root(source.file)
+    folders = [folder for folder in source.file.parents if folder.is_relative_to(project)]
+    for folder in (*(folder / "src" for folder in folders), *folders):
+        if (folder / f"{name}.py").is_file() or any((folder / name).glob("*.py")):
+            searched = os.path.relpath(folder)
+            install = "install your project (pip install -e .), or set" if folder.name == "src" else "set"
+            return f"{name} is yours, in {searched}: {install} PYTHONPATH={searched}"
+    return f"install {name} in this environment, or import it where it is used"
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -288,3 +288,28 @@ def test_the_command_line_needs_nothing_on_the_path(project: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 models in model_repository" in done.stdout
     assert project.versions() == {"scale": 1}
+
+
+@pytest.mark.parametrize(
+    ("helper", "importing", "hint"),
+    [
+        (
+            "serve/helper.py",
+            "from . import helper",
+            "make its folder a package: put an empty __init__.py beside defs.py",
+        ),
+        (
+            "src/pk/core.py",
+            "import pk.core",
+            "pk is yours, in src: install your project (pip install -e .), or set PYTHON",
+        ),
+        ("pk.py", "import pk", "pk is yours, in .: set PYTHONPATH=."),
+        ("other/pk.py", "import pk", "install pk in this environment, or import it where it is used"),
+    ],
+)
+def test_a_module_of_the_users_own_that_is_not_found_is_told_how_to_be(
+    project: Project, monkeypatch: pytest.MonkeyPatch, helper: str, importing: str, hint: str
+) -> None:
+    project.write({"pyproject.toml": "", helper: "", "serve/defs.py": f"{importing}\n" + scale()})
+    monkeypatch.chdir(project.root)
+    assert f"hint: {hint}" in project.refused("serve/defs.py")
