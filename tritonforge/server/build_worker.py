@@ -9,6 +9,7 @@ import faulthandler
 import json
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,12 +31,15 @@ def serve(folder: Path, *, cwd: str, slow_s: float) -> None:
     with suppress(KeyboardInterrupt), (folder / ORDERS).open() as orders, (folder / OUTCOMES).open("w") as outcomes:
         for order in orders:
             with (folder / DOING).open("w") as doing:
-                # It needs no lock of the interpreter's: a pattern that matches for ever is found, too.
-                faulthandler.dump_traceback_later(slow_s, file=doing)
+                # By a thread that has the interpreter's lock: dump_traceback_later looks without it, and can crash.
+                timer = threading.Timer(slow_s, faulthandler.dump_traceback, kwargs={"file": doing})
+                timer.daemon = True
+                timer.start()
                 try:
                     outcome = _outcome(**json.loads(order))
                 finally:
-                    faulthandler.cancel_dump_traceback_later()
+                    timer.cancel()
+                    timer.join()
             outcomes.write(json.dumps(outcome) + "\n")
             outcomes.flush()
 
