@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from tritonforge.build.sources import is_installed, project_root
+from tritonforge.build.sources import NOT_OWN, is_installed, project_root
 from tritonforge.define import Definition, WeightsModel
 from tritonforge.define.faults import Fault, collecting_faults
 from tritonforge.define.links import module_place
@@ -151,7 +151,7 @@ def own_modules(before: Collection[str]) -> dict[str, Path]:
     return {
         name: Path(file)
         for name, file in sorted(new.items())
-        if isinstance(file, str) and name.partition(".")[0] != "tritonforge" and not is_installed(Path(file))
+        if isinstance(file, str) and name.partition(".")[0] not in NOT_OWN and not is_installed(Path(file))
     }
 
 

@@ -21,10 +21,14 @@ from tritonforge.define.links import files_below, module_place, named_path
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, File, Shim
 
-__all__ = ["SOURCE", "Sources", "collect", "is_installed", "project_root"]
+__all__ = ["NOT_OWN", "SOURCE", "Sources", "collect", "is_installed", "project_root"]
 
 SOURCE = "source"
 """The folder of a version folder that holds the user's files."""
+
+
+NOT_OWN = frozenset({"", "__main__", "__mp_main__", "tritonforge"})
+"""Modules that are never the user's own, wherever they lie: of the program itself, in what it forks, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def _own(run: Mapping[str, Path], root: Path, project: Path) -> tuple[list[str],
     names: list[str] = []
     beside: set[Path] = set()
     for name, path in sorted(run.items()):
-        if name.partition(".")[0] in ("", "__main__", "tritonforge") or is_installed(path):
+        if name.partition(".")[0] in NOT_OWN or is_installed(path):
             continue
         spec = _local_spec(name, root)
         if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path.resolve():

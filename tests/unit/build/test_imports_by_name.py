@@ -123,8 +123,10 @@ def test_what_travels_does_not_hang_on_what_else_is_built(project: Project) -> N
 
 def test_a_module_that_only_a_call_imports_is_warned_of(project: Project) -> None:
     body = (
-        "import importlib\nNAME = 'hid' + 'den'\n@model\n"
+        "import importlib, sys\nNAME = 'hid' + 'den'\n@model\n"
         'def late(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:\n'
+        "    sys.modules['__mp_main__'] = made = type(sys)('__mp_main__')  # as joblib's workers have it\n"
+        "    made.__file__ = '/elsewhere/program.py'\n"
         "    return x * importlib.import_module(NAME).FACTOR\n"
     )
     project.write({"hidden.py": "FACTOR = 2\n", "serving.py": body})
