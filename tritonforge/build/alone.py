@@ -15,10 +15,14 @@ _PROGRAM = """
 import importlib, json, os, sys
 request = json.load(sys.stdin)
 sys.path[:], sys.dont_write_bytecode = request["path"], True
+run = set()
+sys.addaudithook(lambda event, args: run.add(getattr(args[0], "co_filename", "")) if event == "exec" else None)
 importlib.import_module(request["module"])
 loaded = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+loaded = {name: file for name, file in loaded.items() if isinstance(file, str)}
+loaded |= {file: file for file in run - set(loaded.values()) if file.endswith(".py") and os.path.isfile(file)}
 with open(request["answer"], "w") as file:
-    json.dump({name: file for name, file in loaded.items() if isinstance(file, str)}, file)
+    json.dump({name: os.path.abspath(file) for name, file in loaded.items()}, file)
 os._exit(0)
 """
 
@@ -27,6 +31,8 @@ _LONGEST_S = 600.0
 
 def loaded_alone(module: str, root: Path) -> Mapping[str, Path] | None:
     """Import a module in a process of its own; give all modules that are there then, with their files.
+
+    A file that was run without becoming a module is there under its own path.
 
     So what travels with it doesn't hang on what else is built, nor on what runs of it. None where it fails alone.
     """

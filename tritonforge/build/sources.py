@@ -78,9 +78,9 @@ def collect(
     wanted = [module]
     closure = _closure(wanted, root)
     beside: set[Path] = set()
-    if unnamed := _unnamed(closure, loaded or {}):
+    if _leaves_out(closure, loaded or {}):
         run = loaded_alone(module, root)
-        names, beside = _own(unnamed if run is None else run, root, project_root(file))
+        names, beside = _own((loaded or {}) if run is None else run, root, project_root(file))
         wanted += names
     while True:
         closure = _closure(wanted, root)
@@ -102,12 +102,11 @@ def collect(
     return Sources(module, (root, *others), files)
 
 
-def _unnamed(closure: _Closure, loaded: Mapping[str, Path]) -> Mapping[str, Path]:
-    """Give what was imported for a module beyond what the texts name; where they leave names out, all of it."""
-    if any(map(imports_by_name, closure.modules.values())):
-        return loaded or {"": Path()}
+def _leaves_out(closure: _Closure, loaded: Mapping[str, Path]) -> bool:
+    """Say whether the texts leave names out, or more was imported than they name."""
     known = {path.resolve() for path in closure.modules}
-    return {name: path for name, path in loaded.items() if path.resolve() not in known}
+    beyond = any(path.resolve() not in known for path in loaded.values())
+    return beyond or any(map(imports_by_name, closure.modules.values()))
 
 
 def _own(run: Mapping[str, Path], root: Path, project: Path) -> tuple[list[str], set[Path]]:
@@ -117,7 +116,7 @@ def _own(run: Mapping[str, Path], root: Path, project: Path) -> tuple[list[str],
     for name, path in sorted(run.items()):
         if name.partition(".")[0] in NOT_OWN or is_installed(path):
             continue
-        spec = _local_spec(name, root)
+        spec = None if name == str(path) else _local_spec(name, root)
         if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path.resolve():
             names.append(name)
         elif spec is None and path.suffix == ".py" and path.is_relative_to(project):

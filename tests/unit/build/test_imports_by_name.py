@@ -58,11 +58,12 @@ def test_modules_loaded_by_their_files_travel(project: Project) -> None:
         "    spec = importlib.util.spec_from_file_location('rule_' + file.stem, file)\n"
         "    module = importlib.util.module_from_spec(spec)\n"
         "    spec.loader.exec_module(module)\n"
-        "    import sys; sys.modules[spec.name] = module\n"
+        "import runpy\nrunpy.run_path(Path(__file__).with_name('setup_rules.py'))\n"
     )
     project.write({"pyproject.toml": "", "rules/one.py": "", "rules/two.py": "", "serving.py": loading + scale()})
+    project.write({"setup_rules.py": "", "rules/three.txt": ""})
     project.build()
-    assert project.sources("scale") == ["rules/one.py", "rules/two.py", "serving.py"]
+    assert project.sources("scale") == ["rules/one.py", "rules/two.py", "serving.py", "setup_rules.py"]
 
 
 def test_a_lazy_package_travels_whole(project: Project) -> None:
