@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,11 @@ def failing(x: Rows) -> Rows:
 async def failing_later(x: Rows) -> Rows:
     await asyncio.sleep(0)
     raise ValueError("negative bid")
+
+
+@model
+def ending(x: Rows) -> Rows:
+    sys.exit("no options")
 
 
 @model
@@ -111,3 +117,10 @@ def test_elsewhere_errors_stay_what_they_are() -> None:
         chained(X)
     with pytest.raises(TooMany):
         refusing(X)
+
+
+def test_a_step_that_ends_the_process_fails_alone() -> None:
+    found = caught(ending)
+    assert isinstance(found, TritonError)
+    assert (found.message, found.code) == ("SystemExit: no options", "INTERNAL")
+    assert isinstance(found.__cause__, SystemExit)
