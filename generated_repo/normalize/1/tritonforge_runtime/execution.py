@@ -20,9 +20,9 @@ from .wire import Passing, Request, Response, Wire
 __all__ = ["Execution"]
 
 _PATIENCE_S = 0.05
-"""How long a call must have taken, for each request, before cancellation is asked for. The server drops what is cancelled
-while it queues; what is left is seldom worth the question: a round trip to the server's process of 60 µs (24.10), in
-which that process has been seen to crash (Triton's issue 8192)."""
+"""How long a call must have taken, for each request, before cancellation is asked for. The server drops what is
+cancelled while it queues; what is left is seldom worth the question: a round trip to the server's process of 60 µs
+(24.10), in which that process has been seen to crash (Triton's issue 8192)."""
 
 
 class Execution:
