@@ -47,9 +47,8 @@ class Pool(Generic[C]):
 
         Raise NoneFree past the deadline.
         """
-        if self._owner != os.getpid():  # a forked child must not write into its parent's connections
-            self._drop_idle()
-            self._begin()
+        if self._owner != os.getpid():
+            self._begin_in_child()
         while True:
             try:
                 connection = self._idle.pop()
@@ -71,9 +70,14 @@ class Pool(Generic[C]):
 
     def take_place(self, deadline: Deadline) -> None:
         """Take a place for a new connection, that of an idle one if need be. Raise NoneFree past the deadline."""
-        connection = self.take(deadline)
-        if connection is not None:
-            connection.close()
+        if self._owner != os.getpid():
+            self._begin_in_child()
+        try:
+            self._places.pop()
+        except IndexError:
+            connection = self.take(deadline)
+            if connection is not None:
+                connection.close()
 
     def drop(self, connection: C | None) -> None:
         """Close a connection, if it was made, and give its place to one that waits."""
@@ -102,6 +106,11 @@ class Pool(Generic[C]):
         """Close the idle connections, and each one in use as it is given back."""
         self.closed = True
         self._drop_idle()
+
+    def _begin_in_child(self) -> None:
+        """Begin anew: a forked child must not write into its parent's connections."""
+        self._drop_idle()
+        self._begin()
 
     def _begin(self) -> None:
         self._owner = os.getpid()
