@@ -31,6 +31,8 @@ serve(Path(request.pop("folder")), **request)
 """
 
 _SLOW_S = 3.0
+_TRACE_S = 2.0
+"""What a build that takes long has to write down where it is."""
 _EXIT_S = 1.0
 """What a build that is given up has to put away what it was writing."""
 _CHUNK = 1 << 16
@@ -95,13 +97,14 @@ class BuildProcess:
 
     def doing(self) -> str:
         """Say of a build that takes long what it is at: `importing serving.py:3`; empty before that."""
-        if self._workspace is None or time.monotonic() < self._since + self._slow_s:
+        late_s = time.monotonic() - self._since - self._slow_s
+        if self._workspace is None or late_s < 0:
             return ""
         doing = self._workspace.folder / DOING
         trace = doing.read_text(errors="replace") if doing.is_file() else ""
         frames = [frame for frame in _FRAME.finditer(trace[trace.rfind("\nThread 0x") :]) if self._own(frame["file"])]
-        if not frames:
-            return "building"
+        if not frames:  # yet, or it can't write where it is
+            return "building" if late_s > _TRACE_S else ""
         place = Where(frames[0]["file"], int(frames[0]["line"]))
         return f"{'importing' if any(frame['name'] == '<module>' for frame in frames) else 'building'} {place}"
 
