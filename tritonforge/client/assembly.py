@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from tritonforge.client.arena import Arena
 from tritonforge.client.arguments import require_setting
+from tritonforge.client.async_http import AsyncHttpTransport
 from tritonforge.client.blocking import Blocking
 from tritonforge.client.connect import open_async_transport, open_transport
 from tritonforge.client.fast_path import Direct
@@ -26,13 +28,15 @@ __all__ = ["Assembly", "assemble_async", "assemble_blocking"]
 class Assembly:
     """The transport of a client's calls; of its parts, the one with the servers, and those that can share memory.
 
-    `direct` is what a call can go by that needs no more of them than the connections.
+    `direct`, and `async_direct` in an event loop, is what a call can go by that needs no more of them than the
+    connections.
     """
 
     transport: AsyncTransport
     reliable: ReliableTransport
     shared: tuple[SharedMemoryTransport, ...]
-    direct: Direct | None = None
+    direct: Direct[HttpTransport] | None = None
+    async_direct: Direct[AsyncHttpTransport] | None = None
 
 
 def assemble_blocking(
@@ -55,11 +59,10 @@ def assemble_blocking(
 
     reliability = _reliability(retries, breaker, balance)
     assembly = _assemble(url, options, reliability, connect, in_thread, observers, shared_memory=shared_memory)
-    only = opened[0]
-    if len(opened) > 1 or observers or not isinstance(only, HttpTransport):
+    only = None if len(opened) > 1 or observers else opened[0]
+    if not isinstance(only, HttpTransport):
         return assembly
-    arena = assembly.shared[0].arena if assembly.shared else None
-    return replace(assembly, direct=Direct(only, assembly.reliable, arena))
+    return replace(assembly, direct=Direct(only, assembly.reliable, _arena(assembly)))
 
 
 def assemble_async(
@@ -73,8 +76,18 @@ def assemble_async(
     observers: Sequence[Observer] = (),
 ) -> Assembly:
     """Assemble what is for event loops. Raise ValueError for what is no URL, or no such setting."""
+    opened: list[AsyncTransport] = []
+
+    def connect(one: str, settings: ConnectionOptions) -> AsyncTransport:
+        opened.append(open_async_transport(one, settings))
+        return opened[-1]
+
     reliability = _reliability(retries, breaker, balance)
-    return _assemble(url, options, reliability, open_async_transport, in_task(), observers, shared_memory=shared_memory)
+    assembly = _assemble(url, options, reliability, connect, in_task(), observers, shared_memory=shared_memory)
+    only = None if len(opened) > 1 or observers else opened[0]
+    if not isinstance(only, AsyncHttpTransport):
+        return assembly
+    return replace(assembly, async_direct=Direct(only, assembly.reliable, _arena(assembly)))
 
 
 def _reliability(retries: Retries | None, breaker: Breaker | None, balance: Balance) -> Reliability:
@@ -111,6 +124,10 @@ def _assemble(
     reliable = ReliableTransport(transports, reliability, beside, observers)
     transport = ObservedTransport(reliable, observers) if observers else reliable
     return Assembly(transport, reliable, tuple(shared))
+
+
+def _arena(assembly: Assembly) -> Arena | None:
+    return assembly.shared[0].arena if assembly.shared else None
 
 
 def _may_repeat(retries: Retries) -> bool:

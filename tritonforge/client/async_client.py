@@ -75,7 +75,8 @@ class AsyncClient:
             shared_memory=shared_memory,
             observers=find_observers(tracing, metrics),
         )
-        self._calls = Calls(self._assembly.transport, timeout_s, self._assembly.reliable)
+        assembly = self._assembly
+        self._calls = Calls(assembly.transport, timeout_s, assembly.reliable, async_direct=assembly.async_direct)
         self._maps: PerLoop[WeakSet[AsyncMapped[Any]]] = PerLoop(WeakSet, WeakSet.clear)
 
     @property
@@ -124,6 +125,11 @@ class AsyncClient:
         """
         if parameters or sequence_id is not None or sequence_start or sequence_end:
             parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
+        fast = self._calls.async_fast if type(request_id) is str and not (request_id or parameters) else None
+        if fast and inputs is None and outputs is None and top is None and into is None and cast == "none":
+            coming = fast.infer(model, version, named, self._calls.deadline(timeout_s))
+            if coming is not None:
+                return await coming
         return await self._calls.infer(
             model,
             inputs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,42 +28,42 @@ class AsyncHttpTransport:
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions | None = None) -> None:
         options = options or ConnectionOptions()
         self.url = str(endpoint)
-        self._form = form = HttpExchange(endpoint, options)
+        self.form = form = HttpExchange(endpoint, options)
         open_one = partial(connect, form.route)
         self._pools = PerLoop(lambda: AsyncPool(open_one, options.max_connections), AsyncPool[AsyncConnection].close)
         self._closed = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
-        form = self._form
+        form = self.form
         parts = await self._packed(request, deadline) if form.compresses else form.write_infer(request)
         try:
-            answer = await self._exchange(parts, deadline)
-            return self._form.read_infer(answer, request)
+            answer = await self.exchange(parts, deadline)
+            return self.form.read_infer(answer, request)
         except FAILURES as error:
-            raise self._form.failure(error, deadline, self._form.target(request)) from error
+            raise self.form.failure(error, deadline, self.form.target(request)) from error
 
     async def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
         """Refuse: Triton streams tensors over gRPC only."""
-        raise self._form.refuse_stream(request)
+        raise self.form.refuse_stream(request)
         yield  # type: ignore[unreachable]  # this makes it the generator that its callers want
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
-        parts = self._form.write_question(question)
+        parts = self.form.write_question(question)
         try:
-            answer = await self._exchange(parts, deadline)
-            if (doubts := self._form.in_doubt(answer, question)) is not None:
-                self._form.resolve(await self._exchange(doubts, deadline))
-            return self._form.read_reply(answer, question)
+            answer = await self.exchange(parts, deadline)
+            if (doubts := self.form.in_doubt(answer, question)) is not None:
+                self.form.resolve(await self.exchange(doubts, deadline))
+            return self.form.read_reply(answer, question)
         except FAILURES as error:
-            raise self._form.failure(error, deadline, self._form.target(question)) from error
+            raise self.form.failure(error, deadline, self.form.target(question)) from error
 
     async def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
         """Give the answer to a question piece by piece. Closing the generator closes its connection."""
         if self._closed:
-            raise self._form.closed()
-        parts = self._form.write_question(question)
+            raise self.form.closed()
+        parts = self.form.write_question(question)
         pool = self._pools.get()
         try:
             await pool.take_place(deadline)
@@ -73,7 +73,7 @@ class AsyncHttpTransport:
             finally:
                 pool.free_place()
         except FAILURES as error:
-            raise self._form.failure(error, deadline, self._form.target(question)) from error
+            raise self.form.failure(error, deadline, self.form.target(question)) from error
 
     async def _pieces(
         self, connection: AsyncConnection, parts: list[Buffer], question: Question, deadline: Deadline
@@ -84,7 +84,7 @@ class AsyncHttpTransport:
         try:
             while (piece := await came.get()) is not None:
                 yield piece
-            yield self._form.read_rest(await self._plain(await answer, deadline), question)
+            yield self.form.read_rest(await self._plain(await answer, deadline), question)
         finally:
             answer.cancel()
             connection.close()
@@ -105,22 +105,23 @@ class AsyncHttpTransport:
         self._pools.close()
         await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
-    async def _exchange(self, parts: list[Buffer], deadline: Deadline) -> Answer:
+    async def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> Answer:
+        """Send the parts of a request, and give the answer. Raise what is among FAILURES, RuntimeError once closed."""
         if self._closed:
-            raise self._form.closed()
+            raise self.form.closed()
         pool = self._pools.get()
         await pool.take_place(deadline)
         try:
             connection = pool.idle()
             answer = await _exchange_on(pool, connection or await pool.fresh(deadline), parts, deadline)
         except Dropped as error:
-            raise (error if connection else self._form.unwelcome(error)) from error.__cause__
+            raise (error if connection else self.form.unwelcome(error)) from error.__cause__
         finally:
             pool.free_place()
         return await self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
 
     async def _packed(self, request: Request, deadline: Deadline) -> list[Buffer]:
-        form = self._form
+        form = self.form
         try:
             header_size, steps = form.packing(request)
             return form.write_packed(request, header_size, await finish_steps_beside(steps, deadline))
@@ -128,12 +129,12 @@ class AsyncHttpTransport:
             raise form.failure(error, deadline, form.target(request)) from error
 
     async def _plain(self, answer: Answer, deadline: Deadline) -> Answer:
-        steps = self._form.unpacking(answer)
+        steps = self.form.unpacking(answer)
         return answer if steps is None else answer._replace(body=await finish_steps_beside(steps, deadline))
 
 
 async def _exchange_on(
-    pool: AsyncPool[AsyncConnection], connection: AsyncConnection, parts: list[Buffer], deadline: Deadline
+    pool: AsyncPool[AsyncConnection], connection: AsyncConnection, parts: Sequence[Buffer], deadline: Deadline
 ) -> Answer:
     try:
         answer = await connection.exchange(parts, deadline)

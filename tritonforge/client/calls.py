@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from tritonforge.client.arguments import checked_parameters, list_outputs, require_name, require_request_id
+from tritonforge.client.async_http import AsyncHttpTransport
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.casts import Cast, cast_inputs, require_cast
 from tritonforge.client.catalog import Catalog, read_index
@@ -22,7 +23,8 @@ from tritonforge.client.errors import (
     Target,
 )
 from tritonforge.client.events import Events, generate_body, mistyped, read_event
-from tritonforge.client.fast_path import Direct, FastPath
+from tritonforge.client.fast_path import AsyncFastPath, Direct, FastPath
+from tritonforge.client.http import HttpTransport
 from tritonforge.client.kinds import Known, form_of
 from tritonforge.client.message import Parameter, Request
 from tritonforge.client.metadata import ModelStatus, ServedModel
@@ -56,24 +58,27 @@ _OF_ONE_MODEL = ("model_metadata", "model_config", "load", "unload")
 class Calls:
     """The calls to one server over one transport. Whether they block is the transport's business."""
 
-    __slots__ = ("catalog", "fast", "timeout_s", "transport")
+    __slots__ = ("async_fast", "catalog", "fast", "timeout_s", "transport")
 
     def __init__(
         self,
         transport: AsyncTransport,
         timeout_s: float,
         unwatched: AsyncTransport | None = None,
-        direct: Direct | None = None,
+        direct: Direct[HttpTransport] | None = None,
+        async_direct: Direct[AsyncHttpTransport] | None = None,
     ) -> None:
         """Raise ValueError where `timeout_s` is not a finite number above 0.
 
-        `unwatched` is without observers; `direct` is what common calls go by where they block.
+        `unwatched` is without observers; `direct` is what common calls go by that block,
+        `async_direct` those in an event loop.
         """
         Deadline(timeout_s)
         self.timeout_s = timeout_s
         self.transport = transport
         self.catalog = Catalog(transport, unwatched)
         self.fast = FastPath(self.catalog, direct) if direct else None
+        self.async_fast = AsyncFastPath(self.catalog, async_direct) if async_direct else None
 
     def deadline(self, timeout_s: float | None) -> Deadline:
         """Start the clock of a call. Raise ValueError where `timeout_s` is not a finite number above 0."""
@@ -277,10 +282,12 @@ class Calls:
         changes: Mapping[str, Any] | None = None,
     ) -> Result:
         """Check, send, and read the one answer. `changes` are fields of the request that no model has to agree to."""
-        if self.fast is not None and not (outputs or parameters or changes or target.request_id):
-            result = self.fast.infer(target.model, target.version, inputs, deadline)
-            if result is not None:
+        if not (outputs or parameters or changes or target.request_id):
+            common = target.model, target.version, inputs, deadline
+            if self.fast is not None and (result := self.fast.infer(*common)) is not None:
                 return result
+            if self.async_fast is not None and (coming := self.async_fast.infer(*common)) is not None:
+                return await coming
         known, request = self._like(target, inputs, outputs, parameters, deadline) or await self.prepare(
             target, inputs, outputs, parameters, deadline, defined
         )

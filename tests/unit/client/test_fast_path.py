@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 
 import numpy as np
 import pytest
 
-from tritonforge.client import Client, ConnectionOptions, Retries, ServerUnavailable
+from tritonforge.client import AsyncClient, Client, ConnectionOptions, Result, Retries, ServerUnavailable
 from tritonforge.client.errors import ClientError
 from tritonforge.client.reliable import ReliableTransport
 
@@ -82,22 +83,38 @@ def outcome(odd: bytes | None, *, fast: bool, version: str | int = "", **options
         seen: list[object] = []
         for _ in range(2):
             try:
-                result = client.infer("m", x=X, version=version, timeout_s=5)
+                seen += told(client.infer("m", x=X, version=version, timeout_s=5))
             except ClientError as error:
-                cause = error.__cause__
-                seen += [
-                    type(error),
-                    str(error).replace(server.url, "URL"),
-                    error.code,
-                    type(cause),
-                    error.target.model,
-                ]
-            else:
-                arrays = {name: (array.dtype.str, array.tolist()) for name, array in result.outputs.items()}
-                parameters = dict(result.parameters)
-                seen += [result.model, result.model_version, result.id, parameters, arrays]
-                seen += [array.flags.writeable for array in result]
+                seen += told_of_failure(error, server.url)
         return (*seen, server.inferences, server.connections)
+
+
+async def async_outcome(odd: bytes | None, *, fast: bool, **options) -> tuple[object, ...]:
+    """Tell the same of a client in an event loop."""
+    with Server(odd) as server:
+        async with AsyncClient(server.url, tracing=False, **options) as client:
+            if not fast:
+                client._calls.async_fast = None
+            for _ in range(WARM_UP):
+                await client.infer("m", x=X)
+            seen: list[object] = []
+            for _ in range(2):
+                try:
+                    seen += told(await client.infer("m", x=X, timeout_s=5))
+                except ClientError as error:
+                    seen += told_of_failure(error, server.url)
+            return (*seen, server.inferences, server.connections)
+
+
+def told(result: Result) -> list[object]:
+    arrays = {name: (array.dtype.str, array.tolist()) for name, array in result.outputs.items()}
+    writable = [array.flags.writeable for array in result]
+    return [result.model, result.model_version, result.id, dict(result.parameters), arrays, *writable]
+
+
+def told_of_failure(error: ClientError, url: str) -> list[object]:
+    words = str(error).replace(url, "URL")
+    return [type(error), words, error.code, type(error.__cause__), error.target.model]
 
 
 ODD = {
@@ -143,6 +160,13 @@ def test_the_fast_path_gives_what_the_layers_give(odd):
     assert fast == layers
 
 
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_the_fast_path_of_a_loop_gives_what_the_layers_give(odd):
+    retries = Retries(first_delay_s=0)
+    fast, layers = (asyncio.run(async_outcome(odd, fast=fast, retries=retries)) for fast in (True, False))
+    assert fast == layers
+
+
 @pytest.mark.parametrize("version", [3, "3", "03"])
 def test_the_fast_path_takes_another_version_than_asked_for_as_little_as_the_layers(version):
     fast, layers = (outcome(ODD["another version"], fast=fast, version=version) for fast in (True, False))
@@ -168,6 +192,37 @@ def test_a_common_call_passes_no_layer(monkeypatch):
         monkeypatch.setattr(ReliableTransport, "infer", lambda *_: pytest.fail("it goes through the layers"))
         assert client.infer("m", x=X + 1).y.tolist() == [1, 2]
         assert next(iter(client.map("m", [{"x": X}]))).y.tolist() == [1, 2]
+
+
+def test_a_common_call_of_a_loop_passes_no_layer(monkeypatch):
+    async def main() -> None:
+        with Server(ANSWER) as server:
+            async with AsyncClient(server.url, tracing=False) as client:
+                for _ in range(WARM_UP):
+                    await client.infer("m", x=X)
+                monkeypatch.setattr(ReliableTransport, "infer", lambda *_: pytest.fail("it goes through the layers"))
+                assert (await client.infer("m", x=X + 1)).y.tolist() == [1, 2]
+                assert [result.y.tolist() async for result in client.map("m", [{"x": X}])] == [[1, 2]]
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_common_call_leaves_the_client_good():
+    async def main() -> None:
+        with Server(b"") as server:  # it answers the third inference with nothing
+            async with AsyncClient(server.url, tracing=False) as client:
+                for _ in range(WARM_UP):
+                    await client.infer("m", x=X)
+                call = asyncio.ensure_future(client.infer("m", x=X))
+                while server.inferences <= WARM_UP:
+                    await asyncio.sleep(0.001)
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+                assert (await client.infer("m", x=X)).y.tolist() == [1, 2]
+            assert server.connections == 2
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
