@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tritonforge.check.finding import Found, error
 from tritonforge.check.model import Model
 
-__all__ = ["check_decoupled", "is_stream"]
+__all__ = ["check_cached", "check_streams", "is_stream"]
 
 _STEPS = "ensemble_scheduling.step"
 
@@ -17,14 +17,18 @@ def is_stream(ensemble: Model, decoupled: set[str]) -> bool:
     return any(step.model_name in decoupled for step in ensemble.config.ensemble_scheduling.step)
 
 
-def check_decoupled(ensemble: Model, decoupled: set[str]) -> Iterator[Found]:
+def check_cached(ensemble: Model, decoupled: set[str]) -> Iterator[Found]:
+    """Refuse the response cache of an ensemble that gives streams."""
+    if ensemble.config.response_cache.enable and is_stream(ensemble, decoupled):
+        message = "the response cache can't hold the answers of an ensemble with a decoupled model"
+        yield error("TF651", "response_cache", message, "take response_cache out")
+
+
+def check_streams(ensemble: Model, decoupled: set[str]) -> Iterator[Found]:
     """Follow each tensor from the inputs on, and see which stream it comes from."""
     config = ensemble.config
     if not is_stream(ensemble, decoupled):
         return
-    if config.response_cache.enable:
-        message = "the response cache can't hold the answers of an ensemble with a decoupled model"
-        yield error("TF651", "response_cache", message, "take response_cache out")
     streams = {tensor.name: "" for tensor in config.input}
     waiting = list(enumerate(config.ensemble_scheduling.step))
     while runs := [(number, step) for number, step in waiting if streams.keys() >= set(step.input_map.values())]:

@@ -39,36 +39,64 @@ class _Tensor:
         return f"{self.datatype.removeprefix('TYPE_')}[{', '.join([*batch, *map(str, self.dims)])}]"
 
 
-def check_edges(ensemble: Model, members: Sequence[Model], *, wrong: Collection[str]) -> Iterator[Found]:
-    """Check the steps in their order, each against what came before; `members` are the steps' models.
+def check_edges(ensemble: Model, members: Sequence[Model | None], *, wrong: Collection[str]) -> Iterator[Found]:
+    """Check the steps in their order, each against what came before.
 
-    The ensemble's tensors of which a field is in `wrong` are left out.
+    `members` are the steps' models, None for one that can't be looked into. What hangs on the ensemble's fields in
+    `wrong` is left out.
     """
     config = ensemble.config
+    sized = "max_batch_size" not in wrong
     optional = {tensor.name for tensor in config.input if tensor.optional}
-    known: dict[str, _Tensor] = {}
-    for _, path, tensor in tensors(config):
-        if any(field.startswith(f"{path}.{part}") for field in wrong for part in ("data_type", "dims", "reshape")):
-            continue
-        dims = tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims
-        known.setdefault(tensor.name, _tensor(ensemble, tensor, dims))
+    known = dict(_declared(ensemble, wrong)) if sized else {}
+    doubtful = set(_doubtful(config, wrong))
     for number, (step, member) in enumerate(zip(config.ensemble_scheduling.step, members, strict=True)):
+        if member is None:
+            continue
         path, limit = f"{_STEPS}[{number}]", member.config.max_batch_size
-        if 0 < limit < config.max_batch_size:
+        if sized and 0 < limit < config.max_batch_size:
             message = f"max_batch_size is {config.max_batch_size}, but {member.name} takes batches up to {limit} only"
             yield error("TF675", "max_batch_size", message, f"{limit} or less, or raise that of {member.name}")
         if not member.config.input and not member.config.output:  # its backend completes it
             continue
-        yield from _check_side(path, "input", step.input_map, member, known)
-        for tensor in member.config.input:
-            if tensor.name not in step.input_map and not tensor.optional:
-                message = f'the input "{tensor.name}" of {member.name} is fed by no tensor'
-                yield error("TF672", f"{path}.input_map", message, f'input_map {{ key: "{tensor.name}" value: "…" }}')
-        yield from _check_side(path, "output", step.output_map, member, known)
+        yield from _check_side(path, "input", step.input_map, member, known, doubtful)
+        if f"{path}.input_map" not in wrong:
+            yield from _check_fed(path, step, member)
+        yield from _check_side(path, "output", step.output_map, member, known, doubtful)
         yield from _check_optional(path, step, member, optional)
 
 
-def _check_side(path: str, kind: str, mapping: Any, member: Model, known: dict[str, _Tensor]) -> Iterator[Found]:
+def _declared(ensemble: Model, wrong: Collection[str]) -> Iterator[tuple[str, _Tensor]]:
+    """Give the ensemble's own tensors, but those whose type or shape is wrong; of two of a name the first."""
+    seen: set[str] = set()
+    for _, path, tensor in tensors(ensemble.config):
+        if any(field.startswith(f"{path}.{part}") for field in wrong for part in ("data_type", "dims", "reshape")):
+            continue
+        if tensor.name not in seen:
+            seen.add(tensor.name)
+            dims = tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims
+            yield tensor.name, _tensor(ensemble, tensor, dims)
+
+
+def _doubtful(config: Any, wrong: Collection[str]) -> Iterator[str]:
+    """Give the tensors of which it isn't said which step they come from: they may be meant to be others."""
+    for number, step in enumerate(config.ensemble_scheduling.step):
+        for kind in ("input_map", "output_map"):
+            for key, name in getattr(step, kind).items():
+                if f'{_STEPS}[{number}].{kind}["{key}"]' in wrong:
+                    yield name
+
+
+def _check_fed(path: str, step: Any, member: Model) -> Iterator[Found]:
+    for tensor in member.config.input:
+        if tensor.name not in step.input_map and not tensor.optional:
+            message = f'the input "{tensor.name}" of {member.name} is fed by no tensor'
+            yield error("TF672", f"{path}.input_map", message, f'input_map {{ key: "{tensor.name}" value: "…" }}')
+
+
+def _check_side(
+    path: str, kind: str, mapping: Any, member: Model, known: dict[str, _Tensor], doubtful: Collection[str]
+) -> Iterator[Found]:
     there = {tensor.name: tensor for tensor in getattr(member.config, kind)}
     for key, name in sorted(mapping.items()):
         field = f'{path}.{kind}_map["{key}"]'
@@ -76,6 +104,8 @@ def _check_side(path: str, kind: str, mapping: Any, member: Model, known: dict[s
         if tensor is None:
             listed = ", ".join(sorted(there))
             yield error("TF671", field, f'{member.name} has no {kind} "{key}"', f"its {kind}s are {listed}")
+            continue
+        if name in doubtful:
             continue
         here = _tensor(member, tensor, tensor.dims)
         before = known.setdefault(name, here)

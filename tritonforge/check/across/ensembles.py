@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from tritonforge.check.across.decoupled import check_decoupled, is_stream
+from tritonforge.check.across.decoupled import check_cached, check_streams, is_stream
 from tritonforge.check.across.edges import check_edges
 from tritonforge.check.complete import served_versions
 from tritonforge.check.finding import Found, error
@@ -15,7 +15,12 @@ from tritonforge.check.model import Model
 __all__ = ["check_ensembles"]
 
 _STEPS = "ensemble_scheduling.step"
-_TENSOR = re.compile(r"(input|output|batch_input|batch_output)\b")
+_TENSORS = re.compile(r"(input|output|batch_input|batch_output|max_batch_size)\b")
+"""The fields that say what a model takes and gives."""
+
+_FLOW = re.compile(r"ensemble_scheduling|(input|output)\[\d+\]$")
+"""The fields at which an ensemble is told that its steps don't hang together."""
+
 _CRASH = "take one of the steps out: Triton 24.10 refuses it, or crashes where another ensemble is made of it"
 
 
@@ -23,37 +28,50 @@ def check_ensembles(models: Mapping[str, Model], refused: dict[str, set[str]]) -
     """Check each ensemble against its models. `refused` are the models that Triton won't load; it grows.
 
     `models` are all whose text could be read; a name that is only in `refused` has a folder. With each name in
-    `refused` are the fields that are wrong: an ensemble with nothing worse than a wrong tensor is looked into.
+    `refused` are the fields that are wrong: what follows from those alone isn't told again.
     """
     circles = _circles(models)
     decoupled = {name for name, model in models.items() if model.config.model_transaction_policy.decoupled}
     for name in _in_order(models):
         model = models[name]
-        wrong = refused.get(name, set())
-        if not model.config.HasField("ensemble_scheduling") or not all(_TENSOR.match(field) for field in wrong):
+        if not model.config.HasField("ensemble_scheduling"):
             continue
-        found = [circles[name]] if name in circles else list(_check(model, models, refused, decoupled))
+        if is_stream(model, decoupled):
+            decoupled.add(name)
+        found = list(_check(model, models, refused, decoupled, circles))
         amiss = {each.field for each in found if each.severity == "error"}
         if amiss:
             refused.setdefault(name, set()).update(amiss)
-        elif is_stream(model, decoupled):
-            decoupled.add(name)
         yield from ((model, each) for each in found)
 
 
 def _check(
-    model: Model, models: Mapping[str, Model], refused: Mapping[str, set[str]], decoupled: set[str]
+    model: Model,
+    models: Mapping[str, Model],
+    refused: Mapping[str, set[str]],
+    decoupled: set[str],
+    circles: Mapping[str, Found],
 ) -> Iterator[Found]:
-    steps = model.config.ensemble_scheduling.step
-    amiss = [each for number, step in enumerate(steps) for each in _check_member(number, step, models, refused)]
-    if amiss:
-        yield from amiss
-        return
-    members = [models[step.model_name] for step in steps]
-    edges = list(check_edges(model, members, wrong=refused.get(model.name, set())))
+    steps, wrong = model.config.ensemble_scheduling.step, refused.get(model.name, set())
+    circle = circles if model.name in circles else {}
+    if circle:
+        yield circle[model.name]
+    told = {name: fields for name, fields in refused.items() if name not in circle}
+    for number, step in enumerate(steps):
+        if f"{_STEPS}[{number}].model_name" not in wrong:
+            yield from _check_member(number, step, models, told)
+    members = [_as_written(step.model_name, models, refused) for step in steps]
+    edges = list(check_edges(model, members, wrong=wrong))
     yield from edges
-    if not any(each.severity == "error" for each in edges):
-        yield from check_decoupled(model, decoupled)
+    yield from check_cached(model, decoupled)
+    known = None not in members and not any(each.code in ("TF671", "TF672") for each in edges)
+    if known and not circle and not any(_FLOW.match(field) for field in wrong):
+        yield from check_streams(model, decoupled)
+
+
+def _as_written(name: str, models: Mapping[str, Model], refused: Mapping[str, set[str]]) -> Model | None:
+    """Give a model whose tensors and batches are as they are meant, though other things may be wrong with it."""
+    return None if any(_TENSORS.match(field) for field in refused.get(name, ())) else models.get(name)
 
 
 def _check_member(

@@ -34,8 +34,9 @@ def check_ensemble(model: Model) -> Iterator[Found]:
     if not steps:
         yield error("TF662", "ensemble_scheduling", "an ensemble needs at least one step", "add step { … }")
         return
-    incomplete = list(_check_steps(steps))
-    yield from incomplete or _check_flow(config)
+    yield from _check_steps(steps)
+    if all(step.input_map and step.output_map for step in steps):
+        yield from _check_flow(config)
 
 
 def _check_steps(steps: Any) -> Iterator[Found]:
