@@ -33,13 +33,13 @@ __all__ = [
 
 
 def version_text(version: str | int) -> str:
-    """Spell a model version as the protocol does. Raise ValueError where it isn't a number above 0, or empty."""
+    """Spell a model version as the protocol does. Raise ValueError where it isn't a whole number, or empty."""
     text = str(version)
     if text == "":
         return ""
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+    if not (text.isascii() and text.isdecimal()):
         hint = named_input("version", version)
-        raise ValueError(f"version is {version!r}; a model's version is a number above 0{hint}")
+        raise ValueError(f"version is {version!r}; a model's version is a whole number, 0 or above{hint}")
     return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,11 +136,13 @@ class _Named(NamedTuple):
 def _named(stubs: Sequence[Stub[Any]]) -> list[_Named]:
     """Name what the module has of each model, apart from each other and from what the module itself uses."""
     methods = _unique([stub.name for stub in stubs], {"client", *_IN_METHODS})  # the former is an attribute beside them
-    titles = ["".join(part.title() for part in name.split("_")) for name in methods]
+    ranked = sorted(zip(stubs, methods, strict=True), key=lambda pair: pair[0].name != pair[1])
+    titles = ["".join(part.title() for part in method.split("_")) for _, method in ranked]
     classes = _unique(titles, {*_IN_MODULE, *methods})
-    written = {name for name, stub in zip(classes, stubs, strict=True) if _has_class(stub)}
-    constants = _unique([name.upper() for name in methods], {*_IN_MODULE, *written})
-    return [_Named(*names) for names in zip(stubs, methods, classes, constants, strict=True)]
+    written = {name for name, (stub, _) in zip(classes, ranked, strict=True) if _has_class(stub)}
+    constants = _unique([method.upper() for _, method in ranked], {*_IN_MODULE, *written})
+    rest = {stub.name: names for (stub, _), *names in zip(ranked, classes, constants, strict=True)}
+    return [_Named(stub, method, *rest[stub.name]) for stub, method in zip(stubs, methods, strict=True)]
 
 
 def _has_class(stub: Stub[Any]) -> bool:
@@ -172,19 +174,22 @@ def _signature(entry: dict[str, Any], *, sequence: bool) -> Signature:
     return Signature(inputs, outputs, batched=batched, decoupled=decoupled, sequence=sequence)
 
 
-def _unique(names: Sequence[str], taken: set[str] | None = None) -> list[str]:
-    """Make identifiers of names, each another."""
-    there = set(taken or ())
-    found = []
-    for name in names:
-        word = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_") or "model"
-        if word[0].isdigit() or keyword.iskeyword(word):
-            word = f"m_{word}"
+def _unique(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """Make identifiers of names, each another, in their order: one that is free and an identifier keeps its name."""
+    words = [_identifier(name) for name in names]
+    there, found = set(taken), dict.fromkeys(range(len(names)), "")
+    for number in sorted(found, key=lambda number: words[number] != names[number] or words[number] in taken):
+        word = words[number]
         while word in there:
             word += "_"
         there.add(word)
-        found.append(word)
-    return found
+        found[number] = word
+    return list(found.values())
+
+
+def _identifier(name: str) -> str:
+    word = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_") or "model"
+    return f"m_{word}" if word[0].isdigit() or keyword.iskeyword(word) else word
 
 
 def _inputs(one: _Named) -> list[str]:

@@ -65,10 +65,17 @@ def test_a_timeout_that_is_none_is_refused(timeout_s):
         Client("http://127.0.0.1:1").infer("m", timeout_s=timeout_s)
 
 
-@pytest.mark.parametrize("version", ["x", "0", "-1", 0, -1, "1.5", "²"])
+@pytest.mark.parametrize("version", ["x", "-1", -1, "1.5", "²", True, None])
 def test_a_version_that_is_none_is_refused(version):
-    with pytest.raises(ValueError, match="a number above 0"):
+    with pytest.raises(ValueError, match="a whole number, 0 or above"):
         Client("http://127.0.0.1:1").infer("m", version=version)
+
+
+@pytest.mark.parametrize("version", ["0", 0, 1, "9223372036854775807"])
+def test_a_version_of_any_folder_goes_to_the_server(version):
+    with pytest.raises(ServerUnavailable) as refused:
+        Client("http://127.0.0.1:1").infer("m", version=version)
+    assert refused.value.target.version == str(version)
 
 
 def test_inputs_given_twice_or_not_by_name_are_refused():
@@ -102,7 +109,7 @@ def test_what_is_no_definition_is_not_called(given, message):
             r'seconds above 0; an input of the name "timeout_s" goes by position',
         ),
         ({"timeout_s": np.array([2])}, TypeError, r'or in inputs=\{"timeout_s": …\}'),
-        ({"version": np.array([2, 2])}, ValueError, r'above 0; an input of the name "version" goes by position'),
+        ({"version": np.array([2, 2])}, ValueError, r'0 or above; an input of the name "version" goes by position'),
         ({"request_id": np.array([2, 2])}, TypeError, r'a text; an input of the name "request_id" goes by position'),
         ({"parameters": [1]}, TypeError, "parameters is a list; it takes a mapping"),
         ({"parameters": {"a": [1]}}, TypeError, 'the parameter "a" is a list; the protocol has bool, int, float and'),

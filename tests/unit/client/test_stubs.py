@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +114,26 @@ def test_names_that_are_no_identifiers_are_spelled_as_the_guide_says():
     text = generate([Stub(name, signature, only) for name in ("class", "1model", "of-fer", "np", "np_")])
     for method in ("m_class", "m_1model", "of_fer", "np_", "np__"):
         assert f"    def {method}(\n        self,\n        m_in: NDArray[np.float32],\n        m_2nd_x: " in text
+
+
+def test_a_name_that_is_an_identifier_is_kept_beside_one_that_is_spelled_like_it(tmp_path):
+    """Whatever sorts first; `client` is the module's own, and its stand-in is no reason to rename client_ either."""
+    signature = Signature(
+        (tensor("in-x", "FP32", 1), tensor("in_x", "FP32", 1)),
+        (tensor("out-y", "FP32", 1), tensor("out_y", "FP32", 1)),
+        batched=False,
+    )
+    models = ["client", "client_", "my-model", "my_model"]
+    (tmp_path / "named.py").write_text(generate([Stub(name, signature, only) for name in models]))
+    made = runpy.run_path(str(tmp_path / "named.py"))
+    methods = {"client_": "client_", "client__": "client", "my_model": "my_model", "my_model_": "my-model"}
+    for method, model in methods.items():
+        called = getattr(made["Models"], method)
+        assert called.__doc__.startswith(f"Call {model}: ")
+        assert [*inspect.signature(called).parameters][1:3] == ["in_x_", "in_x"]
+        stub = made[method.upper()]
+        assert (stub.name, [*stub.build._fields]) == (model, ["out_y_", "out_y"])
+    assert made["MY_MODEL"].build is made["MyModel"]
 
 
 def test_a_model_of_sequences_is_shown_by_one_and_a_stream_of_them_has_no_method():
