@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from tritonforge.cli.interruptions import Interruptions
+from tritonforge.server.patience import await_readable
 
 __all__ = ["Detached", "detach"]
 
@@ -53,6 +54,7 @@ def detach(interruptions: Interruptions) -> Detached:
     os.close(tell)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTING)
+        await_readable(wait)
         if os.read(wait, 1) == _READY:
             raise typer.Exit(0)
         raise typer.Exit(_end(child))

@@ -20,6 +20,7 @@ from typing_extensions import Self
 from tritonforge.server import supervisor
 from tritonforge.server.abandoned import MARK, hold_new, note, sweep_abandoned
 from tritonforge.server.errors import ServerError
+from tritonforge.server.patience import await_end
 from tritonforge.server.repository import shell_safe
 
 __all__ = ["Workspace"]
@@ -130,10 +131,8 @@ class Workspace:
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait for the program to end by itself, and give its exit code; None if the time was up first."""
-        try:
-            return self._settle(self._process.wait(timeout_s))
-        except subprocess.TimeoutExpired:
-            return None
+        code = await_end(self._process, timeout_s)
+        return None if code is None else self._settle(code)
 
     def close(self, *, idle_port: Callable[[], int] = lambda: 0) -> int:
         """Have everything stopped and removed; wait for that; give the program's exit code (0 if there was none).
