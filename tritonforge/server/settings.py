@@ -231,12 +231,15 @@ class ServerSettings(BaseModel):
     @field_validator("extra_args")
     @classmethod
     def _leave_ours(cls, extra_args: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse flags that tritonforge gives itself."""
+        """Refuse flags that tritonforge gives itself, shortened ones too: getopt_long takes those for the whole."""
         for argument in extra_args:
             flag = argument.partition("=")[0]
-            if flag in _OURS:
-                instead = f"; use {_OURS[flag]}" if _OURS[flag] else ""
-                raise ValueError(f"tritonforge gives {flag} itself{instead}")
+            meant = [flag] if flag in _OURS else [ours for ours in _OURS if len(flag) > 2 and ours.startswith(flag)]
+            if meant:
+                name = flag if meant == [flag] else f"{flag}, short for {' or '.join(meant)},"
+                settings = ", ".join(dict.fromkeys(_OURS[ours] for ours in meant if _OURS[ours]))
+                instead = f"; use {settings}" if settings else ""
+                raise ValueError(f"tritonforge gives {name} itself{instead}")
         return extra_args
 
     @field_validator("restricted_key")

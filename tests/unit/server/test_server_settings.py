@@ -92,6 +92,22 @@ SIZE = "a size is wanted: bytes, or a number with its unit, 64MiB"
             "extra_args: tritonforge gives --http-port itself; use http_port",
         ),
         ({}, {"extra_args": ("--model-store", "x")}, "extra_args: tritonforge gives --model-store itself"),
+        (
+            {},
+            {"extra_args": ("--http-thread-count=4", "--grpc-addr", "0.0.0.0")},
+            "extra_args: tritonforge gives --grpc-addr, short for --grpc-address, itself; use host",
+        ),
+        (
+            {},
+            {"extra_args": ("--metrics-=0.0.0.0",)},
+            "extra_args: tritonforge gives --metrics-, short for --metrics-address or --metrics-port, itself; "
+            "use host, metrics_port",
+        ),
+        (
+            {},
+            {"extra_args": ("--model-s=x",)},
+            "extra_args: tritonforge gives --model-s, short for --model-store, itself",
+        ),
     ],
 )
 def test_refuses_with_the_name_of_the_source(
@@ -101,6 +117,12 @@ def test_refuses_with_the_name_of_the_source(
     with pytest.raises(SettingsError) as refused:
         ServerSettings.load(variables, **arguments)
     assert str(refused.value) == f"{message}  [TF501]"
+
+
+def test_flags_that_are_none_of_ours_are_passed_on() -> None:
+    """Those too that begin as one of ours does."""
+    flags = ("--log-format=ISO8601", "--model-load-thread-count", "2", "--metrics-interval-ms=100", "-?", "--")
+    assert ServerSettings.load({}, extra_args=flags).extra_args == flags
 
 
 def test_an_unknown_setting_is_told_with_those_that_there_are() -> None:
