@@ -186,7 +186,7 @@ def test_a_server_that_has_forgotten_the_memory_is_told_again(client):
         memory = arrays["x"].memory
         regions = other._assembly.shared[0].cuda
         regions.add(memory)
-        regions._registered.add(memory.name)
+        regions._told.add(memory.name)
         other.close()
         assert client.admin.cuda_shared_memory() == []
         assert np.array_equal(client.infer("echo", x=arrays["x"]).y, ROWS)

@@ -45,7 +45,10 @@ class Arena:
         self._varying: set[tuple[str, str, str]] = set()
         self._fixed: dict[str, Segment] = {}
         self._closed = False
+        self.told: set[str] = set()
+        """The segments that the server has been told of: it may know them."""
         self.registered: set[str] = set()
+        """Those that it has said to know."""
         watch_forks(self)
 
     def after_fork(self) -> None:
@@ -152,8 +155,13 @@ class Arena:
     def discard(self, placed: Placed) -> None:
         """Let go of a segment that the server may still write to: a request was given up half-way."""
         if placed.segment is not None:
-            self.registered.discard(placed.segment.name)
+            self.forget(placed.segment.name)
             placed.segment.close()
+
+    def forget(self, name: str) -> None:
+        """Leave a segment to whoever has the server let go of it."""
+        self.registered.discard(name)
+        self.told.discard(name)
 
     def learn(self, request: Request, response: Response) -> None:
         """Remember the sizes of the outputs where one is large, for the next request of the same shapes."""
@@ -184,22 +192,21 @@ class Arena:
             self._fixed[segment.name] = segment
 
     def unfix(self, segment: Segment) -> bool:
-        """Forget such a segment. Tell whether the server knows it."""
+        """Have such a segment named no more. Tell whether the server may know it."""
         with self._lock:
             self._fixed.pop(segment.name, None)
-            known = segment.name in self.registered
-            self.registered.discard(segment.name)
-        return known
+        return segment.name in self.told
 
     def close(self) -> list[str]:
-        """Remove all segments, that of a call under way at its end; give the names of those that the server knows."""
-        names = sorted(self.registered) if self._owner == os.getpid() else []
+        """Remove all segments, that of a call under way at its end; name those that the server may know."""
+        names = sorted(self.told) if self._owner == os.getpid() else []
         with self._lock:
             segments = [*self._idle, *self._lent, *self._fixed.values()]
             self._closed = True
             self._idle.clear()
             self._fixed.clear()
             self.registered.clear()
+            self.told.clear()
         for segment in segments:
             segment.close()
         return names
@@ -235,13 +242,11 @@ class Arena:
                 self._idle.append(segment)
 
     def surplus(self) -> list[Segment]:
-        """Take the idle segments that are more than what is kept; the caller unregisters and closes them."""
+        """Take the idle segments that are more than what is kept; the caller has the server let go of them."""
         with self._lock:
             gone = []
             while sum(segment.size for segment in self._idle) > _MOST_IDLE_BYTES:
                 gone.append(self._idle.pop(0))
-            for segment in gone:
-                self.registered.discard(segment.name)
             return gone
 
     def _check_owner(self) -> None:

@@ -59,7 +59,8 @@ class CudaRegions:
         self._inner = inner
         self._releases = Releases(inner.ask, cuda_unregistration)
         self._memories: dict[str, CudaMemory] = {}
-        self._registered: set[str] = set()
+        self._told: set[str] = set()  # what the server has been told of, and may know
+        self._registered: set[str] = set()  # what it has said to know
         self._swept = False
 
     def add(self, memory: CudaMemory) -> None:
@@ -92,7 +93,9 @@ class CudaRegions:
         await self._releases.finish(deadline, self._inner.sleep)
 
     async def _unregister(self, name: str, owner: int, deadline: Deadline) -> None:
-        if name in self._registered and owner == os.getpid():  # a forked child leaves its parent's alone
+        if name in self._told and owner == os.getpid():  # a forked child leaves its parent's alone
+            self._releases.add(name)
+            self._told.discard(name)
             self._registered.discard(name)
             await self._releases.let_go(name, deadline)
 
@@ -124,6 +127,7 @@ class CudaRegions:
             raise told from error
 
     async def _map(self, memory: CudaMemory, deadline: Deadline) -> None:
+        self._told.add(memory.name)
         try:
             await self._inner.ask(cuda_registration(memory), deadline)
         except (InvalidRequest, InferenceFailed) as error:

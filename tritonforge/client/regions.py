@@ -25,6 +25,7 @@ from tritonforge.client.segments import PREFIX, Segment, abandoned, remove
 __all__ = [
     "cuda_registration",
     "cuda_unregistration",
+    "is_gone",
     "is_known_already",
     "is_outgrown",
     "is_unknown",
@@ -78,6 +79,11 @@ async def sweep(ask: Ask, listing: Question, let_go: LetGo, deadline: Deadline) 
 def is_known_already(error: InvalidRequest | InferenceFailed) -> bool:
     """Tell whether it was registered by another thread, or with an answer that was lost: the names are ours alone."""
     return "already in manager" in error.reason  # over gRPC with a code of its own, ALREADY_EXISTS (Triton 24.10)
+
+
+def is_gone(error: ServerUnavailable | DeadlineExceeded) -> bool:
+    """Tell whether nothing listens any more: what the server has mapped went with it."""
+    return not error.sent and "Connection refused" in error.reason  # the kernel's words, over HTTP and gRPC
 
 
 def is_unknown(error: InvalidRequest | InferenceFailed) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest
+from tritonforge.client.errors import ClientError, DeadlineExceeded, ServerUnavailable
 from tritonforge.client.questions import Question
-from tritonforge.client.regions import Ask
+from tritonforge.client.regions import Ask, is_gone
 
 __all__ = ["Releases"]
 
@@ -24,7 +25,10 @@ _POLL_S = 0.02
 
 
 class Releases:
-    """The regions of one client at one server that requests which were given up may use still."""
+    """The regions that one server is to let go of for a client; a name is among them until the server has done so.
+
+    Most are those that requests which were given up may use still.
+    """
 
     def __init__(self, ask: Ask, letting_go: Callable[[str], Question]) -> None:
         """`letting_go` asks for it, of the region by that name."""
@@ -37,21 +41,28 @@ class Releases:
         return bool(self._names) and self._owner == os.getpid()  # a forked child leaves its parent's alone
 
     def add(self, name: str) -> None:
-        """Take note of a region that a request has been given up with."""
+        """Take note of a region that the server may have."""
         if self._owner != os.getpid():
             self._owner = os.getpid()
             self._names.clear()
-        self._names.append(name)
+        if name not in self._names:
+            self._names.append(name)
 
     async def let_go(self, name: str, deadline: Deadline) -> None:
-        """Have the server let go of a region of which no request is known; where there is one, it is for later."""
+        """Have the server let go of a region of which no request is known; what it doesn't answer to is for later."""
+        self.add(name)  # before it is asked: whoever asks may be late, or cancelled
         try:
             await self._ask(self._letting_go(name), deadline)
-        except (InvalidRequest, InferenceFailed) as error:
+        except (ServerUnavailable, DeadlineExceeded) as error:
+            if not is_gone(error):
+                return
+        except ClientError as error:
             if "in use" in error.reason:
-                self.add(name)
-        except (ClientError, RuntimeError):  # it is closed
+                return
+        except RuntimeError:  # the client is closed: nobody asks any more
             pass
+        with suppress(ValueError):  # another thread was quicker
+            self._names.remove(name)
 
     async def go_on(self, deadline: Deadline) -> None:
         """Try some of them again, those that have waited longest: with each new one, so that they don't add up."""
@@ -62,23 +73,25 @@ class Releases:
 
     async def finish(self, deadline: Deadline, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Try all of them, again and again until the deadline."""
-        if not (self and await self._is_safe(deadline)):
-            return
         try:
-            while True:
-                for _ in range(len(self._names)):
-                    await self._next(deadline)
-                if not self._names:
+            while self:
+                if await self._is_safe(deadline):
+                    for _ in range(len(self._names)):
+                        await self._next(deadline)
+                elif self._safe is not None:
                     return
-                await sleep(min(_POLL_S, deadline.left_s()))
+                if self:
+                    await sleep(min(_POLL_S, deadline.left_s()))
         except TimeoutError:
             return
 
     async def _next(self, deadline: Deadline) -> None:
+        """Try the one that has waited longest, which waits longest again if it is in vain."""
         try:
-            name = self._names.popleft()
+            name = self._names[0]
         except IndexError:  # another thread was quicker
             return
+        self._names.rotate(-1)
         await self.let_go(name, deadline)
 
     async def _is_safe(self, deadline: Deadline) -> bool:
@@ -86,6 +99,10 @@ class Releases:
             try:
                 metadata = await self._ask(Question("server_metadata"), deadline)
                 self._safe = _version(metadata["version"]) >= _COUNTS_USES
+            except (ServerUnavailable, DeadlineExceeded) as error:
+                if is_gone(error):
+                    self._names.clear()
+                return False
             except (ClientError, RuntimeError):
                 return False
             except (LookupError, TypeError, ValueError, AttributeError):  # it is not Triton, or says no version

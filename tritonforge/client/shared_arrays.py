@@ -67,10 +67,10 @@ class SharedArrays:
         }
 
     async def close(self) -> None:
-        """Unregister and remove the segment; the arrays stay, as memory of this process alone."""
+        """Remove and unregister the segment; the arrays stay, as memory of this process alone."""
+        self._segment.close()  # first: a server that is being told of it still can't map it any more
         for transport in self._transports:
             await transport.release(self._segment)
-        self._segment.close()
 
 
 def require_sharing(transports: Sequence[SharedMemoryTransport], url: str) -> None:

@@ -106,7 +106,10 @@ class SharedMemoryTransport:
         Those of calls that were given up are waited for a moment: the next client sees to what is left.
         """
         deadline = Deadline(GOODBYE_S)
-        for name in self.arena.close():
+        names = self.arena.close()
+        for name in names:
+            self._releases.add(name)
+        for name in names:
             await self._releases.let_go(name, deadline)
         await self.cuda.close(deadline)
         await self._releases.finish(deadline, self._inner.sleep)
@@ -115,6 +118,7 @@ class SharedMemoryTransport:
     async def release(self, segment: Segment) -> None:
         """Let go of a segment with arrays of the caller's own."""
         if self.arena.unfix(segment):
+            self._leave(segment)
             await self._releases.let_go(segment.name, Deadline(GOODBYE_S))
 
     async def _place(self, request: Request, deadline: Deadline) -> Placed | None:
@@ -170,8 +174,11 @@ class SharedMemoryTransport:
                 self.arena.learn(request, response)
         finally:
             self.arena.done(placed)
-        for segment in self.arena.surplus():
+        surplus = self.arena.surplus()
+        for segment in surplus:
+            self._leave(segment)
             segment.close()
+        for segment in surplus:
             await self._releases.let_go(segment.name, deadline)
         if self._releases:
             await self._releases.go_on(deadline)
@@ -192,7 +199,7 @@ class SharedMemoryTransport:
             self._discard(placed)  # the server may have mapped it
             raise of_call(error, request) from error
         except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
-            self.arena.discard(placed)
+            self._discard(placed)
             self._give_up(f"the server at {self.url} can't map this machine's memory: {error.reason}")
             return False
         except BaseException:
@@ -201,12 +208,21 @@ class SharedMemoryTransport:
         return True
 
     def _discard(self, placed: Placed) -> None:
-        """Let go of the segment of a request that was given up; the server lets go of it when it has ended there."""
-        self.arena.discard(placed)
+        """Let go of the segment of a request that was given up; the server lets go of it when it has ended there.
+
+        One that it is being told of, the server can't map once it is removed here.
+        """
         if placed.segment is not None:
             self._releases.add(placed.segment.name)
+        self.arena.discard(placed)
+
+    def _leave(self, segment: Segment) -> None:
+        """Have the server let go of a segment, sooner or later."""
+        self._releases.add(segment.name)
+        self.arena.forget(segment.name)
 
     async def _map(self, segment: Segment, deadline: Deadline) -> None:
+        self.arena.told.add(segment.name)
         try:
             await self._inner.ask(registration(segment), deadline)
         except (InvalidRequest, InferenceFailed) as error:

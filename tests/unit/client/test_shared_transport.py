@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,7 @@ class Server:
         self.metadata: object = {"version": "2.51.0"}
         self.in_use: set[str] = set()
         self.hangs = False
+        self.unregistering: list[BaseException] = []
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         if self.failure is not None:
@@ -56,6 +59,8 @@ class Server:
                 words = f"shared memory region with name '{question.model}' already in manager"
                 raise self.known(words, Target(self.url, question.model))
             self.regions.add(question.model)
+        elif self.unregistering:
+            raise self.unregistering.pop()
         elif question.model in self.in_use:
             words = f"Cannot unregister shared memory region '{question.model}', it is currently in use."
             raise InferenceFailed(words, Target(self.url, question.model))
@@ -247,4 +252,68 @@ def test_arrays_of_the_callers_own_that_a_request_uses_are_let_go_of_later(serve
     server.in_use.clear()
     infer(transport)
     assert segment.name not in server.regions
+    segment.close()
+
+
+LATE = DeadlineExceeded("no answer", Target(Server.url))
+BROKEN = ServerUnavailable("Connection reset by peer", Target(Server.url))
+
+
+@pytest.mark.parametrize("failure", [LATE, BROKEN, asyncio.CancelledError(), KeyboardInterrupt()])
+def test_a_server_that_was_asked_in_vain_to_let_go_of_memory_is_asked_again(server, transport, failure):
+    give_up(server, transport, 1)
+    server.in_use.clear()
+    server.unregistering = [failure]
+    with suppress(type(failure)):
+        infer(transport)
+    infer(transport)
+    assert server.regions == transport.arena.registered
+
+
+def test_of_memory_that_is_too_much_to_keep_none_is_forgotten(server, transport, monkeypatch):
+    monkeypatch.setattr("tritonforge.client.arena._MOST_IDLE_BYTES", 0)
+    server.unregistering = [asyncio.CancelledError()]
+    with pytest.raises(asyncio.CancelledError):
+        infer(transport)
+    assert len(server.regions) == 1
+    infer(transport)
+    infer(transport)
+    assert not server.regions
+
+
+def test_closing_asks_again_what_was_asked_in_vain(server, transport):
+    infer(transport)
+    server.unregistering = [LATE, BROKEN, InferenceFailed("it is currently in use", Target(server.url))]
+    finish(transport.close())
+    assert not server.regions
+
+
+def test_closing_does_not_wait_for_a_server_that_has_gone(server, transport, monkeypatch):
+    async def sleep(seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    server.sleep = sleep
+    give_up(server, transport, 3)
+    server.failure = ServerUnavailable("Connection refused; is the server up?", Target(server.url), sent=False)
+    finish(transport.close())
+
+
+def test_arrays_of_the_callers_own_that_the_server_may_know_are_let_go_of(server, transport):
+    """As where the answer to the registration was lost."""
+    segment = Segment(BIG.size)
+    transport.arena.fix(segment)
+    ask, broken = server.ask, [BROKEN]
+
+    async def lose_an_answer(question: Question, deadline: Deadline) -> Any:
+        answer = await ask(question, deadline)
+        if question.subject == "register_shared_memory" and broken:
+            raise broken.pop()
+        return answer
+
+    server.ask = lose_an_answer
+    with pytest.raises(ServerUnavailable):
+        infer(transport, Request("m", (Tensor("x", "UINT8", BIG.shape, memoryview(segment.array)),)))
+    assert server.regions == {segment.name}
+    finish(transport.release(segment))
+    assert not server.regions
     segment.close()
