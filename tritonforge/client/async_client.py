@@ -17,6 +17,7 @@ from tritonforge.client.calls import Calls
 from tritonforge.client.casts import Cast
 from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.cuda_shared import CudaShared
+from tritonforge.client.generate_calls import generate, generate_stream
 from tritonforge.client.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.loops import PerLoop
 from tritonforge.client.map_calls import AsyncMapped, map_in_tasks
@@ -230,7 +231,7 @@ class AsyncClient:
         and model_version.
         """
         merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
-        return await self._calls.generate(model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+        return await generate(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
 
     async def generate_stream(
         self,
@@ -246,7 +247,7 @@ class AsyncClient:
         """Send inputs as `generate` does, and give each response as it comes; HTTP only."""
         merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
         async with aclosing(
-            self._calls.generate_stream(model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+            generate_stream(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
         ) as answers:
             async for answer in answers:
                 yield answer

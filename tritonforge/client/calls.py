@@ -22,7 +22,6 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.events import Events, generate_body, mistyped, read_event
 from tritonforge.client.fast_path import AsyncFastPath, Direct, FastPath
 from tritonforge.client.http import HttpTransport
 from tritonforge.client.kinds import Known, form_of
@@ -33,6 +32,7 @@ from tritonforge.client.payload import (
     make_request,
     make_request_of,
     merge_inputs,
+    require_outputs,
     version_text,
     with_timeout,
 )
@@ -40,8 +40,8 @@ from tritonforge.client.questions import Question
 from tritonforge.client.reading import conclude, read
 from tritonforge.client.result import Result
 from tritonforge.client.stream_count import StreamCount
-from tritonforge.client.transport import AsyncTransport, Json
-from tritonforge.client.wanted import require_wanted
+from tritonforge.client.transport import AsyncTransport
+from tritonforge.client.wanted import Wanted, require_wanted
 from tritonforge.ir import Signature
 
 __all__ = ["Calls"]
@@ -111,22 +111,21 @@ class Calls:
         target = self.target(model, version, request_id)
         merged = named if inputs is None else merge_inputs(inputs, named, target)
         deadline = self.deadline(timeout_s)
-        if cast != "none":
-            require_cast(cast)
-            served = (await self.known(target, deadline)).served
-            merged = cast_inputs(served.signature, merged, cast, target)
-        if not top and into is None:
-            return await self.infer_checked(target, merged, deadline, outputs=asked, parameters=parameters)
-        wanted = require_wanted(top, into)
+        wanted = None if not top and into is None else require_wanted(top, into)
+        if cast == "none":
+            return await self._infer_outputs(target, merged, deadline, asked, parameters, wanted)
+        require_cast(cast)
         known = await self.known(target, deadline)
-        if wanted.misfit(known.served.signature):
-            known = await self.catalog.fetch(target, deadline)
-            wanted.require_fit(known.served.signature, target)
-        asked = wanted.among(asked or known.output_names)
-        result = await self.infer_checked(
-            target, merged, deadline, outputs=asked, parameters=parameters, changes=wanted.changes(target)
-        )
-        return wanted.give(result, target)
+        try:
+            sent = cast_inputs(known.served.signature, merged, cast, target)
+            return await self._infer_outputs(target, sent, deadline, asked, parameters, wanted)
+        except InvalidRequest:
+            renewed = await self.catalog.fetch(target, deadline)
+            if renewed.served.signature == known.served.signature:
+                raise
+        # It was refused for what the model takes no more: it is made anew for what that takes now.
+        sent = cast_inputs(renewed.served.signature, merged, cast, target)
+        return await self._infer_outputs(target, sent, deadline, asked, parameters, wanted)
 
     async def call(
         self,
@@ -185,35 +184,6 @@ class Calls:
         known, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
         return self._typed_results(self._results(request, deadline, (), known, target), definition, target)
 
-    async def generate(
-        self, model: str, inputs: Mapping[str, Any], *, version: str | int, timeout_s: float | None, request_id: str
-    ) -> Json:
-        """Infer over the generate extension: JSON in, JSON out."""
-        target = self.target(model, version, request_id)
-        require_name(model)
-        question = Question("generate", model, target.version, generate_body(inputs, target))
-        data = b""
-        async with aclosing(self._events(question, target, self.deadline(timeout_s))) as pieces:
-            async for piece in pieces:
-                data += piece
-        return read_event(data, target)
-
-    async def generate_stream(
-        self, model: str, inputs: Mapping[str, Any], *, version: str | int, timeout_s: float | None, request_id: str
-    ) -> AsyncGenerator[Json, None]:
-        """Infer over the generate extension, and give each response as it comes."""
-        target = self.target(model, version, request_id)
-        require_name(model)
-        question = Question("generate_stream", model, target.version, generate_body(inputs, target))
-        events, deadline = Events(), self.deadline(timeout_s)
-        with StreamCount(deadline) as count:
-            async with aclosing(self._events(question, target, deadline)) as pieces:
-                async for piece in pieces:
-                    for event in events.feed(piece):
-                        yield read_event(event, target)
-                        count.given += 1
-        events.end(target)
-
     async def is_ready(self, model: str, *, version: str | int, timeout_s: float | None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""
         if model != "":
@@ -269,6 +239,35 @@ class Calls:
             if told is None:
                 raise
             raise told from error
+
+    async def _infer_outputs(
+        self,
+        target: Target,
+        inputs: Mapping[str, Any],
+        deadline: Deadline,
+        asked: Sequence[str],
+        parameters: Mapping[str, Parameter] | None,
+        wanted: Wanted | None,
+    ) -> Result:
+        """Infer, and give the outputs asked for, or all. Raise ServerUnavailable where one that was named is missing.
+
+        To have one in another form, a request must name all that it wants: without `asked`, those that the model has
+        now, of which it may leave some out, as of a request that names none.
+        """
+        if wanted is None:
+            result = await self.infer_checked(target, inputs, deadline, outputs=asked, parameters=parameters)
+            require_outputs(result, asked, target)
+            return result
+        known = self.catalog.known(target) if asked else None
+        if known is None or wanted.misfit(known.served.signature):
+            known = await self.catalog.fetch(target, deadline)
+            wanted.require_fit(known.served.signature, target)
+        outputs, changes = wanted.among(asked or known.output_names), wanted.changes(target)
+        result = await self.infer_checked(
+            target, inputs, deadline, outputs=outputs, parameters=parameters, changes=changes
+        )
+        require_outputs(result, wanted.among(asked), target)
+        return wanted.give(result, target)
 
     async def infer_checked(
         self,
@@ -347,23 +346,6 @@ class Calls:
     async def known(self, target: Target, deadline: Deadline) -> Known:
         """Give what is known of a model; ask the server where nothing is."""
         return self.catalog.known(target) or await self.catalog.fetch(target, deadline)
-
-    async def _events(self, question: Question, target: Target, deadline: Deadline) -> AsyncGenerator[bytes, None]:
-        """Ask what is answered piece by piece. Raise what `generate` can fail with."""
-        try:
-            async with aclosing(self.transport.events(question, deadline)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        except ModelNotFound as error:
-            told = await self.catalog.told_apart(error, target, deadline)
-            if told is None:
-                raise
-            raise told from error
-        except InferenceFailed as error:
-            refusal = mistyped(error, target)
-            if refusal is None:
-                raise
-            raise refusal from error
 
     async def _ready(self, target: Target, deadline: Deadline) -> bool:
         subject = "model_ready" if target.model else "server_ready"

@@ -17,6 +17,7 @@ from tritonforge.client.calls import Calls
 from tritonforge.client.casts import Cast
 from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.cuda_shared import CudaShared
+from tritonforge.client.generate_calls import generate, generate_stream
 from tritonforge.client.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.map_calls import map_in_threads
 from tritonforge.client.mapping import Mapped, Progress
@@ -231,7 +232,7 @@ class Client:
         and model_version.
         """
         merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
-        return finish(self._calls.generate(model, merged, version=version, timeout_s=timeout_s, request_id=request_id))
+        return finish(generate(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id))
 
     def generate_stream(
         self,
@@ -247,7 +248,7 @@ class Client:
         """Send inputs as `generate` does, and give each response as it comes; HTTP only."""
         merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
         return iterate(
-            self._calls.generate_stream(model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+            generate_stream(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
         )
 
     @overload

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 
-from tritonforge.client.batches import Piece, Reassembly, merge_arrays
+from tritonforge.client.batches import Piece, Reassembly, merge_arrays, slices_of
 from tritonforge.client.blocking import finish
 from tritonforge.client.call import Definition, require_definition
 from tritonforge.client.calls import Calls
-from tritonforge.client.errors import Target
+from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.kinds import Known
 from tritonforge.client.map_tasks import run_in_tasks
 from tritonforge.client.mapping import Counts, Mapped, Work, make_work, require_unread, run_in_threads
 from tritonforge.client.result import Result
@@ -37,8 +38,8 @@ def map_in_threads(
     timeout_s = settings["timeout_s"]
     work, target = finish(_work(calls, model, inputs, version, **settings))
 
-    def infer(arrays: Mapping[str, Any]) -> Result:
-        return finish(calls.infer_checked(target, arrays, calls.deadline(timeout_s)))
+    def infer(piece: Piece) -> Result:
+        return finish(_infer(calls, target, piece, timeout_s))
 
     return Mapped(run_in_threads(work, infer), work.convert)
 
@@ -53,7 +54,7 @@ def map_in_tasks(
         work, target = await _work(calls, model, inputs, version, **settings)
 
         def infer(piece: Piece) -> Awaitable[Result]:
-            return calls.infer_checked(target, piece.inputs, calls.deadline(timeout_s))
+            return _infer(calls, target, piece, timeout_s)
 
         counts, assembly = Counts(work), Reassembly(ordered=work.ordered)
         async with aclosing(run_in_tasks(work, infer)) as results:
@@ -63,6 +64,26 @@ def map_in_tasks(
                     yield number, whole, work.convert
 
     return AsyncMapped(run())
+
+
+async def _infer(calls: Calls, target: Target, piece: Piece, timeout_s: float | None) -> Result:
+    """Infer a piece; part by part, where it has more rows than the model takes by now, as after a reload."""
+    known = calls.catalog.known(target)
+    if not _is_exceeded(known, piece):
+        deadline = calls.deadline(timeout_s)
+        try:
+            return await calls.infer_checked(target, piece.inputs, deadline)
+        except InvalidRequest:
+            known = await calls.known(target, deadline)
+            if not _is_exceeded(known, piece):
+                raise
+    parts = [*slices_of(piece.inputs, known.served.max_batch_size)]
+    results = [await calls.infer_checked(target, part, calls.deadline(timeout_s)) for part in parts]
+    return merge_arrays(results, lambda part: f"part {part + 1} of {len(parts)}")
+
+
+def _is_exceeded(known: Known | None, piece: Piece) -> TypeGuard[Known]:
+    return known is not None and 0 < known.served.max_batch_size < piece.rows
 
 
 class AsyncMapped(Generic[R]):

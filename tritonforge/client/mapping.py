@@ -159,9 +159,7 @@ def make_work(
     return Work(pieces, convert, concurrency, ordered, progress, served.signature.batched, target)
 
 
-def run_in_threads(
-    work: Work[Any], infer: Callable[[Mapping[str, Any]], Result]
-) -> Generator[tuple[int, Result], None, None]:
+def run_in_threads(work: Work[Any], infer: Callable[[Piece], Result]) -> Generator[tuple[int, Result], None, None]:
     """Make the requests in threads; give each item's number and result. Raise the first error, and send no more."""
     counts = Counts(work)
     assembly = Reassembly(ordered=work.ordered)
@@ -212,7 +210,7 @@ class Counts:
 class _Crew:
     """Threads that make requests: pieces in, outcomes out. A pool's futures would cost as much as a request's bytes."""
 
-    def __init__(self, size: int, infer: Callable[[Mapping[str, Any]], Result]) -> None:
+    def __init__(self, size: int, infer: Callable[[Piece], Result]) -> None:
         self._infer = infer
         self._todo: queue.SimpleQueue[tuple[int, Piece] | None] = queue.SimpleQueue()
         self._done: dict[int, tuple[Piece, Result | BaseException]] = {}
@@ -260,7 +258,7 @@ class _Crew:
             number, piece = task
             outcome: Result | BaseException
             try:
-                outcome = self._infer(piece.inputs)
+                outcome = self._infer(piece)
             except BaseException as error:  # it is raised where the results are read
                 outcome = error
             self._done[number] = piece, outcome

@@ -9,7 +9,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.kinds import Known
 from tritonforge.client.message import Response
-from tritonforge.client.payload import read_result, require_outputs, require_own
+from tritonforge.client.payload import read_result, require_own
 from tritonforge.client.result import Result
 
 __all__ = ["conclude", "read"]
@@ -29,10 +29,7 @@ async def conclude(
     except InvalidRequest:
         catalog.forget(target)  # it passed the checks: the model has changed, perhaps
         raise
-    result = await read(response, known, catalog, target, deadline, outputs)
-    if len(response.outputs) < len(outputs):
-        require_outputs(result, outputs, target)
-    return result
+    return await read(response, known, catalog, target, deadline, outputs)
 
 
 async def read(

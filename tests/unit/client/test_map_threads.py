@@ -30,7 +30,7 @@ def test_the_callers_context_is_the_threads():
     seen = []
     try:
         items = [{"x": np.array([n])} for n in range(5)]
-        made = run_in_threads(work(items), lambda inputs: seen.append(WHO.get()) or result(int(inputs["x"][0])))
+        made = run_in_threads(work(items), lambda piece: seen.append(WHO.get()) or result(int(piece.inputs["x"][0])))
         assert [number for number, _ in made] == list(range(5))
     finally:
         WHO.reset(token)
@@ -46,10 +46,10 @@ def test_no_more_than_twice_the_concurrency_are_taken_before_the_first_is_done(o
             taken.append(n)
             yield {"x": np.array([n])}
 
-    def infer(inputs):
-        if inputs["x"][0] == 0:
+    def infer(piece):
+        if piece.inputs["x"][0] == 0:
             first.wait(20)
-        return result(int(inputs["x"][0]))
+        return result(int(piece.inputs["x"][0]))
 
     made = run_in_threads(work(items(), ordered=ordered), infer)
     if ordered:
@@ -66,10 +66,10 @@ def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_the_thr
     before = threading.active_count()
     target = Target("http://h:1", "m")
 
-    def infer(inputs):
-        if inputs["x"][0] >= 2:
+    def infer(piece):
+        if piece.inputs["x"][0] >= 2:
             raise InvalidRequest("no", target)
-        return result(int(inputs["x"][0]))
+        return result(int(piece.inputs["x"][0]))
 
     made = run_in_threads(work([{"x": np.array([n])} for n in range(9)]), infer)
     assert [next(made)[0], next(made)[0]] == [0, 1]
@@ -80,7 +80,7 @@ def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_the_thr
 
 def test_a_map_that_has_been_read_leaves_no_thread():
     before = threading.active_count()
-    made = run_in_threads(work([{"x": np.array([n])} for n in range(9)]), lambda inputs: result(0))
+    made = run_in_threads(work([{"x": np.array([n])} for n in range(9)]), lambda piece: result(0))
     assert len(list(made)) == 9
     assert threading.active_count() == before
 
@@ -89,7 +89,7 @@ def test_a_map_that_has_been_read_leaves_no_thread():
 def test_there_are_no_more_threads_than_items_nor_than_the_concurrency(items, concurrency, most):
     before, seen = threading.active_count(), []
 
-    def infer(inputs):
+    def infer(piece):
         seen.append(threading.active_count() - before)
         return result(0)
 
@@ -101,9 +101,9 @@ def test_there_are_no_more_threads_than_items_nor_than_the_concurrency(items, co
 def test_a_map_that_is_left_waits_for_no_request_and_makes_no_more():
     before, release, begun = threading.active_count(), threading.Event(), []
 
-    def infer(inputs):
-        begun.append(int(inputs["x"][0]))
-        if inputs["x"][0]:
+    def infer(piece):
+        begun.append(int(piece.inputs["x"][0]))
+        if piece.inputs["x"][0]:
             assert release.wait(60)
         return result(0)
 
@@ -125,14 +125,14 @@ def wait_for_threads(count: int) -> None:
 @pytest.mark.parametrize("ordered", [True, False])
 def test_no_result_of_many_threads_is_lost_or_waited_for_in_vain(ordered):
     items = ({"x": np.array([n])} for n in range(5000))
-    made = run_in_threads(work(items, concurrency=8, ordered=ordered), lambda inputs: result(int(inputs["x"][0])))
+    made = run_in_threads(work(items, concurrency=8, ordered=ordered), lambda piece: result(int(piece.inputs["x"][0])))
     numbers = [number for number, answer in made if answer["y"][0] == number]
     assert sorted(numbers) == list(range(5000))
     assert not ordered or numbers == list(range(5000))
 
 
 def test_an_answer_with_other_rows_than_were_sent_is_an_error():
-    made = run_in_threads(work([{"x": np.ones(4)}, {"x": np.ones(2)}]), lambda inputs: Result({"y": np.ones(4)}))
+    made = run_in_threads(work([{"x": np.ones(4)}, {"x": np.ones(2)}]), lambda piece: Result({"y": np.ones(4)}))
     assert next(made)[0] == 0
     with pytest.raises(InferenceFailed, match=r'item 1: output "y" is \[4\], of an input of 2 rows: a batch has one'):
         next(made)
@@ -147,9 +147,9 @@ def test_several_threads_read_one_map(indexed):
         except BaseException as error:
             errors.append(error)
 
-    def infer(inputs):
+    def infer(piece):
         time.sleep(0.001)  # so that readers wait at once
-        return result(int(inputs["x"][0]))
+        return result(int(piece.inputs["x"][0]))
 
     count, readers = 100, 4
     mapped = Mapped(run_in_threads(work({"x": np.array([n])} for n in range(count)), infer), lambda made: made)
