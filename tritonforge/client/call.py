@@ -82,6 +82,9 @@ def give_back(definition: Definition[R], result: Result, target: Target) -> R:
         outputs = from_wire(definition.signature, result.outputs)
     except InvalidTensor as error:
         hint = "the server's build may be of another state of the definition"
+        if any(spec.name not in result for spec in definition.signature.outputs):
+            name = shown(definition.name)
+            hint += f'; or the model left it out, as one written by hand may: client.infer("{name}", …) takes that'
         raise InferenceFailed(f"{error}; {hint}", target) from error
     return definition.wrap(outputs)
 
@@ -118,7 +121,7 @@ def _output(spec: TensorSpec, outputs: Mapping[str, Array], *, batched: bool) ->
     array = outputs.get(spec.name)
     if array is None:
         found = ", ".join(outputs) or "none"
-        raise InvalidTensor(f'output "{spec.name}" of the definition is not among those served: {found}')
+        raise InvalidTensor(f'output "{spec.name}" of the definition is not in the answer, which has: {found}')
     if not spec.dims and array.shape[-1:] == (1,):
         array = array[..., 0]
     dims = ("batch", *spec.dims) if batched else spec.dims

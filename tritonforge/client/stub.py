@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from tritonforge.client.errors import ClientError, Target
+from tritonforge.client.errors import ClientError, ModelNotFound, ModelNotReady, Target
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.wire import Array
 from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
@@ -65,21 +66,43 @@ class _DescribesAsync(Protocol):
 
 
 def check_schema(client: _Describes, stubs: Sequence[Stub[Any]]) -> None:
-    """Raise SchemaChanged where the server's models have other signatures; ModelNotFound where it has none."""
-    _compare(client.url, stubs, [client.describe(stub.name) for stub in stubs])
+    """Raise SchemaChanged, which names all of them, where models of the server have other signatures or are gone.
+
+    One that is only not ready, as it is unloaded or still loading, says so when it is called.
+    """
+    lines: list[str] = []
+    for stub in stubs:
+        with _noting_absence(stub, lines):
+            lines += _changes(stub, client.describe(stub.name))
+    _require_none(lines, client.url)
 
 
 async def check_schema_async(client: _DescribesAsync, stubs: Sequence[Stub[Any]]) -> None:
     """Do what `check_schema` does over an AsyncClient."""
-    _compare(client.url, stubs, [await client.describe(stub.name) for stub in stubs])
+    lines: list[str] = []
+    for stub in stubs:
+        with _noting_absence(stub, lines):
+            lines += _changes(stub, await client.describe(stub.name))
+    _require_none(lines, client.url)
 
 
-def _compare(url: str, stubs: Sequence[Stub[Any]], served: Sequence[ServedModel]) -> None:
-    lines = [
-        f"{stub.name}: generated for {stub.signature}, served is {model.signature}"
-        for stub, model in zip(stubs, served, strict=True)
-        if _visible(stub.signature) != _visible(model.signature)
-    ]
+@contextmanager
+def _noting_absence(stub: Stub[Any], lines: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except ModelNotReady:
+        pass
+    except ModelNotFound as error:
+        lines.append(f"{stub.name}: {error.reason}")
+
+
+def _changes(stub: Stub[Any], served: ServedModel) -> list[str]:
+    if _visible(stub.signature) == _visible(served.signature):
+        return []
+    return [f"{stub.name}: generated for {stub.signature}, served is {served.signature}"]
+
+
+def _require_none(lines: list[str], url: str) -> None:
     if lines:
         reason = "the models have changed since the client module was generated; generate it again\n  "
         raise SchemaChanged(reason + "\n  ".join(lines), Target(url))

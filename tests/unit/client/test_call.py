@@ -61,7 +61,7 @@ def test_outputs_lose_their_wire_shape_and_become_text():
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ({}, 'output "label" of the definition is not among those served: none'),
+        ({}, 'output "label" of the definition is not in the answer, which has: none'),
         ({"label": np.array([[1, 2]])}, r'"label" came as INT64\[1, 2\]; the definition says INT64\[batch\]'),
         ({"label": np.array([[1.0]])}, r'"label" came as FP64\[1\]; the definition says INT64\[batch\]'),
         ({"label": np.array([[1]]), "word": np.array([[b"\xff"]], object)}, 'output "word" is text .* not UTF-8'),
