@@ -9,7 +9,7 @@ import pytest
 from agreement import compare
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from repositories import TENSORS, write_model
+from repositories import ECHO, TENSORS, write_model
 from typer.testing import CliRunner
 
 from tritonforge.check import check_repository
@@ -100,6 +100,37 @@ def test_a_folder_named_config_pbtxt_costs_no_other_verdicts(tmp_path: Path) -> 
     assert comparison.words("good") == "accepted"
     assert comparison.words("bad") == "'max_batch_size' must be non-negative value for bad"
     assert comparison.words("folder") is None
+
+
+def test_links_that_lead_nowhere_cost_no_other_verdicts(tmp_path: Path) -> None:
+    """Beside one, Triton 24.10 lists no models; in a model's folder it refuses that model."""
+    write_model(tmp_path, "m", None, config=CUSTOM)
+    write_model(tmp_path, "torn", None, config=CUSTOM)
+    (tmp_path / "gone").symlink_to("/nope/x")
+    (tmp_path / "torn" / "2").symlink_to("2")
+    report = check_repository(tmp_path)
+    comparison = verify(tmp_path, report)
+    assert (comparison.words("m"), comparison.disagreements) == ("accepted", ())
+    assert comparison.verdicts["torn"].words.startswith("failed to stat file ")
+    assert [finding.path for finding in report.errors] == ["gone", "torn/2"]
+
+
+def test_strings_of_warmup_samples_are_judged_as_triton_and_its_backends_do(tmp_path: Path) -> None:
+    """A last string that is cut off passes Triton's core (24.10), which alone is asked: that is no disagreement."""
+    rows = {"whole": b"\1\0\0\0a" * 2, "one": b"\1\0\0\0a", "three": b"\1\0\0\0a" * 3, "cut": b"\1\0\0\0a\2\0\0\0b"}
+    tensors = (
+        'input { name: "x" data_type: TYPE_STRING dims: [ 2 ] } output { name: "y" data_type: TYPE_FP32 dims: [ 1 ] }'
+    )
+    given = 'inputs { key: "x" value { data_type: TYPE_STRING dims: [ 2 ] input_data_file: "row" } }'
+    for name, row in rows.items():
+        config = f'backend: "python" max_batch_size: 4 {tensors} model_warmup {{ batch_size: 2 {given} }}'
+        write_model(tmp_path, name, ECHO, config=config)
+        (tmp_path / name / "warmup").mkdir()
+        (tmp_path / name / "warmup" / "row").write_bytes(row)
+    report = check_repository(tmp_path)
+    comparison = verify(tmp_path, report)
+    assert (report.refused, comparison.disagreements) == ({"one", "three", "cut"}, ())
+    assert {name for name in rows if comparison.words(name) == "accepted"} == {"whole", "cut"}
 
 
 def test_the_others_are_judged_where_triton_ends_on_one(tmp_path: Path) -> None:

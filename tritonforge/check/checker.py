@@ -12,7 +12,7 @@ from tritonforge.check.advice import advise, check_shared_memory
 from tritonforge.check.complete import complete
 from tritonforge.check.files import check_files, check_is_model
 from tritonforge.check.finding import Finding, Found, error
-from tritonforge.check.folders import CONFIG, ModelFolder, read_folders
+from tritonforge.check.folders import CONFIG, ModelFolder, dead_links, read_folders
 from tritonforge.check.model import Model
 from tritonforge.check.onnx_signature import check_onnx
 from tritonforge.check.rules import RULES
@@ -74,7 +74,7 @@ def check_repository(
             models[folder.name] = model
     for model, found in check_ensembles(models, refused):
         findings.append(_place(model, found))
-    findings += _check_manifest(repository)
+    findings += [*(() if is_model else _check_links(repository)), *_check_manifest(repository)]
     for found in check_shared_memory(models.values()) if folders else [_nothing(repository, is_model=is_model)]:
         findings.append(Finding("", "", 0, "", found.code, found.severity, found.message, found.hint))
     return _report(findings, folders, models, refused)
@@ -139,6 +139,13 @@ def _all(model: Model, cores: int, *, graphs: bool) -> Iterator[Found]:
     yield from advise(model, cores=cores)
 
 
+def _check_links(repository: Path) -> Iterator[Finding]:
+    for name in dead_links(repository):
+        message = "the link leads nowhere, and Triton 24.10 doesn't list any model beside it"
+        hint = "remove it, or put there what it leads to; `tritonforge up` leaves it out"
+        yield Finding("", name, 0, "", "TF683", "error", message, hint)
+
+
 def _check_manifest(repository: Path) -> Iterator[Finding]:
     """Warn of a manifest that our own commands refuse, and of models that aren't what it says; Triton reads none."""
     try:
@@ -161,5 +168,5 @@ def _place(model: Model, found: Found, line: int | None = None) -> Finding:
     """Find the file and line of what was found."""
     path = found.file or (f"{model.name}/{CONFIG}" if model.has_config else model.name)
     if line is None:
-        line = 0 if found.file or not model.has_config else model.document.line(found.field)
+        line = found.line if found.file or not model.has_config else model.document.line(found.field)
     return Finding(model.name, path, line, found.field, found.code, found.severity, found.message, found.hint)

@@ -21,6 +21,11 @@ _MEANT = re.compile(r"[vV]_?[0-9]+|version_?[0-9]+")
 
 def check_is_model(model: Model) -> Iterator[Found]:
     """Complain of a folder that is no model, though Triton takes every folder for one."""
+    for name in model.folder.dead:
+        message = f"the link {name} leads nowhere, and Triton 24.10 loads no model with such a link in its folder"
+        yield error("TF683", "", message, "remove it, or put there what it leads to", file=f"{model.name}/{name}")
+    if model.folder.dead:
+        return
     if CONFIG in model.folder.folders:
         message = f"{CONFIG} is a folder, and Triton 24.10 ends on it"
         yield error(
@@ -78,8 +83,10 @@ def _check_model_files(model: Model) -> Iterator[Found]:
         return
     for version in served_versions(model.config, model.folder):
         listing = model.folder.listing(version)
-        if filename not in listing and not (model.folder.path / str(version) / filename).exists():
+        if not (model.folder.path / str(version) / filename).exists():
             found = f"; there is {', '.join(listing)}" if listing else "; the folder is empty"
+            if filename in listing:
+                found = "; the link leads nowhere"
             message = f"version {version} has no {filename}, which the {model.config.backend} backend loads{found}"
             hint = "put it there, or set default_model_filename"
             yield error("TF681", "default_model_filename", message, hint, file=f"{model.name}/{version}")

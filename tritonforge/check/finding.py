@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a rule found in a model, by the path of a field; or in another file of the model's, `file`."""
+    """What a rule found in a model, by the path of a field; or in another file of the model's, `file`, at a `line`."""
 
     code: str
     field: str
@@ -48,6 +48,7 @@ class Found:
     hint: str = ""
     severity: Severity = "error"
     file: str = ""
+    line: int = 0
 
 
 def error(code: str, field: str, message: str, hint: str = "", *, file: str = "") -> Found:
@@ -55,6 +56,6 @@ def error(code: str, field: str, message: str, hint: str = "", *, file: str = ""
     return Found(code, field, message, hint, "error", file)
 
 
-def warning(code: str, field: str, message: str, hint: str = "", *, file: str = "") -> Found:
+def warning(code: str, field: str, message: str, hint: str = "", *, file: str = "", line: int = 0) -> Found:
     """Find something that Triton takes, but that is hardly meant."""
-    return Found(code, field, message, hint, "warning", file)
+    return Found(code, field, message, hint, "warning", file, line)

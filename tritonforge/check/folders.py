@@ -6,18 +6,22 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CONFIG", "ModelFolder", "read_folders"]
+__all__ = ["CONFIG", "ModelFolder", "dead_links", "is_version", "read_folders"]
 
 CONFIG = "config.pbtxt"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """One folder that Triton takes for a model: its files, its subfolders, and which of those are versions."""
+    """One folder that Triton takes for a model: its files, its subfolders, and which of those are versions.
+
+    `dead` are the links in it that lead nowhere; they are neither.
+    """
 
     path: Path
     files: tuple[str, ...]
     folders: tuple[str, ...]
+    dead: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -40,19 +44,25 @@ def is_version(name: str) -> bool:
 
 
 def read_folders(repository: Path) -> list[ModelFolder]:
-    """List the folders of a repository by name: every one that isn't hidden is a model to Triton.
+    """List the folders of a repository by name: every one is a model to Triton, a hidden one, too.
 
     Raises:
         OSError: the repository can't be read.
     """
-    return [_read(Path(entry.path)) for entry in sorted(os.scandir(repository), key=_name) if entry.is_dir()]
+    return [_read(path) for path in sorted(repository.iterdir()) if os.path.isdir(path)]
+
+
+def dead_links(folder: Path) -> tuple[str, ...]:
+    """Name the links in a folder that lead nowhere, or to themselves.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    return tuple(path.name for path in sorted(folder.iterdir()) if path.is_symlink() and not os.path.exists(path))
 
 
 def _read(path: Path) -> ModelFolder:
-    entries = sorted(os.scandir(path), key=_name)
-    folders = tuple(entry.name for entry in entries if entry.is_dir())
-    return ModelFolder(path, tuple(entry.name for entry in entries if not entry.is_dir()), folders)
-
-
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
+    dead = dead_links(path)
+    names = sorted(name for name in os.listdir(path) if name not in dead)
+    folders = tuple(name for name in names if os.path.isdir(path / name))
+    return ModelFolder(path, tuple(name for name in names if name not in folders), folders, dead)

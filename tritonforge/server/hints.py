@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 
 __all__ = ["SHARED_MEMORY_FULL", "hint_for"]
 
@@ -23,6 +24,8 @@ _PACKAGES = {
 
 _RELEASE = "24.10"
 
+_BACKENDS = ("python", "onnxruntime", "pytorch")
+
 
 def hint_for(text: str) -> str:
     """Give the way to mend an error; "" where only its text can tell."""
@@ -33,6 +36,20 @@ def _missing_module(found: re.Match[str]) -> str:
     module = found["module"].partition(".")[0]
     package = _PACKAGES.get(module, module)
     return f"install what it imports for the Python that runs the models: {sys.executable} -m pip install {package}"
+
+
+def _missing_file_of_version(found: re.Match[str]) -> str:
+    file = f"{found['module'].replace('.', '/')}.py"
+    return f"{file} has to be a file in the model's folder: modules there are named by the version's folder"
+
+
+def _missing_backend(found: re.Match[str]) -> str:
+    if near := get_close_matches(found["backend"].lower(), _BACKENDS, n=1, cutoff=0.75):
+        return f'did you mean backend: "{near[0]}"?'
+    return (
+        f"the embedded server has the backends {_BACKENDS[0]}, {' and '.join(_BACKENDS[1:])}; serve others with "
+        "NVIDIA's image"
+    )
 
 
 def _unknown_field(found: re.Match[str]) -> str:
@@ -49,6 +66,7 @@ def _say(text: str) -> Callable[[re.Match[str]], str]:
 
 
 _HINTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"No module named '(?P<module>\d+\.[\w.]+)'"), _missing_file_of_version),
     (re.compile(r"No module named '(?P<module>[\w.]+)'"), _missing_module),
     (re.compile(r"ImportError: (?P<module>\w+) (?:support )?(?:is )?(?:required|not installed)"), _missing_module),
     (
@@ -77,9 +95,18 @@ _HINTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         re.compile(r'Unknown enumeration value of "TYPE_\w*"'),
         _say("the types are TYPE_BOOL, _UINT8 … _UINT64, _INT8 … _INT64, _FP16, _BF16, _FP32, _FP64 and _STRING"),
     ),
+    (re.compile(r"unable to find backend library for backend '(?P<backend>[^']+)'"), _missing_backend),
     (
-        re.compile(r"unable to find backend library for backend '(?P<backend>[^']+)'"),
-        _say("the embedded server has the backends python, onnxruntime and pytorch; serve others with NVIDIA's image"),
+        re.compile(r"(?:unexpected number of|expected \d+) string elements|incomplete string (?:data|length)"),
+        _say("a warm-up file has the strings of one row, each as its length (4 bytes, little-endian) and its bytes"),
+    ),
+    (
+        re.compile(r"failed to stat file \S*/(?P<name>\S+)"),
+        _say(r"the link \g<name> in the model's folder leads nowhere: remove it, or put there what it leads to"),
+    ),
+    (
+        re.compile(r"UnicodeEncodeError: 'ascii' codec"),
+        _say("models run with the locale C: name the model in ASCII, and give `open` and the like an encoding"),
     ),
     (
         re.compile(r"Could not determine backend for model"),

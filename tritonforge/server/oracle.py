@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from tritonforge.check.folders import dead_links
 from tritonforge.server.command import server_command, server_environment
 from tritonforge.server.errors import PreflightError, ServerDied, ServerTimeout
 from tritonforge.server.health import Health, ModelState
@@ -83,8 +84,11 @@ def ask_server(
 
 
 def _serve(repository: Path, link: Path, without: Collection[str]) -> Path:
-    """Give the folder that the server is started on: the repository, a link to it, or a folder of links to models."""
-    if without:
+    """Give the folder that the server is started on: the repository, a link to it, or a folder of links to models.
+
+    Beside a link that leads nowhere Triton lists no models (24.10); the server isn't shown those.
+    """
+    if without := {*without, *dead_links(repository)}:
         link.mkdir()
         for path in repository.iterdir():
             if path.name not in without:

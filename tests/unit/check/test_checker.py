@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,20 @@ def test_a_configuration_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "m" / "config.pbtxt").write_bytes(b"\xff\xfe")
     (finding,) = check_repository(tmp_path).findings
     assert (finding.code, finding.path) == ("TF600", "m/config.pbtxt")
+
+
+@pytest.mark.parametrize(("code", "line"), [("x = 1\ndef x(:\n", 2), ("x = '\0'", 0)])
+def test_code_that_this_python_cannot_read_is_a_warning_at_its_line(code: str, line: int, tmp_path: Path) -> None:
+    """The server's Python may be a newer one."""
+    write(tmp_path, "m", CUSTOM.replace("custom", "python"))
+    (tmp_path / "m" / "1" / "model.py").write_text(code)
+    (finding,) = check_repository(tmp_path).findings
+    assert (finding.code, finding.severity, finding.path) == ("TF681", "warning", "m/1/model.py")
+    assert finding.line in (line, 1)  # 3.12 says where a null byte is, too
+    assert finding.message.startswith(f"Python {sys.version_info.major}.{sys.version_info.minor}.")
+
+
+def test_what_python_warns_of_in_code_is_no_mistake(tmp_path: Path) -> None:
+    write(tmp_path, "m", CUSTOM.replace("custom", "python"))
+    (tmp_path / "m" / "1" / "model.py").write_text('class TritonPythonModel:\n    pattern = "\\d"\n')
+    assert check_repository(tmp_path).findings == ()

@@ -100,3 +100,35 @@ def test_a_resource_that_the_server_lacks_is_named_as_its_setting(tmp_path: Path
     states = [ModelState("a", "1", "UNAVAILABLE", words)]
     (found,) = explain_failures(states, "", Sources(tmp_path, tmp_path, {}), ready=False)
     assert found.hint == 'give the server what its models share: rate_limit_resources = ["G:1"]'
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        (
+            "Internal: ModuleNotFoundError: No module named '1.model'",
+            "1/model.py has to be a file in the model's folder: modules there are named by the version's folder",
+        ),
+        (
+            "Invalid argument: unable to find backend library for backend 'Python', try specifying runtime",
+            'did you mean backend: "python"?',
+        ),
+        (
+            "Invalid argument: unable to find backend library for backend 'vllm', try specifying runtime",
+            "the embedded server has the backends python, onnxruntime and pytorch; serve others with NVIDIA's image",
+        ),
+        (
+            "Invalid argument: expected 4 string elements for inference input 'x' for model 'm', got 3",
+            "a warm-up file has the strings of one row, each as its length (4 bytes, little-endian) and its bytes",
+        ),
+        (
+            "Internal: failed to run warmup sample 'w': incomplete string data for inference input 'x', expecting …; ",
+            "a warm-up file has the strings of one row, each as its length (4 bytes, little-endian) and its bytes",
+        ),
+    ],
+)
+def test_tritons_words_are_told_with_a_mend(tmp_path: Path, reason: str, hint: str) -> None:
+    (found,) = explain_failures(
+        [ModelState("m", "1", "UNAVAILABLE", reason)], "", Sources(tmp_path, tmp_path, {}), ready=False
+    )
+    assert found.hint == hint

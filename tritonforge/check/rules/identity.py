@@ -56,7 +56,7 @@ def check_backend(model: Model) -> Iterator[Found]:
 def _check_known(model: Model) -> Iterator[Found]:
     """Warn of a backend's name that is nearly another's, unless the model brings the backend itself."""
     backend = model.config.backend
-    near = [] if backend in _BACKENDS else get_close_matches(backend, _BACKENDS, n=1, cutoff=0.75)
+    near = [] if backend in _BACKENDS else get_close_matches(backend.lower(), _BACKENDS, n=1, cutoff=0.75)
     library = f"libtriton_{backend}.so"
     own = library in model.folder.files or any(library in model.folder.listing(each) for each in model.folder.versions)
     if near and not own:

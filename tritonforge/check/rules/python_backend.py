@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import platform
 import re
+import warnings
 from collections.abc import Iterator
 
 from tritonforge.check.complete import default_filename, served_versions
@@ -19,14 +21,17 @@ _HERE = "$$TRITON_MODEL_DIRECTORY/"
 _CLASS = "TritonPythonModel"
 _DYNAMIC = {"__getattr__", "exec", "globals", "import_module", "locals", "modules", "setattr", "vars"}
 """Names in code that may define any other."""
-_SAFE = re.compile(r"[\w@%+=:,.-]+")
+_SAFE = re.compile(r"[\w@%+=:,.-]+", re.ASCII)
 
 
 def check_python_folder(model: Model) -> Iterator[Found]:
-    """Check that a shell takes the folder's name: the Python backend 24.10 writes it into a command unquoted."""
+    """Check that a model starts from a folder of this name.
+
+    The Python backend 24.10 writes the path into a shell's command unquoted, and its stub's Python has the locale C.
+    """
     if model.config.backend == "python" and not _SAFE.fullmatch(model.name):
         message = f'the Python backend can\'t start a model from a folder named "{model.name}"'
-        yield error("TF688", "", message, "letters, digits and @%+=:,._- are fine", file=model.name)
+        yield error("TF688", "", message, "ASCII letters, digits and @%+=:,._- are fine", file=model.name)
 
 
 def check_python_parameters(model: Model) -> Iterator[Found]:
@@ -53,26 +58,34 @@ def check_python_parameters(model: Model) -> Iterator[Found]:
 
 
 def check_python_code(model: Model) -> Iterator[Found]:
-    """Check that each version's code defines the class that the Python backend makes a model of."""
+    """Check that each version's code is a file, can be read, and defines the class that is the model to the backend."""
     if model.config.backend != "python" or model.config.runtime:
         return
     filename = default_filename(model.config)
     for version in served_versions(model.config, model.folder):
-        file = model.folder.path / str(version) / filename
-        if file.suffix == ".py" and file.is_file() and _lacks_class(read_bytes(file)):
-            message = f"it defines no class named {_CLASS}, which the Python backend makes the model of"
-            yield error(
-                "TF681", "", message, f"name the model's class {_CLASS}", file=f"{model.name}/{version}/{filename}"
-            )
+        path, place = model.folder.path / str(version) / filename, f"{model.name}/{version}/{filename}"
+        if path.is_dir():
+            message = f"{filename} is a folder, and the Python backend loads a file"
+            yield error("TF681", "", message, f"put the model's code into a file {filename}", file=place)
+        elif path.suffix == ".py" and path.is_file():
+            yield from _check_code(read_bytes(path), place)
 
 
-def _lacks_class(code: bytes) -> bool:
-    """Tell code that can't define the class in any way; nothing is said of code that can't be read here."""
+def _check_code(code: bytes, place: str) -> Iterator[Found]:
+    """Check code of which this Python may not know all syntax, and that may define the class in another way."""
     try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError):
-        return False
-    return not any(_may_define(node) for node in ast.walk(tree))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(code)
+    except (SyntaxError, ValueError) as refused:
+        line = (isinstance(refused, SyntaxError) and refused.lineno) or 0
+        message = f"Python {platform.python_version()} can't read it: {getattr(refused, 'msg', refused)}"
+        hint = "mend it, unless it is written for the newer Python of the server"
+        yield warning("TF681", "", message, hint, file=place, line=line)
+        return
+    if not any(_may_define(node) for node in ast.walk(tree)):
+        message = f"it defines no class named {_CLASS}, which the Python backend makes the model of"
+        yield error("TF681", "", message, f"name the model's class {_CLASS}", file=place)
 
 
 def _may_define(node: ast.AST) -> bool:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from typing import Any
 
-from tritonforge import dtypes
 from tritonforge.check.finding import Found, error
 from tritonforge.check.model import Model
+from tritonforge.check.rules.warmup_files import check_warmup_file
 from tritonforge.pbtxt.document import enum_name
 
-__all__ = ["FOLDER", "check_warmup"]
-
-FOLDER = "warmup"
+__all__ = ["check_warmup"]
 
 _BACKENDS = {"onnxruntime", "openvino", "python", "pytorch", "tensorflow", "tensorrt"}
-"""Those that refuse a batch above max_batch_size themselves; Triton's core lets warmup samples pass."""
+"""Those that refuse larger batches and strings that are cut off themselves; Triton's core lets such samples pass."""
 
 
 def check_warmup(model: Model) -> Iterator[Found]:
@@ -47,16 +44,8 @@ def _check_data(model: Model, path: str, name: str, given: Any) -> Iterator[Foun
         message = f'the sample of "{name}" says no values'
         yield error("TF650", path, message, "zero_data: true, random_data: true, or input_data_file")
     elif choice == "input_data_file":
-        file = model.folder.path / FOLDER / given.input_data_file
-        dtype = dtypes.from_config(enum_name(given, "data_type"))
-        wanted = prod(given.dims) * dtype.itemsize if dtype else 0
-        field = f"{path}.input_data_file"
-        if not file.is_file():
-            message = f"{FOLDER}/{given.input_data_file} is not there"
-            yield error("TF650", field, message, f"the path is relative to the model's folder {FOLDER}")
-        elif file.stat().st_size < wanted:
-            message = f'{FOLDER}/{given.input_data_file} has {file.stat().st_size} bytes; "{name}" needs {wanted}'
-            yield error("TF650", field, message, "write the bytes of one row, in C order")
+        known, field = model.config.backend in _BACKENDS, f"{path}.input_data_file"
+        yield from check_warmup_file(model.folder.path, name, given, path=field, backend_reads=known)
 
 
 def _check_inputs(model: Model, path: str, sample: Any) -> Iterator[Found]:
