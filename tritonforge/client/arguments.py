@@ -27,6 +27,7 @@ _PLAIN: tuple[tuple[type[Any], type[Any]], ...] = ((np.bool_, bool), (np.integer
 """What NumPy's scalars are to the protocol; its texts are Python's."""
 
 _OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
+_FORM_OF_ANSWERS, _RESERVED = "binary_data_output", "triton_"  # the former over HTTP, where no model sees it (24.10)
 _OF_QUEUES = {"priority": "a level of the model's queue", "timeout": "the limit in the queue in microseconds"}
 
 
@@ -72,7 +73,7 @@ def require_request_id(request_id: object) -> None:
 def checked_parameters(parameters: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Give a caller's parameters as the protocol has them: of NumPy's scalars the numbers that they are.
 
-    Raise TypeError where they can't be sent; ValueError for a value, and those of sequences.
+    Raise TypeError where they can't be sent; ValueError for a value, and for those of sequences and of Triton's own.
     """
     if not parameters:
         return None
@@ -86,6 +87,8 @@ def checked_parameters(parameters: Mapping[str, Any] | None) -> Mapping[str, Any
             raise TypeError(f"the parameter {name!r} has {kind_of(name)} for its name; it is a text")
         if name in _OF_SEQUENCES:
             raise ValueError(f'the parameter "{name}" is of sequences: client.sequence(…), or infer(…, {name}=…)')
+        if name == _FORM_OF_ANSWERS or name.startswith(_RESERVED):
+            raise ValueError(f'the parameter "{name}" has a name that Triton takes for itself; take another')
         if not isinstance(value, _KINDS):
             raise TypeError(f'the parameter "{name}" is {kind_of(value)}; the protocol has bool, int, float and str')
         if name in _OF_QUEUES:

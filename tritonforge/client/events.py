@@ -15,6 +15,7 @@ import numpy as np
 from tritonforge.client.arguments import require_encodable, require_request_id
 from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.failures import inference_failed
+from tritonforge.client.names import shown
 from tritonforge.client.transport import Json
 
 __all__ = ["Events", "generate_body", "mistyped", "read_event"]
@@ -38,6 +39,9 @@ def generate_body(inputs: Mapping[str, Any], target: Target) -> Json:
         body: Json = json.loads(json.dumps(request, default=_plain))
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"the inputs of generate are sent as JSON: {error}", target) from error
+    for name, value in body.items():
+        if problem := _refused(name, value):
+            raise InvalidRequest(f'input "{shown(name)}": {problem}', target)
     return body
 
 
@@ -87,6 +91,22 @@ class Events:
         """Raise InferenceFailed where the stream ended in the middle of an event."""
         if self._rest.strip():
             raise InferenceFailed("the stream ended in the middle of an event", target)
+
+
+def _refused(name: str, value: object) -> str:
+    """Say what Triton (24.10) takes for no JSON, or for no data of an input; empty for what may be right."""
+    try:
+        json.dumps({name: value}, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        return f"a text in it has no form in UTF-8: {error.reason}"
+    if isinstance(value, list) and _count(value) != len(value):
+        return f"a list of lists given, of {_count(value)} values; generate takes one value, or a flat list of them"
+    return ""
+
+
+def _count(value: object) -> int:
+    """Count the values in nested lists. Triton takes the length of the outermost for that."""
+    return sum(map(_count, value)) if isinstance(value, list) else 1
 
 
 def _plain(value: object) -> object:

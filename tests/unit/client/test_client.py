@@ -115,6 +115,12 @@ def test_what_is_no_definition_is_not_called(given, message):
         ({"parameters": {"a": [1]}}, TypeError, 'the parameter "a" is a list; the protocol has bool, int, float and'),
         ({"parameters": {1: 1}}, TypeError, "the parameter 1 has an int for its name"),
         ({"parameters": {"sequence_id": 5}}, ValueError, r'"sequence_id" is of sequences: client\.sequence\(…\), or'),
+        (
+            {"parameters": {"binary_data_output": False}},
+            ValueError,
+            '"binary_data_output" has a name that Triton takes',
+        ),
+        ({"parameters": {"triton_x": 1}}, ValueError, '"triton_x" has a name that Triton takes for itself'),
         ({"parameters": {"a": 1 << 63}}, ValueError, 'the parameter "a" is 9223372036854775808; an integer .* 64 bits'),
         ({"parameters": {"a": "\ud800"}}, ValueError, r'the parameter "a" is .\\ud800., which has no form in UTF-8'),
         ({"parameters": {"\ud800": 1}}, ValueError, r"a parameter's name is .\\ud800., which has no form in UTF-8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -55,6 +56,28 @@ def test_inputs_are_worded_for_json():
     assert generate_body(inputs, TARGET) == {"id": "r", "text": "a", "numbers": [1, 2], "n": 0.5}
     with pytest.raises(InvalidRequest, match="sent as JSON"):
         generate_body({"x": object()}, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problem"),
+    [
+        ({"text": "a\ud800"}, r'^input "text": a text in it has no form in UTF-8: surrogates not allowed$'),
+        ({"words": ["a", "\udfff"]}, r'^input "words": a text in it has no form in UTF-8'),
+        ({"a\ud800": 1}, r'^input "a\\ud800": a text in it has no form in UTF-8'),
+        ({"parameters": {"a": "\ud800"}}, r'^input "parameters": a text in it has no form in UTF-8'),
+        ({"x": [[1, 2]]}, r'^input "x": a list of lists given, of 2 values; generate takes one value, or a flat list'),
+        ({"x": np.ones((1, 3), np.float32)}, r'^input "x": a list of lists given, of 3 values'),
+    ],
+)
+def test_what_triton_takes_for_no_data_is_refused_before_it_is_sent(inputs, problem):
+    with pytest.raises(InvalidRequest) as caught:
+        generate_body(inputs, TARGET)
+    assert re.match(problem, caught.value.reason)
+
+
+def test_texts_beyond_ascii_and_rows_of_one_value_are_sent():
+    inputs = {"text": "é😀", "x": [[1], [2]], "none": []}
+    assert generate_body(inputs, TARGET) == {"id": "r", **inputs}
 
 
 def test_ids_that_triton_would_cut_off_are_refused():
