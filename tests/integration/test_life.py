@@ -265,16 +265,43 @@ def test_only_chosen_models_are_loaded_at_the_start(cli: CommandLine) -> None:
     assert "load_models: the repository has no model nope" in unknown
 
 
+def ensemble_of(model: str) -> str:
+    """Write the configuration of an ensemble that is another model."""
+    maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'
+    step = f'step {{ model_name: "{model}" model_version: -1 {maps} }}'
+    return f'platform: "ensemble" max_batch_size: 8 {TENSORS} ensemble_scheduling {{ {step} }}'
+
+
 def test_unloading_and_loading_name_the_ensembles_that_go_along(cli: CommandLine) -> None:
     """Triton takes them away, and brings them back, without a word."""
     write_model(cli.folder / "models", "echo", ECHO)
-    maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'
-    step = f'step {{ model_name: "echo" model_version: -1 {maps} }}'
-    config = f'platform: "ensemble" max_batch_size: 8 {TENSORS} ensemble_scheduling {{ {step} }}'
-    write_model(cli.folder / "models", "twice", None, config=config)
+    write_model(cli.folder / "models", "twice", None, config=ensemble_of("echo"))
     cli.run("up", "models", "--detach", "--name", "ensembles", *PORTS)
     assert cli.run("unload", "echo") == "echo unloaded\n  and what is made of it: twice\n"
     assert cli.run("load", "echo") == "echo 1 loaded\n  and with it: twice\n"
+
+
+def test_the_counts_of_an_ensemble_outlast_loads_of_what_it_is_not_made_of(cli: CommandLine) -> None:
+    """Triton (24.10) would zero them at each load, once a member had been loaded again."""
+    for name in ("echo", "alone"):
+        write_model(cli.folder / "models", name, ECHO)
+    for name, member in (("inner", "echo"), ("around", "inner")):
+        write_model(cli.folder / "models", name, None, config=ensemble_of(member))
+    cli.run("up", "models", "--detach", "--name", "ensembles", *PORTS)
+    url = cli.record("ensembles")["http_url"]
+    assert infer(url, "around", 1.0) == 1.0
+    cli.run("reload", "echo")
+    around = next(model for model in cli.status("ensembles")["models"] if model["name"] == "around")
+    assert (around["requests"], around["mean_us"], around["p50_us"]) == (0, None, None)
+    assert infer(url, "around", 1.0) == 1.0
+    for command in (["reload", "alone"], ["unload", "alone"], ["load", "alone"]):
+        cli.run(*command)
+        assert {model["name"]: model["requests"] for model in cli.status("ensembles")["models"]} == {
+            "around": 1,
+            "echo": 1,
+            "inner": 1,
+            **({} if command[0] == "unload" else {"alone": 0}),
+        }
 
 
 def test_load_and_unload(shared: CommandLine) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -80,7 +80,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
     """Load what the repository now has of a model; it is loaded again where nothing changed, too (a process that died).
 
     Of an ensemble the changed members are loaded first. Where a model doesn't load, the old version goes on serving
-    (seen in 24.10), and its files are put back.
+    (seen in 24.10), and its files are put back. Triton loads ensembles of the model along.
 
     Raises:
         ModelLoadError: it failed to load, with the reason.
@@ -90,8 +90,9 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
         raise ServerError(_unknown(model, served))
     before = len(read_log())
     sources = read_sources(served.repository, served=served.folder, projects=served.projects)
+    loading = [*_changed_members(model, served), model]
     with _locked(served) if served.snapshot else nullcontext():
-        for name in (*_changed_members(model, served), model):
+        for name in loading:
             change = _renew(served, name)
             try:
                 load_model(health, name, sources=sources, read_log=lambda: added(read_log(), before))
@@ -104,6 +105,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
             if change is not None:
                 change.keep()
             served.note(name, "")
+        _settle_ensembles(health, loading, served.folder)
 
 
 def _unknown(model: str, served: Served) -> str:
@@ -116,14 +118,32 @@ def _unknown(model: str, served: Served) -> str:
 
 def _changed_members(model: str, served: Served) -> list[str]:
     """Name the models that an ensemble is made of, if the repository has them otherwise than the server."""
-    members, found = [model], set[str]()
-    while members:
-        text = config_text(served.repository / members.pop())
+    members = _members(model, served.repository)
+    return [name for name in served.changed() if name in members] if members else []
+
+
+def _members(model: str, repository: Path) -> set[str]:
+    """Name the models that an ensemble is made of, and that those are made of; none of another model."""
+    unread, found = [model], set[str]()
+    while unread:
+        text = config_text(repository / unread.pop())
         if "ensemble_scheduling" in text:
             steps = set(_STEP.findall(text)) - found
             found |= steps
-            members += sorted(steps)
-    return [name for name in served.changed() if name in found and name != model] if found else []
+            unread += sorted(steps)
+    return found - {model}
+
+
+def _settle_ensembles(health: Health, loaded: Sequence[str], folder: Path) -> None:
+    """Load by their names the ensembles that Triton has loaded along with their members, the inner ones first.
+
+    Until then it loads them anew at each load or unload of any model, so that their statistics don't last (24.10).
+    """
+    serving = {state.name for state in health.models() if state.state == "READY"}.difference(loaded)
+    ensembles = {name: members for name in serving if (members := _members(name, folder)).intersection(loaded)}
+    for name in sorted(ensembles, key=lambda name: (len(ensembles[name]), name)):
+        with suppress(ModelLoadError):  # which the load along met, too: its older version serves
+            load_model(health, name)
 
 
 def _renew(served: Served, model: str) -> Refresh | None:

@@ -133,9 +133,7 @@ def model_statuses(
                 instances=instances,
                 alive=alive if state.state == "READY" else None,
                 waiting=waiting.get(key),
-                p50_us=quantiles.get(key, {}).get(_MEDIAN),
-                p99_us=quantiles.get(key, {}).get(_TAIL),
-                **_numbers(counts.get(key)),
+                **_numbers(counts.get(key), quantiles.get(key, {})),
             )
         )
     return sorted([*found, *_failed(failed or {}, found, repository)], key=lambda status: status.name)
@@ -197,8 +195,14 @@ def _config(health: Health, state: ModelState) -> Mapping[str, Any]:
     return {}
 
 
-def _numbers(counts: ModelStatistics | None) -> dict[str, Any]:
+def _numbers(counts: ModelStatistics | None, quantiles: Mapping[float, float]) -> dict[str, Any]:
+    """Give a version's counts and times since it was loaded; the last minute has quantiles of a load before, too."""
     if counts is None:
         return {}
-    means = {"mean_us": counts.mean_us, "mean_queue_us": counts.mean_queue_us} if counts.requests else {}
-    return {"requests": counts.requests, "failures": counts.failures, **means}
+    times = {
+        "mean_us": counts.mean_us,
+        "mean_queue_us": counts.mean_queue_us,
+        "p50_us": quantiles.get(_MEDIAN),
+        "p99_us": quantiles.get(_TAIL),
+    }
+    return {"requests": counts.requests, "failures": counts.failures, **(times if counts.requests else {})}

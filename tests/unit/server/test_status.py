@@ -45,6 +45,18 @@ def test_only_models_that_run_in_python_can_lose_a_process(
     assert (found.instances, found.alive, found.healthy) == (2, alive, healthy)
 
 
+@pytest.mark.parametrize(("requests", "median_us"), [(0, None), (3, 182.0)])
+def test_times_are_of_what_was_loaded_last(
+    requests: int, median_us: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The metrics of the last minute count what a load before has answered."""
+    page = 'nv_inference_request_summary_us{model="net",version="1",quantile="0.5"} 182\n'
+    monkeypatch.setattr(status, "fetch_metrics", lambda url: page)
+    server: Any = Native(ModelStatistics("net", "1", requests, 0, requests, requests, 5.0, 1.0))
+    (net,) = model_statuses(server, server)
+    assert (net.requests, net.p50_us) == (requests, median_us)
+
+
 def test_a_model_that_the_index_leaves_out_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Triton (24.10) doesn't list one whose files came with the request to load it; its statistics know it.
 
