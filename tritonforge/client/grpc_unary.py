@@ -68,7 +68,8 @@ class UnaryCalls:
             return None
         block = self._blocks(metadata)
         pool = self._pool
-        connection, answer = pool.take(deadline), None
+        place = pool.take(deadline)
+        connection, answer = place.connection, None
         try:
             if connection is not None:
                 with suppress(Leaving):
@@ -76,17 +77,17 @@ class UnaryCalls:
             if connection is None or answer is None:
                 if connection is not None:
                     connection.close()
-                connection = pool.fresh(deadline)
+                connection = pool.connect(place, deadline)
                 answer = _call_on(connection, block, message, deadline)
         except BaseException as error:
-            pool.drop(connection)
+            pool.drop(place)
             if isinstance(error, Dropped):  # what ended this one may have ended those that are idle, and said nothing
                 pool.renew()
             raise
         if answer is None:
-            pool.drop(connection)
+            pool.drop(place)
             return None
-        pool.give_back(connection)
+        pool.give_back(place)
         return _message(answer)
 
     def renew(self) -> None:

@@ -59,14 +59,13 @@ class HttpTransport:
             raise self.form.closed()
         parts = self.form.write_question(question)
         try:
-            self._pool.take_place(deadline)
-            connection = None
+            place = self._pool.take_free(deadline)
             try:
-                connection = self._pool.fresh(deadline)
+                connection = self._pool.connect(place, deadline)
                 answer = yield from connection.exchange_chunks(parts, deadline)
                 yield self.form.read_rest(self._plain(answer, deadline), question)
             finally:
-                self._pool.drop(connection)
+                self._pool.drop(place)
         except FAILURES as error:
             raise self.form.failure(error, deadline, self.form.target(question)) from error
 
@@ -75,21 +74,22 @@ class HttpTransport:
         pool = self._pool
         if pool.closed:
             raise self.form.closed()
-        connection = kept = pool.take(deadline)
+        place = pool.take(deadline)
+        connection = kept = place.connection
         try:
             if connection is None:
-                connection = pool.fresh(deadline)
+                connection = pool.connect(place, deadline)
             answer = connection.exchange(parts, deadline)
         except BaseException as error:
-            pool.drop(connection)
+            pool.drop(place)
             if not isinstance(error, Dropped):
                 raise
             pool.renew()  # what ended this one may have ended those that are idle, and said nothing
             raise (error if kept else self.form.unwelcome(error)) from error.__cause__
         if answer.reusable:
-            pool.give_back(connection)
+            pool.give_back(place)
         else:
-            pool.drop(connection)
+            pool.drop(place)
         return self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
 
     def renew(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -11,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http_answer import NoneFree
 
-__all__ = ["Pool"]
+__all__ = ["Place", "Pool"]
 
 
 class Kept(Protocol):
@@ -27,13 +28,33 @@ class Kept(Protocol):
 C = TypeVar("C", bound=Kept)
 
 
+class Place(Generic[C]):
+    """One of a pool's places, and its connection, if there is one.
+
+    The pool gets another for one that is lost: an exception of a signal handler, as Ctrl-C's, may come between any two
+    steps, and take a place from whoever was about to give it back.
+    """
+
+    __slots__ = ("_pool", "connection", "owner")
+
+    def __init__(self, pool: Pool[C]) -> None:
+        self._pool = weakref.ref(pool)
+        self.owner = os.getpid()
+        self.connection: C | None = None
+
+    def __del__(self) -> None:
+        pool = self._pool()
+        if pool is not None:
+            pool.lose(self)
+
+
 class Pool(Generic[C]):
-    """Connections, each with a place of its own, for any number of threads: a deque's own operations are atomic.
+    """Connections, each in a place of its own, for any number of threads: a deque's own operations are atomic.
 
     Of those that are idle, the last used is the first.
     """
 
-    __slots__ = ("_connect", "_freed", "_idle", "_most", "_owner", "_places", "_waiting", "closed")
+    __slots__ = ("__weakref__", "_connect", "_free", "_freed", "_idle", "_most", "_owner", "_waiting", "closed")
 
     def __init__(self, connect: Callable[[Deadline], C], most: int) -> None:
         """`connect` raises OSError where nothing listens, TimeoutError past the deadline."""
@@ -42,8 +63,8 @@ class Pool(Generic[C]):
         self.closed = False
         self._begin()
 
-    def take(self, deadline: Deadline) -> C | None:
-        """Take an idle connection; where there is none, None: a place for a new one. Wait for either.
+    def take(self, deadline: Deadline) -> Place[C]:
+        """Take the place of an idle connection; where there is none, one for a new connection. Wait for either.
 
         Raise NoneFree past the deadline.
         """
@@ -51,48 +72,56 @@ class Pool(Generic[C]):
             self._begin_in_child()
         while True:
             try:
-                connection = self._idle.pop()
+                place = self._idle.pop()
             except IndexError:
                 try:
-                    self._places.pop()
+                    return self._free.pop()
                 except IndexError:
                     self._wait(deadline)
                     continue
-                return None
-            quiet = False
-            try:
-                quiet = connection.is_quiet()
-            finally:
-                if not quiet:
-                    self.drop(connection)
-            if quiet:
-                return connection
+            connection = place.connection
+            if connection is not None and connection.is_quiet():
+                return place
+            self.drop(place)
 
-    def take_place(self, deadline: Deadline) -> None:
+    def take_free(self, deadline: Deadline) -> Place[C]:
         """Take a place for a new connection, that of an idle one if need be. Raise NoneFree past the deadline."""
         if self._owner != os.getpid():
             self._begin_in_child()
         try:
-            self._places.pop()
+            return self._free.pop()
         except IndexError:
-            connection = self.take(deadline)
-            if connection is not None:
-                connection.close()
+            place = self.take(deadline)
+            if place.connection is not None:
+                place.connection.close()
+                place.connection = None
+            return place
 
-    def drop(self, connection: C | None) -> None:
-        """Close a connection, if it was made, and give its place to one that waits."""
-        if connection is not None:
-            connection.close()
-        self._places.append(None)
-        self._tell()
+    def drop(self, place: Place[C]) -> None:
+        """Close the connection of a place, if it has one, and give the place to one that waits."""
+        if place.connection is not None:
+            place.connection.close()
+            place.connection = None
+        if place.owner == self._owner:
+            self._free.append(place)
+            self._tell()
 
-    def fresh(self, deadline: Deadline) -> C:
-        """Connect. Raise OSError where nothing listens, TimeoutError past the deadline."""
-        return self._connect(deadline)
+    def lose(self, place: Place[C]) -> None:
+        """Make another place for one that nobody holds any more, and close its connection."""
+        if place.owner == self._owner == os.getpid():
+            if place.connection is not None:
+                place.connection.close()
+            self._free.append(Place(self))
+            self._tell()
 
-    def give_back(self, connection: C) -> None:
-        """Keep a connection for the next request."""
-        self._idle.append(connection)
+    def connect(self, place: Place[C], deadline: Deadline) -> C:
+        """Make the connection of a place. Raise OSError where nothing listens, TimeoutError past the deadline."""
+        place.connection = connection = self._connect(deadline)
+        return connection
+
+    def give_back(self, place: Place[C]) -> None:
+        """Keep a place's connection for the next request."""
+        self._idle.append(place)
         if self._waiting:
             self._tell()
         if self.closed:  # asked afterwards: another thread may close the pool at any moment
@@ -113,9 +142,9 @@ class Pool(Generic[C]):
         self._begin()
 
     def _begin(self) -> None:
-        self._owner = os.getpid()
-        self._idle: deque[C] = deque()
-        self._places = deque([None] * self._most)  # a semaphore of threading's takes several times as long
+        self._owner = os.getpid()  # first: the places of another owner are not made anew
+        self._idle: deque[Place[C]] = deque()
+        self._free = deque([Place(self) for _ in range(self._most)])  # a semaphore takes several times as long
         self._freed = threading.Condition()
         self._waiting = 0
 
@@ -128,8 +157,11 @@ class Pool(Generic[C]):
         with self._freed:
             self._waiting += 1
             try:
-                while not (self._idle or self._places):
+                while not (self._idle or self._free):
                     self._freed.wait(self._left_s(deadline))
+            except BaseException:
+                self._freed.notify()  # it may have been told of a place that it doesn't take now
+                raise
             finally:
                 self._waiting -= 1
 

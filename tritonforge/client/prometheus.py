@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from tritonforge.client.errors import ClientError
+from tritonforge.client.forks import watch_forks
 from tritonforge.client.message import Headers
 from tritonforge.client.observation import Call, Watch
 
@@ -84,10 +85,47 @@ class _Metrics:
         )
         # Finding a child by its labels takes longer than to count.
         self.ended = lru_cache(maxsize=4096)(self._ended)
-        self.under_way = lru_cache(maxsize=1024)(self.in_flight.labels)
+        self._under_way: dict[tuple[str, str, str], _UnderWay] = {}
 
     def _ended(self, method: str, model: str, url: str, code: str) -> tuple[Counter, Histogram]:
         return self.requests.labels(method, model, url, code), self.seconds.labels(method, model, url, code)
+
+    def under_way(self, method: str, model: str, url: str) -> _UnderWay:
+        """Give the calls under way of this method, model and URL."""
+        known = self._under_way.get((method, model, url))
+        if known is None:
+            known = _UnderWay(self.in_flight.labels(method, model, url))
+        return self._under_way.setdefault((method, model, url), known)
+
+
+class _UnderWay:
+    """The calls under way of one kind. They are kept, not counted, so that one leaves once, however often it does.
+
+    An exception of a signal handler, as Ctrl-C's, may come between any two steps: a call that it ends leaves, at the
+    latest, as its object goes.
+    """
+
+    __slots__ = ("__weakref__", "_calls", "_gauge", "_lock")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._calls: set[int] = set()
+        self._lock = threading.RLock()  # a call's object may go at any moment
+        watch_forks(self)
+
+    def enter(self, call: object) -> None:
+        with self._lock:
+            self._calls.add(id(call))
+            self._gauge.set(len(self._calls))
+
+    def leave(self, call: object) -> None:
+        with self._lock:
+            self._calls.discard(id(call))
+            self._gauge.set(len(self._calls))
+
+    def after_fork(self) -> None:
+        """Let go of the parent's calls, which go on there alone, and of what a thread of it may have held."""
+        self._calls, self._lock = set(), threading.RLock()
 
 
 _LOCK = threading.Lock()
@@ -111,14 +149,14 @@ class _CountedCall:
         self._metrics = metrics
         self._names = (call.subject, call.target.model)
         self._url = call.target.url
-        self._under_way: Gauge | None = None
+        self._under_way: _UnderWay | None = None
         self._start = time.perf_counter()
 
     def attempt(self, url: str) -> None:
         self._leave()
         self._url = url
         self._under_way = self._metrics.under_way(*self._names, url)
-        self._under_way.inc()
+        self._under_way.enter(self)
 
     def retry(self, url: str, error: ClientError, delay_s: float) -> None:
         self._metrics.retries.labels(*self._names, url).inc()
@@ -134,8 +172,12 @@ class _CountedCall:
 
     def _leave(self) -> None:
         if self._under_way is not None:
-            self._under_way.dec()
+            self._under_way.leave(self)
             self._under_way = None
+
+    def __del__(self) -> None:
+        if hasattr(self, "_under_way"):
+            self._leave()
 
 
 def _code(error: BaseException | None) -> str:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from tritonforge.client.forks import watch_forks
 from tritonforge.client.grpc_connection import GrpcConnection
-from tritonforge.client.pool import Pool
+from tritonforge.client.pool import Place, Pool
 
 __all__ = ["TendedPool", "Tender"]
 
@@ -73,13 +73,13 @@ _TENDER = Tender()
 class TendedPool(Pool[GrpcConnection]):
     """A pool whose idle connections are looked at between calls."""
 
-    __slots__ = ("__weakref__", "_tended")
+    __slots__ = ("_tended",)
 
     _tended: bool
 
-    def give_back(self, connection: GrpcConnection) -> None:
-        """Keep a connection for the next request, and see to it that it is tended until then."""
-        super().give_back(connection)
+    def give_back(self, place: Place[GrpcConnection]) -> None:
+        """Keep a place's connection for the next request, and see to it that it is tended until then."""
+        super().give_back(place)
         if not self._tended:
             self._tended = True
             _TENDER.add(self)
@@ -89,12 +89,12 @@ class TendedPool(Pool[GrpcConnection]):
         self._tended = False  # first: one that is given back from now on has it tended again
         looked_at = []
         with suppress(IndexError):
-            while self._idle[0].idle_s() > _IDLE_S:  # the first is the one that was idle for longest
-                connection = self._idle.popleft()
-                if connection.tend():
-                    looked_at.append(connection)
+            while _idle_s(self._idle[0]) > _IDLE_S:  # the first is the one that was idle for longest
+                place = self._idle.popleft()
+                if place.connection is not None and place.connection.tend():
+                    looked_at.append(place)
                 else:
-                    self.drop(connection)
+                    self.drop(place)
         self._idle.extendleft(reversed(looked_at))
         if self.closed:  # asked afterwards, as in `give_back`
             self._drop_idle()
@@ -106,3 +106,7 @@ class TendedPool(Pool[GrpcConnection]):
     def _begin(self) -> None:
         super()._begin()
         self._tended = False
+
+
+def _idle_s(place: Place[GrpcConnection]) -> float:
+    return 0.0 if place.connection is None else place.connection.idle_s()

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tritonforge.client import Breaker, Client, ServerUnavailable, observers
 from tritonforge.client.blocking import iterate
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import Target
+from tritonforge.client.observation import Call
 from tritonforge.client.prometheus import Prometheus
 from tritonforge.client.questions import Question
 from tritonforge.errors import TritonForgeError
@@ -47,6 +49,22 @@ def test_a_call_is_in_flight_while_it_lasts():
     with FaultServer(look) as server, observed(server.url, Prometheus(registry)) as line:
         line.infer()
     assert seen == [1]
+
+
+def test_a_call_that_nobody_has_any_more_is_not_in_flight():
+    """As one that an exception of a signal handler has ended before it could be told."""
+    registry = CollectorRegistry()
+    call = Call("infer", Target("http://a:1", "m"))
+    labels = {"method": "infer", "model": "m", "url": "http://a:1"}
+    lost, kept = Prometheus(registry).watch(call), Prometheus(registry).watch(call)
+    lost.attempt("http://a:1")
+    kept.attempt("http://a:1")
+    assert value(registry, "requests_in_flight", **labels) == 2
+    del lost
+    assert value(registry, "requests_in_flight", **labels) == 1
+    kept.done(None)
+    kept.done(None)
+    assert value(registry, "requests_in_flight", **labels) == 0
 
 
 def test_retries_errors_and_circuits_are_counted_and_a_closed_client_has_none():

@@ -89,7 +89,9 @@ def test_a_connection_that_was_closed_while_idle_is_replaced():
     with FaultServer(answering(whole(1), rest=False), one_after_another(2)) as server:
         unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
         unary.call(b"m", None, Deadline(10))
-        (kept,) = unary._pool._idle
+        (place,) = unary._pool._idle
+        kept = place.connection
+        assert kept is not None
         deadline = Deadline(10)
         while kept.is_quiet() and deadline.left_s():
             pass

@@ -262,7 +262,9 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced():
     with FaultServer(then_close(ANSWER), answer_all) as server:
         transport = HttpTransport(parse_url(server.url))
         transport.infer(SMALL, Deadline(LONG_S))
-        (kept,) = transport._pool._idle
+        (place,) = transport._pool._idle
+        kept = place.connection
+        assert kept is not None
         deadline = Deadline(LONG_S)
         while kept.is_quiet() and deadline.left_s():
             pass
@@ -394,9 +396,10 @@ def test_bytes_that_nobody_asked_for_are_never_an_answer(stray):
         transport = HttpTransport(parse_url(server.url))
         assert transport.infer(SMALL, Deadline(LONG_S)).version == "3"
         ready.set()
-        (connection,) = transport._pool._idle
+        (place,) = transport._pool._idle
+        assert place.connection is not None
         deadline = time.monotonic() + LONG_S
-        while connection.is_quiet() and time.monotonic() < deadline:
+        while place.connection.is_quiet() and time.monotonic() < deadline:
             time.sleep(0.001)
         assert transport.infer(SMALL, Deadline(LONG_S)).version == "4"
         transport.close()
