@@ -11,7 +11,7 @@ from tritonforge.client.arguments import kind_of
 from tritonforge.client.checks import masked_list, uneven_list
 from tritonforge.client.cuda_arrays import CudaArray
 from tritonforge.client.errors import InvalidRequest, Target
-from tritonforge.client.lists import has_masked, is_read_once
+from tritonforge.client.lists import has_masked, is_flat, is_read_once
 from tritonforge.client.narrowing import cast_array, cast_each, is_number
 from tritonforge.client.wire import Array, numpy_dtype
 from tritonforge.ir import Signature, TensorSpec
@@ -74,6 +74,8 @@ def _cast(spec: TensorSpec, value: Any, cast: Cast, signature: Signature, target
 
 def _no_array(spec: TensorSpec, value: Any) -> str:
     """Say why NumPy makes no array of something, or one of other values; empty where it is left to NumPy."""
+    if is_flat(value):
+        return ""
     if has_masked(value):
         return masked_list(spec, value)
     if is_read_once(value):
@@ -92,8 +94,11 @@ def _numbers(value: Any) -> Array:
             return array
         array = np.array(elements).reshape(array.shape)
     # Of integers past 64 bits NumPy makes objects; of large ones beside others it makes floats, which may be others.
-    inexact = array.dtype.kind == "f" and bool((np.isfinite(array) & (np.abs(array) >= _EXACT_BELOW)).any())
-    return np.asarray(value, object) if inexact else array
+    if array.dtype.kind != "f" or not (np.isfinite(array) & (np.abs(array) >= _EXACT_BELOW)).any():
+        return array
+    objects = np.asarray(value, object)
+    kinds = set(map(type, objects.ravel().tolist()))
+    return array if all(issubclass(kind, float) for kind in kinds) else objects
 
 
 def _converted(array: Array, wanted: np.dtype[Any], cast: Cast) -> tuple[Array, str]:

@@ -6,9 +6,15 @@ from collections.abc import Iterable, Set
 
 import numpy as np
 
-__all__ = ["has_masked", "is_read_once", "shape_of"]
+__all__ = ["has_masked", "is_flat", "is_read_once", "shape_of"]
 
 _MOST_DIMENSIONS = 64  # more than NumPy has, so that a list in itself has an end
+_PLAIN = frozenset({bool, int, float, str, bytes})
+
+
+def is_flat(value: object) -> bool:
+    """Tell whether it is a list of plain values alone, in which there is nothing more to look for."""
+    return isinstance(value, (list, tuple)) and _PLAIN.issuperset(map(type, value))
 
 
 def has_masked(value: object) -> bool:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tritonforge.client.casts import cast_inputs, require_cast
 from tritonforge.client.errors import InvalidRequest, Target
+from tritonforge.client.narrowing import cast_each
+from tritonforge.client.wire import numpy_dtype
 from tritonforge.ir import Signature, TensorSpec
 
 TARGET = Target("http://h:1", "m")
@@ -163,3 +165,22 @@ def test_what_makes_no_array_is_refused_with_what_would(datatype):
         cast(datatype, (row for row in [[1.0]]))
     with pytest.raises(InvalidRequest, match=r"row 0 has \[1\], row 1 \[2\]; an array has rows of equal length$"):
         cast(datatype, [["a"], ["b", "c"]])
+
+
+NUMBERS = st.integers(-(1 << 70), 1 << 70) | st.integers(-3, 3) | st.floats() | st.floats(width=16) | st.booleans()
+
+
+@given(
+    st.lists(NUMBERS, min_size=1) | st.lists(st.floats(), min_size=1) | st.lists(st.integers(-9, 9), min_size=1),
+    st.sampled_from(["INT8", "UINT64", "INT64", "FP16", "FP32", "FP64"]),
+    st.sampled_from(["exact", "round"]),
+)
+def test_numbers_of_a_list_are_cast_as_each_for_itself(numbers, datatype, how):
+    there, kept = cast_each(numbers, numpy_dtype(datatype), rounding=how == "round")
+    try:
+        array = cast(datatype, [numbers], how)
+    except InvalidRequest:
+        assert not kept.all()
+    else:
+        assert kept.all()
+        assert array.tobytes() == there.tobytes()
