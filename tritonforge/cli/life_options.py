@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from tritonforge.server.attached import AttachedServer
 
-__all__ = ["KeyFile", "Name", "Url", "check_one_server", "named", "reached", "telling_own", "who_runs"]
+__all__ = ["KeyFile", "Name", "Url", "check_one_server", "named", "own_name", "reached", "telling_own", "who_runs"]
 
 Name = Annotated[str, typer.Option("--name", "-n", help="The server's name; not needed where only one runs.")]
 Url = Annotated[str, typer.Option(help="A server that up didn't start: its HTTP address.")]
@@ -72,14 +72,14 @@ def telling_own(url: str) -> Iterator[None]:
     try:
         yield
     except ServerError as error:
-        own = _own_name(url) if KEY_HINT in str(error) else ""
+        own = own_name(url) if KEY_HINT in str(error) else ""
         if not own:
             raise
         named = f"it is your server {own}, whose key is found by its name: --name {own} in place of --url"
         raise ServerError(str(error).replace(KEY_HINT, named)) from error
 
 
-def _own_name(url: str) -> str:
+def own_name(url: str) -> str:
     """Name the server of `up` that has a URL."""
     from tritonforge.server.records import read_records
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,21 +15,59 @@ if TYPE_CHECKING:
 
 __all__ = ["ready_models", "reload_model", "say", "try_reload", "unload_gone"]
 
+_UNCHANGED = "no file of it that the server sees has changed"
+
 
 def reload_model(server: Server, model: str) -> None:
     """Load what the repository now has of a model, and say so, with its version, the time that it took, and notices.
 
     Raises:
         ModelLoadError: it failed to load, with the reason; the old version goes on serving.
-        ServerError: the server doesn't answer, its model control is not explicit, or there is no such model.
+        ServerError: the server doesn't answer, its model control is not explicit, or there is no such model; by its
+            address a server of `up` was meant, which saw no change.
     """
     from tritonforge.cli.notices import show_notices
 
     word = "reloaded" if model in ready_models(server) else "loaded"
+    before = _requests(server, model) if _keeps_unchanged(server) else {}
     written, started = len(server.log_text()), time.perf_counter()
     server.reload(model)
+    if before:
+        _say_whether_loaded(server, model, before)
+        return
     say(server, model, f"{word} in {time.perf_counter() - started:.2f} s")
     show_notices(server, model, after=written)
+
+
+def _keeps_unchanged(server: Server) -> bool:
+    """Tell a server that was reached by its address: there Triton loads nothing anew of which no file has changed."""
+    return server.runtime == "attached" and not server.name
+
+
+def _say_whether_loaded(server: Server, model: str, before: Mapping[str, int]) -> None:
+    """Say of a model that served whether it was loaded anew, as far as its requests `before` tell, by version.
+
+    Raises:
+        ServerError: nothing was, as it is a server of `up`, which sees what changed once it is reloaded by its name.
+    """
+    from tritonforge.cli.life_options import own_name
+    from tritonforge.server import ServerError
+
+    after = _requests(server, model)
+    if after.keys() != before.keys() or any(after[version] < count for version, count in before.items()):
+        say(server, model, "reloaded")
+    elif own := own_name(server.http_url):
+        hint = f"it is your server {own}, which is shown what changed by its name: --name {own} in place of --url"
+        raise ServerError(f"{model}: nothing was loaded: {_UNCHANGED}\n  hint: {hint}")
+    elif any(before.values()):
+        say(server, model, f"serves on; nothing was loaded: {_UNCHANGED}")
+    else:
+        say(server, model, f"serves; nothing was loaded if {_UNCHANGED}: by its address a server doesn't tell")
+
+
+def _requests(server: Server, model: str) -> dict[str, int]:
+    """Count what each version of a model has been asked since it was loaded."""
+    return {each.version: each.requests + each.failures for each in server.statistics() if each.name == model}
 
 
 def try_reload(server: Server, model: str, *, otherwise: str = "") -> bool:

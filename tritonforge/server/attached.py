@@ -84,7 +84,11 @@ class AttachedServer(Server):
         unload_model(self._health, model)
 
     def reload(self, model: str) -> None:
-        """Load what the server's repository now has of a model; Triton does nothing where its files are unchanged."""
+        """Load what the server's repository now has of a model.
+
+        Triton does nothing where no file that it sees has changed, and says neither: the `statistics()` of what was
+        loaded count anew. A server of `up` sees a tree of its own, which only `tritonforge reload --name` renews.
+        """
         load_model(self._health, model)
 
     def log_text(self) -> str:
