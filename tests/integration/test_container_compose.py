@@ -34,9 +34,10 @@ ENTRYPOINT ["/usr/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml
 def composed(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder that the command writes, its image built; on free ports, and with the Prometheus that there is.
 
-    The models are mounted, and only their owner can read them.
+    The models are mounted, and only their owner can read them. Their path has what compose and Docker read in a way of
+    their own.
     """
-    models, folder = (tmp_path_factory.mktemp("composed") / name for name in ("models", "compose"))
+    models, folder = (tmp_path_factory.mktemp("composed") / name for name in ("mod:els $HOME", "compose"))
     write_model(models, "echo", ECHO)
     models.chmod(0o700)
     run("image", str(models), "--tag", TAG, "--base", BASE, "--no-bake", "--no-project-requirements",
@@ -47,7 +48,7 @@ def composed(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> 
     (folder / "compose.yaml").write_text(yaml.safe_dump(compose))
     stand_in = not docker.images.list(name := compose["services"]["prometheus"]["image"])
     if stand_in:  # Debian's program, in place of an image that can't be pulled here
-        docker.images.build(fileobj=context(Path(program("prometheus"))), custom_context=True, tag=name)
+        docker.images.build(fileobj=context(Path(program("prometheus"))), custom_context=True, tag=name, rm=True)
     yield folder
     for image in (TAG, name) if stand_in else (TAG,):
         docker.images.remove(image, force=True)

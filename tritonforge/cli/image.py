@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,23 +72,27 @@ def image(
             project=read_project(project.root / "pyproject.toml") if project_requirements else (),
             pip_args=tuple(pip_arg or ()),
         )
-        name = tag or f"{folder.resolve().name.lower()}:latest"
-        _check_name(name)
+        name = _image_name(tag, folder)
         try:
-            _make(folder, output, name, options, interruptions)
-            if compose is not None:
-                _compose(folder, compose, name, options)
+            with nullcontext() if compose is None else _composing(folder, compose, name, options):
+                _make(folder, output, name, options, interruptions)
         except KeyboardInterrupt:
             raise typer.Exit(interruptions.code) from None
 
 
-def _check_name(name: str) -> None:
+def _image_name(tag: str, folder: Path) -> str:
+    """Give the name that was given, or that of the repository's folder."""
     from tritonforge.server.docker_settings import check_image_name
 
+    name = tag or f"{folder.resolve().name.lower()}:latest"
     try:
         check_image_name(name, built=True)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--tag") from None
+        if tag:
+            raise typer.BadParameter(str(error), param_hint="--tag") from None
+        reason = f"the image would be named after {folder}, and {name} is no image's name: give one with --tag"
+        raise typer.BadParameter(reason, param_hint="REPO") from None
+    return name
 
 
 def _make(
@@ -114,15 +120,25 @@ def _make(
     typer.echo(f"{image.name} ({image.size / 1e6:.0f} MB)")
 
 
-def _compose(repository: Path, folder: Path, name: str, options: ImageOptions) -> None:
-    from tritonforge.image import write_compose
+@contextmanager
+def _composing(repository: Path, folder: Path, name: str, options: ImageOptions) -> Iterator[None]:
+    """Have a compose.yaml in a folder once the block has made the image."""
+    from tritonforge.image import check_compose, composing
+    from tritonforge.server import PreflightError
     from tritonforge.server.docker_container import Image
+    from tritonforge.server.preflight import check_repository
     from tritonforge.server.shared_memory import needed_shared_memory
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        check_compose(folder)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--compose") from None
+    if found := check_repository(repository):
+        raise PreflightError(found)
     backends = ("python",) if options.nvidia else ("python", "onnxruntime", "pytorch")
     models = None if options.bake else repository.resolve()
     shared_memory = needed_shared_memory(repository, backends=backends)
     image = Image(name, user=options.user)
-    write_compose(folder, image=image, shared_memory=shared_memory, models=models, gpus=options.nvidia)
+    with composing(folder, image=image, shared_memory=shared_memory, models=models, gpus=options.nvidia):
+        yield
     typer.echo(f"{folder / 'compose.yaml'}, with {shared_memory} in /dev/shm")

@@ -1,6 +1,6 @@
 """A container image for one model repository: its Dockerfile, its packages, locked, and its compose file."""
 
-from tritonforge.image.compose import write_compose
+from tritonforge.image.compose import check_compose, composing
 from tritonforge.image.context import SLIM_RELEASE, ImageOptions, write_context
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import project_requirements, required_packages
@@ -9,8 +9,9 @@ __all__ = [
     "SLIM_RELEASE",
     "ImageError",
     "ImageOptions",
+    "check_compose",
+    "composing",
     "project_requirements",
     "required_packages",
-    "write_compose",
     "write_context",
 ]

@@ -2,27 +2,75 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tritonforge.build.write import temporary_folder
+from tritonforge.image.seal import is_as_written, seal
 from tritonforge.server.docker_container import Image, container_user
 from tritonforge.server.docker_settings import DockerSettings
 from tritonforge.server.shared_memory import SharedMemory
 
-__all__ = ["write_compose"]
+__all__ = ["check_compose", "composing"]
 
+_COMPOSE, _SCRAPE = "compose.yaml", "prometheus.yml"
 _PROMETHEUS = "prom/prometheus:v2.53.0"
 _PORTS = (8000, 8001, 8002)
 
 
-def write_compose(folder: Path, *, image: Image, shared_memory: SharedMemory, models: Path | None, gpus: bool) -> None:
-    """Write compose.yaml, and prometheus.yml beside it. `models` are mounted where the image has none.
+def check_compose(folder: Path) -> None:
+    """See that there can be a compose.yaml, and a prometheus.yml, in a folder, with nothing lost by that.
 
-    The server then runs as a user that can read them, chosen as `up --runtime docker` does. Ports are published on
-    127.0.0.1 only. The server runs without privileges on a root that it can't write to.
+    Raises:
+        ValueError: it is no folder, or one of them is there, and not as it was written.
+    """
+    there = _nearest(folder)
+    if not there.is_dir():
+        raise ValueError(f"{there} is no folder; name another")
+    for path in (folder / _COMPOSE, folder / _SCRAPE):
+        if path.is_symlink() or (path.exists() and not (path.is_file() and is_as_written(path))):
+            raise ValueError(
+                f"{path} isn't as it was written, and what was changed in it would be lost; "
+                "name another folder, or move it away: changes of yours may lie beside it, in compose.override.yaml"
+            )
+
+
+@contextmanager
+def composing(
+    folder: Path, *, image: Image, shared_memory: SharedMemory, models: Path | None, gpus: bool
+) -> Iterator[None]:
+    """Have compose.yaml, and prometheus.yml beside it, in a folder after the block; if that fails, nothing of them.
+
+    `models` are mounted where the image has none. The server then runs as a user that can read them, chosen as
+    `up --runtime docker` does. Ports are published on 127.0.0.1 only. The server runs without privileges on a root
+    that it can't write to.
+
+    Raises:
+        OSError: they can't be written there, which is known before the block.
     """
     import yaml
 
+    with temporary_folder(_nearest(folder) / "compose") as new:
+        for name, content in (
+            (_COMPOSE, _literal(_services(image, shared_memory, models, gpus=gpus))),
+            (_SCRAPE, _scrape()),
+        ):
+            (new / name).write_text(seal(yaml.safe_dump(content, sort_keys=False)), encoding="utf-8")
+        yield
+        folder.mkdir(parents=True, exist_ok=True)
+        for written in new.iterdir():
+            written.replace(folder / written.name)
+
+
+def _nearest(folder: Path) -> Path:
+    """Give the folder itself, or what is there above it."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+
+
+def _services(image: Image, shared_memory: SharedMemory, models: Path | None, *, gpus: bool) -> dict[str, Any]:
     server: dict[str, Any] = {
         "image": image.name,
         "init": True,
@@ -37,7 +85,7 @@ def write_compose(folder: Path, *, image: Image, shared_memory: SharedMemory, mo
         "logging": _bounded_log(),
     }
     if models is not None:
-        server["volumes"] = [f"{models}:/models:ro"]
+        server["volumes"] = [_mounted(str(models), "/models")]
         if (user := container_user(models, DockerSettings(), image)) != image.user:
             server["user"] = user
     if gpus:
@@ -47,17 +95,32 @@ def write_compose(folder: Path, *, image: Image, shared_memory: SharedMemory, mo
         "image": _PROMETHEUS,
         "restart": "unless-stopped",
         "ports": ["127.0.0.1:9090:9090"],
-        "volumes": ["./prometheus.yml:/etc/prometheus/prometheus.yml:ro"],
+        "volumes": [_mounted(f"./{_SCRAPE}", "/etc/prometheus/prometheus.yml")],
         "logging": _bounded_log(),
         "depends_on": {"triton": {"condition": "service_healthy"}},
     }
-    compose = {"services": {"triton": server, "prometheus": prometheus}}
-    scrape = {
+    return {"services": {"triton": server, "prometheus": prometheus}}
+
+
+def _scrape() -> dict[str, Any]:
+    return {
         "global": {"scrape_interval": "5s"},
         "scrape_configs": [{"job_name": "triton", "static_configs": [{"targets": ["triton:8002"]}]}],
     }
-    for name, content in (("compose.yaml", compose), ("prometheus.yml", scrape)):
-        (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _mounted(source: str, target: str) -> dict[str, Any]:
+    """Mount a path for reading, whatever is in its name; options of `bind` are unknown to Debian 12's compose."""
+    return {"type": "bind", "source": source, "target": target, "read_only": True}
+
+
+def _literal(value: Any) -> Any:
+    """Have compose take texts as they are: a `$` would be a variable's beginning."""
+    if isinstance(value, dict):
+        return {key: _literal(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_literal(each) for each in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
 
 
 def _bounded_log() -> dict[str, Any]:

@@ -27,6 +27,9 @@ SLIM_BASE = "debian:bookworm-slim"
 SLIM_RELEASE, SLIM_PYTHON = "24.10", "3.11"
 """The release of the server's wheel, and the Python of Debian 12."""
 
+_PYTHONS = ("3.10", "3.11", "3.12")
+"""What the models' code and the server's NumPy run on."""
+
 _NEW_PYTHON = "24.11"
 """NVIDIA's images have CPython 3.12 since this release, 3.10 before."""
 
@@ -73,13 +76,14 @@ class ImageOptions:
     @property
     def base_python(self) -> str:
         """The CPython there."""
-        if self.python or not self.nvidia:
-            return self.python or SLIM_PYTHON
-        return _nvidias_python(self.release)
+        return self.python or self.default_python
 
-
-def _nvidias_python(release: str) -> str:
-    return "3.12" if release >= _NEW_PYTHON else "3.10"
+    @property
+    def default_python(self) -> str:
+        """The CPython of the image that it begins with unless `base` is another."""
+        if not self.nvidia:
+            return SLIM_PYTHON
+        return "3.12" if self.release >= _NEW_PYTHON else "3.10"
 
 
 def write_context(repository: Path, folder: Path, options: ImageOptions) -> None:
@@ -90,14 +94,10 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
         ImageError: the packages can't be had, or the release, or its image has another CPython than is named.
         OSError: a file can't be written.
     """
+    _check_python(options)
     found = check_repository(repository) or check_manifest(repository)
     if found := found or check_environments(repository, options.base_python):
         raise PreflightError(found)
-    if options.nvidia and not options.base and options.python not in ("", _nvidias_python(options.release)):
-        reason = f"NVIDIA's image of {options.release} has CPython {_nvidias_python(options.release)}"
-        raise ImageError(
-            f"{reason}, not {options.python}\n  hint: leave --python out, or name another image with --base"
-        )
     if not options.nvidia and options.release > SLIM_RELEASE:
         reason = f"the repository is built for Triton {options.release}, and a slim image has {SLIM_RELEASE}"
         raise ImageError(f"{reason}\n  hint: take NVIDIA's image (--nvidia), or build for {SLIM_RELEASE}")
@@ -106,6 +106,16 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
         _write(repository, new, options)
         folder.parent.mkdir(parents=True, exist_ok=True)
         new.rename(folder)
+
+
+def _check_python(options: ImageOptions) -> None:
+    """Refuse a CPython on which no model runs, and one that the base image isn't known to have."""
+    if options.base_python not in _PYTHONS:
+        allowed = f"{', '.join(_PYTHONS[:-1])} or {_PYTHONS[-1]}"
+        raise ImageError(f"models run on CPython {allowed}, found {options.python!r}\n  hint: --python 3.12")
+    if not options.base and options.base_python != options.default_python:
+        reason = f"{options.base_image} has CPython {options.default_python}, not {options.python}"
+        raise ImageError(f"{reason}\n  hint: leave --python out, or name another image with --base")
 
 
 def _write(repository: Path, folder: Path, options: ImageOptions) -> None:

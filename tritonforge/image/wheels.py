@@ -22,6 +22,8 @@ __all__ = ["download", "download_alone", "lock", "pip_wheel"]
 _UNREACHED = re.compile(r"Could not fetch URL \S+: (?!404 ).*(?= - skipping)")
 """What pip logs of a page of an index that it can't have; one without the page answers with 404."""
 _OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>: ")
+_USAGE = re.compile(r"\AUsage:.*?\n\n(?=\S)", re.DOTALL)
+"""What pip says before its error where an argument is none of its own."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 _GLIBC = 36
@@ -87,7 +89,7 @@ def _pip(arguments: Sequence[str], folder: Path) -> None:
         answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
         errors = [line for line in answer.stderr.splitlines() if line.startswith("ERROR")]
-        said = "\n  ".join(errors) or re.sub(r"\n+", "\n  ", answer.stderr.strip())
+        said = "\n  ".join(errors) or re.sub(r"\n+", "\n  ", _USAGE.sub("", answer.stderr.strip()))
         unreached = _UNREACHED.search(answer.stdout)
         if unreached:
             said = f"{_OBJECT.sub('', unreached[0])}\n  {said}"

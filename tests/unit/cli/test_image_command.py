@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
@@ -17,3 +19,37 @@ def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "is there already; name a new folder, or remove it first" in " ".join(refused.output.split())
     assert (tmp_path / "out" / "Dockerfile").read_text() == "changed by hand"
+
+
+def refusal(*arguments: str) -> str:
+    """What a refused command says, in one line."""
+    refused = CliRunner().invoke(app, ["image", *arguments])
+    assert refused.exit_code == 2
+    return " ".join(refused.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("file", "--compose: .*file is no folder"), (".", r"--compose: .*compose\.yaml isn't as it was written")],
+)
+def test_a_folder_that_can_have_no_compose_file_is_told_first(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "compose.yaml").write_text("services: {}")
+    output = tmp_path / "out"
+    said = refusal(str(tmp_path / "models"), "--output", str(output), "--compose", str(tmp_path / name))
+    assert re.search(words, said)
+    assert not output.exists()
+    assert (tmp_path / "compose.yaml").read_text() == "services: {}"
+
+
+def test_there_is_no_compose_file_for_what_is_no_repository(tmp_path: Path) -> None:
+    options = ["--no-bake", "--compose", str(tmp_path / "compose"), "--output", str(tmp_path / "out")]
+    refused = CliRunner().invoke(app, ["image", str(tmp_path / "models"), *options])
+    assert "the model repository does not exist" in str(refused.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_whose_name_is_no_images_needs_a_tag(tmp_path: Path) -> None:
+    said = refusal(str(tmp_path / "Meine Modelle"), "--output", str(tmp_path / "out"))
+    assert "REPO: the image would be named after" in said
+    assert "meine modelle:latest is no image's name: give one with --tag" in said

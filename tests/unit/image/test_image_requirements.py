@@ -1,4 +1,4 @@
-"""What goes into an image: packages, their lock, and the compose file."""
+"""What goes into an image: packages, and their lock."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tritonforge.build import build
-from tritonforge.image import project_requirements, required_packages, write_compose
+from tritonforge.image import project_requirements, required_packages
 from tritonforge.image.wheels import lock
-from tritonforge.server.docker_container import Image
-from tritonforge.server.shared_memory import SharedMemory
 
-IMAGE = Image("fraud:1", user="10001:10001")
 NUMPY = "numpy>=1.26,<2"
 
 SERVING = """
@@ -77,35 +73,3 @@ def test_every_wheel_is_locked_by_its_hash(tmp_path: Path) -> None:
         f"another==2.0 --hash=sha256:{hashlib.sha256(b'other').hexdigest()}\n"
         f"some-package==1.0 --hash=sha256:{hashlib.sha256(b'wheel').hexdigest()}\n"
     )
-
-
-def test_compose_runs_the_server_and_a_prometheus_that_scrapes_it(tmp_path: Path) -> None:
-    write_compose(tmp_path, image=IMAGE, shared_memory=SharedMemory(96 << 20, 2), models=tmp_path, gpus=True)
-    services = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"]
-    server = services["triton"]
-    assert server["image"] == "fraud:1"
-    assert server["shm_size"] == 96 << 20
-    assert server["volumes"] == [f"{tmp_path}:/models:ro"]
-    assert all(port.startswith("127.0.0.1:") for port in server["ports"])
-    assert server["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
-    assert [service["logging"]["options"]["max-size"] for service in services.values()] == ["64m", "64m"]
-    scraped = yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"][0]["static_configs"]
-    assert scraped == [{"targets": ["triton:8002"]}]
-    assert "./prometheus.yml:/etc/prometheus/prometheus.yml:ro" in services["prometheus"]["volumes"]
-
-
-def test_models_that_are_mounted_are_read_by_somebody_who_can(tmp_path: Path) -> None:
-    """As by `up --runtime docker`: root's own files need root, where others can't read them."""
-    owner = tmp_path.stat()
-    for mode, roots in ((0o755, None), (0o700, "0:0")):
-        tmp_path.chmod(mode)
-        write_compose(tmp_path, image=IMAGE, shared_memory=SharedMemory(64 << 20, 1), models=tmp_path, gpus=False)
-        server = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"]["triton"]
-        assert server.get("user") == (f"{owner.st_uid}:{owner.st_gid}" if owner.st_uid else roots)
-
-
-def test_a_baked_image_mounts_nothing(tmp_path: Path) -> None:
-    write_compose(tmp_path, image=IMAGE, shared_memory=SharedMemory(64 << 20, 1), models=None, gpus=False)
-    server = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"]["triton"]
-    assert "volumes" not in server
-    assert "deploy" not in server
