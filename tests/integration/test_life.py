@@ -119,6 +119,12 @@ def test_a_server_of_ones_own_that_wants_a_key_is_named(command: list[str], shar
     assert "hint: it is your server main, whose key is found by its name: --name main in place of --url" in said
 
 
+@pytest.mark.parametrize("command", ["reload", "load", "unload"])
+def test_a_server_in_the_place_of_a_model_is_told_as_one(command: str, shared: CommandLine) -> None:
+    said = " ".join(shared.run(command, "main", code=2).replace("│", " ").split())
+    assert f"main is a server: tritonforge {command} --name main " in said
+
+
 def test_status_is_shown_anew_each_second(shared: CommandLine) -> None:
     """A line of JSON each time, until Ctrl-C."""
     with shared.start("status", "main", "--watch", "--json") as watching:

@@ -55,7 +55,8 @@ def logs(
 ) -> None:
     """Show a server's log, in which its models' output is too; of a detached one after its end as well.
 
-    A log that has outgrown log_limit is in two parts, of which the older one is shown first.
+    A log that has outgrown log_limit is in two parts, of which the older one is shown first. Of a model, places in the
+    server's copy of the repository are shown as those in your own files.
     """
     from tritonforge.server.records import find_record
 
@@ -65,13 +66,18 @@ def logs(
         return
     with path.open("rb") as file:
         from tritonforge.server.follow import follow_file
-        from tritonforge.server.model_log import of_model
+        from tritonforge.server.model_log import at_own_files, of_model
+        from tritonforge.server.recorded import own_sources
 
         pieces = chain(_older(path), follow_file(file.fileno(), ended=lambda: not (follow and record.alive())))
-        lines = _lines(pieces)
+        lines: Iterable[str] = _lines(pieces)
+        if model:
+            lines = of_model(lines, model)
+        if model and record.served:  # it isn't known yet while the server starts
+            lines = at_own_files(lines, own_sources(record))
         shown = False
         try:
-            for line in of_model(lines, model) if model else lines:
+            for line in lines:
                 typer.echo(line)
                 shown = True
         except KeyboardInterrupt:
@@ -98,6 +104,7 @@ def reload(
     from tritonforge.server.recorded import RecordedServer
 
     with reached(name, url, key_file) as server:
+        _require_no_servers(server, models or (), command="reload")
         _rebuild(server)
         if models:
             tried = [try_reload(server, model) for model in dict.fromkeys(models)]
@@ -118,6 +125,7 @@ def load(
     from tritonforge.cli.renewing import ready_models, say
 
     with reached(name, url, key_file) as server:
+        _require_no_servers(server, models, command="load")
         for model in dict.fromkeys(models):
             before = ready_models(server)
             server.load(model)
@@ -136,12 +144,26 @@ def unload(
     from tritonforge.cli.renewing import ready_models
 
     with reached(name, url, key_file) as server:
+        _require_no_servers(server, models, command="unload")
         for model in dict.fromkeys(models):
             before = ready_models(server)
             server.unload(model)
             typer.echo(f"{model} unloaded")
             if others := sorted(before - ready_models(server) - {model}):
                 typer.echo(f"  and what is made of it: {', '.join(others)}")
+
+
+def _require_no_servers(server: AttachedServer, models: Iterable[str], *, command: str) -> None:
+    """Raise BadParameter where a server is named in the place of a model; a model may have the name of one."""
+    from tritonforge.server.recorded import RecordedServer
+    from tritonforge.server.records import read_records
+
+    named = {record.name for record in read_records()}.intersection(models)
+    if named and isinstance(server, RecordedServer):
+        named = {name for name in named if not (server.served.repository / name).is_dir()}
+    if named := named and named - {state.name for state in server.models()}:
+        mend = f"tritonforge {command} --name {min(named)} {'[MODEL]' if command == 'reload' else 'MODEL'}"
+        raise typer.BadParameter(f"{min(named)} is a server: {mend}", param_hint="MODEL")
 
 
 def _rebuild(server: AttachedServer) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 __all__ = ["near_names", "shown"]
 
 _FEW = 8
+_AS_NEAR = 0.15
+"""How much less alike than the nearest name another that is offered beside it may be."""
 
 
 def shown(name: object) -> str:
@@ -21,10 +23,16 @@ def near_names(name: str, there: Collection[str]) -> str:
     if name in there:
         return ""
     lower = {known.lower(): known for known in there}
-    near = difflib.get_close_matches(name.lower(), sorted(lower), n=3)
+    near = _nearest(name.lower(), sorted(lower))
     near += [known for known in sorted(lower) if known not in near and name and name.lower() in known][:3]
     if near:
         return f"; did you mean {' or '.join(shown(lower[known]) for known in near)}?"
     if not there:
         return "; the server has no models"
     return f"; there are: {', '.join(map(shown, sorted(there)))}" if len(there) <= _FEW else ""
+
+
+def _nearest(name: str, there: Sequence[str]) -> list[str]:
+    near = difflib.get_close_matches(name, there, n=3)
+    likeness = {known: difflib.SequenceMatcher(None, known, name).ratio() for known in near}
+    return [known for known in near if likeness[known] >= likeness[near[0]] - _AS_NEAR]

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-__all__ = ["of_model"]
+from tritonforge.server.sources import Sources
+
+__all__ = ["at_own_files", "of_model"]
 
 _TRACEBACK = re.compile(r"(?P<group>  \+ Exception Group )?Traceback \(most recent call last\):$")
 _BETWEEN = re.compile(r" |$|During handling of the above exception|The above exception was the direct cause")
@@ -32,6 +34,13 @@ def of_model(lines: Iterable[str], model: str) -> Iterator[str]:
         ours = (ours and piece.continues) or any(map(named.search, piece.lines))
         if ours:
             yield from piece.lines
+
+
+def at_own_files(lines: Iterable[str], sources: Sources) -> Iterator[str]:
+    """Give lines with the user's files in the place of what the server reads, which is gone with it."""
+    place = re.compile(rf"{re.escape(str(sources.served))}/(?P<model>[^/\s]+)/[^\s\"'():,;]+")
+    for line in lines:
+        yield place.sub(lambda found: sources.original(found[0], found["model"]) or found[0], line)
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[_Piece]:

@@ -17,9 +17,10 @@ from tritonforge.server.errors import ServerError
 from tritonforge.server.follow import follow_file
 from tritonforge.server.records import ServerRecord, forget, remove_leftovers
 from tritonforge.server.reloading import Served, reload_model
+from tritonforge.server.sources import Sources, read_sources
 from tritonforge.server.status import ModelStatus, model_statuses, unloaded
 
-__all__ = ["RecordedServer", "end"]
+__all__ = ["RecordedServer", "end", "own_sources"]
 
 _POLL_S = 0.05
 _AGAIN_S = 0.2
@@ -103,6 +104,14 @@ class RecordedServer(AttachedServer):
         from tritonforge.server.docker_process import is_server, running_server
 
         return record.server_pid if is_server(record.server_pid) else running_server(record.container)
+
+
+def own_sources(record: ServerRecord) -> Sources:
+    """Tell which files of the user's are behind those that a server of `up` reads."""
+    from tritonforge.server.docker_container import MODELS
+
+    served = Path(MODELS if record.container else record.served)
+    return read_sources(Path(record.repository), served=served, projects=_projects(record))
 
 
 def end(record: ServerRecord, *, kill: bool = False) -> None:

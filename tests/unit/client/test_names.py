@@ -10,9 +10,11 @@ from tritonforge.client.names import near_names, shown
 @pytest.mark.parametrize(
     ("name", "there", "said"),
     [
-        ("wine_scal", {"wine_scale", "wine"}, "; did you mean wine_scale or wine?"),
+        ("wine_scal", {"wine_scale", "wine"}, "; did you mean wine_scale?"),
         ("Fraud", {"fraud"}, "; did you mean fraud?"),
         ("scale", {"wine_scale", "x"}, "; did you mean wine_scale?"),
+        ("id_strin", {"id_string", "id_int8", "id_uint8"}, "; did you mean id_string?"),
+        ("id_int", {"id_int8", "id_int16"}, "; did you mean id_int8 or id_int16?"),
         ("zebra", {"b", "a"}, "; there are: a, b"),
         ("zebra", {f"model_{number}" for number in range(20)}, ""),
         ("zebra", set(), "; the server has no models"),
