@@ -54,6 +54,9 @@ Api = Literal[
 _PREFIX = "TRITONFORGE_"
 _LISTS = {"extra_args", "rate_limit_resources", "restricted_apis", "load_models"}
 
+_FILES = {"grpc_tls_cert", "grpc_tls_key", "grpc_tls_root", "tritonserver"}
+"""The fields that name a file; the last one may be a program on PATH, too."""
+
 _SMALLEST_CACHE = 1024
 _LEAST_LOG = 64 << 10
 
@@ -186,7 +189,7 @@ class ServerSettings(BaseModel):
     ) -> Self:
         """Read TRITONFORGE_HTTP_PORT and the like; an explicit argument that is not None wins, `defaults` lose.
 
-        Those are of the pyproject.toml `defaults_file`, if it is given.
+        Those are of the pyproject.toml `defaults_file`, if it is given, and relative paths among them lie beside it.
 
         Raises:
             SettingsError: values that can't be, each named by the variable, argument or file it came from.
@@ -194,9 +197,11 @@ class ServerSettings(BaseModel):
         variables = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         origins: dict[str, Where] = {}
+        written = dict(defaults or {})
         if defaults_file is not None:
             table = "[tool.tritonforge.server]"
-            origins = {field: Where(str(defaults_file), 0, f"{table} {field}") for field in defaults or {}}
+            origins = {field: Where(str(defaults_file), 0, f"{table} {field}") for field in written}
+            written |= {field: _beside(defaults_file, field, written[field]) for field in _FILES.intersection(written)}
         for field in cls.model_fields:
             variable = _PREFIX + field.upper()
             text = variables.get(variable, "").strip()
@@ -207,10 +212,10 @@ class ServerSettings(BaseModel):
         if _truth(given.get("public", values.get("public", False))) and "host" not in given | values:
             given["host"] = "0.0.0.0"
         try:
-            return cls(**(dict(defaults or {}) | values | given))
+            return cls(**(written | values | given))
         except ValidationError as error:
-            written = {field: where for field, where in origins.items() if field not in given}
-            raise SettingsError(explain(error, written, list(cls.model_fields))) from None
+            told = {field: where for field, where in origins.items() if field not in given}
+            raise SettingsError(explain(error, told, list(cls.model_fields))) from None
 
     @classmethod
     def unread_variables(cls, environ: Mapping[str, str] | None = None) -> list[Diagnostic]:
@@ -324,6 +329,13 @@ class ServerSettings(BaseModel):
         if len(set(fixed)) < len(fixed):
             raise ValueError(f"http_port, grpc_port and metrics_port must differ, found {', '.join(map(str, fixed))}")
         return self
+
+
+def _beside(file: Path, field: str, value: Any) -> Any:
+    """Take a path as relative to a file's folder; what names a program on PATH, or is no path, stays as it is."""
+    if not value or not isinstance(value, str) or (field == "tritonserver" and "/" not in value):
+        return value
+    return str(file.parent / value)
 
 
 def _is_loopback(host: str) -> bool:

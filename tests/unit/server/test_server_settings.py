@@ -145,6 +145,20 @@ def test_a_setting_of_the_project_is_told_with_its_file() -> None:
     assert "\npoll_s: found -1: " in said
 
 
+def test_files_of_the_project_lie_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of arguments and variables are relative to the current folder, and a program's name is looked up."""
+    monkeypatch.chdir(tmp_path)
+    defaults = {"grpc_tls_cert": "certs/cert.pem", "grpc_tls_key": "key.pem", "tritonserver": "opt/triton"}
+    project = {"defaults": defaults, "defaults_file": Path("/project/pyproject.toml")}
+    settings = ServerSettings.load({"TRITONFORGE_GRPC_TLS_KEY": "key.pem"}, grpc_tls_root="root.pem", **project)
+    assert settings.grpc_tls_cert == Path("/project/certs/cert.pem")
+    assert settings.grpc_tls_key == tmp_path / "key.pem"
+    assert settings.grpc_tls_root == tmp_path / "root.pem"
+    assert settings.tritonserver == "/project/opt/triton"
+    for program in ("/opt/triton", "tritonserver", ""):
+        assert ServerSettings.load({}, **project | {"defaults": {"tritonserver": program}}).tritonserver == program
+
+
 def test_a_variable_that_nothing_reads_is_told_where_it_is_near_to_one() -> None:
     variables = {"TRITONFORGE_HTPP_PORT": "1", "TRITONFORGE_HTTP_PORT": "1", "TRITONFORGE_URL": "", "TRITONFORGE_X": ""}
     (warning,) = ServerSettings.unread_variables(variables)
