@@ -8,9 +8,6 @@ since 1970, by the machine's clock. Tensors are not in it: `request_inputs` and 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from heapq import merge
@@ -19,6 +16,7 @@ from types import TracebackType
 
 from tritonforge import __version__
 from tritonforge.load.clock import now_ns
+from tritonforge.load.replacement import Replacement
 from tritonforge.load.settings import Load
 from tritonforge.load.trace import Traced, read_trace
 
@@ -29,32 +27,23 @@ _OPENING = '{"experiments":['
 
 
 class ProfileExport:
-    """A file that grows by an experiment for each load, in a folder of its own until the end of the block.
+    """A file that grows by an experiment for each load, beside its place until the end of the block.
 
-    Then it takes the place of a file at the path, or at what a link there points to; a device or a pipe is written to.
+    Then it replaces a file at the path, or at what a link there points to; a device or a pipe is written to.
     Where it can't be written, disk full, say, `failure` has the reason, and the load goes on. The block raises that
-    OSError at its end, unless another error ends it; at its beginning it raises one where there can be no such folder.
+    OSError at its end, unless another error ends it; at its beginning it raises one where nothing can be made there.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._place = Path(os.path.realpath(path))
-        # What is no file keeps its place, as does one that may be written, but not replaced.
-        folder = self._place.parent
-        self._replaces = not (self._place.exists() and not (self._place.is_file() and os.access(folder, os.W_OK)))
         self._experiments = self._whole = 0
         self.failure: OSError | None = None
         self.written = False
         """Whether the file is there: known once the block has ended."""
 
     def __enter__(self) -> ProfileExport:
-        if self._replaces:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="tritonforge-trace-", dir=self._place.parent if self._replaces else None
-        )
-        self._part = Path(self._folder.name, "export")
-        self._file = self._part.open("w", encoding="utf-8")
+        self._new = Replacement(self.path)
+        self._file = self._new.part.open("w", encoding="utf-8")
         return self
 
     def __exit__(
@@ -65,7 +54,7 @@ class ProfileExport:
                 version = json.dumps(f"tritonforge {__version__}")
                 self._file.write(f'],"version":{version},"service_kind":"triton","endpoint":""}}\n')
                 self._file.close()
-                self._put()
+                self._new.put()
                 self.written = True
         except OSError as reason:
             self.failure = reason
@@ -76,7 +65,7 @@ class ProfileExport:
 
     def traces(self, count: int) -> list[Path]:
         """Name files for as many processes to write their requests into."""
-        return [Path(self._folder.name, str(part)) for part in range(count)]
+        return [self._new.folder / str(part) for part in range(count)]
 
     def fail(self, reason: OSError) -> None:
         """Give the export up: a process couldn't write down its requests."""
@@ -119,21 +108,12 @@ class ProfileExport:
         edges = json.dumps([edge + since for edge in boundaries_ns], separators=(",", ":"))
         self._file.write(f'],"window_boundaries":{edges}}}')
 
-    def _put(self) -> None:
-        if not self._replaces:
-            with self._part.open("rb") as source, self.path.open("wb") as sink:
-                shutil.copyfileobj(source, sink)
-            return
-        if self._place.exists():
-            shutil.copymode(self._place, self._part)
-        self._part.replace(self._place)
-
     def _discard(self) -> None:
         try:
             self._file.close()
         except OSError as reason:  # the rest of what it holds
             self.failure = self.failure or reason
-        self._folder.cleanup()
+        self._new.close()
 
 
 def _within(traces: Sequence[Path], first: int, last: int) -> Iterator[Traced]:

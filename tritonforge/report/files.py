@@ -13,10 +13,10 @@ from pathlib import Path
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Report
 from tritonforge.load.codec import encode
+from tritonforge.load.replacement import Replacement, is_device, is_replaced, open_device
 from tritonforge.report.page import page
 from tritonforge.report.perf_analyzer import perf_analyzer_csv
 from tritonforge.report.picture import main_png, main_svg
-from tritonforge.report.places import is_device
 
 __all__ = ["WRITERS", "BadReport", "files_of", "read_report", "write", "write_report"]
 
@@ -75,9 +75,14 @@ def write_report(report: Report, path: Path, kind: str) -> list[Path]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, into folders that are made where they are missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    """Write a file, into folders that are made where they are missing; what was there stays until it is whole."""
+    if not is_replaced(path):
+        with open_device(path) as file:
+            file.write(content)
+        return
+    with Replacement(path) as new:
+        new.part.write_bytes(content)
+        new.put()
 
 
 def _of_protocol(path: Path, protocol: str) -> Path:

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tritonforge.errors import TritonForgeError
+from tritonforge.load.replacement import is_device
 from tritonforge.report.picture import check_png
 
-__all__ = ["Input", "Output", "Unwritable", "check_places", "is_device"]
+__all__ = ["Input", "Output", "Unwritable", "check_places"]
 
 Output = tuple[str, str, Path]
 """An option, what it writes, and where: `("output", "json", Path("reports/ci.json"))`."""
@@ -72,11 +73,6 @@ def check_places(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> Non
             raise Unwritable(option, path, f"{where}{error.strerror or error}") from error
         if kind == "png":
             check_png()
-
-
-def is_device(path: Path) -> bool:
-    """Tell of a device or a pipe. What a link to a pipe names (`/dev/stdout`, `>(…)`) is no path."""
-    return path.exists() and not path.is_file()
 
 
 def _check_name(option: str, kind: str, path: Path) -> None:

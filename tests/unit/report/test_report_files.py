@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import math
+import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -297,3 +298,20 @@ def test_a_compressed_report_is_read(tmp_path: Path) -> None:
             read_report(file)
     with pytest.raises(Unwritable, match=r"it is not compressed; name it report\.json"):
         check_places([("json", "json", file)])
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "html", "svg"])
+def test_a_report_that_cannot_be_written_whole_leaves_the_one_before(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / f"out.{kind}"
+    write_report(report(), file, kind)
+    before = file.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        for path in (file, tmp_path / f"new.{kind}"):
+            with pytest.raises(OSError, match="File too large"):
+                write_report(report(seed=1), path, kind)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
