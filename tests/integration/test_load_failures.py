@@ -71,7 +71,6 @@ def test_errors_in_a_repository_from_elsewhere(tmp_path: Path, monkeypatch: pyte
     at_load = ECHO + '\n    def initialize(self, args):\n        raise ValueError("two\\nlines")\n'
     write_model(tmp_path, "ok", ECHO)
     write_model(tmp_path, "at_load", at_load)
-    write_model(tmp_path, "backend", None, config=PYTHON.replace("python", "tensorrt"))
     write_model(tmp_path, "dependent", None, config=ensemble("at_load"))
     write_model(tmp_path, "field", ECHO, config=f"{PYTHON}\nmodel_metrics {{}}")
     write_model(tmp_path, "mapped", None, config=ensemble("ok", "nonsense"))
@@ -83,10 +82,6 @@ def test_errors_in_a_repository_from_elsewhere(tmp_path: Path, monkeypatch: pyte
     assert str(refused(tmp_path)).splitlines() == [
         "at_load/1/model.py:11 at_load: failed to load: ValueError: two",
         "  lines  [TF520]",
-        "backend backend: failed to load: unable to find backend library for backend 'tensorrt', try specifying "
-        "runtime on the model configuration.",
-        "  hint: the embedded server has the backends python, onnxruntime and pytorch; serve others with NVIDIA's image"
-        "  [TF524]",
         "dependent dependent: not loaded, as its step at_load failed to load  [TF522]",
         'field/config.pbtxt:2 field: can\'t be read: Message type "ModelConfig" has no field named "model_metrics".',
         "  hint: Triton reads model_metrics since 24.11, and this server is 24.10: leave the field out here  [TF521]",

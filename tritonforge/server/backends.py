@@ -16,7 +16,10 @@ from pathlib import Path
 
 from tritonforge.server.installation import Installation
 
-__all__ = ["ENVIRONMENTS", "assemble_backends", "keep_environments_in"]
+__all__ = ["ENVIRONMENTS", "PYTHON_BACKENDS", "assemble_backends", "keep_environments_in"]
+
+PYTHON_BACKENDS = ("python", "onnxruntime", "pytorch")
+"""All that the embedded server has: their models run in processes of their own, as the latter two are stand-ins."""
 
 ENVIRONMENTS = "/tmp/python_env_"
 """How the paths begin where the Python backend unpacks the environments of models."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Self
 
+from tritonforge.server.backends import PYTHON_BACKENDS
 from tritonforge.server.errors import ServerDied, ServerError
 from tritonforge.server.follow import follow_file
 from tritonforge.server.health import ModelState
@@ -103,8 +104,6 @@ class EmbeddedServer(Server):
     @property
     def python_backends(self) -> tuple[str, ...]:
         """The backends whose models run in processes of their own: another server's have its native libraries."""
-        from tritonforge.server.status import PYTHON_BACKENDS
-
         return PYTHON_BACKENDS[:1] if self.settings.tritonserver else PYTHON_BACKENDS
 
     @property

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from tritonforge.server.backends import PYTHON_BACKENDS
+
 __all__ = ["SHARED_MEMORY_FULL", "hint_for"]
 
 SHARED_MEMORY_FULL = "/dev/shm is full; in a container: docker run --shm-size=1g, or up --docker shm_size=1g"
@@ -23,8 +25,6 @@ _PACKAGES = {
 """Packages whose names on the index differ from the modules'."""
 
 _RELEASE = "24.10"
-
-_BACKENDS = ("python", "onnxruntime", "pytorch")
 
 
 def hint_for(text: str) -> str:
@@ -44,12 +44,10 @@ def _missing_file_of_version(found: re.Match[str]) -> str:
 
 
 def _missing_backend(found: re.Match[str]) -> str:
-    if near := get_close_matches(found["backend"].lower(), _BACKENDS, n=1, cutoff=0.75):
+    if near := get_close_matches(found["backend"].lower(), PYTHON_BACKENDS, n=1, cutoff=0.75):
         return f'did you mean backend: "{near[0]}"?'
-    return (
-        f"the embedded server has the backends {_BACKENDS[0]}, {' and '.join(_BACKENDS[1:])}; serve others with "
-        "NVIDIA's image"
-    )
+    there = f"{', '.join(PYTHON_BACKENDS[:-1])} and {PYTHON_BACKENDS[-1]}"
+    return f"the embedded server has the backends {there}; serve others with NVIDIA's image"
 
 
 def _unknown_field(found: re.Match[str]) -> str:

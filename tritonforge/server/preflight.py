@@ -14,7 +14,8 @@ from tritonforge.server.installation import find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
 from tritonforge.server.manifest import check_environments, check_manifest
-from tritonforge.server.repository import CONFIG, is_model, model_folders, shell_safe
+from tritonforge.server.model_backends import check_backends
+from tritonforge.server.repository import CONFIG, is_model, model_folders, python_models, shell_safe
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_cache_size, check_load_models, check_ports
 
@@ -41,7 +42,8 @@ def preflight(repository: Path, settings: ServerSettings) -> Machine:
     machine = probe()
     found = [*_check_server(machine, settings), *check_cache_size(settings), *check_repository(repository)]
     found += check_manifest(repository) or _check_environments(repository, machine, settings)
-    found += [*check_load_models(repository, settings), *check_certificates(settings), *check_ports(settings)]
+    found += [*check_load_models(repository, settings), *check_backends(repository, settings)]
+    found += [*check_certificates(settings), *check_ports(settings)]
     found += check_shared_memory(machine, models=len(model_folders(repository)))
     if found:
         raise PreflightError(found)
@@ -132,12 +134,13 @@ def _unreadable(repository: Path) -> list[Diagnostic]:
 
 
 def _unsafe(repository: Path) -> list[Diagnostic]:
-    """Find names of models that would be lines of a shell."""
-    hint = "rename the folder, and the model with it: letters, digits and @%+=:,._- are fine"
+    """Find names of models that would be lines of a shell, or that a stub's Python, in the locale C, can't spell."""
+    hint = "rename the folder, and the model with it: ASCII letters, digits and @%+=:,._- are fine"
+    python = python_models(repository)
     return [
         Diagnostic("TF509", Where(file=str(folder)), "the Python backend can't start a model of this name", hint)
         for folder in model_folders(repository)
-        if not shell_safe(folder.name)
+        if not shell_safe(folder.name) or (folder.name in python and not folder.name.isascii())
     ]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tritonforge.server.backends import PYTHON_BACKENDS
 from tritonforge.server.errors import ServerError
 from tritonforge.server.health import Health, ModelState, quoted
 from tritonforge.server.protocol import Server
@@ -18,10 +19,7 @@ from tritonforge.server.repository import is_model
 from tritonforge.server.statistics import ModelStatistics, fetch_metrics, read_quantiles, read_waiting
 from tritonforge.server.stubs import living_stubs
 
-__all__ = ["PYTHON_BACKENDS", "ModelStatus", "amiss", "model_statuses", "read_instances", "served_beside", "unloaded"]
-
-PYTHON_BACKENDS = ("python", "onnxruntime", "pytorch")
-"""The backends whose models run in processes of their own, where the latter two are our stand-ins in Python."""
+__all__ = ["ModelStatus", "amiss", "model_statuses", "read_instances", "served_beside", "unloaded"]
 
 _MEDIAN, _TAIL = 0.5, 0.99
 _UNLOADED = "unloaded"

@@ -154,11 +154,20 @@ def test_faults_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "  hint: put a file in its place, or remove it  [TF509]",
         "model/1": f"model/1: {none}\n  hint: {build}  [TF509]",
         "odd": "odd/my model: the Python backend can't start a model of this name\n"
-        "  hint: rename the folder, and the model with it: letters, digits and @%+=:,._- are fine  [TF509]",
+        "  hint: rename the folder, and the model with it: ASCII letters, digits and @%+=:,._- are fine  [TF509]",
     }
     for name, message in expected.items():
         (diagnostic,) = check_repository(tmp_path / name)
         assert str(diagnostic) == message
+
+
+def test_a_python_models_name_is_ascii(tmp_path: Path) -> None:
+    """The stub's Python has the locale C; an ensemble, which has none, may have any letters."""
+    for name, text in {"modèle": 'backend: "python"', "réseau": 'platform: "ensemble"'}.items():
+        (tmp_path / name / "1").mkdir(parents=True)
+        (tmp_path / name / "config.pbtxt").write_text(text)
+    (diagnostic,) = check_repository(tmp_path)
+    assert (diagnostic.code, diagnostic.where.file) == ("TF509", str(tmp_path / "modèle"))
 
 
 def test_faults_of_ports() -> None:
