@@ -153,7 +153,7 @@ urllib.request.urlopen(sys.argv[1] + "/v2/models/slow/infer", body)
 
 
 def test_builds_definitions_first_and_dies_with_the_server(tmp_path: Path) -> None:
-    """A file is built into a temporary folder; a server that ends by itself is an error with its last words."""
+    """A file is built into a temporary folder; a server that ends by itself is an error, its start no word of it."""
     (tmp_path / "halving.py").write_text(DEFINITIONS)
     with running(["halving.py", "--verbose"], tmp_path) as (process, said):
         assert said["model"] == "halve 1 python READY (features: FP32[batch, 3]) -> (output: FP32[batch, 3])"
@@ -163,9 +163,8 @@ def test_builds_definitions_first_and_dies_with_the_server(tmp_path: Path) -> No
         assert process.stderr is not None
         errors = process.stderr.read()
     why = "SIGKILL: it, or the process that guards it, was killed from outside, or for want of memory"
-    assert f"tritonserver ended with code 137 ({why});" in errors
-    assert len(errors.partition("its last words:\n")[2].splitlines()) <= 12
-    assert errors.count("Started HTTPService") == 2  # once in the log that --verbose shows
+    assert f"tritonserver ended with code 137 ({why}), and said nothing before" in errors
+    assert errors.count("Started HTTPService") == 1  # in the log that --verbose shows
     assert left.remains() == []
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["halving.py"]
 

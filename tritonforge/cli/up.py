@@ -302,8 +302,9 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
         ServerDied: the server ended by itself.
     """
     from tritonforge.server import ServerDied
-    from tritonforge.server.log import last_words
+    from tritonforge.server.log import added, last_words
 
+    begun = len(server.log_text())
     try:
         code = serve()
     except KeyboardInterrupt:
@@ -312,4 +313,5 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
         server.stop()
         raise
     assert code is not None
-    raise ServerDied(code, last_words(server.log_text()), log=server.log_text())
+    log = server.log_text()
+    raise ServerDied(code, last_words(added(log, begun), information=False), log=log)

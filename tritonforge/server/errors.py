@@ -52,7 +52,7 @@ class ServerDied(ServerError):
         self.exit_code = exit_code
         self.log = log
         self.cause = f"tritonserver ended with code {exit_code}{_signal(exit_code)}"
-        said = f"; its last words:\n{last_words}" if last_words else ", and wrote nothing"
+        said = f"; its last words:\n{last_words}" if last_words else ", and said nothing before"
         super().__init__(f"{self.cause}{said}")
 
 

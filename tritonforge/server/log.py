@@ -38,6 +38,7 @@ _NOISE = re.compile(
     r"^[+|]|^\s*$|NVML|DCGM|pinned_memory_manager|cuda_memory_manager|CudaDriverHelper|Collecting CPU metrics"
     r"|model_lifecycle\.cc:\d+\] \"loading: |tritonserver\.cc:\d+\] $|server\.cc:\d+\] $"
 )
+_INFORMATION = re.compile(r"^I\d{4} |^\S+Z I ")
 _USAGE = "Usage: tritonserver [options]"
 """What it writes, on 400 lines, after the one that says which flag is wrong."""
 
@@ -76,10 +77,14 @@ def added(log: str, before: int) -> str:
     return log[before:] if len(log) >= before else log
 
 
-def last_words(log: str, *, lines: int = 12) -> str:
-    """Give the last lines of a log that say something, long ones cut; of one that ends with the usage, those before."""
+def last_words(log: str, *, lines: int = 12, information: bool = True) -> str:
+    """Give the last lines of a log that say something, long ones cut; of one that ends with the usage, those before.
+
+    Without `information` they are warnings, errors, and what isn't Triton's own.
+    """
     log = log.partition(_USAGE)[0].strip() or log
-    said = [line for line in log.splitlines() if not _NOISE.search(line)][-lines:]
+    telling = (line for line in log.splitlines() if information or not _INFORMATION.search(line))
+    said = [line for line in telling if not _NOISE.search(line)][-lines:]
     return "\n".join(line if len(line) <= _WIDEST else f"{line[:_WIDEST]} …" for line in said)
 
 

@@ -53,6 +53,14 @@ def test_last_words_are_without_noise() -> None:
     assert "DCGM" not in last_words(LOG)
 
 
+def test_last_words_of_a_server_that_served_are_no_information() -> None:
+    """How it started, and what it loaded, doesn't tell why it died."""
+    log = f'{LOG}2024-11-23T22:00:15Z I 4483 server.cc:5] "fine"\nSignal (11) received.\n 0# 0x00 in tritonserver\n'
+    words = last_words(log, information=False).splitlines()
+    assert words[-3].endswith('<module>\\n"')
+    assert words[-2:] == ["Signal (11) received.", " 0# 0x00 in tritonserver"]
+
+
 def test_last_words_before_the_usage_name_the_wrong_flag() -> None:
     usage = "Usage: tritonserver [options]\n" + "  --flag <integer>\n" * 400
     assert last_words(f"tritonserver: unrecognized option '--nonsense=1'\n{usage}").endswith("'--nonsense=1'")
