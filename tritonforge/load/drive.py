@@ -9,7 +9,7 @@ from itertools import count, islice
 
 from tritonforge.load.answers import Answers, NotAnAnswer, check_named
 from tritonforge.load.clock import NS, Alarm, now_ns
-from tritonforge.load.job import Job, Payload
+from tritonforge.load.job import Job, Payload, Start
 from tritonforge.load.lane import Lane
 from tritonforge.load.recorder import Recorder
 from tritonforge.load.schedule import intended_times, span_of
@@ -36,6 +36,7 @@ class Drive:
         self._unsent = 0
         self._resting: set[Lane] = set()  # of a closed loop: those whose requests would be more than are asked for
         self._uncounted = 0
+        self._load_ns = self._windows_ns = 0
         self._running = True
         self._exhausted = False
         self._idle: deque[Lane] = deque()
@@ -56,22 +57,24 @@ class Drive:
         self.lanes: list[Lane] = []
         self.done = asyncio.Event()
 
-    def start(self) -> None:
-        """Begin: all lanes are connected."""
+    def start(self, at: Start) -> None:
+        """Begin: all lanes were connected."""
         job = self._job
+        self._load_ns, self._windows_ns = at.load_ns, at.windows_ns
+        self._recorder.begin(at.windows_ns)
         self._timer = asyncio.get_running_loop().call_later(job.timeout_s, self._give_up)
         if not self._closed:
             assert job.schedule is not None
             self._times = intended_times(job.schedule, job.part, job.parts)
-            if job.requests is not None and (job.schedule.times_s or job.windows_ns <= job.start_ns):
+            if job.requests is not None and (job.schedule.times_s or at.windows_ns <= at.load_ns):
                 self._times = islice(self._times, job.requests)  # all of them are counted
-            self._idle.extend(self.lanes)
+            self._idle.extend(lane for lane in self.lanes if lane.link is not None)
             self._alarm = Alarm()
             asyncio.get_running_loop().add_reader(self._alarm.fd, self._ring)
             self._advance()
             return
         loop = asyncio.get_running_loop()
-        wait_s = max(0.0, (job.start_ns - now_ns()) / NS)
+        wait_s = max(0.0, (at.load_ns - now_ns()) / NS)
         if job.requests is not None:
             self._unsent = max(job.requests - len(self.lanes), 0)
             self._resting.update(self.lanes[job.requests :])
@@ -208,7 +211,7 @@ class Drive:
 
     def connected(self, lane: Lane) -> None:
         """Go on with a lane that was lost."""
-        if not self._running:
+        if not self._running or not self._load_ns:  # else it starts with the others
             return
         if self._closed:
             self._begin(lane)
@@ -250,7 +253,7 @@ class Drive:
         """
         rests = False
         if self._left > 0:
-            if now < self._job.windows_ns:
+            if now < self._windows_ns:
                 self._uncounted += 1
             else:
                 self._left -= 1
@@ -272,7 +275,7 @@ class Drive:
             return 0
         first = self._uncounted * job.parts
         last = first + (job.requests - 1) * job.parts + job.part
-        return job.windows_ns + span_of(job.schedule, first, last + 1)
+        return self._windows_ns + span_of(job.schedule, first, last + 1)
 
     def _rest(self, lane: Lane) -> None:
         """Have a lane wait until something is due.
@@ -301,6 +304,7 @@ class Drive:
 
     def _advance(self) -> None:
         """Send what is due, and set the alarm for what is next; answers are read between so many."""
+        self.tick()
         now = now_ns()
         for _ in range(_AT_ONCE):
             if not self._next:
@@ -324,7 +328,7 @@ class Drive:
     def _pull(self) -> None:
         following = next(self._times, None)
         self._exhausted = following is None
-        self._next = 0 if following is None else self._job.start_ns + following
+        self._next = 0 if following is None else self._load_ns + following
 
     def _send(self, lane: Lane, intended: int) -> None:
         link = lane.link

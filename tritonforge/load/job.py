@@ -12,7 +12,7 @@ from tritonforge.load.histogram import Histogram
 from tritonforge.load.schedule import Schedule
 from tritonforge.load.trust import TlsFiles
 
-__all__ = ["Finished", "Job", "Payload", "Ready", "Tally", "Target"]
+__all__ = ["Connected", "Finished", "Job", "Payload", "Ready", "Start", "Stop", "Tally", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Load from `start_ns` on, counted in windows from `windows_ns` on. Times are of `clock.now_ns`.
+    """Connect, and load from when a `Start` says, in windows of `window_ns`.
 
     A closed loop has `concurrency` above 0, else `schedule` is for all processes, of which this is number `part`.
     `requests`: stop after so many counted ones. `max_windows`: stop by itself after so many. `trace`: a file to write
@@ -63,8 +63,6 @@ class Job:
 
     target: Target
     payloads: tuple[Payload, ...]
-    start_ns: int
-    windows_ns: int
     window_ns: int
     max_windows: int
     concurrency: int = 0
@@ -77,6 +75,19 @@ class Job:
     timeout_s: float = 30.0
     trace: str = ""
     bounds_ns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When the load begins for which a job has connected, and its windows: of `clock.now_ns`, for all processes."""
+
+    load_ns: int
+    windows_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The last word to a job, whether it has started or not, or has ended by itself."""
 
 
 @dataclass(slots=True)
@@ -130,3 +141,8 @@ class Finished:
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The first word of a process: it can take jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The first word of a job: all of its connections are there."""

@@ -24,15 +24,14 @@ _SUMS = ("latency", "uncorrected", "late", "first", "between")
 class Recorder:
     """Counts what ends in a window, and hands the window's tally on when its end has passed.
 
-    Window `i` is from `start_ns + i * window_ns` on. What ends before the first is not counted. Samples wait in lists
-    until there are some of them, which go into histograms together. `from_first`: the time of the first window is from
-    where the first of its requests started, as that of the last one is until the last has ended. Of what `under_way`
-    gives, those older than each of `bounds_ns` are counted at the edges.
+    Window `i` is from `i * window_ns` after the `begin` on. What ends before the first is not counted. Samples wait in
+    lists until there are some of them, which go into histograms together. `from_first`: the time of the first window is
+    from where the first of its requests started, as that of the last one is until the last has ended. Of what
+    `under_way` gives, those older than each of `bounds_ns` are counted at the edges.
     """
 
     def __init__(
         self,
-        start_ns: int,
         window_ns: int,
         emit: Callable[[Tally], None],
         *,
@@ -40,11 +39,11 @@ class Recorder:
         bounds_ns: Sequence[int] = (),
     ) -> None:
         self._emit = emit
-        self._start, self._length = start_ns, window_ns
+        self._start, self._length = _NEVER, window_ns
         self._tally = Tally(-1)
         self._cpu = self._waited = 0
         self._from_first, self._first_start = from_first, _NEVER
-        self.edge = start_ns
+        self.edge = _NEVER
         """When the present window ends: callers ask for `roll` once it has passed."""
         self.held_back = 0
         self.under_way: Callable[[], Iterable[int]] = tuple
@@ -55,6 +54,10 @@ class Recorder:
         self._first: list[int] = []
         self._between: list[int] = []
         self._sums = {name: Accumulator() for name in _SUMS}
+
+    def begin(self, start_ns: int) -> None:
+        """Set when the first window begins."""
+        self._start = self.edge = start_ns
 
     def add(self, lane: Lane, ended: int) -> None:
         """Count a request that succeeded."""

@@ -58,10 +58,12 @@ class Run:
         self.seen = 0
         self.idle_ns = 0
         self.agreed = False
+        self.parts = 1
+        """In how many processes it is."""
 
-    def begin(self, parts: int, start_ns: int) -> None:
-        """Set when the load and the windows start, and in how many processes."""
-        self.parts, self.start_ns = parts, start_ns
+    def begin(self, start_ns: int) -> None:
+        """Set when the load starts, and the windows."""
+        self.start_ns = start_ns
         self.windows_ns = start_ns + int(self._begins_s * NS)
 
     def note(self, counters: Counters, used: Usage | None, read_ns: int) -> None:

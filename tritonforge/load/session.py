@@ -14,7 +14,7 @@ from tritonforge.load.breakdown import break_down
 from tritonforge.load.clock import NS, now_ns
 from tritonforge.load.control import check_listening, connect
 from tritonforge.load.errors import InvalidLoad, LoadFailed
-from tritonforge.load.job import Job, Tally, Target
+from tritonforge.load.job import Job, Start, Tally, Target
 from tritonforge.load.little import few_under_way
 from tritonforge.load.merge import make_point
 from tritonforge.load.payloads import make_payloads
@@ -39,6 +39,8 @@ Progress = Callable[[Point], None]
 _PROGRESS_REST = 10
 """How many times as long as the figures so far take, none are made: of hundreds of windows they would cost windows."""
 
+_SOON_NS = NS // 20
+"""How far ahead a start is set, so that it reaches all processes before."""
 _NAMED = 20
 _UNTIMED = "client send and client receive are not known, and in the time of the network: no request was timed"
 _MIXTURE = "latencies are of the mixture of the models; measure each by itself for its own"
@@ -113,12 +115,13 @@ class Session:
         run = Run(load, self.settings, windows)
         if load.given and self.settings.warmup_s:
             self._warm_up()
-        # Without a warm-up the first window begins with the load: the server's counters must have been read by then.
         leads = not load.given and (self.settings.warmup_s or self.settings.ramp_s)
-        before = None if leads else self._counters()
         jobs = self._jobs(run)
-        self._workers.start(jobs)
         try:
+            self._workers.connect(jobs)
+            # Without a warm-up the first window begins with the load: the server's counters are to be read by then.
+            before = None if leads else self._counters()
+            self._start(run)
             self._collect(run, before, on_window)
         finally:
             self._workers.stop()
@@ -142,11 +145,17 @@ class Session:
     def _warm_up(self) -> None:
         """Load with a request at a time before given times, none of which may be spent on it."""
         run = Run(Load("concurrency", 1), replace(self.settings, ramp_s=0.0), 1)
-        self._workers.start([replace(job, trace="") for job in self._jobs(run)])
         try:
+            self._workers.connect([replace(job, trace="") for job in self._jobs(run)])
+            self._start(run)
             self._gather(run, run.windows_ns)
         finally:
             self._workers.stop()
+
+    def _start(self, run: Run) -> None:
+        """Start a load whose connections are there."""
+        run.begin(now_ns() + _SOON_NS)
+        self._workers.start(Start(run.start_ns, run.windows_ns))
 
     def _collect(self, run: Run, before: Counters | None, on_window: Progress | None) -> None:
         due_ns = 0
@@ -303,19 +312,13 @@ class Session:
         tls = settings.tls if address.tls else None
         target = Target(address.host, address.port, method, tls, tuple(settings.headers.items()))
         concurrency = int(run.load.value) if run.load.kind == "concurrency" else 0
-        parts = most_processes(run.load, replace(settings, requests=run.requests))
-        lanes = concurrency or settings.max_in_flight
-        # A closed loop that starts late has a shorter warm-up; an open one has its first requests to catch up with.
-        connecting = (NS // 20 if concurrency else NS // 5) + lanes * NS // 1000
-        run.begin(parts, now_ns() + connecting)
+        parts = run.parts = most_processes(run.load, replace(settings, requests=run.requests))
         export = self._export if self._export is not None and self._export.failure is None else None
         traces = [""] * parts if export is None else [str(path) for path in export.traces(parts)]
         return [
             Job(
                 target,
                 self._payloads,
-                run.start_ns,
-                run.windows_ns,
                 run.window_ns,
                 UNLIMITED,
                 share_of(concurrency, part, parts),

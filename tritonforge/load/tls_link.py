@@ -16,6 +16,11 @@ from tritonforge.load.trust import TlsFiles
 __all__ = ["TlsLink"]
 
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
+_SETTLED = (
+    grpc.ChannelConnectivity.READY,
+    grpc.ChannelConnectivity.TRANSIENT_FAILURE,
+    grpc.ChannelConnectivity.SHUTDOWN,
+)
 
 
 class TlsLink:
@@ -27,6 +32,11 @@ class TlsLink:
         self._metadata = [(name.lower(), value) for name, value in target.headers]
         self._events, self._stream = events, stream
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
+
+    async def connect(self) -> None:
+        """Wait for the connection, or until it fails: why, a call tells."""
+        while (state := self._channel.get_state(try_to_connect=True)) not in _SETTLED:
+            await self._channel.wait_for_state_change(state)
 
     def send(self, lane: Lane, data: bytes) -> None:
         """Start a call."""

@@ -42,14 +42,13 @@ class Tracer(Recorder):
     def __init__(
         self,
         path: str,
-        start_ns: int,
         window_ns: int,
         emit: Callable[[Tally], None],
         *,
         from_first: bool = False,
         bounds_ns: Sequence[int] = (),
     ) -> None:
-        super().__init__(start_ns, window_ns, emit, from_first=from_first, bounds_ns=bounds_ns)
+        super().__init__(window_ns, emit, from_first=from_first, bounds_ns=bounds_ns)
         self._path = path
         self._numbers = array("q")
         self._open: dict[Lane, tuple[int, list[int]]] = {}

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, cast
 
 from tritonforge.load.errors import GeneratorGone, LoadFailed
-from tritonforge.load.job import Job, Tally
+from tritonforge.load.job import Connected, Finished, Job, Start, Stop, Tally
 from tritonforge.load.worker_pipe import read_message, write_message
 
 __all__ = ["Workers"]
@@ -82,18 +82,33 @@ class Workers:
         """Whether any of them is at its job."""
         return self._running > 0
 
-    def start(self, jobs: list[Job]) -> None:
-        """Give each its job, at most as many as there are processes. Raise GeneratorGone where one isn't there."""
-        for number, job in enumerate(jobs):
-            try:
-                write_message(cast(BinaryIO, self._processes[number].stdin), job)
-            except BrokenPipeError:
-                self._dead(number)
-        self._running = len(jobs)
+    def connect(self, jobs: list[Job]) -> None:
+        """Give each its job, at most as many as there are processes, and wait until all have their connections.
+
+        Raise GeneratorGone where one isn't there, LoadFailed where it can't connect.
+        """
+        self._running = self._jobs = 0
         self.untraced = None
         self.unanswered_ns = []
         self.failed = []
-        self._jobs = len(jobs)
+        for number, job in enumerate(jobs):
+            self._tell(number, job)
+            self._running = self._jobs = number + 1
+        for _ in jobs:
+            number, message = self._inbox.get()
+            if not isinstance(message, Connected):
+                self._ended(number, message)
+
+    def start(self, start: Start) -> None:
+        """Have the jobs start that have connected, all by the same clock. Raise GeneratorGone where one isn't there."""
+        for number in range(self._jobs):
+            self._tell(number, start)
+
+    def _tell(self, number: int, message: Job | Start) -> None:
+        try:
+            write_message(cast(BinaryIO, self._processes[number].stdin), message)
+        except BrokenPipeError:
+            self._dead(number)
 
     def next_tally(self, timeout_s: float) -> Tally | None:
         """Give the next tally of any of them; None when the time is over, or all have finished.
@@ -107,22 +122,25 @@ class Workers:
                 return None
             if isinstance(message, Tally):
                 return message
-            self._running -= 1
-            if message is None:
-                self._dead(number)
-            self.untraced = self.untraced or message.untraced
-            self.unanswered_ns += message.unanswered_ns
-            self.failed += message.failed
-            if message.failure:
-                raise LoadFailed(f"the load generator can't go on: {message.failure}")
+            if not isinstance(message, Connected):  # which is there still where the wait for all was broken off
+                self._ended(number, message)
         return None
+
+    def _ended(self, number: int, message: Finished | None) -> None:
+        self._running -= 1
+        if message is None:
+            self._dead(number)
+        self.untraced = self.untraced or message.untraced
+        self.unanswered_ns += message.unanswered_ns
+        self.failed += message.failed
+        if message.failure:
+            raise LoadFailed(f"the load generator can't go on: {message.failure}")
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop the jobs under way, and wait until they have."""
         for process in self._processes[: self._jobs]:
             with contextlib.suppress(OSError):
-                cast(BinaryIO, process.stdin).write(b"\0")
-                cast(BinaryIO, process.stdin).flush()
+                write_message(cast(BinaryIO, process.stdin), Stop())
         while self._running and self.next_tally(timeout_s) is not None:
             pass
         if self._running:

@@ -35,7 +35,8 @@ def test_memory_is_bounded_however_many_requests_there_are() -> None:
     try:
         for requests in (20_000, 200_000):
             tallies: list[Tally] = []
-            recorder = Recorder(0, 1 << 60, tallies.append)
+            recorder = Recorder(1 << 60, tallies.append)
+            recorder.begin(0)
             recorder.roll(0)
             lane = Lane()
             tracemalloc.reset_peak()

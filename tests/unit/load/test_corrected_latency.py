@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tritonforge.load import drive as driving
 from tritonforge.load.drive import Drive
 from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Job, Payload, Tally, Target
+from tritonforge.load.job import Job, Payload, Start, Tally, Target
 from tritonforge.load.lane import Lane
 from tritonforge.load.merge import merge_tallies
 from tritonforge.load.recorder import Recorder
@@ -36,9 +36,9 @@ class Simulation:
         self._alarm = 0
         self._ring: Callable[[], None] | None = None
 
-    def run(self, drive: Drive) -> None:
+    def run(self, drive: Drive, start: Start) -> None:
         """Let everything happen."""
-        drive.start()
+        drive.start(start)
         while not drive.done.is_set():
             ends = self._under_way[0][0] if self._under_way else 1 << 62
             if self._alarm and self._alarm < ends:
@@ -92,23 +92,22 @@ def simulated(schedule: Schedule, services: list[int], places: int, lead: int = 
     """Run the drive over requests that take so long, whose windows begin after a lead."""
     simulation = Simulation(services)
     job = Job(
-        *(Target("", 0), (Payload(b""),), START, START + lead, 20 * MS, 1 << 30),
+        *(Target("", 0), (Payload(b""),), 20 * MS, 1 << 30),
         schedule=schedule,
         max_in_flight=places,
         **options,  # type: ignore[arg-type]
     )
     tallies: list[Tally] = []
-    recorder = Recorder(job.windows_ns, 20 * MS, tallies.append, bounds_ns=BOUNDS)
+    recorder = Recorder(20 * MS, tallies.append, bounds_ns=BOUNDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driving, "now_ns", lambda: simulation.now)
         patch.setattr(driving, "Alarm", lambda: simulation)
         patch.setattr(asyncio, "get_running_loop", lambda: simulation)
-        recorder.roll(START)
         drive = Drive(job, recorder, lambda lane: None)
         drive.lanes = [Lane() for _ in range(places)]
         for lane in drive.lanes:
             lane.link = simulation
-        simulation.run(drive)
+        simulation.run(drive, Start(START, START + lead))
     return tallies
 
 

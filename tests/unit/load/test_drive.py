@@ -12,7 +12,7 @@ import pytest
 from tritonforge.load.answers import Answers
 from tritonforge.load.clock import NS
 from tritonforge.load.drive import Drive
-from tritonforge.load.job import Job, Payload, Tally, Target
+from tritonforge.load.job import Job, Payload, Start, Tally, Target
 from tritonforge.load.lane import Lane
 from tritonforge.load.recorder import Recorder
 
@@ -73,15 +73,13 @@ def test_a_request_is_given_up_when_that_is_due_and_the_next_one_follows_at_once
     job = Job(
         Target("127.0.0.1", 1),
         (Payload(b"x"),),
-        start_ns=clock.now,
-        windows_ns=clock.now,
         window_ns=round(window_s * NS),
         max_windows=1 << 30,
         concurrency=2,
         ramp_s=0.15,  # the second one begins 75 ms after the first
         timeout_s=0.2,
     )
-    recorder = Recorder(job.windows_ns, job.window_ns, tallies.append)
+    recorder = Recorder(job.window_ns, tallies.append)
 
     def reconnect(lane: Lane) -> None:
         lane.link = Line(sent, clock)
@@ -91,7 +89,7 @@ def test_a_request_is_given_up_when_that_is_due_and_the_next_one_follows_at_once
     drive.lanes = [Lane(), Lane()]
     for lane in drive.lanes:
         lane.link = Line(sent, clock)
-    drive.start()
+    drive.start(Start(NS, NS))
     clock.run(2 * NS - 1)
     drive.stop()
     recorder.finish(clock.now)
@@ -108,11 +106,11 @@ def test_what_had_no_answer_is_what_was_under_way_at_the_stop_and_still_is(monke
     monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
     parts = ((b"x", b""),) * 4
     sequence = Payload(b"", parts, sequence_length=3)
-    drive = Drive(Job(Target("", 1), (sequence,), NS, NS, NS, 1, concurrency=3), Recorder(NS, NS, id), lambda _: None)
+    drive = Drive(Job(Target("", 1), (sequence,), NS, 1, concurrency=3), Recorder(NS, id), lambda _: None)
     drive.lanes = [Lane() for _ in range(3)]
     for lane in drive.lanes:
         lane.link = Line(sent, clock)
-    drive.start()
+    drive.start(Start(NS, NS))
     clock.run(2 * NS)
     drive.stop()
     clock.run(3 * NS)
@@ -131,13 +129,13 @@ def test_the_timeout_holds_after_the_stop(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
     monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
     sequence = Payload(b"", ((b"x", b""),) * 4, sequence_length=3)
-    job = Job(Target("", 1), (sequence,), NS, NS, NS, 1, concurrency=2, timeout_s=0.3)
-    drive = Drive(job, Recorder(NS, NS, id), lambda _: None)
+    job = Job(Target("", 1), (sequence,), NS, 1, concurrency=2, timeout_s=0.3)
+    drive = Drive(job, Recorder(NS, id), lambda _: None)
     lines = [Line(sent, clock), Line(sent, clock)]
     drive.lanes = [Lane(), Lane()]
     for lane, line in zip(drive.lanes, lines, strict=True):
         lane.link = line
-    drive.start()
+    drive.start(Start(NS, NS))
     clock.run(NS + NS // 10)
     drive.stop()
     drive.ended(drive.lanes[0], "", b"")
@@ -154,11 +152,11 @@ def test_requests_that_are_answered_are_not_looked_at_one_by_one(monkeypatch: py
     clock, sent = Clock(), list[int]()
     monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
     monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
-    job = Job(Target("127.0.0.1", 1), (Payload(b"x"),), NS, NS, NS, 1 << 30, concurrency=1, timeout_s=0.2)
-    drive = Drive(job, Recorder(NS, NS, lambda _: None), lambda _: None)
+    job = Job(Target("127.0.0.1", 1), (Payload(b"x"),), NS, 1 << 30, concurrency=1, timeout_s=0.2)
+    drive = Drive(job, Recorder(NS, lambda _: None), lambda _: None)
     drive.lanes = [Lane()]
     drive.lanes[0].link = Line(sent, clock)
-    drive.start()
+    drive.start(Start(NS, NS))
     timers = len(clock.timers)
     for _ in range(1000):
         clock.run(clock.now + NS // 100)
@@ -179,11 +177,11 @@ def test_the_time_in_which_an_answer_is_checked_is_no_requests(monkeypatch: pyte
     monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
     monkeypatch.setattr(Answers, "check", check)
     checked = Payload(b"x", expected={"y": np.zeros(1)})
-    recorder = Recorder(NS, NS, tallies.append)
-    drive = Drive(Job(Target("", 1), (checked,), NS, NS, NS, 1, concurrency=1), recorder, lambda _: None)
+    recorder = Recorder(NS, tallies.append)
+    drive = Drive(Job(Target("", 1), (checked,), NS, 1, concurrency=1), recorder, lambda _: None)
     drive.lanes = [Lane()]
     drive.lanes[0].link = Line(sent, clock)
-    drive.start()
+    drive.start(Start(NS, NS))
     clock.run(NS)
     for _ in range(10):
         clock.run(clock.now + 5 * ms)
@@ -193,3 +191,23 @@ def test_the_time_in_which_an_answer_is_checked_is_no_requests(monkeypatch: pyte
     assert sent == [NS + number * 50 * ms for number in range(11)]
     assert (tally.latency.count, tally.latency.minimum, tally.latency.maximum) == (10, 5 * ms, 5 * ms)
     assert (tally.duration_ns, tally.checking_ns) == (500 * ms, 450 * ms)
+
+
+def test_what_is_lost_before_the_start_starts_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, sent = Clock(), list[int]()
+    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+
+    def reconnect(lane: Lane) -> None:
+        lane.link = Line(sent, clock)
+        drive.connected(lane)
+
+    drive = Drive(Job(Target("", 1), (Payload(b"x"),), NS, 1, concurrency=2), Recorder(NS, id), reconnect)
+    drive.lanes = [Lane(), Lane()]
+    for lane in drive.lanes:
+        lane.link = Line(sent, clock)
+    drive.lost(drive.lanes[1], "gone")
+    assert sent == []
+    drive.start(Start(2 * NS, 2 * NS))
+    clock.run(3 * NS)
+    assert sent == [2 * NS] * 2

@@ -21,7 +21,8 @@ from tritonforge.load.trace import Tracer, read_trace
 def record(path: Path) -> list[Tally]:
     """Write a request's times, and those of a stream of two responses; give what was counted."""
     lane, tallies = Lane(), list[Tally]()
-    with Tracer(str(path), 0, 1000, tallies.append) as tracer:
+    with Tracer(str(path), 1000, tallies.append) as tracer:
+        tracer.begin(0)
         tracer.roll(0)
         lane.started, lane.sequence = 5, 7
         tracer.add(lane, 25)
@@ -157,12 +158,12 @@ def test_a_disk_that_fills_ends_the_export_alone(tmp_path: Path) -> None:
 
 def test_traces_that_cannot_be_written_end_no_load(tmp_path: Path) -> None:
     lane = Lane()
-    with Tracer(str(tmp_path / "nowhere" / "trace"), 0, 1, id) as missing:
+    with Tracer(str(tmp_path / "nowhere" / "trace"), 1, id) as missing:
         missing.add(lane, 1)
     assert isinstance(missing.failure, FileNotFoundError)
 
     async def write() -> None:
-        with Tracer(str(tmp_path / "trace"), 0, 1, id) as full:
+        with Tracer(str(tmp_path / "trace"), 1, id) as full:
             assert full._file is not None
             full._file.close()
             full._file = Full()  # type: ignore[assignment]
@@ -180,7 +181,7 @@ def test_the_disk_is_written_to_once_the_next_request_is_sent(tmp_path: Path) ->
     """Its time begins with the end of the one before."""
 
     async def write() -> None:
-        with Tracer(str(tmp_path / "trace"), 0, 1, id) as tracer:
+        with Tracer(str(tmp_path / "trace"), 1, id) as tracer:
             for number in range(50_000):
                 tracer.add(Lane(), number)
             assert not (tmp_path / "trace").stat().st_size

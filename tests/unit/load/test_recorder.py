@@ -25,7 +25,8 @@ def sent(intended: int, started: int) -> Lane:
 @given(REQUESTS)
 def test_a_request_counts_in_the_window_in_which_it_ends(requests: list[tuple[int, int, int]]) -> None:
     tallies: list[Tally] = []
-    recorder = Recorder(1000, 1000, tallies.append)
+    recorder = Recorder(1000, tallies.append)
+    recorder.begin(1000)
     done = sorted((intended + late + took, intended + late, intended) for intended, late, took in requests)
     for end, started, intended in done:
         if end >= recorder.edge:
@@ -44,7 +45,8 @@ def test_a_request_counts_in_the_window_in_which_it_ends(requests: list[tuple[in
 
 def test_the_last_window_ends_where_the_last_request_does() -> None:
     tallies: list[Tally] = []
-    recorder = Recorder(0, 1000, tallies.append)
+    recorder = Recorder(1000, tallies.append)
+    recorder.begin(0)
     recorder.roll(0)
     recorder.add(sent(100, 100), 300)
     recorder.finish(1250)
@@ -55,7 +57,8 @@ def test_the_last_window_ends_where_the_last_request_does() -> None:
 def test_time_goes_on_in_which_nothing_ends_any_more(until: int, durations: list[int]) -> None:
     """What is under way at the end has its age of then: whether it takes longer isn't known."""
     tallies: list[Tally] = []
-    recorder = Recorder(0, 1000, tallies.append, bounds_ns=(300,))
+    recorder = Recorder(1000, tallies.append, bounds_ns=(300,))
+    recorder.begin(0)
     recorder.under_way = lambda: [900, 1000]
     recorder.roll(1250)
     recorder.add(sent(1200, 1200), 1250)
@@ -67,7 +70,8 @@ def test_time_goes_on_in_which_nothing_ends_any_more(until: int, durations: list
 
 def test_what_is_past_a_bound_at_a_windows_edge_is_told_by_how_much_it_grew() -> None:
     tallies: list[Tally] = []
-    recorder = Recorder(1000, 1000, tallies.append, bounds_ns=(100, 500))
+    recorder = Recorder(1000, tallies.append, bounds_ns=(100, 500))
+    recorder.begin(1000)
     starts = [200, 600]
     recorder.under_way = lambda: starts
     recorder.roll(1000)  # 800 and 400 old
@@ -80,7 +84,8 @@ def test_what_is_past_a_bound_at_a_windows_edge_is_told_by_how_much_it_grew() ->
 
 def test_errors_are_kept_by_kind_and_their_kinds_bounded() -> None:
     tallies: list[Tally] = []
-    recorder = Recorder(0, 1000, tallies.append)
+    recorder = Recorder(1000, tallies.append)
+    recorder.begin(0)
     recorder.roll(0)
     for number in range(100):
         recorder.add_error(f"HTTP {number}: no")
@@ -109,7 +114,8 @@ def test_so_many_requests_are_timed_from_the_first_start_to_the_last_end(
 ) -> None:
     """One after another without a pause, before or after the nominal start of the windows: one is in flight."""
     tallies: list[Tally] = []
-    recorder = Recorder(1000, 10_000, tallies.append, from_first=True)
+    recorder = Recorder(10_000, tallies.append, from_first=True)
+    recorder.begin(1000)
     recorder.roll(1000)
     for number, start in enumerate(range(first_start, first_start + 4 * 400, 400)):
         if number in failed:
@@ -130,7 +136,8 @@ def test_processes_are_timed_together_from_the_first_start_to_the_last_end() -> 
 
 def test_what_is_received_counts_in_the_window_in_which_it_ends() -> None:
     tallies: list[Tally] = []
-    recorder = Recorder(1000, 1000, tallies.append)
+    recorder = Recorder(1000, tallies.append)
+    recorder.begin(1000)
     for first, now in ((900, 950), (980, 1100), (1900, 2300)):
         recorder.add_receive(first, now)
     recorder.roll(3000)

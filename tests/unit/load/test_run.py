@@ -59,7 +59,7 @@ def test_a_window_with_failures_or_without_answers_is_troubled(tally: Tally, tro
 @pytest.mark.parametrize(("options", "late_ms"), [({"duration_s": 0.4}, 3 + 60), ({}, 5 + 60)])
 def test_how_late_the_servers_figures_were_read_is_known(options: dict[str, float], late_ms: int) -> None:
     run = Run(ONE, replace(SETTINGS, window_s=0.1, warmup_s=0.0, stable_windows=2, **options), None)
-    run.begin(1, 0)
+    run.begin(0)
     for index, late in enumerate((3, 40, 5, 50, 60)):
         run.note({}, None, (index * 100 + late) * 1_000_000)
         if index:
@@ -70,7 +70,7 @@ def test_how_late_the_servers_figures_were_read_is_known(options: dict[str, floa
 def test_the_edges_span_the_time_of_which_the_rate_is_made() -> None:
     """That of a number of requests begins with the first one's start, in the warm-up."""
     run = Run(ONE, replace(SETTINGS, requests=6, warmup_s=1.0), None)
-    run.begin(1, 0)
+    run.begin(0)
     run.tallies[0] = [Tally(0, 700, lead_ns=200)]
     run.close(0)
     assert run.boundaries_ns == [run.windows_ns - 200, run.windows_ns + 500]
@@ -83,7 +83,7 @@ def test_the_edges_span_the_time_of_which_the_rate_is_made() -> None:
 def test_given_times_are_measured_from_the_first_on(repeat_s: float) -> None:
     given = replace(SETTINGS, times_s=(5.0, 5.1, 7.0), repeat_s=repeat_s)
     run = Run(Load("schedule", 10), given, None)
-    run.begin(1, NS)
+    run.begin(NS)
     assert run.windows_ns == 6 * NS
     assert run.window_ns == pytest.approx((0.21 if not repeat_s else 5) * NS)
 
@@ -99,7 +99,7 @@ def test_given_times_are_measured_from_the_first_on(repeat_s: float) -> None:
 def test_a_last_window_that_is_a_sliver_is_part_of_the_one_before(last: Tally, requests: int, windows: int) -> None:
     """By itself it would be held against the others, which it is not like."""
     run = Run(ONE, replace(SETTINGS, requests=31, window_s=1.0), None)
-    run.begin(1, 0)
+    run.begin(0)
     for index in range(3):
         run.tallies[index] = [Tally(index, NS, Histogram.of([9] * 10), cpu_ns=NS // 2)]
         run.close(index)

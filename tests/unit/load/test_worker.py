@@ -18,7 +18,7 @@ import pytest
 
 from tritonforge.load import GeneratorGone, LoadFailed
 from tritonforge.load.clock import NS, now_ns
-from tritonforge.load.job import Job, Payload, Tally, Target
+from tritonforge.load.job import Connected, Job, Payload, Start, Tally, Target
 from tritonforge.load.merge import merge_tallies
 from tritonforge.load.schedule import Schedule
 from tritonforge.load.workers import Workers
@@ -60,6 +60,16 @@ def _converse(connection: socket.socket, answer: Answer) -> None:
             return
 
 
+def begin(workers: Workers, *jobs: Job, lead: int = 0) -> None:
+    """Start jobs; their windows begin after a lead.
+
+    Below 0: an event loop's timers may ring some ms early, and requests of that time count, too.
+    """
+    workers.connect(list(jobs))
+    start = now_ns() + NS // 20
+    workers.start(Start(start, start + lead))
+
+
 def run(port: int, **options: object) -> Tally:
     """Run a job in one process until it ends by itself; give what it counted in all windows."""
     values = {"payloads": (Payload(REQUEST),), "max_windows": 1 << 30, "concurrency": 2, "requests": 60} | options
@@ -68,9 +78,7 @@ def run(port: int, **options: object) -> Tally:
     deadline = now_ns() + 60 * NS
     with Workers(1) as workers:
         workers.wait_ready()
-        start = now_ns() + NS // 10
-        windows = start - NS // 20  # an event loop's timers may ring some ms early: those requests count, too
-        workers.start([Job(target, start_ns=start, windows_ns=windows, window_ns=NS // 5, **values)])  # type: ignore[arg-type]
+        begin(workers, Job(target, window_ns=NS // 5, **values), lead=-NS // 20)  # type: ignore[arg-type]
         while workers.running and now_ns() < deadline:
             tally = workers.next_tally(0.1)
             if tally is not None:
@@ -247,10 +255,9 @@ def test_what_has_no_answer_at_the_end_is_told_by_its_age_or_by_what_ended_it(
 
     with serving(answer) as port, Workers(1) as workers:
         workers.wait_ready()
-        start = now_ns() + NS // 10  # a timer may be early: nothing is under way before the window, all the same
-        target, window = Target("127.0.0.1", port), start - NS // 20
-        job = Job(target, (Payload(REQUEST),), start, window, NS // 4, 1, 2, timeout_s=timeout_s, bounds_ns=(1,))
-        workers.start([job])
+        target = Target("127.0.0.1", port)
+        job = Job(target, (Payload(REQUEST),), NS // 4, 1, 2, timeout_s=timeout_s, bounds_ns=(1,))
+        begin(workers, job, lead=-NS // 20)
         tally = workers.next_tally(30)
         told.set()
         workers.stop()
@@ -292,9 +299,8 @@ def test_requests_that_end_before_the_windows_are_none_of_those_asked_for() -> N
 
     with serving(answer) as port, Workers(1) as workers:
         workers.wait_ready()
-        start = now_ns() + NS // 20
-        job = Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start + NS // 2, NS, 1 << 30, 4, requests=20)
-        workers.start([job])
+        job = Job(Target("127.0.0.1", port), (Payload(REQUEST),), NS, 1 << 30, 4, requests=20)
+        begin(workers, job, lead=NS // 2)
         tally = workers.next_tally(30)
         workers.stop()
     assert tally is not None
@@ -393,10 +399,9 @@ def test_a_worker_whose_parent_is_gone_ends_without_words() -> None:
         assert worker.stdout is not None
         assert worker.stderr is not None
         read_message(worker.stdout)
-        start = now_ns()
-        write_message(
-            worker.stdin, Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start, NS // 20, 1 << 30, 1)
-        )
+        write_message(worker.stdin, Job(Target("127.0.0.1", port), (Payload(REQUEST),), NS // 20, 1 << 30, 1))
+        assert read_message(worker.stdout) == Connected()
+        write_message(worker.stdin, Start(now_ns(), now_ns()))
         assert asked.wait(30)
         worker.stdout.close()
         worker.stdin.close()
@@ -435,10 +440,8 @@ def test_requests_that_cannot_be_written_down_are_counted_all_the_same(tmp_path:
     with serving(answer) as port, Workers(1) as workers:
         workers.wait_ready()
         resource.prlimit(workers._processes[0].pid, resource.RLIMIT_FSIZE, (16, 16))
-        start = now_ns() + NS // 10
         target, trace = Target("127.0.0.1", port), str(tmp_path / "trace")
-        job = Job(target, (Payload(REQUEST),), start, start, NS // 5, 1 << 30, 1, requests=60, trace=trace)
-        workers.start([job])
+        begin(workers, Job(target, (Payload(REQUEST),), NS // 5, 1 << 30, 1, requests=60, trace=trace))
         tallies, deadline = list[Tally](), now_ns() + 60 * NS
         while workers.running and now_ns() < deadline:
             tally = workers.next_tally(0.1)
@@ -461,8 +464,7 @@ def test_a_signal_to_all_processes_of_a_group_is_for_the_parent() -> None:
 
     with serving(answer) as port, Workers(1) as workers:
         workers.wait_ready()
-        start = now_ns() + NS // 10
-        workers.start([Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start, NS, 1 << 30, 1, requests=60)])
+        begin(workers, Job(Target("127.0.0.1", port), (Payload(REQUEST),), NS, 1 << 30, 1, requests=60))
         tally = workers.next_tally(30)
         workers.stop()
     assert tally is not None
@@ -482,12 +484,11 @@ def test_a_worker_that_is_killed_is_told_at_once(processes: int) -> None:
     killed = r"a process of the load generator was killed by signal 9 \(SIGKILL\)"
     with serving(answer) as port, Workers(processes) as workers:
         workers.wait_ready()
-        start = now_ns() + NS // 10
-        jobs = [Job(Target("127.0.0.1", port), (Payload(REQUEST),), start, start, 600 * NS, 1 << 30, 1)] * processes
-        workers.start(jobs)
+        jobs = [Job(Target("127.0.0.1", port), (Payload(REQUEST),), 600 * NS, 1 << 30, 1)] * processes
+        begin(workers, *jobs)
         with pytest.raises(GeneratorGone, match=killed):
             workers.next_tally(60)
         workers.stop(60)
         assert not workers.running
         with pytest.raises(GeneratorGone, match=killed):
-            workers.start(jobs)
+            workers.connect(jobs)
