@@ -220,7 +220,7 @@ class Calls:
 
     async def describe(self, model: str, *, version: str | int, timeout_s: float | None) -> ServedModel:
         """Fetch what the server says of a model, and check later requests against it."""
-        return (await self.catalog.fetch(self.target(model, version), self.deadline(timeout_s))).served
+        return (await self.catalog.describe(self.target(model, version), self.deadline(timeout_s))).served
 
     async def models(self, *, timeout_s: float | None) -> list[ModelStatus]:
         """List the models of the server's repository with their states; those served, where that wants a key."""
@@ -249,7 +249,7 @@ class Calls:
         parameters: Mapping[str, Parameter] | None,
         wanted: Wanted | None,
     ) -> Result:
-        """Infer, and give the outputs asked for, or all. Raise ServerUnavailable where one that was named is missing.
+        """Infer, and give the outputs asked for, or all. Raise InferenceFailed where one that was named is missing.
 
         To have one in another form, a request must name all that it wants: without `asked`, those that the model has
         now, of which it may leave some out, as of a request that names none.

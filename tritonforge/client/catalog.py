@@ -53,7 +53,15 @@ class Catalog:
         """Have the model asked for again next time."""
         self.models.pop((target.model, target.version), None)
 
-    async def fetch(self, target: Target, deadline: Deadline) -> Known:
+    async def fetch(self, target: Target, deadline: Deadline, *, sent: bool = False) -> Known:
+        """Ask the server for a call. An error is the call's; `sent`: its request had been sent before."""
+        try:
+            return await self.describe(target, deadline)
+        except ClientError as error:
+            error.tell_of(target, sent=sent)
+            raise
+
+    async def describe(self, target: Target, deadline: Deadline) -> Known:
         """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
         require_name(target.model)
         self.forget(target)

@@ -25,7 +25,6 @@ from tritonforge.client.regions import (
     cuda_unregistration,
     is_known_already,
     is_unknown,
-    of_call,
     sweep,
 )
 from tritonforge.client.releases import Releases
@@ -119,7 +118,8 @@ class CudaRegions:
             for memory in unknown:
                 await self._map(memory, deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:
-            raise of_call(error, request) from error
+            error.tell_of(self._target(request), sent=False)
+            raise
         except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
             reason = f"the server can't map this GPU's memory: {error.reason}; it needs a GPU, on this machine"
             told = InvalidRequest(reason, self._target(request))

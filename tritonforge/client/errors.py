@@ -85,6 +85,15 @@ class ClientError(TritonForgeError):
         detail = self.code or (type(cause).__name__ if cause is not self else "")
         return f"{type(self).__name__} ({detail})" if detail else type(self).__name__
 
+    def tell_of(self, target: Target, *, sent: bool | None = None) -> None:
+        """Tell of a call, as the error of a question that was asked for it; the URL stays that of the question.
+
+        `sent`: whether the call's own request had been sent by then, if the question wasn't that itself.
+        """
+        self.target = target._replace(url=self.url)
+        if sent is not None and isinstance(self, (ServerUnavailable, DeadlineExceeded)):
+            self.sent = sent
+
     def __str__(self) -> str:
         reason = self.reason
         for given in (str(self.model), self.request_id):  # which the server's words may quote
@@ -130,7 +139,7 @@ class ServerUnavailable(ClientError):
         self.foreign = foreign
         self.of_model = of_model
         self.pending = pending
-        self.after_s = 0
+        self.after_s = 0.0
 
 
 class DeadlineExceeded(ClientError, TimeoutError):

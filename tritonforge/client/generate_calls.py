@@ -9,7 +9,7 @@ from typing import Any
 from tritonforge.client.arguments import require_name
 from tritonforge.client.calls import Calls
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import InferenceFailed, ModelNotFound, Target
+from tritonforge.client.errors import ClientError, InferenceFailed, ModelNotFound, Target
 from tritonforge.client.events import Events, generate_body, mistyped, read_event
 from tritonforge.client.questions import Question
 from tritonforge.client.stream_count import StreamCount
@@ -67,13 +67,13 @@ async def _events(calls: Calls, question: Question, target: Target, deadline: De
         async with aclosing(calls.transport.events(question, deadline)) as pieces:
             async for piece in pieces:
                 yield piece
-    except ModelNotFound as error:
-        told = await calls.catalog.told_apart(error, target, deadline)
+    except ClientError as error:
+        error.tell_of(target)
+        told: ClientError | None = None
+        if isinstance(error, ModelNotFound):
+            told = await calls.catalog.told_apart(error, target, deadline)
+        elif isinstance(error, InferenceFailed):
+            told = mistyped(error, target)
         if told is None:
             raise
         raise told from error
-    except InferenceFailed as error:
-        refusal = mistyped(error, target)
-        if refusal is None:
-            raise
-        raise refusal from error

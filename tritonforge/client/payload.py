@@ -131,16 +131,16 @@ def read_result(response: Response, order: Sequence[str], target: Target, dataty
 
     One that lies in a region is there by its shape and dtype alone. `datatypes` are those of all outputs of the model,
     by name, as far as it is known. A Python model may leave outputs out, all of them too, and Triton passes that on
-    (24.10). Raise ServerUnavailable where there is another output or datatype in the place of one of them;
-    InferenceFailed where an output isn't what it says.
+    (24.10), as it does another datatype than is declared. Raise InferenceFailed where there is another output or
+    datatype in the place of one of them, or an output isn't what it says.
     """
     arrays: dict[str, Array] = {}
     name = ""
     try:
         for name, datatype, shape, data, region in response.outputs:
             if datatypes.get(name, datatype) != datatype and datatype != "BYTES":  # which classes come as, too
-                words = f"its output {name!r} is {datatype}, and the model's {datatypes[name]}"
-                raise ServerUnavailable(f"the answer is not of this model: {words}", target)
+                words = f"its output {name!r} is {datatype}, and declared as {datatypes[name]}"
+                raise InferenceFailed(f"the model's answer is not what the server says of the model: {words}", target)
             arrays[name] = decode(datatype, shape, data) if region is None else stand_in(datatype, shape)
     except InvalidTensor as error:
         raise InferenceFailed(f'output "{name}": {error}', target) from error
@@ -149,8 +149,8 @@ def read_result(response: Response, order: Sequence[str], target: Target, dataty
     if [*arrays] != order:
         unknown = [name for name in arrays if name not in datatypes]
         if unknown and not arrays.keys() >= set(order):
-            words = f"it has an output {unknown[0]!r}; the model has {', '.join(datatypes)}"
-            raise ServerUnavailable(f"the answer is not of this model: {words}", target)
+            words = f"it has an output {unknown[0]!r}; declared are {', '.join(datatypes)}"
+            raise InferenceFailed(f"the model's answer is not what the server says of the model: {words}", target)
         arrays = {name: arrays.pop(name) for name in order if name in arrays} | arrays
     return Result(
         arrays,
@@ -178,10 +178,10 @@ def _differ(version: str, asked: str) -> bool:
 
 
 def require_outputs(result: Result, asked: Sequence[str], target: Target) -> None:
-    """Raise ServerUnavailable where an output that was asked for is not among those of an answer."""
+    """Raise InferenceFailed where an output that was asked for is not among those of an answer."""
     missing = [name for name in asked if name not in result.outputs]
     if missing:
-        raise ServerUnavailable(f"the answer is not Triton's: it has no output {missing[0]!r}, as asked for", target)
+        raise InferenceFailed(f"the model's answer has no output {missing[0]!r}, as asked for", target)
 
 
 def with_timeout(parameters: Mapping[str, Parameter] | None, deadline: Deadline) -> Mapping[str, Parameter]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 
 from tritonforge.client.catalog import Catalog
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import InvalidRequest, ServerUnavailable, Target
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.kinds import Known
 from tritonforge.client.message import Response
 from tritonforge.client.payload import read_result, require_own
@@ -42,11 +42,11 @@ async def read(
 ) -> Result:
     """Read a response; one with other outputs than the model had, after asking anew what it has.
 
-    Either the model has changed, or the response on its way: then raise ServerUnavailable.
+    The model may have been loaded anew since. Raise InferenceFailed where the outputs are others still.
     """
     require_own(response, target)
     try:
         return read_result(response, outputs or known.output_names, target, known.datatypes)
-    except ServerUnavailable:
-        known = await catalog.fetch(target, deadline)
+    except InferenceFailed:
+        known = await catalog.fetch(target, deadline, sent=True)
         return read_result(response, outputs or known.output_names, target, known.datatypes)

@@ -16,9 +16,7 @@ from tritonforge.client.errors import (
     InferenceFailed,
     InvalidRequest,
     ServerUnavailable,
-    Target,
 )
-from tritonforge.client.message import Request
 from tritonforge.client.questions import Question
 from tritonforge.client.segments import PREFIX, Segment, abandoned, remove
 
@@ -29,7 +27,6 @@ __all__ = [
     "is_known_already",
     "is_outgrown",
     "is_unknown",
-    "of_call",
     "registration",
     "sweep",
     "unregistration",
@@ -95,18 +92,6 @@ def is_unknown(error: InvalidRequest | InferenceFailed) -> bool:
 def is_outgrown(error: InvalidRequest | InferenceFailed) -> bool:
     """Tell whether an output didn't fit into its place, which Triton (24.10) sees after the model has run."""
     return "shared memory size specified with the request for output" in error.reason
-
-
-def of_call(error: ServerUnavailable | DeadlineExceeded, request: Request) -> ClientError:
-    """Make the error of a call of which nothing was sent: its memory could not be made known to the server."""
-    target = Target(error.url, request.model, request.version, request.id)
-    told: ClientError
-    if isinstance(error, ServerUnavailable):
-        told = ServerUnavailable(error.reason, target, sent=False, silent=error.silent, foreign=error.foreign)
-    else:
-        told = DeadlineExceeded(error.reason, target, sent=False)
-    told.code = error.code
-    return told
 
 
 def _ownerless(names: Sequence[str]) -> list[str]:

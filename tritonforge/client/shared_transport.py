@@ -19,6 +19,7 @@ from tritonforge.client.errors import (
     InvalidRequest,
     ModelNotFound,
     ServerUnavailable,
+    Target,
 )
 from tritonforge.client.message import Request, Response
 from tritonforge.client.questions import Question
@@ -26,7 +27,6 @@ from tritonforge.client.regions import (
     is_known_already,
     is_outgrown,
     is_unknown,
-    of_call,
     registration,
     sweep,
     unregistration,
@@ -143,7 +143,8 @@ class SharedMemoryTransport:
             metadata = await self._inner.ask(Question("model_metadata", request.model, request.version), deadline)
             return tuple([str(output["name"]) for output in metadata["outputs"]])
         except (ServerUnavailable, DeadlineExceeded) as error:
-            raise of_call(error, request) from error
+            error.tell_of(self._target(request), sent=False)
+            raise
         except (ClientError, LookupError, TypeError):  # the inference itself will say what is wrong
             return ()
 
@@ -197,7 +198,8 @@ class SharedMemoryTransport:
                 await self._map(segment, deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:
             self._discard(placed)  # the server may have mapped it
-            raise of_call(error, request) from error
+            error.tell_of(self._target(request), sent=False)
+            raise
         except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
             self._discard(placed)
             self._give_up(f"the server at {self.url} can't map this machine's memory: {error.reason}")
@@ -229,6 +231,9 @@ class SharedMemoryTransport:
             if not is_known_already(error):
                 raise
         self.arena.registered.add(segment.name)
+
+    def _target(self, request: Request) -> Target:
+        return Target(self.url, request.model, request.version, request.id)
 
     def _give_up(self, reason: str) -> None:
         self._usable = False

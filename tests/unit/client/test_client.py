@@ -38,7 +38,7 @@ from tritonforge.client.stub import Stub, only
 from tritonforge.ir import Signature
 
 from .fault_server import FaultServer, Peer, free_port
-from .small_servers import answer_question, grpc_server, ok, serve_model
+from .small_servers import METADATA, answer_question, grpc_server, ok, serve_model
 
 
 def test_importing_and_using_http_imports_no_grpc():
@@ -305,12 +305,74 @@ def answer_with(*names: str) -> Callable[[Peer], None]:
 
 
 @pytest.mark.parametrize(
-    ("names", "message"), [(("y", "y"), "it has an output twice"), ((), "it has no output 'y', as asked for")]
+    ("names", "kind", "message"),
+    [
+        (("y", "y"), ServerUnavailable, "the answer is not Triton's: it has an output twice"),
+        ((), InferenceFailed, "the model's answer has no output 'y', as asked for"),
+    ],
 )
-def test_outputs_that_are_not_those_asked_for_are_told(names, message):
-    told = pytest.raises(ServerUnavailable, match=f"the answer is not Triton's: {message}")
+def test_outputs_that_are_not_those_asked_for_are_told(names, kind, message):
+    told = pytest.raises(kind, match=message)
     with FaultServer(answer_with(*names)) as server, Client(server.url) as client, told:
         client.infer("m", x=np.ones(2, np.float32), outputs=["y"])
+
+
+def answer_as(*datatypes: str) -> Callable[[Peer], None]:
+    """Serve the model "m", loaded anew each time it is asked for: y has one datatype after the other, to an end."""
+    metadata = [{**METADATA, "outputs": [{"name": "y", "datatype": each, "shape": [1]}]} for each in datatypes]
+    output = {"name": "y", "datatype": "INT32", "shape": [1], "data": [1]}
+
+    def behave(peer: Peer) -> None:
+        while request := peer.request():
+            if request.startswith(b"GET /v2/models/m "):
+                if not metadata:
+                    return
+                peer.send(ok(json.dumps(metadata.pop(0)).encode()))
+            elif request.startswith(b"GET"):
+                answer_question(peer, request)
+            else:
+                peer.send(ok(json.dumps({"model_name": "m", "outputs": [output]}).encode()))
+
+    return behave
+
+
+def test_an_answer_of_another_datatype_is_the_models_where_it_is_declared_so_by_now():
+    with FaultServer(answer_as("FP32", "INT32")) as server, Client(server.url) as client:
+        assert client.infer("m", x=np.ones(2, np.float32)).y.tolist() == [1]
+
+
+def test_an_answer_of_another_datatype_than_is_declared_is_the_models_failure():
+    with FaultServer(answer_as("FP32", "FP32")) as server, Client(server.url) as client:
+        with pytest.raises(InferenceFailed, match="its output 'y' is INT32, and declared as FP32"):
+            client.infer("m", x=np.ones(2, np.float32))
+        assert server.connections == 1
+
+
+def test_an_answer_that_was_sent_is_told_so_where_the_model_can_not_be_asked_about_anew():
+    with (
+        FaultServer(answer_as("FP32"), lambda peer: None) as server,
+        Client(server.url, retries=Retries(attempts=1)) as client,
+        pytest.raises(ServerUnavailable) as caught,
+    ):
+        client.infer("m", x=np.ones(2, np.float32), request_id="r-7")
+    assert (caught.value.request_id, caught.value.sent) == ("r-7", True)
+
+
+@pytest.mark.parametrize("version", ["", 2])
+def test_an_error_before_a_models_first_call_is_the_calls(version):
+    """The question about the model may have been sent; nothing of the inference was."""
+    with FaultServer(lambda peer: peer.request()) as server, Client(server.url) as client:
+        with pytest.raises(ServerUnavailable) as caught:
+            client.infer("m", x=np.ones(2, np.float32), request_id="r-7", version=version)
+        assert server.connections > 1
+    error = caught.value
+    assert (error.request_id, error.model, error.version, error.sent) == ("r-7", "m", str(version), False)
+
+
+def test_an_error_of_generate_has_the_id_of_its_request():
+    with Client("http://127.0.0.1:1") as client, pytest.raises(ServerUnavailable) as caught:
+        client.generate("m", {"x": 1}, request_id="r-7")
+    assert caught.value.request_id == "r-7"
 
 
 UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 16\r\n\r\n{"error":"full"}'

@@ -166,16 +166,16 @@ def renamed(request: Any, context: grpc.ServicerContext) -> Any:
 
 
 def test_an_output_of_another_name_than_the_models_is_told():
-    words = "the answer is not of this model: it has an output 'z'; the model has y"
+    words = "the model's answer is not what the server says of the model: it has an output 'z'; declared are y"
 
     async def main(url: str) -> None:
         async with AsyncClient(url, timeout_s=20) as client:
-            with pytest.raises(ServerUnavailable, match=words):
+            with pytest.raises(InferenceFailed, match=words):
                 await client.infer("m", x=X)
 
     with grpc_server(renamed) as url:
         asyncio.run(main(url))
-        with Client(url, timeout_s=20) as client, pytest.raises(ServerUnavailable, match=words):
+        with Client(url, timeout_s=20) as client, pytest.raises(InferenceFailed, match=words):
             client.infer("m", x=X)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tritonforge.client import AsyncClient, Client, InvalidRequest, Retries, ServerUnavailable
+from tritonforge.client import AsyncClient, Client, InferenceFailed, InvalidRequest, Retries
 
 from .fault_server import FaultServer, Peer
 from .small_servers import ok
@@ -174,7 +174,7 @@ def test_outputs_of_which_none_was_named_may_be_left_out_with_top_too(model, cli
 )
 def test_an_output_that_was_named_may_not(model, client, named):
     model.outputs = ("y", "z")
-    with pytest.raises(ServerUnavailable, match="no output 'z', as asked for"):
+    with pytest.raises(InferenceFailed, match="no output 'z', as asked for"):
         client.infer("m", x=X, **named)
 
 

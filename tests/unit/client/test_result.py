@@ -63,7 +63,7 @@ def test_an_output_of_another_datatype_than_the_models_is_refused():
     target = Target("http://h:1", "m")
     assert read_result(response("y", datatype="UINT8"), ["y"], target, {"y": "UINT8"}).y.tolist() == [1]
     assert read_result(response("y", datatype="UINT8"), ["y"], target, {}).y.tolist() == [1], "one that isn't known"
-    with pytest.raises(ServerUnavailable, match="its output 'y' is UINT8, and the model's INT8"):
+    with pytest.raises(InferenceFailed, match="its output 'y' is UINT8, and declared as INT8"):
         read_result(response("y", datatype="UINT8"), ["y"], target, {"y": "INT8"})
 
 
@@ -101,7 +101,7 @@ def test_an_output_in_the_place_of_one_of_the_models_is_refused():
     assert list(read_result(response("b", "a"), ["a", "b"], target, BOTH).outputs) == ["a", "b"]
     assert list(read_result(response("a"), ["a", "b"], target, BOTH).outputs) == ["a"], "it may leave some out"
     assert list(read_result(response("c", "a"), ["a"], target, {"a": "INT8"}).outputs) == ["a", "c"], "or give more"
-    with pytest.raises(ServerUnavailable, match="it has an output 'c'; the model has a, b"):
+    with pytest.raises(InferenceFailed, match="it has an output 'c'; declared are a, b"):
         read_result(response("a", "c"), ["a", "b"], target, BOTH)
 
 

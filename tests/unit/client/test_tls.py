@@ -12,13 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import trustme
 
 from tritonforge.client import TLS, AsyncClient, Client, ConnectionOptions, Retries, ServerUnavailable
 
-X = np.array([1, 2], np.float32)
 Serve = Callable[[ssl.SSLContext, socket.socket], object]
 
 
@@ -85,14 +83,14 @@ def failure(kind: str, url: str, tls: TLS | None = None) -> ServerUnavailable:
 
     async def ask() -> None:
         async with AsyncClient(url, **options) as client:
-            await client.infer("m", x=X)
+            await client.metadata("m")
 
     def ask_in_loop() -> None:
         asyncio.run(ask())
 
     def ask_blocking() -> None:
         with Client(url, **options) as client:
-            client.infer("m", x=X)
+            client.metadata("m")
 
     ask_now = ask_in_loop if kind == "async" else ask_blocking
     with pytest.raises(ServerUnavailable) as caught:
