@@ -49,7 +49,7 @@ def read_folders(repository: Path) -> list[ModelFolder]:
     Raises:
         OSError: the repository can't be read.
     """
-    return [_read(path) for path in sorted(repository.iterdir()) if os.path.isdir(path)]
+    return [_read(Path(entry.path)) for entry in _entries(repository) if not _is_dead(entry) and entry.is_dir()]
 
 
 def dead_links(folder: Path) -> tuple[str, ...]:
@@ -58,11 +58,21 @@ def dead_links(folder: Path) -> tuple[str, ...]:
     Raises:
         OSError: the folder can't be read.
     """
-    return tuple(path.name for path in sorted(folder.iterdir()) if path.is_symlink() and not os.path.exists(path))
+    return tuple(entry.name for entry in _entries(folder) if _is_dead(entry))
 
 
 def _read(path: Path) -> ModelFolder:
-    dead = dead_links(path)
-    names = sorted(name for name in os.listdir(path) if name not in dead)
-    folders = tuple(name for name in names if os.path.isdir(path / name))
-    return ModelFolder(path, tuple(name for name in names if name not in folders), folders, dead)
+    entries = _entries(path)
+    dead = tuple(entry.name for entry in entries if _is_dead(entry))
+    folders = tuple(entry.name for entry in entries if entry.name not in dead and entry.is_dir())
+    files = tuple(entry.name for entry in entries if entry.name not in dead and entry.name not in folders)
+    return ModelFolder(path, files, folders, dead)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_dead(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry.path)
