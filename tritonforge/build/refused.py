@@ -11,8 +11,8 @@ from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
 __all__ = ["refuse"]
 
-_TOLD = frozenset({"TF613", "TF693", "TF694"})
-"""Of versions that no build keeps, and of more instances than the machine bears."""
+_TOLD = frozenset({"TF613", "TF633", "TF693", "TF694"})
+"""Of versions that no build keeps, of queues that stall, and of more instances than the machine bears."""
 
 _CONSEQUENCE = "TF678"
 """Of an ensemble, that one of its models won't load."""
@@ -21,8 +21,8 @@ _CONSEQUENCE = "TF678"
 def refuse(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     """Check a written repository; ONNX files are left out, since their configurations were made from them.
 
-    Gives what it warns of: that so many instances want more than this machine, or a container, has, and versions that a
-    policy names and no build keeps.
+    Gives what it warns of: that so many instances want more than this machine, or a container, has, versions that a
+    policy names and no build keeps, and settings with which Triton lets requests wait.
 
     Raises:
         DiagnosticError: what Triton would refuse, at the definitions' lines.

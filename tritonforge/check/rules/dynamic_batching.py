@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tritonforge.check.finding import Found, error
+from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
 from tritonforge.pbtxt.document import enum_name
 
@@ -21,6 +21,7 @@ def check_dynamic_batching(model: Model) -> Iterator[Found]:
     yield from _check_priorities(batcher)
     if batcher.preserve_ordering:
         yield from _check_ordering(batcher)
+    yield from _check_wakes(batcher)
 
 
 def check_preferred_sizes(code: str, path: str, sizes: Iterable[int], model: Model) -> Iterator[Found]:
@@ -50,14 +51,32 @@ def _check_priorities(batcher: Any) -> Iterator[Found]:
             yield error("TF631", field, message, "raise priority_levels, or take the policy out")
 
 
+def _check_wakes(batcher: Any) -> Iterator[Found]:
+    """Warn of what keeps the batcher from fetching requests ahead: then it is at times not told that a model is free.
+
+    Seen with 24.10; Triton's issue 8870 has one of the causes.
+    """
+    for path, policy in _policies(batcher):
+        limits = policy.max_queue_size or policy.default_timeout_microseconds or policy.allow_timeout_override
+        if batcher.priority_levels or limits:
+            field = "dynamic_batching.priority_levels" if batcher.priority_levels else path
+            message = "with priorities or queue limits, requests at times wait up to 0.5 s while the model is idle (24.10)"
+            hint = "leave them out where latency matters; a timeout that rejects needs well above 500 ms"
+            yield warning("TF633", field, message, hint)
+            return
+
+
+def _policies(batcher: Any) -> Iterator[tuple[str, Any]]:
+    yield "dynamic_batching.default_queue_policy", batcher.default_queue_policy
+    for level, policy in sorted(batcher.priority_queue_policy.items()):
+        yield f'dynamic_batching.priority_queue_policy["{level}"]', policy
+
+
 def _check_ordering(batcher: Any) -> Iterator[Found]:
     if batcher.priority_levels > 1:
         message = f"preserve_ordering excludes several priority levels; found {batcher.priority_levels}"
         yield error("TF632", "dynamic_batching.preserve_ordering", message, "take one of the two out")
-    policies = {"dynamic_batching.default_queue_policy": batcher.default_queue_policy}
-    for level, policy in sorted(batcher.priority_queue_policy.items()):
-        policies[f'dynamic_batching.priority_queue_policy["{level}"]'] = policy
-    for path, policy in policies.items():
+    for path, policy in _policies(batcher):
         if policy.default_timeout_microseconds and enum_name(policy, "timeout_action") == "DELAY":
             message = "preserve_ordering excludes the timeout action DELAY, which lets later requests pass"
             yield error("TF632", f"{path}.timeout_action", message, "timeout_action: REJECT")
