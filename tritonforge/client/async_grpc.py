@@ -12,7 +12,7 @@ import grpc.aio
 
 from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError
+from tritonforge.client.errors import ClientError, Target
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
@@ -47,7 +47,7 @@ class AsyncGrpcTransport:
         try:
             return self._form.read_infer(await self._infer(message, metadata, deadline))
         except FAILURES as error:
-            raise self._form.failure(error, deadline, self._form.target(request)) from error
+            raise self._failure(error, deadline, self._form.target(request)) from error
 
     async def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
         """Send one request and give each response as it comes. Closing the generator before the last one cancels it."""
@@ -66,7 +66,7 @@ class AsyncGrpcTransport:
                 if final:
                     return
         except FAILURES as error:
-            raise self._form.failure(error, deadline, target) from error
+            raise self._failure(error, deadline, target) from error
         except asyncio.CancelledError:
             self._require_open()
             raise
@@ -83,7 +83,7 @@ class AsyncGrpcTransport:
             ask = channel.procedures[procedure(question)]
             return parse_answer(question, await self._make(ask, message, metadata, deadline))
         except FAILURES as error:
-            raise self._form.failure(error, deadline, self._form.target(question)) from error
+            raise self._failure(error, deadline, self._form.target(question)) from error
 
     def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
         """Refuse: what is asked so is of the HTTP API only."""
@@ -106,6 +106,11 @@ class AsyncGrpcTransport:
             self._unary.close()
         self._channels.close()
         await asyncio.sleep(0)  # the loop closes a socket in its next turn
+
+    def _failure(self, error: Any, deadline: Deadline, target: Target) -> ClientError:
+        if self._form.spoiled(error):
+            self._channels.drop()
+        return self._form.failure(error, deadline, target)
 
     async def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
         if self._unary is not None:

@@ -30,6 +30,7 @@ __all__ = [
     "from_http_status",
     "from_page",
     "inference_failed",
+    "is_garbled",
     "is_restricted",
     "stream_failed",
     "too_late",
@@ -160,8 +161,16 @@ _PENDING = frozenset({408, 504})
 
 _NO_LONGER_AWAITED = re.compile(r"^upstream request timeout\b")  # Envoy's, for its 504
 
-_BROKEN = re.compile(r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/2)")
-"""What grpc 1.x says, as UNKNOWN or INTERNAL, of bytes that are no HTTP/2."""
+_BROKEN = re.compile(
+    r"^(Stream removed|Received RST_STREAM|Failed parsing HTTP/2|Compression bit set but|Unexpected error decompressing"
+    r"|No status received$)"
+)
+"""What grpc 1.x says, as UNKNOWN, INTERNAL or CANCELLED, of an answer that is not a whole one of gRPC's."""
+
+_GARBLED = re.compile(r"^(Stream removed \((?!RST_STREAM|GOAWAY)|Failed parsing HTTP/2)")
+"""What of that is said of bytes that could not be read, after which those that follow can't be either."""
+
+_CODES_OF_BROKEN = frozenset({"UNKNOWN", "INTERNAL", "CANCELLED"})
 
 _LATE_IN_QUEUE = re.compile(r"^Request timeout expired")
 """What Triton says of a request that was in the queue for longer than its limit there."""
@@ -228,7 +237,9 @@ def from_grpc_code(code: str, words: str, target: Target, *, answered: bool = Fa
     kind = _BY_GRPC_CODE.get(code, InferenceFailed)
     error: ClientError
     if (found := _HTTP_STATUS.match(words)) is None:
-        error = _refined(ServerUnavailable if _BROKEN.search(words) else kind, words or code, target)
+        broken = code in _CODES_OF_BROKEN and _BROKEN.search(words)
+        error = _refined(ServerUnavailable if broken else kind, words or code, target)
+        code = "UNAVAILABLE" if broken else code
         if isinstance(error, ServerUnavailable):
             error.sent = answered or not _NEVER_SENT.match(words)
             error.pending = bool(_NO_LONGER_AWAITED.match(words))
@@ -255,6 +266,11 @@ def too_late(error: TimeoutError, deadline: Deadline, target: Target) -> Deadlin
     sent = not isinstance(error, NeverSent)
     waited_for = "no answer" if sent else str(error)
     return DeadlineExceeded(f"{waited_for} within {deadline.timeout_s:g} s", target, sent=sent)
+
+
+def is_garbled(code: str, words: str) -> bool:
+    """Tell whether grpc couldn't read what came, so that its connection is of no more use: HPACK has one table."""
+    return code in _CODES_OF_BROKEN and _GARBLED.search(words) is not None
 
 
 def inference_failed(words: str, target: Target) -> InferenceFailed:

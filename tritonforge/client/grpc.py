@@ -101,6 +101,8 @@ class GrpcTransport:
     def _failure(self, error: Any, deadline: Deadline, target: Target) -> Exception:
         if self._closed and isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.CANCELLED:
             return self._form.closed()  # while the call was under way
+        if self._form.spoiled(error):
+            self._channel = _Channel(self._form)
         return self._form.failure(error, deadline, target)
 
     def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:

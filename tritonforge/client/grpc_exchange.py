@@ -13,7 +13,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.failures import REFUSED, from_connection, from_grpc_code, stream_failed, too_late
+from tritonforge.client.failures import REFUSED, from_connection, from_grpc_code, is_garbled, stream_failed, too_late
 from tritonforge.client.grpc_message import from_message
 from tritonforge.client.grpc_unary import CallFailed
 from tritonforge.client.grpc_wire import parse_response, serialize_request
@@ -141,6 +141,10 @@ class GrpcExchange:
         """Say where the generate extension is to be had."""
         words = f"Triton has {question.subject} over HTTP only; give the client the server's HTTP URL, or use stream()"
         return InvalidRequest(words, self.target(question))
+
+    def spoiled(self, error: Any) -> bool:
+        """Tell whether it is of a connection that grpcio (1.85) keeps using, though it can't read it any more."""
+        return isinstance(error, grpc.RpcError) and is_garbled(*_status(error))
 
     def closed(self) -> RuntimeError:
         """Say that the client is of no more use."""

@@ -22,6 +22,7 @@ from tritonforge.client.message import Request, Tensor
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.retries import Retries
 from tritonforge.client.url import Endpoint
+from tritonforge.hpack import encode_field
 
 from .fault_server import FaultServer, Peer
 from .http2_frames import BEGINNING, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST, SETTINGS, frame, trailers
@@ -179,29 +180,67 @@ def test_an_output_of_another_name_than_the_models_is_told():
             client.infer("m", x=X)
 
 
-def test_a_question_that_is_answered_without_a_message_is_no_tritons():
+BAD_KEY = encode_field("Bad Key", "1")
+ODD_ENDS = {
+    "no message": (BEGINNING, trailers(), "the answer has no message"),
+    "no status": (BEGINNING, b"", "No status received"),
+    "a key that is none": (BEGINNING + BAD_KEY, trailers(), "Illegal header key"),
+}
+
+
+def answering_oddly(first: bytes, last: bytes) -> Callable[[Peer], None]:
+    """Answer each call on the connection with two header blocks."""
+
     def behave(peer: Peer) -> None:
         peer.send(frame(SETTINGS, 0, 0, b""))
-        data = b""
-        while frame(DATA, END_STREAM, 1, b"")[3:] not in data:
-            data += peer._connection.recv(1 << 16)
-        peer.send(frame(HEADERS, END_HEADERS, 1, BEGINNING))
-        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, trailers()))
-        peer.hold()
+        data, stream = b"", 1
+        while came := peer._connection.recv(1 << 16):
+            data += came
+            while frame(DATA, END_STREAM, stream, b"")[3:] in data:
+                peer.send(frame(HEADERS, END_HEADERS, stream, first))
+                peer.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, last))
+                stream += 2
+
+    return behave
+
+
+@pytest.mark.parametrize(("first", "last", "words"), ODD_ENDS.values(), ids=ODD_ENDS)
+def test_a_question_that_is_answered_oddly_is_no_failure_of_a_model(first, last, words):
+    once: dict[str, Any] = {"timeout_s": 20, "retries": Retries(attempts=1)}
 
     async def main(url: str) -> None:
-        async with AsyncClient(url, timeout_s=20, retries=Retries(attempts=1)) as client:
-            with pytest.raises(ServerUnavailable, match="the answer has no message"):
+        async with AsyncClient(url, **once) as client:
+            with pytest.raises(ServerUnavailable, match=words) as caught:
                 await client.metadata("m")
+            assert caught.value.code == "UNAVAILABLE"
 
-    with FaultServer(behave) as server:
+    with FaultServer(answering_oddly(first, last)) as server:
         url = f"grpc://127.0.0.1:{server.port}"
         asyncio.run(main(url))
-        with (
-            Client(url, timeout_s=20, retries=Retries(attempts=1)) as client,
-            pytest.raises(ServerUnavailable, match="the answer has no message"),
-        ):
+        with Client(url, **once) as client, pytest.raises(ServerUnavailable, match=words) as caught:
             client.metadata("m")
+        assert caught.value.code == "UNAVAILABLE"
+
+
+def test_a_connection_that_can_not_be_read_any_more_is_left():
+    first, last, words = ODD_ENDS["a key that is none"]
+    once: dict[str, Any] = {"timeout_s": 20, "retries": Retries(attempts=1)}
+
+    async def main(url: str) -> None:
+        async with AsyncClient(url, **once) as client:
+            for _ in range(3):
+                with pytest.raises(ServerUnavailable, match=words):
+                    await client.metadata("m")
+
+    with FaultServer(answering_oddly(first, last)) as server:
+        url = f"grpc://127.0.0.1:{server.port}"
+        asyncio.run(main(url))
+        assert server.connections == 3
+        with Client(url, **once) as client:
+            for _ in range(3):
+                with pytest.raises(ServerUnavailable, match=words):
+                    client.metadata("m")
+        assert server.connections == 6
 
 
 class Ending:
