@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tritonforge.load.estimates import is_stable, pool, pooled_rate, summarize
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.job import Tally
 from tritonforge.load.objectives import good_limit_us, missed
+from tritonforge.load.punctuality import due_rate, lateness, shortfall
 from tritonforge.load.results import Errors, Generator, Latency, Point, Window
-from tritonforge.load.schedule import due_between, schedule_of
 from tritonforge.load.settings import Load, Settings
 
 __all__ = ["coalesce", "joined", "make_point", "merge_tallies", "stable"]
 
 _BUSY = 0.9
-_LATE_SHARE = 0.1
 _WAITED = 0.2
 _CHECKED = 0.05
 _SHARES = ("cpu_ns", "waited_ns", "checking_ns")
-_HUNDRED = 100
-_COUNTED = 10_000_000
-"""So many arrivals are counted; of more, chance is no part that matters."""
 
 
 def merge_tallies(tallies: Sequence[Tally]) -> Tally:
@@ -105,7 +101,7 @@ def make_point(
         latency=latency,
         latency_uncorrected=summarize([tally.uncorrected for tally in last]),
         errors=errors,
-        generator=_generator(settings, last, latency, rate.value, _due(load, settings, windows, measured)),
+        generator=_generator(load, settings, last, latency, due_rate(load, settings, windows, measured)),
         first_response=_stream([tally.first for tally in last]),
         between_responses=_stream([tally.between for tally in last]),
         goodput=pooled_rate(good, durations) if limit else None,
@@ -118,29 +114,12 @@ def make_point(
         unanswered_s=max(unanswered, default=0) / 1e9,
         overdue={slo.statistic: count for slo in settings.slo if (count := overdue.get(slo.limit_ns, 0)) > 0},
     )
+    if short := shortfall(point, settings):
+        warnings = (*point.generator.warnings, short)
+        point = replace(point, generator=replace(point.generator, warnings=warnings))
     if not (point.silent and settings.slo):
         return point
     return replace(point, slo_met=False, slo_missed=tuple(slo.statistic for slo in settings.slo))
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """What was meant to be sent: `rate` is requests a second in the measured windows, 0 where none is asked for."""
-
-    load: Load
-    rate: float
-
-
-def _due(load: Load, settings: Settings, windows: Sequence[Tally], measured: int) -> _Due:
-    """Count what a rate's arrivals, which may be drawn, had due in the measured windows."""
-    if load.kind != "rate":
-        return _Due(load, 0.0)
-    durations = [tally.duration_ns for tally in windows]
-    start = round((settings.warmup_s + settings.ramp_s) * 1e9) + sum(durations[:-measured])
-    lasted = sum(durations[-measured:])
-    if settings.arrivals == "constant" or not lasted or load.value * (start + lasted) / 1e9 > _COUNTED:
-        return _Due(load, load.value)
-    return _Due(load, due_between(schedule_of(load, settings), start, start + lasted) / lasted * 1e9)
 
 
 def _mean_us(windows: Sequence[Tally], time: str, count: str) -> float | None:
@@ -189,14 +168,7 @@ def _stream(histograms: Sequence[Histogram]) -> Latency | None:
     return summary if summary.count else None
 
 
-def _late(late: Latency) -> str:
-    """Say how late requests start: of few, one in a hundred is none."""
-    if late.count < _HUNDRED:
-        return f"of {late.count} requests, the latest starts {late.max_us.value:.0f} µs late"
-    return f"1 % of requests start {late.p99_us.value:.0f} µs late or more"
-
-
-def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, rate: float, due: _Due) -> Generator:
+def _generator(load: Load, settings: Settings, windows: Sequence[Tally], latency: Latency, due: float) -> Generator:
     duration_ns = max(sum(tally.duration_ns for tally in windows), 1)
     share = sum(tally.cpu_ns for tally in windows) / duration_ns
     # What a process waited until it could close a window counts in that one, though it began before.
@@ -220,14 +192,11 @@ def _generator(settings: Settings, windows: Sequence[Tally], latency: Latency, r
             f"checking answers took {checking:.0%} of the generator's time: nothing is sent amid that, so that the "
             "rate may be less, and an answer that comes amid it is timed after it; measure without checking beside this"
         )
-    if due.load.kind != "concurrency":
-        if held:
-            said.append(
-                f"{held} requests were due while all of {settings.max_in_flight} (max_in_flight) were under way, or "
-                "without a connection"
-            )
-        if late.p99_us.value > max(_LATE_SHARE * latency.p50_us.value, 100.0) and not held:
-            said.append(f"{_late(late)}; it is in the corrected latency")
-        if rate < 0.98 * due.rate:
-            said.append(f"{round(rate, 1):g} of the {round(due.rate, 1):g} requests a second that were due succeeded")
-    return Generator(settings.processes, share, late, tuple(said), due.rate, checking)
+    if load.kind != "concurrency":
+        said.append(
+            f"{held} requests were due while all of {settings.max_in_flight} (max_in_flight) were under way, or "
+            "without a connection"
+            if held
+            else lateness(late, latency, windows)
+        )
+    return Generator(settings.processes, share, late, tuple(filter(None, said)), due, checking)

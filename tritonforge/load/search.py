@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tritonforge.load.environment import describe
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.profile_export import ProfileExport
+from tritonforge.load.punctuality import shortfall
 from tritonforge.load.results import Report
 from tritonforge.load.session import Progress, Session
 from tritonforge.load.settings import Load, Settings
@@ -16,7 +17,6 @@ from tritonforge.load.sweep import find_knee
 __all__ = ["bisect", "find_max"]
 
 _LIMIT = {"concurrency": 4096.0, "rate": 1e6}
-_ENOUGH = 0.98
 
 
 def find_max(
@@ -48,8 +48,7 @@ def find_max(
             nonlocal reached
             kept.at = Load(kind, value)
             point = session.measure(kept.at, on_window=kept.window)
-            enough = kind == "concurrency" or point.request_rate.value >= _ENOUGH * point.generator.due_rate
-            if good := bool(point.slo_met) and enough:
+            if good := bool(point.slo_met) and not shortfall(point, settings):
                 reached = max(reached, value)
             kept.point(point)
             return good

@@ -70,7 +70,7 @@ def test_the_time_of_checking_answers_is_told(kind: Kind, value: float) -> None:
     [
         (tally(late_us=900), 1000, "1 % of requests start 9"),
         (tally(held_back=7), 1000, "7 requests were due"),
-        (tally(), 2000, "1000 of the 2000 requests a second"),
+        (tally(), 2000, "1000 of the 2000 requests that were due succeeded"),
     ],
 )
 def test_a_rate_that_is_not_kept_is_told(window: Tally, value: float, words: str) -> None:
@@ -80,7 +80,45 @@ def test_a_rate_that_is_not_kept_is_told(window: Tally, value: float, words: str
 def test_of_few_requests_none_is_one_in_a_hundred() -> None:
     latency, late = Histogram.of([2 * MS] * 6), Histogram.of([900_000] * 6)
     few = Tally(0, 1000 * MS, latency, latency, late)
-    assert warnings(few, "rate", 6) == "of 6 requests, the latest starts 900 µs late; it is in the corrected latency"
+    assert warnings(few, "rate", 6) == "of 6 requests, the latest starts 900 µs late, 45% of the longest latency"
+
+
+@pytest.mark.parametrize(
+    ("late_us", "latency_us", "words"),
+    [
+        ([2000] * 100, [100_000] * 100, ""),
+        ([625_214], [700_000], "of 1 requests, the latest starts 625 ms late, 89% of the longest latency"),
+        (
+            [1_250_000] * 100,
+            [2_000_000] * 90 + [4_000_000] * 10,
+            "half of the requests start 1.25 s late or more, 62% of the median",
+        ),
+        (
+            [0] * 90 + [9000] * 10,
+            [1000] * 90 + [10_000] * 10,
+            "1 % of requests start ",
+        ),
+        ([0] * 90 + [90] * 10, [100] * 100, ""),
+    ],
+    ids=["negligible", "few", "half", "tail", "short"],
+)
+def test_late_starts_are_held_against_the_latency(late_us: list[int], latency_us: list[int], words: str) -> None:
+    latency, late = (Histogram.of([each * 1000 for each in times]) for times in (latency_us, late_us))
+    found = warnings(Tally(0, 1000 * MS, latency, latency, late), "rate", latency.count)
+    assert found.startswith(words) if words else not found
+
+
+@pytest.mark.parametrize(
+    ("more", "cause"),
+    [
+        ({"waited_ms": 40}, "; the generator waited 40 ms for a processor in that time"),
+        ({"waited_ms": 0, "checking_ms": 30}, "; the generator checked answers for 30 ms in that time"),
+        ({"waited_ms": 0, "checking_ms": 0, "cpu_ms": 700}, "; the generator's process was busy for 70% of the time"),
+        ({"waited_ms": 0, "checking_ms": 0}, ""),
+    ],
+)
+def test_why_requests_start_late_is_told_as_far_as_it_is_known(more: dict[str, int], cause: str) -> None:
+    assert warnings(tally(late_us=900, **more), "rate", 1000).endswith(f"of the p99 latency{cause}")
 
 
 def test_of_several_processes_the_busiest_counts() -> None:
@@ -97,10 +135,28 @@ def test_a_process_waits_no_longer_than_there_is_time() -> None:
     assert "waited 90% of the time" in warnings(tally(waited_ms=1950))
 
 
-def test_a_rate_in_words_has_no_digits_that_say_nothing() -> None:
-    assert "333.3 of the 1000 requests a second that were due" in warnings(
-        replace(tally(), duration_ns=3000 * MS, waited_ns=0), "rate", 1000
-    )
+def short(count: int, load: Load, duration_ms: int, latency_ms: int = 2, **settings: object) -> bool:
+    """Tell whether it is said that so many successes are fewer than were due."""
+    chosen = Settings("http://127.0.0.1:1", (ModelLoad("m"),), warmup_s=0.0)
+    latency = Histogram.of([latency_ms * MS] * count)
+    windows = [Tally(0, duration_ms * MS, latency, latency)]
+    point = make_point(load, replace(chosen, **settings), windows, 1, agreed=True)  # type: ignore[arg-type]
+    return any("that were due succeeded" in each for each in point.generator.warnings)
+
+
+@pytest.mark.parametrize(("rate", "requests", "lasted_ms"), [(50, 300, 6190), (1e9, 10, 5)])
+def test_the_wait_for_the_last_answer_is_no_want_of_requests(rate: float, requests: int, lasted_ms: int) -> None:
+    for warmup_s in (0.0, 1.0):
+        assert not short(requests, Load("rate", rate), lasted_ms, requests=requests, warmup_s=warmup_s)
+    assert short(requests * 9 // 10, Load("rate", rate), lasted_ms, requests=requests)
+
+
+def test_what_is_under_way_at_the_end_of_windows_that_begin_with_the_load_is_none_either() -> None:
+    """As many as a server has that keeps up; one with half of the rate has more."""
+    load = Load("rate", 20)
+    assert not short(16, load, 1000, 200)
+    assert short(16, load, 1000, 200, warmup_s=1.0)
+    assert short(10, load, 1000, 250)
 
 
 @pytest.mark.parametrize("arrivals", ["poisson", "gamma"])
@@ -117,7 +173,7 @@ def test_arrivals_that_are_drawn_are_held_against_what_was_due(arrivals: Arrival
         assert not point.generator.warnings
     half = Histogram.of([2 * MS] * (len(times) // 2))
     point = make_point(load, drawn, [Tally(0, second, half, half)], 1, agreed=True)
-    assert f"of the {len(times)} requests a second that were due succeeded" in point.generator.warnings[0]
+    assert f"of the {len(times)} requests that were due succeeded" in point.generator.warnings[0]
 
 
 def test_what_nothing_ended_in_is_not_stable() -> None:
