@@ -119,8 +119,8 @@ class Calls:
         try:
             sent = cast_inputs(known.served.signature, merged, cast, target)
             return await self._infer_outputs(target, sent, deadline, asked, parameters, wanted)
-        except InvalidRequest:
-            renewed = await self.catalog.fetch(target, deadline)
+        except InvalidRequest as error:
+            renewed = await self.catalog.fetch(target, deadline, sent=bool(error.code))
             if renewed.served.signature == known.served.signature:
                 raise
         # It was refused for what the model takes no more: it is made anew for what that takes now.
