@@ -11,7 +11,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +167,31 @@ def test_stop_waits_for_no_idle_connection_but_for_requests_on_others(tmp_path: 
         assert code == [0]
         with pytest.raises(ServerError, match="this server has ended; start another"):
             server.__enter__()
+
+
+def test_stop_ends_connections_that_are_called_on_all_the_time(echo_repository: Path) -> None:
+    """Triton alone would go on answering until it is killed, amid requests."""
+    with Server.embedded(echo_repository, exit_timeout_s=60, **FREE_PORTS) as server:
+        body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [4.0]}]})
+        answers: list[int] = []
+
+        def call() -> None:
+            with closing(http.client.HTTPConnection("127.0.0.1", server.settings.http_port)) as connection:
+                connection.connect()
+                connection.auto_open = 0
+                with suppress(OSError, http.client.NotConnected):
+                    while True:
+                        connection.request("POST", "/v2/models/echo/infer", body)
+                        answer = connection.getresponse()
+                        answer.read()
+                        answers.append(answer.status)
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        until(lambda: answers, "an answer came")
+        assert server.stop() == 0
+        caller.join()
+    assert set(answers) == {200}
 
 
 def test_stop_cuts_no_stream_between_its_parts(tmp_path: Path) -> None:

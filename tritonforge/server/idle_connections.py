@@ -24,7 +24,7 @@ import termios
 import time
 from collections.abc import Iterator
 
-__all__ = ["close_idle"]
+__all__ = ["QUIET_MS", "close_idle"]
 
 _PIDFD_GETFD = 438
 """The number of the system call, the same on all architectures."""
@@ -33,13 +33,17 @@ _WATCHED_FOR_INPUT, _WATCHED_FOR_OUTPUT = 0x1, 0x4
 _TCP_INFO_SIZE, _LAST_SENT, _LAST_RECEIVED, _TOTALS = 136, 44, 52, 120
 """Of struct tcp_info, and where it has how many ms ago data was sent, and received; how much was, in all."""
 
-_QUIET_MS = 1000
+QUIET_MS = 1000
+"""How long nothing was under way on a connection that its client is taken to keep for nothing."""
 _GONE_S = 0.2
 """How long the server may take to drop a connection that was closed."""
 
 
-def close_idle(pid: int, port: int) -> None:
-    """Close the connections to a port of a process that are idle, and have been for a second; see them gone.
+def close_idle(pid: int, port: int, *, quiet_ms: int = QUIET_MS) -> None:
+    """Close the connections to a port of a process that are idle, and have been for so long; see them gone.
+
+    With 0 it closes a connection between two requests, if it meets such a moment. Clients that call on and on confirm
+    an answer with the next request, so the system may still have one to deliver, and does.
 
     Raises:
         OSError: the system doesn't allow it, or the process is gone.
@@ -52,7 +56,7 @@ def close_idle(pid: int, port: int) -> None:
             with _taken(process, descriptor) as connection:
                 if connection is None:
                     continue
-                if _is_connection(connection, port) and _is_idle(connection, watched.get(descriptor, 0)):
+                if _is_connection(connection, port) and _is_idle(connection, watched.get(descriptor, 0), quiet_ms):
                     connection.shutdown(socket.SHUT_RD)  # what is sent just now can still be answered
                     closed[descriptor] = inode
     finally:
@@ -72,17 +76,18 @@ def _is_connection(connection: socket.socket, port: int) -> bool:
         return False
 
 
-def _is_idle(connection: socket.socket, watched: int) -> bool:
-    """Tell whether nothing is under way on a connection, given what its server waits for on it."""
+def _is_idle(connection: socket.socket, watched: int, quiet_ms: int) -> bool:
+    """Tell whether nothing is under way on a connection, nor was lately, given what its server waits for on it."""
     if not watched & _WATCHED_FOR_INPUT or watched & _WATCHED_FOR_OUTPUT:
         return False
-    if _count(connection, termios.TIOCOUTQ) or _count(connection, termios.FIONREAD):
+    unconfirmed = _count(connection, termios.TIOCOUTQ)
+    if _count(connection, termios.FIONREAD) or (unconfirmed and quiet_ms):
         return False
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
     (sent_ms,) = struct.unpack_from("=I", info, _LAST_SENT)
     (received_ms,) = struct.unpack_from("=I", info, _LAST_RECEIVED)
     confirmed, received = struct.unpack_from("=QQ", info, _TOTALS)
-    return bool(_QUIET_MS <= sent_ms <= received_ms and (confirmed or not received))
+    return bool(quiet_ms <= sent_ms <= received_ms and (confirmed or unconfirmed or not received))
 
 
 def _count(connection: socket.socket, request: int) -> int:

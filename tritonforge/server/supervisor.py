@@ -37,12 +37,12 @@ if __name__ == "__main__":  # isolated, it doesn't see the folder that it lies i
         reveal,
         trace_me,
     )
-    from idle_connections import close_idle  # type: ignore[import-not-found]
+    from idle_connections import QUIET_MS, close_idle  # type: ignore[import-not-found]
 
     del sys.path[0]  # modules of ours have names of the standard library's
 else:
     from tritonforge.server.hidden_arguments import conceal, reveal, trace_me
-    from tritonforge.server.idle_connections import close_idle
+    from tritonforge.server.idle_connections import QUIET_MS, close_idle
 
 _SHARED_MEMORY = "/dev/shm"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -53,6 +53,9 @@ _LOOK_S = 5.0
 """How often the log's size is looked at."""
 _IDLE_S = 0.1
 """How often idle connections are looked for, once the server is to end."""
+_BUSY_S = 2.0
+"""After how much of the time that it has to end connections are closed between two requests, too: clients that go on
+calling would have it answer until it is killed, amid requests."""
 _AGAIN_S = 0.5
 """How often a program is told that it is to end at once: two signals at the same time are one."""
 _LONGEST_S = 86_400.0
@@ -74,7 +77,7 @@ class Supervisor:
         self._server: int | None = None
         self._code: int | None = None
         self._kill_at: float | None = None
-        self._idle_port = 0
+        self._idle_port, self._busy_at = 0, 0.0
         self._unread = b""
         self._signals, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
@@ -208,7 +211,9 @@ class Supervisor:
         elif self._kill_at is not None:
             self._kill_at = time.monotonic()
         else:
-            self._kill_at = time.monotonic() + self._exit_timeout_s
+            now = time.monotonic()
+            self._kill_at = now + self._exit_timeout_s
+            self._busy_at = now + min(_BUSY_S, self._exit_timeout_s / 2)
             self._close_idle()  # first: the server looks for connections once a second
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._server, signal.SIGTERM)
@@ -216,8 +221,9 @@ class Supervisor:
     def _close_idle(self) -> None:
         """Close connections on which nothing is under way, where that was asked for and the system allows it."""
         if self._idle_port and self._server is not None and self._code is None:
+            quiet_ms = 0 if time.monotonic() >= self._busy_at else QUIET_MS
             try:
-                close_idle(self._server, self._idle_port)
+                close_idle(self._server, self._idle_port, quiet_ms=quiet_ms)
             except OSError:
                 self._idle_port = 0
 

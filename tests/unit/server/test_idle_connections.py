@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tritonforge.server.idle_connections import close_idle
+from tritonforge.server.idle_connections import QUIET_MS, close_idle
 
 SERVER = """
 import select, socket
@@ -66,7 +66,8 @@ def closed(connection: socket.socket) -> bool:
     return True
 
 
-def test_only_connections_with_nothing_under_way_are_closed() -> None:
+@pytest.mark.parametrize("quiet_ms", [QUIET_MS, 0])
+def test_only_connections_with_nothing_under_way_are_closed(quiet_ms: int) -> None:
     """Not those that a request has come in on, or a part of one, nor those on which an answer is being written."""
     with serving() as (pid, port), ExitStack() as stack:
         words = ("", "answer", "compute", "write", "half a request")
@@ -79,12 +80,24 @@ def test_only_connections_with_nothing_under_way_are_closed() -> None:
         deadline = time.monotonic() + 20
         while not (closed(opened[""]) and closed(opened["answer"])):
             assert time.monotonic() < deadline
-            close_idle(pid, port)
+            close_idle(pid, port, quiet_ms=quiet_ms)
             time.sleep(0.05)
-        close_idle(pid, port)
+        close_idle(pid, port, quiet_ms=quiet_ms)
         assert [word for word in ("compute", "half a request") if closed(opened[word])] == []
         assert opened["write"].recv(1) == b"\0"
         assert not closed(elsewhere)
+
+
+def test_a_connection_that_is_called_on_all_the_time_is_closed_between_two_requests() -> None:
+    """Its last answer has come whole, whether the client has confirmed it or not."""
+    with serving() as (pid, port), socket.create_connection(("127.0.0.1", port)) as connection:
+        deadline = time.monotonic() + 20
+        while not closed(connection):
+            assert time.monotonic() < deadline
+            connection.sendall(b"answer")
+            connection.setblocking(True)
+            assert connection.recv(100) == b"answered"
+            close_idle(pid, port, quiet_ms=0)
 
 
 def test_a_process_that_is_gone_is_told() -> None:
