@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from tritonforge.hpack import decode_headers, encode_headers
 from tritonforge.load.job import Target
 from tritonforge.load.lane import Events, Lane
-from tritonforge.load.stream_error import stream_error
+from tritonforge.load.stream_message import only_ends, stream_error
 
 __all__ = ["GrpcLink"]
 
@@ -226,11 +226,11 @@ class GrpcLink(asyncio.Protocol):
         if lane.payload is None or not lane.payload.stream:
             return
         while len(message) >= 5 and len(message) >= (size := 5 + int.from_bytes(message[1:5], "big")):
-            error = stream_error(message[5:size])
+            content = message[5:size]
             del message[:size]
-            if error:
+            if error := stream_error(content):
                 self._errors[stream] = error
-            else:
+            elif not only_ends(content):
                 self._events.responded(lane)
 
     def _headers(self, kind: int, flags: int, stream: int, payload: bytes) -> None:

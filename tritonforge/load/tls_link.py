@@ -10,7 +10,7 @@ import grpc.aio
 
 from tritonforge.load.job import Target
 from tritonforge.load.lane import Events, Lane
-from tritonforge.load.stream_error import stream_error
+from tritonforge.load.stream_message import only_ends, stream_error
 from tritonforge.load.trust import TlsFiles
 
 __all__ = ["TlsLink"]
@@ -66,7 +66,7 @@ class TlsLink:
             wrong = ""
             async for message in self._method(iter([data]), metadata=self._metadata):
                 wrong = stream_error(message) or wrong
-                if not wrong:
+                if not wrong and not only_ends(message):
                     self._events.responded(lane)
         except grpc.aio.AioRpcError as error:
             self._events.ended(lane, _words(error), b"")

@@ -12,7 +12,7 @@ from tritonclient.grpc import service_pb2
 from tritonforge.load.address import parse_address
 from tritonforge.load.drive import _varint
 from tritonforge.load.prepare import Region, Wanted, prepare
-from tritonforge.load.stream_error import stream_error
+from tritonforge.load.stream_message import only_ends, stream_error
 
 INPUTS: dict[str, tuple[str, Any]] = {
     "x": ("FP32", np.array([[1.5, 2.5]], np.float32)),
@@ -88,6 +88,22 @@ def test_errors_of_streams_are_found_in_their_messages() -> None:
     assert stream_error(wrong.SerializeToString()) == "stream: " + "é" * 80 + "!"
     assert stream_error(right.SerializeToString()) == ""
     assert stream_error(b"") == ""
+
+
+@pytest.mark.parametrize("final", [True, False, None])
+@pytest.mark.parametrize("outputs", [0, 2])
+def test_a_last_message_without_outputs_only_ends_a_stream(final: bool | None, outputs: int) -> None:
+    """Whatever it says besides; the last one may have outputs, and one without any may not be the last."""
+    message = service_pb2.ModelStreamInferResponse()
+    response = message.infer_response
+    response.model_name, response.model_version, response.id = "m" * 200, "1", "*"
+    response.parameters["other"].string_param = "x"
+    if final is not None:
+        response.parameters["triton_final_response"].bool_param = final
+    for number in range(outputs):
+        response.outputs.add(name=f"y{number}", datatype="FP32", shape=[1])
+        response.raw_output_contents.append(b"0123")
+    assert only_ends(message.SerializeToString()) is (final is True and not outputs)
 
 
 def test_outputs_are_asked_for_in_their_regions() -> None:
