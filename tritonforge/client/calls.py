@@ -216,7 +216,7 @@ class Calls:
                 if waiting:
                     await self.transport.sleep(min(_POLL_S, deadline.left_s()))
         except (TimeoutError, DeadlineExceeded) as error:
-            raise DeadlineExceeded(f"not ready within {deadline.timeout_s:g} s: {last}", waiting[0]) from error
+            raise DeadlineExceeded(f"not ready within {deadline.given}: {last}", waiting[0]) from error
 
     async def describe(self, model: str, *, version: str | int, timeout_s: float | None) -> ServedModel:
         """Fetch what the server says of a model, and check later requests against it."""
@@ -323,7 +323,7 @@ class Calls:
         try:
             deadline.left_s()  # many strings take long to encode
         except TimeoutError as error:
-            raise DeadlineExceeded(f"not sent within {deadline.timeout_s:g} s", target, sent=False) from error
+            raise DeadlineExceeded(f"not sent within {deadline.given}", target, sent=False) from error
         return known, request
 
     def _like(

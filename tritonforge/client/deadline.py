@@ -40,6 +40,11 @@ class Deadline:
         return self.at - min(self.timeout_s, _LONGEST_S)
 
     @property
+    def given(self) -> str:
+        """How long the call was given, in words: three digits, or all before the point."""
+        return f"{self.timeout_s:.0f} s" if self.timeout_s >= 1000 else f"{self.timeout_s:.3g} s"
+
+    @property
     def over(self) -> bool:
         """Whether no time is left."""
         return self.at <= time.monotonic()

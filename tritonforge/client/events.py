@@ -17,6 +17,7 @@ from tritonforge.client.errors import ClientError, InferenceFailed, InvalidReque
 from tritonforge.client.failures import inference_failed
 from tritonforge.client.names import shown
 from tritonforge.client.transport import Json
+from tritonforge.client.unreadable import quoted
 
 __all__ = ["Events", "generate_body", "mistyped", "read_event"]
 
@@ -59,9 +60,9 @@ def read_event(data: bytes, target: Target) -> Json:
     try:
         answer = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ServerUnavailable(f"the answer is not Triton's: {data[:200]!r}", target) from error
+        raise ServerUnavailable(f"the answer is not Triton's: {quoted(data)}", target) from error
     if not isinstance(answer, dict):
-        raise ServerUnavailable(f"the answer is not Triton's: {data[:200]!r}", target)
+        raise ServerUnavailable(f"the answer is not Triton's: {quoted(data)}", target)
     if set(answer) == {"error"}:
         raise inference_failed(str(answer["error"]), target)
     return answer

@@ -222,7 +222,7 @@ def _from_status(status: int, words: str, target: Target) -> ClientError:
 
 def from_page(status: int, text: str, target: Target) -> ClientError:
     """Make the error of an HTTP answer without Triton's words: what it holds is a web server's page, or nothing."""
-    words = _excerpt(text)
+    words = _excerpt(_MARKUP.sub(" ", text)) or _excerpt(text)
     is_page = text.lstrip().startswith("<")
     if status >= 400 and (status == 404 or (is_page and status not in _OF_PROXIES)):
         error = _foreign(status, words, target)
@@ -265,7 +265,7 @@ def too_late(error: TimeoutError, deadline: Deadline, target: Target) -> Deadlin
     """Make the error of a call whose time was up before an answer."""
     sent = not isinstance(error, NeverSent)
     waited_for = "no answer" if sent else str(error)
-    return DeadlineExceeded(f"{waited_for} within {deadline.timeout_s:g} s", target, sent=sent)
+    return DeadlineExceeded(f"{waited_for} within {deadline.given}", target, sent=sent)
 
 
 def is_garbled(code: str, words: str) -> bool:
@@ -329,8 +329,8 @@ def _foreign(status: int, words: str, target: Target) -> ClientError:
 
 
 def _excerpt(text: str) -> str:
-    """Give the start of a page's words, in one line."""
-    words = " ".join(html.unescape(_MARKUP.sub(" ", text)).split())
+    """Give the start of a text, in one line."""
+    words = " ".join(html.unescape(text).split())
     return f"{words[:_LONGEST_EXCERPT]}…" if len(words) > _LONGEST_EXCERPT else words
 
 

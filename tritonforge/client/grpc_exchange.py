@@ -165,7 +165,7 @@ class GrpcExchange:
             if isinstance(error, TimeoutError):
                 return too_late(error, deadline, target)
             if not _of_server(words, deadline):
-                return DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s", target)
+                return DeadlineExceeded(f"no answer within {deadline.given}", target)
             words = f"the server gave the call up as too late: {words or code}"
         return from_grpc_code(code, words, target, answered=isinstance(error, CallFailed))
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tritonforge.client.message import Buffer
+from tritonforge.client.unreadable import quoted
 
 __all__ = [
     "Answer",
@@ -147,10 +148,13 @@ def _parse_head(head: bytes) -> tuple[int, Mapping[str, str], bool]:
     first, *lines = head.decode("latin-1").split("\r\n")
     if not (first.startswith("HTTP/1.") and first[8:9] == " " and first[9:12].isdecimal()):
         raise Garbled(f"not an HTTP response: {first[:60]!r}")
-    headers = {}
+    headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
+        name, value = name.lower(), value.strip()
+        if name == "content-length" and headers.get(name, value) != value:  # RFC 9112, 6.3
+            raise Garbled(f"not an HTTP response: its Content-Length is {headers[name]!r}, and {value!r}")
+        headers[name] = value
     kept = headers.get("connection", "").lower()
     reusable = "close" not in kept and (first[7:8] == "1" or "keep-alive" in kept)
     return int(first[9:12]), MappingProxyType(headers), reusable
@@ -235,7 +239,7 @@ def not_http(data: bytes) -> str:
     # What TLS says to a request in plain text: an alert, RFC 8446, 5.1 and 6.
     if data[:2] == b"\x15\x03":
         return "this is a port of TLS: use https://…"
-    return f"not an HTTP response: {data[:60]!r}"
+    return f"not an HTTP response: {quoted(data, 60)}"
 
 
 def _length(of: str, text: str, base: int) -> int:

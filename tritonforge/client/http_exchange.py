@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import zlib
 from collections.abc import Iterable
+from datetime import timezone
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +33,7 @@ from tritonforge.client.message import Buffer, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
 from tritonforge.client.sockets import tls_context
-from tritonforge.client.unreadable import what_is_wrong
+from tritonforge.client.unreadable import quoted, what_is_wrong
 from tritonforge.client.url import Endpoint
 
 __all__ = ["FAILURES", "JOIN_BELOW", "HttpExchange"]
@@ -42,7 +44,7 @@ FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError
 
 _WHO = Question("server_metadata")
 _MOST_KINDS = 1024
-_SECONDS = re.compile("[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 JOIN_BELOW = 1 << 14
 _NO_SUCH_PATH = "Not Found"
 """What Triton (24.10) says of a path that it hasn't; of a model, it says more."""
@@ -144,7 +146,7 @@ class HttpExchange:
         except (ValueError, RecursionError):
             content = None
         if not is_answer(question, content):
-            words = f"the answer is not Triton's: {bytes(body[:200])!r}"
+            words = f"the answer is not Triton's: {quoted(body)}"
             raise ServerUnavailable(METRICS_PORT if _may_be_metrics(answer) else words, target, foreign=True)
         return content
 
@@ -253,10 +255,27 @@ def _may_be_metrics(answer: Answer) -> bool:
 def _refusal(answer: Answer, body: Buffer, target: Target, *, of_inference: bool = False) -> ClientError:
     """Make the error that an answer tells of; `body` is its own, or as much of it as is to be read."""
     error = _error_of(answer.status, body, target, of_inference=of_inference)
-    seconds = answer.headers.get("retry-after", "")
-    if isinstance(error, ServerUnavailable) and _SECONDS.fullmatch(seconds):
-        error.after_s = int(seconds)
+    if isinstance(error, ServerUnavailable) and "retry-after" in answer.headers:
+        error.after_s = _after_s(answer.headers["retry-after"], answer.headers.get("date", ""))
     return error
+
+
+def _after_s(said: str, now: str) -> float:
+    """Read Retry-After: seconds, or a date (RFC 9110, 10.2.3), which is by the server's clock if it tells `now`."""
+    if _SECONDS.fullmatch(said):
+        return float(said)
+    begin, end = _moment(now), _moment(said)
+    return 0.0 if end is None else max(0.0, end - (time.time() if begin is None else begin))
+
+
+def _moment(date: str) -> float | None:
+    from email.utils import parsedate_to_datetime  # it takes as long to import as many a program runs
+
+    try:
+        moment = parsedate_to_datetime(date)
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
 
 
 def _error_of(status: int, body: Buffer, target: Target, *, of_inference: bool) -> ClientError:

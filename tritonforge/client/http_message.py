@@ -94,7 +94,7 @@ def plain_response(header: bytes) -> Plain | None:
     answer = json.loads(header)
     outputs = []
     total = 0
-    for output in answer["outputs"]:
+    for output in _outputs(answer):
         if "data" in output or set(output["parameters"]) != {"binary_data_size"}:
             return None
         length = int(output["parameters"]["binary_data_size"])
@@ -125,7 +125,7 @@ def _filled(plain: Plain, body: Buffer, start: int) -> Response:
 
 def _read_json(answer: Any, data: memoryview, size: int, into: Collection[str]) -> Response:
     outputs = []
-    for output in answer["outputs"]:
+    for output in _outputs(answer):
         length = None if "data" in output else _length(output, into)
         if length is not None:
             if not 0 <= length <= len(data) - size:
@@ -139,6 +139,13 @@ def _read_json(answer: Any, data: memoryview, size: int, into: Collection[str]) 
     return Response(
         answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), parameters
     )
+
+
+def _outputs(answer: Mapping[str, Any]) -> list[Any]:
+    outputs = answer["outputs"]
+    if not isinstance(outputs, list):
+        raise TypeError
+    return outputs
 
 
 def _shape(output: Mapping[str, Any]) -> tuple[int, ...]:
@@ -176,6 +183,8 @@ def _from_json(output: Mapping[str, Any]) -> Buffer:
     """Give the bytes of an output that a server sent as JSON, as some do whatever they are asked."""
     data = output["data"]
     while data and isinstance(data[0], list):
+        if any(len(row) != len(data[0]) for row in data):
+            raise ValueError(f"output {output['name']!r} has rows of different lengths")
         data = list(chain.from_iterable(data))
     if output["datatype"] not in DTYPES:
         raise ValueError(f"output {output['name']!r} has the unknown datatype {output['datatype']!r}")
@@ -189,7 +198,9 @@ def _numbers(output: Mapping[str, Any], data: list[Any]) -> Array:
     if dtype.kind in "iu":  # NumPy 1 wraps integers, and cuts fractions off
         signed = dtype.kind == "i"
         end = 1 << (8 * dtype.itemsize - signed)
-        fits = all(-end * signed <= number < end and number == int(number) for number in data)
+        fits = all(
+            type(number) is not bool and -end * signed <= number < end and number == int(number) for number in data
+        )
     try:
         if fits:
             with np.errstate(over="raise"):

@@ -98,7 +98,7 @@ class SequenceCore:
         except DeadlineExceeded:
             raise
         except TimeoutError as error:
-            reason = f"not sent within {deadline.timeout_s:g} s: requests of the sequence before it are under way"
+            reason = f"not sent within {deadline.given}: requests of the sequence before it are under way"
             raise DeadlineExceeded(reason, self.target, sent=False) from error
 
     async def close(self, *, failed: bool) -> None:

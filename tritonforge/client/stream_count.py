@@ -21,4 +21,4 @@ class StreamCount:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, DeadlineExceeded) and self.given and not error.code:
             responses = f"{self.given} response{'s' if self.given > 1 else ''}"
-            error.reason = f"the stream was not over within {self._deadline.timeout_s:g} s, after {responses}"
+            error.reason = f"the stream was not over within {self._deadline.given}, after {responses}"

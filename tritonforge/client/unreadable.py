@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import json
 
-__all__ = ["what_is_wrong"]
+from tritonforge.client.message import Buffer
+
+__all__ = ["quoted", "what_is_wrong"]
+
+_LONGEST_QUOTE = 200
+
+
+def quoted(data: Buffer, longest: int = _LONGEST_QUOTE) -> str:
+    """Quote the start of what came, as the text that it may be."""
+    return repr(bytes(data[:longest]).decode("utf-8", "replace"))
 
 
 def what_is_wrong(error: Exception) -> str:

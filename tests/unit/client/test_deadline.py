@@ -10,6 +10,13 @@ import pytest
 from tritonforge.client.deadline import Deadline
 
 
+@pytest.mark.parametrize(
+    ("timeout_s", "given"), [(5, "5 s"), (0.00892749, "0.00893 s"), (1.5, "1.5 s"), (86_400, "86400 s")]
+)
+def test_how_long_a_call_was_given_is_told_in_three_digits(timeout_s, given):
+    assert Deadline(timeout_s).given == given
+
+
 @pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf, -math.inf])
 def test_only_a_finite_time_above_zero_is_a_timeout(timeout_s):
     with pytest.raises(ValueError, match="finite number of seconds above 0"):

@@ -143,7 +143,10 @@ def test_a_server_that_does_not_finish_ends_in_a_deadline(behaviour, request_):
     ("data", "message"),
     [
         (b"\0\0\x12\4\0\0\0\0\0", "this is a gRPC port"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "not an HTTP response"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", r"not an HTTP response: 'SSH-2.0-OpenSSH_9.2\\r\\n'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\ncontent-length: 9\r\n\r\n{}", "Content-Length is '7', and '9'"),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"model_name": "m","outputs": {}}', "JSON has another form"),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 13\r\n\r\n<html></html>", "HTTP 502: <html></html>$"),
         (b"HTTP/1.1 abc\r\n\r\n", "not an HTTP response"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "Content-Length is '-5'"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n", "Content-Length is '1_0'"),
@@ -192,8 +195,20 @@ def test_an_error_without_words_is_told_by_its_status():
         infer(server)
 
 
-@pytest.mark.parametrize(("said", "after_s"), [(b"7", 7), (b"Wed, 21 Oct 2026 07:28:00 GMT", 0), (b"-1", 0)])
-def test_when_to_ask_again_is_read_where_it_is_in_seconds(said, after_s):
+@pytest.mark.parametrize(
+    ("said", "after_s"),
+    [
+        (b"7", 7),
+        (b"0.2", 0.2),
+        (b"-1", 0),
+        (b"soon", 0),
+        (b"Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        (b"Wed, 21 Oct 2026 07:28:05 GMT\r\nDate: Wed, 21 Oct 2026 07:28:00 GMT", 5),
+        (b"Wednesday, 21-Oct-26 07:28:05 GMT\r\nDate: Wed Oct 21 07:28:00 2026", 5),
+        (b"Wed, 21 Oct 2026 07:27:00 GMT\r\nDate: Wed, 21 Oct 2026 07:28:00 GMT", 0),
+    ],
+)
+def test_when_to_ask_again_is_read_where_it_is_in_seconds_or_a_date(said, after_s):
     refusal = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: %b\r\nContent-Length: 0\r\n\r\n" % said
     with FaultServer(then_close(refusal)) as server, pytest.raises(ServerUnavailable) as caught:
         infer(server)

@@ -81,7 +81,10 @@ def test_a_server_that_sends_json_all_the_same_is_understood(datatype, shape, da
 
 @pytest.mark.parametrize(
     ("datatype", "number"),
-    [("FP32", 1e300), ("FP16", 70_000.0), ("INT8", 300), ("UINT8", -1), ("INT64", 1 << 70), ("INT32", 1.5)],
+    [
+        *(("FP32", 1e300), ("FP16", 70_000.0), ("INT8", 300), ("UINT8", -1), ("INT64", 1 << 70), ("INT32", 1.5)),
+        ("INT64", True),
+    ],
 )
 def test_a_number_in_json_that_its_datatype_can_not_hold_is_refused(datatype, number):
     content, _ = body({"model_name": "m", "outputs": [output("y", datatype, [2], data=[0, number])]})
@@ -99,6 +102,8 @@ def test_a_number_in_json_that_its_datatype_can_not_hold_is_refused(datatype, nu
         b'{"model_name": "m", "outputs": [{}]}',
         b'{"model_name": "m", "outputs": [{"name": "y", "datatype": "FP32", "shape": [1]}]}',
         b'{"model_name": "m", "outputs": 5}',
+        b'{"model_name": "m", "outputs": {}}',
+        json.dumps({"model_name": "m", "outputs": [output("y", "FP32", [3], data=[[1, 2], [3]])]}).encode(),
         json.dumps({"outputs": [output("y", "FP32", [1], parameters={"binary_data_size": 4})]}).encode(),
         json.dumps(
             {"model_name": "m", "outputs": [output("y", "FP32", [1], parameters={"binary_data_size": -4})]}
