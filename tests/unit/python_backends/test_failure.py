@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import stub_utils
+import tritonforge_runtime
 from exotic_errors import exotic
 from stub_utils import InferenceRequest, TritonError, code, message, tensor
 from tritonforge_runtime.errors import TritonError as Refusal
 from tritonforge_runtime.execution import Execution
 from tritonforge_runtime.failure import Failures
+from tritonforge_runtime.messages import sendable
 from tritonforge_runtime.spec import parse_spec
 from tritonforge_runtime.wire import Wire
 
@@ -65,6 +70,40 @@ def test_what_is_raised_can_forge_no_line_of_a_terminal(capfd: pytest.CaptureFix
     execution(predict)([request()])
 
     assert "\\x1b[2Jall is well\\x0d\n" in capfd.readouterr().err
+
+
+def test_a_file_is_named_as_it_is_in_a_locale_without_its_letters(tmp_path: Path) -> None:
+    """Triton's Python has the locale C: it can't decode the names of such files, and keeps their bytes."""
+    (tmp_path / "modèles-ü.py").write_text("def predict(x):\n    raise ValueError('no')\n")
+    script = """
+import importlib, os, sys
+sys.path[:0] = sys.argv[1:]
+import stub_utils
+stub_utils.install()
+from tritonforge_runtime.errors import LoadError
+from tritonforge_runtime.failure import Failures
+(name,) = (name for name in os.listdir(sys.argv[1]) if name.endswith(".py"))
+failures = Failures("m", roots=[sys.argv[1]])
+try:
+    importlib.import_module(name[:-3]).predict(1)
+except ValueError as error:
+    texts = [failures.describe(error)[0], failures.own_traceback(error)]
+    sys.stdout.buffer.write(str(LoadError("\\n".join(texts))).encode())
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    paths = [tmp_path, Path(tritonforge_runtime.__file__).parents[1], Path(__file__).parent]
+    run = subprocess.run(
+        [sys.executable, "-c", script, *map(str, paths)], env=environment, capture_output=True, check=True
+    )
+
+    summary, *lines = run.stdout.decode().splitlines()
+
+    assert summary == "ValueError: no  (modèles-ü.py:2 in predict)"
+    assert f'  File "{tmp_path}/modèles-ü.py", line 2, in predict' in lines
+
+
+def test_half_a_surrogate_pair_stays_one() -> None:
+    assert sendable("\ud83d \udcff") == "\\ud83d \\udcff"
 
 
 def test_a_refusal_without_a_message_has_its_place() -> None:
