@@ -216,11 +216,21 @@ def _outputs(annotation: Any, name: str, where: Where, found: list[Diagnostic]) 
             numbered = ((f"output_{index}", member) for index, member in enumerate(members))
             return Returns("tuple"), _tensors(numbered, name, where, found)
     if isinstance(annotation, type) and inspect.get_annotations(annotation) and not is_tensor(annotation):
-        hint = f"make it a NamedTuple, of a tensor a field: class {annotation.__name__}(NamedTuple)"
-        reason = f"{annotation.__qualname__} is not a tensor, nor a NamedTuple of tensors"
-        found.append(Diagnostic("TF103", where.at(f'{name}, output "output"'), reason, hint))
-        return Returns("single"), []
+        return _no_outputs(annotation.__qualname__, annotation.__name__, name, where, found)
+    kind = typing.get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, Mapping):
+        return _no_outputs(kind.__name__, "Outputs", name, where, found)
     return Returns("single"), _tensors([("output", annotation)], name, where, found)
+
+
+def _no_outputs(
+    spelt: str, record: str, name: str, where: Where, found: list[Diagnostic]
+) -> tuple[Returns, list[ParsedTensor]]:
+    """Say of what has several values that a NamedTuple names the outputs."""
+    hint = f"make it a NamedTuple, of a tensor a field: class {record}(NamedTuple)"
+    reason = f"{spelt} is not a tensor, nor a NamedTuple of tensors"
+    found.append(Diagnostic("TF103", where.at(f'{name}, output "output"'), reason, hint))
+    return Returns("single"), []
 
 
 def _tensors(
