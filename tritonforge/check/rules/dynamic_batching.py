@@ -60,7 +60,7 @@ def _check_wakes(batcher: Any) -> Iterator[Found]:
         limits = policy.max_queue_size or policy.default_timeout_microseconds or policy.allow_timeout_override
         if batcher.priority_levels or limits:
             field = "dynamic_batching.priority_levels" if batcher.priority_levels else path
-            message = "with priorities or queue limits, requests at times wait up to 0.5 s while the model is idle (24.10)"
+            message = "with priorities or queue limits, requests at times wait up to 0.5 s for an idle model (24.10)"
             hint = "leave them out where latency matters; a timeout that rejects needs well above 500 ms"
             yield warning("TF633", field, message, hint)
             return
