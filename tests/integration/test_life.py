@@ -250,7 +250,9 @@ def test_one_model_that_fails_keeps_no_other_from_its_reload_and_is_shown_until_
 def test_only_chosen_models_are_loaded_at_the_start(cli: CommandLine) -> None:
     for name in ("echo", "other"):
         write_model(cli.folder / "models", name, ECHO)
-    cli.run("up", "models", "--detach", "--name", "main", "--set", "load_models=echo", *PORTS)
+    said = cli.run("up", "models", "--detach", "--name", "main", "--set", "load_models=echo", *PORTS)
+    assert "model echo 1 python READY (" in said
+    assert "\nmodel other not loaded\n" in said
     url = cli.record("main")["http_url"]
     assert infer(url, "echo", 1.0) == 1.0
     assert cli.status("main")["healthy"]

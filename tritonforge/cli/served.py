@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["show_served"]
 
+_NOT_LOADED = "not loaded"
 _NONE = "no model is loaded: tritonforge load MODEL"
 
 
@@ -42,7 +43,8 @@ def show_served(server: EmbeddedServer | DockerServer, *, key_file: Path | None 
         typer.echo(f"ready; stop it with: tritonforge down {server.name}" if detached else "ready; Ctrl-C stops it")
         return
     for model in models:
-        typer.echo(f"model {model.name} {model.version} {model.kind} {model.state} {model.signature}")
+        rest = f"{model.version} {model.kind} {model.state} {model.signature}" if model.state else _NOT_LOADED
+        typer.echo(f"model {model.name} {rest}")
     if none_loaded:
         typer.echo(_NONE)
     for name, address in addresses.items():
@@ -65,7 +67,8 @@ def _show_table(models: list[ServedModel]) -> None:
 
     table = Table("model", "version", "kind", "state", "inputs → outputs", box=None, pad_edge=False)
     for model in models:
-        state = Text(model.state, style="green" if model.state == "READY" else "red")
+        style = "green" if model.state == "READY" else "red" if model.state else "dim"
+        state = Text(model.state or _NOT_LOADED, style=style)
         signature = Text(model.signature.replace(") -> (", ") → ("))
         table.add_row(Text(model.name, style="bold"), model.version, model.kind, state, signature)
     Console().print(table)

@@ -35,7 +35,8 @@ class Chosen:
 
 def choose(path: Path | None, project: Project, *, definitions: bool = False) -> Chosen:
     """Tell a repository from definitions; without a path, take what the project has, `definitions` first if wished."""
-    from tritonforge.server.repository import holds_models, is_repository
+    from tritonforge.errors import Where
+    from tritonforge.server.repository import holds_models, is_model, is_repository
 
     if path is None:
         if definitions and project.sources:
@@ -54,6 +55,9 @@ def choose(path: Path | None, project: Project, *, definitions: bool = False) ->
         raise typer.BadParameter(f"{path} does not exist", param_hint="REPO or FILE")
     if holds_models(path):
         return Chosen(path)
+    if is_model(path) and not any(path.glob("*.py")):
+        reason = f"{path} is a model; name its repository: {Where(str(path.resolve().parent))}"
+        raise typer.BadParameter(reason, param_hint="REPO or FILE")
     return Chosen(None, (path,))
 
 

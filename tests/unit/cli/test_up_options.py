@@ -57,6 +57,16 @@ def test_what_an_option_gives_isnt_set_beside_it(setting: str, options: list[str
     assert f"--set {name}: an option gives it, too: leave one of them out" in said
 
 
+def test_a_model_in_the_place_of_its_repository_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "echo" / "1").mkdir(parents=True)
+    (tmp_path / "models" / "echo" / "1" / "model.py").touch()
+    result = CliRunner().invoke(app, ["up", "models/echo"])
+    assert result.exit_code == 2
+    said = " ".join(result.output.replace("│", " ").split())
+    assert "models/echo is a model; name its repository: models" in said
+
+
 def test_a_public_server_without_a_key_is_warned_of() -> None:
     """Its models are anybody's to load."""
     for options, warned in ((["--no-key"], True), ([], False), (["--no-key", "--host", "127.0.0.1"], False)):

@@ -75,9 +75,10 @@ def test_what_keeps_the_server_from_starting_is_an_error(
 
 def test_json_has_the_place_of_each_finding(machine: Machine) -> None:
     wrong = [Diagnostic("TF501", Where(subject="TRITONFORGE_LOG_LEVEL"), "found 'loud'", "say less")]
-    (found,) = (one.as_dict() for one in examine(machine, HEALTHY, wrong) if one.name == "settings")
+    found, ports = (one.as_dict() for one in examine(machine, HEALTHY, wrong) if one.name in ("settings", "ports"))
     finding = {"code": "TF501", "where": "TRITONFORGE_LOG_LEVEL", "message": "found 'loud'", "hint": "say less"}
     assert found["findings"] == [finding]
+    assert (ports["status"], ports["found"]) == ("absent", "not looked at, as the settings say which")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def _settings(settings: ServerSettings | Sequence[Diagnostic], own: Mapping[int,
         yield _ports(settings, own)
     else:
         yield _judged("settings", "can't be as they are", settings)
+        yield Checkup("ports", "absent", "not looked at, as the settings say which")
 
 
 def _ports(settings: ServerSettings, own: Mapping[int, str]) -> Checkup:
