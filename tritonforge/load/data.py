@@ -19,7 +19,7 @@ from tritonforge.load.settings import Data, ModelLoad
 from tritonforge.load.signature import ServedModel, Tensor
 from tritonforge.samples import draw, golden_of
 
-__all__ = ["Sample", "check_shapes", "check_strings", "make_samples"]
+__all__ = ["Sample", "as_loaded", "check_shapes", "check_strings", "make_samples"]
 
 Array = NDArray[Any]
 
@@ -46,15 +46,40 @@ def make_samples(served: ServedModel, load: ModelLoad, seed: int) -> list[Sample
         raise InvalidLoad(
             f"check: {load.data.source} input has no answers to check; give data that hold them, or leave check out"
         )
-    if load.batch_size < 1 or load.batch_size > max(served.max_batch_size, 1):
-        limit = f"1 to {served.max_batch_size}" if served.max_batch_size else "1: the model doesn't batch"
-        raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; it takes {limit}")
+    most = math.inf if served.max_batch_size is None else max(served.max_batch_size, 1)
+    if not 1 <= load.batch_size <= most:
+        raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; it takes {_batch_limit(served)}")
     if served.sequences and load.batch_size > 1:
         raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; a request of a sequence has a batch of 1")
     if load.data.source in ("random", "zeros"):
         _check_size(served, load)
         return list(_made(served, load, np.random.default_rng(seed)))
     return list(_read(served, load))
+
+
+def _batch_limit(served: ServedModel) -> str:
+    if served.max_batch_size is None:
+        return "1 or more"
+    if served.max_batch_size:
+        return f"1 to {served.max_batch_size}"
+    fixed = [tensor.name for tensor in served.inputs if tensor.dims[:1] != (-1,)]
+    if served.sequences is None and fixed:
+        return (
+            f'1: the first dimension of "{fixed[0]}" doesn\'t vary, and the server tells no configuration that batches'
+        )
+    return "1: the model doesn't batch"
+
+
+def as_loaded(served: ServedModel, load: ModelLoad) -> ServedModel:
+    """Decide what a model's first dimension is, where no configuration says it and it varies in all inputs.
+
+    It is the batch's, unless it is sized like any other: by the whole shape of an input, or in the rows of a file.
+    """
+    generated = load.data.source in ("random", "zeros")
+    whole = any(len(load.data.shapes.get(tensor.name, ())) == len(tensor.dims) for tensor in served.inputs)
+    if served.may_batch and (load.batch_size > 1 or (generated and not whole)):
+        return served.batched()
+    return served
 
 
 def _check_size(served: ServedModel, load: ModelLoad) -> None:
@@ -76,7 +101,7 @@ def _check_size(served: ServedModel, load: ModelLoad) -> None:
 
 
 def _shape(served: ServedModel, tensor: Tensor, load: ModelLoad) -> tuple[int, ...]:
-    batch = (load.batch_size,) if served.max_batch_size else ()
+    batch = (load.batch_size,) if served.batches else ()
     return batch + served.shape(tensor, load.data.shapes, load.data.dimensions.get(tensor.name, ()))
 
 
@@ -105,9 +130,11 @@ def _read(served: ServedModel, load: ModelLoad) -> Iterator[Sample]:
     rows = _golden_rows(served, golden) if golden is not None else _file_rows(load.data.source)
     if not rows:
         raise InvalidLoad(f"{where}: it holds no rows")
+    if served.may_batch and _lacks_batch(rows[0], served):
+        served = served.batched()
     checked = load.data.check or golden is not None
     rows = [_of_model(row, served, f"{where}: row {number}", checked=checked) for number, row in enumerate(rows, 1)]
-    if served.max_batch_size:
+    if served.batches:
         rows = _batched(rows, load.batch_size, where)
     datatypes = {tensor.name: tensor.datatype for tensor in served.inputs}
     for row in rows:
@@ -119,6 +146,12 @@ def _read(served: ServedModel, load: ModelLoad) -> Iterator[Sample]:
             names = ", ".join(sorted(datatypes))
             raise InvalidLoad(f"{where}: there are no answers to check beside the inputs {names}")
         yield Sample(inputs, expected if checked else None)
+
+
+def _lacks_batch(row: Mapping[str, Any], served: ServedModel) -> bool:
+    """Tell whether a row has an input without its first dimension."""
+    tensors = [tensor for tensor in served.inputs if not isinstance(row.get(tensor.name, Raw(b"")), Raw)]
+    return any(np.asarray(row[tensor.name], object).ndim == len(tensor.dims) - 1 for tensor in tensors)
 
 
 def _file_rows(source: str) -> list[dict[str, Any]]:
@@ -149,7 +182,7 @@ def _golden_rows(served: ServedModel, repository: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for sample in samples:
         tensors = {**sample.inputs, **{f"{_ANSWER}{name}": array for name, array in sample.outputs.items()}}
-        if served.max_batch_size:
+        if served.batches:
             count = len(next(iter(tensors.values())))
             rows += [{name: array[index] for name, array in tensors.items()} for index in range(count)]
         else:

@@ -13,6 +13,7 @@ from tritonforge.load.address import parse_address
 from tritonforge.load.breakdown import break_down
 from tritonforge.load.clock import NS, now_ns
 from tritonforge.load.control import check_listening, connect
+from tritonforge.load.data import as_loaded
 from tritonforge.load.errors import InvalidLoad, LoadFailed
 from tritonforge.load.job import Job, Start, Tally, Target
 from tritonforge.load.little import few_under_way
@@ -83,7 +84,7 @@ class Session:
                 self._check_shared_memory()
             self._lacks = self.settings.server_statistics and not told and not self._plain
             loads = [load for load in self.settings.models if load.request is None]
-            self.models = {load.name: self._served(load.name, load.version) for load in loads}
+            self.models = {load.name: as_loaded(self._served(load.name, load.version), load) for load in loads}
             self._composing = self._steps()
             self._payloads = make_payloads(self.settings, self._address, self.models, self._known, self._regions)
             if self._pid is None:

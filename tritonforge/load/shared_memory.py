@@ -88,6 +88,6 @@ def output_sizes(served: ServedModel, batch_size: int, otherwise: int | None) ->
     for tensor in served.outputs:
         itemsize = 0 if tensor.datatype == "BYTES" else np.dtype(DTYPES[tensor.datatype].numpy).itemsize
         known = itemsize and -1 not in tensor.dims
-        rows = batch_size if served.max_batch_size else 1
+        rows = batch_size if served.batches else 1
         sizes[tensor.name] = rows * math.prod(tensor.dims) * itemsize if known else otherwise
     return {name: size for name, size in sizes.items() if size is not None}

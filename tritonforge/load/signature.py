@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tritonforge.dtypes import DTYPES
@@ -24,17 +24,38 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """What load must know of a model. `max_batch_size` is 0 where it doesn't batch; `steps` are an ensemble's.
+    """What load must know of a model. `max_batch_size` is 0 where it doesn't batch, None where no limit is known;
+    `steps` are an ensemble's.
 
-    Whether it takes sequences is None where the server has no configuration to tell."""
+    Whether it takes sequences is None where the server has no configuration to tell.
+    """
 
     name: str
     inputs: tuple[Tensor, ...]
-    max_batch_size: int
+    max_batch_size: int | None
     decoupled: bool
     steps: tuple[str, ...]
     sequences: bool | None = False
     outputs: tuple[Tensor, ...] = ()
+
+    @property
+    def batches(self) -> bool:
+        """Whether its inputs have a dimension for the batch, before those of `dims`."""
+        return self.max_batch_size != 0
+
+    @property
+    def may_batch(self) -> bool:
+        """Whether it may batch along the first dimension, though no configuration says so: it varies in all inputs."""
+        unknown = self.sequences is None and not self.batches
+        return unknown and all(tensor.dims[:1] == (-1,) for tensor in self.inputs)
+
+    def batched(self) -> ServedModel:
+        """Give it with the first dimension of its tensors as the batch's."""
+
+        def rows(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(replace(tensor, dims=tensor.dims[1:]) for tensor in tensors)
+
+        return replace(self, inputs=rows(self.inputs), outputs=rows(self.outputs), max_batch_size=None)
 
     def shape(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str] = ()) -> tuple[int, ...]:
         """Give the sizes of one input, the batch aside.

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tritonforge.load import Data, InvalidLoad, ModelLoad
-from tritonforge.load.data import check_shapes, check_strings, make_samples
-from tritonforge.load.signature import ServedModel, Tensor
+from tritonforge.load.data import as_loaded, check_shapes, check_strings, make_samples
+from tritonforge.load.signature import ServedModel, Tensor, read_model
 from tritonforge.samples import TOLERANCE, differing
 
 SERVED = ServedModel("m", (Tensor("x", "FP32", (2,)), Tensor("ids", "INT64", (-1,))), 8, decoupled=False, steps=())
@@ -295,3 +295,55 @@ def test_a_length_of_strings_is_for_strings() -> None:
         check_strings({"numbers": numbers}, [load])
     check_strings({"numbers": numbers, "words": words}, [load])
     check_strings({"numbers": numbers}, [ModelLoad("numbers")])
+
+
+def unconfigured(*shape: int) -> ServedModel:
+    """A model of a server that tells no configuration."""
+    tensors = [{"name": name, "datatype": "FP32", "shape": list(shape)} for name in ("x", "y")]
+    return read_model({"name": "m", "inputs": tensors[:1], "outputs": tensors[1:]}, {})
+
+
+@pytest.mark.parametrize(
+    ("shape", "data", "batch", "sent"),
+    [
+        ((-1, 4), Data(), 1, (1, 4)),
+        ((-1, 4), Data(), 8, (8, 4)),
+        ((-1, 4), Data("zeros", shapes={"x": (128, 4)}), 1, (128, 4)),
+        ((-1, -1), Data(shapes={"x": (5,)}), 2, (2, 5)),
+        ((-1,), Data(shapes={"x": (5,)}), 1, (5,)),
+        ((-1,), Data(), 3, (3,)),
+    ],
+    ids=str,
+)
+def test_a_first_dimension_that_varies_is_the_batchs_where_no_configuration_says_it(
+    shape: tuple[int, ...], data: Data, batch: int, sent: tuple[int, ...]
+) -> None:
+    """Unless it is sized as any other."""
+    loaded = load(data, batch)
+    served = as_loaded(unconfigured(*shape), loaded)
+    check_shapes({"m": served}, [loaded])
+    assert make_samples(served, loaded, seed=0)[0].inputs["x"][1].shape == sent
+
+
+@pytest.mark.parametrize(
+    ("row", "batch", "sent"),
+    [([1, 2], 1, [[1, 2]]), ([1, 2], 2, [[1, 2], [1, 2]]), ([[1, 2], [3, 4]], 1, [[1, 2], [3, 4]])],
+    ids=str,
+)
+def test_rows_have_the_first_dimension_or_are_batched(
+    row: list[Any], batch: int, sent: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"x": row, "y": row}))
+    loaded = load(Data(str(tmp_path / "rows.jsonl"), check=True), batch)
+    (sample,) = make_samples(as_loaded(unconfigured(-1, 2), loaded), loaded, seed=0)
+    assert sample.inputs["x"][1].tolist() == sent
+    assert sample.expected is not None
+    assert sample.expected["y"].tolist() == sent
+
+
+def test_a_batch_of_a_first_dimension_that_does_not_vary_is_refused() -> None:
+    loaded = load(Data(), 8)
+    with pytest.raises(
+        InvalidLoad, match='8; it takes 1: the first dimension of "x" doesn\'t vary, and the server tells'
+    ):
+        make_samples(as_loaded(unconfigured(2, -1), loaded), loaded, seed=0)
