@@ -21,6 +21,8 @@ from tritonforge.resources import model_templates
 __all__ = ["UnbuildableEnvironment", "environment_folder", "python_version"]
 
 _INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(?P<file>\S+)", re.MULTILINE)
+_PASSED_OVER = "ERROR: Ignored the following "
+_VERSIONS = re.compile(r"(\(from versions: )(?:[^,()]+, )+((?:[^,()]+, ){2}[^,()]+\))")
 _NUMPY = "numpy<2\n"
 """Every stub imports NumPy, and that of 24.10 corrupts the tensors of NumPy 2."""
 
@@ -79,14 +81,19 @@ def _make(folder: Path, requirements: Path) -> None:
     command += ["--target", str(packages), "--requirement", str(requirements), "--constraint", str(constraint), "numpy"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        said = "\n  ".join(line for line in answer.stderr.splitlines() if line.startswith("ERROR")) or answer.stderr
         hint = "the packages must go together, and with NumPy 1.26; pip's own settings say where they come from"
-        raise UnbuildableEnvironment(f"pip can't install {requirements.name}: {said.strip()}", hint=hint)
+        raise UnbuildableEnvironment(f"pip can't install {requirements.name}: {_reasons(answer.stderr)}", hint=hint)
     constraint.unlink()
     shutil.rmtree(packages / "bin", ignore_errors=True)  # programs, which name this machine's Python
     (packages / "tritonforge_environment.pth").write_text(_PREPARE)
     (folder / "bin").mkdir()
     (folder / "bin" / "activate").write_text(_activate())
+
+
+def _reasons(said: str) -> str:
+    """Give pip's errors with the newest of the versions that there are, and without those for another Python."""
+    errors = [line for line in said.splitlines() if line.startswith("ERROR") and not line.startswith(_PASSED_OVER)]
+    return "\n  ".join(_VERSIONS.sub(r"\1…, \2", line) for line in errors) or said.strip()
 
 
 def _activate() -> str:

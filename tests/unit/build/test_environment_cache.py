@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jinja2 import Template
 from projects import Project, scale
 
 from tritonforge.build import environment_cache
 from tritonforge.build.environment_cache import UnbuildableEnvironment, environment_folder
+from tritonforge.resources import model_templates
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +38,65 @@ def test_an_environment_is_made_once_for_the_same_requirements(tmp_path: Path) -
     assert environment_folder(requirements) != folder
 
 
+@pytest.fixture
+def activated(tmp_path: Path) -> Callable[[], list[str]]:
+    """Activate an environment in several shells at once, as Triton does; give the stand-ins that their Python has."""
+    template = Template((model_templates() / "activate.sh.j2").read_text())
+    environment, scratch = tmp_path / "environment", tmp_path / "scratch"
+    for folder in (environment / "bin", environment / "site-packages", scratch):
+        folder.mkdir(parents=True)
+    (environment / "site-packages" / "packaged.py").touch()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (environment / "bin" / "activate").write_text(template.render(python=python))
+    program = f"source {environment / 'bin' / 'activate'} && exec python3 -c 'import packaged, sys; print(sys.prefix)'"
+    leading = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    variables = {**os.environ, "TMPDIR": str(scratch), "PATH": leading}
+
+    def activate_all() -> list[str]:
+        shells = [
+            subprocess.Popen(["bash", "-c", program], env=variables, stdout=subprocess.PIPE, text=True)
+            for _ in range(4)
+        ]
+        return [shell.communicate(timeout=60)[0].strip() for shell in shells]
+
+    return activate_all
+
+
+def test_what_an_environment_makes_is_made_once(tmp_path: Path, activated: Callable[[], list[str]]) -> None:
+    """In a container nobody removes it, however often a model is loaded."""
+    (stand_in,) = {*activated(), *activated()}
+    assert [str(path) for path in (tmp_path / "scratch").iterdir()] == [stand_in]
+
+
+@pytest.mark.parametrize("trap", ["link", "half"])
+def test_what_is_not_whole_is_not_taken(tmp_path: Path, activated: Callable[[], list[str]], trap: str) -> None:
+    """Somebody else's may lie there, or one from which old files were removed."""
+    (stand_in,) = {*activated()}
+    (Path(stand_in) / "pyvenv.cfg").unlink()
+    if trap == "link":
+        Path(stand_in).rename(tmp_path / "scratch" / "another")
+        Path(stand_in).symlink_to("another")
+    assert stand_in not in activated()
+
+
 def test_packages_that_pip_cant_find_are_told(tmp_path: Path, cache: Path) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("--no-index\ntritonforge-no-such-package==1\n")
     with pytest.raises(UnbuildableEnvironment, match=r"pip can't install requirements\.txt: ERROR"):
         environment_folder(requirements)
     assert not list((cache / "tritonforge" / "environments").iterdir())
+
+
+def test_of_many_versions_the_newest_are_told(tmp_path: Path) -> None:
+    for version in ("numpy-1.26.4", *(f"tritonforge_tiny-1.{minor}" for minor in range(40))):
+        (tmp_path / f"{version}-py3-none-any.whl").touch()
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"--no-index\n--find-links {tmp_path}\ntritonforge-tiny==2\n")
+    with pytest.raises(UnbuildableEnvironment) as refused:
+        environment_folder(requirements)
+    first, last = str(refused.value).splitlines()[:2]
+    assert first.endswith("(from versions: …, 1.37, 1.38, 1.39)")
+    assert last.strip().endswith("No matching distribution found for tritonforge-tiny==2")
 
 
 def test_an_included_file_that_is_missing_is_told(tmp_path: Path) -> None:
