@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from tritonforge.client.async_line import AsyncLine, open_line
 from tritonforge.client.deadline import Deadline
@@ -22,8 +23,9 @@ _GREETED = GrpcAnswer(0, "", b"")
 class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
     """A connected socket and its frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, route: Route) -> None:
         super().__init__()
+        self._route = route
         self._frames = GrpcFrames()
         self._retired = False
         self._answered_at = 0.0
@@ -57,6 +59,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
                 self.write(frames.reply())
             if not frames.greeted:
                 await greeting
+            self._route.answered = True
         finally:
             self.release(_GREETING)
         if not frames.usable:
@@ -117,7 +120,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
 
     def lost(self, key: int, words: str) -> Exception:
         """Make the error of a connection that ended in a call."""
-        return broken(self._frames, key, words)
+        return broken(self._frames, key, words, self._route)
 
 
 async def connect(route: Route, deadline: Deadline) -> AsyncGrpcConnection:
@@ -126,7 +129,7 @@ async def connect(route: Route, deadline: Deadline) -> AsyncGrpcConnection:
     Raise OSError, or TimeoutError past the deadline.
     """
     with connecting(deadline) as limit:
-        connection = await open_line(AsyncGrpcConnection, route, limit)
+        connection = await open_line(partial(AsyncGrpcConnection, route), route, limit)
         try:
             await connection.greet(limit)
         except BaseException:

@@ -115,9 +115,11 @@ class AsyncHttpTransport:
             connection = pool.idle()
             answer = await _exchange_on(pool, connection or await pool.fresh(deadline), parts, deadline)
         except Dropped as error:
-            raise (error if connection else self.form.unwelcome(error)) from error.__cause__
+            raise self.form.unwelcome(error) from error.__cause__
         finally:
             pool.free_place()
+        if connection is None:
+            self.form.route.answered = True
         return await self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
 
     async def _packed(self, request: Request, deadline: Deadline) -> list[Buffer]:

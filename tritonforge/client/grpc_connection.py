@@ -32,9 +32,13 @@ class GrpcConnection:
             self._line = Connection(route, limit)
             try:
                 self._greet(limit)
+            except ConnectionError as error:
+                self.close()
+                raise broken(self._frames, 0, error.strerror or str(error), route) from error
             except BaseException:
                 self.close()
                 raise
+        route.answered = True
 
     def _greet(self, deadline: Deadline) -> None:
         frames, line, scratch = self._frames, self._line, self._scratch
@@ -42,7 +46,7 @@ class GrpcConnection:
         while not frames.greeted:
             count = line.receive(scratch, deadline)
             if not count:
-                raise broken(frames, 0, "the connection was closed")
+                raise ConnectionError("the connection was closed")
             frames.take(bytes(scratch[:count]))
         if not frames.usable:
             raise Unsent("the server is closing the connection")
@@ -114,11 +118,11 @@ class GrpcConnection:
         self._line.close()
 
 
-def broken(frames: GrpcFrames, stream: int, words: str) -> Dropped | Garbled:
-    """Make the error of a connection that ended in a call."""
+def broken(frames: GrpcFrames, stream: int, words: str, route: Route | None = None) -> Dropped | Garbled:
+    """Make the error of a connection that ended in a call, or before any: then give its route."""
     if frames.begun(stream):
         return Garbled(f"{words} in the middle of the answer")
     words += " before an answer"
-    if not frames.greeted:
+    if route is not None and not (frames.greeted or route.answered):
         words += ": what answers there may speak no gRPC: is it the server's HTTP port? then use http://…"
     return Dropped(words)

@@ -85,7 +85,9 @@ class HttpTransport:
             if not isinstance(error, Dropped):
                 raise
             pool.renew()  # what ended this one may have ended those that are idle, and said nothing
-            raise (error if kept else self.form.unwelcome(error)) from error.__cause__
+            raise self.form.unwelcome(error) from error.__cause__
+        if kept is None:
+            self.form.route.answered = True
         if answer.reusable:
             pool.give_back(place)
         else:

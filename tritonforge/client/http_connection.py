@@ -25,7 +25,7 @@ _PATIENCE_S = 1  # how long the kernel waits for bytes by itself: one system cal
 class Route:
     """Where connections of a pool lead, and over what."""
 
-    __slots__ = ("context", "host", "keepalive_s", "port", "server_name")
+    __slots__ = ("answered", "context", "host", "keepalive_s", "port", "server_name")
 
     def __init__(
         self,
@@ -39,6 +39,8 @@ class Route:
         self.host, self.port = host, port
         self.context, self.server_name = context, server_name or host
         self.keepalive_s = keepalive_s
+        self.answered = False
+        """Whether what listens there has ever answered: then it speaks what is spoken here."""
 
 
 class Connection:

@@ -182,10 +182,10 @@ class HttpExchange:
         return InvalidRequest(words, self.target(request))
 
     def unwelcome(self, error: Dropped) -> Dropped:
-        """Say what may be behind a new connection that ended before its first answer."""
-        if self.route.context is not None:
-            return Dropped(f"{error}; {WANTS_CERTIFICATE}")
-        return Dropped(f"{error}; {OVER_TLS}") if "reset" in str(error) else error
+        """Say what may be behind a connection that ended before its answer, where nothing has ever answered."""
+        if self.route.answered:
+            return error
+        return Dropped(f"{error}; {OVER_TLS if self.route.context is None else WANTS_CERTIFICATE}")
 
     def closed(self) -> RuntimeError:
         """Say that the client is of no more use."""

@@ -78,6 +78,16 @@ def test_calls_one_after_another_share_a_connection(ask):
 
 
 @both
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_port_is_taken_for_one_of_http_only_where_it_has_never_answered(ask, calls):
+    answers = [answering(whole(1), rest=False)] * (calls - 1)
+    with FaultServer(*answers, lambda peer: None) as server:
+        with pytest.raises(OSError, match="before an answer") as caught:
+            ask(server, calls=calls)
+        assert ("is it the server's HTTP port?" in str(caught.value)) == (calls == 1)
+
+
+@both
 def test_an_error_leaves_the_connection_good(ask):
     with FaultServer(answering(whole(1, status="5", message="no such model"), whole(3))) as server:
         with pytest.raises(CallFailed) as caught:

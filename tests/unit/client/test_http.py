@@ -172,6 +172,40 @@ def test_what_is_no_answer_of_tritons_is_unavailable(data, message):
         infer(server)
 
 
+def fails_at_last(server: FaultServer, *, loop: bool, answers: int) -> str:
+    """Ask until the server answers no more; give the words of that error."""
+
+    async def main() -> None:
+        transport = AsyncHttpTransport(parse_url(server.url))
+        try:
+            for _ in range(answers + 1):
+                await transport.infer(SMALL, Deadline(LONG_S))
+        finally:
+            await transport.close()
+
+    def block() -> None:
+        transport = HttpTransport(parse_url(server.url))
+        with closing(transport):
+            for _ in range(answers + 1):
+                transport.infer(SMALL, Deadline(LONG_S))
+
+    with pytest.raises(ServerUnavailable) as caught:
+        asyncio.run(main()) if loop else block()
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_port_is_taken_for_one_of_tls_only_where_it_has_never_answered(loop):
+    hint = "is the port one of TLS? then use https://"
+    with FaultServer(lambda peer: peer.request()) as server:
+        assert hint in fails_at_last(server, loop=loop, answers=0)
+    closing_answer = ANSWER.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n")
+    with FaultServer(then_close(closing_answer), lambda peer: peer.request()) as server:
+        words = fails_at_last(server, loop=loop, answers=1)
+        assert "closed before an answer" in words
+        assert hint not in words
+
+
 def test_a_head_past_all_bounds_is_refused_by_both_clients_and_not_asked_for_again():
     async def main(url: str) -> None:
         async with AsyncClient(url, timeout_s=LONG_S) as client:
