@@ -30,7 +30,7 @@ _SENT = (
     "gamma_shape", "burst",
 )  # fmt: skip
 """Options that are in a benchmark's name. Not the URL: its port may be another in each run."""
-_JUDGING = ("baseline", "max_regression", "max_errors")
+_JUDGING = ("baseline", "max_regression", "strict", "max_errors")
 """Options that the command judges by."""
 _HELP = "what the fixture `triton` serves: a model repository, or definitions to build [default: pyproject.toml's]"
 
@@ -118,7 +118,7 @@ def perf_sweep(request: pytest.FixtureRequest) -> Callable[..., Report]:
 
         scenario = scenario_of({"model": model, **options})
         for name in _JUDGING:
-            if getattr(scenario, name) is not None:
+            if getattr(scenario, name) not in (None, False):
                 raise BadOption(name, "it judges nothing in a test; hold the report's points against what you want")
         outputs = scenario.outputs.items()
         files = [(kind, kind, file) for kind, path in outputs for file in files_of(path, kind, scenario.protocols)]

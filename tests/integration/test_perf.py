@@ -269,13 +269,18 @@ def test_a_baseline_of_another_model_is_refused_before_any_load(server: Server, 
     assert not out.exists()
 
 
-def test_live_servers_at_which_nothing_succeeds_have_no_verdict(tmp_path: Path) -> None:
+def test_live_servers_at_which_nothing_succeeds_are_failing(tmp_path: Path) -> None:
     write_model(tmp_path / "repository", "broken", ECHO.replace("        return", "        1 / 0\n        return"))
     with Server.embedded(tmp_path / "repository", http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as both:
         sides = (both.http_url, both.grpc_url)
         result = perf("compare", *sides, "--model", "broken", "--pairs", "2", "--window", "0.1")
-    assert result.exit_code == 3, result.output
-    assert "1 load: 1 not measured" in result.stdout
+        with_errors = perf(
+            "compare", *sides, "--model", "broken", "--pairs", "2", "--window", "0.1", "--max-errors", "1"
+        )
+    assert result.exit_code == 1, result.output
+    assert "1 load: 1 failing; more requests fail than 1 %: 100.0 % at concurrency 1" in result.stdout
+    assert with_errors.exit_code == 3, with_errors.output
+    assert "1 load: 1 not measured" in with_errors.stdout
 
 
 def test_a_gate_of_a_short_run_is_judged(server: Server, tmp_path: Path) -> None:

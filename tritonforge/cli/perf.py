@@ -133,6 +133,9 @@ def measure(
     max_regression: Annotated[
         str | None, _option("Exit 1 if significantly worse than the baseline by more: 5%.", "Objectives")
     ] = None,
+    strict: Annotated[
+        bool, _option("Exit 3 unless one beyond --max-regression is ruled out.", "Objectives", "--strict")
+    ] = False,
     max_errors: Annotated[
         str | None, _option("Exit 1 if more of a load's requests failed [default: 1%].", "Objectives")
     ] = None,

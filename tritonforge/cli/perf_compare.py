@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tritonforge.cli.perf_ending import Ending, ending
-from tritonforge.cli.perf_misuse import ENDED_EARLY
+from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, say_unwritten
 
 if TYPE_CHECKING:
     from tritonforge.load import Load
     from tritonforge.report import Comparison, Rules
+    from tritonforge.report.places import Output
     from tritonforge.report.scenario import Scenario
 
 __all__ = ["compare", "judge", "show_comparison"]
@@ -23,8 +24,9 @@ _ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data
 _LIVE = (*_ASKED, "ca", "certificate", "key")
 """Options that say nothing of saved reports."""
 _LEAST_SURE = 0.5
-_ALONE = ("markdown", "-")
-"""What goes to standard output, without the tables."""
+_ALONE = Path("-")
+"""Where --markdown goes to standard output, without the tables."""
+_REGRESSED, _UNDECIDED = 1, 3
 
 
 def compare(
@@ -45,6 +47,10 @@ def compare(
     max_regression: Annotated[
         str | None, typer.Option(help="Exit 1 where one is significantly worse by more than this: 5%.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3 unless one beyond --max-regression is ruled out.")
+    ] = False,
+    max_errors: Annotated[str, typer.Option(help="Exit 1 if more of a load's requests failed, of NEW.")] = "1%",
     same_within: Annotated[str, typer.Option(help="The same: surely no more different than this.")] = "3%",
     confidence: Annotated[str, typer.Option(help="Of all verdicts of a comparison together.")] = "99%",
     seed: Annotated[int, typer.Option(help="Draws who goes first in each pair.")] = 0,
@@ -54,8 +60,9 @@ def compare(
     """Compare servers point by point: the ratio, its interval, and same, better, worse or unsure.
 
     What drifts on the machine between two saved reports is in neither; live servers are measured in windows that take
-    turns. Exits with 1 where one is shown to be worse by more than --max-regression, with 2 where it is misused, and
-    with 3 where one looks so and isn't sure to be, or nothing succeeded at a load.
+    turns. Exits with 1 where one is shown to be worse by more than --max-regression, or fails more than --max-errors
+    of a load's requests, with 2 where it is misused, and with 3 where one looks worse and isn't sure to be, or a load
+    can't be judged, as nothing succeeded, or too much failed of BASE.
     """
     with ending() as end:
         from tritonforge.cli.perf_misuse import misused
@@ -71,9 +78,12 @@ def compare(
             if sure < _LEAST_SURE:
                 wanted = f"wanted {_LEAST_SURE:.0%} to below 100%"
                 raise BadOption("confidence", f"{confidence!r} is no surer than a coin's throw; {wanted}")
-            rules = Rules(sure, parse_share("same_within", same_within), limit)
-            files = {"markdown": ("markdown", markdown), "json": ("comparison", json)}
-            written = [(o, kind, file) for o, (kind, file) in files.items() if file and (o, str(file)) != _ALONE]
+            if strict and limit is None:
+                raise BadOption("strict", "it says nothing without --max-regression")
+            errors = parse_share("max_errors", max_errors, all_too=True)
+            rules = Rules(sure, parse_share("same_within", same_within), limit, errors, strict)
+            files = (("markdown", "markdown", None if markdown == _ALONE else markdown), ("json", "comparison", json))
+            written = [(option, kind, file) for option, kind, file in files if file is not None]
             if not _are_live(base, new):
                 _check_unused(context)
                 check_places(written, [("BASE", Path(base)), *(("NEW", Path(side)) for side in new)])
@@ -91,12 +101,13 @@ def compare(
                     comparisons = _live(scenario, pairs, seed, rules, end)
                 except (CompareStopped, CompareInterrupted) as early:
                     end.settle()
-                    _render(early.comparisons, markdown, json)
+                    _render(early.comparisons, written, alone=markdown == _ALONE)
                     typer.echo(f"{early}; the figures are of the rounds until then", err=True)
                     raise typer.Exit(end.code if isinstance(early, KeyboardInterrupt) else ENDED_EARLY) from early
         end.settle()
-        _render(comparisons, markdown, json)
-    raise typer.Exit(judge(comparisons))
+        whole = _render(comparisons, written, alone=markdown == _ALONE)
+    code = judge(comparisons)
+    raise typer.Exit(code if whole or code == _REGRESSED else MISUSED)
 
 
 def _are_live(base: str, new: Sequence[str]) -> bool:
@@ -117,10 +128,10 @@ def _check_unused(context: typer.Context) -> None:
 
 
 def judge(comparisons: Sequence[Comparison]) -> int:
-    """Give the exit code: 1 for a regression beyond the limit, 3 where one may be, or a load wasn't measured."""
-    if any(comparison.regressions for comparison in comparisons):
-        return 1
-    return 3 if any(comparison.undecided or comparison.unmeasured for comparison in comparisons) else 0
+    """Give the exit code: 1 for a regression beyond the limit, or failing requests; 3 for what can't be judged."""
+    if any(comparison.regressions or comparison.failing for comparison in comparisons):
+        return _REGRESSED
+    return _UNDECIDED if any(comparison.undecided or comparison.unjudged for comparison in comparisons) else 0
 
 
 def _saved(base: Path, new: list[Path], rules: Rules) -> list[Comparison]:
@@ -143,27 +154,34 @@ def _live(scenario: Scenario, pairs: int, seed: int, rules: Rules, end: Ending) 
     return compare_live(scenario, pairs=pairs, seed=seed, rules=rules, tell=tell)
 
 
-def _render(comparisons: list[Comparison], markdown: Path | None, json: Path | None) -> None:
+def _render(comparisons: Sequence[Comparison], written: Sequence[Output], *, alone: bool) -> bool:
+    """Print comparisons, or their Markdown `alone`, and write them; tell whether all could be written."""
     from tritonforge.report import comparison_json, comparison_markdown
     from tritonforge.report.files import write
 
-    if json is not None:
-        write(json, comparison_json(comparisons).encode())
-    text = "\n".join(comparison_markdown(comparison) for comparison in comparisons)
-    if markdown is not None and ("markdown", str(markdown)) == _ALONE:
-        typer.echo(text, nl=False)
-        return
-    if markdown is not None:
-        write(markdown, text.encode())
-    for comparison in comparisons:
-        show_comparison(comparison)
+    markdown = "\n".join(comparison_markdown(comparison) for comparison in comparisons)
+    whole = True
+    for option, kind, path in written:
+        try:
+            write(path, (comparison_json(comparisons) if kind == "comparison" else markdown).encode())
+        except OSError as error:
+            say_unwritten(option, path, error)
+            whole = False
+    if alone:
+        typer.echo(markdown, nl=False)
+    else:
+        for comparison in comparisons:
+            show_comparison(comparison)
+    return whole
 
 
 def show_comparison(comparison: Comparison) -> None:
     """Print a comparison as text."""
     from tritonforge.report import comparison_table, headline, text_table
+    from tritonforge.report.comparison import models_of
 
-    typer.echo(f"{comparison.new} beside {comparison.base}")
+    models = f"{named}: " if (named := models_of(comparison)) else ""
+    typer.echo(f"{models}{comparison.new} beside {comparison.base}")
     typer.echo(text_table(comparison_table(comparison)))
     for warning in comparison.warnings:
         typer.echo(f"note: {warning}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, misused
+from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, misused, say_unwritten
 from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def execute(
             return end.code if isinstance(stopped, KeyboardInterrupt) else ENDED_EARLY
         comparison = None
         if baseline is not None:
-            comparison = compare_reports(baseline, report, names=names, rules=Rules(max_regression=limit))
+            rules = Rules(max_regression=limit, max_errors=errors, strict=scenario.strict)
+            comparison = compare_reports(baseline, report, names=names, rules=rules)
             show_comparison(comparison)
     failing = [] if scenario.find_max else _failing(report, errors)
     for words in failing:
@@ -137,10 +138,7 @@ def _write(report: Report, files: Sequence[Output], export: ProfileExport | None
         try:
             written += write_report(report, path, kind)
         except (TritonForgeError, OSError, ValueError) as error:
-            # Only what fails in the writing itself may have left its mark.
-            kept = path.is_file() and path.stat().st_size and not isinstance(error, OSError)
-            older = "; what is there is of an earlier run" if kept else ""
-            typer.echo(f"--{option}: {path} is not written: {error}{older}", err=True)
+            say_unwritten(option, path, error)
             unwritten.append(path)
     if export is not None:
         if export.written:
@@ -194,18 +192,14 @@ def _details(report: Report) -> Iterator[tuple[str, Table]]:
 
 
 def _failing(report: Report, limit: float) -> list[str]:
-    """Say of which loads a greater share of the requests failed, or had no answer.
-
-    Those without an answer were waited for at the end, and are older than every success: what is under way in the
-    ordinary course isn't among them.
-    """
+    """Say of which loads a greater share of the requests failed, or had no answer."""
     from tritonforge.report.charts.numbers import percent
+    from tritonforge.report.compare import failed_share
     from tritonforge.report.labels import labels
 
     found = []
     for point, label in zip(report.points, labels(report.points), strict=True):
-        lost = point.failed + point.unanswered
-        share = lost / max(lost + point.requests, 1)
+        share = failed_share([point])
         if share > limit:
             words = "failed or had no answer" if point.unanswered else "failed"
             found.append(f"{label}: {percent(share).removeprefix('+')} of the requests {words}")
@@ -224,7 +218,7 @@ def _judge(report: Report, scenario: Scenario, comparison: Comparison | None) ->
     )
     if any(failed):
         return _FAILED
-    if comparison is not None and (comparison.undecided or comparison.unmeasured):
+    if comparison is not None and (comparison.undecided or comparison.unjudged):
         return _UNSTABLE
     # A search goes to where it isn't stable any more.
     return _MET if scenario.find_max or all(point.stable for point in points) else _UNSTABLE

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
 from tritonforge.errors import TritonForgeError
 
-__all__ = ["ENDED_EARLY", "MISUSED", "misused"]
+__all__ = ["ENDED_EARLY", "MISUSED", "misused", "say_unwritten"]
 
 MISUSED, ENDED_EARLY = 2, 4
 """The exit codes."""
@@ -36,3 +37,12 @@ def misused() -> Iterator[None]:
         about_file = isinstance(error, OSError) and error.filename is not None
         typer.echo(f"{error.filename}: {error.strerror}" if about_file else str(error), err=True)  # type: ignore[union-attr]
         raise typer.Exit(MISUSED) from error
+
+
+def say_unwritten(option: str, path: Path, error: Exception) -> None:
+    """Say that a result couldn't be written, and that what is there is an older one, whole."""
+    from tritonforge.load.replacement import is_replaced
+
+    older = path.is_file() and path.stat().st_size and is_replaced(path)
+    kept = "; what is there is of an earlier run" if older else ""
+    typer.echo(f"--{option}: {path} is not written: {error}{kept}", err=True)

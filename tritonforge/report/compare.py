@@ -17,6 +17,7 @@ __all__ = [
     "check_loads",
     "check_models",
     "compare_reports",
+    "failed_share",
     "said_settings",
     "stalls",
     "windows_of",
@@ -78,12 +79,14 @@ def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules:
     check_models(base.settings, new.settings, names)
     ours, theirs = (_by_load(report, name) for report, name in zip((base, new), names, strict=True))
     points: dict[str, tuple[Windows, Windows]] = {}
+    failed: dict[str, tuple[float, float]] = {}
     both = {point.protocol for point in base.points}
     for name, point in ours.items():
         other = theirs.get(name)
         if other is not None:
             label = f"{point.load}, {point.protocol}" if len(both) > 1 else str(point.load)
             points[label] = (_measured(point), _measured(other))
+            failed[label] = (failed_share([point]), failed_share([other]))
     if not points:
         raise NothingInCommon(names[0], _loads(base), names[1], _loads(new))
     return compare_points(
@@ -92,9 +95,20 @@ def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules:
         new=names[1],
         rules=rules or Rules(),
         paired=False,
+        failed=failed,
         warnings=_warnings(base, new, len(points)),
         settings=(said_settings(base.settings), said_settings(new.settings)),
     )
+
+
+def failed_share(points: Sequence[Point]) -> float:
+    """Give which share of a load's requests failed, or had no answer.
+
+    Those without an answer were waited for at the end, and are older than every success: what is under way in the
+    ordinary course isn't among them.
+    """
+    lost = sum(point.failed + point.unanswered for point in points)
+    return lost / max(lost + sum(point.requests for point in points), 1)
 
 
 def said_settings(settings: Settings) -> dict[str, Any]:
@@ -147,10 +161,11 @@ def _measured(point: Point) -> Windows:
 
 
 def _warnings(base: Report, new: Report, common: int) -> list[str]:
-    told = [
+    told = ["base and new are one measurement: nothing can differ"] if base.points == new.points else []
+    told.append(
         "saved reports of two runs: what changed on the machine between them is not in the intervals; "
         "compare two live servers for windows that take turns"
-    ]
+    )
     for what in ("hardware", "versions"):
         before, after = getattr(base.environment, what), getattr(new.environment, what)
         different = [f"{key} {before.get(key, '–')} → {after.get(key, '–')}" for key in sorted({*before, *after})

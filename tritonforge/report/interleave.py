@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-
-from tritonforge.load import Window
+from typing import TypeVar
 
 __all__ = ["take_turns"]
 
+T = TypeVar("T")
+
 
 def take_turns(
-    measures: Sequence[Callable[[], Window]],
+    measures: Sequence[Callable[[], T]],
     *,
     rounds: int,
     seed: int = 0,
     tell: Callable[[int, int], None] = lambda done, whole: None,
-    windows: list[list[Window]] | None = None,
-) -> list[list[Window]]:
+    windows: list[list[T]] | None = None,
+) -> list[list[T]]:
     """Measure a window of each server in every round, in an order drawn by lot; give each server's windows.
 
     The lot is what makes the paired interval right: whatever the machine does to the first or the second of a round

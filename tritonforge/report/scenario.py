@@ -47,7 +47,7 @@ _NAMES = "names are the options of tritonforge perf measure --help, without dash
 _JUDGED_S = 50.0
 """A duration from which on windows are of 5 s, and held against each other."""
 _KINDS = ("random", "zeros")
-_FLAGS = ("check", "find_max", "server_statistics")
+_FLAGS = ("check", "find_max", "server_statistics", "strict")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Scenario:
     server_statistics: bool = True
     baseline: Path | None = None
     max_regression: str | None = None
+    strict: bool = False
     max_errors: str | None = None
     json: Path | None = None
     csv: Path | None = None
@@ -154,6 +155,8 @@ class Scenario:
             raise BadOption(
                 "data", "of a server that runs, golden samples are those of a repository that is named: golden:REPO"
             )
+        if self.strict and self.max_regression is None:
+            raise BadOption("strict", "it says nothing without --max-regression")
         if self.repeat is not None and not self.repeat > 0:
             raise BadOption("repeat", f"{self.repeat:g} begins nothing anew; it is seconds, above 0")
         if self.duration is not None and self.requests is not None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
-from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Session, Settings, Window, find_max
+from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Session, Settings, find_max
 from tritonforge.load import sweep as sweep_one
+from tritonforge.load.address import parse_address
 from tritonforge.load.stopped import keeping
-from tritonforge.report.compare import said_settings, stalls, windows_of
+from tritonforge.report.compare import failed_share, said_settings, stalls, windows_of
 from tritonforge.report.interleave import take_turns
 from tritonforge.report.options import BadOption
 from tritonforge.report.places import check_places
@@ -90,7 +91,7 @@ def compare_live(
     """
     urls = scenario.url
     settings = [replace(scenario.settings(url), warmup_s=_warmup(scenario), server_statistics=False) for url in urls]
-    taken: dict[str, list[list[Window]]] = {}
+    taken: dict[str, list[list[Point]]] = {}
     with keeping_rounds(lambda: _compared(settings, taken, rules)), ExitStack() as stack:
         sessions = [stack.enter_context(Session(each)) for each in settings]
         for load in settings[0].loads:
@@ -105,13 +106,16 @@ def compare_live(
     return _compared(settings, taken, rules)
 
 
-def _compared(settings: Sequence[Settings], taken: Mapping[str, list[list[Window]]], rules: Rules) -> list[Comparison]:
+def _compared(settings: Sequence[Settings], taken: Mapping[str, list[list[Point]]], rules: Rules) -> list[Comparison]:
     """Compare the rounds that are whole; give nothing where there are none."""
     urls = [each.url for each in settings]
     rounds = {label: min(map(len, sides), default=0) for label, sides in taken.items()}
     whole = {label: [side[: rounds[label]] for side in sides] for label, sides in taken.items() if rounds[label]}
-    failed = [sum(w.errors for sides in whole.values() for w in sides[index]) for index in range(len(urls))]
-    points = {label: [windows_of(side) for side in sides] for label, sides in whole.items()}
+    windows = {label: [[point.windows[-1] for point in side] for side in sides] for label, sides in whole.items()}
+    failed = [sum(point.failed for sides in whole.values() for point in sides[index]) for index in range(len(urls))]
+    stalled = [stalls(url, (sides[index] for sides in windows.values())) for index, url in enumerate(urls)]
+    points = {label: [windows_of(side) for side in sides] for label, sides in windows.items()}
+    shares = {label: [failed_share(side) for side in sides] for label, sides in whole.items()}
     return [
         compare_points(
             {label: (sides[0], sides[index]) for label, sides in points.items()},
@@ -119,15 +123,24 @@ def _compared(settings: Sequence[Settings], taken: Mapping[str, list[list[Window
             new=urls[index],
             rules=rules,
             paired=True,
+            failed={label: (sides[0], sides[index]) for label, sides in shares.items()},
             warnings=[
+                *_itself(urls[0], urls[index]),
                 *_failures(urls, failed, index),
-                *(said for side in (0, index) for said in stalls(urls[side], (each[side] for each in whole.values()))),
+                *stalled[0],
+                *stalled[index],
             ],
             settings=(said_settings(settings[0]), said_settings(settings[index])),
         )
         for index in range(1, len(urls))
         if points
     ]
+
+
+def _itself(base: str, new: str) -> list[str]:
+    if parse_address(base) != parse_address(new):
+        return []
+    return [f"{new} is compared with itself: what differs is what measuring varies by"]
 
 
 def _warmup(scenario: Scenario) -> float:
@@ -138,8 +151,8 @@ def _measure_all(sessions: Sequence[Session], load: Load) -> list[Point]:
     return [session.measure(load, windows=1) for session in sessions]
 
 
-def _measurer(session: Session, load: Load) -> Callable[[], Window]:
-    return lambda: session.measure(load, windows=1).windows[-1]
+def _measurer(session: Session, load: Load) -> Callable[[], Point]:
+    return lambda: session.measure(load, windows=1)
 
 
 def _failures(urls: Sequence[str], failed: Sequence[int], index: int) -> list[str]:

@@ -29,6 +29,8 @@ _SIGNS: dict[Verdict, str] = {
     "better": "better",
     "worse": "**worse**",
     "unsure": "unsure",
+    "failing": "**failing**",
+    "not judged": "not judged",
     "not measured": "not measured",
 }
 
@@ -144,16 +146,22 @@ def comparison_table(comparison: Comparison, *, bold: bool = False) -> Table:
 
 
 def _comparison_rows(point: PointChange, within: float, bold: bool) -> Iterable[tuple[str, ...]]:
-    if not point.figures:
-        yield (point.label, "nothing measured", "–", "–", "–", point.verdict)
-    for index, change in enumerate(point.figures):
-        yield (
-            point.label if index == 0 else "",
+    rows = [
+        (
             change.figure.label,
             *("–" if change.opposed(within) else _figure(change, side) for side in (change.base, change.new)),
             ratio_words(change),
             _SIGNS[change.verdict] if bold else change.verdict,
         )
+        for change in point.figures
+    ]
+    if max(point.failed) > point.max_errors:
+        shares = (f"{share * 100:.1f} %" for share in point.failed)
+        rows.insert(0, ("failed requests", *shares, "–", _SIGNS[point.verdict] if bold else point.verdict))
+    elif not rows:
+        rows = [("nothing measured", "–", "–", "–", point.verdict)]
+    for index, row in enumerate(rows):
+        yield (point.label if index == 0 else "", *row)
 
 
 def ratio_words(change: FigureChange) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ _PAIRED = (
     "new / base is the median of the pairs' own ratios; base and new are each the median of its windows, whose "
     "quotient is another where the machine changed in the meantime; they are left out where it says the opposite"
 )
-Verdict = Literal["same", "better", "worse", "unsure", "not measured"]
+Verdict = Literal["same", "better", "worse", "unsure", "failing", "not judged", "not measured"]
 Windows = Mapping[str, Sequence[float]]
 """The figures of each window of a point, by the figure's name."""
 
@@ -45,11 +46,16 @@ class Rules:
 
     `confidence` is that of all verdicts of one comparison together: each of m intervals has 1 - (1 - confidence) / m
     (Bonferroni). A figure is the same where its whole interval is within `same_within` of the base: 0.03 is 3 %.
+
+    Figures are of the requests that succeeded: where more than `max_errors` of a load's failed or had no answer, they
+    aren't judged. Where `strict`, whatever isn't ruled out to be a regression beyond `max_regression` is undecided.
     """
 
     confidence: float = 0.99
     same_within: float = 0.03
     max_regression: float | None = None
+    max_errors: float = 0.01
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,24 @@ class FigureChange:
 
     def beyond(self, limit: float) -> bool:
         """Whether it is significantly worse, and by more than a limit."""
-        return self.significantly_worse and self.worsening > limit
+        return self.judged and self.significantly_worse and self.worsening > limit
 
-    def undecided(self, limit: float) -> bool:
-        """Whether it can't be held against a limit: unsure, and worse by more as it looks, or where nothing is told."""
+    def undecided(self, rules: Rules) -> bool:
+        """Whether it can't be held against the limit: unsure, and worse by more as it looks, or where nothing is told.
+
+        By strict rules, whether it is neither shown to be worse by more, nor surely not.
+        """
+        limit = rules.max_regression
+        if limit is None or not self.judged:
+            return False
+        if rules.strict:
+            return not (self.within(limit) or self.beyond(limit))
         return self.verdict == "unsure" and (not self.ratio.told or self.worsening > limit)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has a verdict: not where too many of the load's requests failed."""
+        return self.verdict != "not judged"
 
     def within(self, limit: float) -> bool:
         """Whether the whole interval is within a limit, so that it is surely not worse by more."""
@@ -99,17 +118,29 @@ class FigureChange:
 
 @dataclass(frozen=True, slots=True)
 class PointChange:
-    """One load, such as concurrency 16: the change of each figure, and what they say together."""
+    """One load, such as concurrency 16: the change of each figure, and what they say together.
+
+    `failed` is which share of each side's requests failed or had no answer.
+    """
 
     label: str
     figures: tuple[FigureChange, ...]
     windows: tuple[int, int]
+    failed: tuple[float, float] = (0.0, 0.0)
+    max_errors: float = 1.0
 
     @property
     def verdict(self) -> Verdict:
-        """Worse if any figure is, else better if any is, the same if all are, else unsure; none without figures."""
+        """Worse if any figure is, else better if any is, the same if all are, else unsure; none without figures.
+
+        Failing where too many requests of the new one failed, and not judged where those of the base alone did.
+        """
+        if self.failed[1] > self.max_errors:
+            return "failing"
         if not self.figures:
             return "not measured"
+        if self.failed[0] > self.max_errors:
+            return "not judged"
         found = {change.verdict for change in self.figures}
         for verdict in ("worse", "better"):
             if verdict in found:
@@ -139,17 +170,21 @@ class Comparison:
         return tuple((point, change) for point in self.points for change in point.figures if change.beyond(limit))
 
     @property
-    def unmeasured(self) -> tuple[PointChange, ...]:
-        """The loads at which nothing succeeded on a side."""
-        return tuple(point for point in self.points if point.verdict == "not measured")
+    def failing(self) -> tuple[PointChange, ...]:
+        """The loads at which too many requests of the new one failed."""
+        return tuple(point for point in self.points if point.verdict == "failing")
+
+    @property
+    def unjudged(self) -> tuple[PointChange, ...]:
+        """The loads at which nothing succeeded on a side, or too many requests of the base failed."""
+        return tuple(point for point in self.points if point.verdict in ("not measured", "not judged"))
 
     @property
     def undecided(self) -> tuple[tuple[PointChange, FigureChange], ...]:
-        """What looks worse by more than `max_regression`, and isn't sure to be; nothing where no limit was set."""
-        limit = self.rules.max_regression
-        if limit is None:
-            return ()
-        return tuple((point, change) for point in self.points for change in point.figures if change.undecided(limit))
+        """What can't be held against `max_regression`; nothing where no limit was set."""
+        return tuple(
+            (point, change) for point in self.points for change in point.figures if change.undecided(self.rules)
+        )
 
 
 def compare_points(
@@ -159,18 +194,24 @@ def compare_points(
     new: str,
     rules: Rules,
     paired: bool,
+    failed: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     warnings: Sequence[str] = (),
     settings: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
 ) -> Comparison:
     """Compare each point's windows of the base and of the new one; a figure that either lacks is left out.
+
+    `failed` is which share of a point's requests failed, of the base and of the new one.
 
     Raises:
         ValueError: paired series of different lengths, or a figure that is not positive.
     """
     tests = sum(len(_common(*sides)) for sides in points.values())
     confidence = 1 - (1 - rules.confidence) / max(tests, 1)
-    changes = tuple(_compare_point(label, *sides, rules, confidence, paired) for label, sides in points.items())
-    told = list(warnings)
+    changes = tuple(
+        _compare_point(label, *sides, rules, confidence, paired, failed.get(label, (0.0, 0.0)))
+        for label, sides in points.items()
+    )
+    told = [words for point in changes for words in _failures(point, (base, new))] + list(warnings)
     for label, sides in points.items():
         nothing = [name for name, side in zip((base, new), sides, strict=True) if not any(side.values())]
         told += [f"{label}: nothing succeeded of {name}, so that there is nothing to compare" for name in nothing]
@@ -188,27 +229,43 @@ def compare_points(
 
 def _unsure(changes: Sequence[PointChange], rules: Rules) -> list[tuple[str, int | None]]:
     """Name what longer windows may tell: of a limit's figures those that can't be held against it."""
-    limit = rules.max_regression
     return [
         (f"{change.figure.label} at {point.label}", times_as_long(change.ratio, rules.same_within))
         for point in changes
         for change in point.figures
-        if (change.verdict == "unsure" if limit is None else change.undecided(limit))
+        if change.verdict == "unsure" and (rules.max_regression is None or change.undecided(rules))
     ]
 
 
 def _compare_point(
-    label: str, base: Windows, new: Windows, rules: Rules, confidence: float, paired: bool
+    label: str,
+    base: Windows,
+    new: Windows,
+    rules: Rules,
+    confidence: float,
+    paired: bool,
+    failed: tuple[float, float],
 ) -> PointChange:
     changes = []
+    judged = max(failed) <= rules.max_errors
     for figure in _common(base, new):
         before, after = base[figure.name], new[figure.name]
         ratio = (paired_ratio if paired else unpaired_ratio)(before, after, confidence=confidence)
-        verdict = _verdict(ratio, figure, rules.same_within)
+        verdict = _verdict(ratio, figure, rules.same_within) if judged else "not judged"
         sides = [float(np.median(side) if paired else np.exp(np.mean(np.log(side)))) for side in (before, after)]
         changes.append(FigureChange(figure, sides[0], sides[1], ratio, verdict))
     counts = [max((len(side[figure.name]) for figure in _common(base, new)), default=0) for side in (base, new)]
-    return PointChange(label, tuple(changes), (counts[0], counts[1]))
+    return PointChange(label, tuple(changes), (counts[0], counts[1]), failed, rules.max_errors)
+
+
+def _failures(point: PointChange, names: tuple[str, str]) -> Iterator[str]:
+    """Say of which side too many requests failed."""
+    for name, share in zip(names, point.failed, strict=True):
+        if share > point.max_errors:
+            yield (
+                f"{point.label}: {share * 100:.1f} % of the requests of {name} failed or had no answer, more than "
+                f"{point.max_errors * 100:g} %; figures are of the others alone, and not judged"
+            )
 
 
 def _common(base: Windows, new: Windows) -> list[Figure]:

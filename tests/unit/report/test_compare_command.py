@@ -75,7 +75,9 @@ def test_json_has_ratios_intervals_verdicts_and_settings() -> None:
     result = compare("base.json", "again.json", "slow.json", "--max-regression", "5%", "--json", "new/out.json")
     assert result.exit_code == 1, result.output
     found = json.loads(Path("new/out.json").read_text())
-    assert found["rules"] == {"confidence": 0.99, "same_within": 0.03, "max_regression": 0.05}
+    assert found["rules"] == {
+        "confidence": 0.99, "same_within": 0.03, "max_regression": 0.05, "max_errors": 0.01, "strict": False,
+    }  # fmt: skip
     again, slow = found["comparisons"]
     assert (slow["base"]["name"], again["new"]["name"], slow["new"]["name"]) == ("base.json", "again.json", "slow.json")
     assert slow["new"]["settings"]["models"][0]["name"] == "fraud"
@@ -159,8 +161,8 @@ def test_several_are_each_compared_with_the_base() -> None:
     result = compare("base.json", "again.json", "slow.json", "--max-regression", "5%")
     assert result.exit_code == 1
     assert [line for line in result.stdout.splitlines() if " beside " in line] == [
-        "again.json beside base.json",
-        "slow.json beside base.json",
+        "fraud: again.json beside base.json",
+        "fraud: slow.json beside base.json",
     ]
 
 
@@ -168,6 +170,7 @@ def test_several_are_each_compared_with_the_base() -> None:
 def test_markdown_is_printed_alone_or_written_beside() -> None:
     alone = compare("base.json", "slow.json", "--markdown", "-")
     assert alone.stdout.startswith("### 7 loads: ")
+    assert "\n`fraud`: `slow.json` beside `base.json`\n" in alone.stdout
     compare("base.json", "slow.json", "--markdown", "pr/comment.md")
     assert Path("pr/comment.md").read_text() == alone.stdout
 
@@ -210,7 +213,7 @@ def test_a_report_with_a_load_of_two_servers_is_refused(order: tuple[str, str]) 
 @pytest.mark.usefixtures("reports")
 @pytest.mark.parametrize(
     ("loads", "words"),
-    [(7, "nothing to hold against 5 %"), (1, "no regression beyond 5 % was shown in what was measured; ")],
+    [(7, "nothing to hold against 5 %"), (1, "no regression beyond 5 % was shown in what was judged; ")],
 )
 def test_what_was_not_measured_has_not_passed(loads: int, words: str) -> None:
     made = report()
@@ -239,3 +242,47 @@ def test_no_report_is_replaced(option: str, file: str, words: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(words)
     assert Path(file).read_bytes() == before
+
+
+@pytest.mark.usefixtures("reports")
+def test_a_server_that_fails_requests_has_not_passed() -> None:
+    """It answers the others faster, as failures take no time."""
+    write_report(report(slower=0.5, errors=3000), Path("failing.json"), "json")
+    result = compare("base.json", "failing.json")
+    assert result.exit_code == 1, result.output
+    assert "better" not in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("7 loads: 7 failing; more requests fail than 1 %: ")
+    assert compare("failing.json", "base.json").exit_code == 3
+    assert compare("base.json", "failing.json", "--max-errors", "99%").exit_code == 0
+    compare("base.json", "failing.json", "--json", "out.json")
+    load = json.loads(Path("out.json").read_text())["comparisons"][0]["loads"][0]
+    assert (load["verdict"], load["failed"]["base"]) == ("failing", 0)
+    assert load["failed"]["new"] > 0.2
+
+
+@pytest.mark.usefixtures("reports")
+def test_what_is_not_ruled_out_has_not_passed_where_that_is_asked_for() -> None:
+    assert compare("base.json", "again.json", "--max-regression", "5%").exit_code == 0
+    result = compare("base.json", "again.json", "--max-regression", "5%", "--strict")
+    assert result.exit_code == 3, result.output
+    assert "can't be ruled out of" in result.stdout.splitlines()[-1]
+    assert compare("base.json", "slow.json", "--max-regression", "5%", "--strict").exit_code == 1
+    result = compare("base.json", "again.json", "--strict")
+    assert (result.exit_code, result.stderr) == (2, "--strict: it says nothing without --max-regression\n")
+
+
+@pytest.mark.usefixtures("reports")
+def test_a_measurement_beside_itself_is_told() -> None:
+    words = "note: base and new are one measurement: nothing can differ"
+    Path("copy.json").write_bytes(Path("base.json").read_bytes())
+    assert words in compare("base.json", "copy.json").stdout
+    assert words not in compare("base.json", "again.json").stdout
+
+
+@pytest.mark.usefixtures("reports")
+def test_what_cannot_be_written_costs_no_verdict() -> None:
+    result = compare("base.json", "again.json", "--json", "/dev/full")
+    assert result.exit_code == 2
+    assert "--json: /dev/full is not written: [Errno 28] No space left on device\n" in result.stderr
+    assert result.stdout.startswith("fraud: again.json beside base.json\n")
+    assert compare("base.json", "slow.json", "--max-regression", "5%", "--json", "/dev/full").exit_code == 1

@@ -238,7 +238,7 @@ def test_a_load_at_which_nothing_succeeded_has_no_verdict(paired: bool) -> None:
     sides = {"concurrency 1": (side(1000, 100, 500), {}), "concurrency 2": (side(1000, 100, 500),) * 2}
     comparison = compare_points(sides, base="a", new="b", rules=Rules(), paired=paired)
     assert [point.verdict for point in comparison.points] == ["not measured", "same"]
-    assert [point.label for point in comparison.unmeasured] == ["concurrency 1"]
+    assert [point.label for point in comparison.unjudged] == ["concurrency 1"]
     row = comparison_table(comparison).rows[0]
     assert row == ("concurrency 1", "nothing measured", "–", "–", "–", "not measured")
     assert "concurrency 1: nothing succeeded of b, so that there is nothing to compare" in comparison.warnings
@@ -269,3 +269,57 @@ def test_reports_of_different_models_are_refused() -> None:
     assert str(error.value) == "two models are not compared: a.json is of fraud, b.json of shout"
     larger = replace(base, settings=replace(base.settings, models=(ModelLoad("fraud", batch_size=8),)))
     assert "other settings: batch_size 1 → 8" in compare_reports(base, larger, names=("a", "b")).warnings
+
+
+def failing(base: float, new: float, **rules: float) -> Comparison:
+    """Compare a server with one that is twice as fast, of whose requests so many fail."""
+    sides = (side(1000, 100, 500), side(2000, 50, 250))
+    failed = {"concurrency 4": (base, new)}
+    return compare_points({"concurrency 4": sides}, base="a", new="b", rules=Rules(**rules), paired=True, failed=failed)
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "verdict"),
+    [
+        (0.0, 0.4, "failing"),
+        (0.4, 0.4, "failing"),
+        (0.4, 0.0, "not judged"),
+        (0.01, 0.01, "better"),
+    ],
+)
+def test_fast_failures_make_nothing_better(base: float, new: float, verdict: Verdict) -> None:
+    comparison = failing(base, new, max_regression=0.05)
+    (point,) = comparison.points
+    assert point.verdict == verdict
+    if verdict == "better":
+        return
+    assert {change.verdict for change in point.figures} == {"not judged"}
+    assert (bool(comparison.failing), bool(comparison.unjudged)) == (verdict == "failing", verdict == "not judged")
+    assert not comparison.regressions
+    assert headline(comparison).endswith("; nothing to hold against 5 %")
+    assert comparison_table(comparison).rows[0] == (
+        "concurrency 4", "failed requests", f"{base * 100:.1f} %", f"{new * 100:.1f} %", "–", verdict,
+    )  # fmt: skip
+    assert comparison.warnings[0].startswith("concurrency 4: 40.0 % of the requests of ")
+
+
+def test_so_many_may_fail_as_is_said() -> None:
+    assert failing(0.0, 0.4, max_errors=0.5).points[0].verdict == "better"
+    assert failing(0.0, 0.005, max_errors=0.001).points[0].verdict == "failing"
+
+
+@pytest.mark.parametrize(
+    ("factor", "spread", "undecided"),
+    [
+        (1.0, 0.01, False),  # surely within the limit
+        (1.0, 0.2, True),  # nobody knows
+        (0.8, 0.01, False),  # surely beyond it
+        (0.96, 0.02, True),  # worse, and more or less than the limit
+    ],
+)
+def test_strict_rules_leave_open_what_is_not_ruled_out(factor: float, spread: float, undecided: bool) -> None:
+    base = {"throughput": [1000.0] * 20}
+    new = {"throughput": [1000 * factor * (1 + spread * (place % 5 - 2)) for place in range(20)]}
+    comparison = compare(base, new, max_regression=0.05, strict=True)
+    assert bool(comparison.undecided) == undecided
+    assert ("can't be ruled out of" in headline(comparison)) == undecided
