@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,8 +89,11 @@ def test_packages_that_pip_cant_find_are_told(tmp_path: Path, cache: Path) -> No
 
 
 def test_of_many_versions_the_newest_are_told(tmp_path: Path) -> None:
-    for version in ("numpy-1.26.4", *(f"tritonforge_tiny-1.{minor}" for minor in range(40))):
-        (tmp_path / f"{version}-py3-none-any.whl").touch()
+    with zipfile.ZipFile(tmp_path / "numpy-1.26.4-py3-none-any.whl", "w") as numpy:
+        numpy.writestr("numpy-1.26.4.dist-info/METADATA", "Metadata-Version: 2.1\nName: numpy\nVersion: 1.26.4\n")
+        numpy.writestr("numpy-1.26.4.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    for minor in range(40):
+        (tmp_path / f"tritonforge_tiny-1.{minor}-py3-none-any.whl").touch()
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"--no-index\n--find-links {tmp_path}\ntritonforge-tiny==2\n")
     with pytest.raises(UnbuildableEnvironment) as refused:
