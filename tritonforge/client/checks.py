@@ -89,6 +89,8 @@ def _unknown(kind: str, specs: tuple[TensorSpec, ...], names: Iterable[str]) -> 
 
 
 def _meant(name: str, known: list[str]) -> str:
+    if name == "priority":
+        return 'infer by the model\'s name takes it: parameters={"priority": 1}; '
     if name in _OPTIONS:
         return f"{name}= is an option of infer by the model's name; "
     if near := difflib.get_close_matches(name, known, n=1):

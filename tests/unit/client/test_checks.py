@@ -254,3 +254,10 @@ def test_an_option_of_infer_that_is_given_elsewhere_is_told():
     assert found == [
         'there is no input "cast"; cast= is an option of infer by the model\'s name; there are: features, tokens, title'
     ]
+
+
+def test_a_priority_that_is_given_as_an_input_is_told_where_it_goes():
+    found = find_problems(SIGNATURE, {"features": GOOD, "priority": 1})
+    assert found[0].startswith(
+        'there is no input "priority"; infer by the model\'s name takes it: parameters={"priority": 1};'
+    )
