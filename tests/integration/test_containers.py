@@ -19,7 +19,7 @@ from repositories import ECHO, FREE_PORTS, infer, until, write_model
 
 from tritonforge.build import build
 from tritonforge.client import Client
-from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied, ServerError
+from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied, ServerError, SettingsError
 from tritonforge.server.docker_client import build_image
 from tritonforge.server.docker_stages import sweep_stages
 
@@ -123,6 +123,19 @@ def test_settings_of_the_container_are_heeded(docker: DockerClient, image: str, 
         assert container(docker, server).exec_run(["id", "-u"]).output.strip() == b"1234"
 
 
+def test_more_processors_than_there_are_are_refused_before_an_image_is_pulled(docker: DockerClient, echo: Path) -> None:
+    there = docker.info()["NCPU"]
+    with pytest.raises(SettingsError, match=rf"cpus: found {there + 1}: Docker's machine has {there} processors"):
+        Server.docker(echo, image="127.0.0.1:1/no/such:image", cpus=there + 1, **FREE_PORTS)
+
+
+def test_a_repository_is_mounted_whatever_is_in_its_path(image: str, tmp_path: Path) -> None:
+    """A server that looks for changes itself has the repository mounted, others a snapshot."""
+    write_model(tmp_path / "mod:els $x", "echo", ECHO)
+    with Server.docker(tmp_path / "mod:els $x", image=image, model_control="poll", **FREE_PORTS) as server:
+        assert infer(server.http_url, "echo", 3.0) == 3.0
+
+
 def test_a_model_is_reloaded(image: str, echo: Path) -> None:
     with Server.docker(echo, image=image, model_control="explicit", **FREE_PORTS) as server:
         assert infer(server.http_url, "echo", 3.0) == 3.0
@@ -192,7 +205,9 @@ def test_a_server_that_takes_more_memory_than_the_container_has_is_told_with_the
 
 def test_a_name_is_one_containers(image: str, echo: Path) -> None:
     with Server.docker(echo, image=image, name="first", **FREE_PORTS) as server:
-        with pytest.raises(ServerError, match=r"(?s)already in use.*give this one another name"):
+        with pytest.raises(
+            ServerError, match=r"(?s)already in use.*give this server another --name.*tritonforge-first$"
+        ):
             Server.docker(echo, image=image, name="first", **FREE_PORTS)
         assert infer(server.http_url, "echo", 3.0) == 3.0
 
@@ -235,10 +250,18 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_models_have_environments_of_their_own(image: str, tmp_path: Path, versions: Path) -> None:
+def test_models_have_environments_of_their_own(
+    docker: DockerClient, image: str, tmp_path: Path, versions: Path
+) -> None:
+    """What they put into /tmp doesn't pile up where models are loaded anew."""
     build([versions], tmp_path / "models")
-    with Server.docker(tmp_path / "models", image=image, **FREE_PORTS) as server:
+    with Server.docker(tmp_path / "models", image=image, model_control="explicit", **FREE_PORTS) as server:
+        server.unload("old")
+        until(lambda: "UNAVAILABLE" in {model.state for model in server.models()}, "the model's end")
+        server.load("old")
         assert [answer(server.http_url, model) for model in ("old", "new")] == [1.0, 2.0]
+        there = container(docker, server).exec_run(["ls", "/tmp"]).output.decode().split()
+        assert len([name for name in there if name.startswith("tritonforge-environment-")]) == 2
 
 
 def answer(url: str, model: str) -> float:

@@ -37,6 +37,31 @@ _NO_BASE = "load it from a file (`docker load`), or name another with --base"
 _BASE = re.compile(r"Step \d+/\d+ : FROM (?P<name>\S+)(?: .*)?")
 
 
+_MENDS = (
+    (
+        re.compile(r"port is already allocated|address already in use"),
+        "choose other ports with --http-port, --grpc-port, --metrics-port; 0 takes free ones",
+    ),
+    (
+        re.compile(r'Conflict.*name "/(?P<name>[^"]+)"'),
+        "give this server another --name, or remove that container, if nobody needs it: docker rm -f {name}",
+    ),
+    (
+        re.compile(r"unable to find (?:user|group)|linux spec user"),
+        "--docker user=… is uid:gid, or names that the image has",
+    ),
+    (
+        re.compile(r"bind source path does not exist"),
+        "the daemon must see the files of this machine: one elsewhere doesn't; build an image: tritonforge image",
+    ),
+    (
+        re.compile(r"could not select device driver|nvidia", re.IGNORECASE),
+        "GPUs in containers need NVIDIA's container toolkit; or leave --gpus out",
+    ),
+)
+"""What Docker says as it refuses, and how to mend that."""
+
+
 def connect() -> DockerClient:
     """Reach the Docker daemon: DOCKER_HOST's, or this machine's.
 
@@ -216,10 +241,7 @@ def _reason(error: Exception) -> str:
 
 def _hint(reason: str) -> str:
     """Say how to mend what Docker refuses, where that is known."""
-    if "could not select device driver" in reason or "nvidia" in reason.lower():
-        return "\n  hint: GPUs in containers need NVIDIA's container toolkit; or leave --gpus out"
-    if "port is already allocated" in reason or "address already in use" in reason:
-        return "\n  hint: choose other ports with --http-port, --grpc-port, --metrics-port; 0 takes free ones"
-    if "Conflict" in reason and "name" in reason:
-        return "\n  hint: take that server down (tritonforge down), or give this one another name"
+    for refused, mend in _MENDS:
+        if found := refused.search(reason):
+            return f"\n  hint: {mend.format(**found.groupdict())}"
     return ""

@@ -51,8 +51,6 @@ _ANYBODY = 1000
 _ROOT = frozenset({"", "0", "root"})
 """Who an image runs as that names nobody else."""
 
-Mounts = dict[str, dict[str, str]]
-
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -91,13 +89,14 @@ def container_arguments(
     """
     threads = {name: value for name, value in SLEEPING_THREADS.items() if name not in image.variables}
     command, environment, programs = _hidden(_tritonserver(settings), settings)
+    mounted = {served.folder: MODELS, **_certificates(settings), **programs}
     arguments: dict[str, Any] = {
         "image": image.name,
         "name": f"tritonforge-{name}",
         "command": command,
         "environment": {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **threads, **environment},
         "ports": {f"{inside}/tcp": (settings.host, getattr(settings, port) or None) for port, inside in INSIDE.items()},
-        "volumes": {str(served.folder): {"bind": MODELS, "mode": "ro"}, **_certificates(settings), **programs},
+        "mounts": [_mount(path, target) for path, target in mounted.items()],
         "shm_size": shm_bytes,
         "labels": {
             f"{LABEL}.server": name,
@@ -155,13 +154,13 @@ def _tritonserver(settings: ServerSettings) -> list[str]:
     ]
 
 
-def _hidden(command: list[str], settings: ServerSettings) -> tuple[list[str], dict[str, str], Mounts]:
+def _hidden(command: list[str], settings: ServerSettings) -> tuple[list[str], dict[str, str], dict[Path, str]]:
     """Take the key of restricted APIs, which `ps` would show, out of a command; give what brings it there instead."""
     if not settings.restricted or settings.restricted_key is None:
         return command, {}, {}
     shown, environment, _ = conceal(command, {}, settings.restricted_key.get_secret_value())
     files = [Path(__file__).with_name(name) for name in ("docker_start.py", "hidden_arguments.py")]
-    programs = {str(file): {"bind": f"{_PROGRAMS}/{file.name}", "mode": "ro"} for file in files}
+    programs = {file: f"{_PROGRAMS}/{file.name}" for file in files}
     return ["python3", f"{_PROGRAMS}/{files[0].name}", *shown], environment, programs
 
 
@@ -174,10 +173,15 @@ def _devices(gpus: str) -> list[dict[str, Any]]:
     return [{**chosen, "capabilities": [["gpu"]]}]
 
 
-def _certificates(settings: ServerSettings) -> Mounts:
+def _certificates(settings: ServerSettings) -> dict[Path, str]:
     """Put the files of TLS where the server's flags name them."""
     files = (settings.grpc_tls_cert, settings.grpc_tls_key, settings.grpc_tls_root)
-    return {str(file): {"bind": str(file), "mode": "ro"} for file in files if file is not None}
+    return {file: str(file) for file in files if file is not None}
+
+
+def _mount(path: Path, target: str) -> dict[str, Any]:
+    """Mount a path for reading, as Docker's API has it: its volumes would be split at a colon in there."""
+    return {"Type": "bind", "Source": str(path), "Target": target, "ReadOnly": True}
 
 
 def stop_timeout_s(settings: ServerSettings) -> int:

@@ -26,7 +26,7 @@ import docker
 from docker.errors import DockerException, NotFound
 
 from tritonforge.server.docker_container import CREATING, LABEL, READY
-from tritonforge.server.docker_memory import out_of_memory
+from tritonforge.server.docker_memory import ended_by_memory
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -64,7 +64,7 @@ def main(launch: str, seconds: int) -> int:
         reader.join(_LAST_WORDS_S)
         with contextlib.suppress(DockerException):
             container.reload()
-            if words := out_of_memory(container):
+            if not stopping.is_set() and (words := ended_by_memory(container)):
                 print(f"tritonforge: {words}", flush=True)
     except NotFound:  # removed by someone else
         return 128 + signal.SIGKILL

@@ -11,19 +11,21 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.certificates import check_certificates
 from tritonforge.server.docker import DockerServer
 from tritonforge.server.docker_client import connect, find_image, told
 from tritonforge.server.docker_container import CREATING, READY, container_arguments, stop_timeout_s
 from tritonforge.server.docker_settings import DockerSettings, release_image
 from tritonforge.server.embedded import with_key
-from tritonforge.server.errors import PreflightError, ServerError
+from tritonforge.server.errors import PreflightError, ServerError, SettingsError
 from tritonforge.server.launch import resolve_ports, served_folder
 from tritonforge.server.manifest import check_manifest, read_target
 from tritonforge.server.preflight import check_repository
 from tritonforge.server.reloading import Served
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_load_models
+from tritonforge.server.settings_errors import unknown_settings
 from tritonforge.server.shared_memory import beyond_memory, choose_shared_memory, needed_shared_memory
 from tritonforge.server.workspace import Workspace
 
@@ -52,7 +54,10 @@ def start_docker(
 ) -> DockerServer:
     """Start a container: what `Server.docker` does."""
     folder, given = Path(repository).resolve(), dict(overrides)
-    docker = docker or DockerSettings.load(**{key: given.pop(key, None) for key in DockerSettings.model_fields})
+    if docker is None:
+        if unknown := unknown_settings(given, [*DockerSettings.model_fields, *ServerSettings.model_fields]):
+            raise SettingsError(unknown)
+        docker = DockerSettings.load(**{key: given.pop(key, None) for key in DockerSettings.model_fields})
     wanted = with_key(ServerSettings.load(**given) if settings is None else settings.replace(**given))
     found = [*check_repository(folder), *check_manifest(folder)]
     if found := [*found, *check_load_models(folder, wanted), *check_certificates(wanted)]:
@@ -64,13 +69,15 @@ def start_docker(
         client = undo.enter_context(closing(connect()))
         launch = workspace.token
         _watch_over(launch, wanted, workspace)
+        with told("Docker can't be asked for its machine"):
+            machine = client.info()
+        _check_processors(docker, int(machine.get("NCPU") or 0))
         name_of_image = docker.image or release_image(read_target(folder))
         image = find_image(client, name_of_image, pull=docker.pull, progress=progress)
         needed = needed_shared_memory(folder, backends=image.python_backends, gpus=docker.gpu_count)
         shared_memory = choose_shared_memory(needed, docker.shm_size)
-        with told("the machine's memory can't be asked for"):
-            for warning in beyond_memory(shared_memory, int(client.info().get("MemTotal") or 0)):
-                progress(str(warning))
+        for warning in beyond_memory(shared_memory, int(machine.get("MemTotal") or 0)):
+            progress(str(warning))
         served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
         name = name or launch
         arguments = container_arguments(
@@ -92,6 +99,13 @@ def start_docker(
         server.await_ready()
         undo.pop_all()
     return server
+
+
+def _check_processors(docker: DockerSettings, there: int) -> None:
+    """Refuse more processors than there are before an image is pulled: Docker does so at the start (20.10)."""
+    if docker.cpus and there and docker.cpus > there:
+        message = f"found {docker.cpus:g}: Docker's machine has {there} processors"
+        raise SettingsError([Diagnostic("TF501", Where(subject="cpus"), message)])
 
 
 def _create(client: DockerClient, arguments: Mapping[str, Any], note: Path) -> Container:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from tritonforge.errors import Diagnostic
 from tritonforge.server.docker_client import connect, told
@@ -16,11 +17,14 @@ from tritonforge.server.shared_memory import size_text
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-__all__ = ["blame_memory", "container_shortage", "out_of_memory", "short_of_memory"]
+__all__ = ["blame_memory", "container_shortage", "ended_by_memory", "short_of_memory"]
 
 _DEATH = "TF523"
 _COUNTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Where a container has its own counts, with cgroups of version 2 and 1."""
+
+_DYING_S, _TELLING_S = 5, 2
+"""How long a container may go on without what was killed in it, and how late Docker may tell that."""
 
 _KILLS = re.compile(r"^oom_kill (?P<count>\d+)$", re.MULTILINE)
 
@@ -45,9 +49,32 @@ def container_shortage(container: str) -> str:
     return ""
 
 
-def out_of_memory(container: Container) -> str:
-    """Say of a container that has ended that it was for want of memory, if Docker says so; else nothing."""
-    return _words(container) if container.attrs["State"].get("OOMKilled") else ""
+def ended_by_memory(container: Container) -> str:
+    """Say of a container that has ended that it was for want of memory, if something in it was killed for that then.
+
+    Docker's `OOMKilled` tells that of any time in its life (20.10); its events tell when.
+    """
+    state = container.attrs["State"]
+    if state.get("OOMKilled") and _killed_about(container, _time(state["FinishedAt"])):
+        return _words(container)
+    return ""
+
+
+def _killed_about(container: Container, ended_s: int) -> bool:
+    """Tell whether something in a container was killed for want of memory about when it ended."""
+    from docker.errors import DockerException
+
+    assert container.client is not None
+    when: dict[str, Any] = {"since": ended_s - _DYING_S, "until": ended_s + _TELLING_S}
+    wanted = {"container": container.id, "event": "oom"}
+    with suppress(DockerException), closing(container.client.events(decode=True, filters=wanted, **when)) as events:
+        return next(iter(events), None) is not None
+    return False
+
+
+def _time(text: str) -> int:
+    """Read the seconds of a time of Docker's, which is of its machine's clock."""
+    return int(datetime.fromisoformat(text[: len("2024-10-01T00:00:00")]).replace(tzinfo=timezone.utc).timestamp())
 
 
 def _words(container: Container) -> str:

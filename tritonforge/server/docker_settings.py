@@ -15,10 +15,17 @@ __all__ = ["DockerSettings", "check_image_name", "gpu_ids", "release_image"]
 
 Bytes = Annotated[int, Field(gt=0, lt=1 << 63)]
 """What Docker takes for a size: 64 bits, with a sign."""
+_LEAST_MEMORY = 6 << 20
+"""What Docker gives a container at the least (20.10)."""
 Cpus = Annotated[float, Field(ge=0.01, le=1e6)]
 """Docker's least; more than any machine has is beyond its 64 bits of billionths."""
 
 _DEVICE = "device="
+_NO_GPU = re.compile("0+")
+
+_USER = re.compile(r"[^:\s]+(?::[^:\s]+)?")
+_GREATEST_ID = (1 << 31) - 1
+"""Of users and groups, in a container."""
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d+)?"
@@ -52,10 +59,10 @@ def gpu_ids(gpus: str) -> list[str]:
 class DockerSettings(BaseModel):
     """How to run a container. Sizes are bytes, or text with a unit: `512m`, `2g`.
 
-    An empty `image` is NVIDIA's of the release that the repository was built for. `gpus` is `all`, a number, or ids
-    (`0,2`, `device=2`); empty gives none. `shm_size` None is computed from the repository. `user` is `uid:gid`; empty
-    takes one other than root that can read the repository, if there is one. By its `restart` policy Docker starts a
-    server again that crashed; the end of the one who started it is the container's end all the same.
+    An empty `image` is NVIDIA's of the release that the repository was built for. `gpus` is `all`, a number from 1 on,
+    or ids (`0,2`, `device=2`); empty gives none. `shm_size` None is computed from the repository. `user` is `uid:gid`;
+    empty takes one other than root that can read the repository, if there is one. By its `restart` policy Docker starts
+    a server again that crashed; the end of the one who started it is the container's end all the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,9 +113,28 @@ class DockerSettings(BaseModel):
             check_image_name(value)
         return value
 
+    @field_validator("memory")
+    @classmethod
+    def _enough(cls, value: int | None) -> int | None:
+        if value is not None and value < _LEAST_MEMORY:
+            raise ValueError(f"found {value} bytes: {_LEAST_MEMORY >> 20}m is Docker's least")
+        return value
+
+    @field_validator("user")
+    @classmethod
+    def _somebody(cls, value: str) -> str:
+        too_great = any(part.isdecimal() and int(part) > _GREATEST_ID for part in value.split(":"))
+        if value and (too_great or not _USER.fullmatch(value)):
+            raise ValueError(f"found {value!r}: write uid:gid, or names that the image has")
+        return value
+
     @field_validator("gpus")
     @classmethod
     def _devices(cls, value: str) -> str:
+        if _NO_GPU.fullmatch(value):
+            raise ValueError(
+                f"found {value!r}, a number of GPUs: leave it out for none, or write device=0 for the first"
+            )
         if not re.fullmatch(r"(all|\d+(,\d+)*|device=[\w:-]+(,[\w:-]+)*)?", value):
             raise ValueError(f"found {value!r}: write all, a number of GPUs, or ids: 0,2, or device=2 for one")
         return value

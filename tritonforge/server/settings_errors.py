@@ -11,7 +11,7 @@ from tritonforge.errors import Diagnostic, Where
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["explain", "misspelled_variables"]
+__all__ = ["explain", "misspelled_variables", "unknown_settings"]
 
 _NEAR = 0.85
 """How alike a variable and a setting's must be; TRITONFORGE_ANYTHING may be someone else's."""
@@ -33,15 +33,26 @@ def explain(error: ValidationError, origins: Mapping[str, Where], known: Collect
     diagnostics = []
     for problem in error.errors():
         field = str(problem["loc"][0]) if problem["loc"] else ""
-        text, hint = problem["msg"].removeprefix("Value error, "), ""
+        where = origins.get(field, Where(subject=field or "server"))
         if problem["type"] == "extra_forbidden":
-            text, hint = "there is no such setting", f"the settings are {', '.join(known)}"
-            if near := get_close_matches(field, known, n=1):
-                hint = f"did you mean {near[0]}?"
-        elif field and problem["type"] != "value_error":
+            diagnostics.append(_unknown(field, where, known))
+            continue
+        text = problem["msg"].removeprefix("Value error, ")
+        if field and problem["type"] != "value_error":
             text = f"found {problem['input']!r}: {_WANTED.get(problem['type'], text)}"
-        diagnostics.append(Diagnostic("TF501", origins.get(field, Where(subject=field or "server")), text, hint))
+        diagnostics.append(Diagnostic("TF501", where, text))
     return diagnostics
+
+
+def unknown_settings(given: Collection[str], known: Collection[str]) -> list[Diagnostic]:
+    """Say of each name that is none of a setting's which there are, or which is near."""
+    return [_unknown(name, Where(subject=name), known) for name in given if name not in known]
+
+
+def _unknown(name: str, where: Where, known: Collection[str]) -> Diagnostic:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}"
+    return Diagnostic("TF501", where, "there is no such setting", hint)
 
 
 def misspelled_variables(environ: Collection[str], known: Collection[str]) -> list[Diagnostic]:

@@ -173,7 +173,13 @@ def test_a_base_image_that_cant_be_pulled_is_told_with_what_to_do_offline(tmp_pa
     [
         ("could not select device driver with capabilities: [[gpu]]", "NVIDIA's container toolkit"),
         ("Bind for 127.0.0.1:8000 failed: port is already allocated", "--http-port"),
-        ('Conflict. The container name "/tritonforge-a" is already in use', "tritonforge down"),
+        ('Conflict. The container name "/tritonforge-nvidia" is already in use', "another --name, or remove that con"),
+        (
+            'Conflict. The container name "/tritonforge-a" is already in use',
+            "nobody needs it: docker rm -f tritonforge-a",
+        ),
+        ("unable to find user nobody7: no matching entries in passwd file", "--docker user=… is uid:gid"),
+        ("invalid mount config for type bind: bind source path does not exist: /tmp/x", "must see the files of this"),
         ("something else", ""),
     ],
 )

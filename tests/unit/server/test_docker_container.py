@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from docker.types import HostConfig
 
-from tritonforge.server import PreflightError, ServerSettings, SettingsError
+from tritonforge.server import PreflightError, Server, ServerSettings, SettingsError
 from tritonforge.server.command import SLEEPING_THREADS
 from tritonforge.server.docker_client import connect
 from tritonforge.server.docker_container import Image, container_arguments, container_user
@@ -50,7 +50,7 @@ def test_ports_are_published_on_this_machine_alone(tmp_path: Path) -> None:
 
 def test_the_repository_is_mounted_for_reading(tmp_path: Path) -> None:
     made = arguments(tmp_path)
-    assert made["volumes"] == {str(tmp_path): {"bind": "/models", "mode": "ro"}}
+    assert made["mounts"] == [{"Type": "bind", "Source": str(tmp_path), "Target": "/models", "ReadOnly": True}]
     assert made["command"][:2] == ["tritonserver", "--model-repository=/models"]
     assert made["labels"] == {
         "io.tritonforge.server": "a",
@@ -65,7 +65,7 @@ def test_the_key_of_restricted_apis_is_not_in_the_command(tmp_path: Path) -> Non
     assert not any("a-secret-of-ours" in argument for argument in made["command"])
     assert any("a-secret-of-ours" in value for value in made["environment"].values())
     assert made["command"][:2] == ["python3", "/tritonforge/docker_start.py"]
-    mounted = {mount["bind"]: source for source, mount in made["volumes"].items()}
+    mounted = {mount["Target"]: mount["Source"] for mount in made["mounts"]}
     assert all(Path(mounted[f"/tritonforge/{name}.py"]).is_file() for name in ("docker_start", "hidden_arguments"))
 
 
@@ -78,7 +78,8 @@ def test_threads_sleep_while_they_wait_unless_the_image_says_otherwise(tmp_path:
 
 def test_certificates_are_where_the_flags_name_them(tmp_path: Path) -> None:
     made = arguments(tmp_path, grpc_tls_cert=Path("/etc/tls/cert.pem"), grpc_tls_key=Path("/etc/tls/key.pem"))
-    assert made["volumes"]["/etc/tls/key.pem"] == {"bind": "/etc/tls/key.pem", "mode": "ro"}
+    key = {"Type": "bind", "Source": "/etc/tls/key.pem", "Target": "/etc/tls/key.pem", "ReadOnly": True}
+    assert made["mounts"][2] == key
 
 
 def test_limits_are_handed_on(tmp_path: Path) -> None:
@@ -134,6 +135,11 @@ def test_dockers_own_log_is_bounded_too(tmp_path: Path) -> None:
         ({"cpus": "nan"}, "cpus: found 'nan': Input should be less than or equal to 1000000"),
         ({"cpus": "1e300"}, "cpus: found '1e300': Input should be less than or equal to 1000000"),
         ({"memory": f"{1 << 33}g"}, "memory: found 9223372036854775808: Input should be less than 92233720368547758"),
+        ({"memory": "1m"}, "memory: found 1048576 bytes: 6m is Docker's least"),
+        ({"user": "a:b:c"}, "user: found 'a:b:c': write uid:gid, or names that the image has"),
+        ({"user": "a:"}, "user: found 'a:'"),
+        ({"user": "2147483648"}, "user: found '2147483648'"),
+        ({"gpus": "0"}, "gpus: found '0', a number of GPUs: leave it out for none, or write device=0 for the first"),
         ({"cpus": "abc"}, "cpus: found 'abc': a number is wanted"),
         ({"ram": "2g"}, "ram: there is no such setting"),
     ],
@@ -142,6 +148,21 @@ def test_settings_that_cant_be_are_refused(given: dict[str, str], message: str) 
     with pytest.raises(SettingsError) as refused:
         DockerSettings.load(**given)
     assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize("user", ["0", "1000:1000", "nobody", "www-data:www-data", "1000:docker", "2147483647"])
+def test_users_are_taken_as_docker_takes_them(user: str) -> None:
+    assert DockerSettings.load(user=user).user == user
+
+
+def test_a_misspelled_setting_is_looked_for_among_the_containers_too(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Server.docker(tmp_path, memry="1g", htpp_port=0, ram="2g")
+    assert "memry: there is no such setting\n  hint: did you mean memory?" in str(refused.value)
+    assert "htpp_port: there is no such setting\n  hint: did you mean http_port?" in str(refused.value)
+    assert "ram: there is no such setting\n  hint: the settings are image, gpus, shm_size, memory" in str(refused.value)
+    with pytest.raises(SettingsError, match=r"memory: there is no such setting"):
+        Server.docker(tmp_path, docker=DockerSettings(), memory="1g")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,11 +10,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.docker_memory import blame_memory, container_shortage, out_of_memory, short_of_memory
+from tritonforge.server.docker_memory import blame_memory, container_shortage, ended_by_memory, short_of_memory
 
 DIED = Diagnostic("TF523", Where("m", 0, "m"), "the process that runs its Python died", "look at the log")
 OTHER = Diagnostic("TF520", Where("n", 0, "n"), "failed to load")
 WORDS = "the container ran out of memory, its limit is 150 MiB; give it more: --docker memory=…"
+
+ENDED, ENDED_S = "2024-10-01T12:00:00.123456789Z", 1727784000
 
 VERSION_2 = b"low 0\nhigh 0\nmax 12\noom 1\noom_kill 2\noom_group_kill 0\n"
 VERSION_1 = b"cat: memory.events: No such file or directory\noom_kill_disable 0\nunder_oom 0\noom_kill 1\n"
@@ -30,11 +33,21 @@ class Container:
 
     counts: bytes = b""
     limit: int = 150 << 20
-    killed: bool = False
+    killed_at: tuple[int, ...] = ()
+    id: str = "0f"
 
     @property
     def attrs(self) -> dict[str, Any]:
-        return {"State": {"OOMKilled": self.killed}, "HostConfig": {"Memory": self.limit}}
+        state = {"OOMKilled": bool(self.killed_at), "FinishedAt": ENDED}
+        return {"State": state, "HostConfig": {"Memory": self.limit}}
+
+    @property
+    def client(self) -> Container:
+        return self
+
+    def events(self, *, filters: dict[str, str], since: int, until: int, decode: bool) -> Iterator[dict[str, Any]]:
+        assert (filters, decode) == ({"container": "0f", "event": "oom"}, True)
+        yield from ({"time": time} for time in self.killed_at if since <= time <= until)
 
     def exec_run(self, command: list[str]) -> Answer:
         assert command[0] == "cat"
@@ -63,6 +76,11 @@ def test_without_a_daemon_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert container_shortage("0123456789abcdef") == ""
 
 
-def test_a_container_that_ended_says_so_itself() -> None:
-    assert out_of_memory(Container(killed=True)) == WORDS  # type: ignore[arg-type]  # a stand-in
-    assert out_of_memory(Container()) == ""  # type: ignore[arg-type]  # a stand-in
+@pytest.mark.parametrize(
+    ("killed_at", "words"), [((ENDED_S - 1,), WORDS), ((ENDED_S + 1,), WORDS), ((ENDED_S - 60,), ""), ((), "")]
+)
+def test_a_container_ended_for_want_of_memory_if_something_was_killed_for_that_then(
+    killed_at: tuple[int, ...], words: str
+) -> None:
+    """Docker says of a container whether that was at any time of its life."""
+    assert ended_by_memory(Container(killed_at=killed_at)) == words  # type: ignore[arg-type]  # a stand-in
