@@ -14,8 +14,9 @@ from tritonforge.build.discover import Discovered, find_sources, importing
 from tritonforge.build.environments import add_environments
 from tritonforge.build.golden import GoldenMaker, drawn_before, golden_files
 from tritonforge.build.project import EMBEDDED_RELEASE
-from tritonforge.build.refused import refuse
+from tritonforge.build.refused import find_refused
 from tritonforge.build.report import BuildReport, report
+from tritonforge.build.sound import model_of, sound
 from tritonforge.build.sources import Sources, collect, project_root
 from tritonforge.build.tree import Tree, edited, plan, present, read_manifest
 from tritonforge.build.write import write
@@ -52,11 +53,15 @@ def build(
     output = Path(output)
     previous = _previous(output)
     _refuse_strangers(previous, output)
-    tree, lowerings, warnings = _compile(paths, previous, target, output, golden)
+    tree, lowerings, found = _compile(paths, previous, target, output, golden)
     restored = edited(tree, output)
-    advice: list[Diagnostic] = []
-    write(tree.files, output, inspect=lambda folder: advice.extend(refuse(folder, tree, target=target)))
-    return report(tree, previous, output, (*warnings, *advice), lowerings, restored)
+
+    def inspect(folder: Path) -> None:
+        found.extend(find_refused(folder, tree, target=target))
+        _raise_errors(found)
+
+    write(tree.files, output, inspect=inspect)
+    return report(tree, previous, output, tuple(found), lowerings, restored)
 
 
 def check_build(
@@ -69,13 +74,15 @@ def check_build(
     """
     output = Path(output)
     previous = _previous(output)
-    tree, _, _ = _compile(paths, previous, target, output, golden)
+    tree, _, found = _compile(paths, previous, target, output, golden)
+    _raise_errors(found)
     return "".join(differences(tree, previous, output))
 
 
 def _compile(
     paths: Sequence[AnyPath], previous: dict[str, Any], target: str, output: Path, golden: int | None
-) -> tuple[Tree, tuple[Choice, ...], tuple[Diagnostic, ...]]:
+) -> tuple[Tree, tuple[Choice, ...], list[Diagnostic]]:
+    """Give the files of all models of which nothing wrong is known, and what was found, errors too."""
     if not re.fullmatch(r"2\d\.(0[1-9]|1[0-2])", target):
         raise DiagnosticError(
             [
@@ -86,8 +93,9 @@ def _compile(
         )
     sources = find_sources([Path(path) for path in paths])
     with importing(sources) as discovered:
-        repository, gathered, warnings = _lower(discovered, target)
+        repository, gathered, found = _lower(discovered, target)
         if not repository.models:
+            _raise_errors(found)
             places = ", ".join(str(path) for path in paths)
             reason = "no definitions in it: no module-level variable holds a model or a pipeline"
             raise DiagnosticError([Diagnostic("TF105", Where(subject=places), reason, "define one with @model")])
@@ -95,10 +103,10 @@ def _compile(
         maker = GoldenMaker(gathered, previous, output, drawn_before(previous) if golden is None else golden)
         tree = plan(repository, previous, target=target, project=project, golden=maker)
     lowerings = sorted(gathered.choices.values(), key=lambda choice: choice.name)
-    return tree, tuple(lowerings), (*warnings, *maker.warnings)
+    return tree, tuple(lowerings), [*found, *maker.diagnostics]
 
 
-def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, Gathered, tuple[Diagnostic, ...]]:
+def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, Gathered, list[Diagnostic]]:
     recorded = [asked for source in discovered for asked in source.assets]
     loaded = {source.file: source.loaded for source in discovered}
     collected = cache(lambda module, file: collect(module, file, recorded, loaded.get(file)))
@@ -112,10 +120,19 @@ def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, Gathe
     faults = (fault for source in discovered for fault in source.faults)
     checked = (*validate(repository), *check_target(repository, target))
     found = dict.fromkeys((*faults, *gathered.diagnostics, *unlowered, *checked))
-    ordered = _without_consequences(sorted(found, key=lambda one: (one.where.file, one.where.line)))
-    if any(diagnostic.severity == "error" for diagnostic in ordered):
-        raise DiagnosticError(ordered)
-    return add_environments(repository, gathered), gathered, tuple(ordered)
+    ordered = _without_consequences(sorted(found, key=_place))
+    if errors := [one for one in ordered if one.severity == "error"]:
+        return sound(repository, gathered, errors), gathered, ordered
+    return add_environments(repository, gathered), gathered, ordered
+
+
+def _raise_errors(found: list[Diagnostic]) -> None:
+    if any(one.severity == "error" for one in found):
+        raise DiagnosticError(sorted(found, key=_place))
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int]:
+    return diagnostic.where.file, diagnostic.where.line
 
 
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
@@ -125,7 +142,7 @@ def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
 
 
 def _model(diagnostic: Diagnostic) -> tuple[str, str]:
-    return diagnostic.where.file, re.split(" → |, ", diagnostic.where.subject)[0]
+    return diagnostic.where.file, model_of(diagnostic)
 
 
 def _previous(output: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tritonforge.build.discover import own_modules
 from tritonforge.define import Definition
 from tritonforge.define.arrays import Array
 from tritonforge.emit import Built
-from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.errors import Diagnostic
 from tritonforge.ir import ANONYMOUS, File, Signature, TensorSpec
 from tritonforge.lower import Gathered
 from tritonforge.samples import Golden, draw, matches, write_golden
@@ -36,24 +36,19 @@ class GoldenMaker:
     """Makes the golden samples of a build's models: of each definition's examples, or `count` at random.
 
     Those that `output` holds are kept while nothing that they are made of has changed: another machine's floats differ
-    in their last bits. `warnings` say which models have none, and why.
+    in their last bits. `diagnostics` say which models have none, and why: errors where they fail on their own examples.
     """
 
     gathered: Gathered
     previous: Mapping[str, Any]
     output: Path
     count: int = 0
-    warnings: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def __call__(self, built: Sequence[Built]) -> Iterator[tuple[Built, File]]:
-        """Give each model that has samples, with its entry for the manifest, and the file.
-
-        Raises:
-            DiagnosticError: definitions fail on their own examples; all are told.
-        """
+        """Give each model that has samples, with its entry for the manifest, and the file."""
         definitions = {definition.name: definition for definition in self.gathered.definitions}
         hashes = {one.model.config.name: one.content_hash for one in built}
-        failed: list[Diagnostic] = []
         for one in built:
             definition = definitions.get(one.model.config.name)
             if definition is None or not (definition.options.examples or self.count):
@@ -61,11 +56,9 @@ class GoldenMaker:
             try:
                 content, entry = self._content(one, definition, hashes)
             except (Exception, SystemExit) as error:  # the user's own code may raise anything
-                self._fault(definition, error, failed)
+                self._fault(definition, error)
                 continue
             yield replace(one, golden=entry), File(entry["file"], content=content)
-        if failed:
-            raise DiagnosticError(failed)
 
     def _content(
         self, one: Built, definition: Definition[..., Any], hashes: Mapping[str, str]
@@ -77,7 +70,7 @@ class GoldenMaker:
         if content is None:
             before = set(sys.modules)
             content = write_golden(_run(definition, inputs) for inputs in self._inputs(one, definition))
-            self.warnings += _left_behind(one, before)
+            self.diagnostics += _left_behind(one, before)
         sha256 = hashlib.sha256(content).hexdigest()
         examples = len(definition.options.examples)
         return content, {
@@ -120,19 +113,18 @@ class GoldenMaker:
             for number in range(self.count)
         ]
 
-    def _fault(self, definition: Definition[..., Any], error: BaseException, failed: list[Diagnostic]) -> None:
+    def _fault(self, definition: Definition[..., Any], error: BaseException) -> None:
         words = str(error) if isinstance(error, NotOneAnswer | TooManyRows) else f"{type(error).__name__}: {error}"
         if definition.options.examples:
             hint = _hint(error, definition)
-            failed.append(
-                Diagnostic("TF411", definition.where, f"it has no golden samples of its examples: {words}", hint)
-            )
+            message = f"it has no golden samples of its examples: {words}"
+            self.diagnostics.append(Diagnostic("TF411", definition.where, message, hint))
             return
         message = f"it has no golden samples, since it doesn't run on random input here: {words}"
         hint = "give it examples=, or leave it without"
         if isinstance(error, NotOneAnswer):
             message, hint = f"it has no golden samples: {words}", "test it by client.stream or client.sequence calls"
-        self.warnings.append(Diagnostic("TF412", definition.where, message, hint, severity="warning"))
+        self.diagnostics.append(Diagnostic("TF412", definition.where, message, hint, severity="warning"))
 
 
 class NotOneAnswer(Exception):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tritonforge.build.tree import Tree
 from tritonforge.check import Finding, check_repository
-from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.errors import Diagnostic, Where
 
-__all__ = ["refuse"]
+__all__ = ["find_refused"]
 
 _TOLD = frozenset({"TF613", "TF633", "TF693", "TF694"})
 """Of versions that no build keeps, of queues that stall, and of more instances than the machine bears."""
@@ -18,14 +18,12 @@ _CONSEQUENCE = "TF678"
 """Of an ensemble, that one of its models won't load."""
 
 
-def refuse(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
+def find_refused(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     """Check a written repository; ONNX files are left out, since their configurations were made from them.
 
-    Gives what it warns of: that so many instances want more than this machine, or a container, has, versions that a
-    policy names and no build keeps, and settings with which Triton lets requests wait.
-
-    Raises:
-        DiagnosticError: what Triton would refuse, at the definitions' lines.
+    Gives what Triton would refuse, at the definitions' lines; else what it warns of: that so many instances want more
+    than this machine, or a container, has, versions that a policy names and no build keeps, and settings with which
+    Triton lets requests wait.
     """
     checked = check_repository(folder, target=target, graphs=False)
     errors = checked.errors
@@ -33,8 +31,7 @@ def refuse(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     if not errors:
         return [_diagnostic(finding, places) for finding in checked.findings if finding.code in _TOLD]
     causes = [finding for finding in errors if finding.code != _CONSEQUENCE]
-    found = dict.fromkeys(_diagnostic(finding, places) for finding in causes or errors)
-    raise DiagnosticError(sorted(found, key=lambda one: (one.where.file, one.where.line)))
+    return list(dict.fromkeys(_diagnostic(finding, places) for finding in causes or errors))
 
 
 def _diagnostic(finding: Finding, places: Mapping[str, Where]) -> Diagnostic:

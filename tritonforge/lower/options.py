@@ -43,9 +43,13 @@ def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
     faults += _wrong_stream(definition)
     if isinstance(definition, WeightsModel) and definition.kind == "onnx":
         faults += _ragged(options)
-    if faults:
-        raise DiagnosticError([Diagnostic(code, definition.where, text, hint) for code, text, hint in faults])
-    warmups, written = lower_warmups(definition, config.max_batch_size)
+    found = [Diagnostic(code, definition.where, text, hint) for code, text, hint in faults]
+    try:
+        warmups, written = lower_warmups(definition, config.max_batch_size) if config.ensemble is None else ((), ())
+    except DiagnosticError as error:
+        found += error.diagnostics
+    if found:
+        raise DiagnosticError(found)
     config = replace(
         config,
         **{**_default_instances(definition), **_plain(options)},
