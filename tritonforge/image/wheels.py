@@ -99,6 +99,9 @@ def _pip(arguments: Sequence[str], folder: Path) -> None:
 
 def _hint(said: str, *, reached: bool) -> str:
     """Say what to do about an index that isn't reached, or a package that has no wheel, as its sources aren't taken."""
+    if not reached and "CERTIFICATE_VERIFY_FAILED" in said:
+        mend = "give pip the authority that the index's certificate is of: --pip-arg=--cert=ca.pem, or by the variable"
+        return f"\n  hint: {mend} REQUESTS_CA_BUNDLE, which goes before that"
     if not reached:
         mend = "look at the network, its proxy, and the index that pip has (`pip config list`), or name another with"
         return f"\n  hint: {mend} --pip-arg=--index-url=…"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
 import zipfile
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+import trustme
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
@@ -190,6 +192,29 @@ def test_an_index_that_is_not_reached_is_told_as_that(tmp_path: Path, repository
     assert "secret" not in said
     assert "\n  hint: look at the network, its proxy, and the index that pip has" in said
     assert "only wheels are taken" not in said
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_an_index_has_an_authority_that_pip_is_given(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    """This one has no packages, but those who trust it are told that."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with ThreadingHTTPServer(("127.0.0.1", 0), NotReady) as index:
+        index.socket = context.wrap_socket(index.socket, server_side=True, do_handshake_on_connect=False)
+        Thread(target=index.serve_forever, daemon=True).start()
+        url = f"--index-url=https://127.0.0.1:{index.server_port}/simple"
+        pip_args = (url, "--retries=0", "--isolated", *([f"--cert={tmp_path / 'ca.pem'}"] if trusted else []))
+        with pytest.raises(ImageError) as failed:
+            write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
+        index.shutdown()
+    assert ("CERTIFICATE_VERIFY_FAILED" in str(failed.value)) != trusted
+    assert ("\n  hint: give pip the authority" in str(failed.value)) != trusted
 
 
 def test_an_index_that_lacks_a_package_is_reached(tmp_path: Path, repository: Path) -> None:
