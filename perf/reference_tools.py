@@ -86,7 +86,8 @@ def h2load(message: bytes, url: str, folder: Path, *, concurrency: int, seconds:
     target = f"http://{url.partition('://')[2]}/inference.GRPCInferenceService/ModelInfer"
 
     def send(count: int) -> float:
-        said = _run(["h2load", "-t1", *streams, f"-n{count}", "-d", str(body), *headers, target], timeout_s=seconds + 30)
+        command = ["h2load", "-t1", *streams, f"-n{count}", "-d", str(body), *headers, target]
+        said = _run(command, timeout_s=seconds + 30)
         found = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", said)
         if found is None or not re.search(r"0 failed, 0 errored, 0 timeout", said):
             raise RuntimeError(said)
