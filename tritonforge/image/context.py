@@ -111,8 +111,8 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
 def _check_python(options: ImageOptions) -> None:
     """Refuse a CPython on which no model runs, and one that the base image isn't known to have."""
     if options.base_python not in _PYTHONS:
-        allowed = f"{', '.join(_PYTHONS[:-1])} or {_PYTHONS[-1]}"
-        raise ImageError(f"models run on CPython {allowed}, found {options.python!r}\n  hint: name that of --base, or leave it out")
+        reason = f"models run on CPython {', '.join(_PYTHONS[:-1])} or {_PYTHONS[-1]}, found {options.python!r}"
+        raise ImageError(f"{reason}\n  hint: name that of --base, or leave it out")
     if not options.base and options.base_python != options.default_python:
         reason = f"{options.base_image} has CPython {options.default_python}, not {options.python}"
         raise ImageError(f"{reason}\n  hint: leave --python out, or name another image with --base")
