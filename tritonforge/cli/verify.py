@@ -53,6 +53,9 @@ def verify(
     except ServerUnavailable as error:
         typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(url)}", err=True)
         raise typer.Exit(1) from None
+    except ValueError as error:  # of the URL
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
     if not held:
         typer.echo("nothing to verify: build with --golden 8, or give definitions examples=", err=True)
     raise typer.Exit(1 if failed or not held else 0)

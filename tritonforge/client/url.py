@@ -56,6 +56,8 @@ def parse_url(url: str) -> Endpoint:
         raise TypeError(f"{url!r} is not a URL; wanted {_WANTED}")
     parts, port = _split(url)
     host = parts.hostname
+    if parts.netloc.endswith(":"):
+        raise ValueError(f"{url!r} has no port behind its colon, as of a variable that isn't set; wanted {_WANTED}")
     if port == 0:
         raise ValueError(f"{url!r} has the port 0, at which nothing can listen; wanted {_WANTED}")
     scheme = next((known for known in _PORTS if known == parts.scheme), None)

@@ -52,6 +52,12 @@ def parse_address(url: str) -> Address:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise InvalidLoad(f"{url!r} is not a URL ({error}); wanted {wanted}") from error
+    if parts.netloc.endswith(":"):
+        raise InvalidLoad(f"{url!r} has no port behind its colon, as of a variable that isn't set; wanted {wanted}")
+    if parts.username is not None:
+        raise InvalidLoad(
+            f"the URL of {host} has a name or a password before it; they go in a header: --header 'authorization: …'"
+        )
     path = parts.path.rstrip("/")
     if parts.scheme not in _PORTS or not host or parts.query or (path and parts.scheme.startswith("grpc")):
         raise InvalidLoad(f"{url!r} is not a server's URL; wanted {wanted}")

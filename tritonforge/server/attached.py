@@ -33,6 +33,8 @@ class AttachedServer(Server):
         parts = urlsplit(self._url)
         if parts.scheme != "http" or not parts.hostname:
             raise ServerError(f"{url} is no address of a server; give its HTTP port: http://host:8000")
+        if parts.netloc.endswith(":"):
+            raise ServerError(f"{url} has no port behind its colon, as of a variable that isn't set")
         headers = {_HEADER: key} if key else None
         self._health = Health(parts.hostname, parts.port or _HTTP, headers, grpc_address=_plain_address(grpc_url))
 

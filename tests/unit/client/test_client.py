@@ -594,6 +594,13 @@ def test_what_is_neither_a_name_nor_a_definition_has_no_sequence_and_no_map():
         client.map(len, [])
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:", "127.0.0.1:", "grpc://[::1]:"])
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_url_whose_port_is_empty_is_refused(kind, url):
+    with pytest.raises(ValueError, match="has no port behind its colon, as of a variable that isn't set; wanted"):
+        kind(url)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
