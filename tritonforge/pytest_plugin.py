@@ -1,9 +1,10 @@
 """The fixtures `triton` and `perf_sweep` for users' own suites; pytest loads this, so that nothing heavy is imported.
 
-Where pytest-benchmark is active, each load of a sweep is stored as one of its benchmarks: a round is a window, its time
-is that of one inference (1 / throughput), so that OPS is inferences a second. `--benchmark-save`, `--benchmark-compare`
-and `--benchmark-compare-fail=mean:5%` then work on it. What is sent is in the name, where it isn't the default;
-sweeps of one test that are alike in that are counted. Without pytest-benchmark the fixture measures all the same.
+Where pytest-benchmark is active, each load of a sweep is stored as one of its benchmarks, of as many rounds as it has
+windows: in each an equal part of the inferences, its time that of one of them, so that OPS is the throughput.
+`--benchmark-save`, `--benchmark-compare` and `--benchmark-compare-fail=mean:5%` then work on it. What is sent is in the
+name, where it isn't the default; sweeps of one test that are alike in that are counted. Without pytest-benchmark the
+fixture measures all the same.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tritonforge.build import Project
-    from tritonforge.load import Point, Report
+    from tritonforge.load import Point, Report, Window
     from tritonforge.report.scenario import Scenario
     from tritonforge.server import EmbeddedServer
 
@@ -148,9 +149,8 @@ def _sent(scenario: Scenario) -> Iterator[str]:
 
 
 def _store(benchmark: Any, label: str, point: Point) -> None:
-    """Store a load's windows as the rounds of a benchmark of its own."""
-    rounds = [1 / window.throughput for window in point.windows if window.measured and window.throughput]
-    if not rounds:
+    """Store a load as a benchmark of its own; one at which nothing succeeded has none."""
+    if not (rounds := _rounds([window for window in point.windows if window.measured])):
         return
     fixture = copy.copy(benchmark)
     fixture.name, fixture.fullname = f"{benchmark.name} [{label}]", f"{benchmark.fullname} [{label}]"
@@ -164,3 +164,21 @@ def _store(benchmark: Any, label: str, point: Point) -> None:
     stats = fixture._make_stats(1)
     for seconds in rounds:
         stats.update(seconds)
+
+
+def _rounds(windows: Sequence[Window]) -> list[float]:
+    """Give the seconds of one inference in each of as many equal parts of the inferences as there are windows.
+
+    Their mean is the whole time by all inferences, 1 / throughput, as that of the windows' own isn't: one in which
+    nothing succeeded is in the time of the part that it delays. Within a window inferences are taken to end evenly.
+    """
+    import numpy as np
+
+    done = np.cumsum([0.0, *(window.throughput * window.duration_s for window in windows)])
+    elapsed = np.cumsum([0.0, *(window.duration_s for window in windows)])
+    if not done[-1]:
+        return []
+    edges = np.interp(np.linspace(0, done[-1], len(windows) + 1), done, elapsed)
+    edges[0], edges[-1] = 0, elapsed[-1]
+    seconds: list[float] = (np.diff(edges) * len(windows) / done[-1]).tolist()
+    return seconds

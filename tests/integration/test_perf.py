@@ -379,7 +379,7 @@ def test_the_plugin_stores_each_load_as_a_benchmark(server: Server, tmp_path: Pa
     ]
     for each in stored:
         assert each["stats"]["rounds"] == 1
-        assert each["stats"]["ops"] == pytest.approx(each["extra_info"]["throughput"], rel=0.5)
+        assert each["stats"]["ops"] == pytest.approx(each["extra_info"]["throughput"], rel=1e-6)
 
 
 def test_sweeps_of_one_test_have_names_of_their_own(server: Server, tmp_path: Path) -> None:

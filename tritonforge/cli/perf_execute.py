@@ -28,11 +28,17 @@ _MET, _FAILED, _UNSTABLE = 0, 1, 3
 
 
 def execute(
-    scenario: Scenario, end: Ending, *, also: Mapping[str, Path] = MappingProxyType({}), reads: Sequence[Input] = ()
+    scenario: Scenario,
+    end: Ending,
+    *,
+    also: Mapping[str, Path] = MappingProxyType({}),
+    reads: Sequence[Input] = (),
+    label: str = "",
 ) -> int:
     """Measure a scenario, print and write what it asks for, and give the exit code.
 
-    `also` are files beside those that it names, by their kind; `reads` those that are read beside its own.
+    `also` are files beside those that it names, by their kind; `reads` those that are read beside its own. `label` is
+    what it is called in a log of several.
     """
     from tritonforge.cli.perf_compare import show_comparison
     from tritonforge.load import ProfileExport
@@ -54,7 +60,7 @@ def execute(
         check_places(outputs_of(scenario, also), [*scenario.inputs, *reads])
         files = _files(scenario, also)
         export = ProfileExport(scenario.profile_export) if scenario.profile_export else None
-        report, stopped = _measure(scenario, export, end)
+        report, stopped = _measure(scenario, export, end, label)
         end.settle()
         written, unwritten = _write(report, files, export)
         _show(report, scenario, written)
@@ -74,7 +80,7 @@ def execute(
 
 
 def _measure(
-    scenario: Scenario, export: ProfileExport | None, end: Ending
+    scenario: Scenario, export: ProfileExport | None, end: Ending, label: str
 ) -> tuple[Report, SweepStopped | SweepInterrupted | None]:
     """Give what was measured, and what ended it before its last load, if anything did."""
     from tritonforge.cli.perf_live import showing
@@ -82,7 +88,7 @@ def _measure(
     from tritonforge.report.sweep import sweep
 
     try:
-        with showing() as live, export or nullcontext():
+        with showing(label) as live, export or nullcontext():
 
             def window(point: Point) -> None:
                 end.go_on()

@@ -35,13 +35,16 @@ class Shown(Protocol):
 
 
 @contextmanager
-def showing() -> Iterator[Shown]:
-    """Show on standard error while the block runs, so that standard output holds the result alone."""
+def showing(label: str = "") -> Iterator[Shown]:
+    """Show on standard error while the block runs, so that standard output holds the result alone.
+
+    `label` begins each line, where it is lines.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines()
+        yield _Lines(label)
         return
     from rich.live import Live
 
@@ -52,16 +55,19 @@ def showing() -> Iterator[Shown]:
 class _Lines:
     """Plain lines, for logs."""
 
+    def __init__(self, label: str) -> None:
+        self._head = f"{label}: " if label else ""
+
     def window(self, point: Point) -> None:
         """Say nothing: a log needs no progress."""
 
     def point(self, point: Point) -> None:
         """Write a line."""
-        typer.echo(_line(point), err=True)
+        typer.echo(f"{self._head}{_line(point)}", err=True)
 
     def warn(self, text: str) -> None:
         """Write it."""
-        typer.echo(text, err=True)
+        typer.echo(f"{self._head}{text}", err=True)
 
 
 class _Filling:

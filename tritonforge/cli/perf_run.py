@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 from tritonforge.cli.perf_ending import Ending, ending
 
 if TYPE_CHECKING:
+    from tritonforge.report.places import Output
     from tritonforge.report.scenario import Scenario
 
 __all__ = ["run"]
@@ -39,7 +41,7 @@ def run(
         if len(files) > 1:
             typer.echo(f"\n{file}" if codes else f"{file}")
         end = Ending()
-        codes.append(_run(scenario, more, files, end))
+        codes.append(_run(file, scenario, more, files, end))
         if end.came and len(codes) < len(files):
             codes.append(end.code)
             break
@@ -62,16 +64,35 @@ def _read(files: Sequence[Path], also: Sequence[Mapping[str, Path]]) -> list[Sce
             scenarios = [read_scenario(file) for file in files]
             if len(files) > 1:
                 written = [outputs_of(*each) for each in zip(scenarios, also, strict=True)]
+                _check_apart(files, written)
                 check_places([place for places in written for place in places])
     return scenarios
 
 
-def _run(scenario: Scenario, also: Mapping[str, Path], files: Sequence[Path], end: Ending) -> int:
-    """Run one, and give its exit code."""
+def _check_apart(files: Sequence[Path], written: Sequence[Sequence[Output]]) -> None:
+    """Raise Unwritable where two scenarios, or one that is named twice, would write one file."""
+    from tritonforge.load.replacement import is_device
+    from tritonforge.report.places import Unwritable
+
+    taken: dict[str, Path] = {}
+    for file, places in zip(files, written, strict=True):
+        for option, _, path in places:
+            place = os.path.realpath(path)
+            if place in taken and taken[place] is not file and not is_device(path):
+                hint = "run each by itself, with an --output or files of its own"
+                if taken[place] == file:
+                    raise Unwritable(option, path, f"{file} is named twice, and would write it twice; {hint}")
+                raise Unwritable(option, path, f"both {taken[place]} and {file} would; {hint}, or rename one")
+            taken[place] = file
+
+
+def _run(file: Path, scenario: Scenario, also: Mapping[str, Path], files: Sequence[Path], end: Ending) -> int:
+    """Run one of some files' scenarios, and give its exit code."""
     try:
         with ending(end):
             from tritonforge.cli.perf_execute import execute
 
-            return execute(scenario, end, also=also, reads=[("SCENARIO", file) for file in files])
+            label = str(file) if len(files) > 1 else ""
+            return execute(scenario, end, also=also, reads=[("SCENARIO", each) for each in files], label=label)
     except typer.Exit as early:
         return early.exit_code

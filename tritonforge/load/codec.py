@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 __all__ = ["decode", "encode"]
 
 T = TypeVar("T")
+_NAMED = 3
 
 
 def encode(value: Any) -> Any:
@@ -44,6 +45,7 @@ def _decode(kind: Any, value: Any) -> Any:  # noqa: PLR0911 - one line a kind
     if dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         names = [field.name for field in dataclasses.fields(kind)]
+        _check_whole(kind, value)
         return kind(**{name: _decode(hints[name], value[name]) for name in names if name in value})  # type: ignore[operator]
     if origin is tuple:
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
@@ -55,3 +57,12 @@ def _decode(kind: Any, value: Any) -> Any:  # noqa: PLR0911 - one line a kind
     if kind is str and not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
+
+
+def _check_whole(kind: Any, value: Any) -> None:
+    """Raise TypeError where a field is missing that has no default."""
+    none = dataclasses.MISSING
+    needed = [f.name for f in dataclasses.fields(kind) if f.init and f.default is none and f.default_factory is none]
+    if lacking := [name for name in needed if name not in value]:
+        more = " …" if len(lacking) > _NAMED else ""
+        raise TypeError(f"a {kind.__name__} has no {', '.join(lacking[:_NAMED])}{more}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tritonforge.load.codec import decode, encode
@@ -252,8 +252,9 @@ class Report:
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `json.dumps` takes."""
-        data: dict[str, Any] = encode(self)
+        """Give what `json.dumps` takes: everything but the values of headers, which may be secrets."""
+        settings = replace(self.settings, headers=dict.fromkeys(self.settings.headers, ""))
+        data: dict[str, Any] = encode(replace(self, settings=settings))
         return data
 
     @classmethod

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Report
@@ -17,6 +18,7 @@ from tritonforge.load.replacement import Replacement, is_device, is_replaced, op
 from tritonforge.report.page import page
 from tritonforge.report.perf_analyzer import perf_analyzer_csv
 from tritonforge.report.picture import main_png, main_svg
+from tritonforge.report.places import kind_words
 
 __all__ = ["WRITERS", "BadReport", "files_of", "read_report", "write", "write_report"]
 
@@ -40,6 +42,7 @@ WRITERS: dict[str, Callable[[Report], bytes]] = {
     "png": main_png,
 }
 """What a report can be written as."""
+_REPORT = "a report"
 _GZIP = b"\x1f\x8b"
 _FIGURES = ("throughput", "duration_s", "mean_us", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us")
 """What each window has; above 0 where something succeeded in it."""
@@ -104,13 +107,24 @@ def read_report(path: Path) -> Report:
         OSError: it can't be read.
     """
     try:
-        report = Report.from_json(json.loads(_content(path)))
+        content = _content(path)
+        if (kind := kind_words(content)) not in (None, _REPORT):
+            raise BadReport(path, f"it is {kind}")
+        report = Report.from_json(_parsed(content))
         _check_figures(report)
     except (ValueError, OverflowError) as error:
         raise BadReport(path, str(error)) from error
     except RecursionError as error:
         raise BadReport(path, "its JSON is nested too deep") from error
     return report
+
+
+def _parsed(content: bytes) -> Any:
+    """Read JSON. Raise ValueError for what is none."""
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"it isn't JSON, or not whole: {error}" if content.strip() else "it is empty") from error
 
 
 def _content(path: Path) -> bytes:

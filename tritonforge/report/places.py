@@ -11,7 +11,7 @@ from tritonforge.errors import TritonForgeError
 from tritonforge.load.replacement import is_device
 from tritonforge.report.picture import check_png
 
-__all__ = ["Input", "Output", "Unwritable", "check_places"]
+__all__ = ["Input", "Output", "Unwritable", "check_places", "kind_words"]
 
 Output = tuple[str, str, Path]
 """An option, what it writes, and where: `("output", "json", Path("reports/ci.json"))`."""
@@ -101,10 +101,20 @@ def _check_content(option: str, kind: str, path: Path) -> None:
     if not path.exists():
         return
     with path.open("rb") as file:
-        found = b"".join(file.read(_LOOKED_AT).lower().split())
+        found = _start(file.read(_LOOKED_AT))
     starts, name = _STARTS[kind]
     if found and not found.startswith(starts):
         raise Unwritable(option, path, f"what is there is not {name}; name another file, or remove it")
+
+
+def kind_words(content: bytes) -> str | None:
+    """Say what a file is by its beginning, where it is of a kind that is written: `a comparison`."""
+    found = _start(content)
+    return next((name for starts, name in _STARTS.values() if found.startswith(starts)), None)
+
+
+def _start(content: bytes) -> bytes:
+    return b"".join(content[:_LOOKED_AT].lower().split())
 
 
 def _try(place: Path) -> None:

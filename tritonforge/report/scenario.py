@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -217,7 +219,7 @@ class Scenario:
         for part in self.model.split(","):
             name, weighs, weight = part.strip().partition("=")
             name, colon, version = name.partition(":")
-            share = read("model", float, weight) if weight else 1.0
+            share = _weight(weight) if weight else 1.0
             if not name or not share > 0 or bool(weighs) > bool(weight) or bool(colon) > bool(version):
                 raise BadOption("model", f"{part!r} is not NAME, NAME:VERSION or NAME=WEIGHT with a weight above 0")
             if any((name, version) == (each.name, each.version) for each in models):
@@ -319,7 +321,7 @@ def scenario_of(options: Mapping[str, Any], *, where: str | None = None) -> Scen
     try:
         scenario = TypeAdapter(Scenario).validate_python(data)
     except ValidationError as error:
-        found = [(str(item["loc"][0]) if item["loc"] else "", item["msg"]) for item in error.errors()]
+        found = [(str(item["loc"][0]) if item["loc"] else "", _reason(item)) for item in error.errors()]
         mistakes += [(name, reason) for name, reason in found if name not in flags]
     if where is not None:
         mistakes += check_words(data)
@@ -332,6 +334,22 @@ def scenario_of(options: Mapping[str, Any], *, where: str | None = None) -> Scen
             hint=_NAMES if misnamed else "",
         )
     return scenario
+
+
+def _reason(mistake: Mapping[str, Any]) -> str:
+    """Say what is wrong, by a mistake that pydantic found; of a name that is none, which one is near it."""
+    if mistake["type"] != "unexpected_keyword_argument":
+        return str(mistake["msg"])
+    near = get_close_matches(str(mistake["loc"][0]), [field.name for field in fields(Scenario)], 1)
+    return f"there is no such option; did you mean {near[0]}?" if near else "there is no such option"
+
+
+def _weight(text: str) -> float:
+    """Read a model's weight; not a number where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 class BadScenario(TritonForgeError):

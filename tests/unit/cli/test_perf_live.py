@@ -12,9 +12,9 @@ from tritonforge.cli.perf_live import showing
 POINTS = report(errors=3, stable=False).points
 
 
-def shown(capsys: pytest.CaptureFixture[str]) -> str:
+def shown(capsys: pytest.CaptureFixture[str], label: str = "") -> str:
     """Show a load on its way, and then all; give the words without the terminal's codes."""
-    with showing() as live:
+    with showing(label) as live:
         live.window(POINTS[0])
         for point in POINTS:
             live.point(point)
@@ -47,3 +47,13 @@ def test_a_log_gets_a_plain_line_for_each_load(
     lines = shown(capsys).splitlines()
     assert len(lines) == len(POINTS) + 1
     assert re.fullmatch(r"concurrency 1 \(http\): inferences/s .*, p99 .*, errors 3, SLO met, note unstable", lines[0])
+
+
+def test_lines_of_one_of_several_have_its_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    lines = shown(capsys, "ci.toml").splitlines()
+    assert lines[0].startswith("ci.toml: concurrency 1 (http): ")
+    assert lines[-1] == "ci.toml: a [warning]"

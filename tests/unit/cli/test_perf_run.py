@@ -64,7 +64,25 @@ def test_one_that_cannot_be_read_keeps_all_from_running(measured: list[str], tmp
 def test_two_do_not_write_one_file(measured: list[str], tmp_path: Path) -> None:
     result = run(tmp_path, "a", "b", more='json = "same.json"\n')
     assert (result.exit_code, measured) == (2, [])
-    assert f"--json: {tmp_path / 'same.json'} can't be written: --json is written there" in result.output
+    where, both = (
+        tmp_path / "same.json",
+        f"both {tmp_path / 'a.toml'} and {tmp_path / 'b.toml'} would; run each by itself",
+    )
+    assert f"--json: {where} can't be written: {both}" in result.output
+
+
+def test_scenarios_of_one_name_do_not_share_an_output(measured: list[str], tmp_path: Path) -> None:
+    output = ("--output", str(tmp_path / "out"))
+    (tmp_path / "deep").mkdir()
+    other = tmp_path / "deep" / "a.toml"
+    other.write_text('model = "a"\n')
+    result = run(tmp_path, "a", options=(str(other), *output))
+    assert (result.exit_code, measured) == (2, [])
+    where = tmp_path / "out" / "a.json"
+    assert f"--output: {where} can't be written: both {tmp_path / 'a.toml'} and {other} would; " in result.output
+    result = run(tmp_path, "a", "a", options=output)
+    assert f"{where} can't be written: {tmp_path / 'a.toml'} is named twice, and would write it twice" in result.output
+    assert run(tmp_path, "a", "a").exit_code == 0, "without files it is measured twice"
 
 
 @pytest.mark.parametrize("name", ["a.toml", "b.toml"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tritonforge.load import (
@@ -104,6 +106,12 @@ def point(concurrency: int, *, seed: int = 0, slower: float = 1.0, errors: int =
             for name, share in {"fraud": 0.4, "normalize": 0.15, "classifier": 0.25}.items()
         ),
     )  # fmt: skip
+
+
+def as_read(written: Report) -> Report:
+    """Give what is read of a report that was written: headers without their values."""
+    settings = replace(written.settings, headers=dict.fromkeys(written.settings.headers, ""))
+    return replace(written, settings=settings)
 
 
 def report(*, seed: int = 0, slower: float = 1.0, errors: int = 0, stable: bool = True) -> Report:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import math
+import re
 import resource
 import sys
 from dataclasses import replace
@@ -32,7 +33,7 @@ from tritonforge.report import (
 )
 from tritonforge.report.places import Unwritable, check_places
 
-from .sample_report import report
+from .sample_report import as_read, report
 
 COLUMNS = (
     "Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,Server Compute Input,"
@@ -42,15 +43,39 @@ COLUMNS = (
 
 def test_what_json_holds_is_read_again(tmp_path: Path) -> None:
     write_report(report(), tmp_path / "new" / "report.json", "json")
-    assert read_report(tmp_path / "new" / "report.json") == report()
+    assert read_report(tmp_path / "new" / "report.json") == as_read(report())
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 999}', "[" * 100_000])
-def test_another_file_is_no_report(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "it is empty"),
+        ("[]", "not a report of format 1: found 'list'"),
+        ("{}", "not a report of format 1: found None"),
+        ('{"format": 999}', "it is a comparison"),
+        ('{"a": 1, "format": 999}', "not a report of format 1: found 999"),
+        ("[" * 100_000, "its JSON is nested too deep"),
+        ("some words", "it isn't JSON, or not whole: Expecting value: line 1 column 1"),
+        ('{"settings": {"url"', "it isn't JSON, or not whole: Expecting ':' delimiter"),
+        ('{"experiments": [', "it is a profile export"),
+        ("Concurrency,Inferences/Second", "it is perf_analyzer's CSV"),
+        ("<!doctype html>", "it is HTML"),
+        ('{"settings": {}, "format": 1}', "not a Report: a Report has no environment, seed, points"),
+    ],
+)
+def test_another_file_is_no_report(content: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(content)
-    with pytest.raises(BadReport, match=r"other\.json is no report: (?s:.)*--json FILE writes one"):
+    with pytest.raises(BadReport, match=rf"other\.json is no report: {re.escape(said)}(?s:.)*--json FILE writes one"):
         read_report(path)
+
+
+def test_what_a_changed_report_lacks_is_named(tmp_path: Path) -> None:
+    data = report().to_json()
+    data["points"][0]["windows"][2] = {"start_s": 1}
+    (tmp_path / "damaged.json").write_text(json.dumps(data))
+    with pytest.raises(BadReport, match="a Window has no duration_s, requests, inferences …"):
+        read_report(tmp_path / "damaged.json")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +116,7 @@ def test_a_window_in_which_nothing_ended_is_one_of_a_report(tmp_path: Path) -> N
     empty = replace(made.points[0].windows[0], throughput=0.0, mean_us=0.0, p50_us=0.0, p99_us=0.0)
     stalled = replace(made, points=(replace(made.points[0], windows=(empty, *made.points[0].windows[1:])),))
     write_report(stalled, tmp_path / "report.json", "json")
-    assert read_report(tmp_path / "report.json") == stalled
+    assert read_report(tmp_path / "report.json") == as_read(stalled)
 
 
 def test_csv_has_perf_analyzers_columns() -> None:
@@ -240,9 +265,10 @@ def test_png_without_its_package_says_what_to_install(monkeypatch: pytest.Monkey
         main_png(report())
 
 
-def test_secrets_in_headers_stay_out_of_the_page(tmp_path: Path) -> None:
-    write_report(report(), tmp_path / "page.html", "html")
-    written = (tmp_path / "page.html").read_text()
+@pytest.mark.parametrize("kind", ["html", "json"])
+def test_secrets_in_headers_are_in_no_file(kind: str, tmp_path: Path) -> None:
+    write_report(report(), tmp_path / f"out.{kind}", kind)
+    written = (tmp_path / f"out.{kind}").read_text()
     assert "Authorization" in written
     assert "secret" not in written
 
@@ -291,7 +317,7 @@ def test_a_compressed_report_is_read(tmp_path: Path) -> None:
     write_report(report(), tmp_path / "report.json", "json")
     whole = gzip.compress((tmp_path / "report.json").read_bytes())
     file.write_bytes(whole)
-    assert read_report(file) == report()
+    assert read_report(file) == as_read(report())
     for damaged in (whole[:50], whole[:3] + b"x" + whole[4:90], b"\x1f\x8bno more"):
         file.write_bytes(damaged)
         with pytest.raises(BadReport, match="it can't be decompressed"):

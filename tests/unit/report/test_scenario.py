@@ -49,7 +49,7 @@ def test_loads_are_words_or_lists(written: object) -> None:
         ({"shape": ["seq"]}, "--shape: 'seq' is not NAME=SIZE"),
         ({"header": ["X"]}, "--header: 'X' is not NAME: VALUE"),
         ({"model": "=2"}, "MODEL: '=2' is not NAME"),
-        ({"model": "m=x"}, "MODEL: could not convert"),
+        ({"model": "m=x"}, "MODEL: 'm=x' is not NAME, NAME:VERSION or NAME=WEIGHT"),
         ({"model": "m="}, "MODEL: 'm=' is not NAME, NAME:VERSION or NAME=WEIGHT"),
         ({"model": "m:,n"}, "MODEL: 'm:' is not NAME, NAME:VERSION"),
         ({"model": "m:=2"}, "MODEL: 'm:=2' is not NAME, NAME:VERSION"),
@@ -267,3 +267,23 @@ def test_the_projects_scenarios_can_be_run(file: Path) -> None:
     assert scenario.repository is not None
     assert scenario.repository.exists()
     assert scenario.settings(URL).loads
+
+
+def test_a_misspelt_name_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('model = "m"\nconcurency = 2\nxyz = 1\n')
+    with pytest.raises(BadScenario) as raised:
+        read_scenario(path)
+    said = str(raised.value)
+    assert "\n  concurency: there is no such option; did you mean concurrency?\n" in said
+    assert "\n  xyz: there is no such option\n" in said
+
+
+def test_a_url_has_a_whole_address() -> None:
+    for url in ("http://127.0.0.1:", "127.0.0.1:", "grpc://[::1]:"):
+        with pytest.raises(InvalidLoad, match="has no port behind its colon, as of a variable that isn't set; wanted"):
+            Scenario("m").settings(url)
+    with pytest.raises(InvalidLoad) as raised:
+        Scenario("m").settings("http://me:secret@host:8000")
+    assert "they go in a header: --header 'authorization: …'" in str(raised.value)
+    assert "secret" not in str(raised.value)
