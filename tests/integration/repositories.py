@@ -42,7 +42,7 @@ class TritonPythonModel:
 """
 
 FREE_PORTS: dict[str, Any] = {"http_port": 0, "grpc_port": 0, "metrics_port": 0}
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 def write_model(repository: Path, name: str, code: str | None, *, config: str | None = PYTHON) -> Path:

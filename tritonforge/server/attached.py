@@ -19,7 +19,7 @@ __all__ = ["AttachedServer", "attach"]
 
 _POLL_S = 0.2
 _HEADER = "triton-key"
-_HTTP = 80
+_HTTP = 8000
 
 
 class AttachedServer(Server):
