@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 
-__all__ = ["read_bytes", "read_text"]
+__all__ = ["read_bytes", "read_text", "stub_safe"]
 
 _MOST = 64 << 20
 """Bytes: more than any configuration, manifest, code or list of labels has."""
@@ -39,6 +40,15 @@ def read_text(file: Path, *, errors: str = "strict") -> str:
         UnicodeDecodeError: it is no UTF-8.
     """
     return read_bytes(file).decode("utf-8", errors).replace("\r\n", "\n")
+
+
+def stub_safe(path: str) -> bool:
+    """Tell whether the Python backend can start a model from a path, or a folder of this name.
+
+    It writes the path into a line for a shell (24.10): with a space in it the stub dies, and the server may wait for
+    ever. The stub's Python has the locale C, in which it can spell no more than ASCII.
+    """
+    return re.fullmatch(r"[\w@%+=:,./-]+", path, re.ASCII) is not None
 
 
 def _check(status: os.stat_result, file: Path, at_most: int) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -273,6 +274,25 @@ def test_a_model_finds_the_launchers_packages_and_writes_no_bytecode(
     with Server.embedded(repository, exit_timeout_s=0, **FREE_PORTS) as server:
         assert f"far away {sys.prefix}" in server.log_text()
     assert sorted(path.name for path in version.iterdir()) == ["model.py"]
+
+
+def test_folders_that_no_shell_and_no_ascii_can_spell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository on a file system without the temporary files has its snapshot beside it: stubs start from there.
+
+    Here all files lie on one; what tells that is stood in for.
+    """
+    temporary = tmp_path / "über all"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr("tritonforge.server.launch.can_link", lambda *_: False)
+    folder = tmp_path / "my modèles"
+    write_model(folder, "echo", ECHO)
+    with Server.embedded(folder, model_control="explicit", exit_timeout_s=0, **FREE_PORTS) as server:
+        assert infer(server.http_url, "echo", 1) == 1
+        (folder / "echo" / "1" / "model.py").write_text(ECHO.replace("as_numpy()", "as_numpy() + 1"))
+        server.reload("echo")
+        assert infer(server.http_url, "echo", 1) == 2
+    assert [path.name for path in tmp_path.iterdir() if path != temporary] == ["my modèles"]
 
 
 def test_one_model_that_cannot_be_read_among_good_ones_is_told(tmp_path: Path) -> None:

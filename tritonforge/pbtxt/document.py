@@ -15,7 +15,7 @@ from tritonclient.grpc import model_config_pb2 as schema
 
 from tritonforge.pbtxt.scalars import ScalarError, read_scalar
 from tritonforge.pbtxt.spelling import suggest_field, suggest_scalar
-from tritonforge.pbtxt.tokens import END, Token, TokenError, tokenize
+from tritonforge.text_format import END, Token, TokenError, tokenize
 
 __all__ = ["Document", "Problem", "enum_name", "read_document"]
 

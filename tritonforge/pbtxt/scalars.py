@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
 
-from tritonforge.pbtxt.tokens import Token
+from tritonforge.text_format import Token
 
 __all__ = ["ScalarError", "read_scalar"]
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic
+from tritonforge.repository_files import stub_safe
 from tritonforge.resources import python_backends
 from tritonforge.server import ports
 from tritonforge.server.backends import assemble_backends, keep_environments_in
@@ -21,7 +22,6 @@ from tritonforge.server.installation import Installation, find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.log import last_words, loading_models
 from tritonforge.server.machine import Machine
-from tritonforge.server.repository import shell_safe
 from tritonforge.server.settings import PORTS, ServerSettings
 from tritonforge.server.snapshot import can_link, take_snapshot
 from tritonforge.server.sources import Sources
@@ -45,7 +45,7 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
         PreflightError: there is no room for its files.
         ServerError: it can't be launched.
     """
-    served = served_folder(repository, settings, workspace)
+    served = _with_stubs(served_folder(repository, settings, workspace), workspace)
     named = find_tritonserver(settings.tritonserver) if settings.tritonserver else None
     if named is not None:
         installation, backends, python = named, named.backends, None
@@ -87,7 +87,7 @@ def _embedded(machine: Machine, workspace: Workspace) -> tuple[Installation, Pat
 def served_folder(repository: Path, settings: ServerSettings, workspace: Workspace) -> Path:
     """Give the folder that the server is to read: a snapshot, beside the repository if only there it can link.
 
-    Where there can be none, and where the server is to look for changes itself, it is the repository, or a link to it.
+    Where there can be none, and where the server is to look for changes itself, it is the repository.
     """
     if settings.model_control != "poll":
         with contextlib.suppress(OSError):
@@ -95,10 +95,15 @@ def served_folder(repository: Path, settings: ServerSettings, workspace: Workspa
             if not can_link(repository, base):
                 base = workspace.own(repository.parent / f".{repository.name}.{workspace.folder.name}")
             return take_snapshot(repository, base / "repository")
-    if shell_safe(str(repository)):
-        return repository
+    return repository
+
+
+def _with_stubs(served: Path, workspace: Workspace) -> Path:
+    """Give a folder by a path that stubs can be started from."""
+    if stub_safe(str(served)):
+        return served
     link = workspace.folder / "link"
-    link.symlink_to(repository)
+    link.symlink_to(served)
     return link
 
 

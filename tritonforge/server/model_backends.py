@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.backends import PYTHON_BACKENDS
 from tritonforge.server.hints import hint_for
-from tritonforge.server.repository import CONFIG, config_text, model_folders
+from tritonforge.server.repository import CONFIG, config_strings, model_folders
 from tritonforge.server.settings import ServerSettings
 
 __all__ = ["check_backends"]
 
-_TOKEN = re.compile(
-    r"""#.*|(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<word>\w+)|(?P<mark>[{}<>\[\]:])""",
-)
 _PLATFORMS = {"tensorflow_graphdef": "tensorflow", "tensorflow_savedmodel": "tensorflow", "tensorrt_plan": "tensorrt"}
 """The platforms of Triton's that name a backend which the embedded server lacks."""
 
@@ -36,7 +32,7 @@ def check_backends(repository: Path, settings: ServerSettings) -> list[Diagnosti
 
 
 def _check_model(folder: Path) -> list[Diagnostic]:
-    said = _top_level(config_text(folder))
+    said = config_strings(folder)
     backend, line = said.get("backend", ("", 0))
     if not backend:
         platform, line = said.get("platform", ("", 0))
@@ -47,22 +43,3 @@ def _check_model(folder: Path) -> list[Diagnostic]:
     hint = hint_for(f"unable to find backend library for backend '{backend}'")
     where = Where(str(folder / CONFIG), line, folder.name)
     return [Diagnostic("TF524", where, f'the embedded server has no backend "{backend}"', hint)]
-
-
-def _top_level(text: str) -> dict[str, tuple[str, int]]:
-    """Read the strings that a configuration gives its own fields, each with its line; nothing in braces."""
-    found: dict[str, tuple[str, int]] = {}
-    depth, name, awaited = 0, "", False
-    for token in _TOKEN.finditer(text):
-        if token["word"]:
-            name, awaited = token["word"], False
-        elif token["string"]:
-            if awaited and not depth:
-                found[name] = token["string"][1:-1], text.count("\n", 0, token.start()) + 1
-            name, awaited = "", False
-        elif token["mark"] == ":":
-            awaited = bool(name)
-        elif token["mark"]:
-            depth += 1 if token["mark"] in "{<[" else -1
-            name, awaited = "", False
-    return found

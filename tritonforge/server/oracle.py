@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tritonforge.check.folders import dead_links
+from tritonforge.repository_files import stub_safe
 from tritonforge.server.command import server_command, server_environment
 from tritonforge.server.errors import PreflightError, ServerDied, ServerTimeout
 from tritonforge.server.health import Health, ModelState
@@ -23,7 +24,6 @@ from tritonforge.server.log import last_words, read_failures
 from tritonforge.server.machine import probe
 from tritonforge.server.null_backend import write_null_backends
 from tritonforge.server.preflight import check_machine
-from tritonforge.server.repository import shell_safe
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.workspace import Workspace
 
@@ -93,7 +93,7 @@ def _serve(repository: Path, link: Path, without: Collection[str]) -> Path:
         for path in repository.iterdir():
             if path.name not in without:
                 (link / path.name).symlink_to(path)
-    elif shell_safe(str(repository)):
+    elif stub_safe(str(repository)):
         return repository
     else:
         link.symlink_to(repository)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
+from tritonforge.repository_files import stub_safe
 from tritonforge.server.certificates import check_certificates
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.installation import find_tritonserver
@@ -15,7 +16,7 @@ from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
 from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.model_backends import check_backends
-from tritonforge.server.repository import CONFIG, is_model, model_folders, python_models, shell_safe
+from tritonforge.server.repository import CONFIG, config_strings, is_model, model_folders
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_cache_size, check_load_models, check_ports
 
@@ -134,13 +135,12 @@ def _unreadable(repository: Path) -> list[Diagnostic]:
 
 
 def _unsafe(repository: Path) -> list[Diagnostic]:
-    """Find names of models that would be lines of a shell, or that a stub's Python, in the locale C, can't spell."""
+    """Find names that no process of a model can be started with; an ensemble has none."""
     hint = "rename the folder, and the model with it: ASCII letters, digits and @%+=:,._- are fine"
-    python = python_models(repository)
     return [
         Diagnostic("TF509", Where(file=str(folder)), "the Python backend can't start a model of this name", hint)
         for folder in model_folders(repository)
-        if not shell_safe(folder.name) or (folder.name in python and not folder.name.isascii())
+        if not stub_safe(folder.name) and config_strings(folder).get("platform", ("", 0))[0] != "ensemble"
     ]
 
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 
 from tritonforge.manifest import MANIFEST
 from tritonforge.repository_files import read_text
+from tritonforge.text_format import TokenError, tokenize
 
 __all__ = [
     "CONFIG",
+    "config_strings",
     "config_text",
     "holds_models",
     "is_model",
     "is_repository",
     "model_folders",
     "python_models",
-    "shell_safe",
 ]
 
 CONFIG = "config.pbtxt"
 
-
-def shell_safe(path: str) -> bool:
-    """Tell whether the Python backend can start a stub with a path.
-
-    It writes the path into a line for a shell: with a space in it the stub dies, and the server waits for ever.
-    """
-    return re.fullmatch(r"[\w@%+=:,./-]+", path) is not None
+_BRACKETS = {*"{}<>[]"}
 
 
 def is_repository(folder: Path) -> bool:
@@ -59,6 +53,26 @@ def model_folders(repository: Path) -> list[Path]:
     return sorted(path for path in repository.iterdir() if path.is_dir() and is_model(path))
 
 
+def config_strings(folder: Path) -> dict[str, tuple[str, int]]:
+    """Give the strings that a model's config.pbtxt gives its own fields, each with its line: none of a field's fields.
+
+    There are none where it has no configuration, or one that can't be split into tokens, which Triton refuses.
+    """
+    strings: dict[str, tuple[str, int]] = {}
+    depth, field = 0, ""
+    try:
+        for token in tokenize(config_text(folder)):
+            if token.kind == "string" and field and not depth:
+                strings[field] = token.text[1:-1], token.line
+            if token.text in _BRACKETS:
+                depth += 1 if token.text in "{<[" else -1
+            if token.text != ":":
+                field = token.text if token.kind == "name" else ""
+    except TokenError:
+        return {}
+    return strings
+
+
 def config_text(folder: Path) -> str:
     """Read a model's config.pbtxt; empty where it has none, or what can't be read."""
     with suppress(OSError):
@@ -72,5 +86,4 @@ def python_models(repository: Path) -> list[str]:
 
 
 def _is_python(folder: Path) -> bool:
-    named = re.search(r'\bbackend\s*:\s*["\']python["\']', config_text(folder))
-    return named is not None or any(folder.glob("*/model.py"))
+    return config_strings(folder).get("backend", ("", 0))[0] == "python" or any(folder.glob("*/model.py"))

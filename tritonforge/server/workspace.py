@@ -17,11 +17,11 @@ from types import TracebackType
 
 from typing_extensions import Self
 
+from tritonforge.repository_files import stub_safe
 from tritonforge.server import supervisor
 from tritonforge.server.abandoned import MARK, hold_new, note, sweep_abandoned
 from tritonforge.server.errors import ServerError
 from tritonforge.server.patience import await_end
-from tritonforge.server.repository import shell_safe
 
 __all__ = ["Workspace"]
 
@@ -196,4 +196,4 @@ class Workspace:
 def _temporary() -> Path:
     """Give the system's folder for temporary files; /tmp if a stub can't be started from there."""
     folder = Path(tempfile.gettempdir()).resolve()
-    return folder if shell_safe(str(folder)) else Path("/tmp")
+    return folder if stub_safe(str(folder)) else Path("/tmp")

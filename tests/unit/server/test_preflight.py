@@ -161,9 +161,9 @@ def test_faults_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert str(diagnostic) == message
 
 
-def test_a_python_models_name_is_ascii(tmp_path: Path) -> None:
+def test_a_model_with_a_process_has_a_name_that_it_can_be_started_with(tmp_path: Path) -> None:
     """The stub's Python has the locale C; an ensemble, which has none, may have any letters."""
-    for name, text in {"modèle": 'backend: "python"', "réseau": 'platform: "ensemble"'}.items():
+    for name, text in {"modèle": 'backend: "python"', "my réseau": 'platform: "ensemble"'}.items():
         (tmp_path / name / "1").mkdir(parents=True)
         (tmp_path / name / "config.pbtxt").write_text(text)
     (diagnostic,) = check_repository(tmp_path)

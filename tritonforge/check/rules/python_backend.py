@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import platform
-import re
 import warnings
 from collections.abc import Iterator
 
 from tritonforge.check.complete import default_filename, served_versions
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
-from tritonforge.repository_files import read_bytes
+from tritonforge.repository_files import read_bytes, stub_safe
 
 __all__ = ["check_python_code", "check_python_folder", "check_python_parameters"]
 
@@ -21,15 +20,11 @@ _HERE = "$$TRITON_MODEL_DIRECTORY/"
 _CLASS = "TritonPythonModel"
 _DYNAMIC = {"__getattr__", "exec", "globals", "import_module", "locals", "modules", "setattr", "vars"}
 """Names in code that may define any other."""
-_SAFE = re.compile(r"[\w@%+=:,.-]+", re.ASCII)
 
 
 def check_python_folder(model: Model) -> Iterator[Found]:
-    """Check that a model starts from a folder of this name.
-
-    The Python backend 24.10 writes the path into a shell's command unquoted, and its stub's Python has the locale C.
-    """
-    if model.config.backend == "python" and not _SAFE.fullmatch(model.name):
+    """Check that a model starts from a folder of this name."""
+    if model.config.backend == "python" and not stub_safe(model.name):
         message = f'the Python backend can\'t start a model from a folder named "{model.name}"'
         yield error("TF688", "", message, "ASCII letters, digits and @%+=:,._- are fine", file=model.name)
 
