@@ -63,6 +63,9 @@ _LEAST_LOG = 64 << 10
 _CONTROL: tuple[Api, ...] = ("model-repository",)
 _PUBLIC: tuple[Api, ...] = ("model-repository", "shared-memory", "trace", "logging")
 
+_OPENING = ("--allow-s", "--allow-v")
+"""How flags of services begin that listen on all addresses (24.10), of SageMaker's and Vertex AI's, also shortened."""
+
 _OURS = {
     "--allow-metrics": "metrics",
     "--backend-directory": "",
@@ -304,6 +307,10 @@ class ServerSettings(BaseModel):
             raise ValueError(
                 f"host {self.host} is reached from other machines; say --public (public=True) if that is meant"
             )
+        for argument in () if self.public else self.extra_args:
+            if argument.startswith(_OPENING):
+                words = "listens for other machines, whatever host says; say --public (public=True) if that is meant"
+                raise ValueError(f"{argument} {words}")
         return self
 
     @model_validator(mode="after")

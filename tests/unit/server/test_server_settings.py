@@ -91,6 +91,12 @@ SIZE = "a size is wanted: bytes, or a number with its unit, 64MiB"
             {"extra_args": ("--http-port=1",)},
             "extra_args: tritonforge gives --http-port itself; use http_port",
         ),
+        (
+            {},
+            {"extra_args": ("--log-info=false", "--allow-sage=true")},
+            "server: --allow-sage=true listens for other machines, whatever host says; say --public (public=True) if "
+            "that is meant",
+        ),
         ({}, {"extra_args": ("--model-store", "x")}, "extra_args: tritonforge gives --model-store itself"),
         (
             {},
