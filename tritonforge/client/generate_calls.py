@@ -28,9 +28,7 @@ async def generate(
     request_id: str,
 ) -> Json:
     """Infer over the generate extension: JSON in, JSON out."""
-    target = calls.target(model, version, request_id)
-    require_name(model)
-    question = Question("generate", model, target.version, generate_body(inputs, target))
+    question, target = _question("generate", calls, model, inputs, version, request_id)
     data = b""
     async with aclosing(_events(calls, question, target, calls.deadline(timeout_s))) as pieces:
         async for piece in pieces:
@@ -48,9 +46,7 @@ async def generate_stream(
     request_id: str,
 ) -> AsyncGenerator[Json, None]:
     """Infer over the generate extension, and give each response as it comes."""
-    target = calls.target(model, version, request_id)
-    require_name(model)
-    question = Question("generate_stream", model, target.version, generate_body(inputs, target))
+    question, target = _question("generate_stream", calls, model, inputs, version, request_id)
     events, deadline = Events(), calls.deadline(timeout_s)
     with StreamCount(deadline) as count:
         async with aclosing(_events(calls, question, target, deadline)) as pieces:
@@ -59,6 +55,15 @@ async def generate_stream(
                     yield read_event(event, target)
                     count.given += 1
     events.end(target)
+
+
+def _question(
+    subject: str, calls: Calls, model: str, inputs: Mapping[str, Any], version: str | int, request_id: str
+) -> tuple[Question, Target]:
+    """Put what is asked into JSON. Raise InvalidRequest, TypeError or ValueError where it can't be."""
+    target = calls.target(model, version, request_id)
+    require_name(model)
+    return Question(subject, model, target.version, generate_body(inputs, target)), target
 
 
 async def _events(calls: Calls, question: Question, target: Target, deadline: Deadline) -> AsyncGenerator[bytes, None]:
