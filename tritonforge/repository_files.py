@@ -8,7 +8,7 @@ import re
 import stat
 from pathlib import Path
 
-__all__ = ["read_bytes", "read_text", "stub_safe"]
+__all__ = ["dead_links", "read_bytes", "read_text", "stub_safe"]
 
 _MOST = 64 << 20
 """Bytes: more than any configuration, manifest, code or list of labels has."""
@@ -40,6 +40,16 @@ def read_text(file: Path, *, errors: str = "strict") -> str:
         UnicodeDecodeError: it is no UTF-8.
     """
     return read_bytes(file).decode("utf-8", errors).replace("\r\n", "\n")
+
+
+def dead_links(folder: Path) -> tuple[str, ...]:
+    """Name the links in a folder that lead nowhere, or to themselves.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    with os.scandir(folder) as entries:
+        return tuple(sorted(each.name for each in entries if each.is_symlink() and not os.path.exists(each.path)))
 
 
 def stub_safe(path: str) -> bool:

@@ -12,14 +12,14 @@ from tritonforge.check.advice import advise, check_shared_memory
 from tritonforge.check.complete import complete
 from tritonforge.check.files import check_files, check_is_model
 from tritonforge.check.finding import Finding, Found, error
-from tritonforge.check.folders import CONFIG, ModelFolder, dead_links, read_folders
+from tritonforge.check.folders import CONFIG, ModelFolder, read_folders
 from tritonforge.check.model import Model
 from tritonforge.check.onnx_signature import check_onnx
 from tritonforge.check.rules import RULES
 from tritonforge.check.text import check_releases, check_text
 from tritonforge.manifest import MANIFEST, InvalidManifest, find_edits
 from tritonforge.pbtxt.document import Document, Problem, read_document
-from tritonforge.repository_files import read_text
+from tritonforge.repository_files import dead_links, read_text
 
 __all__ = ["DEFAULT_TARGET", "Report", "check_repository"]
 

@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CONFIG", "ModelFolder", "dead_links", "is_version", "read_folders"]
+from tritonforge.repository_files import dead_links
+
+__all__ = ["CONFIG", "ModelFolder", "is_version", "read_folders"]
 
 CONFIG = "config.pbtxt"
 
@@ -49,21 +51,13 @@ def read_folders(repository: Path) -> list[ModelFolder]:
     Raises:
         OSError: the repository can't be read.
     """
-    return [_read(Path(entry.path)) for entry in _entries(repository) if not _is_dead(entry) and entry.is_dir()]
-
-
-def dead_links(folder: Path) -> tuple[str, ...]:
-    """Name the links in a folder that lead nowhere, or to themselves.
-
-    Raises:
-        OSError: the folder can't be read.
-    """
-    return tuple(entry.name for entry in _entries(folder) if _is_dead(entry))
+    dead = dead_links(repository)
+    return [_read(Path(entry.path)) for entry in _entries(repository) if entry.name not in dead and entry.is_dir()]
 
 
 def _read(path: Path) -> ModelFolder:
     entries = _entries(path)
-    dead = tuple(entry.name for entry in entries if _is_dead(entry))
+    dead = dead_links(path)
     folders = tuple(entry.name for entry in entries if entry.name not in dead and entry.is_dir())
     files = tuple(entry.name for entry in entries if entry.name not in dead and entry.name not in folders)
     return ModelFolder(path, files, folders, dead)
@@ -72,7 +66,3 @@ def _read(path: Path) -> ModelFolder:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
-
-
-def _is_dead(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() and not os.path.exists(entry.path)

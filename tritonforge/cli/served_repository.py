@@ -99,9 +99,13 @@ def warn_of_foreign_code(repository: Path) -> None:
 
 
 def warn_of_edits(repository: Path) -> None:
-    """Say of a repository that tritonforge built which of its models aren't what was built."""
+    """Say of a repository which of its models aren't what was built, and which links lead to none."""
     from tritonforge.manifest import InvalidManifest, find_edits
+    from tritonforge.repository_files import dead_links
 
-    with suppress(InvalidManifest):  # that stops the start later
+    with suppress(OSError):  # what is no repository stops the start later
+        for name in dead_links(repository):
+            typer.echo(f"warning: {repository / name}: the link leads nowhere; it is left out", err=True)
+    with suppress(InvalidManifest):
         for warning in find_edits(repository):
             typer.echo(str(warning), err=True)

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from tritonforge.check.folders import dead_links
-from tritonforge.repository_files import stub_safe
+from tritonforge.repository_files import dead_links, stub_safe
 from tritonforge.server.command import server_command, server_environment
 from tritonforge.server.errors import PreflightError, ServerDied, ServerTimeout
 from tritonforge.server.health import Health, ModelState

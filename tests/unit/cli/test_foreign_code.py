@@ -61,6 +61,12 @@ def test_a_manifest_that_is_none_stops_the_start_and_nothing_is_said_of_models(
         preflight(repository, ServerSettings(http_port=0, grpc_port=0, metrics_port=0))
 
 
+def test_a_link_that_leads_nowhere_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (repository / "gone").symlink_to(repository / "nowhere")
+    warn_of_edits(repository)
+    assert capsys.readouterr().err == f"warning: {repository / 'gone'}: the link leads nowhere; it is left out\n"
+
+
 def test_a_built_model_whose_files_are_others_is_named_once(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
