@@ -24,8 +24,9 @@ def main() -> None:
     heeded = _heeds_interruptions()
     if heeded:
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))  # an import might change a KeyboardInterrupt
-    from tritonforge.cli.commands import run
+    from tritonforge.cli.commands import prepare, run
 
+    prepare(*sys.argv[1:2])
     if heeded:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

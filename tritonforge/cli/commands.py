@@ -1,55 +1,111 @@
-"""The commands put together, and how they end. Only here is `sys.exit` called."""
+"""The commands put together, and how they end. Only here is `sys.exit` called.
+
+A command is imported when it is asked for: what is typed waits for no other, and `--help` imports all.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from tritonforge.cli.build import build
-from tritonforge.cli.check import check
-from tritonforge.cli.doctor import doctor
-from tritonforge.cli.image import image
-from tritonforge.cli.import_repository import import_repository
-from tritonforge.cli.infer import infer
-from tritonforge.cli.life import down, load, logs, reload, unload
-from tritonforge.cli.perf import perf
-from tritonforge.cli.status import status
-from tritonforge.cli.stubs import stubs
-from tritonforge.cli.up import up
-from tritonforge.cli.verify import verify
 from tritonforge.errors import TritonForgeError
 
-__all__ = ["app", "run"]
+__all__ = ["app", "prepare", "run"]
 
 _STANDARD_ERROR = 2
 
+_COMMANDS = {
+    "build": "build.build",
+    "check": "check.check",
+    "import": "import_repository.import_repository",
+    "image": "image.image",
+    "up": "up.up",
+    "status": "status.status",
+    "logs": "life.logs",
+    "down": "life.down",
+    "reload": "life.reload",
+    "load": "life.load",
+    "unload": "life.unload",
+    "infer": "infer.infer",
+    "stubs": "stubs.stubs",
+    "verify": "verify.verify",
+    "doctor": "doctor.doctor",
+    "perf": "perf.perf",
+}
+"""Where each command is, below `tritonforge.cli`, in the order of `--help`."""
+
+_PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+def _find(name: str) -> Any:
+    """Import a command's function, or its group.
+
+    Raises:
+        KeyError: there is no such command.
+    """
+    module, _, attribute = _COMMANDS[name].partition(".")
+    return getattr(import_module(f"tritonforge.cli.{module}"), attribute)
+
+
+def _make(name: str) -> Any:
+    """Make of a command's function, or its group, what runs it."""
+    found = _find(name)
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(**_PLAIN)
+        found.command(name)(function)
+    command = get_command(found)
+    command.name = name
+    return command
+
+
+class _ImportsLate(TyperGroup):
+    """A group that knows the names of its commands before they are imported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+
 app = typer.Typer(
     name="tritonforge",
+    cls=_ImportsLate,
     help="Typed Python model definitions, compiled into an NVIDIA Triton model repository.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    **_PLAIN,
 )
-app.command()(build)
-app.command()(check)
-app.command("import")(import_repository)
-app.command()(image)
-app.command()(up)
-app.command()(status)
-app.command()(logs)
-app.command()(down)
-app.command()(reload)
-app.command()(load)
-app.command()(unload)
-app.command()(infer)
-app.command()(stubs)
-app.command()(verify)
-app.add_typer(perf, name="perf")
-app.command()(doctor)
 
 
 @app.callback(invoke_without_command=True)
@@ -59,6 +115,15 @@ def _options(*, version: bool = typer.Option(False, "--version", help="Print the
 
         typer.echo(f"tritonforge {__version__}")
         raise typer.Exit
+
+
+def prepare(typed: str = "--help") -> None:
+    """Import what the first word of a command line takes: one command, or all of them for the help."""
+    if typed in _COMMANDS:
+        _find(typed)
+    elif typed == "--help":
+        for name in _COMMANDS:
+            _find(name)
 
 
 def run() -> None:

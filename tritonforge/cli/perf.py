@@ -32,6 +32,7 @@ perf = typer.Typer(
     cls=_MeasuresByDefault,
     help="Measure a server: `tritonforge perf MODEL …` is short for `tritonforge perf measure MODEL …`.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 perf.command("compare")(compare)

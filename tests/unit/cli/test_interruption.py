@@ -28,7 +28,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["tritonforge.cli.commands", "typer", "tritonforge.cli.up"])
+@pytest.mark.parametrize("module", ["tritonforge.cli.commands", "typer", "tritonforge.cli.status"])
 def test_an_interruption_of_the_imports_is_quiet(module: str) -> None:
     code = AT_IMPORT.format(module=module, before="", command="status")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
