@@ -44,6 +44,7 @@ class Attempts(Generic[T]):
         "_steady",
         "_target",
         "_tried",
+        "_unsent",
         "deadline",
     )
 
@@ -75,6 +76,7 @@ class Attempts(Generic[T]):
         self._lacking = 0  # how many of them don't have the model
         self._absence: ModelNotFound | ModelNotReady | None = None  # what one of those said
         self._failure: ClientError | None = None  # of the last attempt that counts
+        self._unsent = False  # whether that one can't have reached the server
         self._sent = ""  # why an attempt failed whose request may have reached the server
 
     def began(self, replica: Replica[T]) -> None:
@@ -134,6 +136,7 @@ class Attempts(Generic[T]):
         timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
         if error is not self._failure:
             self._note(replica, error, timed_out=timed_out, answered=answered)
+            self._unsent = isinstance(error, ServerUnavailable) and not error.sent
             error = self._failure = self._whole(error)
         retry = self._made - 1
         late = timed_out and self._steady  # after a share of the time: there is more, for another server
@@ -147,8 +150,7 @@ class Attempts(Generic[T]):
             left_s = self.deadline.left_s()
         except TimeoutError:
             raise error from None
-        unsent = isinstance(error, ServerUnavailable) and not error.sent
-        if delay_s >= left_s or not ((others and (unsent or late)) or self._budget.spend()):
+        if delay_s >= left_s or not ((others and (self._unsent or late)) or self._budget.spend()):
             raise error
         return delay_s
 
@@ -214,7 +216,8 @@ class Attempts(Generic[T]):
         if error.sent:
             self._sent = error.reason
         elif self._sent:
+            before = "asked before" if self._steady else "the request had been sent before"
             repeats = error.reason.endswith(self._sent)  # as where a circuit opened by it
-            error.reason = f"{error.reason}; the request had been sent before{'' if repeats else f': {self._sent}'}"
-            error.sent = True
+            error.reason = f"{error.reason}; {before}{'' if repeats else f': {self._sent}'}"
+            error.sent = error.sent or not self._steady  # what is asked about a model is no part of the call's request
         return error

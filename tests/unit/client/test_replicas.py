@@ -151,6 +151,26 @@ def test_a_call_was_sent_if_any_attempt_was():
         assert caught.reason.endswith("the request had been sent before: closed before an answer")
 
 
+def test_after_an_unanswered_question_a_refusal_goes_on_to_the_server_that_is_left_at_no_cost():
+    """A refused connection is that, whatever an attempt before it has sent."""
+    retries = Retries(budget=0, burst=0)
+    call = Attempts(Replicas(["hangs", "dead", "good"]), retries, Budget(retries), Deadline(5), TARGET, steady=True)
+    assert call.failed(call.begin(), DeadlineExceeded("no answer within 2 s", TARGET)) == 0
+    refused = ServerUnavailable("Connection refused", TARGET, sent=False)
+    assert call.failed(call.begin(), refused) == 0
+    assert str(refused.reason) == "Connection refused; asked before: no answer within 2 s"
+    assert not refused.sent, "it is a question about the model, and nothing of the request"
+
+
+def test_an_inference_that_was_refused_elsewhere_goes_on_at_no_cost():
+    retries = Retries(budget=1, burst=1)
+    call = Attempts(Replicas(["busy", "dead", "good"]), retries, Budget(retries), Deadline(5), TARGET)
+    call.failed(call.begin(), ServerUnavailable("busy", TARGET))
+    refused = ServerUnavailable("Connection refused", TARGET, sent=False)
+    assert call.failed(call.begin(), refused) == 0
+    assert refused.sent, "the request had been, by then"
+
+
 def test_a_circuit_that_the_call_itself_opened_says_why_once():
     call = attempts(Replicas(["a"], breaker=Breaker(failures=1)))
     call.failed(call.begin(), ServerUnavailable("closed before an answer", TARGET))
