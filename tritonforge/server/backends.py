@@ -31,16 +31,21 @@ _NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 def assemble_backends(folder: Path, installation: Installation, *, python: str, ours: Path) -> Path:
     """Make a backend directory in a new folder: `python` with the stub of a Python version, and those in `ours`.
 
-    Each of ours gets a copy of the runtime that they share (`tritonforge_runtime`).
+    Each of ours has the runtime that they share (`tritonforge_runtime`): the first a copy, the others a link to that.
     """
     shutil.copytree(installation.python_backend, folder / "python", ignore=_NO_BYTECODE)
     stub = installation.stub(python)
     (folder / "python" / stub.name).symlink_to(stub)
+    runtime = ""
     for backend in sorted(ours.iterdir()):
-        if (backend / "model.py").is_file() and backend.name != _RUNTIME:
-            shutil.copytree(backend, folder / backend.name, ignore=_NO_BYTECODE)
-            if (ours / _RUNTIME).is_dir():
-                shutil.copytree(ours / _RUNTIME, folder / backend.name / _RUNTIME, ignore=_NO_BYTECODE)
+        if not (backend / "model.py").is_file() or backend.name == _RUNTIME:
+            continue
+        shutil.copytree(backend, folder / backend.name, ignore=_NO_BYTECODE)
+        if runtime:
+            (folder / backend.name / _RUNTIME).symlink_to(runtime)
+        elif (ours / _RUNTIME).is_dir():
+            shutil.copytree(ours / _RUNTIME, folder / backend.name / _RUNTIME, ignore=_NO_BYTECODE)
+            runtime = f"../{backend.name}/{_RUNTIME}"
     return folder
 
 

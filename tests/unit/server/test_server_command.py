@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,11 @@ def test_services_that_are_off_are_not_waited_for(metrics: bool, extra_args: tup
 
 
 def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, tmp_path: Path) -> None:
-    """A folder without model.py, such as the runtime itself, is no backend."""
+    """A folder without model.py, such as the runtime itself, is no backend. The runtime is there once."""
     ours = tmp_path / "ours"
     for path in (
         "onnxruntime/model.py",
+        "pytorch/model.py",
         "onnxruntime/__pycache__/x.pyc",
         "tritonforge_runtime/__init__.py",
         "docs/x.md",
@@ -70,7 +72,10 @@ def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, t
         (ours / path).parent.mkdir(parents=True, exist_ok=True)
         (ours / path).touch()
     made = assemble_backends(tmp_path / "made", installation, python="3.11", ours=ours)
-    assert sorted(path.name for path in made.iterdir()) == ["onnxruntime", "python"]
+    assert sorted(path.name for path in made.iterdir()) == ["onnxruntime", "python", "pytorch"]
+    runtimes = [made / backend / "tritonforge_runtime" for backend in ("onnxruntime", "pytorch")]
+    assert os.path.samefile(*runtimes)
+    assert made in runtimes[1].resolve().parents
     assert sorted(str(path.relative_to(made)) for path in (made / "onnxruntime").rglob("*.py")) == [
         "onnxruntime/model.py",
         "onnxruntime/tritonforge_runtime/__init__.py",
