@@ -8,7 +8,8 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
@@ -58,8 +59,9 @@ def read_manifest(repository: Path) -> dict[str, Any]:
     file = repository / MANIFEST
     content: Any = None
     try:
-        content = json.loads(read_bytes(file))
-        fault = _fault(content)
+        data = read_bytes(file)
+        content = json.loads(data)
+        fault = _fault_of(data)
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -116,6 +118,12 @@ def unreadable(repository: Path, fault: str) -> InvalidManifest:
     return InvalidManifest([Diagnostic("TF512", Where(file=str(file)), fault, hint)])
 
 
+@lru_cache(maxsize=1)
+def _fault_of(data: bytes) -> str:
+    """Say what keeps a file's content from being a manifest; the same one is read several times by a start."""
+    return _fault(json.loads(data))
+
+
 def _fault(content: Any) -> str:
     """Say what keeps JSON from being a manifest; empty if nothing does."""
     if not isinstance(content, dict) or "schema" not in content:
@@ -154,7 +162,7 @@ def _fit(path: str) -> bool:
 
 def _inside(path: str) -> bool:
     """Tell whether a path that a manifest names stays below the folder that it is relative to."""
-    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
+    return not path.startswith("/") and ".." not in path.split("/")
 
 
 def _whole(entry: Any) -> bool:

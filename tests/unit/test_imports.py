@@ -100,3 +100,7 @@ def test_starting_an_embedded_server_waits_for_no_wire_format_and_no_docker() ->
     """NumPy and gRPC alone take as long to import as everything else that `up` does before it starts the server."""
     code = "import tritonforge.server.embedded; from tritonforge.server import Server, ServerSettings, Workspace"
     assert loaded_by(code) & HEAVY == {"pydantic"}
+
+
+def test_what_waits_for_a_server_is_not_imported_before_it_starts() -> None:
+    assert loaded_by("import tritonforge.server.embedded") & {"http", "ssl"} == set()

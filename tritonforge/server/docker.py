@@ -23,9 +23,10 @@ from tritonforge.server.errors import ModelLoadError, PreflightError, ServerDied
 from tritonforge.server.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.follow import follow_file
 from tritonforge.server.health import ModelState
-from tritonforge.server.launch import health_of, local_host
+from tritonforge.server.launch import local_host
 from tritonforge.server.log import last_words
 from tritonforge.server.protocol import Runtime, Server
+from tritonforge.server.readiness import health_of
 from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.shared_memory import SharedMemory, explain_full

@@ -1,10 +1,14 @@
-"""The embedded server: tritonserver from the wheel, started, watched and stopped from this process."""
+"""The embedded server: tritonserver from the wheel, started, watched and stopped from this process.
+
+What isn't needed to start it is imported while it starts (`_import_the_rest`), or when it is first used.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,20 +17,16 @@ from typing_extensions import Self
 from tritonforge.server.backends import PYTHON_BACKENDS
 from tritonforge.server.errors import ServerDied, ServerError
 from tritonforge.server.follow import follow_file
-from tritonforge.server.health import ModelState
-from tritonforge.server.launch import await_ready, health_of, local_host, resolve_ports, start
+from tritonforge.server.launch import local_host, resolve_ports, start
 from tritonforge.server.machine import Machine
-from tritonforge.server.older_log import with_older
 from tritonforge.server.preflight import preflight
 from tritonforge.server.protocol import Runtime, Server
-from tritonforge.server.reloading import Served, reload_model
 from tritonforge.server.settings import PORTS, ServerSettings
-from tritonforge.server.sources import read_sources
-from tritonforge.server.streaming import may_stream
 from tritonforge.server.workspace import Workspace
 
 if TYPE_CHECKING:
     from tritonforge.server.catalog import ServedModel
+    from tritonforge.server.health import Health, ModelState
     from tritonforge.server.statistics import ModelStatistics
     from tritonforge.server.status import ModelStatus
 
@@ -62,21 +62,30 @@ class EmbeddedServer(Server):
         self.repository = repository
         self.settings = settings
         self._workspace = workspace
-        self._health = health_of(settings)
         self._log: int | None = None
         try:
-            self.served = Served(
-                repository, start(repository, settings, machine=machine, workspace=workspace), tuple(projects)
-            )
+            folder = start(repository, settings, machine=machine, workspace=workspace)
             # Kept open: the log can then be read when its folder is gone.
             self._log = os.open(workspace.log, os.O_RDONLY | os.O_CLOEXEC)
             _import_the_rest()
-            sources = read_sources(repository, served=self.served.folder, projects=projects)
+            from tritonforge.server.older_log import with_older
+            from tritonforge.server.readiness import await_ready
+            from tritonforge.server.reloading import Served
+            from tritonforge.server.sources import read_sources
+
+            self.served = Served(repository, folder, tuple(projects))
+            sources = read_sources(repository, served=folder, projects=projects)
             with with_older(workspace.log, self.log_text) as read_log:
                 await_ready(workspace, settings, sources=sources, read_log=read_log)
         except BaseException:
             self.stop()
             raise
+
+    @cached_property
+    def _health(self) -> Health:
+        from tritonforge.server.readiness import health_of
+
+        return health_of(self.settings)
 
     @property
     def http_url(self) -> str:
@@ -135,6 +144,8 @@ class EmbeddedServer(Server):
 
     def load(self, model: str) -> None:
         """Load a model of the repository, and wait until it serves."""
+        from tritonforge.server.reloading import reload_model
+
         reload_model(self._health, model, self.served, read_log=self.log_text)
 
     def unload(self, model: str) -> None:
@@ -145,6 +156,8 @@ class EmbeddedServer(Server):
 
     def reload(self, model: str) -> None:
         """Load what the repository now has of a model; also where its files are unchanged, but its process has died."""
+        from tritonforge.server.reloading import reload_model
+
         reload_model(self._health, model, self.served, read_log=self.log_text)
 
     def changed_models(self) -> list[str]:
@@ -183,6 +196,8 @@ class EmbeddedServer(Server):
         HTTP connections on which nothing is under way are closed, where the system allows it and no model streams. A
         KeyboardInterrupt while it waits kills the server. A second call does nothing.
         """
+        from tritonforge.server.streaming import may_stream
+
         return self._workspace.close(idle_port=lambda: 0 if may_stream(self._health) else self.settings.http_port)
 
     def __enter__(self) -> Self:
@@ -242,8 +257,11 @@ def with_free_ports(settings: ServerSettings, start_it: Callable[[], _Started]) 
 
 
 def _import_the_rest() -> None:
-    """Import what is needed once the server is ready, while it starts."""
-    import tritonforge.server.catalog  # noqa: F401  the first thing that `up` asks for
+    """Import what is needed until the server's end, while it starts: here nobody waits for it."""
+    import tritonforge.server.catalog  # the first thing that `up` asks for
+    import tritonforge.server.readiness
+    import tritonforge.server.reloading
+    import tritonforge.server.streaming  # noqa: F401
 
 
 def with_key(settings: ServerSettings) -> ServerSettings:
