@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 
 from tritonforge.client.arena import Arena
 from tritonforge.client.arguments import require_setting
-from tritonforge.client.async_http import AsyncHttpTransport
 from tritonforge.client.blocking import Blocking
 from tritonforge.client.connect import open_async_transport, open_transport
-from tritonforge.client.fast_path import Direct
-from tritonforge.client.http import HttpTransport
+from tritonforge.client.fast_path import AsyncDirectTransport, Direct, DirectTransport
 from tritonforge.client.observation import ObservedTransport, Observer
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.reliable import Beside, Reliability, ReliableTransport, in_task, in_thread
@@ -35,8 +33,8 @@ class Assembly:
     transport: AsyncTransport
     reliable: ReliableTransport
     shared: tuple[SharedMemoryTransport, ...]
-    direct: Direct[HttpTransport] | None = None
-    async_direct: Direct[AsyncHttpTransport] | None = None
+    direct: Direct[DirectTransport] | None = None
+    async_direct: Direct[AsyncDirectTransport] | None = None
 
 
 def assemble_blocking(
@@ -59,8 +57,8 @@ def assemble_blocking(
 
     reliability = _reliability(retries, breaker, balance)
     assembly = _assemble(url, options, reliability, connect, in_thread, observers, shared_memory=shared_memory)
-    only = None if len(opened) > 1 or observers else opened[0]
-    if not isinstance(only, HttpTransport):
+    only: object = None if len(opened) > 1 or observers else opened[0]
+    if not isinstance(only, DirectTransport):
         return assembly
     return replace(assembly, direct=Direct(only, assembly.reliable, _arena(assembly)))
 
@@ -84,8 +82,8 @@ def assemble_async(
 
     reliability = _reliability(retries, breaker, balance)
     assembly = _assemble(url, options, reliability, connect, in_task(), observers, shared_memory=shared_memory)
-    only = None if len(opened) > 1 or observers else opened[0]
-    if not isinstance(only, AsyncHttpTransport):
+    only: object = None if len(opened) > 1 or observers else opened[0]
+    if not isinstance(only, AsyncDirectTransport):
         return assembly
     return replace(assembly, async_direct=Direct(only, assembly.reliable, _arena(assembly)))
 

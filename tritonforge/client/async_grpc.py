@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import grpc
@@ -15,10 +15,10 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
-from tritonforge.client.grpc_unary import AsyncUnaryCalls, takes
+from tritonforge.client.grpc_unary import AsyncUnaryCalls
 from tritonforge.client.http_answer import Garbled
 from tritonforge.client.loops import PerLoop
-from tritonforge.client.message import Headers, Request, Response
+from tritonforge.client.message import Buffer, Headers, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.sockets import connecting
@@ -34,31 +34,57 @@ class AsyncGrpcTransport:
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions | None = None) -> None:
         self.url = str(endpoint)
         options = options or ConnectionOptions()
-        self._form = form = GrpcExchange(endpoint, options)
-        self._unary = AsyncUnaryCalls(INFER, endpoint, options) if takes(endpoint, options) else None
+        self.form = form = GrpcExchange(endpoint, options)
+        self._unary = AsyncUnaryCalls(INFER, endpoint, options) if self.form.unary else None
         self._channels = PerLoop(lambda: _Channel(form), _Channel.close)
         self._closed = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
         if self._closed:
-            raise self._form.closed()
-        message, metadata = self._form.write_infer(request), self._form.metadata(request.headers)
+            raise self.form.closed()
+        message, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
         try:
-            return self._form.read_infer(await self._infer(message, metadata, deadline))
+            answer = None if self._unary is None else await self._unary.call(message, metadata, deadline)
+            if answer is None:
+                answer = await self._over_grpcio(message, metadata, deadline)
+            return self.form.read_infer(answer)
         except FAILURES as error:
-            raise self._failure(error, deadline, self._form.target(request)) from error
+            raise self._failure(error, deadline, self.form.target(request)) from error
+
+    async def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> bytes | None:
+        """Send the parts of a message, and give the one that answers; None where it is not sent, or refused.
+
+        Raise what is among FAILURES, RuntimeError once closed.
+        """
+        if self._closed:
+            raise self.form.closed()
+        if self._unary is None:
+            return None
+        return await self._unary.call(b"".join(parts), self.form.metadata(), deadline)
+
+    async def conclude(self, outcome: bytes | Exception | None, request: Request, deadline: Deadline) -> Response:
+        """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            if outcome is None:
+                message, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
+                outcome = await self._over_grpcio(message, metadata, deadline)
+            return self.form.read_infer(outcome)
+        except FAILURES as error:
+            raise self._failure(error, deadline, self.form.target(request)) from error
 
     async def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
         """Send one request and give each response as it comes. Closing the generator before the last one cancels it."""
-        target = self._form.target(request)
-        message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
+        target = self.form.target(request)
+        message, metadata = self.form.write_stream(request), self.form.metadata(request.headers)
         call, final = None, False
         try:
             channel = await self._channel(deadline)  # kept while it is used: grpc closes one that nobody holds
             call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
             async for data in call:
-                response, final = self._form.read_stream(data, target)
+                response, final = self.form.read_stream(data, target)
                 if isinstance(response, ClientError):
                     raise response
                 if response is not None:
@@ -77,17 +103,17 @@ class AsyncGrpcTransport:
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
-        message, metadata = serialize_question(question), self._form.metadata(question.headers)
+        message, metadata = serialize_question(question), self.form.metadata(question.headers)
         try:
             channel = await self._channel(deadline)
             ask = channel.procedures[procedure(question)]
             return parse_answer(question, await self._make(ask, message, metadata, deadline))
         except FAILURES as error:
-            raise self._failure(error, deadline, self._form.target(question)) from error
+            raise self._failure(error, deadline, self.form.target(question)) from error
 
     def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
         """Refuse: what is asked so is of the HTTP API only."""
-        raise self._form.refuse_events(question)
+        raise self.form.refuse_events(question)
 
     async def sleep(self, seconds: float) -> None:
         """Let other tasks run meanwhile."""
@@ -108,21 +134,17 @@ class AsyncGrpcTransport:
         await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
     def _failure(self, error: Any, deadline: Deadline, target: Target) -> ClientError:
-        if self._form.spoiled(error):
+        if self.form.spoiled(error):
             self._channels.drop()
-        return self._form.failure(error, deadline, target)
+        return self.form.failure(error, deadline, target)
 
-    async def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
-        if self._unary is not None:
-            data = await self._unary.call(message, metadata, deadline)
-            if data is not None:
-                return data
+    async def _over_grpcio(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
         channel = await self._channel(deadline)
         return await self._make(channel.infer, message, metadata, deadline)
 
     async def _make(self, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
         try:
-            return await _unary(self._form, ask, message, metadata, deadline)
+            return await _unary(self.form, ask, message, metadata, deadline)
         except asyncio.CancelledError:
             self._require_open()
             raise
@@ -131,11 +153,11 @@ class AsyncGrpcTransport:
         """Raise RuntimeError where a call was cancelled with its channel: grpcio words it as if its task had been."""
         cancelling = getattr(asyncio.current_task(), "cancelling", lambda: 0)  # Python 3.10 can't tell
         if self._closed and not cancelling():
-            raise self._form.closed()
+            raise self.form.closed()
 
     async def _channel(self, deadline: Deadline) -> _Channel:
         if self._closed:
-            raise self._form.closed()
+            raise self.form.closed()
         channel = self._channels.get()
         if deadline.shared and not channel.reached:
             await channel.reach(deadline)

@@ -93,6 +93,10 @@ class AsyncHttpTransport:
         """Let other tasks run meanwhile."""
         await asyncio.sleep(seconds)
 
+    async def conclude(self, outcome: Answer | Exception, request: Request, deadline: Deadline) -> Response:
+        """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
+        return self.form.conclude(outcome, request, deadline)
+
     def renew(self) -> None:
         """Make connections anew from now on."""
         pool = self._pools.known()

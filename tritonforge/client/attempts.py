@@ -105,9 +105,16 @@ class Attempts(Generic[T]):
 
         What is the same from any server may take a share of it; anything else has it all, but connecting a share.
         """
-        if self._pinned or self._made >= self._retries.attempts or not self._others(willing=True):
+        if not self._may_go_on:
             return self.deadline
         return self.deadline.share() if self._steady else self.deadline.sharing()
+
+    def hearing(self, replica: Replica[T]) -> Deadline | None:
+        """Give the limit on hearing anything of a server that never answered, before the request goes there.
+
+        None where it needn't be: one that hangs would have all of the time, and another can follow.
+        """
+        return None if replica.heard or self._steady or not self._may_go_on else self.deadline.share()
 
     def succeeded(self, replica: Replica[T]) -> None:
         """Note an answer; an error that the server itself gave is one too."""
@@ -203,6 +210,11 @@ class Attempts(Generic[T]):
     def _made(self) -> int:
         """The attempts that are counted."""
         return len(self._tried) - self._lacking
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether another server can be asked after the attempt that has begun, and wasn't silent last."""
+        return not self._pinned and self._made < self._retries.attempts and self._others(willing=True)
 
     @property
     def _pinned(self) -> bool:

@@ -7,7 +7,6 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from tritonforge.client.arguments import checked_parameters, list_outputs, require_name, require_request_id
-from tritonforge.client.async_http import AsyncHttpTransport
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
 from tritonforge.client.casts import Cast, cast_inputs, require_cast
 from tritonforge.client.catalog import Catalog, read_index
@@ -22,8 +21,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.fast_path import AsyncFastPath, Direct, FastPath
-from tritonforge.client.http import HttpTransport
+from tritonforge.client.fast_path import AsyncDirectTransport, AsyncFastPath, Direct, DirectTransport, FastPath
 from tritonforge.client.kinds import Known, form_of
 from tritonforge.client.message import Parameter, Request
 from tritonforge.client.metadata import ModelStatus, ServedModel
@@ -65,8 +63,8 @@ class Calls:
         transport: AsyncTransport,
         timeout_s: float,
         unwatched: AsyncTransport | None = None,
-        direct: Direct[HttpTransport] | None = None,
-        async_direct: Direct[AsyncHttpTransport] | None = None,
+        direct: Direct[DirectTransport] | None = None,
+        async_direct: Direct[AsyncDirectTransport] | None = None,
     ) -> None:
         """Raise ValueError where `timeout_s` is not a finite number above 0.
 

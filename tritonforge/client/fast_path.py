@@ -7,41 +7,86 @@ not common is theirs from the start, and what doesn't go well is theirs from the
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
-
-import numpy as np
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from tritonforge.client.arena import Arena
-from tritonforge.client.async_http import AsyncHttpTransport
 from tritonforge.client.blocking import finish
 from tritonforge.client.catalog import Catalog
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import Target
-from tritonforge.client.http import HttpTransport
-from tritonforge.client.http_answer import Answer
-from tritonforge.client.http_exchange import FAILURES, JOIN_BELOW
-from tritonforge.client.http_message import plain_response
 from tritonforge.client.kinds import Known, form_of
-from tritonforge.client.message import Kind, Response
+from tritonforge.client.message import Buffer, Kind, Request, Response
 from tritonforge.client.payload import make_request_of
 from tritonforge.client.reading import conclude
 from tritonforge.client.reliable import ReliableTransport
 from tritonforge.client.result import Result
-from tritonforge.client.wire import decode
+from tritonforge.client.usual import Usual
 from tritonforge.errors import InvalidTensor
 
-__all__ = ["AsyncFastPath", "Direct", "FastPath"]
+__all__ = ["AsyncDirectTransport", "AsyncFastPath", "Direct", "DirectTransport", "FastPath"]
 
-T = TypeVar("T", HttpTransport, AsyncHttpTransport)
+_MOST_BYTES = 1 << 14
+"""Of a request's tensors: larger ones aren't joined with what goes before them."""
+
+
+class Form(Protocol):
+    """How requests to a server are written, and its answers read: HTTP's or gRPC's. What came over it is its own."""
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What a connection, and reading what came over it, can raise."""
+
+    @property
+    def heads(self) -> Mapping[Kind, tuple[bytes, ...]]:
+        """What goes before each tensor of a request, by its kind; nothing of kinds that are written anew each time."""
+
+    def usual_of(self, came: Any) -> Usual | None:
+        """Read what is to be the same in further answers; None where there is no telling. Raise one of `failures`."""
+
+    def read_as(self, usual: Usual, came: Any) -> Result | None:
+        """Read an answer like an earlier one; None where it isn't."""
+
+
+@runtime_checkable
+class DirectTransport(Protocol):
+    """A transport that sends requests which have been written, and gives answers as they came."""
+
+    @property
+    def form(self) -> Form:
+        """How they are written and read."""
+
+    def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> Any:
+        """Send a request and give what came. Raise one of the form's failures; RuntimeError once closed."""
+
+    def conclude(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
+        """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
+
+
+@runtime_checkable
+class AsyncDirectTransport(Protocol):
+    """The same in an event loop."""
+
+    @property
+    def form(self) -> Form:
+        """How they are written and read."""
+
+    async def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> Any:
+        """Send a request and give what came. Raise one of the form's failures; RuntimeError once closed."""
+
+    async def conclude(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
+        """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
+
+
+T = TypeVar("T", DirectTransport, AsyncDirectTransport)
 
 
 @dataclass(frozen=True, slots=True)
 class Direct(Generic[T]):
-    """The only server of a client that nobody observes, over HTTP; and what its calls have otherwise on the way."""
+    """The only server of a client that nobody observes; and what its calls have otherwise on the way."""
 
-    http: T
+    transport: T
     reliable: ReliableTransport
     arena: Arena | None
 
@@ -60,13 +105,18 @@ class _Call(NamedTuple):
 class _Path(Generic[T]):
     """Calls of kinds that have been checked, to a healthy server: what of them is no I/O."""
 
-    __slots__ = ("_arena", "_budget", "_catalog", "_heads", "_http", "_reliable", "_replica")
+    __slots__ = (
+        *("_arena", "_budget", "_catalog", "_failures", "_form", "_heads", "_misread", "_reliable", "_replica"),
+        "_transport",
+    )
 
     def __init__(self, catalog: Catalog, direct: Direct[T]) -> None:
         self._catalog = catalog
-        self._http: T = direct.http
+        self._transport: T = direct.transport
         self._reliable, self._arena = direct.reliable, direct.arena
-        self._heads = direct.http.form.heads
+        self._form = direct.transport.form
+        self._heads, self._failures = self._form.heads, self._form.failures
+        self._misread: tuple[type[Exception], ...] = (*self._failures, InvalidTensor)
         self._replica = direct.reliable.replicas.all[0]
         self._budget = direct.reliable.budget
 
@@ -79,53 +129,50 @@ class _Path(Generic[T]):
         try:
             known = self._catalog.models[model, version]
             kind: Kind = known.kinds[form_of(inputs, ())]
-            head = self._heads[kind]
+            heads = self._heads[kind]
         except (KeyError, TypeError):
             return None
-        if kind.size >= JOIN_BELOW or known.special:
+        if kind.size >= _MOST_BYTES or known.special:
             return None
-        request = b"".join([head, *[inputs[name].tobytes() for name, _, _ in kind.tensors]])
-        return _Call(model, version, inputs, known, kind, request)
+        parts: list[bytes] = []
+        for head, (name, _, _) in zip(heads, kind.tensors):  # noqa: B905  # of one length; to check it takes time
+            parts += (head, inputs[name].tobytes())
+        return _Call(model, version, inputs, known, kind, b"".join(parts))
 
-    def _read(self, call: _Call, answer: Answer) -> Result | None:
+    def _read(self, call: _Call, came: Any) -> Result | None:
         """Read the answer, where it is as always."""
-        body, size = answer.body, answer.headers.get("inference-header-content-length", "")
-        if answer.status != 200 or type(body) is not bytes or not size.isdecimal():
-            return None
-        start = int(size)
+        usual = call.kind.usual
         try:
-            plain = plain_response(body[:start])
-            if (
-                plain is None
-                or plain.types != call.known.types
-                or plain.model != call.model
-                or (call.version != "" and plain.version != str(call.version))
-                or plain.size > len(body) - start
-            ):
-                return None
-            arrays = {}
-            for name, datatype, dtype, shape, length in plain.outputs:
-                data = body[start : start + length]
-                start += length
-                small = dtype is not None
-                arrays[name] = np.ndarray(shape, dtype, data).copy() if small else decode(datatype, shape, data)
-        except (*FAILURES, InvalidTensor):  # the layers will say what it is
+            result = self._form.read_as(usual, came) if usual is not None else None
+            return self._learn(call, came) if result is None else result
+        except self._misread:  # the layers will say what it is
             return None
-        return Result(arrays, model=plain.model, model_version=plain.version, id=plain.id)
 
-    async def _go_on(self, call: _Call, outcome: Answer | Exception, deadline: Deadline) -> Result:
+    def _learn(self, call: _Call, came: Any) -> Result | None:
+        """Read an answer that is another one than before; None where it isn't what the model is known to give."""
+        usual = self._form.usual_of(came)
+        if (
+            usual is None
+            or usual.types != call.known.types
+            or usual.model != call.model
+            or (call.version != "" and usual.version != str(call.version))
+        ):
+            return None
+        call.kind.usual = usual
+        return self._form.read_as(usual, came)
+
+    async def _go_on(self, call: _Call, outcome: Any, deadline: Deadline) -> Result:
         """Have the layers go on, as after a first attempt of their own."""
         target = Target(self._reliable.url, call.model, str(call.version))
         request = make_request_of(call.kind, target, call.inputs, (), None)
-
-        async def attempt() -> Response:
-            return self._http.form.conclude(outcome, request, deadline)
-
-        answering = self._reliable.infer(request, deadline, begun=attempt())
+        answering = self._reliable.infer(request, deadline, begun=self._attempt(outcome, request, deadline))
         return await conclude(answering, call.known, self._catalog, target, deadline)
 
+    def _attempt(self, outcome: Any, request: Request, deadline: Deadline) -> Awaitable[Response]:
+        raise NotImplementedError
 
-class FastPath(_Path[HttpTransport]):
+
+class FastPath(_Path[DirectTransport]):
     """Common calls that block."""
 
     __slots__ = ()
@@ -136,13 +183,17 @@ class FastPath(_Path[HttpTransport]):
         if call is None:
             return None
         try:
-            answer = self._http.exchange((call.request,), deadline)
-        except FAILURES as error:
+            came = self._transport.exchange((call.request,), deadline)
+        except self._failures as error:
             return finish(self._go_on(call, error, deadline))
-        return self._read(call, answer) or finish(self._go_on(call, answer, deadline))
+        result = self._read(call, came)
+        return finish(self._go_on(call, came, deadline)) if result is None else result
+
+    async def _attempt(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
+        return self._transport.conclude(outcome, request, deadline)
 
 
-class AsyncFastPath(_Path[AsyncHttpTransport]):
+class AsyncFastPath(_Path[AsyncDirectTransport]):
     """Common calls in an event loop."""
 
     __slots__ = ()
@@ -156,7 +207,11 @@ class AsyncFastPath(_Path[AsyncHttpTransport]):
 
     async def _infer(self, call: _Call, deadline: Deadline) -> Result:
         try:
-            answer = await self._http.exchange((call.request,), deadline)
-        except FAILURES as error:
+            came = await self._transport.exchange((call.request,), deadline)
+        except self._failures as error:
             return await self._go_on(call, error, deadline)
-        return self._read(call, answer) or await self._go_on(call, answer, deadline)
+        result = self._read(call, came)
+        return await self._go_on(call, came, deadline) if result is None else result
+
+    async def _attempt(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
+        return await self._transport.conclude(outcome, request, deadline)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import grpc
@@ -16,9 +16,9 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
 from tritonforge.client.grpc_exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc_questions import SUBJECTS, parse_answer, procedure, serialize_question
-from tritonforge.client.grpc_unary import UnaryCalls, takes
+from tritonforge.client.grpc_unary import UnaryCalls
 from tritonforge.client.http_answer import Garbled
-from tritonforge.client.message import Headers, Request, Response
+from tritonforge.client.message import Buffer, Headers, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.sockets import connecting
@@ -33,25 +33,51 @@ class GrpcTransport:
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions | None = None) -> None:
         self.url = str(endpoint)
         options = options or ConnectionOptions()
-        self._form = GrpcExchange(endpoint, options)
-        self._unary = UnaryCalls(INFER, endpoint, options) if takes(endpoint, options) else None
-        self._channel = _Channel(self._form)
+        self.form = GrpcExchange(endpoint, options)
+        self._unary = UnaryCalls(INFER, endpoint, options) if self.form.unary else None
+        self._channel = _Channel(self.form)
         self._closed = False
 
     def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
         if self._closed:
-            raise self._form.closed()
-        message, metadata = self._form.write_infer(request), self._form.metadata(request.headers)
+            raise self.form.closed()
+        message, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
         try:
-            return self._form.read_infer(self._infer(message, metadata, deadline))
+            answer = None if self._unary is None else self._unary.call(message, metadata, deadline)
+            if answer is None:
+                answer = self._over_grpcio(message, metadata, deadline)
+            return self.form.read_infer(answer)
         except FAILURES as error:
-            raise self._failure(error, deadline, self._form.target(request)) from error
+            raise self._failure(error, deadline, self.form.target(request)) from error
+
+    def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> bytes | None:
+        """Send the parts of a message, and give the one that answers; None where it is not sent, or refused.
+
+        Raise what is among FAILURES, RuntimeError once closed.
+        """
+        if self._closed:
+            raise self.form.closed()
+        if self._unary is None:
+            return None
+        return self._unary.call(b"".join(parts), self.form.metadata(), deadline)
+
+    def conclude(self, outcome: bytes | Exception | None, request: Request, deadline: Deadline) -> Response:
+        """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            if outcome is None:
+                message, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
+                outcome = self._over_grpcio(message, metadata, deadline)
+            return self.form.read_infer(outcome)
+        except FAILURES as error:
+            raise self._failure(error, deadline, self.form.target(request)) from error
 
     def stream(self, request: Request, deadline: Deadline) -> Generator[Response, None, None]:
         """Send one request and give each response as it comes. Closing the generator before the last one cancels it."""
-        target = self._form.target(request)
-        message, metadata = self._form.write_stream(request), self._form.metadata(request.headers)
+        target = self.form.target(request)
+        message, metadata = self.form.write_stream(request), self.form.metadata(request.headers)
         try:
             channel = self._usable(deadline)
             call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
@@ -60,7 +86,7 @@ class GrpcTransport:
         final = False
         try:
             for data in call:
-                response, final = self._form.read_stream(data, target)
+                response, final = self.form.read_stream(data, target)
                 if isinstance(response, ClientError):
                     raise response
                 if response is not None:
@@ -74,22 +100,22 @@ class GrpcTransport:
 
     def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
-        message, metadata = serialize_question(question), self._form.metadata(question.headers)
+        message, metadata = serialize_question(question), self.form.metadata(question.headers)
         try:
             ask = self._usable(deadline).procedures[procedure(question)]
-            return parse_answer(question, _unary(self._form, ask, message, metadata, deadline))
+            return parse_answer(question, _unary(self.form, ask, message, metadata, deadline))
         except FAILURES as error:
-            raise self._failure(error, deadline, self._form.target(question)) from error
+            raise self._failure(error, deadline, self.form.target(question)) from error
 
     def events(self, question: Question, deadline: Deadline) -> Generator[bytes, None, None]:
         """Refuse: what is asked so is of the HTTP API only."""
-        raise self._form.refuse_events(question)
+        raise self.form.refuse_events(question)
 
     def renew(self) -> None:
         """Make connections anew from now on."""
         if self._unary is not None:
             self._unary.renew()
-        self._channel = _Channel(self._form)  # the old one goes with the last call over it
+        self._channel = _Channel(self.form)  # the old one goes with the last call over it
 
     def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
@@ -100,23 +126,19 @@ class GrpcTransport:
 
     def _failure(self, error: Any, deadline: Deadline, target: Target) -> Exception:
         if self._closed and isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.CANCELLED:
-            return self._form.closed()  # while the call was under way
-        if self._form.spoiled(error):
-            self._channel = _Channel(self._form)
-        return self._form.failure(error, deadline, target)
+            return self.form.closed()  # while the call was under way
+        if self.form.spoiled(error):
+            self._channel = _Channel(self.form)
+        return self.form.failure(error, deadline, target)
 
-    def _infer(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
-        if self._unary is not None:
-            data = self._unary.call(message, metadata, deadline)
-            if data is not None:
-                return data
-        return _unary(self._form, self._usable(deadline).infer, message, metadata, deadline)
+    def _over_grpcio(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+        return _unary(self.form, self._usable(deadline).infer, message, metadata, deadline)
 
     def _usable(self, deadline: Deadline) -> _Channel:
         if self._closed:
-            raise self._form.closed()
+            raise self.form.closed()
         if self._channel.owner != os.getpid():  # a forked child must not speak over its parent's connection
-            self._channel = _Channel(self._form)
+            self._channel = _Channel(self.form)
         channel = self._channel
         if deadline.shared and not channel.reached:
             channel.reach(deadline)

@@ -14,16 +14,19 @@ from tritonclient.grpc import service_pb2 as pb
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.failures import REFUSED, from_connection, from_grpc_code, is_garbled, stream_failed, too_late
+from tritonforge.client.grpc_frames import LARGEST_MESSAGE
 from tritonforge.client.grpc_message import from_message
-from tritonforge.client.grpc_unary import CallFailed
-from tritonforge.client.grpc_wire import parse_response, serialize_request
+from tritonforge.client.grpc_unary import CallFailed, takes
+from tritonforge.client.grpc_wire import heads_of, parse_response, serialize_request, usual_of
 from tritonforge.client.http_answer import Garbled
-from tritonforge.client.message import Headers, Request, Response
+from tritonforge.client.message import Headers, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import Question
+from tritonforge.client.result import Result
 from tritonforge.client.sockets import tls_context
 from tritonforge.client.unreadable import what_is_wrong
 from tritonforge.client.url import Endpoint
+from tritonforge.client.usual import Usual
 
 __all__ = ["FAILURES", "INFER", "SETTLED", "STREAM", "GrpcExchange", "path"]
 
@@ -55,6 +58,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.enable_retries", 0),
 )
 
+_MOST_KINDS = 1024
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.004, 0.2
 _MOST_REFUSALS = 5  # with these pauses some 0.1 s, unless the server takes other calls meanwhile
 _MOMENT_S = 0.1  # by which a timer of grpc's may ring too early, or a server's before ours
@@ -78,6 +82,8 @@ STREAM = path("ModelStreamInfer")
 class GrpcExchange:
     """How requests to one server are written, and its answers read."""
 
+    failures = FAILURES
+
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions) -> None:
         """Raise ValueError for TLS settings without TLS, or files of no use; OSError for files that can't be read."""
         self.url = str(endpoint)
@@ -92,6 +98,11 @@ class GrpcExchange:
             if name.lower().endswith("-bin"):
                 raise ValueError(f"the header {name} can't go over gRPC: names in -bin are those of bytes there")
         self._fixed_metadata = None if callable(options.token) else self._metadata()
+        self.unary = takes(endpoint, options)
+        """Whether small calls go over connections of our own."""
+        self._keeps_heads = self.unary and not callable(options.token)
+        self.heads: dict[Kind, tuple[bytes, ...]] = {}
+        """What goes before each tensor of a message, by its kind; of messages that our own connections take."""
 
     def metadata(self, more: Headers = ()) -> Headers | None:
         """Give the headers of the next request, `more` of its own among them."""
@@ -100,11 +111,22 @@ class GrpcExchange:
 
     def write_infer(self, request: Request) -> bytes:
         """Write a ModelInferRequest."""
-        return serialize_request(request)
+        message = serialize_request(request)
+        if request.kind is not None and request.kind not in self.heads:
+            self._keep_heads(request, request.kind, len(message))
+        return message
 
     def read_infer(self, data: bytes) -> Response:
         """Read a ModelInferResponse. Raise one of FAILURES where it is none."""
         return parse_response(data)
+
+    def usual_of(self, came: bytes | None) -> Usual | None:
+        """Read what is to be the same in further answers; None where it isn't plain. Raise one of FAILURES."""
+        return None if came is None else usual_of(came)
+
+    def read_as(self, usual: Usual, came: bytes | None) -> Result | None:
+        """Read an answer like an earlier one; None where it isn't."""
+        return None if came is None else usual.read(came)
 
     def write_stream(self, request: Request) -> bytes:
         """Write the request of a stream, to be ended by an empty response."""
@@ -173,6 +195,12 @@ class GrpcExchange:
         """Name whom a request speaks to."""
         request_id = request.id if isinstance(request, Request) else ""
         return Target(self.url, request.model, request.version, request_id)
+
+    def _keep_heads(self, request: Request, kind: Kind, size: int) -> None:
+        if self._keeps_heads and request.inputs and not request.outputs and size <= LARGEST_MESSAGE:
+            if len(self.heads) >= _MOST_KINDS:
+                self.heads.clear()
+            self.heads[kind] = heads_of(request)
 
     def _metadata(self) -> Headers | None:
         return tuple((name.lower(), value) for name, value in self._options.header_items()) or None

@@ -26,6 +26,7 @@ _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME = struct.Struct(">HBBBI")
 _SETTING = struct.Struct(">HI")
 _MESSAGE = struct.Struct(">BI")
+_DATA_OF_MESSAGE = struct.Struct(">HBBBIBI")  # a frame's head, and the message's
 _LARGEST_FRAME = 1 << 14  # what both sides take as long as they say nothing else
 _LAST_STREAM = (1 << 31) - 3
 _HUGE = (1 << 31) - 1
@@ -58,11 +59,11 @@ Outcome = GrpcAnswer | Unsent | Garbled
 class _Call:
     """What has come of an answer."""
 
-    __slots__ = ("begun", "body", "code", "encoding", "words")
+    __slots__ = ("begun", "body", "code", "encoding", "first", "words")
 
     def __init__(self) -> None:
         self.begun = False
-        self.encoding = ""
+        self.first, self.encoding = b"", ""
         self.body: list[bytes] = []
         self.code, self.words = -1, ""  # what an HTTP status that isn't gRPC's stands for
 
@@ -71,7 +72,7 @@ class GrpcFrames:
     """One connection's state. After an error that `take` raises: close the connection."""
 
     __slots__ = ("_block", "_call_room", "_calls", "_ended", "_head", "_last", "_most", "_received", "_rest", "_room",
-                 "_stream", "greeted", "replies")  # fmt: skip
+                 "_stream", "_usual", "greeted", "replies")  # fmt: skip
 
     def __init__(self) -> None:
         settings = b"".join(_SETTING.pack(*pair) for pair in (_NO_TABLE, _NO_PUSH, _WIDE_OPEN))
@@ -90,6 +91,7 @@ class GrpcFrames:
         self._rest = b""
         self._head = b""  # of a header block that isn't whole yet
         self._block = 0  # its flags
+        self._usual: tuple[bytes, bytes] | None = None  # the header blocks around the last message that came plain
 
     @property
     def usable(self) -> bool:
@@ -121,17 +123,16 @@ class GrpcFrames:
         """Begin a call: give its number, and what is to be sent. `headers` is a header block; the message must fit."""
         self._stream = stream = self._stream + 2
         self._calls[stream] = _Call()
-        value = _timeout(timeout_s)
+        value, size = _timeout(timeout_s), len(message)
         block = b"%b%b%c%b" % (headers, _TIMEOUT, len(value), value)
-        size, length = len(block), len(message) + _MESSAGE.size
+        head, length = len(block), size + _MESSAGE.size
         self._room -= length
         data = b"".join(
             (
                 self.replies,
-                _FRAME.pack(size >> 8, size & 255, _HEADERS, _END_HEADERS, stream),
+                _FRAME.pack(head >> 8, head & 255, _HEADERS, _END_HEADERS, stream),
                 block,
-                _FRAME.pack(length >> 8, length & 255, _DATA, _END_STREAM, stream),
-                _MESSAGE.pack(0, len(message)),
+                _DATA_OF_MESSAGE.pack(length >> 8, length & 255, _DATA, _END_STREAM, stream, 0, size),
                 message,
             )
         )
@@ -155,6 +156,11 @@ class GrpcFrames:
         while size - position >= _FRAME.size:
             high, low, kind, flags, stream = _FRAME.unpack_from(data, position)
             length = high << 8 | low
+            if kind == _HEADERS and self._usual is not None:
+                end = self._take_usual(data, position, stream)
+                if end:
+                    position = end
+                    continue
             if length > _LARGEST_FRAME:
                 raise Garbled(_not_http2(data, greeted=self.greeted))
             start = position + _FRAME.size
@@ -165,6 +171,8 @@ class GrpcFrames:
                 self._take_data(flags, stream & _HUGE, data[start:position])
             elif kind == _HEADERS and flags & ~_END_STREAM == _END_HEADERS:
                 self._take_block(stream & _HUGE, flags, data[start:position])
+            elif kind == _WINDOW and not stream & _HUGE:  # Triton (24.10) sends one behind each answer
+                self._room += int.from_bytes(data[start:position], "big") & _HUGE
             else:
                 self._take_rarer(kind, flags, stream & _HUGE, data[start:position])
         self._rest = data[position:]
@@ -175,6 +183,34 @@ class GrpcFrames:
             return []
         ended, self._ended = self._ended, []
         return ended
+
+    def _take_usual(self, data: bytes, position: int, stream: int) -> int:
+        """Take a whole answer of one frame between header blocks like those around the last one; give where it ends.
+
+        0 where it isn't one, and nothing of it has been taken.
+        """
+        first, last = self._usual or (b"", b"")
+        call, message = self._calls.get(stream), position + _FRAME.size + len(first) + _DATA_OF_MESSAGE.size
+        try:
+            high, low, *frame = _DATA_OF_MESSAGE.unpack_from(data, message - _DATA_OF_MESSAGE.size)
+            end: int = message + (high << 8 | low) - _MESSAGE.size
+            behind = _FRAME.unpack_from(data, end)
+        except struct.error:
+            return 0
+        if (
+            call is None
+            or call.begun
+            or end - message > LARGEST_MESSAGE
+            or frame != [_DATA, 0, stream, 0, end - message]
+            or behind != (len(last) >> 8, len(last) & 255, _HEADERS, _END_STREAM | _END_HEADERS, stream)
+            or _FRAME.unpack_from(data, position) != (len(first) >> 8, len(first) & 255, _HEADERS, _END_HEADERS, stream)
+            or not data.startswith(first, position + _FRAME.size)
+            or not data.startswith(last, end + _FRAME.size)
+        ):
+            return 0
+        self._received += end - message + _MESSAGE.size
+        self._end(stream, GrpcAnswer(0, "", data[message:end]))
+        return end + _FRAME.size + len(last)
 
     def _take_data(self, flags: int, stream: int, payload: bytes) -> None:
         self._received += len(payload)
@@ -194,12 +230,15 @@ class GrpcFrames:
             return
         fields = _fields(block)
         if not call.begun:
-            call.begun, call.encoding = True, fields.get("grpc-encoding", "")
+            call.begun, call.first, call.encoding = True, block, fields.get("grpc-encoding", "")
         status = fields.get(":status", "200")
         if status != "200" and "grpc-status" not in fields and not status.startswith("1"):
             call.code, call.words = _CODE_OF_STATUS.get(status, 2), f"HTTP status {status}, which is not gRPC's"
         if flags & _END_STREAM:
-            self._end(stream, _outcome(call, fields))
+            outcome = _outcome(call, fields)
+            if isinstance(outcome, GrpcAnswer) and not outcome.code:
+                self._usual = call.first, block
+            self._end(stream, outcome)
 
     def _take_rarer(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind in (_HEADERS, _CONTINUATION):

@@ -13,8 +13,10 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.grpc_message import from_message, to_message
 from tritonforge.client.message import Buffer, Request, Response, Tensor
+from tritonforge.client.usual import Usual
+from tritonforge.client.wire import small_dtype
 
-__all__ = ["parse_response", "serialize_request"]
+__all__ = ["heads_of", "parse_response", "serialize_request", "usual_of"]
 
 _RAW_INPUT = b"\x3a"  # field 7, raw_input_contents, with a length
 _RAW_OUTPUT = 0x32  # field 6, raw_output_contents, with a length
@@ -40,16 +42,40 @@ def serialize_request(request: Request) -> bytes:
     return b"".join(parts)
 
 
+def heads_of(request: Request) -> tuple[bytes, ...]:
+    """Give what goes before each tensor of a request that has a kind."""
+    fixed = _fixed_part(request.model, request.version, tuple([tensor[:3] for tensor in request.inputs]), ())
+    first, *more = [_RAW_INPUT + _varint(len(tensor.data)) for tensor in request.inputs]
+    return (fixed + first, *more)
+
+
+def usual_of(data: bytes) -> Usual | None:
+    """Read a response as one that more are like; None where it is no plain one. Raise what `parse_response` raises."""
+    try:
+        head_end, spans = _raw_contents(data)
+        model, version, answered, specs = _parse_head(data[:head_end])
+    except (_NotPlainError, IndexError):
+        return None
+    if len(specs) != len(spans):
+        return None
+    outputs = [
+        (name, datatype, small_dtype(datatype, shape, end - start), shape, start, end)
+        for (name, datatype, shape), (start, end) in zip(specs, spans, strict=True)
+    ]
+    return Usual(model, version, answered, outputs, data)
+
+
 def parse_response(data: bytes) -> Response:
     """Read a ModelInferResponse. Raise ValueError or protobuf's DecodeError where it is none."""
     try:
-        head_end, contents = _raw_contents(data)
+        head_end, spans = _raw_contents(data)
         model, version, answered, specs = _parse_head(data[:head_end])
     except (_NotPlainError, IndexError):
         return from_message(pb.ModelInferResponse.FromString(data))
-    if len(specs) != len(contents):
-        raise ValueError(f"{len(specs)} outputs, but the contents of {len(contents)}")
-    outputs = tuple([Tensor(*spec, content) for spec, content in zip(specs, contents, strict=True)])
+    if len(specs) != len(spans):
+        raise ValueError(f"{len(specs)} outputs, but the contents of {len(spans)}")
+    view = memoryview(data)
+    outputs = tuple([Tensor(*spec, view[start:end]) for spec, (start, end) in zip(specs, spans, strict=True)])
     return Response(model, version, answered, outputs, {})
 
 
@@ -77,20 +103,20 @@ def _parse_head(head: bytes) -> tuple[str, str, str, tuple[_Spec, ...]]:
     return message.model_name, message.model_version, message.id, specs
 
 
-def _raw_contents(data: bytes) -> tuple[int, list[memoryview]]:
-    """Find where the raw contents begin, and each of them; nothing may come after."""
-    view, size, position = memoryview(data), len(data), 0
+def _raw_contents(data: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """Find where the raw contents begin, and where each of them does and ends; nothing may come after."""
+    size, position = len(data), 0
     while position < size and data[position] in (_MODEL, _VERSION, _ID, _OUTPUTS):
         length, start = _length(data, position + 1)
         position = start + length
-    head_end, contents = position, []
+    head_end, spans = position, []
     while position < size and data[position] == _RAW_OUTPUT:
         length, start = _length(data, position + 1)
         position = start + length
-        contents.append(view[start:position])
+        spans.append((start, position))
     if position != size:  # parameters, fields in another order or unknown ones, or a message that breaks off
         raise _NotPlainError
-    return head_end, contents
+    return head_end, spans
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:

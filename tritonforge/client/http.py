@@ -94,6 +94,10 @@ class HttpTransport:
             pool.drop(place)
         return self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
 
+    def conclude(self, outcome: Answer | Exception, request: Request, deadline: Deadline) -> Response:
+        """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
+        return self.form.conclude(outcome, request, deadline)
+
     def renew(self) -> None:
         """Make connections anew from now on."""
         self._pool.renew()

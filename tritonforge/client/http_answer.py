@@ -6,6 +6,7 @@ closed). A body of known length is received right where it stays.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -33,6 +34,7 @@ __all__ = [
     "scratch_memory",
 ]
 
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 _SCRATCH_SIZE = 1 << 16
 _LARGEST_HEAD = 1 << 18
 _ALIGNMENT = 64
@@ -96,13 +98,9 @@ def read_at_once(data: bytes) -> Answer | None:
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
-    status, headers, reusable = _parse_head(data[:end])
-    length = headers.get("content-length", "")
+    status, headers, reusable, size = _parse_head(data[:end])
     body = data[end + 4 :]
-    # The very digits of the length: whatever else means the same is for `read_answer`.
-    if status < 200 or length != str(len(body)) or "transfer-encoding" in headers:
-        return None
-    return Answer(status, headers, body, reusable)
+    return Answer(status, headers, body, reusable) if len(body) == size else None
 
 
 def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
@@ -123,7 +121,7 @@ def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
             _require_fits(len(data))
             data += yield from _more(scratch)
         _require_fits(end)  # whichever way the bytes came
-        status, headers, reusable = _parse_head(data[:end])
+        status, headers, reusable, _ = _parse_head(data[:end])
         data = data[end + 4 :]
     body: Buffer
     length = headers.get("content-length")
@@ -143,8 +141,11 @@ def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:
 
 
 @lru_cache(maxsize=256)  # answers of one model and shape have the same head
-def _parse_head(head: bytes) -> tuple[int, Mapping[str, str], bool]:
-    """Read a head: the status, the headers, and whether the connection is kept."""
+def _parse_head(head: bytes) -> tuple[int, Mapping[str, str], bool, int]:
+    """Read a head: the status, the headers, whether the connection is kept, and how many bytes make the body whole.
+
+    -1 where it takes more than their number: that is for `read_answer`.
+    """
     first, *lines = head.decode("latin-1").split("\r\n")
     if not (first.startswith("HTTP/1.") and first[8:9] == " " and first[9:12].isdecimal()):
         raise Garbled(f"not an HTTP response: {first[:60]!r}")
@@ -157,7 +158,9 @@ def _parse_head(head: bytes) -> tuple[int, Mapping[str, str], bool]:
         headers[name] = value
     kept = headers.get("connection", "").lower()
     reusable = "close" not in kept and (first[7:8] == "1" or "keep-alive" in kept)
-    return int(first[9:12]), MappingProxyType(headers), reusable
+    status, length = int(first[9:12]), headers.get("content-length", "")
+    plain = status >= 200 and "transfer-encoding" not in headers and _LENGTH.fullmatch(length)
+    return status, MappingProxyType(headers), reusable, int(length) if plain else -1
 
 
 def _require_fits(size: int) -> None:

@@ -27,16 +27,18 @@ from tritonforge.client.failures import (
 )
 from tritonforge.client.http_answer import Answer, Dropped, Garbled
 from tritonforge.client.http_connection import Route
-from tritonforge.client.http_message import read_response, write_request
+from tritonforge.client.http_message import read_response, usual_of, write_request
 from tritonforge.client.http_questions import has_body, is_answer, model_path, request_line
 from tritonforge.client.message import Buffer, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
+from tritonforge.client.result import Result
 from tritonforge.client.sockets import tls_context
 from tritonforge.client.unreadable import quoted, what_is_wrong
 from tritonforge.client.url import Endpoint
+from tritonforge.client.usual import Usual
 
-__all__ = ["FAILURES", "JOIN_BELOW", "HttpExchange"]
+__all__ = ["FAILURES", "HttpExchange"]
 
 FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error)
 """What a connection, and reading what came over it, can raise."""
@@ -45,13 +47,15 @@ FAILURES = (OSError, Garbled, ValueError, LookupError, TypeError, AttributeError
 _WHO = Question("server_metadata")
 _MOST_KINDS = 1024
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-JOIN_BELOW = 1 << 14
+_JOIN_BELOW = 1 << 14
 _NO_SUCH_PATH = "Not Found"
 """What Triton (24.10) says of a path that it hasn't; of a model, it says more."""
 
 
 class HttpExchange:
     """How requests to one server are written, and its answers read."""
+
+    failures = FAILURES
 
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions) -> None:
         """Raise ValueError where the TLS files can't be used."""
@@ -66,21 +70,22 @@ class HttpExchange:
         self._fixed_headers = None if callable(options.token) else self._headers()
         self._infer_line = lru_cache(maxsize=1024)(self._make_infer_line)
         self._keeps_heads = not (callable(options.token) or options.compression)
-        self.heads: dict[Kind, bytes] = {}
-        """What goes before the tensors of requests, by their kind; empty where it isn't the same each time."""
+        self.heads: dict[Kind, tuple[bytes, ...]] = {}
+        """What goes before each tensor of a request, by its kind: all before the first."""
 
     def write_infer(self, request: Request) -> list[Buffer]:
         """Give the parts of a request: a head with the JSON of it, and each tensor's bytes where they are."""
         tensors = [tensor.data for tensor in request.inputs]
-        if request.kind is None or not self._keeps_heads:
+        if request.kind is None or not (self._keeps_heads and tensors):
             return self._write_infer(request, tensors)
-        head = self.heads.get(request.kind)
-        if head is not None:
-            return [b"".join([head, *tensors])] if request.kind.size < JOIN_BELOW else [head, *tensors]
+        heads = self.heads.get(request.kind)
+        if heads is not None:
+            parts = [heads[0], *tensors]
+            return [b"".join(parts)] if request.kind.size < _JOIN_BELOW else parts
         parts = self._write_infer(request, tensors)
         if len(self.heads) >= _MOST_KINDS:
             self.heads.clear()
-        self.heads[request.kind] = bytes(parts[0])
+        self.heads[request.kind] = (bytes(parts[0]), *[b""] * (len(tensors) - 1))
         return parts
 
     def _write_infer(self, request: Request, tensors: list[Buffer]) -> list[Buffer]:
@@ -113,6 +118,21 @@ class HttpExchange:
         if length is not None and not length.isdecimal():
             raise ValueError(f"its header Inference-Header-Content-Length is {length[:60]!r}")
         return read_response(answer.body, None if length is None else int(length), request.into)
+
+    def usual_of(self, came: Answer) -> Usual | None:
+        """Read what is to be the same in further answers; None where it isn't plain. Raise one of FAILURES."""
+        body, size = came.body, came.headers.get("inference-header-content-length", "")
+        if came.status != 200 or type(body) is not bytes or not size.isdecimal():
+            return None
+        return usual_of(body, int(size))
+
+    def read_as(self, usual: Usual, came: Answer) -> Result | None:
+        """Read an answer like an earlier one; None where it isn't."""
+        body = came.body
+        if came.status != 200 or type(body) is not bytes:
+            return None
+        size = came.headers.get("inference-header-content-length", "")
+        return usual.read(body) if size == usual.start else None
 
     def conclude(self, outcome: Answer | Exception, request: Request, deadline: Deadline) -> Response:
         """Read what came of an inference: an answer, or one of FAILURES. Raise the ClientError that it is."""

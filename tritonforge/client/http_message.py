@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tritonforge.client.message import Buffer, Region, Request, Response, Tensor
+from tritonforge.client.usual import Output, Usual
 from tritonforge.client.wire import Array, encode, small_dtype
 from tritonforge.dtypes import DTYPES
 
-__all__ = ["plain_response", "read_response", "write_request"]
+__all__ = ["read_response", "usual_of", "write_request"]
 
 _LARGEST_PLAIN = 1 << 12
 _quote = lru_cache(maxsize=4096)(json.dumps)
@@ -71,25 +72,40 @@ def read_response(body: Buffer, header_size: int | None, into: Collection[str] =
         raise ValueError(f"a JSON header of {size} bytes in a body of {len(body)}")
     header = bytes(body[:size])
     if not into and size < len(body) and size <= _LARGEST_PLAIN:
-        plain = plain_response(header)
+        plain = _plain_response(header)
         if plain is not None:
             return _filled(plain, body, size)
     return _read_json(json.loads(header), memoryview(body), size, into)
 
 
-class Plain(NamedTuple):
+def usual_of(body: bytes, header_size: int) -> Usual | None:
+    """Read a response as one that more are like, its JSON in the first bytes; None where it is no plain one.
+
+    Raise what `read_response` raises.
+    """
+    plain = _plain_response(body[:header_size])
+    if plain is None or plain.size > len(body) - header_size:
+        return None
+    outputs: list[Output] = []
+    start = header_size
+    for name, datatype, dtype, shape, length in plain.outputs:
+        outputs.append((name, datatype, dtype, shape, start, start + length))
+        start += length
+    return Usual(plain.model, plain.version, plain.id, outputs, body)
+
+
+class _Plain(NamedTuple):
     """What the header of a plain response says: all of its outputs follow as bytes, and nothing else is to be told."""
 
     model: str
     version: str
     id: str
     outputs: tuple[tuple[str, str, np.dtype[Any] | None, tuple[int, ...], int], ...]
-    types: tuple[tuple[str, str], ...]
     size: int
 
 
 @lru_cache(maxsize=1024)  # answers of one model and shape have the same header
-def plain_response(header: bytes) -> Plain | None:
+def _plain_response(header: bytes) -> _Plain | None:
     """Read the header of a response; None where it is not a plain one."""
     answer = json.loads(header)
     outputs = []
@@ -105,13 +121,10 @@ def plain_response(header: bytes) -> Plain | None:
         total += length
     if answer.get("parameters"):
         return None
-    types = tuple([(name, datatype) for name, datatype, *_ in outputs])
-    return Plain(
-        answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), types, total
-    )
+    return _Plain(answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), total)
 
 
-def _filled(plain: Plain, body: Buffer, start: int) -> Response:
+def _filled(plain: _Plain, body: Buffer, start: int) -> Response:
     if plain.size > len(body) - start:
         raise ValueError(f"the outputs have {plain.size} bytes, but {len(body) - start} are left")
     data = body if len(body) <= _LARGEST_PLAIN else memoryview(body)  # of little data a copy is quicker than a view

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tritonforge.client.usual import Usual
 
 __all__ = ["Buffer", "Headers", "Kind", "Parameter", "Region", "Request", "Response", "Tensor", "is_sequence"]
 
@@ -47,14 +50,15 @@ class Kind:
     """Requests that differ in nothing but the bytes of their tensors: a transport may keep what it writes, by the kind.
 
     `tensors` are the names, datatypes and shapes of the inputs; `size` is that of all their data in bytes. Who changes
-    anything else of a request takes its kind away.
+    anything else of a request takes its kind away. `usual` is the last answer to one, without the bytes of its tensors.
     """
 
-    __slots__ = ("size", "tensors")
+    __slots__ = ("size", "tensors", "usual")
 
     def __init__(self, tensors: tuple[tuple[str, str, tuple[int, ...]], ...], size: int) -> None:
         self.tensors = tensors
         self.size = size
+        self.usual: Usual | None = None
 
 
 class Request(NamedTuple):

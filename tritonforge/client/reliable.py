@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tritonforge.client.attempts import Attempts
 from tritonforge.client.blocking import finish
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import ClientError, DeadlineExceeded, Target
+from tritonforge.client.errors import ClientError, DeadlineExceeded, ServerUnavailable, Target
 from tritonforge.client.message import Request, Response
 from tritonforge.client.names import shown
 from tritonforge.client.observation import Observer, Watch
@@ -172,6 +172,7 @@ class ReliableTransport:
             if watch is not None:
                 watch.attempt(replica.transport.url)
             try:
+                await self._hear(attempts, replica)
                 answer = await ask(replica.transport, attempts.limit())
             except ClientError as error:
                 await self._recover(attempts, replica, error, watch)
@@ -207,6 +208,7 @@ class ReliableTransport:
             if watch is not None:
                 watch.attempt(replica.transport.url)
             try:
+                await self._hear(attempts, replica)
                 async with aclosing(start(replica.transport, attempts.limit())) as items:
                     async for item in items:
                         answered = True
@@ -241,6 +243,28 @@ class ReliableTransport:
         if failure is not None:
             raise failure
         return False
+
+    async def _hear(self, attempts: Attempts[AsyncTransport], replica: Replica[AsyncTransport]) -> None:
+        """Have a server that never answered say something, before a request goes there that will be waited for.
+
+        Raise ServerUnavailable, of a request that wasn't sent, where it answers nothing.
+        """
+        limit = attempts.hearing(replica)
+        if limit is None:
+            return
+        try:
+            await replica.transport.ask(Question("server_live"), limit)
+        except ServerUnavailable as error:
+            if not error.code:
+                error.sent = False
+                raise
+        except DeadlineExceeded as error:
+            if not error.code:
+                reason = f"asked whether it is live: {error.reason}"
+                raise ServerUnavailable(reason, error.target, sent=False, silent=True) from error
+        except ClientError:
+            pass  # an answer, too
+        self.replicas.succeeded(replica)
 
     async def _probe(self, replica: Replica[AsyncTransport]) -> None:
         try:

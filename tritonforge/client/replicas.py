@@ -54,13 +54,14 @@ class Replica(Generic[T]):
     """One server: how to reach it, and how it has been doing."""
 
     __slots__ = (
-        *("failures", "in_flight", "last_failure", "late", "pauses", "probing", "renewed_at", "retry_at"),
+        *("failures", "heard", "in_flight", "last_failure", "late", "pauses", "probing", "renewed_at", "retry_at"),
         *("silent", "transport"),
     )
 
     def __init__(self, transport: T) -> None:
         self.transport = transport
         self.in_flight = 0
+        self.heard = False  # it has answered at some time
         self.failures = 0
         self.last_failure = ""
         self.pauses = 0
@@ -196,6 +197,7 @@ class Replicas(Generic[T]):
 
     def succeeded(self, replica: Replica[T]) -> None:
         """Close the circuit: it answered."""
+        replica.heard = True
         if replica.failures or replica.pauses or replica.probing or replica.late:
             with self._lock:
                 was_open = replica.open
