@@ -20,9 +20,14 @@ _NOT_LOADED = "not loaded"
 _NONE = "no model is loaded: tritonforge load MODEL"
 
 
-def show_served(server: EmbeddedServer | DockerServer, *, key_file: Path | None = None, detached: bool = False) -> None:
+def show_served(
+    server: EmbeddedServer | DockerServer,
+    models: list[ServedModel],
+    *,
+    key_file: Path | None = None,
+    detached: bool = False,
+) -> None:
     """Print the models that a server serves, and its addresses; the key to restricted APIs where others reach it."""
-    models = server.describe()
     none_loaded = not any(model.state for model in models)
     addresses = {
         "HTTP": server.http_url,

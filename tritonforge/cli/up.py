@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tritonforge.server.records import ServerRecord
 
 __all__ = ["up"]
+
+_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 
 _OPEN = (
     "warning: no key is asked for: whoever reaches this machine can load models into the server, "
@@ -81,10 +84,12 @@ def up(
             "it is empty; without --name the server is named after REPO or FILE", param_hint="--name"
         )
     with interruptible() as interruptions:
-        from tritonforge.build import load_project
         from tritonforge.cli.served_repository import choose
         from tritonforge.cli.watch import refuse_watching
-        from tritonforge.server import ServerSettings
+
+        with _without_plugins():
+            from tritonforge.build import load_project
+            from tritonforge.server import ServerSettings
 
         project = load_project()
         for warning in ServerSettings.unread_variables():
@@ -126,6 +131,20 @@ def up(
             watching=watching,
             verbose=verbose,
         )
+
+
+@contextmanager
+def _without_plugins() -> Iterator[None]:
+    """Have pydantic make the models of the block without plugins: it would look for some in every installed package."""
+    before = os.environ.get(_PLUGINS)
+    os.environ[_PLUGINS] = "__all__"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_PLUGINS]
+        else:
+            os.environ[_PLUGINS] = before
 
 
 def _up(
@@ -232,7 +251,7 @@ def _started(
     from tritonforge.server.preflight import preflight_machine
     from tritonforge.server.writable import needing_room
 
-    if docker is None:
+    if docker is None and chosen.repository is None:
         with interruptions.deferred():  # it reads the records, and may lock their folder
             preflight_machine(settings)
     with Workspace(log=Path(record.log) if record.log else None) as workspace:
@@ -289,8 +308,8 @@ def _announce(
     )
     save(record, key=key)
     with nullcontext() if background is None else suppress(OSError):  # it is ready, whoever reads that (`| head -1`)
-        show_notices(server)
-        show_served(server, key_file=record.key_file if key else None, detached=background is not None)
+        models = show_notices(server)
+        show_served(server, models, key_file=record.key_file if key else None, detached=background is not None)
     if background is not None:
         background.ready(record.folder / "launcher.log")
 
