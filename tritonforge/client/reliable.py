@@ -104,7 +104,7 @@ class ReliableTransport:
         target = Target(self.url, request.model, request.version, request.id)
         self.budget.earn()
         attempts = self._attempts(target, deadline, request=request, idempotent=False, able=self._over("grpc"))
-        return self._iterate(attempts, lambda transport, limit: transport.stream(request, limit), watch)
+        return self._iterate("grpc", attempts, lambda transport, limit: transport.stream(request, limit), watch)
 
     def events(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
         """Give an answer piece by piece; tried again as an inference is, as long as nothing of it has come."""
@@ -112,7 +112,7 @@ class ReliableTransport:
         self.budget.earn()
         idempotent = "sequence_id" not in question.body
         attempts = self._attempts(target, deadline, idempotent=idempotent, able=self._over("http"))
-        return self._iterate(attempts, lambda transport, limit: transport.events(question, limit), watch)
+        return self._iterate("http", attempts, lambda transport, limit: transport.events(question, limit), watch)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as the transports do."""
@@ -198,6 +198,7 @@ class ReliableTransport:
 
     async def _iterate(
         self,
+        protocol: str,
         attempts: Attempts[AsyncTransport],
         start: Callable[[AsyncTransport, Deadline], AsyncGenerator[T, None]],
         watch: Watch | None = None,
@@ -208,7 +209,8 @@ class ReliableTransport:
             if watch is not None:
                 watch.attempt(replica.transport.url)
             try:
-                await self._hear(attempts, replica)
+                if replica.transport.url.startswith(protocol):  # any other refuses
+                    await self._hear(attempts, replica)
                 async with aclosing(start(replica.transport, attempts.limit())) as items:
                     async for item in items:
                         answered = True

@@ -55,6 +55,8 @@ class CudaServer:
             return METADATA
         if question.subject == "model_config":
             return CONFIG
+        if question.subject == "server_live":
+            return True
         self.asked.append(question.subject)
         if question.subject == "cuda_shared_memory":
             return [{"name": name, "device_id": 0, "byte_size": size} for name, (_, size) in self.regions.items()]

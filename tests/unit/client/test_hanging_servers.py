@@ -17,7 +17,7 @@ from tritonforge.client.message import Request, Tensor
 from tritonforge.client.retries import Retries
 
 from .fault_server import FaultServer, Peer
-from .small_servers import full_backlog, grpc_server, serve_model, well
+from .small_servers import answer_question, full_backlog, grpc_server, serve_model, well
 
 X = np.array([1, 2], np.float32)
 LARGE = np.zeros(1 << 14, np.float32)
@@ -65,6 +65,19 @@ def test_no_call_is_lost_to_one_that_can_not_be_reached_by_the_time_of_the_first
 
 @protocols
 @pytest.mark.parametrize("hanging", [unreachable, mute])
+def test_no_inference_goes_to_a_server_that_never_answered_while_another_is_left(protocol, hanging):
+    """The model has been described by the other one by then."""
+    with (
+        hanging() as port,
+        well(protocol) as url,
+        Client([url, f"{protocol}://127.0.0.1:{port}"], timeout_s=PATIENCE_S, shared_memory=False) as client,
+    ):
+        client.describe("m")
+        assert all(client.infer("m", x=X).y.tolist() == [1, 2] for _ in range(4))
+
+
+@protocols
+@pytest.mark.parametrize("hanging", [unreachable, mute])
 def test_no_task_of_many_is_lost(protocol, hanging):
     async def main(urls: list[str]) -> None:
         async with AsyncClient(urls, timeout_s=PATIENCE_S, shared_memory=False) as client:
@@ -91,8 +104,10 @@ def test_large_requests_over_grpc_go_to_the_next_server_too():
 
 def test_a_request_that_was_sent_is_lost_and_the_next_ones_go_elsewhere():
     def hang_at_inferences(peer: Peer) -> None:
-        if peer.request():
-            peer.hold()
+        while request := peer.request():
+            if not request.startswith(b"GET"):
+                peer.hold()
+            answer_question(peer, request)
 
     late = 0
     with (
