@@ -9,7 +9,7 @@ from typing import Any
 
 from tritonforge.client.batches import Piece
 from tritonforge.client.errors import ClientError
-from tritonforge.client.mapping import Work, name_item, require_rows
+from tritonforge.client.mapping import Pieces, Work, name_item, require_rows
 from tritonforge.client.result import Result
 
 __all__ = ["run_in_tasks"]
@@ -23,14 +23,16 @@ async def run_in_tasks(work: Work[Any], infer: Infer) -> AsyncGenerator[tuple[Pi
     Closing it, or an error, cancels what is under way.
     """
     crew = _Crew(work.concurrency, infer)
+    pieces = Pieces(work.pieces)
     handed = given = 0
     try:
         while True:
             # Twice as many are handed over as run, so that tasks have work while the first one is waited for.
-            while handed - given < 2 * work.concurrency and (piece := next(work.pieces, None)) is not None:
+            while handed - given < 2 * work.concurrency and (piece := pieces.take()) is not None:
                 crew.hand(handed, piece)
                 handed += 1
             if given == handed:
+                pieces.end()
                 return
             piece, outcome = await crew.outcome(given if work.ordered else None)
             given += 1

@@ -24,6 +24,7 @@ from tritonforge.client.result import Result
 __all__ = [
     "Counts",
     "Mapped",
+    "Pieces",
     "Progress",
     "Work",
     "make_work",
@@ -44,6 +45,27 @@ class Progress:
 
     requests: int
     rows: int
+
+
+class Pieces:
+    """A map's requests, until what they are made of raises an error: that is met after the results before it."""
+
+    def __init__(self, pieces: Iterator[Piece]) -> None:
+        self._pieces = pieces
+        self._error: Exception | None = None
+
+    def take(self) -> Piece | None:
+        """Make the next one; None where there is none, or none can be made."""
+        try:
+            return None if self._error else next(self._pieces, None)
+        except Exception as error:
+            self._error = error
+            return None
+
+    def end(self) -> None:
+        """Raise what ended them, if something did."""
+        if self._error is not None:
+            raise self._error
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,13 +290,15 @@ class _Crew:
 
 def _results(work: Work[Any], crew: _Crew) -> Iterator[tuple[Piece, Result]]:
     """Give each piece with its result, in their order or as they come. Raise the first error that is met so."""
+    pieces = Pieces(work.pieces)
     handed = given = 0
     while True:
         # Twice as many are handed over as run, so that threads have work while the first one is waited for.
-        while handed - given < 2 * work.concurrency and (piece := next(work.pieces, None)) is not None:
+        while handed - given < 2 * work.concurrency and (piece := pieces.take()) is not None:
             crew.hand(handed, piece)
             handed += 1
         if given == handed:
+            pieces.end()
             return
         piece, outcome = crew.outcome(given if work.ordered else _ANY)
         given += 1

@@ -77,6 +77,23 @@ def test_results_come_as_they_are_done_where_no_order_is_asked_for():
     assert order[0] != 0
 
 
+def test_an_error_of_the_iterable_is_raised_after_the_results_of_what_it_gave():
+    def broken_off():
+        yield from items(5)
+        raise KeyError("row")
+
+    async def main() -> None:
+        async def infer(piece):
+            return result(number_of(piece))
+
+        results = run_in_tasks(work(broken_off()), infer)
+        assert [(await anext(results))[0].item for _ in range(5)] == [0, 1, 2, 3, 4]
+        with pytest.raises(KeyError, match="row"):
+            await anext(results)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("error", [InvalidRequest("no", Target("http://h:1", "m")), asyncio.CancelledError("no")])
 def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_no_task_is_left(error):
     async def main() -> None:

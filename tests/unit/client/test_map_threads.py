@@ -62,6 +62,18 @@ def test_no_more_than_twice_the_concurrency_are_taken_before_the_first_is_done(o
     assert sorted([begun, *(number for number, _ in made)]) == list(range(20))
 
 
+def broken_off(count):
+    yield from ({"x": np.array([n])} for n in range(count))
+    raise KeyError("row")
+
+
+def test_an_error_of_the_iterable_is_raised_after_the_results_of_what_it_gave():
+    made = run_in_threads(work(broken_off(5)), lambda piece: result(int(piece.inputs["x"][0])))
+    assert [next(made)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(KeyError, match="row"):
+        next(made)
+
+
 def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_the_threads_end():
     before = threading.active_count()
     target = Target("http://h:1", "m")
