@@ -79,7 +79,9 @@ def _show(report: BuildReport, took_s: float) -> None:
         table.add_row(*(Text(cell) for cell in cells), style=style)
     for name in report.removed:
         table.add_row(Text(name), "", "", "removed", "", style="yellow")
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
     typer.echo(f"{len(report.models)} models in {report.output} ({took_s:.2f} s)")
 
 

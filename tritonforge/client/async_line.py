@@ -69,7 +69,9 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
 
     def release(self, key: int) -> None:
         """End a request: nobody waits for its answer any more."""
-        self._waiting.pop(key, None)
+        waited = self._waiting.pop(key, None)
+        if waited is not None and waited[0].done() and not waited[0].cancelled():
+            waited[0].exception()  # the loop would complain of one that nobody has taken
 
     def write(self, data: Any) -> None:
         """Send bytes, now or as soon as the socket takes them."""

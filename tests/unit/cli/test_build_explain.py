@@ -73,7 +73,9 @@ def test_each_pipeline_is_explained_after_the_build(here: Path) -> None:
 
 
 def test_a_build_says_nothing_of_it_unasked(here: Path) -> None:
-    assert "chosen by auto" not in CliRunner().invoke(app, ["build", "serving.py"]).stdout
+    said = CliRunner().invoke(app, ["build", "serving.py"]).stdout
+    assert "chosen by auto" not in said
+    assert not any(line.endswith(" ") for line in said.splitlines())
 
 
 def test_it_needs_a_build(here: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -65,3 +66,22 @@ def test_a_peer_that_leaves_at_once_has_dropped_the_request(make, failure):
 def test_a_peer_that_speaks_first_is_told_what_it_is(make, data, words):
     with pytest.raises(Garbled if make is over_http else Unsent, match=words):
         first_request(lambda peer: (peer.send(data), peer.hold()), make)
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_no_complaint_of_the_loop():
+    complaints: list[dict[str, Any]] = []
+
+    async def main(port: int) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        connection = await async_http_connection.connect(Route("127.0.0.1", port), Deadline(PATIENCE_S))
+        answer = connection.expect(1, Deadline(PATIENCE_S))
+        connection.fail(1, Dropped("closed"))
+        connection.release(1)
+        del answer
+        gc.collect()
+        connection.close()
+        await asyncio.sleep(0)
+
+    with FaultServer(Peer.hold) as server:
+        asyncio.run(main(server.port))
+    assert not complaints
