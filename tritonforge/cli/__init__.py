@@ -5,6 +5,7 @@ Nothing is imported here until it is asked for, so that Ctrl-C ends the program 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,8 @@ _SERVES = "up"
 def main() -> None:
     """Run the command line; a mistake of the user's ends it with its text and exit code 1."""
     heeded = _heeds_interruptions()
+    if sys.argv[1:2] == [_SERVES]:
+        gc.disable()  # until all is imported, which is no garbage: `up` turns it on again
     if heeded:
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))  # an import might change a KeyboardInterrupt
     from tritonforge.cli.commands import prepare, run

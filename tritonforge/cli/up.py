@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -251,6 +252,7 @@ def _started(
     from tritonforge.server.preflight import preflight_machine
     from tritonforge.server.writable import needing_room
 
+    gc.enable()
     if docker is None and chosen.repository is None:
         with interruptions.deferred():  # it reads the records, and may lock their folder
             preflight_machine(settings)
