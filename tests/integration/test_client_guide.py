@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tls_files import Files
+from type_checks import mypy_errors
 
 from tritonforge.build import build
 from tritonforge.client.stubs import generate, read_repository
@@ -83,16 +82,8 @@ def test_type_checkers_see_the_definitions_types(tmp_path: Path) -> None:
     texts = {"shop.py": definitions, "models.py": models, "guide.py": "\n".join(calls), "typed.py": TYPED}
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    options = ["--config-file=", "--follow-imports=silent", f"--cache-dir={ROOT / '.mypy_cache'}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, *texts],
-        cwd=tmp_path,
-        env={**os.environ, "MYPYPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
-    assert len(errors) == 1, done.stdout + done.stderr
+    found = mypy_errors(tmp_path, *texts)
+    errors = [line for line in found if "[type-arg]" not in line]  # a bare np.ndarray
+    assert len(errors) == 1, found
     assert errors[0].startswith("typed.py:18: ")
     assert '"nothing"' in errors[0]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
+import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from type_checks import mypy_errors
 
 from tritonforge.build import build
 from tritonforge.client.metadata import ServedModel
@@ -58,20 +57,6 @@ async def use_async(models: AsyncModels, x: NDArray[np.float32]) -> None:
 """
 
 
-def mypy_errors(folder: Path, *files: str) -> list[str]:
-    options = ["--strict", "--config-file=", "--follow-imports=silent", f"--cache-dir={ROOT / '.mypy_cache'}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, *files],
-        cwd=folder,
-        env={**os.environ, "MYPYPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "error" in done.stdout or done.returncode == 0, done.stdout + done.stderr
-    return [line for line in done.stdout.splitlines() if ": error: " in line]
-
-
 def test_the_module_is_strictly_typed_and_always_the_same(tmp_path):
     text = generate(STUBS)
     assert text == generate(STUBS)
@@ -80,6 +65,8 @@ def test_the_module_is_strictly_typed_and_always_the_same(tmp_path):
     errors = mypy_errors(tmp_path, "use.py", "made.py")
     assert len(errors) == 1, errors
     assert errors[0].startswith("use.py:15: ")
+    imported = {name.split(".")[0] for name in re.findall(r"^\s*(?:from|import) ([\w.]+)", text, re.MULTILINE)}
+    assert imported == {"__future__", "collections", "contextlib", "numpy", "tritonforge", "typing"}
 
 
 def used_names() -> set[str]:
