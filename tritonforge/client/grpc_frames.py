@@ -91,7 +91,8 @@ class GrpcFrames:
         self._rest = b""
         self._head = b""  # of a header block that isn't whole yet
         self._block = 0  # its flags
-        self._usual: tuple[bytes, bytes] | None = None  # the header blocks around the last message that came plain
+        # What was around the last message that came plain: two header blocks, each after its frame's beginning.
+        self._usual: tuple[bytes, bytes, bytes, bytes] | None = None
 
     @property
     def usable(self) -> bool:
@@ -156,11 +157,9 @@ class GrpcFrames:
         while size - position >= _FRAME.size:
             high, low, kind, flags, stream = _FRAME.unpack_from(data, position)
             length = high << 8 | low
-            if kind == _HEADERS and self._usual is not None:
-                end = self._take_usual(data, position, stream)
-                if end:
-                    position = end
-                    continue
+            if kind == _HEADERS and self._usual is not None and (end := self._take_usual(data, position, stream)):
+                position = end
+                continue
             if length > _LARGEST_FRAME:
                 raise Garbled(_not_http2(data, greeted=self.greeted))
             start = position + _FRAME.size
@@ -189,28 +188,25 @@ class GrpcFrames:
 
         0 where it isn't one, and nothing of it has been taken.
         """
-        first, last = self._usual or (b"", b"")
-        call, message = self._calls.get(stream), position + _FRAME.size + len(first) + _DATA_OF_MESSAGE.size
-        try:
-            high, low, *frame = _DATA_OF_MESSAGE.unpack_from(data, message - _DATA_OF_MESSAGE.size)
-            end: int = message + (high << 8 | low) - _MESSAGE.size
-            behind = _FRAME.unpack_from(data, end)
-        except struct.error:
+        begin, before, begin_last, last = self._usual or (b"",) * 4
+        number, call = stream.to_bytes(4, "big"), self._calls.get(stream)
+        head = b"%b%b%b" % (begin, number, before)
+        message = position + len(head) + _DATA_OF_MESSAGE.size
+        if call is None or call.begun or message > len(data) or not data.startswith(head, position):
             return 0
+        high, low, kind, flags, of_stream, mark, size = _DATA_OF_MESSAGE.unpack_from(data, position + len(head))
+        tail = b"%b%b%b" % (begin_last, number, last)
+        end: int = message + size
         if (
-            call is None
-            or call.begun
-            or end - message > LARGEST_MESSAGE
-            or frame != [_DATA, 0, stream, 0, end - message]
-            or behind != (len(last) >> 8, len(last) & 255, _HEADERS, _END_STREAM | _END_HEADERS, stream)
-            or _FRAME.unpack_from(data, position) != (len(first) >> 8, len(first) & 255, _HEADERS, _END_HEADERS, stream)
-            or not data.startswith(first, position + _FRAME.size)
-            or not data.startswith(last, end + _FRAME.size)
+            (kind, flags, of_stream, mark, high << 8 | low) != (_DATA, 0, stream, 0, size + _MESSAGE.size)
+            or size > LARGEST_MESSAGE
+            or not data.startswith(tail, end)
         ):
             return 0
-        self._received += end - message + _MESSAGE.size
-        self._end(stream, GrpcAnswer(0, "", data[message:end]))
-        return end + _FRAME.size + len(last)
+        del self._calls[stream]
+        self._received += size + _MESSAGE.size
+        self._ended.append((stream, GrpcAnswer(0, "", data[message:end])))
+        return end + len(tail)
 
     def _take_data(self, flags: int, stream: int, payload: bytes) -> None:
         self._received += len(payload)
@@ -237,7 +233,7 @@ class GrpcFrames:
         if flags & _END_STREAM:
             outcome = _outcome(call, fields)
             if isinstance(outcome, GrpcAnswer) and not outcome.code:
-                self._usual = call.first, block
+                self._usual = _begin(call.first, 0), call.first, _begin(block, _END_STREAM), block
             self._end(stream, outcome)
 
     def _take_rarer(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
@@ -343,6 +339,11 @@ def _fields(block: bytes) -> dict[str, str]:
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     size = len(payload)
     return _FRAME.pack(size >> 8, size & 255, kind, flags, stream) + payload
+
+
+def _begin(block: bytes, end: int) -> bytes:
+    """Write how the frame of a header block begins, up to the number of its stream."""
+    return _frame(_HEADERS, _END_HEADERS | end, 0, block)[:5]
 
 
 def _timeout(seconds: float) -> bytes:

@@ -7,7 +7,6 @@ or hard, is left to it: TLS, compression, keepalive pings, streams, large messag
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import lru_cache, partial
 
 from tritonforge.client.async_grpc_connection import connect
@@ -71,10 +70,12 @@ class UnaryCalls:
         place = pool.take(deadline)
         connection, answer = place.connection, None
         try:
-            if connection is not None:
-                with suppress(Leaving):
-                    answer = _call_on(connection, block, message, deadline)
-            if connection is None or answer is None:
+            if connection is not None and connection.fits(len(message)):
+                try:  # noqa: SIM105  # `suppress` takes as long as the rest of this
+                    answer = connection.call(block, message, deadline)
+                except Unsent:  # Leaving among it
+                    pass
+            if answer is None:
                 if connection is not None:
                     connection.close()
                 connection = pool.connect(place, deadline)
@@ -88,7 +89,7 @@ class UnaryCalls:
             pool.drop(place)
             return None
         pool.give_back(place)
-        return _message(answer)
+        return _message(answer) if answer.code else answer.message
 
     def renew(self) -> None:
         """Make connections anew from now on."""
