@@ -15,27 +15,14 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client import AsyncClient, Client, ConnectionOptions, Retries
 from tritonforge.client.errors import ClientError
+from tritonforge.client.grpc_unary import UnaryCalls
 from tritonforge.client.kinds import Known
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.reliable import ReliableTransport
 from tritonforge.ir import Signature, TensorSpec
 
 from .fault_server import FaultServer, Peer
-from .http2_frames import (
-    BEGINNING,
-    DATA,
-    END_HEADERS,
-    END_STREAM,
-    GOAWAY,
-    HEADERS,
-    PING,
-    RST,
-    SETTINGS,
-    WINDOW,
-    frame,
-    trailers,
-    whole,
-)
+from .http2_frames import DATA, END_STREAM, GOAWAY, HEADERS, PING, RST, SETTINGS, WINDOW, frame, trailers, whole
 from .small_servers import grpc_server
 from .test_fast_path import WARM_UP, told, told_of_failure
 
@@ -168,10 +155,7 @@ PIECES: dict[str, list[bytes]] = {
     "in two pieces": [whole(5, PLAIN)[:60], whole(5, PLAIN)[60:]],
     "byte by byte": [bytes([byte]) for byte in whole(5, PLAIN)],
     "in two frames": [
-        frame(HEADERS, END_HEADERS, 5, BEGINNING)
-        + frame(DATA, 0, 5, PLAIN[:9])
-        + frame(DATA, 0, 5, PLAIN[9:])
-        + frame(HEADERS, END_HEADERS | END_STREAM, 5, trailers())
+        whole(5, PLAIN).replace(frame(DATA, 0, 5, PLAIN), frame(DATA, 0, 5, PLAIN[:9]) + frame(DATA, 0, 5, PLAIN[9:]))
     ],
     "with the answer to a call that was given up": [whole(3, PLAIN) + whole(5, PLAIN)],
     "closed": [],
@@ -183,6 +167,7 @@ PIECES: dict[str, list[bytes]] = {
     "no message": [whole(5, b"")],
     "no frames": [b"HTTP/1.1 400 Bad Request\r\n\r\n"],
     "another status": [whole(5, PLAIN, status="13", message="no")],
+    "refused": [frame(RST, 0, 5, struct.pack(">I", 7))],
     "given up": [frame(RST, 0, 5, struct.pack(">I", 2))],
     "leaving": [frame(GOAWAY, 0, 0, struct.pack(">II", 3, 0))],
     "leaving after it": [frame(GOAWAY, 0, 0, struct.pack(">II", 5, 0)) + whole(5, PLAIN)],
@@ -355,6 +340,14 @@ def test_a_message_that_takes_more_than_a_frame_goes_over_grpcio() -> None:
     with grpc_server() as url, Client(url, tracing=False, shared_memory=False) as client:
         for _ in range(4):
             assert client.infer("m", x=large).y.shape == (4090,)
+
+
+def test_a_common_call_that_our_own_connections_do_not_take_goes_over_grpcio(monkeypatch: pytest.MonkeyPatch) -> None:
+    with grpc_server() as url, Client(url, tracing=False) as client:
+        for _ in range(WARM_UP):
+            client.infer("m", x=X)
+        monkeypatch.setattr(UnaryCalls, "call", lambda *_: None)
+        assert client.infer("m", x=X + 1).y.tolist() == [1, 2, 3]
 
 
 def test_a_closed_client_says_so() -> None:
