@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -293,6 +294,24 @@ def test_folders_that_no_shell_and_no_ascii_can_spell(tmp_path: Path, monkeypatc
         server.reload("echo")
         assert infer(server.http_url, "echo", 1) == 2
     assert [path.name for path in tmp_path.iterdir() if path != temporary] == ["my modèles"]
+
+
+def test_a_built_repository_starts_each_process_once_and_takes_no_model_that_leaves_something_out(
+    tmp_path: Path,
+) -> None:
+    """Triton would start another before it, to complete what says all; one that is loaded later is refused."""
+    write_model(tmp_path, "echo", ECHO)
+    entry = {"version": 1, "kind": "python", "signature": {"batched": True, "inputs": [], "outputs": []}}
+    (tmp_path / "tritonforge.json").write_text(json.dumps({"schema": 1, "models": {"echo": entry}}))
+    settings: dict[str, Any] = {"model_control": "explicit", "exit_timeout_s": 0, **FREE_PORTS}
+    with Server.embedded(tmp_path, **settings) as server:
+        assert "--disable-auto-complete-config" in Path(f"/proc/{server.pid}/cmdline").read_text().split("\0")
+        assert infer(server.http_url, "echo", 1) == 1
+        write_model(tmp_path, "terse", ECHO, config='backend: "python"')
+        with pytest.raises(ServerError, match="terse: its configuration leaves something to Triton"):
+            server.load("terse")
+    with Server.embedded(tmp_path, **settings) as server:
+        assert "--disable-auto-complete-config" not in Path(f"/proc/{server.pid}/cmdline").read_text().split("\0")
 
 
 def test_one_model_that_cannot_be_read_among_good_ones_is_told(tmp_path: Path) -> None:

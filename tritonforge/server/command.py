@@ -60,6 +60,7 @@ def server_flags(settings: ServerSettings) -> list[str]:
         *_log_flags(settings),
         *([] if settings.ready_with_all else ["--strict-readiness=false"]),
         *_control_flags(settings),
+        *(["--disable-auto-complete-config"] if settings.auto_complete is False else []),
         *([f"--cache-config=local,size={int(settings.cache_size)}"] if settings.cache_size else []),
         *(["--rate-limit=execution_count"] if settings.rate_limiter else []),
         *(f"--rate-limit-resource={resource}" for resource in settings.rate_limit_resources),

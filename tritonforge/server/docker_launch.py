@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.certificates import check_certificates
+from tritonforge.server.completion import note_completion, settle_completion
 from tritonforge.server.docker import DockerServer
 from tritonforge.server.docker_client import connect, find_image, told
 from tritonforge.server.docker_container import CREATING, READY, container_arguments, stop_timeout_s
@@ -78,6 +79,8 @@ def start_docker(
         shared_memory = choose_shared_memory(needed, docker.shm_size)
         for warning in beyond_memory(shared_memory, int(machine.get("MemTotal") or 0)):
             progress(str(warning))
+        wanted = settle_completion(wanted, folder)
+        note_completion(wanted, workspace.folder)
         served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
         name = name or launch
         arguments = container_arguments(

@@ -11,6 +11,7 @@ from tritonforge.resources import python_backends
 from tritonforge.server import ports
 from tritonforge.server.backends import assemble_backends, keep_environments_in
 from tritonforge.server.command import server_command, server_environment
+from tritonforge.server.completion import note_completion, settle_completion
 from tritonforge.server.errors import ServerError
 from tritonforge.server.installation import Installation, find_tritonserver
 from tritonforge.server.libpython import SONAME, choose_libpython
@@ -31,6 +32,8 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
         PreflightError: there is no room for its files.
         ServerError: it can't be launched.
     """
+    settings = settle_completion(settings, repository)
+    note_completion(settings, workspace.folder)
     served = _with_stubs(served_folder(repository, settings, workspace), workspace)
     named = find_tritonserver(settings.tritonserver) if settings.tritonserver else None
     if named is not None:

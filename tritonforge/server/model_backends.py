@@ -7,7 +7,7 @@ from pathlib import Path
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.backends import PYTHON_BACKENDS
 from tritonforge.server.hints import hint_for
-from tritonforge.server.repository import CONFIG, config_strings, model_folders
+from tritonforge.server.repository import CONFIG, config_fields, model_folders
 from tritonforge.server.settings import ServerSettings
 
 __all__ = ["check_backends"]
@@ -32,7 +32,7 @@ def check_backends(repository: Path, settings: ServerSettings) -> list[Diagnosti
 
 
 def _check_model(folder: Path) -> list[Diagnostic]:
-    said = config_strings(folder)
+    said = config_fields(folder)
     backend, line = said.get("backend", ("", 0))
     if not backend:
         platform, line = said.get("platform", ("", 0))

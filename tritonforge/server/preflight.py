@@ -16,7 +16,7 @@ from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
 from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.model_backends import check_backends
-from tritonforge.server.repository import CONFIG, config_strings, is_model, model_folders
+from tritonforge.server.repository import CONFIG, config_fields, is_model, model_folders
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_cache_size, check_load_models, check_ports
 
@@ -140,7 +140,7 @@ def _unsafe(repository: Path) -> list[Diagnostic]:
     return [
         Diagnostic("TF509", Where(file=str(folder)), "the Python backend can't start a model of this name", hint)
         for folder in model_folders(repository)
-        if not stub_safe(folder.name) and config_strings(folder).get("platform", ("", 0))[0] != "ensemble"
+        if not stub_safe(folder.name) and config_fields(folder).get("platform", ("", 0))[0] != "ensemble"
     ]
 
 

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tritonforge.errors import Where
+from tritonforge.server.completion import require_complete
 from tritonforge.server.control import load_model
 from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.health import Health
@@ -93,6 +94,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
     loading = [*_changed_members(model, served), model]
     with _locked(served) if served.snapshot else nullcontext():
         for name in loading:
+            require_complete(served.repository / name, served.folder.parent)
             change = _renew(served, name)
             try:
                 load_model(health, name, sources=sources, read_log=lambda: added(read_log(), before))

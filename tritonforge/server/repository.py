@@ -11,7 +11,7 @@ from tritonforge.text_format import TokenError, tokenize
 
 __all__ = [
     "CONFIG",
-    "config_strings",
+    "config_fields",
     "config_text",
     "holds_models",
     "is_model",
@@ -22,7 +22,8 @@ __all__ = [
 
 CONFIG = "config.pbtxt"
 
-_BRACKETS = {*"{}<>[]"}
+_OPENING = {*"{<["}
+_BRACKETS = {*_OPENING, *"}>]"}
 
 
 def is_repository(folder: Path) -> bool:
@@ -53,24 +54,25 @@ def model_folders(repository: Path) -> list[Path]:
     return sorted(path for path in repository.iterdir() if path.is_dir() and is_model(path))
 
 
-def config_strings(folder: Path) -> dict[str, tuple[str, int]]:
-    """Give the strings that a model's config.pbtxt gives its own fields, each with its line: none of a field's fields.
+def config_fields(folder: Path) -> dict[str, tuple[str, int]]:
+    """Give the fields that a model's config.pbtxt sets: the string of one, "" if it is none, and its line.
 
-    There are none where it has no configuration, or one that can't be split into tokens, which Triton refuses.
+    There are none where it has no configuration, or one that can't be split into tokens, which Triton refuses. A field
+    of a field is none here, nor is a value that is a name.
     """
-    strings: dict[str, tuple[str, int]] = {}
-    depth, field = 0, ""
+    fields: dict[str, tuple[str, int]] = {}
+    depth, field, line = 0, "", 0
     try:
         for token in tokenize(config_text(folder)):
-            if token.kind == "string" and field and not depth:
-                strings[field] = token.text[1:-1], token.line
+            if field and not depth and (token.kind == "string" or token.text in _OPENING or token.text == ":"):
+                fields[field] = (token.text[1:-1] if token.kind == "string" else ""), line
             if token.text in _BRACKETS:
-                depth += 1 if token.text in "{<[" else -1
+                depth += 1 if token.text in _OPENING else -1
             if token.text != ":":
-                field = token.text if token.kind == "name" else ""
+                field, line = (token.text if token.kind == "name" else ""), token.line
     except TokenError:
         return {}
-    return strings
+    return fields
 
 
 def config_text(folder: Path) -> str:
@@ -86,4 +88,4 @@ def python_models(repository: Path) -> list[str]:
 
 
 def _is_python(folder: Path) -> bool:
-    return config_strings(folder).get("backend", ("", 0))[0] == "python" or any(folder.glob("*/model.py"))
+    return config_fields(folder).get("backend", ("", 0))[0] == "python" or any(folder.glob("*/model.py"))

@@ -113,6 +113,8 @@ class ServerSettings(BaseModel):
     put aside before) and begun anew, seen within five seconds; 0 lets it grow.
     `model_control` none loads all models at the start; explicit too, or `load_models`, of which () is none, and lets
     them be loaded and unloaded afterwards; poll looks at the repository every `poll_s`.
+    `auto_complete` has Triton complete configurations, for which it starts each Python process twice at a load; None:
+    where a model may need it, which those of a built repository don't.
     `strict_readiness` has /v2/health/ready answer 200 only while every version that was ever tried is loaded. None is
     true where models are loaded once, and false where they are loaded anew: see `ready_with_all`.
     `restricted_apis` want `restricted_key`, besides those that control (explicit) and `public` call for; () opens all.
@@ -137,6 +139,7 @@ class ServerSettings(BaseModel):
     log_limit: ByteSize = ByteSize(64 << 20)
     model_control: Literal["none", "poll", "explicit"] = "none"
     load_models: tuple[str, ...] | None = None
+    auto_complete: bool | None = None
     poll_s: int = Field(default=2, ge=1, le=_MOST)
     cache_size: ByteSize = ByteSize(0)
     rate_limiter: bool = False
