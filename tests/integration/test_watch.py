@@ -6,6 +6,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -200,6 +201,18 @@ def test_models_come_and_go(watching: Watching) -> None:
     assert infer(watching.url, "third", 1.0) == 7.0
     (watching.folder / "third.py").unlink()
     watching.said("third unloaded")
+
+
+def test_a_model_goes_also_where_more_is_saved_while_that_is_built(watching: Watching) -> None:
+    """The build that took it away is followed by another before anything is served; format-on-save does so."""
+    watching.save("third.py", TIMES.format(7).replace("times", "third"))
+    watching.said("third 1 loaded in ")
+    watching.save("third.py", TIMES.format(7).replace("times", "fourth"))
+    time.sleep(0.3)
+    watching.save("third.py", TIMES.format(7).replace("times", "fourth") + "# saved again\n")
+    watching.said("third unloaded")
+    (watching.folder / "third.py").unlink()
+    watching.said("fourth unloaded")
 
 
 def test_a_new_model_that_does_not_load_is_forgotten_with_its_file(watching: Watching) -> None:

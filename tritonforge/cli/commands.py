@@ -134,7 +134,9 @@ def run() -> None:
     try:
         app()
     except TritonForgeError as error:
-        sys.stderr.write(f"{error}\n")
+        from tritonforge.cli.tls_options import in_options
+
+        sys.stderr.write(f"{in_options(str(error))}\n")
         sys.exit(1)
     except OSError as error:
         sys.stderr.write(f"{error.filename or 'error'}: {error.strerror or error}\n")

@@ -71,4 +71,4 @@ def _show(checkups: list[Checkup]) -> None:
             for line in str(diagnostic).splitlines():
                 typer.echo(f"{'':>{width + 8}}{line}")
     errors = [checkup.name for checkup in checkups if checkup.status == "error"]
-    typer.echo(f"to mend before a server starts here: {', '.join(errors)}" if errors else "a server runs here")
+    typer.echo(f"to mend before a server starts here: {', '.join(errors)}" if errors else "a server can run here")

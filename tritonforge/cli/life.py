@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tritonforge.server.attached import AttachedServer
     from tritonforge.server.recorded import RecordedServer
+    from tritonforge.server.records import ServerRecord
 
 __all__ = ["down", "load", "logs", "reload", "unload"]
 
@@ -32,10 +33,12 @@ def down(
 ) -> None:
     """Stop servers: requests under way finish, and nothing is left."""
     from tritonforge.server.recorded import end
-    from tritonforge.server.records import find_record, read_records, read_unreadable
+    from tritonforge.server.records import read_records, read_unreadable
 
-    records = read_records() if everything else [find_record(one) for one in _chosen(names, name)]
-    for record in records:
+    if everything and (names or name):
+        raise typer.BadParameter("it stops all servers; leave out the names, or --all", param_hint="--all")
+    chosen = read_records() if everything else [_record_or_container(one) for one in _chosen(names, name)]
+    for record in filter(None, chosen):
         running = record.alive()
         end(record, kill=kill)
         typer.echo(f"{record.name} {'stopped' if running else 'had ended; its record and log are removed'}")
@@ -43,6 +46,21 @@ def down(
     for one in unreadable:
         typer.echo(str(one), err=True)
     raise typer.Exit(1 if unreadable else 0)
+
+
+def _record_or_container(name: str) -> ServerRecord | None:
+    """Find a server; where only its container is left, remove that."""
+    from tritonforge.server import ServerError
+    from tritonforge.server.docker_leftovers import remove_orphan
+    from tritonforge.server.records import find_record
+
+    try:
+        return find_record(name)
+    except ServerError:
+        if not name or not remove_orphan(name):
+            raise
+    typer.echo(f"{name} had no guard left; its container is removed")
+    return None
 
 
 def logs(

@@ -43,10 +43,9 @@ _FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a build: what it warned of and which models it took away; or, as it failed, why."""
+    """What became of a build: what it warned of; or, as it failed, why."""
 
     warnings: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
     failure: str = ""
 
 
@@ -88,7 +87,7 @@ class BuildProcess:
             self._heard += os.read(self._pipes[1], _CHUNK)
             if self._heard.endswith(b"\n"):
                 found, self._heard = json.loads(self._heard), b""
-                return Outcome(tuple(found["warnings"]), tuple(found["removed"]), found["failure"])
+                return Outcome(tuple(found["warnings"]), found["failure"])
         elif (code := self._workspace.poll()) is not None:
             self.give_up()
             how = f"signal {code - _SIGNALLED}" if code > _SIGNALLED else f"exit code {code}"

@@ -48,8 +48,8 @@ def _outcome(sources: Sequence[str], repository: str, target: str) -> dict[str, 
     try:
         report = build(sources, repository, target=target)
     except (TritonForgeError, OSError) as error:
-        return {"warnings": (), "removed": (), "failure": str(error)}
-    return {"warnings": list(map(str, report.warnings)), "removed": report.removed, "failure": ""}
+        return {"warnings": (), "failure": str(error)}
+    return {"warnings": list(map(str, report.warnings)), "failure": ""}
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

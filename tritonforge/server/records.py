@@ -213,7 +213,7 @@ def find_record(name: str = "") -> ServerRecord:
     if name:
         chosen = [one for one in known if one.name == name]
         if not chosen:
-            raise ServerError(f"there is no server named {name}; there {_list(known)}")
+            raise ServerError(f"there is no server named {name}; {f'there {_list(known)}' if known else 'none runs'}")
     else:
         running = [record for record in records if record.alive()] or records
         chosen = [*running, *(one for one in unreadable if one.may_run or not running)]
@@ -250,7 +250,7 @@ def _left_a_container(record: ServerRecord) -> bool:
 
 def _list(records: Sequence[ServerRecord | UnreadableRecord]) -> str:
     names = ", ".join(record.name for record in records)
-    return f"{'are' if len(records) > 1 else 'is'} {names}" if records else "is none"
+    return f"{'are' if len(records) > 1 else 'is'} {names}"
 
 
 def _free(wanted: str) -> str:

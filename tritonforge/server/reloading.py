@@ -72,6 +72,13 @@ class Served:
         if self.snapshot:
             forget(self.folder, model)
 
+    def left_over(self) -> list[str]:
+        """Name the models of the server's own tree that the repository no longer has, whichever build took them away.
+
+        None where all of it is away.
+        """
+        return self.gone(folder.name for folder in model_folders(self.folder)) if self.snapshot else []
+
     def gone(self, models: Iterable[str]) -> list[str]:
         """Name those of some models that the repository doesn't have; none where all of it is away."""
         return [name for name in models if not is_model(self.repository / name)] if self.repository.is_dir() else []

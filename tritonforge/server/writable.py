@@ -15,6 +15,9 @@ from tritonforge.server.errors import PreflightError
 
 __all__ = ["needing_room", "state_unusable", "why_unwritable"]
 
+_RECORD = 1 << 13
+"""Bytes: about what a server's record takes."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
@@ -23,7 +26,8 @@ def why_unwritable(folder: Path) -> OSError | None:
     """Try whether a folder can be made and written to, and leave nothing; give what is in the way."""
     there = next(above for above in (folder, *folder.parents) if above.exists())
     try:
-        os.rmdir(tempfile.mkdtemp(prefix=".tritonforge-", dir=there))
+        with tempfile.TemporaryDirectory(prefix=".tritonforge-", dir=there) as made:
+            (Path(made) / "record").write_bytes(bytes(_RECORD))  # a full disk may still have room for a folder
     except OSError as error:
         return error
     return None

@@ -69,3 +69,9 @@ def test_a_group_has_its_commands_and_its_default() -> None:
     assert done.output.startswith("Usage: tritonforge perf compare ")
     done = CliRunner().invoke(app, ["perf", "MODEL", "--help"])
     assert done.output.startswith("Usage: tritonforge perf measure ")
+
+
+def test_all_servers_are_not_stopped_where_one_is_named() -> None:
+    done = CliRunner().invoke(app, ["down", "--all", "--name", "nosuch"])
+    assert done.exit_code == 2
+    assert "it stops all servers; leave out the names, or --all" in done.output

@@ -27,6 +27,17 @@ def test_a_folder_that_can_not_be_made_is_told_with_the_reason(folder: str) -> N
     assert why_unwritable(Path(folder)) is not None
 
 
+def test_a_full_disk_that_still_makes_folders_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, FULL)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    problem = why_unwritable(tmp_path)
+    assert problem is not None
+    assert problem.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, FULL), OSError(errno.EDQUOT, "quota"), NOT_COPIED])
 def test_a_full_disk_is_told_in_one_line_with_its_mend(error: OSError) -> None:
     """A tree that wasn't copied says so in a list of triples."""
