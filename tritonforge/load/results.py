@@ -29,11 +29,19 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure over all windows, and its 95 % confidence interval (None: fewer than two windows)."""
+    """A figure over all windows, and its 95 % confidence interval (None: fewer than two windows).
+
+    `low` is 0 where the interval would reach below it.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+
+    @property
+    def half(self) -> float | None:
+        """How far the interval reaches to either side, also where 0 cuts it off below."""
+        return None if self.high is None else self.high - self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +216,8 @@ class Point:
     unanswered: int = 0
     unanswered_s: float = 0.0
     overdue: Mapping[str, int] = field(default_factory=dict)
+    ended_by: str = ""
+    """Why the load went no further, where it was ended before it was stable or its time was over."""
 
     @property
     def silent(self) -> bool:

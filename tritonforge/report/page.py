@@ -190,7 +190,7 @@ def _table(table: Table) -> str:
 
 def _mood(cell: str) -> str:
     word = cell.partition(" ")[0]  # what follows it is which objective
-    return word if word in ("worse", "better", "met", "missed", "unstable") else ""
+    return word if word in ("worse", "better", "met", "missed", "unstable", "ended") else ""
 
 
 def _details(report: Report) -> str:

@@ -70,8 +70,14 @@ def _point_row(point: Point, label: str) -> dict[str, str]:
         "errors": f"{point.failed:,}" if point.failed else "",
         "no answer": f"{point.unanswered:,}" if point.unanswered else "",
         "SLO": "" if point.slo_met is None else "met" if point.slo_met else _missed(point),
-        "note": "nothing measured" if not measured else "" if point.stable else "unstable",
+        "note": _note(point),
     }
+
+
+def _note(point: Point) -> str:
+    if not point.requests:
+        return "nothing measured"
+    return "" if point.stable else "ended early" if point.ended_by else "unstable"
 
 
 def _missed(point: Point) -> str:
@@ -79,9 +85,9 @@ def _missed(point: Point) -> str:
 
 
 def _with_interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
+    if estimate.half is None:
         return compact(estimate.value)
-    return f"{compact(estimate.value)} ± {compact((estimate.high - estimate.low) / 2)}"
+    return f"{compact(estimate.value)} ± {compact(estimate.half)}"
 
 
 def breakdown_table(points: Sequence[Point]) -> Table:
@@ -215,7 +221,9 @@ def warnings_of(report: Report) -> list[str]:
             told.setdefault(f"nothing was measured: {nothing_ended([point])}", []).append(label)
         for warning in point.generator.warnings:
             told.setdefault(warning, []).append(label)
-        if point.requests and not point.stable:
+        if point.ended_by:
+            told.setdefault(f"ended early: {_line(point.ended_by)}", []).append(label)
+        elif point.requests and not point.stable:
             told.setdefault("not stable: the windows differ by more than the stability allows", []).append(label)
     return [f"{_where(loads, len(report.points))}: {warning}" for warning, loads in told.items()]
 

@@ -29,10 +29,12 @@ def test_an_interval_is_students_about_the_pooled_value(values: list[float]) -> 
     assert found.value == mean
     assert found.low == pytest.approx(max(0.0, mean - half), abs=1e-3 * mean)
     assert found.high == pytest.approx(mean + half, rel=1e-3)
+    assert found.half == pytest.approx(half, abs=1e-3 * (mean + half))
 
 
 def test_one_window_has_no_interval() -> None:
-    assert estimate(5.0, [5.0]).low is None
+    one = estimate(5.0, [5.0])
+    assert (one.low, one.high, one.half) == (None, None, None)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), POSITIVE), min_size=1, max_size=20))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tritonforge.load import Errors
-from tritonforge.report import warnings_of
+from tritonforge.load.estimates import estimate
+from tritonforge.report import point_table, warnings_of
 
 from .sample_report import report
 
@@ -34,3 +35,21 @@ def test_what_failed_is_told_before_the_rest_in_one_line_each() -> None:
         "concurrency 1: nothing was measured: no request succeeded within a window",
         "concurrency 1: the generator waited",
     ]
+
+
+def test_a_load_that_was_cut_short_says_why() -> None:
+    """Whether its windows agree was never asked."""
+    made = report(stable=False)
+    assert warnings_of(made) == ["all loads: not stable: the windows differ by more than the stability allows"]
+    cut = replace(made.points[0], ended_by="the server\nwent away")
+    found = replace(made, points=(cut,))
+    assert warnings_of(found) == ["concurrency 1: ended early: the server went away"]
+    table = point_table(found.points)
+    assert table.rows[0][table.columns.index("note")] == "ended early"
+
+
+def test_half_of_an_interval_is_shown_whole_where_0_cuts_it_off() -> None:
+    wide = estimate(10.0, [1.0, 19.0])
+    assert wide.low == 0
+    made = replace(report().points[0], throughput=wide)
+    assert point_table([made]).rows[0][1] == "10 ± 114"
