@@ -22,6 +22,8 @@ class Ending:
         self._interrupted = False
         self._terminated = False
         self._settled = False
+        self.measured = False
+        """Whether there are figures: a window is over."""
 
     @property
     def code(self) -> int:
@@ -37,12 +39,15 @@ class Ending:
     def words(self) -> str:
         """Say what became of the measurement, where nothing of it is left."""
         ended = _SIGTERM if self._terminated else "interrupted"
-        if self._settled:
+        if self._settled or self.measured:
             return f"{ended}: the results are not all shown and written"
         return f"{ended}: nothing was measured yet, as no window was over"
 
     def settle(self) -> None:
-        """Let no SIGTERM interrupt what follows: what was measured is written."""
+        """Let neither interrupt what follows, where none came before: what was measured is shown and written.
+
+        Who presses Ctrl-C once more at a terminal means it.
+        """
         self._settled = True
 
     def go_on(self) -> None:
@@ -52,8 +57,9 @@ class Ending:
 
     def interrupt(self, number: int, frame: object) -> None:
         """Interrupt, each time anew: it is somebody at a terminal."""
-        self._interrupted = True
-        raise KeyboardInterrupt
+        first, self._interrupted = not self.came, True
+        if not (first and self._settled):
+            raise KeyboardInterrupt
 
     def terminate(self, number: int, frame: object) -> None:
         """Interrupt, once: what ends a measurement isn't to be interrupted itself."""

@@ -65,7 +65,8 @@ def execute(
         written, unwritten = _write(report, files, export)
         _show(report, scenario, written)
         if stopped is not None:
-            typer.echo(f"{stopped}; the figures are of what was measured until then", err=True)
+            until = "all was measured by then" if report.complete else "the figures are of what was measured until then"
+            typer.echo(f"{stopped}; {until}", err=True)
             return end.code if isinstance(stopped, KeyboardInterrupt) else ENDED_EARLY
         comparison = None
         if baseline is not None:
@@ -82,25 +83,31 @@ def execute(
 def _measure(
     scenario: Scenario, export: ProfileExport | None, end: Ending, label: str
 ) -> tuple[Report, SweepStopped | SweepInterrupted | None]:
-    """Give what was measured, and what ended it before its last load, if anything did."""
+    """Give what was measured, and what ended it before its last load, or amid what follows that, if anything did."""
     from tritonforge.cli.perf_live import showing
     from tritonforge.load import SweepInterrupted, SweepStopped
     from tritonforge.report.sweep import sweep
 
+    found: list[Report] = []
     try:
         with showing(label) as live, export or nullcontext():
 
             def window(point: Point) -> None:
+                end.measured = True
                 end.go_on()
                 live.window(point)
 
-            report = sweep(scenario, on_window=window, on_point=live.point, warn=live.warn, export=export)
+            found.append(sweep(scenario, on_window=window, on_point=live.point, warn=live.warn, export=export))
     except (SweepStopped, SweepInterrupted) as early:
         return early.report, early
+    except KeyboardInterrupt as error:  # while the export is closed
+        if not found:
+            raise
+        return found[0], SweepInterrupted(str(error) or "interrupted", found[0])
     except OSError as error:
         if export is None or error is not export.failure:
             raise
-    return report, None
+    return found[0], None
 
 
 def _baseline(path: Path) -> Report:

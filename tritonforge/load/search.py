@@ -40,28 +40,30 @@ def find_max(
         raise InvalidLoad(f"a search is over concurrency or rate, one of them; found {', '.join(sorted(kinds))}")
     kind = kinds.pop()
     values = [load.value for load in settings.loads]
+    limit = max(values) if len(values) > 1 else _LIMIT[kind]
     kept, reached = Kept(on_window, on_point), 0.0
-    with Session(settings, export=export) as session:
-        environment = describe(session.server)
 
-        def met(value: float) -> bool:
-            nonlocal reached
-            kept.at = Load(kind, value)
-            point = session.measure(kept.at, on_window=kept.window)
-            if good := bool(point.slo_met) and not shortfall(point, settings):
-                reached = max(reached, value)
-            kept.point(point)
-            return good
+    def report() -> Report:
+        points = sorted(kept.so_far, key=lambda point: point.load.value)
+        best, knee = Load(kind, reached) if reached else None, find_knee(points)
+        return Report(settings, environment, settings.seed, tuple(points), best, knee, kept.complete)
 
-        def report(*, complete: bool) -> Report:
-            points = sorted(kept.so_far, key=lambda point: point.load.value)
-            best, knee = Load(kind, reached) if reached else None, find_knee(points)
-            return Report(settings, environment, settings.seed, tuple(points), best, knee, complete)
+    with keeping(lambda _: report() if kept.so_far else None, kept):
+        with Session(settings, export=export) as session:
+            environment = describe(session.server)
 
-        limit = max(values) if len(values) > 1 else _LIMIT[kind]
-        with keeping(lambda _: report(complete=False) if kept.so_far else None, lambda: kept.at):
+            def met(value: float) -> bool:
+                nonlocal reached
+                kept.at = Load(kind, value)
+                point = session.measure(kept.at, on_window=kept.window)
+                if good := bool(point.slo_met) and not shortfall(point, settings):
+                    reached = max(reached, value)
+                kept.point(point)
+                return good
+
             bisect(met, min(values), limit, precision=precision, whole=kind == "concurrency")
-    return report(complete=True)
+            kept.finish()
+        return report()
 
 
 def bisect(

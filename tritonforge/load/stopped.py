@@ -1,4 +1,4 @@
-"""What was measured where a sweep ends before its last load: no figure is lost by what comes after it."""
+"""What was measured where a sweep ends early, or amid its end: no figure is lost by what comes after it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Kept:
         self._under_way: tuple[Point, ...] = ()
         self.points: list[Point] = []
         self.at: Load | None = None
-        """The load that is under way, or was the last."""
+        """The load that is under way, or was the last; None once all are over."""
+        self.complete = False
+        """Whether all are over."""
 
     def window(self, point: Point) -> None:
         """Take the figures of a load after one of its windows, and pass them on."""
@@ -54,6 +56,14 @@ class Kept:
         if self._on_point is not None:
             self._on_point(point)
 
+    def finish(self) -> None:
+        """Take note that all loads are over: what comes now is the end of the session."""
+        self.at, self.complete = None, True
+
+    def cut_short(self, reason: str) -> None:
+        """Say of the load that is under way why it went no further."""
+        self._under_way = tuple(replace(point, ended_by=reason) for point in self._under_way)
+
     @property
     def so_far(self) -> tuple[Point, ...]:
         """All of them."""
@@ -61,12 +71,10 @@ class Kept:
 
 
 @contextmanager
-def keeping(
-    report: Callable[[tuple[Report, ...]], Report | None], at: Callable[[], Load | None] = lambda: None
-) -> Iterator[None]:
+def keeping(report: Callable[[tuple[Report, ...]], Report | None], kept: Kept | None = None) -> Iterator[None]:
     """Where the block ends by an error or by Ctrl-C, raise it with what `report` gives: None where there is nothing.
 
-    It is told the reports that the error has itself, if any. `at` is the load of which the error tells.
+    It is told the reports that the error has itself, if any. The error tells of the load that `kept` is at.
 
     Raises:
         SweepStopped: something failed after something was measured.
@@ -75,13 +83,22 @@ def keeping(
     try:
         yield
     except (TritonForgeError, OSError) as error:
+        at = _cut_short(kept, str(error))
         found = report((error.report,) if isinstance(error, SweepStopped) else ())
         if found is None:
             raise
-        raise SweepStopped(f"ended at {load}: {error}" if (load := at()) else str(error), found) from error
+        raise SweepStopped(f"ended at {at}: {error}" if at else str(error), found) from error
     except KeyboardInterrupt as error:
+        reason = str(error) or "interrupted"
+        at = _cut_short(kept, reason)
         found = report((error.report,) if isinstance(error, SweepInterrupted) else ())
         if found is None:
             raise
-        reason = str(error) or "interrupted"
-        raise SweepInterrupted(f"{reason} at {load}" if (load := at()) else reason, found) from error
+        raise SweepInterrupted(f"{reason} at {at}" if at else reason, found) from error
+
+
+def _cut_short(kept: Kept | None, reason: str) -> Load | None:
+    if kept is None:
+        return None
+    kept.cut_short(reason)
+    return kept.at

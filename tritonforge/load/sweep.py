@@ -26,21 +26,22 @@ def sweep(
     Every request's times go into `export`, if there is one.
 
     Raise InvalidLoad where the settings can't be carried out, LoadFailed where the server doesn't answer; after
-    something was measured, SweepStopped or SweepInterrupted, which have the report of that.
+    something was measured, also at the session's end, SweepStopped or SweepInterrupted, which have the report of that.
     """
     kept = Kept(on_window, on_point)
-    with Session(settings, export=export) as session:
-        environment = describe(session.server)
 
-        def report(*, complete: bool) -> Report:
-            knee = find_knee(kept.so_far)
-            return Report(settings, environment, settings.seed, kept.so_far, knee=knee, complete=complete)
+    def report() -> Report:
+        points = kept.so_far
+        return Report(settings, environment, settings.seed, points, knee=find_knee(points), complete=kept.complete)
 
-        with keeping(lambda _: report(complete=False) if kept.so_far else None, lambda: kept.at):
+    with keeping(lambda _: report() if kept.so_far else None, kept):
+        with Session(settings, export=export) as session:
+            environment = describe(session.server)
             for load in settings.loads:
                 kept.at = load
                 kept.point(session.measure(load, on_window=kept.window))
-    return report(complete=True)
+            kept.finish()
+        return report()
 
 
 def find_knee(points: Sequence[Point]) -> Load | None:

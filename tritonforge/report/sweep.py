@@ -52,23 +52,25 @@ def sweep(
         check_places([("profile_export", "profile_export", scenario.profile_export)], scenario.inputs)
     measure = find_max if scenario.find_max else sweep_one
     scenario.settings("http://127.0.0.1")  # says what is wrong before a server is started
-    with served(scenario, warn=warn) as what:
-        if scenario.find_max and len(what.urls) > 1:
-            raise BadOption("find_max", "a search is on one URL and protocol")
-        reports: list[Report] = []
-        own = ProfileExport(scenario.profile_export) if scenario.profile_export and export is None else None
-        with (
-            keeping(lambda found: replace(_joined([*reports, *found]), complete=False) if reports or found else None),
-            own or nullcontext(),
-        ):
+    own = ProfileExport(scenario.profile_export) if scenario.profile_export and export is None else None
+    reports: list[Report] = []
+    to_measure: list[str] = []
+    with keeping(lambda found: _joined([*reports, *found], len(to_measure)) if reports or found else None):
+        with served(scenario, warn=warn) as what, own or nullcontext():
+            if scenario.find_max and len(what.urls) > 1:
+                raise BadOption("find_max", "a search is on one URL and protocol")
+            to_measure += what.urls
             for url in what.urls:
                 settings = scenario.settings(url, what.dimensions, golden=what.repository)
                 reports.append(measure(settings, on_window=on_window, on_point=on_point, export=export or own))
-    return _joined(reports)
+        return _joined(reports, len(to_measure))
 
 
-def _joined(reports: Sequence[Report]) -> Report:
-    return replace(reports[0], points=tuple(point for report in reports for point in report.points))
+def _joined(reports: Sequence[Report], wanted: int) -> Report:
+    """Make one report of those that there are, of as many as are wanted."""
+    points = tuple(point for report in reports for point in report.points)
+    complete = len(reports) == wanted and all(report.complete for report in reports)
+    return replace(reports[0], points=points, complete=complete)
 
 
 def compare_live(
@@ -92,18 +94,19 @@ def compare_live(
     urls = scenario.url
     settings = [replace(scenario.settings(url), warmup_s=_warmup(scenario), server_statistics=False) for url in urls]
     taken: dict[str, list[list[Point]]] = {}
-    with keeping_rounds(lambda: _compared(settings, taken, rules)), ExitStack() as stack:
-        sessions = [stack.enter_context(Session(each)) for each in settings]
-        for load in settings[0].loads:
-            _measure_all(sessions, load)  # what a server does once, at its first requests, is no server's figure
-            take_turns(
-                [_measurer(session, load) for session in sessions],
-                rounds=pairs,
-                seed=seed,
-                tell=lambda done, whole, load=load: tell(load, done, whole),  # type: ignore[misc]
-                windows=taken.setdefault(str(load), []),
-            )
-    return _compared(settings, taken, rules)
+    with keeping_rounds(lambda: _compared(settings, taken, rules)):
+        with ExitStack() as stack:
+            sessions = [stack.enter_context(Session(each)) for each in settings]
+            for load in settings[0].loads:
+                _measure_all(sessions, load)  # what a server does once, at its first requests, is no server's figure
+                take_turns(
+                    [_measurer(session, load) for session in sessions],
+                    rounds=pairs,
+                    seed=seed,
+                    tell=lambda done, whole, load=load: tell(load, done, whole),  # type: ignore[misc]
+                    windows=taken.setdefault(str(load), []),
+                )
+        return _compared(settings, taken, rules)
 
 
 def _compared(settings: Sequence[Settings], taken: Mapping[str, list[list[Point]]], rules: Rules) -> list[Comparison]:

@@ -43,9 +43,22 @@ def test_a_signal_that_python_drops_ends_it_all_the_same(
     assert signal.getsignal(number) is before
 
 
-def test_without_a_signal_it_goes_on_and_once_it_is_settled_too() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_signal_it_goes_on_and_once_it_is_settled_too(number: int) -> None:
     with ending() as end:
         end.go_on()
         end.settle()
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         end.go_on()
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_once_more_ends_what_is_settled_too(first: int) -> None:
+    def measure() -> None:
+        with ending() as end:
+            end.settle()
+            os.kill(os.getpid(), first)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(typer.Exit):
+        measure()

@@ -20,6 +20,7 @@ from tritonforge.load import (
     LoadFailed,
     ModelLoad,
     ProfileExport,
+    Progress,
     Report,
     ServerGone,
     Settings,
@@ -70,7 +71,7 @@ def test_a_termination_keeps_what_was_measured(tmp_path: Path, monkeypatch: pyte
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except KeyboardInterrupt as error:
-            raise SweepInterrupted(f"{error} at concurrency 2", report()) from error
+            raise SweepInterrupted(f"{error} at concurrency 2", replace(report(), complete=False)) from error
 
     def write(*arguments: Any) -> list[Path]:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -82,6 +83,59 @@ def test_a_termination_keeps_what_was_measured(tmp_path: Path, monkeypatch: pyte
     assert result.exit_code == 143, result.output
     assert f"wrote {out}" in result.stdout
     assert "terminated at concurrency 2; the figures are of what was measured until then" in result.output
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_after_the_last_load_loses_nothing(
+    number: int, code: int, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the export is closed."""
+    out, close = tmp_path / "out.json", ProfileExport.__exit__
+
+    def closing(export: ProfileExport, *error: Any) -> None:
+        close(export, *error)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", lambda *_, **__: report())
+    monkeypatch.setattr(ProfileExport, "__exit__", closing)
+    files = ["--json", str(out), "--profile-export", str(tmp_path / "requests.json")]
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", *files])
+    assert result.exit_code == code, result.output
+    assert f"wrote {out}" in result.stdout
+    assert f"{word}; all was measured by then\n" in result.output
+    assert "nothing was measured" not in result.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_amid_the_writing_lets_it_end(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out.json"
+
+    def write(*_: object) -> list[Path]:
+        os.kill(os.getpid(), number)
+        return [out]
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", lambda *_, **__: report())
+    monkeypatch.setattr("tritonforge.report.write_report", write)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--json", str(out)])
+    assert result.exit_code == 0, result.output
+    assert f"wrote {out}" in result.stdout
+
+
+def test_a_second_interruption_after_a_window_does_not_say_that_nothing_was_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    latency = Histogram.of([10**7] * 9)
+
+    def interrupted(*_: Any, on_window: Progress, **__: Any) -> None:
+        lasted = [Tally(0, 10**9, latency, latency)]
+        on_window(make_point(Load("rate", 9), report().settings, lasted, 1, agreed=True))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", interrupted)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
+    assert (result.exit_code, result.output) == (130, "interrupted: the results are not all shown and written\n")
 
 
 def test_an_export_that_could_not_be_written_is_told_beside_the_figures(
