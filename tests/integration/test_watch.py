@@ -207,9 +207,10 @@ def test_a_model_goes_also_where_more_is_saved_while_that_is_built(watching: Wat
     """The build that took it away is followed by another before anything is served; format-on-save does so."""
     watching.save("third.py", TIMES.format(7).replace("times", "third"))
     watching.said("third 1 loaded in ")
-    watching.save("third.py", TIMES.format(7).replace("times", "fourth"))
-    time.sleep(0.3)
-    watching.save("third.py", TIMES.format(7).replace("times", "fourth") + "# saved again\n")
+    slow = "import time\ntime.sleep(1)\n" + TIMES.format(7).replace("times", "fourth")
+    watching.save("third.py", slow)
+    time.sleep(0.7)
+    watching.save("third.py", f"{slow}# saved again\n")
     watching.said("third unloaded")
     (watching.folder / "third.py").unlink()
     watching.said("fourth unloaded")
