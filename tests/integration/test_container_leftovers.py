@@ -242,3 +242,47 @@ def test_down_removes_the_container_of_a_launcher_that_has_no_guard_left(
     assert "server crashed ended" in run("status", "crashed", exit_code=1)
     run("down", "crashed")
     assert not docker.containers.list(all=True, filters={"name": "tritonforge-crashed"})
+
+
+def test_a_launcher_removes_the_container_whose_guard_was_killed(
+    docker: DockerClient, image: str, echo: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tritonforge", "up", str(echo), "--runtime", "docker", "--image", image]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    with subprocess.Popen([*command, "--name", "left", *NO_PORTS], env=environment, stdout=subprocess.PIPE) as up:
+        try:
+            assert up.stdout is not None
+            assert any(b"http://" in line for line in up.stdout)  # it is ready
+            (supervisor,) = children(up.pid)
+            (guard,) = children(supervisor)
+            os.kill(guard, signal.SIGKILL)
+            assert up.wait(DEADLINE_S) == 1
+            assert not left(docker)
+        finally:
+            up.kill()
+
+
+def test_a_container_of_which_nothing_else_is_left_makes_way_and_goes_with_down(
+    docker: DockerClient, image: str, echo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose guard lives doesn't."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def orphan() -> None:
+        with launched(echo, image) as (launcher, folder, supervisor, guard):
+            launcher.send_signal(signal.SIGSTOP)
+            os.kill(guard, signal.SIGKILL)
+            until(lambda: _dead(supervisor) and not folder.exists(), "the supervisor's end")
+            launcher.kill()
+            launcher.wait()
+        assert left(docker) == ["tritonforge-left"]
+
+    orphan()
+    assert run("down", "left") == "left had no guard left; its container is removed\n"
+    assert not left(docker)
+    orphan()
+    with Server.docker(echo, image=image, name="left", **FREE_PORTS) as server:
+        assert left(docker) == ["tritonforge-left"]
+        run("down", "left", exit_code=1)
+        assert server.models()
+    assert not left(docker)

@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 LABEL = "io.tritonforge"
-"""Labels of containers: `.server` (its name), `.repository`, `.launch`; of images: `.image`, the kind of ours."""
+"""Labels of containers: `.server` (its name), `.repository`, `.launch`, `.guard` (see `docker_owners`); of images:
+`.image`, the kind of ours."""
 
 MODELS = "/models"
 """Where a container has the repository."""
@@ -81,6 +82,7 @@ def container_arguments(
     image: Image,
     name: str,
     launch: str,
+    guard: str,
     shm_bytes: int,
 ) -> dict[str, Any]:
     """Give the arguments for the SDK's `containers.create`; a port of 0 leaves the choice to Docker.
@@ -102,6 +104,7 @@ def container_arguments(
             f"{LABEL}.server": name,
             f"{LABEL}.repository": str(served.repository),
             f"{LABEL}.launch": launch,
+            f"{LABEL}.guard": guard,
         },
         "user": container_user(served.folder, docker, image),
         "init": True,  # buries the models' processes, and passes signals on

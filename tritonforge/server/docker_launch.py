@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,15 @@ from tritonforge.server.completion import note_completion, settle_completion
 from tritonforge.server.docker import DockerServer
 from tritonforge.server.docker_client import connect, find_image, told
 from tritonforge.server.docker_container import CREATING, READY, container_arguments, stop_timeout_s
+from tritonforge.server.docker_leftovers import remove_launched, remove_unguarded
+from tritonforge.server.docker_owners import name_owner
 from tritonforge.server.docker_settings import DockerSettings, release_image
 from tritonforge.server.embedded import with_key
 from tritonforge.server.errors import PreflightError, ServerError, SettingsError
 from tritonforge.server.launch import resolve_ports, served_folder
 from tritonforge.server.manifest import check_manifest, read_target
 from tritonforge.server.preflight import check_repository
+from tritonforge.server.process_identity import ProcessIdentity, identify
 from tritonforge.server.reloading import Served
 from tritonforge.server.settings import ServerSettings
 from tritonforge.server.settings_checks import check_load_models
@@ -84,9 +88,18 @@ def start_docker(
         served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
         name = name or launch
         arguments = container_arguments(
-            served, wanted, docker, image=image, name=name, launch=launch, shm_bytes=shared_memory.size
+            served,
+            wanted,
+            docker,
+            image=image,
+            name=name,
+            launch=launch,
+            guard=name_owner(workspace.server_pid or 0),
+            shm_bytes=shared_memory.size,
         )
         _await_guard(workspace)
+        if remove_unguarded(client, name):
+            progress(f"removed the container of an earlier server {name}, whose guard was killed")
         with told(f"the container of {image.name} can't be started"):
             container = _create(client, arguments, workspace.folder / CREATING)
             container.start()
@@ -124,7 +137,10 @@ def _create(client: DockerClient, arguments: Mapping[str, Any], note: Path) -> C
 
 
 def _watch_over(launch: str, settings: ServerSettings, workspace: Workspace) -> None:
-    """Have the container of this launch removed at the end of this process, however that ends."""
+    """Have the container of this launch removed at the end of this process, however that ends.
+
+    Where the guard ends first, and wasn't able to remove it, this process does.
+    """
     seconds = stop_timeout_s(settings)
     command = [sys.executable, "-m", _GUARD, launch, str(seconds)]
     workspace.launch(
@@ -134,6 +150,14 @@ def _watch_over(launch: str, settings: ServerSettings, workspace: Workspace) -> 
         log_limit=int(settings.log_limit),
         kill_signal=signal.SIGTERM,  # a second one: it has a container to remove
     )
+    workspace.at_end.append(partial(_remove_for_guard, launch, identify(workspace.server_pid or 0)))
+
+
+def _remove_for_guard(launch: str, guard: ProcessIdentity | None, code: int) -> None:
+    """Remove what a guard left that was killed; one that has outlived its supervisor does that itself."""
+    if code and not (guard and guard.alive()):
+        with suppress(ServerError):
+            remove_launched(launch)
 
 
 def _await_guard(workspace: Workspace) -> None:

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from tritonforge.server.docker_client import connect, told
 from tritonforge.server.docker_container import LABEL
+from tritonforge.server.docker_owners import has_ended
 from tritonforge.server.errors import DaemonHangs, PreflightError, ServerError
 
 if TYPE_CHECKING:
+    from docker import DockerClient
     from docker.models.containers import Container
 
-__all__ = ["ask_daemon", "container_remains", "remove_container", "remove_launched"]
+__all__ = [
+    "ask_daemon",
+    "container_remains",
+    "remove_container",
+    "remove_launched",
+    "remove_orphan",
+    "remove_unguarded",
+]
 
 
 def ask_daemon() -> None:
@@ -68,6 +77,28 @@ def remove_launched(launch: str) -> None:
     with closing(connect()) as client, told("containers can't be removed"):
         for found in client.containers.list(all=True, ignore_removed=True, filters=wanted):
             _remove(found)
+
+
+def remove_unguarded(client: DockerClient, server: str) -> bool:
+    """Remove the containers of servers of a name whose guard has ended; tell whether there were any.
+
+    Raises:
+        ServerError: Docker refuses.
+    """
+    wanted: dict[str, Any] = {"label": f"{LABEL}.server={server}"}
+    with told(f"what is left of a server {server} can't be removed"):
+        found = client.containers.list(all=True, ignore_removed=True, filters=wanted)
+        unguarded = [one for one in found if has_ended(one.labels.get(f"{LABEL}.guard", ""))]
+        for one in unguarded:
+            _remove(one)
+    return bool(unguarded)
+
+
+def remove_orphan(server: str) -> bool:
+    """Remove what is left of a server of a name without a guard, if there is something, and a daemon that tells."""
+    with suppress(ServerError), closing(connect()) as client:
+        return remove_unguarded(client, server)
+    return False
 
 
 def _remove(container: Container) -> None:

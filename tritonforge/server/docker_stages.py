@@ -1,7 +1,7 @@
 """Images of a build's earlier stages, which Docker's classic builder leaves without a name: whose they are.
 
 Their label tells which process builds them, and where that is known, so that what a killed one left is told from what
-is under way. A daemon may serve several machines, and containers that have ids of processes of their own.
+is under way.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import os
 import secrets
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tritonforge.server.docker_container import LABEL
-from tritonforge.server.process_identity import ProcessIdentity, identify
+from tritonforge.server.docker_owners import has_ended, name_owner
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["name_stage", "remove_interrupted", "remove_stage", "sweep_stages"]
 
 _STAGE = f"{LABEL}.stage"
-_NAMESPACE = Path("/proc/self/ns/pid")
 _LONGEST = "24h"
 """No build takes longer: what is older is left over, whoever built it."""
 _ENDING_S, _LOOK_S, _RESTS = 15.0, 0.2, 4
@@ -31,9 +29,7 @@ _ENDING_S, _LOOK_S, _RESTS = 15.0, 0.2, 4
 
 def name_stage() -> str:
     """Give the label of a build of this process."""
-    process = identify(os.getpid())
-    owner = [] if process is None else [process.boot, _namespace(), str(process.pid), str(process.started)]
-    return ".".join([*owner, secrets.token_hex(8)])
+    return f"{name_owner(os.getpid())}.{secrets.token_hex(8)}"
 
 
 def remove_stage(client: DockerClient, stage: str) -> None:
@@ -62,21 +58,5 @@ def sweep_stages(client: DockerClient) -> None:
         client.images.prune({"dangling": True, "label": _STAGE, "until": _LONGEST})
         wanted: dict[str, Any] = {"dangling": True, "label": _STAGE}
         for stage in {str(image.labels.get(_STAGE, "")) for image in client.images.list(filters=wanted)}:
-            if _is_abandoned(stage):
+            if has_ended(stage.rpartition(".")[0]):
                 remove_stage(client, stage)
-
-
-def _is_abandoned(stage: str) -> bool:
-    """Tell whether the process that builds a stage has ended; of another machine's, or container's, nobody knows."""
-    mine, owner = identify(os.getpid()), stage.split(".")
-    if mine is None or len(owner) != 5 or owner[:2] != [mine.boot, _namespace()]:
-        return False
-    boot, _, pid, started, _ = owner
-    return not ProcessIdentity(int(pid), int(started), boot).alive()
-
-
-def _namespace() -> str:
-    """Tell in which namespace ids of processes are."""
-    with suppress(OSError):
-        return str(_NAMESPACE.stat().st_ino)
-    return ""

@@ -43,6 +43,8 @@ class Workspace:
         self._own = [self.folder]
         self.shared_memory = f"{name}-"
         self.server_pid: int | None = None
+        self.at_end: list[Callable[[int], None]] = []
+        """Called once, with the exit code, when the program has ended and everything is removed."""
         self._log = log
         self._exit_timeout_s = 0.0
         self._owner = os.getpid()
@@ -177,7 +179,9 @@ class Workspace:
             self._held = None
         if code < 0:
             supervisor.sweep(self._process.pid, [str(folder) for folder in self._own], self.shared_memory)
-            return 128 + signal.SIGKILL
+            code = 128 + signal.SIGKILL
+        while self.at_end:
+            self.at_end.pop()(code)
         return code
 
     def _hear(self) -> bytes:

@@ -30,6 +30,7 @@ def arguments(
         image=image,
         name="a",
         launch="0f",
+        guard="boot.1.2.3",
         shm_bytes=64 << 20,
     )
 
@@ -56,6 +57,7 @@ def test_the_repository_is_mounted_for_reading(tmp_path: Path) -> None:
         "io.tritonforge.server": "a",
         "io.tritonforge.repository": str(tmp_path),
         "io.tritonforge.launch": "0f",
+        "io.tritonforge.guard": "boot.1.2.3",
     }
     assert made["cap_drop"] == ["ALL"]
 

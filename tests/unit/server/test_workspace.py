@@ -189,3 +189,15 @@ def test_a_program_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[s
         workspace.launch(["/no/program"], {}, exit_timeout_s=0)
     assert "No such file or directory: '/no/program'" in capfd.readouterr().err
     assert left(workspace) == []
+
+
+def test_the_end_is_told_once_with_its_code() -> None:
+    """Also that of a program which was killed."""
+    told: list[int] = []
+    with Workspace() as workspace:
+        workspace.at_end.append(told.append)
+        workspace.launch(["sh", "-c", "kill -9 $$"], os.environ, exit_timeout_s=1.0)
+        assert workspace.wait(30.0) == 128 + signal.SIGKILL
+        assert not workspace.folder.exists()
+        assert workspace.poll() == 128 + signal.SIGKILL
+    assert told == [128 + signal.SIGKILL]
