@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
@@ -13,7 +11,7 @@ from typing import Any
 
 from .errors import CAUGHT
 
-__all__ = ["Loop", "is_async", "then"]
+__all__ = ["Loop"]
 
 _CLOSING_S = 5.0
 _MARGIN_S = 0.5
@@ -99,25 +97,3 @@ async def _guarded(work: Callable[[], Coroutine[Any, Any, None]], failed: Callab
         await work()
     except CAUGHT as error:
         failed(error)
-
-
-def is_async(target: Any) -> bool:
-    """Say whether a function, a class's instances, or an object are called with `await` or `async for`."""
-    function = inspect.unwrap(target) if inspect.isroutine(target) else target
-    while isinstance(function, functools.partial):
-        function = function.func
-    if not inspect.isroutine(function):
-        kind = function if isinstance(function, type) else type(function)
-        function = inspect.unwrap(kind.__call__)
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
-
-
-def then(result: Any, step: Callable[[Any], Any]) -> Any:
-    """Give what a step makes of a result; of a coroutine's, give a coroutine."""
-    if not inspect.isawaitable(result):
-        return step(result)
-
-    async def later() -> Any:
-        return step(await result)
-
-    return later()

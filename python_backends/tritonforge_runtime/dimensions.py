@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .asynchronous import then
+from .awaitables import then
 from .errors import InvalidResult, Refused
 from .pending import value_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .asynchronous import then
+from .awaitables import then
 from .batch import Array, Inputs
 from .errors import InvalidResult, Refused
 

@@ -15,7 +15,7 @@ import stub_utils
 from exotic_errors import exotic
 from stub_utils import InferenceRequest, TritonError, code, message, outputs, tensor
 from tritonforge_runtime.async_execution import AsyncExecution, AsyncStreams
-from tritonforge_runtime.asynchronous import is_async
+from tritonforge_runtime.awaitables import is_async
 from tritonforge_runtime.errors import TritonError as Refusal
 from tritonforge_runtime.failure import Failures
 from tritonforge_runtime.padding import PaddedDim, Padding

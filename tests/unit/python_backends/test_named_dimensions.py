@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import stub_utils
 from stub_utils import InferenceRequest, TritonError, code, message, outputs, tensor
-from tritonforge_runtime.asynchronous import is_async
+from tritonforge_runtime.awaitables import is_async
 from tritonforge_runtime.dimensions import NamedDim, agreeing
 from tritonforge_runtime.errors import InvalidResult, Refused
 from tritonforge_runtime.execution import Execution

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import batch, instance, remote
-from .asynchronous import is_async
+from .awaitables import is_async
 from .dimensions import NamedDim, agreeing
 from .errors import InvalidResult, LoadError, Refused, TritonError
 from .onnx_options import session_options

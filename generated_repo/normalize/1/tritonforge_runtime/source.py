@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from . import standin
-from .asynchronous import is_async
+from .awaitables import is_async
 from .errors import CAUGHT, LoadError
 from .failure import Failures
 from .parts import ClassPart, PartSpec

@@ -47,6 +47,8 @@ class AsyncExecution:
     Where it is `stacked`, requests that came together and are alike share a call.
     """
 
+    in_loop = True
+
     def __init__(
         self,
         spec: ModelSpec,
@@ -165,6 +167,8 @@ class AsyncExecution:
 
 class AsyncStreams:
     """Runs an async generator function, one task for each stream."""
+
+    in_loop = True
 
     def __init__(self, spec: ModelSpec, wire: Wire, function: Callable[..., Any], failures: Failures) -> None:
         self._wire = wire

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from inspect import isawaitable
+from types import ModuleType
 from typing import Any, ClassVar
 
 from . import cores, encoding, remote, source
-from .async_execution import AsyncExecution, AsyncStreams
-from .asynchronous import is_async
+from .awaitables import is_async
 from .dimensions import NamedDim, agreeing
 from .execution import Execution
 from .failure import Failures
@@ -29,6 +29,9 @@ from .streams import Streams
 from .wire import Request, Response, Wire
 
 __all__ = ["Loaded", "PythonModel", "ServedModel"]
+
+Executor = Callable[[Sequence[Request]], list[Response] | None]
+"""What answers requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,16 @@ class ServedModel:
 
     def finalize(self) -> None:
         """Let go of what the model holds."""
-        if isinstance(self._run, AsyncExecution | AsyncStreams):
-            self._run.close(self._loaded.close)  # what it awaits belongs to the loop that the calls ran in
+        close: Any = getattr(self._run, "close", None)
+        if getattr(self._run, "in_loop", False):
+            close(self._loaded.close)  # what it awaits belongs to the loop that the calls ran in
             return
-        close = getattr(self._run, "close", None)
         if close is not None:
             close()
         left = self._loaded.close() if self._loaded.close is not None else None
         if left is not None:
+            import asyncio
+
             asyncio.run(left)
 
 
@@ -152,24 +157,28 @@ async def _each(awaited: Sequence[Awaitable[object]]) -> None:
         await one
 
 
-def _executor(
-    spec: ModelSpec, wire: Wire, loaded: Loaded, failures: Failures
-) -> Callable[[Sequence[Request]], list[Response] | None]:
-    """Make what answers requests: it depends on how the function is called."""
+def _executor(spec: ModelSpec, wire: Wire, loaded: Loaded, failures: Failures) -> Executor:
+    """Make what answers requests, by how the function is called."""
     function = loaded.function
     if spec.decoupled:
-        return (AsyncStreams if is_async(function) else Streams)(spec, wire, function, failures)
+        return (_async_execution().AsyncStreams if is_async(function) else Streams)(spec, wire, function, failures)
     if loaded.sequence and spec.sequence is not None:
         return Sequences(spec, spec.sequence, wire, function, failures)
     if loaded.stateful:
         return StatefulExecution(spec, loaded.text, function, failures)
     if loaded.ragged is not None:
         return RaggedExecution(spec, loaded.ragged, wire, function, failures)
-    padding = _padding(loaded.padding, spec)
+    kind: Callable[..., Executor] = Execution if loaded.stacked else SeparateExecution
     if is_async(function):
-        return AsyncExecution(spec, wire, function, failures, padding=padding, stacked=loaded.stacked)
-    kind = Execution if loaded.stacked else SeparateExecution
-    return kind(spec, wire, function, failures, padding=padding)
+        kind = partial(_async_execution().AsyncExecution, stacked=loaded.stacked)
+    return kind(spec, wire, function, failures, padding=_padding(loaded.padding, spec))
+
+
+def _async_execution() -> ModuleType:
+    """Import what runs `async` models, and asyncio with it, which takes longer than all else here."""
+    from . import async_execution
+
+    return async_execution
 
 
 def _as_defined(spec: ModelSpec, loaded: Loaded) -> ModelSpec:

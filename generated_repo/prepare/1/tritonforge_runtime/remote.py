@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from operator import itemgetter
 from types import CodeType, FrameType
 from typing import Any
 
-from .asynchronous import is_async
+from .awaitables import is_async
 from .batch import Array
 from .calls import Call, Outputs, Run, executor, running
 from .dimensions import NamedDim
@@ -142,6 +141,8 @@ def awaiting(served: Served, outputs: Sequence[str]) -> Callable[..., Any]:
         return served(inputs)
 
     async def call(*args: object, **kwargs: object) -> Any:
+        import asyncio  # only here: see `awaitables`
+
         inputs = served.bind(args, kwargs)
         if served.copies:
             _keep(inputs)
@@ -190,6 +191,8 @@ def resolving(body: Callable[..., Any], *, blocks: bool = False) -> Callable[...
         return Body(body)
     if not blocks:
         return body
+    import asyncio
+
     alone = Body(lambda **inputs: asyncio.run(body(**inputs)))
 
     async def elsewhere(**inputs: Any) -> Any:
