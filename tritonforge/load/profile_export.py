@@ -3,6 +3,9 @@
 Its keys are those of perf_analyzer's `profile_data_exporter.cc` (2.54): `experiments`, each with `experiment` (`mode`
 and `value`), `requests` and `window_boundaries`; then `version`, `service_kind` and `endpoint`. Times are nanoseconds
 since 1970, by the machine's clock. Tensors are not in it: `request_inputs` and `response_outputs` are empty.
+
+Of a load that is measured until it is stable perf_analyzer writes all windows. Here they are those of the figures, so
+that whoever reads the file comes to the same ones.
 """
 
 from __future__ import annotations

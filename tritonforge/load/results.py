@@ -95,7 +95,7 @@ class Window:
     p99_us: float
     p999_us: float
     measured: bool = True
-    """Whether it is one of those that the point's figures are made of (the last three, where stable)."""
+    """Whether it is one of those that the point's figures are made of (the last three, where it was to be stable)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,11 @@ class Run:
         self.agreed = agreed or (self.whole and (len(self.windows) < self.stable_windows or not self.judged))
 
     @property
+    def measured(self) -> int:
+        """How many of the windows, the last ones, have the figures: where it is to be stable, those that are judged."""
+        return len(self.windows) if self.whole else min(self.stable_windows, len(self.windows))
+
+    @property
     def boundaries_ns(self) -> list[int]:
         """The edges of the windows, from where the first one's time begins to the last one's end."""
         lead_ns = self.windows[0].lead_ns if self.windows else 0

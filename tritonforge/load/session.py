@@ -49,6 +49,10 @@ _NO_BREAKDOWN = (
     "where the mean latency goes isn't told: the server's mean request took longer than the client's, so that they are "
     "not the same requests"
 )
+_NOTHING_COUNTED = (
+    "the server counted no request between the windows' edges, at which its statistics are read, a little late: its "
+    "own figures are not told"
+)
 _NO_STATISTICS = "the server doesn't have the extension for statistics: its own figures are not told"
 
 
@@ -135,13 +139,15 @@ class Session:
         return self._point(run)
 
     def _write_down(self, run: Run, jobs: Sequence[Job]) -> None:
-        """Put the requests of a run into the export, if there is one."""
+        """Put the requests of a run's measured windows into the export, if there is one."""
         if self._export is None:
             return
         if self._workers.untraced is not None:
             self._export.fail(self._workers.untraced)
         if run.windows:
-            self._export.add(run.load, [Path(job.trace) for job in jobs], run.boundaries_ns, counted_ns=run.windows_ns)
+            edges = run.boundaries_ns[-1 - run.measured :]
+            counted_ns = max(edges[0], run.windows_ns)  # what ended in a lead is in no window
+            self._export.add(run.load, [Path(job.trace) for job in jobs], edges, counted_ns=counted_ns)
 
     def _warm_up(self) -> None:
         """Load with a request at a time before given times, none of which may be spent on it."""
@@ -204,12 +210,11 @@ class Session:
         run.note(counters, usage(self._pid) if self._pid is not None else None, read_ns)
 
     def _point(self, run: Run) -> Point:
-        measured = len(run.windows) if run.whole else min(run.stable_windows, len(run.windows))
         point = make_point(
             run.load,
             self.settings,
             run.windows,
-            measured,
+            run.measured,
             agreed=run.agreed,
             unanswered_ns=self._workers.unanswered_ns,
         )
@@ -229,7 +234,7 @@ class Session:
             processes=between(used_before, used_after) if used_before and used_after and used_after.cpu_ns else None,
             breakdown=breakdown,
         )
-        late = (point.request_rate.value * run.late_ns(measured)) / NS
+        late = (point.request_rate.value * run.late_ns(run.measured)) / NS
         warnings = (*point.generator.warnings, *filter(None, self._notes(point, late)))
         return replace(point, generator=replace(point.generator, warnings=warnings))
 
@@ -249,6 +254,7 @@ class Session:
             _UNTIMED if untimed else "",
             _MIXTURE if len(self.settings.models) > 1 else "",
             "" if apart_ends else few_under_way(point),
+            _NOTHING_COUNTED if self._asks and point.requests and not point.server else "",
             _NO_BREAKDOWN if point.requests and point.server and not point.breakdown else "",
             # Responses of streams, and requests of ensembles to a model of the load, are counted there too.
             ""

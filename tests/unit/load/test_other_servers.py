@@ -8,11 +8,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tritonforge.load import InvalidLoad, Load, LoadFailed, ModelLoad, Point, ServerGone, Session, Settings, TlsFiles
+from tritonforge.load import (
+    InvalidLoad,
+    Load,
+    LoadFailed,
+    ModelLoad,
+    Point,
+    ProfileExport,
+    ServerGone,
+    Session,
+    Settings,
+    TlsFiles,
+)
 from tritonforge.load.address import parse_address
 from tritonforge.load.control import connect
 
@@ -129,6 +141,37 @@ def test_statistics_that_are_none_are_told_with_the_way_without_them(monkeypatch
         with pytest.raises(LoadFailed, match="no JSON object; server_statistics=False measures without them"):
             measure(url)
         assert measure(url, server_statistics=False).requests == 20
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_server_that_counted_nothing_is_told(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one request, say, that ended before the statistics at the first edge had come."""
+    monkeypatch.setitem(PAGES, "/v2", {"name": "odd", "version": "1", "extensions": ["statistics"]})
+    monkeypatch.setitem(PAGES, "/v2/models/stats", {"model_stats": []})
+    with serving(RIGHT) as url:
+        point = measure(url, Load("concurrency", 1), requests=1, server_statistics=asked)
+    assert (point.requests, point.server) == (1, ())
+    said = any("the server counted no request" in warning for warning in point.generator.warnings)
+    assert said is asked
+
+
+@pytest.mark.parametrize(
+    ("more", "windows"), [({"stability": 0.0, "max_windows": 6}, 3), ({"duration_s": 0.6, "window_s": 0.1}, 6)]
+)
+def test_the_export_has_the_requests_of_which_the_figures_are_made(
+    more: dict[str, Any], windows: int, tmp_path: Path
+) -> None:
+    """Of a load that is to be stable, those of its last windows."""
+    with serving(RIGHT) as url, ProfileExport(tmp_path / "out.json") as export:
+        settings = Settings(url, (ModelLoad("m"),), **{"warmup_s": 0.05, "window_s": 0.1, **more})
+        with Session(settings, export=export) as session:
+            point = session.measure(TWO)
+    assert (len(point.windows), sum(window.measured for window in point.windows)) == (6, windows)
+    (found,) = json.loads((tmp_path / "out.json").read_text())["experiments"]
+    edges = found["window_boundaries"]
+    assert len(edges) == windows + 1
+    assert len(found["requests"]) == point.requests
+    assert point.requests / (edges[-1] - edges[0]) * 1e9 == pytest.approx(point.request_rate.value)
 
 
 @pytest.mark.parametrize("more", [{}, {"server_statistics": False}], ids=["statistics", "without"])
