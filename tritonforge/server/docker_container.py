@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tritonforge.manifest import MANIFEST
 from tritonforge.server.command import SLEEPING_THREADS, server_flags
 from tritonforge.server.docker_settings import DockerSettings, gpu_ids
 from tritonforge.server.hidden_arguments import conceal
 from tritonforge.server.reloading import Served
+from tritonforge.server.repository import model_folders
 from tritonforge.server.settings import PORTS, ServerSettings
 
 __all__ = [
@@ -49,6 +51,8 @@ _GRACE_S = 5
 
 _ANYBODY = 1000
 """The user and group of NVIDIA's images that may run the server (`triton-server`)."""
+_NOBODY = -1
+"""None of the users that own files."""
 _ROOT = frozenset({"", "0", "root"})
 """Who an image runs as that names nobody else."""
 
@@ -106,7 +110,7 @@ def container_arguments(
             f"{LABEL}.launch": launch,
             f"{LABEL}.guard": guard,
         },
-        "user": container_user(served.folder, docker, image),
+        "user": container_user(served.repository, docker, image),
         "init": True,  # buries the models' processes, and passes signals on
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
@@ -126,25 +130,38 @@ def container_arguments(
 
 
 def container_user(repository: Path, docker: DockerSettings, image: Image) -> str:
-    """Choose a user that can read the repository: as told, its owner, or the image's own; root if only root can."""
+    """Choose a user that can read the repository: as told, its owner, or the image's own; root if only root can.
+
+    The snapshot that is served has other owners; what can be read there is the same.
+    """
     if docker.user:
         return docker.user
     owner = repository.stat()
-    if owner.st_uid:
+    if owner.st_uid and (_readable(repository, owner.st_uid, owner.st_gid) or not _readable(repository, 0, 0)):
         return f"{owner.st_uid}:{owner.st_gid}"
-    if _readable_by_all(repository):
+    if _readable(repository, _NOBODY, _NOBODY):
         return f"{_ANYBODY}:{_ANYBODY}" if image.user.partition(":")[0] in _ROOT else image.user
     return "0:0"
 
 
-def _readable_by_all(folder: Path) -> bool:
-    """Tell whether every user can read a folder and all in it."""
-    for root, _, names in os.walk(folder):
-        if not os.stat(root).st_mode & stat.S_IROTH or not os.stat(root).st_mode & stat.S_IXOTH:
-            return False
-        if any(not os.stat(os.path.join(root, name)).st_mode & stat.S_IROTH for name in names):
-            return False
-    return True
+def _readable(repository: Path, user: int, group: int) -> bool:
+    """Tell whether somebody without capabilities, as in a container, can read a repository's models."""
+    folders = [repository]
+    for model in model_folders(repository):
+        folders += [Path(root) for root, _, _ in os.walk(model) if "__pycache__" not in Path(root).parts]
+    files = [repository / MANIFEST, *(path for folder in folders[1:] for path in folder.iterdir())]
+    return all(_allows(path, user, group) for path in [*folders, *files])
+
+
+def _allows(path: Path, user: int, group: int) -> bool:
+    """Tell whether a file's mode, or a folder's, allows somebody to read it; what isn't there is no hindrance."""
+    try:
+        found = path.stat()
+    except OSError:
+        return True
+    shift = 6 if user == found.st_uid else 3 if group == found.st_gid else 0
+    wanted = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(found.st_mode) else 0)
+    return found.st_mode >> shift & wanted == wanted
 
 
 def _tritonserver(settings: ServerSettings) -> list[str]:

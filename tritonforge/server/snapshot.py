@@ -2,7 +2,9 @@
 
 A build puts a new folder in the repository's place. A server that still served the old one would find a lazily opened
 file gone, or another in its place. So it gets a tree of its own: large files are links to the same bytes, small ones
-are copies, which an editor can't change below it. `refresh` brings one model up to date, and can take that back.
+are copies, which an editor can't change below it. `refresh` brings one model up to date, and can take that back. Who
+can read the repository can read the tree, if they get there: a container may run as its owner. The folder around it is
+for whoever starts the server alone.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import errno
 import filecmp
 import os
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from tritonforge.manifest import MANIFEST
@@ -46,6 +50,8 @@ def take_snapshot(repository: Path, target: Path) -> Path:
         _copy(folder, target / folder.name)
     if (repository / MANIFEST).is_file():
         shutil.copy2(repository / MANIFEST, target / MANIFEST)
+        _give_away(target / MANIFEST, (repository / MANIFEST).stat())
+    _give_away(target, repository.stat())
     return target
 
 
@@ -148,6 +154,7 @@ def _copy(source: Path, target: Path) -> None:
                     _copy(Path(entry.path), path)
             elif entry.is_file():
                 _copy_file(entry, path)
+    _give_away(target, source.stat())
 
 
 def _copy_file(entry: os.DirEntry[str], target: Path) -> None:
@@ -161,6 +168,23 @@ def _copy_file(entry: os.DirEntry[str], target: Path) -> None:
         else:
             return
     shutil.copy2(entry.path, target)
+    _give_away(target, entry.stat())
+
+
+def _give_away(made: Path, source: os.stat_result) -> None:
+    """Have those read what was made who can read its source; where that can't be set up, everybody."""
+    mode, own = stat.S_IMODE(source.st_mode), os.geteuid()
+    if own == 0 and (source.st_uid, source.st_gid) != (0, 0):
+        try:
+            os.chown(made, source.st_uid, source.st_gid)
+        except OSError:  # the root of a container, which may not give to all
+            mode |= 0o444
+    elif source.st_uid != own:
+        mode |= 0o444
+    if stat.S_ISDIR(source.st_mode):
+        mode |= 0o700 | (0o111 if mode & 0o444 == 0o444 else 0)
+    with suppress(OSError):  # a file system without modes
+        made.chmod(mode)
 
 
 def _same(one: Path, other: Path) -> bool:

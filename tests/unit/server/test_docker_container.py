@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tritonforge.server.docker_client import connect
 from tritonforge.server.docker_container import Image, container_arguments, container_user
 from tritonforge.server.docker_settings import DockerSettings, check_image_name, release_image
 from tritonforge.server.reloading import Served
+from tritonforge.server.snapshot import take_snapshot
 
 NVIDIA = Image("nvcr.io/nvidia/tritonserver:24.10-py3")
 
@@ -195,8 +197,9 @@ def test_and_refused_as_it_refuses_them(name: str) -> None:
 
 def test_the_user_is_one_that_can_read_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner, unless that is root; then the image's own, if the files are for all to read."""
-    (tmp_path / "model").mkdir(mode=0o755)
-    tmp_path.chmod(0o755)
+    (tmp_path / "model" / "1").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "model", tmp_path / "model" / "1"):
+        folder.chmod(0o755)
     assert container_user(tmp_path, DockerSettings(user="7:7"), NVIDIA) == "7:7"
     owner = tmp_path.stat()
     if owner.st_uid:
@@ -206,8 +209,42 @@ def test_the_user_is_one_that_can_read_the_models(tmp_path: Path, monkeypatch: p
     assert container_user(tmp_path, DockerSettings(), Image("ours", user="10001:10001")) == "10001:10001"
     for root in ("root", "0:0", "root:root"):
         assert container_user(tmp_path, DockerSettings(), Image("another", user=root)) == "1000:1000"
+    (tmp_path / ".git").mkdir(mode=0o700)  # it is no model, and not served
+    (tmp_path / "model" / "broken").symlink_to("nothing")
+    assert container_user(tmp_path, DockerSettings(), NVIDIA) == "1000:1000"
     (tmp_path / "model").chmod(0o700)
     assert container_user(tmp_path, DockerSettings(), NVIDIA) == "0:0"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_private_repository_is_served_as_its_owner_whoever_starts_that(tmp_path: Path) -> None:
+    """The snapshot that root makes of it is no reason to be root, and the owner can read it."""
+    version = tmp_path / "models" / "m" / "1"
+    version.mkdir(parents=True)
+    (version / "model.py").write_text("pass")
+    (version / "weights.bin").write_bytes(bytes(1 << 17))
+    for path in (tmp_path / "models", *(tmp_path / "models").rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.chown(path, 1234, 1235)
+    served = Served(tmp_path / "models", take_snapshot(tmp_path / "models", tmp_path / "served"))
+    made = container_arguments(
+        served,
+        ServerSettings.load({}),
+        DockerSettings(),
+        image=NVIDIA,
+        name="a",
+        launch="0f",
+        guard="",
+        shm_bytes=64 << 20,
+    )
+    assert made["user"] == container_user(tmp_path / "models", DockerSettings(), NVIDIA) == "1234:1235"
+    for path in (served.folder, *served.folder.rglob("*")):
+        assert (path.stat().st_uid, path.stat().st_gid) == (1234, 1235)
+    os.chown(version / "model.py", 0, 0)
+    assert container_user(tmp_path / "models", DockerSettings(), NVIDIA) == "1234:1235"  # root alone can't, either
+    for path in (tmp_path / "models", tmp_path / "models/m", version, version / "weights.bin"):
+        path.chmod(0o755)
+    assert container_user(tmp_path / "models", DockerSettings(), NVIDIA) == "0:0"
 
 
 def test_a_daemon_that_is_absent_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -164,3 +164,32 @@ def test_a_model_that_came_back_and_does_not_load_has_still_changed(repository: 
     forget(served, "m")
     refresh(repository, served, "m").undo()
     assert changed_models(repository, served) == ["m"]
+
+
+def test_who_reads_the_repository_reads_the_tree(repository: Path, tmp_path: Path) -> None:
+    """By the same modes, whatever the umask, and a renewed model as well."""
+    for folder in (repository, repository / "m", repository / "m" / "1"):
+        folder.chmod(0o755)
+    (repository / "m/1/model.py").chmod(0o640)
+    before = os.umask(0o077)
+    try:
+        served = take_snapshot(repository, tmp_path / "served")
+        (repository / "m/1/model.py").write_text("two")
+        refresh(repository, served, "m").keep()
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (served, *served.rglob("*"))}
+    assert {modes[name] for name in ("served", "m", "1")} == {0o755}
+    assert modes["model.py"] == 0o640
+
+
+def test_what_is_anothers_is_open_where_it_cannot_be_given_away(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tree lies in a folder of the server's user alone; a container runs as the repository's owner."""
+    (repository / "m").chmod(0o750)
+    (repository / "m/1/model.py").chmod(0o640)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    served = take_snapshot(repository, tmp_path / "served")
+    assert (served / "m").stat().st_mode & 0o777 == 0o755
+    assert (served / "m/1/model.py").stat().st_mode & 0o777 == 0o644
