@@ -17,6 +17,7 @@ from tritonforge.server.catalog import ServedModel, describe_models
 from tritonforge.server.control import unload_model
 from tritonforge.server.docker_client import told
 from tritonforge.server.docker_container import INSIDE, MODELS
+from tritonforge.server.docker_hints import hints_of_image, telling_of_image
 from tritonforge.server.docker_memory import blame_memory, short_of_memory
 from tritonforge.server.docker_process import server_process
 from tritonforge.server.errors import ModelLoadError, PreflightError, ServerDied, ServerError, ServerTimeout
@@ -154,7 +155,8 @@ class DockerServer(Server):
 
     def reload(self, model: str) -> None:
         """Load what the repository now has of a model."""
-        reload_model(self._health, model, self.served, read_log=self.log_text)
+        with telling_of_image():
+            reload_model(self._health, model, self.served, read_log=self.log_text)
 
     def changed_models(self) -> list[str]:
         """Name the models of which the repository now has other files than the server, new ones too."""
@@ -271,6 +273,7 @@ class DockerServer(Server):
     def _refuse(self, found: Sequence[Diagnostic]) -> None:
         """Raise what was found, if anything, with what the container has too little of."""
         if found:
-            error = ModelLoadError(blame_memory(explain_full(found, self.shared_memory), self._container))
+            found = hints_of_image(explain_full(found, self.shared_memory))
+            error = ModelLoadError(blame_memory(found, self._container))
             error.log = self.log_text()
             raise error

@@ -9,9 +9,12 @@ from difflib import get_close_matches
 
 from tritonforge.server.backends import PYTHON_BACKENDS
 
-__all__ = ["SHARED_MEMORY_FULL", "hint_for"]
+__all__ = ["INSTALL", "SHARED_MEMORY_FULL", "hint_for"]
 
 SHARED_MEMORY_FULL = "/dev/shm is full; in a container: docker run --shm-size=1g, or up --docker shm_size=1g"
+
+INSTALL = "install what it imports for the Python that runs the models: "
+"""Before pip's command, which the package's name ends."""
 
 _PACKAGES = {
     "PIL": "pillow",
@@ -35,7 +38,7 @@ def hint_for(text: str) -> str:
 def _missing_module(found: re.Match[str]) -> str:
     module = found["module"].partition(".")[0]
     package = _PACKAGES.get(module, module)
-    return f"install what it imports for the Python that runs the models: {sys.executable} -m pip install {package}"
+    return f"{INSTALL}{sys.executable} -m pip install {package}"
 
 
 def _missing_file_of_version(found: re.Match[str]) -> str:

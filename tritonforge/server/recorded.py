@@ -13,6 +13,7 @@ from pathlib import Path
 from tritonforge.server.abandoned import MARK, sweep_abandoned
 from tritonforge.server.attached import AttachedServer
 from tritonforge.server.catalog import ServedModel, describe_models
+from tritonforge.server.docker_hints import telling_of_image
 from tritonforge.server.errors import ServerError
 from tritonforge.server.follow import follow_file
 from tritonforge.server.records import ServerRecord, forget, remove_leftovers
@@ -69,7 +70,8 @@ class RecordedServer(AttachedServer):
 
     def reload(self, model: str) -> None:
         """Load what the repository now has of a model; also where its files are unchanged, but its process has died."""
-        reload_model(self._health, model, self.served, read_log=self.log_text)
+        with telling_of_image() if self.record.container else contextlib.nullcontext():
+            reload_model(self._health, model, self.served, read_log=self.log_text)
 
     def changed_models(self) -> list[str]:
         """Name the models of which the repository now has other files than the server, new ones too."""
