@@ -29,7 +29,7 @@ from tritonforge.load.settings_check import check_settings
 from tritonforge.load.shared_memory import Regions
 from tritonforge.load.shares import check_connections, most_processes, share_of
 from tritonforge.load.signature import ServedModel, read_model
-from tritonforge.load.statistics import Counters, apart, difference, read_counters
+from tritonforge.load.statistics import Counters, apart, difference, meanwhile, read_counters
 from tritonforge.load.workers import Workers
 
 __all__ = ["Progress", "Session"]
@@ -234,7 +234,7 @@ class Session:
             processes=between(used_before, used_after) if used_before and used_after and used_after.cpu_ns else None,
             breakdown=breakdown,
         )
-        late = (point.request_rate.value * run.late_ns(run.measured)) / NS
+        late = meanwhile(point.windows, run.late_ns(run.measured))
         warnings = (*point.generator.warnings, *filter(None, self._notes(point, late)))
         return replace(point, generator=replace(point.generator, warnings=warnings))
 

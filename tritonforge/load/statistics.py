@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tritonforge.load.results import ModelStatistics
+from tritonforge.load.clock import NS
+from tritonforge.load.results import ModelStatistics, Window
 
-__all__ = ["Counters", "apart", "difference", "read_counters"]
+__all__ = ["Counters", "apart", "difference", "meanwhile", "read_counters"]
 
 _DRIFT, _FEW = 0.05, 10
 _LATE_SHARE = 0.1
@@ -60,6 +61,16 @@ def apart(server: Sequence[ModelStatistics], requests: int, failed: int, in_flig
         f"the server counted {counted:,} requests between the windows' edges, and {requests + failed:,} ended here: "
         f"{cause}; its own figures are of all that it counted"
     )
+
+
+def meanwhile(windows: Sequence[Window], late_ns: int) -> float:
+    """Give how many requests may have ended in some time: as many as in the fastest of the measured windows.
+
+    Where a reading is late the machine is busy, and the load no even one: by the mean of all windows a long lag would
+    not explain what the server counted in it (seen over gRPC, whose readings are later).
+    """
+    rates = (window.requests / window.duration_s for window in windows if window.measured and window.duration_s)
+    return max(rates, default=0.0) * late_ns / NS
 
 
 def _flat(entry: Mapping[str, Any]) -> dict[str, int]:

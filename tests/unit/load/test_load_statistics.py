@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from tritonforge.load import Slo
 from tritonforge.load.breakdown import break_down
+from tritonforge.load.clock import NS
 from tritonforge.load.estimates import summarize
 from tritonforge.load.histogram import Histogram
 from tritonforge.load.objectives import good_limit_us, missed
-from tritonforge.load.statistics import apart, difference, read_counters
+from tritonforge.load.results import Window
+from tritonforge.load.statistics import apart, difference, meanwhile, read_counters
 
 
 def entry(
@@ -82,6 +84,20 @@ def test_statistics_that_came_late_are_told_where_that_is_much(counted: int, lat
     said = apart(server, 5480, 0, 4, late)
     assert told in said
     assert bool(said) is bool(told)
+
+
+def test_in_a_lag_as_many_may_have_ended_as_in_the_fastest_window() -> None:
+    """The mean of the windows would explain 400 of them."""
+    figures = dict.fromkeys(("throughput", "mean_us", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us"), 1.0)
+    windows = [
+        Window(place / 2, 0.5, count, count, 0, measured=place > 0, **figures)
+        for place, count in enumerate((900, 50, 150, 100))
+    ]
+    assert meanwhile(windows, 2 * NS) == 600
+    assert meanwhile([], NS) == 0
+    server = difference({}, read_counters({"model_stats": [entry(850)]}), {"m": False})
+    assert "were read late" in apart(server, 300, 0, 4, meanwhile(windows, 2 * NS))
+    assert "its statistics lag" in apart(server, 300, 0, 4, 400)
 
 
 @pytest.mark.parametrize("client_us", [(None, None), (1.0, None), (1.0, 2.0)])
