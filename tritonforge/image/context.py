@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from tritonforge.build.write import temporary_folder
+from tritonforge.image.conflicts import naming_models
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
 from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
@@ -122,7 +123,8 @@ def _write(repository: Path, folder: Path, options: ImageOptions) -> None:
     wheels = folder / "wheels"
     wheels.mkdir()
     packages = required_packages(repository, options.project, native=options.nvidia)
-    download(packages, wheels, python=options.base_python, pip_args=options.pip_args)
+    with naming_models(repository, options.project):
+        download(packages, wheels, python=options.base_python, pip_args=options.pip_args)
     if not options.nvidia:
         download_alone(SERVER, wheels, python=options.base_python, pip_args=options.pip_args)
         _copy_backends(folder / "backends")

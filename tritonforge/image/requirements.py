@@ -16,12 +16,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["SERVER", "project_requirements", "required_packages"]
+__all__ = ["NUMPY", "SERVER", "project_requirements", "required_packages"]
 
 SERVER = "nvidia-pytriton==0.7.0"
 """The wheel that carries the server; nothing that it depends on is needed for that."""
 
-_NUMPY = "numpy>=1.26,<2"
+NUMPY = "numpy>=1.26,<2"
 """The stubs of Triton 24.10 corrupt the tensors of NumPy 2."""
 
 
@@ -37,7 +37,7 @@ def required_packages(repository: Path, project: tuple[str, ...] = (), *, native
         needed.append("onnxruntime")
     if "pytorch" in backends:
         needed.append("torch")
-    return (_NUMPY, *needed)
+    return (NUMPY, *needed)
 
 
 def project_requirements(pyproject: Path) -> tuple[str, ...]:
