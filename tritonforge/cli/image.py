@@ -103,10 +103,9 @@ def _make(
     from tritonforge.image import write_context
     from tritonforge.server.docker_client import build_image, connect
 
+    if output:
+        _check_output(output, repository)
     client = None if output else connect()
-    if output and output.exists():
-        reason = f"{output} is there already; name a new folder, or remove it first: rm -r {shlex.quote(str(output))}"
-        raise typer.BadParameter(reason, param_hint="--output")
     interruptions.at_once = False
     typer.echo(f"packages for CPython {options.base_python}, from pip", err=True)
     if client is None:
@@ -118,6 +117,18 @@ def _make(
         write_context(repository, folder / "context", options)
         image = build_image(client, folder / "context", name, lambda line: typer.echo(line, err=True))
     typer.echo(f"{image.name} ({image.size / 1e6:.0f} MB)")
+
+
+def _check_output(output: Path, repository: Path) -> None:
+    """Refuse a folder that is there, and one that Triton would take for a model."""
+    if output.resolve().is_relative_to(repository.resolve()):
+        reason = f"{output} is in the model repository {repository}, which it would break; name a folder beside it"
+        raise typer.BadParameter(reason, param_hint="--output")
+    if output.exists():
+        reason = f"{output} is there already; name a new folder"
+        if all((output / name).exists() for name in ("Dockerfile", "requirements.lock", "wheels")):
+            reason += f", or remove it first: rm -r {shlex.quote(str(output))}"
+        raise typer.BadParameter(reason, param_hint="--output")
 
 
 @contextmanager

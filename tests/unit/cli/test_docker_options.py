@@ -83,6 +83,7 @@ def test_no_daemon_is_told_before_packages_are_fetched(
 
 
 def test_a_folder_that_is_no_repository_gets_no_image(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["image", str(tmp_path), "--output", str(tmp_path / "context")])
+    (tmp_path / "models").mkdir()
+    result = CliRunner().invoke(app, ["image", str(tmp_path / "models"), "--output", str(tmp_path / "context")])
     assert "holds no model" in str(result.exception)
     assert not (tmp_path / "context").exists()

@@ -12,13 +12,26 @@ from tritonforge.cli import app
 
 
 def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path) -> None:
-    """It may hold changes to an earlier output."""
+    """It may hold changes to an earlier output; what is none is not to be removed, either."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "Dockerfile").write_text("changed by hand")
-    refused = CliRunner().invoke(app, ["image", str(tmp_path / "models"), "--output", str(tmp_path / "out")])
-    assert refused.exit_code == 2
-    assert "is there already; name a new folder, or remove it first" in " ".join(refused.output.split())
+    said = refusal(str(tmp_path / "models"), "--output", str(tmp_path / "out"))
+    assert "is there already; name a new folder" in said
+    assert "rm -r" not in said
+    (tmp_path / "out" / "requirements.lock").touch()
+    (tmp_path / "out" / "wheels").mkdir()
+    said = refusal(str(tmp_path / "models"), "--output", str(tmp_path / "out"))
+    assert "is there already; name a new folder, or remove it first: rm -r" in said
     assert (tmp_path / "out" / "Dockerfile").read_text() == "changed by hand"
+
+
+@pytest.mark.parametrize("inside", ["models", "models/image", "models/a/b", "other/../models/image"])
+def test_an_output_does_not_come_into_the_repository(tmp_path: Path, inside: str) -> None:
+    """Triton would take its folder for a model."""
+    (tmp_path / "models").mkdir()
+    said = refusal(str(tmp_path / "models"), "--output", str(tmp_path / inside))
+    assert "which it would break; name a folder beside it" in said
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def refusal(*arguments: str) -> str:
