@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,7 +11,9 @@ import typer
 if TYPE_CHECKING:
     from tritonforge.server.docker_settings import DockerSettings
 
-__all__ = ["Runtime", "read_docker_options"]
+__all__ = ["Runtime", "filled", "filled_path", "read_docker_options"]
+
+_EMPTY = "it is empty; leave it out if none is meant"
 
 
 class Runtime(str, Enum):
@@ -18,6 +21,18 @@ class Runtime(str, Enum):
 
     EMBEDDED = "embedded"
     DOCKER = "docker"
+
+
+def filled(text: str) -> str:
+    """Take an option's text, unless it is empty, as a script's variable may be."""
+    if not text:
+        raise typer.BadParameter(_EMPTY)
+    return text
+
+
+def filled_path(text: str) -> Path:
+    """Take an option's path, unless it is empty: that would be the working directory."""
+    return Path(filled(text))
 
 
 def read_docker_options(runtime: str, image: str | None, gpus: str | None, sets: list[str]) -> DockerSettings | None:
@@ -28,7 +43,7 @@ def read_docker_options(runtime: str, image: str | None, gpus: str | None, sets:
         SettingsError: values that can't be.
     """
     if empty := [option for option, value in (("--image", image), ("--gpus", gpus)) if value == ""]:
-        raise typer.BadParameter("it is empty; leave it out if none is meant", param_hint=empty[0])
+        raise typer.BadParameter(_EMPTY, param_hint=empty[0])
     if runtime != "docker":
         if image or gpus or sets:
             hint = "--image, --gpus, --docker"
@@ -40,5 +55,5 @@ def read_docker_options(runtime: str, image: str | None, gpus: str | None, sets:
         raise typer.BadParameter(f"found {bare[0]}; write SETTING=VALUE", param_hint="--docker")
     pairs = dict(text.partition("=")[::2] for text in sets)
     if bare := [setting for setting, value in pairs.items() if not value]:
-        raise typer.BadParameter("it is empty; leave it out if none is meant", param_hint=f"--docker {bare[0]}")
+        raise typer.BadParameter(_EMPTY, param_hint=f"--docker {bare[0]}")
     return DockerSettings.load(**{**pairs, "image": image, "gpus": gpus})

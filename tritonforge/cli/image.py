@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tritonforge.cli.check import RELEASE
+from tritonforge.cli.docker_options import filled, filled_path
 from tritonforge.cli.interruptions import Interruptions, interruptible
 
 if TYPE_CHECKING:
@@ -24,28 +25,55 @@ def image(
     repository: Annotated[
         Path | None, typer.Argument(metavar="[REPO]", help="The model repository [default: pyproject.toml's].")
     ] = None,
-    tag: Annotated[str, typer.Option("--tag", "-t", help="The image's name.")] = "",
+    tag: Annotated[
+        str | None, typer.Option("--tag", "-t", parser=filled, metavar="NAME", help="The image's name.")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write what `docker build` needs there, and build nothing.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=filled_path,
+            metavar="FOLDER",
+            help="Write what `docker build` needs there, and build nothing.",
+        ),
     ] = None,
     nvidia: Annotated[
         bool, typer.Option("--nvidia", help="Build on NVIDIA's image: GPUs, all backends, 15 GB.")
     ] = False,
     release: Annotated[
-        str,
-        typer.Option(help="With --nvidia: the Triton release of its image, or of --base [default: the target]."),
-    ] = "",
-    base: Annotated[str, typer.Option(help="Another base image [default: debian:bookworm-slim].")] = "",
-    python: Annotated[str, typer.Option(help="The CPython of the base image [default: 3.11 of Debian 12].")] = "",
+        str | None,
+        typer.Option(
+            parser=filled,
+            metavar="YY.MM",
+            help="With --nvidia: the Triton release of its image, or of --base [default: the target].",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(parser=filled, metavar="NAME", help="Another base image [default: debian:bookworm-slim]."),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(parser=filled, metavar="3.N", help="The CPython of the base image [default: 3.11 of Debian 12]."),
+    ] = None,
     bake: Annotated[bool, typer.Option(help="Put the models into the image; else mount them at /models.")] = True,
     project_requirements: Annotated[
         bool, typer.Option(help="Install pyproject.toml's dependencies where no definition has requirements=.")
     ] = True,
     pip_arg: Annotated[
-        list[str] | None, typer.Option(help="An argument for pip, which runs here: --pip-arg=--index-url=…")
+        list[str] | None,
+        typer.Option(
+            parser=filled, metavar="ARGUMENT", help="An argument for pip, which runs here: --pip-arg=--index-url=…"
+        ),
     ] = None,
     compose: Annotated[
-        Path | None, typer.Option(help="Write compose.yaml into this folder too, with a Prometheus that scrapes.")
+        Path | None,
+        typer.Option(
+            parser=filled_path,
+            metavar="FOLDER",
+            help="Write compose.yaml into this folder too, with a Prometheus that scrapes.",
+        ),
     ] = None,
 ) -> None:
     """Make a container image for a model repository: small by default, without root, with its packages locked."""
@@ -66,8 +94,8 @@ def image(
         options = ImageOptions(
             nvidia=nvidia,
             release=release or read_target(folder),
-            base=base,
-            python=python,
+            base=base or "",
+            python=python or "",
             bake=bake,
             project=read_project(project.root / "pyproject.toml") if project_requirements else (),
             pip_args=tuple(pip_arg or ()),
@@ -80,7 +108,7 @@ def image(
             raise typer.Exit(interruptions.code) from None
 
 
-def _image_name(tag: str, folder: Path) -> str:
+def _image_name(tag: str | None, folder: Path) -> str:
     """Give the name that was given, or that of the repository's folder."""
     from tritonforge.server.docker_settings import check_image_name
 

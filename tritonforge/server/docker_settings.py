@@ -59,10 +59,11 @@ def gpu_ids(gpus: str) -> list[str]:
 class DockerSettings(BaseModel):
     """How to run a container. Sizes are bytes, or text with a unit: `512m`, `2g`.
 
-    An empty `image` is NVIDIA's of the release that the repository was built for. `gpus` is `all`, a number from 1 on,
-    or ids (`0,2`, `device=2`); empty gives none. `shm_size` None is computed from the repository. `user` is `uid:gid`;
-    empty takes one other than root that can read the repository, if there is one. By its `restart` policy Docker starts
-    a server again that crashed; the end of the one who started it is the container's end all the same.
+    Without an `image` it is NVIDIA's of the release that the repository was built for; an empty one is refused. `gpus`
+    is `all`, a number from 1 on, or ids (`0,2`, `device=2`); empty gives none. `shm_size` None is computed from the
+    repository. `user` is `uid:gid`; empty takes one other than root that can read the repository, if there is one. By
+    its `restart` policy Docker starts a server again that crashed; the end of the one who started it is the container's
+    end all the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,8 +110,9 @@ class DockerSettings(BaseModel):
     @field_validator("image")
     @classmethod
     def _a_name(cls, value: str) -> str:
-        if value:
-            check_image_name(value)
+        if not value:
+            raise ValueError("it is empty; leave it out for NVIDIA's")
+        check_image_name(value)
         return value
 
     @field_validator("memory")

@@ -59,6 +59,12 @@ def test_what_is_empty_or_goes_with_no_container_is_refused(repository: Path, op
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        *(
+            ([option, ""], "it is empty; leave it out if none is meant")
+            for option in ("--base", "--output", "--python", "--release", "--compose")
+        ),
+        (["--tag", ""], "'--tag' / '-t': it is empty; leave it out if none is meant"),
+        (["--pip-arg="], "'--pip-arg': it is empty; leave it out if none is meant"),
         (["--tag", "Bad Tag"], "--tag: found 'Bad Tag': an image's name is lowercase"),
         (["--release", "25.01"], "--release: it is of NVIDIA's images, and a slim one has 24.10: add --nvidia"),
         (["--nvidia", "--release", "foo"], "--release: foo is no release; releases are YY.MM"),

@@ -133,6 +133,7 @@ def test_dockers_own_log_is_bounded_too(tmp_path: Path) -> None:
         ({"memory": "much"}, "memory: found 'much': write bytes, or a number with k, m or g: 512m"),
         ({"gpus": "some"}, "gpus: found 'some': write all, a number of GPUs, or ids: 0,2, or device=2 for one"),
         ({"image": "Bad Image"}, "image: found 'Bad Image': an image's name is lowercase, with a tag perhaps"),
+        ({"image": ""}, "image: it is empty; leave it out for NVIDIA's"),
         ({"cpus": "0"}, "cpus: found '0': Input should be greater than or equal to 0.01"),
         ({"cpus": "0.0001"}, "cpus: found '0.0001': Input should be greater than or equal to 0.01"),
         ({"cpus": "inf"}, "cpus: found 'inf': Input should be less than or equal to 1000000"),
