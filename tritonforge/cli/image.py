@@ -91,6 +91,7 @@ def image(
             raise typer.BadParameter(reason, param_hint="--release")
         project = load_project()
         folder = repository or project.repository
+        _refuse_definitions(folder)
         options = ImageOptions(
             nvidia=nvidia,
             release=release or read_target(folder),
@@ -106,6 +107,17 @@ def image(
                 _make(folder, output, name, options, interruptions)
         except KeyboardInterrupt:
             raise typer.Exit(interruptions.code) from None
+
+
+def _refuse_definitions(path: Path) -> None:
+    """Refuse what a repository is built from."""
+    from tritonforge.server.repository import holds_models
+
+    if path.is_file() or (path.is_dir() and not holds_models(path) and any(path.glob("*.py"))):
+        if path.is_file() and path.suffix != ".py":
+            raise typer.BadParameter(f"{path} is a file; name a model repository", param_hint="REPO")
+        reason = f"{path} has definitions, and an image is made of a repository; build it first"
+        raise typer.BadParameter(f"{reason}: tritonforge build {shlex.quote(str(path))}", param_hint="REPO")
 
 
 def _image_name(tag: str | None, folder: Path) -> str:

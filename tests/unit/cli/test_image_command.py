@@ -66,3 +66,12 @@ def test_a_folder_whose_name_is_no_images_needs_a_tag(tmp_path: Path) -> None:
     said = refusal(str(tmp_path / "Meine Modelle"), "--output", str(tmp_path / "out"))
     assert "REPO: the image would be named after" in said
     assert "meine modelle:latest is no image's name: give one with --tag" in said
+
+
+@pytest.mark.parametrize("name", ["weather.py", "."])
+def test_definitions_are_to_be_built_first(tmp_path: Path, name: str) -> None:
+    (tmp_path / "weather.py").write_text("")
+    said = refusal(str(tmp_path / name), "--output", str(tmp_path.parent / "out"))
+    assert f"build it first: tritonforge build {tmp_path / name}" in said
+    (tmp_path / "models.zip").touch()
+    assert "models.zip is a file; name a model repository" in refusal(str(tmp_path / "models.zip"))
