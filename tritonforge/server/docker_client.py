@@ -54,12 +54,24 @@ _MENDS = (
         re.compile(r"bind source path does not exist"),
         "the daemon must see the files of this machine: one elsewhere doesn't; build an image: tritonforge image",
     ),
+)
+"""What Docker says as it refuses, and how to mend that."""
+
+_NO_GPUS = (
     (
-        re.compile(r"could not select device driver|nvidia", re.IGNORECASE),
+        re.compile(r"libnvidia-ml\.so|driver not loaded|driver (?:rpc )?error|nvml error", re.IGNORECASE),
+        "NVIDIA's driver is missing on Docker's machine, or isn't loaded: install it, or leave --gpus out",
+    ),
+    (
+        re.compile(r"unknown device"),
+        "Docker's machine has no such GPU; nvidia-smi -L lists those that it has",
+    ),
+    (
+        re.compile(r"could not select device driver|nvidia-container", re.IGNORECASE),
         "GPUs in containers need NVIDIA's container toolkit; or leave --gpus out",
     ),
 )
-"""What Docker says as it refuses, and how to mend that."""
+"""The same of GPUs that it can't give."""
 
 
 def connect() -> DockerClient:
@@ -184,6 +196,7 @@ def told(what: str) -> Iterator[None]:
     """Have Docker's own errors raised as ours, with its words.
 
     Raises:
+        PreflightError: it can't give the GPUs.
         ServerError: Docker refuses.
     """
     from docker.errors import DockerException
@@ -191,7 +204,11 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except DockerException as error:
-        raise ServerError(f"{what}: {_reason(error)}{_hint(_reason(error))}") from error
+        message = f"{what}: {_reason(error)}"
+        for refused, mend in _NO_GPUS:
+            if refused.search(message):
+                raise PreflightError([Diagnostic("TF545", Where(), message, mend)]) from error
+        raise ServerError(f"{message}{_hint(_reason(error))}") from error
 
 
 def _image(client: DockerClient, name: str) -> Image:

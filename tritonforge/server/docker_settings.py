@@ -17,7 +17,7 @@ Bytes = Annotated[int, Field(gt=0, lt=1 << 63)]
 """What Docker takes for a size: 64 bits, with a sign."""
 _LEAST_MEMORY = 6 << 20
 """What Docker gives a container at the least (20.10)."""
-Cpus = Annotated[float, Field(ge=0.01, le=1e6)]
+Cpus = Annotated[float, Field(ge=0.01, le=1e6, allow_inf_nan=False)]
 """Docker's least; more than any machine has is beyond its 64 bits of billionths."""
 
 _DEVICE = "device="

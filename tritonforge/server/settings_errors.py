@@ -16,10 +16,13 @@ __all__ = ["explain", "misspelled_variables", "unknown_settings"]
 _NEAR = 0.85
 """How alike a variable and a setting's must be; TRITONFORGE_ANYTHING may be someone else's."""
 
+_NEAR_SETTING = 0.75
+"""How alike a setting's name and what is none must be, unless that is its beginning: bogus is no gpus."""
+
 _WANTED = {
     **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is wanted"),
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is wanted"),
-    **dict.fromkeys(("float_parsing", "float_type"), "a number is wanted"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number is wanted"),
     **dict.fromkeys(("byte_size", "byte_size_unit"), "a size is wanted: bytes, or a number with its unit, 64MiB"),
     "path_type": "a file's path is wanted",
     "string_type": "text is wanted",
@@ -50,7 +53,8 @@ def unknown_settings(given: Collection[str], known: Collection[str]) -> list[Dia
 
 
 def _unknown(name: str, where: Where, known: Collection[str]) -> Diagnostic:
-    near = get_close_matches(name, known, n=1)
+    begun = [one for one in known if len(name) > 2 and one.startswith(name)]
+    near = get_close_matches(name, known, n=1, cutoff=_NEAR_SETTING) or begun
     hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}"
     return Diagnostic("TF501", where, "there is no such setting", hint)
 

@@ -171,7 +171,17 @@ def test_a_base_image_that_cant_be_pulled_is_told_with_what_to_do_offline(tmp_pa
 @pytest.mark.parametrize(
     ("reason", "hint"),
     [
-        ("could not select device driver with capabilities: [[gpu]]", "NVIDIA's container toolkit"),
+        (
+            "could not select device driver with capabilities: [[gpu]]",
+            "NVIDIA's container toolkit; or leave --gpus out  [TF545]",
+        ),
+        (
+            "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object "
+            "file: no such file or directory: unknown",
+            "NVIDIA's driver is missing on Docker's machine",
+        ),
+        ("nvidia-container-cli: device error: 9: unknown device: unknown", "nvidia-smi -L lists those"),
+        ("pull access denied for nvcr.io/nvidia/tritonserver", ""),
         ("Bind for 127.0.0.1:8000 failed: port is already allocated", "--http-port"),
         ('Conflict. The container name "/tritonforge-nvidia" is already in use', "another --name, or remove that con"),
         (
