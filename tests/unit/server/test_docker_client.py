@@ -176,8 +176,8 @@ def test_a_base_image_that_cant_be_pulled_is_told_with_what_to_do_offline(tmp_pa
             "NVIDIA's container toolkit; or leave --gpus out  [TF545]",
         ),
         (
-            "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object "
-            "file: no such file or directory: unknown",
+            "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared "
+            "object file: no such file or directory: unknown",
             "NVIDIA's driver is missing on Docker's machine",
         ),
         ("nvidia-container-cli: device error: 9: unknown device: unknown", "nvidia-smi -L lists those"),
