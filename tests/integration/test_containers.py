@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from container_support import BASE, EXAMPLES, container, run
-from repositories import ECHO, FREE_PORTS, infer, until, write_model
+from repositories import DEADLINE_S, ECHO, FREE_PORTS, infer, until, write_model
 
 from tritonforge.build import build
 from tritonforge.client import Client
@@ -222,6 +222,23 @@ def test_docker_restarts_a_server_that_crashed(docker: DockerClient, image: str,
         assert server.wait(0.0) is None
         assert [(model.alive, model.healthy) for model in server.status()] == [(1, True)]
         assert server.pid != first
+
+
+@pytest.mark.parametrize("policy", ["on-failure", "unless-stopped"])
+def test_docker_restarts_a_server_by_order_under_a_policy(
+    docker: DockerClient, image: str, echo: Path, policy: str
+) -> None:
+    """And stops it for good."""
+    with Server.docker(echo, image=image, restart=policy, **FREE_PORTS) as server:
+        first = server.pid
+        container(docker, server).restart(timeout=20)
+        until(lambda: answers(server.http_url), "an answer of the restarted server")
+        until(lambda: server.log_text().count("Started HTTPService") == 2, "its log")
+        assert server.wait(0.0) is None
+        server.status()
+        assert server.pid != first
+        container(docker, server).stop(timeout=20)
+        assert server.wait(DEADLINE_S) is not None
 
 
 def test_status_looks_for_the_processes_of_a_server_that_docker_restarted(

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.1
 _PR_SET_PDEATHSIG = 1
+_RESTART_S = 2.0
+"""How long a container under a restart policy may be at rest before that is its end."""
 _CREATION_S = 10.0
 """How long Docker may take to create a container."""
 _LAST_WORDS_S = 10.0
@@ -55,8 +57,8 @@ def main(launch: str, seconds: int) -> int:
     reader = threading.Thread(target=_copy_log, args=(container, ended), daemon=True)
     reader.start()
     try:
-        while container.status in ("created", "running", "restarting", "paused") and not stopping.wait(_LOOK_S):
-            container.reload()
+        while not stopping.is_set() and _lives(container, stopping):
+            stopping.wait(_LOOK_S)
         if stopping.is_set():
             _stop(container, seconds, killing)
         code = int(container.wait()["StatusCode"])
@@ -72,6 +74,21 @@ def main(launch: str, seconds: int) -> int:
         with contextlib.suppress(DockerException):
             container.remove(force=True, v=True)
     return code
+
+
+def _lives(container: Container, stopping: threading.Event) -> bool:
+    """Tell whether the container runs, or will again: `docker restart` has it end in between.
+
+    Without a restart policy the end is the end.
+    """
+    policy = (container.attrs["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no"
+    give_up = time.monotonic() + (0 if policy == "no" else _RESTART_S)
+    while True:
+        container.reload()
+        if container.status in ("created", "running", "restarting", "paused"):
+            return True
+        if time.monotonic() >= give_up or stopping.wait(_LOOK_S):
+            return False
 
 
 def _outlive_the_supervisor(stopping: threading.Event) -> None:
