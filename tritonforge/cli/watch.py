@@ -53,8 +53,8 @@ def serve_watching(server: EmbeddedServer | DockerServer, chosen: Chosen, projec
     watch = SourceWatch(chosen.sources, server.repository)
     log = server.log_path.with_name(_LOG)
     with following(log), BuildProcess(chosen.sources, server.repository, target=project.target, log=log) as builds:
+        fine = _renew(server, watch, builds)  # what was saved while it started; further builds begin at once then
         typer.echo("watching; what is saved is built and served")
-        fine = _renew(server, watch, builds)  # what was saved while it started
         while (code := server.wait(_POLL_S)) is None:
             if watch.changed():
                 before, fine = fine, _renew(server, watch, builds)
