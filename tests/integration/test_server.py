@@ -297,9 +297,13 @@ def test_folders_that_no_shell_and_no_ascii_can_spell(tmp_path: Path, monkeypatc
 
 
 def test_a_built_repository_starts_each_process_once_and_takes_no_model_that_leaves_something_out(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Triton would start another before it, to complete what says all; one that is loaded later is refused."""
+    """Triton would start another before it, to complete what says all; one that is loaded later is refused.
+
+    So it is where the snapshot lies beside the repository, as on a file system without the temporary files.
+    """
+    monkeypatch.setattr("tritonforge.server.launch.can_link", lambda *_: False)
     write_model(tmp_path, "echo", ECHO)
     entry = {"version": 1, "kind": "python", "signature": {"batched": True, "inputs": [], "outputs": []}}
     (tmp_path / "tritonforge.json").write_text(json.dumps({"schema": 1, "models": {"echo": entry}}))
@@ -310,6 +314,7 @@ def test_a_built_repository_starts_each_process_once_and_takes_no_model_that_lea
         write_model(tmp_path, "terse", ECHO, config='backend: "python"')
         with pytest.raises(ServerError, match="terse: its configuration leaves something to Triton"):
             server.load("terse")
+        monkeypatch.undo()
     with Server.embedded(tmp_path, **settings) as server:
         assert "--disable-auto-complete-config" not in Path(f"/proc/{server.pid}/cmdline").read_text().split("\0")
 

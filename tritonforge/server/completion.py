@@ -35,19 +35,19 @@ def settle_completion(settings: ServerSettings, repository: Path) -> ServerSetti
     return settings.model_copy(update={"auto_complete": not needless})
 
 
-def note_completion(settings: ServerSettings, folder: Path) -> None:
-    """Keep in a server's folder, beside the tree that it reads, that it completes nothing."""
-    if settings.auto_complete is False:
-        (folder / _MARK).touch()
+def note_completion(settings: ServerSettings, repository: Path, served: Path) -> None:
+    """Keep beside the tree that a server reads, where that is its own, that it completes nothing."""
+    if settings.auto_complete is False and served != repository:
+        (served.parent / _MARK).touch()
 
 
-def require_complete(model: Path, folder: Path) -> None:
-    """Refuse to load a model that leaves something out into a server, by its folder, that completes nothing.
+def require_complete(model: Path, served: Path) -> None:
+    """Refuse to load a model that leaves something out into a server, by its tree, that completes nothing.
 
     Raises:
         ServerError: so it is.
     """
-    if (folder / _MARK).exists() and not _is_complete(model):
+    if (served.parent / _MARK).exists() and not _is_complete(model):
         raise ServerError(
             f"{model}: its configuration leaves something to Triton, and this server was started to complete nothing, "
             "as no model needed it\n  hint: start it anew, or with auto_complete=true; or have config.pbtxt say all"
@@ -59,7 +59,9 @@ def _is_complete(folder: Path) -> bool:
     fields = config_fields(folder)
     if not all(field in fields for field in _NEEDED) or not ("backend" in fields or "platform" in fields):
         return False
+    if any(folder.glob(f"*/{_RUNTIME}")):  # its class is ours, which completes nothing
+        return True
     try:
-        return not any(_HOOK in read_text(file) for file in folder.rglob("*.py") if _RUNTIME not in file.parts)
+        return not any(_HOOK in read_text(file) for file in folder.rglob("*.py"))
     except (OSError, UnicodeDecodeError):
         return False

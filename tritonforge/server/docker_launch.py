@@ -84,8 +84,8 @@ def start_docker(
         for warning in beyond_memory(shared_memory, int(machine.get("MemTotal") or 0)):
             progress(str(warning))
         wanted = settle_completion(wanted, folder)
-        note_completion(wanted, workspace.folder)
         served = Served(folder, served_folder(folder, wanted, workspace), tuple(projects))
+        note_completion(wanted, folder, served.folder)
         name = name or launch
         arguments = container_arguments(
             served,

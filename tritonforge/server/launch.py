@@ -33,8 +33,8 @@ def start(repository: Path, settings: ServerSettings, *, machine: Machine, works
         ServerError: it can't be launched.
     """
     settings = settle_completion(settings, repository)
-    note_completion(settings, workspace.folder)
     served = _with_stubs(served_folder(repository, settings, workspace), workspace)
+    note_completion(settings, repository, served)
     named = find_tritonserver(settings.tritonserver) if settings.tritonserver else None
     if named is not None:
         installation, backends, python = named, named.backends, None

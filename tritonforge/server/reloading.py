@@ -101,7 +101,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
     loading = [*_changed_members(model, served), model]
     with _locked(served) if served.snapshot else nullcontext():
         for name in loading:
-            require_complete(served.repository / name, served.folder.parent)
+            require_complete(served.repository / name, served.folder)
             change = _renew(served, name)
             try:
                 load_model(health, name, sources=sources, read_log=lambda: added(read_log(), before))

@@ -70,12 +70,30 @@ def test_so_has_one_whose_code_completes_it_and_one_that_was_added(tmp_path: Pat
 
 def test_a_server_that_completes_nothing_is_given_nothing_to_complete(tmp_path: Path) -> None:
     write(tmp_path, a=WHOLE, part='backend: "python"')
-    note_completion(ServerSettings(), tmp_path)
-    require_complete(tmp_path / "part", tmp_path)
-    note_completion(ServerSettings(auto_complete=False), tmp_path)
-    require_complete(tmp_path / "a", tmp_path)
+    tree = tmp_path / ".own" / "repository"
+    tree.mkdir(parents=True)
+    note_completion(ServerSettings(), tmp_path, tree)
+    require_complete(tmp_path / "part", tree)
+    note_completion(ServerSettings(auto_complete=False), tmp_path, tree)
+    require_complete(tmp_path / "a", tree)
     with pytest.raises(ServerError, match=r"part: its configuration leaves something to Triton(.*\n)+.*auto_complete"):
-        require_complete(tmp_path / "part", tmp_path)
+        require_complete(tmp_path / "part", tree)
+
+
+def test_nothing_is_written_beside_the_users_own_repository(tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    repository.mkdir()
+    note_completion(ServerSettings(auto_complete=False), repository, repository)
+    assert list(tmp_path.iterdir()) == [repository]
+
+
+def test_what_a_generated_models_own_code_says_of_it_is_nothing(tmp_path: Path) -> None:
+    """Its class is the runtime's, whatever the user's modules have."""
+    write(tmp_path, "a", a=WHOLE)
+    (tmp_path / "a" / "1" / "tritonforge_runtime").mkdir()
+    (tmp_path / "a" / "1" / "source").mkdir()
+    (tmp_path / "a" / "1" / "source" / "other.py").write_text(HOOK)
+    assert FLAG in flags(tmp_path)
 
 
 def test_fields_are_told_with_their_lines(tmp_path: Path) -> None:
