@@ -34,7 +34,7 @@ from turns import Figures, pairs, take_turns
 
 from tritonforge.build import build
 from tritonforge.client import AsyncClient, Client
-from tritonforge.client.wire import encode
+from tritonforge.client.tensors.wire import encode
 from tritonforge.server import EmbeddedServer, Server
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "breast_cancer"

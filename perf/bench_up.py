@@ -27,14 +27,14 @@ from pathlib import Path
 from figures import note
 
 from tritonforge.resources import python_backends
-from tritonforge.server.backends import assemble_backends
-from tritonforge.server.command import server_command, server_environment
-from tritonforge.server.health import Health
+from tritonforge.server.asking.health import Health
+from tritonforge.server.installed.backends import assemble_backends
+from tritonforge.server.installed.libpython import SONAME, choose_libpython
+from tritonforge.server.installed.stub_python import make_stub_python
 from tritonforge.server.launch import resolve_ports
-from tritonforge.server.libpython import SONAME, choose_libpython
 from tritonforge.server.machine import probe
-from tritonforge.server.settings import ServerSettings
-from tritonforge.server.stub_python import make_stub_python
+from tritonforge.server.settings.command import server_command, server_environment
+from tritonforge.server.settings.server import ServerSettings
 
 POLL_S = 0.005
 DEADLINE_S = 120.0

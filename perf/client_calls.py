@@ -12,9 +12,9 @@ import numpy as np
 import tritonclient.grpc
 
 from tritonforge.client import AsyncClient, Client
-from tritonforge.client.grpc_exchange import INFER
-from tritonforge.client.grpc_wire import serialize_request
-from tritonforge.client.http_message import write_request
+from tritonforge.client.grpc.exchange import INFER
+from tritonforge.client.grpc.wire import serialize_request
+from tritonforge.client.http.message import write_request
 from tritonforge.client.message import Request, Tensor
 from tritonforge.server import Server
 

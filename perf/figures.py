@@ -25,7 +25,7 @@ def note(
 
 def describe_machine() -> dict[str, Any]:
     """Describe the machine and the versions, with its load as it is now."""
-    from tritonforge.load.environment import describe
+    from tritonforge.load.observed.environment import describe
 
     found = describe({})
     versions = {name: version for name, version in found.versions.items() if name != "server"}

@@ -40,7 +40,7 @@ from reference_truth import LATENCY_WITHIN, SERVER, SERVER_WITHIN, show_truth, w
 from tritonforge.build import build
 from tritonforge.load import Data, Load, ModelLoad, Point, Session, Settings
 from tritonforge.load.address import parse_address
-from tritonforge.load.prepare import Wanted, prepare
+from tritonforge.load.input.prepare import Wanted, prepare
 from tritonforge.server import Server
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "breast_cancer"

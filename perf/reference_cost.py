@@ -10,9 +10,9 @@ from reference_tools import Reading
 
 from tritonforge.load import Point, TlsFiles
 from tritonforge.load.address import parse_address
-from tritonforge.load.control import connect
-from tritonforge.load.processes import find_server, usage
-from tritonforge.load.statistics import Counters, read_counters
+from tritonforge.load.observed.control import connect
+from tritonforge.load.observed.processes import find_server, usage
+from tritonforge.load.observed.statistics import Counters, read_counters
 
 __all__ = ["Meter", "cost_of"]
 

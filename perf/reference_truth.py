@@ -16,7 +16,7 @@ from reference_tools import Reading
 from reference_wire import percentile, watch
 
 from tritonforge.load.address import parse_address
-from tritonforge.load.statistics import difference
+from tritonforge.load.observed.statistics import difference
 
 __all__ = ["LATENCY_WITHIN", "SERVER", "SERVER_WITHIN", "show_truth", "watched"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from figures import note
 from numpy.typing import NDArray
 
-from tritonforge.client.http_message import write_request
+from tritonforge.client.http.message import write_request
 from tritonforge.client.message import Request, Tensor
 
 __all__ = ["Rates", "load", "pool", "ratio", "take_turns"]

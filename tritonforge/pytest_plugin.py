@@ -67,7 +67,7 @@ def triton(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def _repository(config: pytest.Config, project: Project, temporary: pytest.TempPathFactory) -> Path:
     """Find the repository to serve, built if need be."""
-    from tritonforge.server.repository import holds_models
+    from tritonforge.server.repository.folder import holds_models
 
     option, line = config.getoption("--triton-repository"), config.getini("triton_repository")
     named = Path(config.invocation_params.dir, option) if option else Path(config.rootpath, line) if line else None

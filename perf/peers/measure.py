@@ -20,7 +20,7 @@ from tasks import Task, request
 from wrk_json import load_json
 
 from tritonforge.load import Data, Load, LoadFailed, ModelLoad, Point, Session, Settings
-from tritonforge.load.processes import between, usage
+from tritonforge.load.observed.processes import between, usage
 
 __all__ = ["Bench", "Row", "rows_of"]
 

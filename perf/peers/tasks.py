@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from peers import Peer
 
 from tritonforge.load import HttpRequest
-from tritonforge.load.plain_http import pick
+from tritonforge.load.input.plain_http import pick
 
 __all__ = ["TASKS", "Task", "check_answers", "request"]
 

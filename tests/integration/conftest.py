@@ -79,7 +79,7 @@ def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def docker() -> Iterator[DockerClient]:
     """Docker, or a skip with the reason."""
-    from tritonforge.server.docker_client import connect, find_image
+    from tritonforge.server.docker.client import connect, find_image
 
     try:
         client = connect()
@@ -94,7 +94,7 @@ def docker() -> Iterator[DockerClient]:
 def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
     """The slim image of the examples, their models baked in; one for all workers of this run."""
     from tritonforge.image import ImageOptions, write_context
-    from tritonforge.server.docker_client import build_image
+    from tritonforge.server.docker.client import build_image
 
     def make() -> None:
         context = tmp_path_factory.mktemp("image") / "context"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from tritonforge.server.docker import DockerServer
+    from tritonforge.server.docker.server import DockerServer
 
 BASE = "tritonforge-test-base:bookworm"
 IMAGE = "tritonforge-test-slim:latest"

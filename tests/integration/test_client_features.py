@@ -33,9 +33,9 @@ from tritonforge.client import (
     Retries,
     ServerUnavailable,
 )
-from tritonforge.client.blocking import finish
+from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.segments import PREFIX
+from tritonforge.client.shared_memory.segments import PREFIX
 from tritonforge.client.stub import Stub, only, tensor
 from tritonforge.ir import Signature
 from tritonforge.server import Server

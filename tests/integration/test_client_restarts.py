@@ -11,7 +11,7 @@ import pytest
 from client_models import tensor, write
 
 from tritonforge.client import AsyncClient, Breaker, Client, ModelNotReady
-from tritonforge.client.segments import PREFIX
+from tritonforge.client.shared_memory.segments import PREFIX
 from tritonforge.server import Server
 
 GROW = """

@@ -21,7 +21,7 @@ from container_support import run
 from repositories import DEADLINE_S, FREE_PORTS, SLOW, UNDER_WAY, infer, until, write_model
 
 from tritonforge.server import Server, ServerError
-from tritonforge.server.abandoned import sweep_abandoned
+from tritonforge.server.guard.abandoned import sweep_abandoned
 
 if TYPE_CHECKING:
     from docker import DockerClient

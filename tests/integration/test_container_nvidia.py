@@ -14,13 +14,13 @@ from repositories import FREE_PORTS, infer, write_wheel
 from tritonforge.build import build
 from tritonforge.client import Client
 from tritonforge.server import Server, ServerError
-from tritonforge.server.docker_client import build_image
-from tritonforge.server.docker_settings import release_image
+from tritonforge.server.docker.client import build_image
+from tritonforge.server.docker.settings import release_image
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from tritonforge.server.docker import DockerServer
+    from tritonforge.server.docker.server import DockerServer
 
 pytestmark = pytest.mark.docker
 

@@ -20,14 +20,14 @@ from repositories import DEADLINE_S, ECHO, FREE_PORTS, infer, until, write_model
 from tritonforge.build import build
 from tritonforge.client import Client
 from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied, ServerError, SettingsError
-from tritonforge.server.docker_client import build_image
-from tritonforge.server.docker_stages import sweep_stages
+from tritonforge.server.docker.client import build_image
+from tritonforge.server.docker.stages import sweep_stages
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from tritonforge.server.docker import DockerServer
+    from tritonforge.server.docker.server import DockerServer
 
 pytestmark = pytest.mark.docker
 

@@ -13,19 +13,13 @@ import numpy as np
 import pytest
 from client_models import write_client_models
 
-from tritonforge.client import (
-    AsyncClient,
-    Client,
-    CudaArray,
-    InferenceFailed,
-    InvalidRequest,
-    cuda_regions,
-    cuda_shared,
-)
-from tritonforge.client.cuda_driver import HANDLE_BYTES, load_driver
+from tritonforge.client import AsyncClient, Client, CudaArray, InferenceFailed, InvalidRequest
+from tritonforge.client.cuda import regions as cuda_regions
+from tritonforge.client.cuda import shared as cuda_shared
+from tritonforge.client.cuda.driver import HANDLE_BYTES, load_driver
 from tritonforge.client.questions import Question
-from tritonforge.client.regions import unregistration
-from tritonforge.client.segments import Segment
+from tritonforge.client.shared_memory.regions import unregistration
+from tritonforge.client.shared_memory.segments import Segment
 from tritonforge.server import Server
 
 ROWS = np.arange(8, dtype=np.float32)[:, np.newaxis]

@@ -33,9 +33,9 @@ from tritonforge.load import (
     sweep,
 )
 from tritonforge.load.address import parse_address
-from tritonforge.load.control import connect
-from tritonforge.load.processes import find_server
-from tritonforge.load.segments import Segment
+from tritonforge.load.input.segments import Segment
+from tritonforge.load.observed.control import connect
+from tritonforge.load.observed.processes import find_server
 from tritonforge.load.settings import Kind
 from tritonforge.server import Server
 

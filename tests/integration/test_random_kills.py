@@ -16,7 +16,7 @@ from pathlib import Path
 from life_support import CommandLine
 from repositories import DEADLINE_S, ECHO, listening_ports, until, write_model
 
-from tritonforge.server.abandoned import sweep_abandoned
+from tritonforge.server.guard.abandoned import sweep_abandoned
 from tritonforge.server.ports import free_ports
 
 STARTS, SIDE_BY_SIDE = 50, 3

@@ -18,7 +18,7 @@ from repositories import ECHO, FREE_PORTS, PYTHON, infer, until, write_model
 
 from tritonforge.resources import python_backends
 from tritonforge.server import ModelLoadError, PreflightError, Server, ServerError
-from tritonforge.server.backends import assemble_backends
+from tritonforge.server.installed.backends import assemble_backends
 from tritonforge.server.machine import probe
 
 

@@ -203,10 +203,9 @@ def test_says_what_to_name_when_there_is_nothing_to_serve(tmp_path: Path) -> Non
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_start_quietly(number: signal.Signals, options: Sequence[str], tmp_path: Path) -> None:
     """Also while definitions are imported, one of which would make another error of an interruption."""
-    code = "import time\ntry:\n    open('begun', 'w').close()\n    while True:\n        time.sleep(0.1)\n"  # missed by one, not by all
-    (tmp_path / "slow.py").write_text(
-        f"{code}except BaseException as error:\n    raise ImportError('failed to import') from error\n"
-    )
+    forever = "    while True:  # one long sleep can miss a signal that comes just before it\n        time.sleep(0.1)\n"
+    code = f"import time\ntry:\n    open('begun', 'w').close()\n{forever}except BaseException as error:\n"
+    (tmp_path / "slow.py").write_text(f"{code}    raise ImportError('failed to import') from error\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "XDG_STATE_HOME": str(tmp_path / "state")}
     with subprocess.Popen(
         command("slow.py", *options), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -69,8 +69,8 @@ def test_only_pbtxt_knows_the_model_config_message() -> None:
 @pytest.mark.parametrize("module", ["grpc", "tritonclient.grpc.service_pb2"])
 def test_only_the_client_and_load_know_the_wire(module: str) -> None:
     users = importers("tritonforge", module)
-    assert "tritonforge/server/grpc_load.py" in users
-    users -= {"tritonforge/server/grpc_load.py"}  # a load over HTTP keeps other requests waiting
+    assert "tritonforge/server/asking/grpc_load.py" in users
+    users -= {"tritonforge/server/asking/grpc_load.py"}  # a load over HTTP keeps other requests waiting
     assert users
     assert {Path(user).parts[1] for user in users} <= {"client", "load"}
 

@@ -72,7 +72,7 @@ def _end(child: int) -> int:
 
 def _forget(child: int) -> None:
     """Forget the server of a process that ended at once."""
-    from tritonforge.server.records import forget, read_records
+    from tritonforge.server.state.records import forget, read_records
 
     for record in read_records():
         if record.launcher.pid == child and not record.alive():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from tritonforge.server.docker_settings import DockerSettings
+    from tritonforge.server.docker.settings import DockerSettings
 
 __all__ = ["Runtime", "filled", "filled_path", "read_docker_options"]
 
@@ -49,7 +49,7 @@ def read_docker_options(runtime: str, image: str | None, gpus: str | None, sets:
             hint = "--image, --gpus, --docker"
             raise typer.BadParameter("they are for containers: add --runtime docker", param_hint=hint)
         return None
-    from tritonforge.server.docker_settings import DockerSettings
+    from tritonforge.server.docker.settings import DockerSettings
 
     if bare := [text for text in sets if "=" not in text]:
         raise typer.BadParameter(f"found {bare[0]}; write SETTING=VALUE", param_hint="--docker")

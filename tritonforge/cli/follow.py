@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tritonforge.server.follow import follow_file
+from tritonforge.server.diagnosis.follow import follow_file
 
 __all__ = ["following"]
 

@@ -81,7 +81,7 @@ def image(
         from tritonforge.build import load_project
         from tritonforge.image import SLIM_RELEASE, ImageOptions
         from tritonforge.image import project_requirements as read_project
-        from tritonforge.server.manifest import read_target
+        from tritonforge.server.repository.manifest import read_target
 
         if release and not nvidia:
             reason = f"it is of NVIDIA's images, and a slim one has {SLIM_RELEASE}: add --nvidia, or leave it out"
@@ -111,7 +111,7 @@ def image(
 
 def _refuse_definitions(path: Path) -> None:
     """Refuse what a repository is built from."""
-    from tritonforge.server.repository import holds_models
+    from tritonforge.server.repository.folder import holds_models
 
     if path.is_file() or (path.is_dir() and not holds_models(path) and any(path.glob("*.py"))):
         if path.is_file() and path.suffix != ".py":
@@ -122,7 +122,7 @@ def _refuse_definitions(path: Path) -> None:
 
 def _image_name(tag: str | None, folder: Path) -> str:
     """Give the name that was given, or that of the repository's folder."""
-    from tritonforge.server.docker_settings import check_image_name
+    from tritonforge.server.docker.settings import check_image_name
 
     name = tag or f"{folder.resolve().name.lower()}:latest"
     try:
@@ -141,7 +141,7 @@ def _make(
     """Write the context, and build it unless it was asked for itself; an interruption leaves nothing."""
     from tritonforge.build.write import temporary_folder
     from tritonforge.image import write_context
-    from tritonforge.server.docker_client import build_image, connect
+    from tritonforge.server.docker.client import build_image, connect
 
     if output:
         _check_output(output, repository)
@@ -176,9 +176,9 @@ def _composing(repository: Path, folder: Path, name: str, options: ImageOptions)
     """Have a compose.yaml in a folder once the block has made the image."""
     from tritonforge.image import check_compose, composing
     from tritonforge.server import PreflightError
-    from tritonforge.server.docker_container import Image
+    from tritonforge.server.docker.container import Image
     from tritonforge.server.preflight import check_repository
-    from tritonforge.server.shared_memory import needed_shared_memory
+    from tritonforge.server.repository.shared_memory import needed_shared_memory
 
     try:
         check_compose(folder)

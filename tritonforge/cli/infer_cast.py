@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tritonforge.client.narrowing import nearest
+from tritonforge.client.tensors.narrowing import nearest
 from tritonforge.dtypes import DTYPES, from_numpy
 
 __all__ = ["cast_array", "cast_values"]

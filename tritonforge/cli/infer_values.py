@@ -9,7 +9,7 @@ import numpy as np
 
 from tritonforge.cli.infer_cast import Array, cast_array, cast_values
 from tritonforge.cli.infer_files import Literal, Source, read_file, read_mapping
-from tritonforge.client.lists import shape_of
+from tritonforge.client.tensors.lists import shape_of
 from tritonforge.ir import Signature, TensorSpec
 
 __all__ = ["BadInput", "make_arrays", "read_sources"]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tritonforge.server.attached import AttachedServer
-    from tritonforge.server.recorded import RecordedServer
-    from tritonforge.server.records import ServerRecord
+    from tritonforge.server.state.recorded import RecordedServer
+    from tritonforge.server.state.records import ServerRecord
 
 __all__ = ["down", "load", "logs", "reload", "unload"]
 
@@ -32,8 +32,8 @@ def down(
     kill: Annotated[bool, typer.Option("--kill", help="Leave requests under way no time.")] = False,
 ) -> None:
     """Stop servers: requests under way finish, and nothing is left."""
-    from tritonforge.server.recorded import end
-    from tritonforge.server.records import read_records, read_unreadable
+    from tritonforge.server.state.recorded import end
+    from tritonforge.server.state.records import read_records, read_unreadable
 
     if everything and (names or name):
         raise typer.BadParameter("it stops all servers; leave out the names, or --all", param_hint="--all")
@@ -51,8 +51,8 @@ def down(
 def _record_or_container(name: str) -> ServerRecord | None:
     """Find a server; where only its container is left, remove that."""
     from tritonforge.server import ServerError
-    from tritonforge.server.docker_leftovers import remove_orphan
-    from tritonforge.server.records import find_record
+    from tritonforge.server.docker.leftovers import remove_orphan
+    from tritonforge.server.state.records import find_record
 
     try:
         return find_record(name)
@@ -76,16 +76,16 @@ def logs(
     A log that has outgrown log_limit is in two parts, of which the older one is shown first. Of a model, places in the
     server's copy of the repository are shown as those in your own files.
     """
-    from tritonforge.server.records import find_record
+    from tritonforge.server.state.records import find_record
 
     record = find_record(named(name, option))
     path = Path(record.log)
     if not path.is_file():
         return
     with path.open("rb") as file:
-        from tritonforge.server.follow import follow_file
-        from tritonforge.server.model_log import at_own_files, of_model
-        from tritonforge.server.recorded import own_sources
+        from tritonforge.server.diagnosis.follow import follow_file
+        from tritonforge.server.diagnosis.model_log import at_own_files, of_model
+        from tritonforge.server.state.recorded import own_sources
 
         pieces = chain(_older(path), follow_file(file.fileno(), ended=lambda: not (follow and record.alive())))
         lines: Iterable[str] = _lines(pieces)
@@ -119,7 +119,7 @@ def reload(
     loaded all the same, and the exit code is 1.
     """
     from tritonforge.cli.renewing import try_reload
-    from tritonforge.server.recorded import RecordedServer
+    from tritonforge.server.state.recorded import RecordedServer
 
     with reached(name, url, key_file) as server:
         _require_no_servers(server, models or (), command="reload")
@@ -173,8 +173,8 @@ def unload(
 
 def _require_no_servers(server: AttachedServer, models: Iterable[str], *, command: str) -> None:
     """Raise BadParameter where a server is named in the place of a model; a model may have the name of one."""
-    from tritonforge.server.recorded import RecordedServer
-    from tritonforge.server.records import read_records
+    from tritonforge.server.state.recorded import RecordedServer
+    from tritonforge.server.state.records import read_records
 
     named = {record.name for record in read_records()}.intersection(models)
     if named and isinstance(server, RecordedServer):
@@ -186,7 +186,7 @@ def _require_no_servers(server: AttachedServer, models: Iterable[str], *, comman
 
 def _rebuild(server: AttachedServer) -> None:
     """Build again what the server's repository was built from, if up did that."""
-    from tritonforge.server.recorded import RecordedServer
+    from tritonforge.server.state.recorded import RecordedServer
 
     if isinstance(server, RecordedServer) and server.record.sources:
         from tritonforge.build import build

@@ -38,8 +38,8 @@ def check_one_server(name: str, url: str) -> None:
 
 def _reach(name: str, url: str, key_file: Path | None) -> AttachedServer:
     from tritonforge.server import Server
-    from tritonforge.server.recorded import RecordedServer
-    from tritonforge.server.records import find_record
+    from tritonforge.server.state.recorded import RecordedServer
+    from tritonforge.server.state.records import find_record
 
     check_one_server(name, url)
     if url:
@@ -67,7 +67,7 @@ def telling_own(url: str) -> Iterator[None]:
         ServerError: with that name for a hint.
     """
     from tritonforge.server import ServerError
-    from tritonforge.server.health import KEY_HINT
+    from tritonforge.server.asking.health import KEY_HINT
 
     try:
         yield
@@ -81,7 +81,7 @@ def telling_own(url: str) -> Iterator[None]:
 
 def own_name(url: str) -> str:
     """Name the server of `up` that has a URL."""
-    from tritonforge.server.records import read_records
+    from tritonforge.server.state.records import read_records
 
     address = url.rstrip("/").replace("//localhost:", "//127.0.0.1:")
     return next((record.name for record in read_records() if record.alive() and record.http_url == address), "")
@@ -89,7 +89,7 @@ def own_name(url: str) -> str:
 
 def who_runs(url: str) -> str:
     """Name the servers that `up` keeps, as a hint for a call that reached none at a URL; nothing where none runs."""
-    from tritonforge.server.records import read_records
+    from tritonforge.server.state.records import read_records
 
     running = [record for record in read_records() if record.alive() and record.ready]
     if not running or any(url.rstrip("/") in (record.http_url, record.grpc_url) for record in running):

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from tritonforge.server import Server
-    from tritonforge.server.catalog import ServedModel
+    from tritonforge.server.asking.catalog import ServedModel
 
 __all__ = ["show_notices"]
 
@@ -25,7 +25,7 @@ def show_notices(server: Server, model: str = "", *, after: int = 0) -> list[Ser
 
     `model` is the one that was loaded; empty for all. `after` is how long the log was then. Gives all models.
     """
-    from tritonforge.server.log import added, read_notices
+    from tritonforge.server.diagnosis.log import added, read_notices
 
     log, read_at = server.log_text(), time.monotonic()
     deadline = read_at + _WITHIN_S

@@ -220,7 +220,7 @@ def _failing(report: Report, limit: float) -> list[str]:
 
 
 def _judge(report: Report, scenario: Scenario, comparison: Comparison | None) -> int:
-    from tritonforge.load.answers import WRONG
+    from tritonforge.load.input.answers import WRONG
 
     points = report.points
     failed = (

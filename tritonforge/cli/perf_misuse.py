@@ -41,7 +41,7 @@ def misused() -> Iterator[None]:
 
 def say_unwritten(option: str, path: Path, error: Exception) -> None:
     """Say that a result couldn't be written, and that what is there is an older one, whole."""
-    from tritonforge.load.replacement import is_replaced
+    from tritonforge.load.exports.replacement import is_replaced
 
     older = path.is_file() and path.stat().st_size and is_replaced(path)
     kept = "; what is there is of an earlier run" if older else ""

@@ -71,7 +71,7 @@ def _read(files: Sequence[Path], also: Sequence[Mapping[str, Path]]) -> list[Sce
 
 def _check_apart(files: Sequence[Path], written: Sequence[Sequence[Output]]) -> None:
     """Raise Unwritable where two scenarios, or one that is named twice, would write one file."""
-    from tritonforge.load.replacement import is_device
+    from tritonforge.load.exports.replacement import is_device
     from tritonforge.report.places import Unwritable
 
     taken: dict[str, Path] = {}

@@ -10,8 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from tritonforge.server import EmbeddedServer, Server
-    from tritonforge.server.docker import DockerServer
-    from tritonforge.server.recorded import RecordedServer
+    from tritonforge.server.docker.server import DockerServer
+    from tritonforge.server.state.recorded import RecordedServer
 
 __all__ = ["ready_models", "reload_model", "say", "try_reload", "unload_gone"]
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tritonforge.server import EmbeddedServer
-    from tritonforge.server.catalog import ServedModel
-    from tritonforge.server.docker import DockerServer
+    from tritonforge.server.asking.catalog import ServedModel
+    from tritonforge.server.docker.server import DockerServer
 
 __all__ = ["show_served"]
 

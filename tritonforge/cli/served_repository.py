@@ -36,7 +36,7 @@ class Chosen:
 def choose(path: Path | None, project: Project, *, definitions: bool = False) -> Chosen:
     """Tell a repository from definitions; without a path, take what the project has, `definitions` first if wished."""
     from tritonforge.errors import Where
-    from tritonforge.server.repository import holds_models, is_model, is_repository
+    from tritonforge.server.repository.folder import holds_models, is_model, is_repository
 
     if path is None:
         if definitions and project.sources:
@@ -80,8 +80,8 @@ def warn_of_foreign_code(repository: Path) -> None:
     nothing is said: that stops the start later.
     """
     from tritonforge.manifest import MANIFEST
-    from tritonforge.server.manifest import built_models, check_manifest
-    from tritonforge.server.repository import python_models
+    from tritonforge.server.repository.folder import python_models
+    from tritonforge.server.repository.manifest import built_models, check_manifest
 
     if check_manifest(repository):
         return

@@ -52,7 +52,7 @@ class _Seen:
     @property
     def amiss(self) -> list[ModelStatus]:
         """The models' versions that call for a mend."""
-        from tritonforge.server.status import amiss
+        from tritonforge.server.asking.status import amiss
 
         return amiss(self.models)
 
@@ -94,7 +94,7 @@ def status(
 
 
 def _look(name: str, url: str, key_file: Path | None) -> list[_Seen]:
-    from tritonforge.server.records import find_record, read_records, read_unreadable
+    from tritonforge.server.state.records import find_record, read_records, read_unreadable
 
     if url:
         with reached("", url, key_file) as server:
@@ -107,8 +107,8 @@ def _look(name: str, url: str, key_file: Path | None) -> list[_Seen]:
 
 def _look_at(record: Any) -> _Seen:
     from tritonforge.server import ServerError
-    from tritonforge.server.recorded import RecordedServer
-    from tritonforge.server.status import amiss
+    from tritonforge.server.asking.status import amiss
+    from tritonforge.server.state.recorded import RecordedServer
 
     def seen(state: str, reason: str = "", models: tuple[ModelStatus, ...] = ()) -> _Seen:
         pid = record.server_pid if state != "ended" else 0
@@ -203,7 +203,7 @@ def _cells(model: ModelStatus) -> tuple[str, ...]:
 
 def _reason(model: ModelStatus, server: _Seen) -> str:
     """Say in a line what is the matter with a model, if something is, and what serves in its place."""
-    from tritonforge.server.status import served_beside
+    from tritonforge.server.asking.status import served_beside
 
     if model.reason:
         beside = served_beside(model, server.models)

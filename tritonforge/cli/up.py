@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tritonforge.cli.detach import Detached
     from tritonforge.cli.served_repository import Chosen
     from tritonforge.server import EmbeddedServer, Server, ServerSettings
-    from tritonforge.server.docker import DockerServer
-    from tritonforge.server.docker_settings import DockerSettings
-    from tritonforge.server.records import ServerRecord
+    from tritonforge.server.docker.server import DockerServer
+    from tritonforge.server.docker.settings import DockerSettings
+    from tritonforge.server.state.records import ServerRecord
 
 __all__ = ["up"]
 
@@ -187,7 +187,7 @@ def _up(
 
 def _pairs(sets: list[str], given: Collection[str]) -> dict[str, Any]:
     """Read SETTING=VALUE, of those not given by an option; lists are in JSON, or have commas between their values."""
-    from tritonforge.server.settings import from_text
+    from tritonforge.server.settings.server import from_text
 
     values: dict[str, Any] = {}
     for text in sets:
@@ -215,7 +215,7 @@ def _recorded(
 ) -> Iterator[ServerRecord]:
     """Have the server in the user's state folder for the block; one in the background stays there if it dies."""
     from tritonforge.server import ServerDied
-    from tritonforge.server.records import claim, find_record, forget, save
+    from tritonforge.server.state.records import claim, find_record, forget, save
 
     with interruptions.deferred():
         record = claim(name, fallback=chosen.title, runtime=runtime, detached=detached)
@@ -250,7 +250,7 @@ def _started(
     from tritonforge.cli.served_repository import build_chosen, warn_of_edits, warn_of_foreign_code
     from tritonforge.server import Server, Workspace
     from tritonforge.server.preflight import preflight_machine
-    from tritonforge.server.writable import needing_room
+    from tritonforge.server.settings.writable import needing_room
 
     gc.enable()
     if docker is None and chosen.repository is None:
@@ -290,7 +290,7 @@ def _announce(
     """Record what is served, and where; say so; and leave the terminal, if that is wished."""
     from tritonforge.cli.notices import show_notices
     from tritonforge.cli.served import show_served
-    from tritonforge.server.records import save
+    from tritonforge.server.state.records import save
 
     key = server.settings.restricted_key.get_secret_value() if server.settings.restricted_key else ""
     record = replace(
@@ -323,7 +323,7 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
         ServerDied: the server ended by itself.
     """
     from tritonforge.server import ServerDied
-    from tritonforge.server.log import added, last_words
+    from tritonforge.server.diagnosis.log import added, last_words
 
     begun = len(server.log_text())
     try:

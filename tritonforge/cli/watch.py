@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from tritonforge.build import Project
     from tritonforge.cli.served_repository import Chosen
     from tritonforge.server import EmbeddedServer, ServerSettings
-    from tritonforge.server.build_process import BuildProcess, Outcome
-    from tritonforge.server.docker import DockerServer
-    from tritonforge.server.watch import SourceWatch
+    from tritonforge.server.docker.server import DockerServer
+    from tritonforge.server.watching.build_process import BuildProcess, Outcome
+    from tritonforge.server.watching.watch import SourceWatch
 
 __all__ = ["refuse_watching", "serve_watching"]
 
@@ -47,8 +47,8 @@ def refuse_watching(chosen: Chosen, settings: ServerSettings, *, detached: bool,
 def serve_watching(server: EmbeddedServer | DockerServer, chosen: Chosen, project: Project) -> int:
     """Serve what is saved, until the server ends by itself; give its exit code."""
     from tritonforge.cli.follow import following
-    from tritonforge.server.build_process import BuildProcess
-    from tritonforge.server.watch import SourceWatch
+    from tritonforge.server.watching.build_process import BuildProcess
+    from tritonforge.server.watching.watch import SourceWatch
 
     watch = SourceWatch(chosen.sources, server.repository)
     log = server.log_path.with_name(_LOG)
@@ -94,7 +94,7 @@ def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: Bu
 
 def _one_build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess) -> Outcome | None:
     """Build once; None where that took long, and was given up as something was saved meanwhile."""
-    from tritonforge.server.build_process import Outcome
+    from tritonforge.server.watching.build_process import Outcome
 
     try:
         watch.check()

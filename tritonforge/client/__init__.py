@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tritonforge.client.async_client import AsyncClient
     from tritonforge.client.call import Definition
-    from tritonforge.client.classes import Label
+    from tritonforge.client.calls.map_calls import AsyncMapped
+    from tritonforge.client.calls.mapping import Mapped, Progress
+    from tritonforge.client.calls.sequence_calls import (
+        AsyncDefinedSequence,
+        AsyncModelSequence,
+        DefinedSequence,
+        ModelSequence,
+    )
     from tritonforge.client.client import Client
-    from tritonforge.client.cuda_arrays import CudaArray
+    from tritonforge.client.cuda.arrays import CudaArray
     from tritonforge.client.errors import (
         ClientError,
         DeadlineExceeded,
@@ -26,20 +33,13 @@ if TYPE_CHECKING:
         ModelNotReady,
         ServerUnavailable,
     )
-    from tritonforge.client.map_calls import AsyncMapped
-    from tritonforge.client.mapping import Mapped, Progress
     from tritonforge.client.metadata import ModelStatus, ServedModel
     from tritonforge.client.options import TLS, ConnectionOptions
-    from tritonforge.client.replicas import Breaker
+    from tritonforge.client.reliable.replicas import Breaker
+    from tritonforge.client.reliable.retries import Retries
     from tritonforge.client.result import Result
-    from tritonforge.client.retries import Retries
-    from tritonforge.client.sequence_calls import (
-        AsyncDefinedSequence,
-        AsyncModelSequence,
-        DefinedSequence,
-        ModelSequence,
-    )
     from tritonforge.client.stub import SchemaChanged
+    from tritonforge.client.tensors.classes import Label
 
 __all__ = [
     "TLS",
@@ -73,22 +73,22 @@ __all__ = [
 
 _MODULES = {
     "AsyncClient": "async_client",
-    "AsyncDefinedSequence": "sequence_calls",
-    "AsyncMapped": "map_calls",
-    "AsyncModelSequence": "sequence_calls",
-    "Breaker": "replicas",
+    "AsyncDefinedSequence": "calls.sequence_calls",
+    "AsyncMapped": "calls.map_calls",
+    "AsyncModelSequence": "calls.sequence_calls",
+    "Breaker": "reliable.replicas",
     "Client": "client",
     "ConnectionOptions": "options",
-    "CudaArray": "cuda_arrays",
-    "DefinedSequence": "sequence_calls",
+    "CudaArray": "cuda.arrays",
+    "DefinedSequence": "calls.sequence_calls",
     "Definition": "call",
-    "Label": "classes",
-    "Mapped": "mapping",
-    "ModelSequence": "sequence_calls",
+    "Label": "tensors.classes",
+    "Mapped": "calls.mapping",
+    "ModelSequence": "calls.sequence_calls",
     "ModelStatus": "metadata",
-    "Progress": "mapping",
+    "Progress": "calls.mapping",
     "Result": "result",
-    "Retries": "retries",
+    "Retries": "reliable.retries",
     "SchemaChanged": "stub",
     "ServedModel": "metadata",
     "TLS": "options",

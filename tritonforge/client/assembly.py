@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tritonforge.client.arena import Arena
-from tritonforge.client.arguments import require_setting
-from tritonforge.client.blocking import Blocking
+from tritonforge.client.calls.fast_path import AsyncDirectTransport, Direct, DirectTransport
+from tritonforge.client.concurrency.blocking import Blocking
 from tritonforge.client.connect import open_async_transport, open_transport
-from tritonforge.client.fast_path import AsyncDirectTransport, Direct, DirectTransport
-from tritonforge.client.observation import ObservedTransport, Observer
+from tritonforge.client.observing.observation import ObservedTransport, Observer
 from tritonforge.client.options import ConnectionOptions
-from tritonforge.client.reliable import Beside, Reliability, ReliableTransport, in_task, in_thread
-from tritonforge.client.replicas import Balance, Breaker
-from tritonforge.client.retries import Retries
-from tritonforge.client.shared_transport import SharedMemoryTransport, is_loopback
+from tritonforge.client.reliable.replicas import Balance, Breaker
+from tritonforge.client.reliable.retries import Retries
+from tritonforge.client.reliable.transport import Beside, Reliability, ReliableTransport, in_task, in_thread
+from tritonforge.client.shared_memory.arena import Arena
+from tritonforge.client.shared_memory.transport import SharedMemoryTransport, is_loopback
+from tritonforge.client.tensors.arguments import require_setting
 from tritonforge.client.transport import AsyncTransport, Transport
 from tritonforge.client.url import parse_url
 

@@ -10,33 +10,33 @@ from weakref import WeakSet
 
 from typing_extensions import Unpack
 
-from tritonforge.client.admin import AsyncAdmin
 from tritonforge.client.assembly import assemble_async
 from tritonforge.client.call import Defined
-from tritonforge.client.calls import Calls
-from tritonforge.client.casts import Cast
-from tritonforge.client.cuda_arrays import CudaArray
-from tritonforge.client.cuda_shared import CudaShared
-from tritonforge.client.generate_calls import generate, generate_stream
-from tritonforge.client.keywords import MapKeywords, SequenceKeywords
-from tritonforge.client.loops import PerLoop
-from tritonforge.client.map_calls import AsyncMapped, map_in_tasks
-from tritonforge.client.mapping import Progress
+from tritonforge.client.calls.admin import AsyncAdmin
+from tritonforge.client.calls.generate_calls import generate, generate_stream
+from tritonforge.client.calls.keywords import MapKeywords, SequenceKeywords
+from tritonforge.client.calls.map_calls import AsyncMapped, map_in_tasks
+from tritonforge.client.calls.mapping import Progress
+from tritonforge.client.calls.methods import Calls
+from tritonforge.client.calls.sequence_calls import AsyncDefinedSequence, AsyncModelSequence, begin_sequence
+from tritonforge.client.calls.sequences import placed_parameters
+from tritonforge.client.calls.turns import turns_of_tasks
+from tritonforge.client.concurrency.loops import PerLoop
+from tritonforge.client.cuda.arrays import CudaArray
+from tritonforge.client.cuda.shared import CudaShared
 from tritonforge.client.message import Parameter
 from tritonforge.client.metadata import ModelStatus, ServedModel
-from tritonforge.client.observers import Metrics, Tracing, find_observers
+from tritonforge.client.observing.observers import Metrics, Tracing, find_observers
 from tritonforge.client.options import ConnectionOptions
-from tritonforge.client.payload import merge_inputs, version_text
 from tritonforge.client.questions import Question
-from tritonforge.client.replicas import Balance, Breaker
+from tritonforge.client.reliable.replicas import Balance, Breaker
+from tritonforge.client.reliable.retries import Retries
 from tritonforge.client.result import Result
-from tritonforge.client.retries import Retries
-from tritonforge.client.sequence_calls import AsyncDefinedSequence, AsyncModelSequence, begin_sequence
-from tritonforge.client.sequences import placed_parameters
-from tritonforge.client.shared_arrays import Shape, SharedArrays, lent_async
+from tritonforge.client.shared_memory.arrays import Shape, SharedArrays, lent_async
+from tritonforge.client.tensors.casts import Cast
+from tritonforge.client.tensors.payload import merge_inputs, version_text
+from tritonforge.client.tensors.wire import Array
 from tritonforge.client.transport import Json
-from tritonforge.client.turns import turns_of_tasks
-from tritonforge.client.wire import Array
 
 __all__ = ["AsyncClient"]
 

@@ -11,11 +11,11 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from tritonforge.client.checks import explain, find_problems
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.names import shown
 from tritonforge.client.result import Result
-from tritonforge.client.wire import Array
+from tritonforge.client.tensors.checks import explain, find_problems
+from tritonforge.client.tensors.wire import Array
 from tritonforge.dtypes import from_numpy
 from tritonforge.errors import InvalidTensor
 from tritonforge.ir import Signature, TensorSpec

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from tritonforge.client.arguments import require_name
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
@@ -15,10 +14,11 @@ from tritonforge.client.errors import (
     Target,
 )
 from tritonforge.client.failures import is_restricted
-from tritonforge.client.kinds import Known
 from tritonforge.client.metadata import ModelStatus, read_served_model
 from tritonforge.client.names import near_names
 from tritonforge.client.questions import Question
+from tritonforge.client.tensors.arguments import require_name
+from tritonforge.client.tensors.kinds import Known
 from tritonforge.client.transport import AsyncTransport, Json
 from tritonforge.client.unreadable import what_is_wrong
 

@@ -13,10 +13,10 @@ def open_transport(url: str, options: ConnectionOptions) -> Transport:
     """Make the transport that blocks. Nothing connects yet. Raise ValueError where the URL is not one."""
     endpoint = parse_url(url)
     if endpoint.speaks_grpc:
-        from tritonforge.client.grpc import GrpcTransport
+        from tritonforge.client.grpc.transport import GrpcTransport
 
         return GrpcTransport(endpoint, options)
-    from tritonforge.client.http import HttpTransport
+    from tritonforge.client.http.transport import HttpTransport
 
     return HttpTransport(endpoint, options)
 
@@ -25,9 +25,9 @@ def open_async_transport(url: str, options: ConnectionOptions) -> AsyncTransport
     """Make the transport for event loops. Nothing connects yet. Raise ValueError where the URL is not one."""
     endpoint = parse_url(url)
     if endpoint.speaks_grpc:
-        from tritonforge.client.async_grpc import AsyncGrpcTransport
+        from tritonforge.client.grpc.async_transport import AsyncGrpcTransport
 
         return AsyncGrpcTransport(endpoint, options)
-    from tritonforge.client.async_http import AsyncHttpTransport
+    from tritonforge.client.http.async_transport import AsyncHttpTransport
 
     return AsyncHttpTransport(endpoint, options)

@@ -6,7 +6,7 @@ import math
 import time
 from numbers import Real
 
-from tritonforge.client.arguments import named_input
+from tritonforge.client.tensors.arguments import named_input
 
 __all__ = ["Deadline"]
 

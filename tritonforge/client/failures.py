@@ -17,7 +17,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.http_answer import NeverSent, Unreached, Unsent
+from tritonforge.client.http.answer import NeverSent, Unreached, Unsent
 
 __all__ = [
     "IS_IT_UP",
@@ -187,7 +187,7 @@ _UNKNOWN_MODEL = re.compile(
 _OF_PROXIES = frozenset({401, 403, 407, 408, 413, 429, 502, 503, 504})
 """What a proxy in front of a Triton says of itself, of the caller's key, or of the size of a request."""
 
-# grpc 1.x, and `grpc_frames`, of an answer that is HTTP's alone.
+# grpc 1.x, and `grpc.frames`, of an answer that is HTTP's alone.
 _HTTP_STATUS = re.compile(r"^(?:Received http2 header with status: |HTTP status )(\d{3})\b")
 
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from tritonforge.client.usual import Usual
+    from tritonforge.client.tensors.usual import Usual
 
 __all__ = ["Buffer", "Headers", "Kind", "Parameter", "Region", "Request", "Response", "Tensor", "is_sequence"]
 

@@ -9,7 +9,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Literal
 
-from tritonforge.client.arguments import kind_of, require_number
+from tritonforge.client.tensors.arguments import kind_of, require_number
 
 __all__ = ["TLS", "Compression", "ConnectionOptions"]
 

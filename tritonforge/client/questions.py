@@ -20,7 +20,7 @@ CHANGES = frozenset({"load", "unload", "trace", "logging"})
 class Question(NamedTuple):
     """One question. `body` holds what goes with it, worded as Triton's HTTP API does.
 
-    `subject` is a key of the tables in `http_questions` and `grpc_questions`: `server_ready`, `model_config`, …
+    `subject` is a key of the tables in `http.questions` and `grpc.questions`: `server_ready`, `model_config`, …
     """
 
     subject: str

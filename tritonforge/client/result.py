@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tritonforge.client.message import Parameter
 from tritonforge.client.names import shown
-from tritonforge.client.wire import Array
+from tritonforge.client.tensors.wire import Array
 from tritonforge.dtypes import from_numpy
 
 __all__ = ["Result"]

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from tritonforge.client.errors import ClientError, ModelNotFound, ModelNotReady, Target
 from tritonforge.client.metadata import ServedModel
-from tritonforge.client.wire import Array
+from tritonforge.client.tensors.wire import Array
 from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 
 __all__ = ["SchemaChanged", "Stub", "check_schema", "check_schema_async", "fingerprint", "only", "tensor"]

@@ -48,7 +48,7 @@ class Transport(Protocol):
 class AsyncTransport(Protocol):
     """The same within an event loop. Cancelling a task cancels its request; over gRPC the server learns of it.
 
-    Calls are written once, over this protocol; `tritonforge.client.blocking` makes one of a Transport.
+    Calls are written once, over this protocol; `tritonforge.client.concurrency.blocking` makes one of a Transport.
     """
 
     @property

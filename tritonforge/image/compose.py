@@ -10,9 +10,9 @@ from typing import Any
 
 from tritonforge.build.write import temporary_folder
 from tritonforge.image.seal import is_as_written, seal
-from tritonforge.server.docker_container import Image, container_user
-from tritonforge.server.docker_settings import DockerSettings
-from tritonforge.server.shared_memory import SharedMemory
+from tritonforge.server.docker.container import Image, container_user
+from tritonforge.server.docker.settings import DockerSettings
+from tritonforge.server.repository.shared_memory import SharedMemory
 
 __all__ = ["check_compose", "composing"]
 

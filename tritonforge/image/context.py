@@ -15,12 +15,12 @@ from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
 from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
 from tritonforge.resources import model_templates, python_backends
-from tritonforge.server.command import SLEEPING_THREADS
-from tritonforge.server.docker_settings import release_image
+from tritonforge.server.docker.settings import release_image
 from tritonforge.server.errors import PreflightError
-from tritonforge.server.manifest import check_environments, check_manifest
 from tritonforge.server.preflight import check_repository
-from tritonforge.server.repository import is_model
+from tritonforge.server.repository.folder import is_model
+from tritonforge.server.repository.manifest import check_environments, check_manifest
+from tritonforge.server.settings.command import SLEEPING_THREADS
 
 __all__ = ["SLIM_RELEASE", "ImageOptions", "write_context"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tritonforge import pbtxt
 from tritonforge.repository_files import read_text
-from tritonforge.server.manifest import read_requirements
-from tritonforge.server.repository import model_folders
+from tritonforge.server.repository.folder import model_folders
+from tritonforge.server.repository.manifest import read_requirements
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tritonforge.load.errors import GeneratorGone, InvalidLoad, LoadFailed, ServerGone
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.profile_export import ProfileExport
+from tritonforge.load.exports.profile_export import ProfileExport
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.pacing.times import read_times
 from tritonforge.load.results import (
     Environment,
     Errors,
@@ -23,7 +24,6 @@ from tritonforge.load.session import Progress, Session
 from tritonforge.load.settings import Data, HttpRequest, Load, ModelLoad, Settings, Slo, parse_loads, parse_slo
 from tritonforge.load.stopped import SweepInterrupted, SweepStopped
 from tritonforge.load.sweep import sweep
-from tritonforge.load.times import read_times
 from tritonforge.load.trust import TlsFiles
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tritonforge.load.codec import decode, encode
-from tritonforge.load.histogram import Histogram
+from tritonforge.load.figures.histogram import Histogram
 from tritonforge.load.settings import Load, Settings
 
 __all__ = [

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
-from tritonforge.load.clock import NS
-from tritonforge.load.job import Tally
-from tritonforge.load.merge import coalesce, joined, merge_tallies, stable
-from tritonforge.load.processes import Usage
+from tritonforge.load.figures.merge import coalesce, joined, merge_tallies, stable
+from tritonforge.load.observed.processes import Usage
+from tritonforge.load.observed.statistics import Counters
+from tritonforge.load.pacing.clock import NS
 from tritonforge.load.settings import Load, Settings
-from tritonforge.load.statistics import Counters
+from tritonforge.load.workers.job import Tally
 
 __all__ = ["UNLIMITED", "Run"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tritonforge.load.environment import describe
 from tritonforge.load.errors import InvalidLoad
-from tritonforge.load.profile_export import ProfileExport
-from tritonforge.load.punctuality import shortfall
+from tritonforge.load.exports.profile_export import ProfileExport
+from tritonforge.load.observed.environment import describe
+from tritonforge.load.pacing.punctuality import shortfall
 from tritonforge.load.results import Report
 from tritonforge.load.session import Progress, Session
 from tritonforge.load.settings import Load, Settings

@@ -10,27 +10,27 @@ from pathlib import Path
 from types import TracebackType
 
 from tritonforge.load.address import parse_address
-from tritonforge.load.breakdown import break_down
-from tritonforge.load.clock import NS, now_ns
-from tritonforge.load.control import check_listening, connect
-from tritonforge.load.data import as_loaded
 from tritonforge.load.errors import InvalidLoad, LoadFailed
-from tritonforge.load.job import Job, Start, Tally, Target
-from tritonforge.load.little import few_under_way
-from tritonforge.load.merge import make_point
-from tritonforge.load.payloads import make_payloads
-from tritonforge.load.processes import between, find_server, usage
-from tritonforge.load.profile_export import ProfileExport
+from tritonforge.load.exports.profile_export import ProfileExport
+from tritonforge.load.figures.breakdown import break_down
+from tritonforge.load.figures.little import few_under_way
+from tritonforge.load.figures.merge import make_point
+from tritonforge.load.input.data import as_loaded
+from tritonforge.load.input.payloads import make_payloads
+from tritonforge.load.input.shared_memory import Regions
+from tritonforge.load.input.signature import ServedModel, read_model
+from tritonforge.load.observed.control import check_listening, connect
+from tritonforge.load.observed.processes import between, find_server, usage
+from tritonforge.load.observed.statistics import Counters, apart, difference, meanwhile, read_counters
+from tritonforge.load.pacing.clock import NS, now_ns
+from tritonforge.load.pacing.schedule import schedule_of
 from tritonforge.load.results import Point
 from tritonforge.load.run import UNLIMITED, Run
-from tritonforge.load.schedule import schedule_of
 from tritonforge.load.settings import Load, Settings
 from tritonforge.load.settings_check import check_settings
-from tritonforge.load.shared_memory import Regions
-from tritonforge.load.shares import check_connections, most_processes, share_of
-from tritonforge.load.signature import ServedModel, read_model
-from tritonforge.load.statistics import Counters, apart, difference, meanwhile, read_counters
-from tritonforge.load.workers import Workers
+from tritonforge.load.workers.job import Job, Start, Tally, Target
+from tritonforge.load.workers.parent import Workers
+from tritonforge.load.workers.shares import check_connections, most_processes, share_of
 
 __all__ = ["Progress", "Session"]
 

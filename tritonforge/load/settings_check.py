@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from tritonforge.load.address import parse_address
 from tritonforge.load.errors import InvalidLoad
+from tritonforge.load.pacing.times import LATEST_S
 from tritonforge.load.settings import Settings
-from tritonforge.load.shares import check_connections
-from tritonforge.load.times import LATEST_S
+from tritonforge.load.workers.shares import check_connections
 
 __all__ = ["check_settings"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tritonforge.load.environment import describe
-from tritonforge.load.profile_export import ProfileExport
+from tritonforge.load.exports.profile_export import ProfileExport
+from tritonforge.load.observed.environment import describe
 from tritonforge.load.results import Point, Report
 from tritonforge.load.session import Progress, Session
 from tritonforge.load.settings import Load, Settings

@@ -14,7 +14,7 @@ from typing import Any
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Report
 from tritonforge.load.codec import encode
-from tritonforge.load.replacement import Replacement, is_device, is_replaced, open_device
+from tritonforge.load.exports.replacement import Replacement, is_device, is_replaced, open_device
 from tritonforge.report.page import page
 from tritonforge.report.perf_analyzer import perf_analyzer_csv
 from tritonforge.report.picture import main_png, main_svg

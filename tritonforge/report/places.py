@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tritonforge.errors import TritonForgeError
-from tritonforge.load.replacement import is_device
+from tritonforge.load.exports.replacement import is_device
 from tritonforge.report.picture import check_png
 
 __all__ = ["Input", "Output", "Unwritable", "check_places", "kind_words"]

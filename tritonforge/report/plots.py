@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tritonforge.load import Point, Report
-from tritonforge.load.histogram import bucket_bounds
+from tritonforge.load.figures.histogram import bucket_bounds
 from tritonforge.report.charts.bars import Histogram, StackedBars
 from tritonforge.report.charts.lines import LinePlot, Series
 from tritonforge.report.charts.numbers import compact, duration

@@ -122,7 +122,7 @@ class Scenario:
         """
         from tritonforge.load import Settings, TlsFiles, parse_slo
         from tritonforge.load.settings_check import check_settings
-        from tritonforge.load.shares import most_processes
+        from tritonforge.load.workers.shares import most_processes
 
         self._check_use()
         chosen = {name: getattr(self, name) for name in SAME}

@@ -94,7 +94,7 @@ def _serving(path: Path, warn: Callable[[str], None], golden: int | None) -> Ite
     from tritonforge.build import build
     from tritonforge.manifest import MANIFEST
     from tritonforge.server import Server, Workspace
-    from tritonforge.server.repository import is_repository
+    from tritonforge.server.repository.folder import is_repository
 
     if not path.exists():
         raise BadOption("repository", f"{path} does not exist; wanted a model repository or a file of definitions")

@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tritonforge.server.asking.health import ModelState
+    from tritonforge.server.asking.statistics import ModelStatistics
+    from tritonforge.server.asking.status import ModelStatus
     from tritonforge.server.attached import AttachedServer
-    from tritonforge.server.docker import DockerServer
-    from tritonforge.server.docker_settings import DockerSettings
+    from tritonforge.server.docker.server import DockerServer
+    from tritonforge.server.docker.settings import DockerSettings
     from tritonforge.server.embedded import EmbeddedServer
     from tritonforge.server.errors import (
         ModelLoadError,
@@ -20,12 +23,9 @@ if TYPE_CHECKING:
         ServerTimeout,
         SettingsError,
     )
-    from tritonforge.server.health import ModelState
+    from tritonforge.server.guard.workspace import Workspace
     from tritonforge.server.protocol import Runtime, Server
-    from tritonforge.server.settings import ServerSettings
-    from tritonforge.server.statistics import ModelStatistics
-    from tritonforge.server.status import ModelStatus
-    from tritonforge.server.workspace import Workspace
+    from tritonforge.server.settings.server import ServerSettings
 
 __all__ = [
     "AttachedServer",
@@ -49,22 +49,22 @@ __all__ = [
 
 _LATER = {
     "AttachedServer": "attached",
-    "DockerServer": "docker",
-    "DockerSettings": "docker_settings",
+    "DockerServer": "docker.server",
+    "DockerSettings": "docker.settings",
     "EmbeddedServer": "embedded",
     "ModelLoadError": "errors",
-    "ModelState": "health",
-    "ModelStatistics": "statistics",
-    "ModelStatus": "status",
+    "ModelState": "asking.health",
+    "ModelStatistics": "asking.statistics",
+    "ModelStatus": "asking.status",
     "PreflightError": "errors",
     "Runtime": "protocol",
     "Server": "protocol",
     "ServerDied": "errors",
     "ServerError": "errors",
-    "ServerSettings": "settings",
+    "ServerSettings": "settings.server",
     "ServerTimeout": "errors",
     "SettingsError": "errors",
-    "Workspace": "workspace",
+    "Workspace": "guard.workspace",
 }
 
 

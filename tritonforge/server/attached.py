@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tritonforge.server.catalog import ServedModel, describe_models
-from tritonforge.server.control import load_model, unload_model
+from tritonforge.server.asking.catalog import ServedModel, describe_models
+from tritonforge.server.asking.control import load_model, unload_model
+from tritonforge.server.asking.health import Health, ModelState
+from tritonforge.server.asking.statistics import ModelStatistics, read_statistics
+from tritonforge.server.asking.status import ModelStatus, model_statuses
 from tritonforge.server.errors import ServerError
-from tritonforge.server.health import Health, ModelState
 from tritonforge.server.protocol import Runtime, Server
-from tritonforge.server.statistics import ModelStatistics, read_statistics
-from tritonforge.server.status import ModelStatus, model_statuses
 
 __all__ = ["AttachedServer", "attach"]
 

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Self
 
-from tritonforge.server.backends import PYTHON_BACKENDS
+from tritonforge.server.diagnosis.follow import follow_file
 from tritonforge.server.errors import ServerDied, ServerError
-from tritonforge.server.follow import follow_file
+from tritonforge.server.guard.workspace import Workspace
+from tritonforge.server.installed.backends import PYTHON_BACKENDS
 from tritonforge.server.launch import local_host, resolve_ports, start
 from tritonforge.server.machine import Machine
 from tritonforge.server.preflight import preflight
 from tritonforge.server.protocol import Runtime, Server
-from tritonforge.server.settings import PORTS, ServerSettings
-from tritonforge.server.workspace import Workspace
+from tritonforge.server.settings.server import PORTS, ServerSettings
 
 if TYPE_CHECKING:
-    from tritonforge.server.catalog import ServedModel
-    from tritonforge.server.health import Health, ModelState
-    from tritonforge.server.statistics import ModelStatistics
-    from tritonforge.server.status import ModelStatus
+    from tritonforge.server.asking.catalog import ServedModel
+    from tritonforge.server.asking.health import Health, ModelState
+    from tritonforge.server.asking.statistics import ModelStatistics
+    from tritonforge.server.asking.status import ModelStatus
 
 __all__ = ["EmbeddedServer", "start_embedded", "with_free_ports", "with_key"]
 
@@ -68,10 +68,10 @@ class EmbeddedServer(Server):
             # Kept open: the log can then be read when its folder is gone.
             self._log = os.open(workspace.log, os.O_RDONLY | os.O_CLOEXEC)
             _import_the_rest()
-            from tritonforge.server.older_log import with_older
+            from tritonforge.server.diagnosis.older_log import with_older
+            from tritonforge.server.diagnosis.sources import read_sources
             from tritonforge.server.readiness import await_ready
-            from tritonforge.server.reloading import Served
-            from tritonforge.server.sources import read_sources
+            from tritonforge.server.repository.reloading import Served
 
             self.served = Served(repository, folder, tuple(projects))
             sources = read_sources(repository, served=folder, projects=projects)
@@ -132,31 +132,31 @@ class EmbeddedServer(Server):
 
     def describe(self) -> list[ServedModel]:
         """List each version of each model, with its state, kind and signature."""
-        from tritonforge.server.catalog import describe_models
+        from tritonforge.server.asking.catalog import describe_models
 
         return describe_models(self.models(), self.served.folder, self._health)
 
     def statistics(self) -> list[ModelStatistics]:
         """Give each loaded version's counts and times since it was loaded."""
-        from tritonforge.server.statistics import read_statistics
+        from tritonforge.server.asking.statistics import read_statistics
 
         return read_statistics(self._health)
 
     def load(self, model: str) -> None:
         """Load a model of the repository, and wait until it serves."""
-        from tritonforge.server.reloading import reload_model
+        from tritonforge.server.repository.reloading import reload_model
 
         reload_model(self._health, model, self.served, read_log=self.log_text)
 
     def unload(self, model: str) -> None:
         """Unload a model; requests under way finish."""
-        from tritonforge.server.control import unload_model
+        from tritonforge.server.asking.control import unload_model
 
         unload_model(self._health, model)
 
     def reload(self, model: str) -> None:
         """Load what the repository now has of a model; also where its files are unchanged, but its process has died."""
-        from tritonforge.server.reloading import reload_model
+        from tritonforge.server.repository.reloading import reload_model
 
         reload_model(self._health, model, self.served, read_log=self.log_text)
 
@@ -170,7 +170,7 @@ class EmbeddedServer(Server):
         Raises:
             ServerError: the server doesn't answer.
         """
-        from tritonforge.server.status import model_statuses
+        from tritonforge.server.asking.status import model_statuses
 
         return model_statuses(
             self,
@@ -196,7 +196,7 @@ class EmbeddedServer(Server):
         HTTP connections on which nothing is under way are closed, where the system allows it and no model streams. A
         KeyboardInterrupt while it waits kills the server. A second call does nothing.
         """
-        from tritonforge.server.streaming import may_stream
+        from tritonforge.server.guard.streaming import may_stream
 
         return self._workspace.close(idle_port=lambda: 0 if may_stream(self._health) else self.settings.http_port)
 
@@ -258,10 +258,6 @@ def with_free_ports(settings: ServerSettings, start_it: Callable[[], _Started]) 
 
 def _import_the_rest() -> None:
     """Import what is needed until the server's end, while it starts: here nobody waits for it."""
-    import tritonforge.server.catalog  # the first thing that `up` asks for
-    import tritonforge.server.readiness
-    import tritonforge.server.reloading
-    import tritonforge.server.streaming  # noqa: F401
 
 
 def with_key(settings: ServerSettings) -> ServerSettings:

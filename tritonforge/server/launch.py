@@ -9,18 +9,18 @@ from pathlib import Path
 from tritonforge.repository_files import stub_safe
 from tritonforge.resources import python_backends
 from tritonforge.server import ports
-from tritonforge.server.backends import assemble_backends, keep_environments_in
-from tritonforge.server.command import server_command, server_environment
-from tritonforge.server.completion import note_completion, settle_completion
 from tritonforge.server.errors import ServerError
-from tritonforge.server.installation import Installation, find_tritonserver
-from tritonforge.server.libpython import SONAME, choose_libpython
+from tritonforge.server.guard.workspace import Workspace
+from tritonforge.server.installed.backends import assemble_backends, keep_environments_in
+from tritonforge.server.installed.installation import Installation, find_tritonserver
+from tritonforge.server.installed.libpython import SONAME, choose_libpython
+from tritonforge.server.installed.stub_python import make_stub_python
 from tritonforge.server.machine import Machine
-from tritonforge.server.settings import PORTS, ServerSettings
-from tritonforge.server.snapshot import can_link, take_snapshot
-from tritonforge.server.stub_python import make_stub_python
-from tritonforge.server.workspace import Workspace
-from tritonforge.server.writable import needing_room
+from tritonforge.server.repository.completion import note_completion, settle_completion
+from tritonforge.server.repository.snapshot import can_link, take_snapshot
+from tritonforge.server.settings.command import server_command, server_environment
+from tritonforge.server.settings.server import PORTS, ServerSettings
+from tritonforge.server.settings.writable import needing_room
 
 __all__ = ["local_host", "resolve_ports", "served_folder", "start"]
 

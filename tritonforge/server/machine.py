@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tritonforge.server.installation import Installation, find_installation
-from tritonforge.server.libpython import Libpython, find_libpythons
+from tritonforge.server.installed.installation import Installation, find_installation
+from tritonforge.server.installed.libpython import Libpython, find_libpythons
 
 __all__ = ["SHARED_MEMORY", "Machine", "installed_version", "probe"]
 

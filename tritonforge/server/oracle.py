@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TextIO
 
 from tritonforge.repository_files import dead_links, stub_safe
-from tritonforge.server.command import server_command, server_environment
+from tritonforge.server.asking.health import Health, ModelState
+from tritonforge.server.diagnosis.log import last_words, read_failures
 from tritonforge.server.errors import PreflightError, ServerDied, ServerTimeout
-from tritonforge.server.health import Health, ModelState
+from tritonforge.server.guard.workspace import Workspace
+from tritonforge.server.installed.null_backend import write_null_backends
 from tritonforge.server.launch import local_host, resolve_ports
-from tritonforge.server.log import last_words, read_failures
 from tritonforge.server.machine import probe
-from tritonforge.server.null_backend import write_null_backends
 from tritonforge.server.preflight import check_machine
-from tritonforge.server.settings import ServerSettings
-from tritonforge.server.workspace import Workspace
+from tritonforge.server.settings.command import server_command, server_environment
+from tritonforge.server.settings.server import ServerSettings
 
 __all__ = ["Verdict", "ask_server"]
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.repository_files import stub_safe
-from tritonforge.server.certificates import check_certificates
 from tritonforge.server.errors import PreflightError
-from tritonforge.server.installation import find_tritonserver
-from tritonforge.server.libpython import SONAME, choose_libpython
+from tritonforge.server.installed.installation import find_tritonserver
+from tritonforge.server.installed.libpython import SONAME, choose_libpython
+from tritonforge.server.installed.model_backends import check_backends
 from tritonforge.server.machine import SHARED_MEMORY, Machine, probe
-from tritonforge.server.manifest import check_environments, check_manifest
-from tritonforge.server.model_backends import check_backends
-from tritonforge.server.repository import CONFIG, config_fields, is_model, model_folders
-from tritonforge.server.settings import ServerSettings
-from tritonforge.server.settings_checks import check_cache_size, check_load_models, check_ports
+from tritonforge.server.repository.folder import CONFIG, config_fields, is_model, model_folders
+from tritonforge.server.repository.manifest import check_environments, check_manifest
+from tritonforge.server.settings.certificates import check_certificates
+from tritonforge.server.settings.checks import check_cache_size, check_load_models, check_ports
+from tritonforge.server.settings.server import ServerSettings
 
 __all__ = [
     "check_machine",

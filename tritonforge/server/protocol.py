@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from typing_extensions import Self
 
 if TYPE_CHECKING:
+    from tritonforge.server.asking.catalog import ServedModel
+    from tritonforge.server.asking.health import ModelState
+    from tritonforge.server.asking.statistics import ModelStatistics
+    from tritonforge.server.asking.status import ModelStatus
     from tritonforge.server.attached import AttachedServer
-    from tritonforge.server.catalog import ServedModel
-    from tritonforge.server.docker import DockerServer
-    from tritonforge.server.docker_settings import DockerSettings
+    from tritonforge.server.docker.server import DockerServer
+    from tritonforge.server.docker.settings import DockerSettings
     from tritonforge.server.embedded import EmbeddedServer
-    from tritonforge.server.health import ModelState
-    from tritonforge.server.settings import ServerSettings
-    from tritonforge.server.statistics import ModelStatistics
-    from tritonforge.server.status import ModelStatus
-    from tritonforge.server.workspace import Workspace
+    from tritonforge.server.guard.workspace import Workspace
+    from tritonforge.server.settings.server import ServerSettings
 
 __all__ = ["Runtime", "Server"]
 
@@ -196,7 +196,7 @@ class Server(Protocol):
             ServerTimeout: it was not ready within `ready_timeout_s`.
             ServerError: Docker refuses, with its reason: a taken port, GPUs that it can't give.
         """
-        from tritonforge.server.docker_launch import start_docker
+        from tritonforge.server.docker.launch import start_docker
 
         return start_docker(
             repository,

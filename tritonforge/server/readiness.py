@@ -11,17 +11,17 @@ from dataclasses import replace
 
 from tritonforge.errors import Diagnostic
 from tritonforge.server import ports
-from tritonforge.server.command import served_ports
+from tritonforge.server.asking.health import Health, ModelState
+from tritonforge.server.asking.stubs import StubWatch
+from tritonforge.server.diagnosis.failures import explain_dead_stubs, explain_failures
+from tritonforge.server.diagnosis.log import last_words, loading_models
+from tritonforge.server.diagnosis.sources import Sources
 from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
-from tritonforge.server.failures import explain_dead_stubs, explain_failures
-from tritonforge.server.health import Health, ModelState
-from tritonforge.server.installation import find_tritonserver
+from tritonforge.server.guard.workspace import Workspace
+from tritonforge.server.installed.installation import find_tritonserver
 from tritonforge.server.launch import local_host
-from tritonforge.server.log import last_words, loading_models
-from tritonforge.server.settings import ServerSettings
-from tritonforge.server.sources import Sources
-from tritonforge.server.stubs import StubWatch
-from tritonforge.server.workspace import Workspace
+from tritonforge.server.settings.command import served_ports
+from tritonforge.server.settings.server import ServerSettings
 
 __all__ = ["await_ready", "health_of", "key_header"]
 

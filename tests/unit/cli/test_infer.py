@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tritonforge.build import build
 from tritonforge.cli import app
-from tritonforge.server.records import claim, save
+from tritonforge.server.state.records import claim, save
 
 NOBODY = "http://127.0.0.1:1"
 

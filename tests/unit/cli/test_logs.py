@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
-from tritonforge.server.records import claim, save
+from tritonforge.server.state.records import claim, save
 
 
 def test_a_log_in_two_parts_is_shown_from_the_older_one_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,7 @@ def test_places_in_what_the_server_read_are_those_of_the_users_files(
     models = {"echo": {"sources": {"1/source/shop.py": "shop.py"}}}
     manifest = {"schema": 1, "models": models}
     (tmp_path / "repository").mkdir()
-    monkeypatch.setattr("tritonforge.server.sources.read_manifest", lambda repository: manifest)
+    monkeypatch.setattr("tritonforge.server.diagnosis.sources.read_manifest", lambda repository: manifest)
     record = claim("main", fallback="", runtime="embedded", detached=True)
     save(replace(record, repository=str(tmp_path / "repository"), served="/tmp/gone/repository"))
     Path(record.log).write_text(

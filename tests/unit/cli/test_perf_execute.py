@@ -26,11 +26,11 @@ from tritonforge.load import (
     Settings,
     SweepInterrupted,
 )
-from tritonforge.load.environment import describe
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.merge import make_point
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.merge import make_point
+from tritonforge.load.observed.environment import describe
 from tritonforge.load.sweep import find_knee
+from tritonforge.load.workers.job import Tally
 from tritonforge.report.summary import tiles
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tritonforge.cli import app
 from tritonforge.load import ModelLoad, Report, ServerGone, Settings
-from tritonforge.load.environment import describe
+from tritonforge.load.observed.environment import describe
 from tritonforge.report.scenario import Scenario
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tritonforge.client import Client, assembly, cuda_shared
-from tritonforge.client.cuda_driver import CudaDriver
+from tritonforge.client import Client, assembly
+from tritonforge.client.cuda import shared as cuda_shared
+from tritonforge.client.cuda.driver import CudaDriver
 
 from .cuda_server import CudaServer, markers
 from .cuda_stand_in import StandIn

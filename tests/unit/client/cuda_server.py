@@ -13,7 +13,7 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, Target
 from tritonforge.client.message import Region, Request, Response, Tensor
 from tritonforge.client.questions import Question
-from tritonforge.client.segments import PREFIX
+from tritonforge.client.shared_memory.segments import PREFIX
 
 METADATA = {
     "name": "m",

@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from tritonforge.client.assembly import assemble_blocking
-from tritonforge.client.blocking import finish
+from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ServerUnavailable
 from tritonforge.client.message import Request, Response, Tensor
-from tritonforge.client.observation import Observer
-from tritonforge.client.replicas import Breaker
-from tritonforge.client.retries import Retries
+from tritonforge.client.observing.observation import Observer
+from tritonforge.client.reliable.replicas import Breaker
+from tritonforge.client.reliable.retries import Retries
 
 REQUEST = Request("m", (Tensor("x", "FP32", (2, 3), bytes(24)),), version="2", id="r-7")
 

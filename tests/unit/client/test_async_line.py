@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tritonforge.client import async_grpc_connection, async_http_connection
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.http_answer import Dropped, Garbled, Unsent
-from tritonforge.client.http_connection import Route
+from tritonforge.client.grpc import async_connection as async_grpc_connection
+from tritonforge.client.http import async_connection as async_http_connection
+from tritonforge.client.http.answer import Dropped, Garbled, Unsent
+from tritonforge.client.http.connection import Route
 
 from .fault_server import FaultServer, Peer
 

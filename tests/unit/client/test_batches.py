@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.client.batches import Reassembly, merge_arrays, pieces_of
+from tritonforge.client.calls.batches import Reassembly, merge_arrays, pieces_of
 from tritonforge.client.result import Result
 
 

@@ -14,12 +14,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from tritonforge.client import Client, InvalidRequest, ModelNotFound, ServerUnavailable, observers
-from tritonforge.client.blocking import finish, iterate
+from tritonforge.client import Client, InvalidRequest, ModelNotFound, ServerUnavailable
+from tritonforge.client.concurrency.blocking import finish, iterate
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.observation import Call
+from tritonforge.client.observing import observers
+from tritonforge.client.observing.observation import Call
+from tritonforge.client.observing.tracing import Tracer
 from tritonforge.client.questions import Question
-from tritonforge.client.tracing import Tracer
 from tritonforge.errors import TritonForgeError
 
 from .fault_server import ANSWER, FaultServer, Peer, answer_all, free_port, then_close

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.client.casts import cast_inputs, require_cast
 from tritonforge.client.errors import InvalidRequest, Target
-from tritonforge.client.narrowing import cast_each
-from tritonforge.client.wire import numpy_dtype
+from tritonforge.client.tensors.casts import cast_inputs, require_cast
+from tritonforge.client.tensors.narrowing import cast_each
+from tritonforge.client.tensors.wire import numpy_dtype
 from tritonforge.ir import Signature, TensorSpec
 
 TARGET = Target("http://h:1", "m")

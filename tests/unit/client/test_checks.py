@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tritonforge.client.checks import explain, find_problems
+from tritonforge.client.tensors.checks import explain, find_problems
 from tritonforge.dtypes import DTYPES
 from tritonforge.ir import Signature, TensorSpec
 

@@ -27,13 +27,13 @@ from tritonforge.client import (
     Retries,
     ServerUnavailable,
 )
-from tritonforge.client.blocking import finish, iterate
+from tritonforge.client.concurrency.blocking import finish, iterate
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import Target
-from tritonforge.client.events import read_event
+from tritonforge.client.http.events import read_event
 from tritonforge.client.message import Request
 from tritonforge.client.questions import Question
-from tritonforge.client.segments import PREFIX
+from tritonforge.client.shared_memory.segments import PREFIX
 from tritonforge.client.stub import Stub, only
 from tritonforge.ir import Signature
 

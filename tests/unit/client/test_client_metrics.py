@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tritonforge.client import Breaker, Client, ServerUnavailable, observers
-from tritonforge.client.blocking import iterate
+from tritonforge.client import Breaker, Client, ServerUnavailable
+from tritonforge.client.concurrency.blocking import iterate
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import Target
-from tritonforge.client.observation import Call
-from tritonforge.client.prometheus import Prometheus
+from tritonforge.client.observing import observers
+from tritonforge.client.observing.observation import Call
+from tritonforge.client.observing.prometheus import Prometheus
 from tritonforge.client.questions import Question
 from tritonforge.errors import TritonForgeError
 

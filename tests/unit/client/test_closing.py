@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2
 
-from tritonforge.client import AsyncClient, Client, ConnectionOptions, DeadlineExceeded, grpc_exchange
-from tritonforge.client.retries import Retries
+from tritonforge.client import AsyncClient, Client, ConnectionOptions, DeadlineExceeded
+from tritonforge.client.grpc import exchange as grpc_exchange
+from tritonforge.client.reliable.retries import Retries
 
 from .fault_server import FaultServer, Peer
 from .small_servers import doubled, grpc_server

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritonforge.client import AsyncClient, Client, ConnectionOptions, DeadlineExceeded
-from tritonforge.client.compression import finish_steps, finish_steps_beside, packing, unpacking
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.http.compression import finish_steps, finish_steps_beside, packing, unpacking
 
 from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer
 from .small_servers import CONFIG, METADATA, answer_question, ok

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from tritonclient.grpc import service_pb2
 
-from tritonforge.client.grpc_wire import parse_response, serialize_request
-from tritonforge.client.http_answer import read_answer, scratch_memory
-from tritonforge.client.http_exchange import HttpExchange
-from tritonforge.client.http_message import read_response
+from tritonforge.client.grpc.wire import parse_response, serialize_request
+from tritonforge.client.http.answer import read_answer, scratch_memory
+from tritonforge.client.http.exchange import HttpExchange
+from tritonforge.client.http.message import read_response
 from tritonforge.client.message import Request, Tensor
 from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.tensors.wire import decode, encode
 from tritonforge.client.url import parse_url
-from tritonforge.client.wire import decode, encode
 
 ROW = np.arange(1 << 20, dtype=np.float32).reshape(1, -1)
 

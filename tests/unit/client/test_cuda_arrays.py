@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from tritonforge.client import CudaArray
-from tritonforge.client.cuda_arrays import CudaMemory
-from tritonforge.client.cuda_driver import CudaDriver
-from tritonforge.client.segments import PREFIX, abandoned
+from tritonforge.client.cuda.arrays import CudaMemory
+from tritonforge.client.cuda.driver import CudaDriver
+from tritonforge.client.shared_memory.segments import PREFIX, abandoned
 
 from .cuda_stand_in import StandIn
 

@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from tritonforge.client import cuda_driver
-from tritonforge.client.cuda_driver import HANDLE_BYTES, CudaDriver, load_driver
+from tritonforge.client.cuda import driver as cuda_driver
+from tritonforge.client.cuda.driver import HANDLE_BYTES, CudaDriver, load_driver
 
 from .cuda_stand_in import CONTEXT, StandIn
 

@@ -23,10 +23,10 @@ from tritonforge.client import (
     assembly,
 )
 from tritonforge.client.errors import Target
-from tritonforge.client.grpc_questions import parse_answer, procedure, serialize_question
-from tritonforge.client.http_questions import is_answer, request_line
+from tritonforge.client.grpc.questions import parse_answer, procedure, serialize_question
+from tritonforge.client.http.questions import is_answer, request_line
 from tritonforge.client.questions import Question
-from tritonforge.client.segments import PREFIX
+from tritonforge.client.shared_memory.segments import PREFIX
 
 from .cuda_server import ROWS, SHAPES, URL, CudaServer, markers
 

@@ -18,7 +18,7 @@ from tritonforge.client import (
 )
 from tritonforge.client.errors import Target
 from tritonforge.client.failures import from_grpc_code, from_http_status, from_page
-from tritonforge.client.retries import may_retry
+from tritonforge.client.reliable.retries import may_retry
 from tritonforge.errors import InvalidTensor, TritonForgeError
 
 TARGET = Target("http://host:8000", "fraud", "2", "req-1")

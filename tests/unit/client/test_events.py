@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.events import Events, generate_body, mistyped, read_event
+from tritonforge.client.http.events import Events, generate_body, mistyped, read_event
 
 TARGET = Target("http://h:1", "m", request_id="r")
 STREAM = b'data: {"a":1}\n\ndata: {"a":2}\r\n\r\n: nothing\n\ndata: {"a":\ndata: 3}\n\n'

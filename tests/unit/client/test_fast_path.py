@@ -11,7 +11,7 @@ import pytest
 
 from tritonforge.client import AsyncClient, Client, ConnectionOptions, Result, Retries, ServerUnavailable
 from tritonforge.client.errors import ClientError
-from tritonforge.client.reliable import ReliableTransport
+from tritonforge.client.reliable.transport import ReliableTransport
 
 from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer, answer_all
 

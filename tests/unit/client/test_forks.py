@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tritonforge.client.arena import Arena
-from tritonforge.client.replicas import Breaker, Replicas
-from tritonforge.client.retries import Budget, Retries
+from tritonforge.client.reliable.replicas import Breaker, Replicas
+from tritonforge.client.reliable.retries import Budget, Retries
+from tritonforge.client.shared_memory.arena import Arena
 
 PATIENCE_S = 20.0
 

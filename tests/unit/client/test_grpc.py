@@ -8,8 +8,8 @@ from tritonclient.grpc import model_config_pb2, service_pb2
 
 from tritonforge.client import Client, DeadlineExceeded, ServerUnavailable
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc import GrpcTransport
-from tritonforge.client.grpc_message import from_message, to_json, to_message
+from tritonforge.client.grpc.message import from_message, to_json, to_message
+from tritonforge.client.grpc.transport import GrpcTransport
 from tritonforge.client.message import Request, Tensor
 from tritonforge.client.url import parse_url
 

@@ -15,10 +15,10 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client import AsyncClient, Client, ConnectionOptions, Retries
 from tritonforge.client.errors import ClientError
-from tritonforge.client.grpc_unary import UnaryCalls
-from tritonforge.client.kinds import Known
+from tritonforge.client.grpc.unary import UnaryCalls
 from tritonforge.client.metadata import ServedModel
-from tritonforge.client.reliable import ReliableTransport
+from tritonforge.client.reliable.transport import ReliableTransport
+from tritonforge.client.tensors.kinds import Known
 from tritonforge.ir import Signature, TensorSpec
 
 from .fault_server import FaultServer, Peer

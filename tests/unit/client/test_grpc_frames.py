@@ -8,8 +8,8 @@ import zlib
 
 import pytest
 
-from tritonforge.client.grpc_frames import LARGEST_MESSAGE, GrpcAnswer, GrpcFrames
-from tritonforge.client.http_answer import Garbled, Leaving, Unsent
+from tritonforge.client.grpc.frames import LARGEST_MESSAGE, GrpcAnswer, GrpcFrames
+from tritonforge.client.http.answer import Garbled, Leaving, Unsent
 from tritonforge.hpack import decode_headers, encode_field
 
 from .http2_frames import (

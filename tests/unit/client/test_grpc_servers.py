@@ -14,13 +14,13 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from tritonforge.client import AsyncClient, Client, DeadlineExceeded, InferenceFailed, ServerUnavailable
-from tritonforge.client.async_grpc import AsyncGrpcTransport
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc import GrpcTransport
-from tritonforge.client.grpc_exchange import GrpcExchange
+from tritonforge.client.grpc.async_transport import AsyncGrpcTransport
+from tritonforge.client.grpc.exchange import GrpcExchange
+from tritonforge.client.grpc.transport import GrpcTransport
 from tritonforge.client.message import Request, Tensor
 from tritonforge.client.options import ConnectionOptions
-from tritonforge.client.retries import Retries
+from tritonforge.client.reliable.retries import Retries
 from tritonforge.client.url import Endpoint
 from tritonforge.hpack import encode_field
 

@@ -9,13 +9,13 @@ from contextlib import closing
 
 import pytest
 
-from tritonforge.client.async_grpc_connection import AsyncGrpcConnection
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc_frames import LARGEST_MESSAGE
-from tritonforge.client.grpc_unary import AsyncUnaryCalls, CallFailed, UnaryCalls, takes
-from tritonforge.client.http_answer import Dropped, Garbled, Unsent
+from tritonforge.client.grpc.async_connection import AsyncGrpcConnection
+from tritonforge.client.grpc.frames import LARGEST_MESSAGE
+from tritonforge.client.grpc.tending import Tender
+from tritonforge.client.grpc.unary import AsyncUnaryCalls, CallFailed, UnaryCalls, takes
+from tritonforge.client.http.answer import Dropped, Garbled, Unsent
 from tritonforge.client.options import TLS, ConnectionOptions
-from tritonforge.client.tending import Tender
 from tritonforge.client.url import Endpoint, parse_url
 
 from .fault_server import FaultServer, Peer, free_port

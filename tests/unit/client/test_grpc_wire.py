@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as pb
 
-from tritonforge.client.grpc_message import from_message, to_message
-from tritonforge.client.grpc_wire import parse_response, serialize_request
+from tritonforge.client.grpc.message import from_message, to_message
+from tritonforge.client.grpc.wire import parse_response, serialize_request
 from tritonforge.client.message import Kind, Request, Tensor
 
 NAMES = st.text(max_size=200)

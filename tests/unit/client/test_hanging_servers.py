@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tritonforge.client import AsyncClient, Client, ConnectionOptions, DeadlineExceeded, ServerUnavailable
-from tritonforge.client import replicas as replicas_module
 from tritonforge.client.connect import open_async_transport, open_transport
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.message import Request, Tensor
-from tritonforge.client.retries import Retries
+from tritonforge.client.reliable import replicas as replicas_module
+from tritonforge.client.reliable.retries import Retries
 
 from .fault_server import FaultServer, Peer
 from .small_servers import answer_question, full_backlog, grpc_server, serve_model, well

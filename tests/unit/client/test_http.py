@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from tritonforge.client import AsyncClient, Client
-from tritonforge.client.async_http import AsyncHttpTransport
-from tritonforge.client.async_http_connection import AsyncConnection
-from tritonforge.client.async_pool import AsyncPool
+from tritonforge.client.connections.async_pool import AsyncPool
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable
-from tritonforge.client.http import HttpTransport
-from tritonforge.client.http_answer import NoneFree
+from tritonforge.client.http.answer import NoneFree
+from tritonforge.client.http.async_connection import AsyncConnection
+from tritonforge.client.http.async_transport import AsyncHttpTransport
+from tritonforge.client.http.transport import HttpTransport
 from tritonforge.client.message import Kind, Request, Tensor
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from tritonforge.client.http_message import read_response, write_request
+from tritonforge.client.http.message import read_response, write_request
 from tritonforge.client.message import Request, Tensor
-from tritonforge.client.wire import decode
+from tritonforge.client.tensors.wire import decode
 
 
 def body(header, data=b""):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tritonforge.client import Client, InferenceFailed, InvalidRequest
-from tritonforge.client.kinds import Known, form_of
 from tritonforge.client.metadata import read_served_model
+from tritonforge.client.tensors.kinds import Known, form_of
 
 from .fault_server import ANSWER, FaultServer, Peer
 

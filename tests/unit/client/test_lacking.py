@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from tritonforge.client import AsyncClient, Client, InferenceFailed, ModelNotFound, ModelNotReady, ServerUnavailable
-from tritonforge.client.attempts import Attempts
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
-from tritonforge.client.lacking import Lacking
 from tritonforge.client.message import Request
-from tritonforge.client.replicas import Balance, Breaker, Replica, Replicas
-from tritonforge.client.retries import Budget, Retries
+from tritonforge.client.reliable.attempts import Attempts
+from tritonforge.client.reliable.lacking import Lacking
+from tritonforge.client.reliable.replicas import Balance, Breaker, Replica, Replicas
+from tritonforge.client.reliable.retries import Budget, Retries
 
 from .fault_server import FaultServer, Peer
 from .small_servers import doubled, doubled_once, grpc_server, well

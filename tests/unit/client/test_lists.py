@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tritonforge.client.lists import has_masked, is_read_once, shape_of
+from tritonforge.client.tensors.lists import has_masked, is_read_once, shape_of
 
 MASKED = np.ma.array([1.0, 2.0], mask=[0, 1])
 ENDLESS: list[object] = []

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from tritonforge.client import AsyncClient, ClientError, ConnectionOptions
+from tritonforge.client.concurrency.loops import PerLoop
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.loops import PerLoop
 from tritonforge.client.message import Request
 
 from .fault_server import FaultServer, Peer

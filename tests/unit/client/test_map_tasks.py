@@ -8,10 +8,10 @@ from contextlib import aclosing
 import numpy as np
 import pytest
 
-from tritonforge.client.batches import pieces_of
+from tritonforge.client.calls.batches import pieces_of
+from tritonforge.client.calls.map_tasks import run_in_tasks
+from tritonforge.client.calls.mapping import Work
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
-from tritonforge.client.map_tasks import run_in_tasks
-from tritonforge.client.mapping import Work
 from tritonforge.client.result import Result
 
 

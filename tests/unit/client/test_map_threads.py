@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from tritonforge.client.batches import pieces_of
+from tritonforge.client.calls.batches import pieces_of
+from tritonforge.client.calls.mapping import Mapped, Work, run_in_threads
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
-from tritonforge.client.mapping import Mapped, Work, run_in_threads
 from tritonforge.client.result import Result
 
 WHO = contextvars.ContextVar("WHO", default="nobody")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tritonforge.client.calls.map_calls import AsyncMapped
+from tritonforge.client.calls.mapping import Mapped, Work, make_work
 from tritonforge.client.errors import InvalidRequest, Target
-from tritonforge.client.map_calls import AsyncMapped
-from tritonforge.client.mapping import Mapped, Work, make_work
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
 from tritonforge.ir import Signature, TensorSpec

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tritonforge.client.narrowing import cast_array, cast_each, nearest
+from tritonforge.client.tensors.narrowing import cast_array, cast_each, nearest
 from tritonforge.dtypes import DTYPES
 
 BF16, FP16, FP32, FP64 = (DTYPES[name].numpy for name in ("BF16", "FP16", "FP32", "FP64"))

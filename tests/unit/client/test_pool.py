@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tritonforge.client import http
-from tritonforge.client import pool as pool_module
+from tritonforge.client.connections import pool as pool_module
+from tritonforge.client.connections.pool import Place, Pool
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.http import HttpTransport
-from tritonforge.client.http_answer import NoneFree
+from tritonforge.client.http import transport as http
+from tritonforge.client.http.answer import NoneFree
+from tritonforge.client.http.transport import HttpTransport
 from tritonforge.client.message import Request, Tensor
 from tritonforge.client.options import ConnectionOptions
-from tritonforge.client.pool import Place, Pool
 from tritonforge.client.url import parse_url
 
 from .fault_server import FaultServer, answer_all

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tritonforge.client.attempts import Attempts
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.message import Request
-from tritonforge.client.replicas import Breaker, Replicas
-from tritonforge.client.retries import Budget, Retries
+from tritonforge.client.reliable.attempts import Attempts
+from tritonforge.client.reliable.replicas import Breaker, Replicas
+from tritonforge.client.reliable.retries import Budget, Retries
 
 TARGET = Target("a, b", "m")
 

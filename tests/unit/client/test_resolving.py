@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from tritonforge.client import AsyncClient, Client, DeadlineExceeded, ServerUnavailable
+from tritonforge.client.connections.resolving import resolve
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.resolving import resolve
 
 LOOK_UP = socket.getaddrinfo
 

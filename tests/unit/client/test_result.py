@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tritonforge.client import InferenceFailed, Result, ServerUnavailable
-from tritonforge.client.classes import labelled
 from tritonforge.client.errors import Target
 from tritonforge.client.message import Response, Tensor
-from tritonforge.client.payload import read_result, require_own
+from tritonforge.client.tensors.classes import labelled
+from tritonforge.client.tensors.payload import read_result, require_own
 
 LABEL, P = np.array([1, 0]), np.array([[0.1, 0.9], [0.8, 0.2]], np.float32)
 

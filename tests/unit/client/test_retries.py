@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, ServerUnavailable, Target
-from tritonforge.client.retries import Budget, Retries, may_retry
+from tritonforge.client.reliable.retries import Budget, Retries, may_retry
 
 TARGET = Target("http://h:1", "m")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tritonforge.client import arena as arena_module
-from tritonforge.client.arena import Arena
 from tritonforge.client.message import Request, Response, Tensor
-from tritonforge.client.segments import PREFIX, Segment, abandoned, remove
+from tritonforge.client.shared_memory import arena as arena_module
+from tritonforge.client.shared_memory.arena import Arena
+from tritonforge.client.shared_memory.segments import PREFIX, Segment, abandoned, remove
 
 BIG = np.zeros(arena_module.LEAST_BYTES, np.uint8)
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from tritonforge.client import DeadlineExceeded, InvalidRequest, Result
-from tritonforge.client.blocking import finish
+from tritonforge.client.calls.sequences import SequenceCore
+from tritonforge.client.calls.turns import Turns, turns_of_tasks, turns_of_threads
+from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import Target
-from tritonforge.client.sequences import SequenceCore
-from tritonforge.client.turns import Turns, turns_of_tasks, turns_of_threads
 
 
 class Model:

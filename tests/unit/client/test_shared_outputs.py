@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tritonforge.client import Client, Retries
-from tritonforge.client.arena import LEAST_BYTES
-from tritonforge.client.blocking import finish
+from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.message import Request, Response, Tensor
 from tritonforge.client.questions import Question
-from tritonforge.client.shared_transport import SharedMemoryTransport
+from tritonforge.client.shared_memory.arena import LEAST_BYTES
+from tritonforge.client.shared_memory.transport import SharedMemoryTransport
 
 BIG = LEAST_BYTES
 REQUEST = Request("m", (Tensor("x", "UINT8", (1,), b"1"),))

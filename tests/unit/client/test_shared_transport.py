@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tritonforge.client.arena import LEAST_BYTES
-from tritonforge.client.blocking import finish
+from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
@@ -24,8 +23,9 @@ from tritonforge.client.errors import (
 )
 from tritonforge.client.message import Request, Response, Tensor
 from tritonforge.client.questions import Question
-from tritonforge.client.segments import PREFIX, Segment
-from tritonforge.client.shared_transport import SharedMemoryTransport
+from tritonforge.client.shared_memory.arena import LEAST_BYTES
+from tritonforge.client.shared_memory.segments import PREFIX, Segment
+from tritonforge.client.shared_memory.transport import SharedMemoryTransport
 
 BIG = np.zeros(LEAST_BYTES, np.uint8)
 REQUEST = Request("m", (Tensor("x", "UINT8", BIG.shape, BIG.data),), version="2", id="r-7")
@@ -271,7 +271,7 @@ def test_a_server_that_was_asked_in_vain_to_let_go_of_memory_is_asked_again(serv
 
 
 def test_of_memory_that_is_too_much_to_keep_none_is_forgotten(server, transport, monkeypatch):
-    monkeypatch.setattr("tritonforge.client.arena._MOST_IDLE_BYTES", 0)
+    monkeypatch.setattr("tritonforge.client.shared_memory.arena._MOST_IDLE_BYTES", 0)
     server.unregistering = [asyncio.CancelledError()]
     with pytest.raises(asyncio.CancelledError):
         infer(transport)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tritonforge.client.usual import Output, Usual
+from tritonforge.client.tensors.usual import Output, Usual
 from tritonforge.errors import InvalidTensor
 
 FP32, INT8 = np.dtype(np.float32), np.dtype(np.int8)

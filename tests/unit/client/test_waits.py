@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tritonforge.client.waits import within
+from tritonforge.client.concurrency.waits import within
 
 
 def test_what_comes_in_time_is_given_and_what_fails_is_raised():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from tritonforge.client.wire import decode, encode
+from tritonforge.client.tensors.wire import decode, encode
 from tritonforge.dtypes import DTYPES
 from tritonforge.errors import InvalidTensor
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tritonforge.image import check_compose, composing
-from tritonforge.server.docker_container import Image
-from tritonforge.server.shared_memory import SharedMemory
+from tritonforge.server.docker.container import Image
+from tritonforge.server.repository.shared_memory import SharedMemory
 
 IMAGE = Image("fraud:1", user="10001:10001")
 

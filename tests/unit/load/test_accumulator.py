@@ -9,11 +9,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load.accumulator import Accumulator
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.lane import Lane
-from tritonforge.load.recorder import Recorder
+from tritonforge.load.figures.accumulator import Accumulator
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.recorder import Recorder
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.workers.job import Tally
 
 BATCHES = st.lists(st.lists(st.integers(0, 10**7), max_size=30), max_size=8)
 

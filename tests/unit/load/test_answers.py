@@ -8,9 +8,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from tritonforge.load.answers import Answers, NotAnAnswer, check_named
-from tritonforge.load.http_link import error_words
-from tritonforge.load.job import Payload
+from tritonforge.load.input.answers import Answers, NotAnAnswer, check_named
+from tritonforge.load.links.http import error_words
+from tritonforge.load.workers.job import Payload
 
 
 @pytest.mark.parametrize("escaped", [True, False])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load.casts import cast
+from tritonforge.load.input.casts import cast
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load import drive as driving
-from tritonforge.load.drive import Drive
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Job, Payload, Start, Tally, Target
-from tritonforge.load.lane import Lane
-from tritonforge.load.merge import merge_tallies
-from tritonforge.load.recorder import Recorder
-from tritonforge.load.schedule import Schedule
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.merge import merge_tallies
+from tritonforge.load.figures.recorder import Recorder
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.pacing import drive as driving
+from tritonforge.load.pacing.drive import Drive
+from tritonforge.load.pacing.schedule import Schedule
+from tritonforge.load.workers.job import Job, Payload, Start, Tally, Target
 
 MS = 1_000_000
 START = 5 * MS

@@ -10,13 +10,13 @@ from contextlib import closing
 import pytest
 
 from tritonforge.load import LoadFailed
-from tritonforge.load.clock import NS, now_ns
-from tritonforge.load.dial import connect_all, disconnect
-from tritonforge.load.drive import Drive
-from tritonforge.load.job import Job, Payload, Start, Target
-from tritonforge.load.lane import Lane
-from tritonforge.load.recorder import Recorder
-from tritonforge.load.workers import Workers
+from tritonforge.load.figures.recorder import Recorder
+from tritonforge.load.links.dial import connect_all, disconnect
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.pacing.clock import NS, now_ns
+from tritonforge.load.pacing.drive import Drive
+from tritonforge.load.workers.job import Job, Payload, Start, Target
+from tritonforge.load.workers.parent import Workers
 
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 MESSAGE = b"the request"
@@ -78,7 +78,7 @@ def test_processes_that_wait_are_stopped_where_another_has_no_connection() -> No
 
 
 def test_a_server_that_takes_no_more_connections_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tritonforge.load.dial._PATIENCE_S", 0.2)
+    monkeypatch.setattr("tritonforge.load.links.dial._PATIENCE_S", 0.2)
     lanes = [Lane() for _ in range(9)]
 
     async def connect(port: int) -> None:

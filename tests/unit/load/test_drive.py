@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tritonforge.load.answers import Answers
-from tritonforge.load.clock import NS
-from tritonforge.load.drive import Drive
-from tritonforge.load.job import Job, Payload, Start, Tally, Target
-from tritonforge.load.lane import Lane
-from tritonforge.load.recorder import Recorder
+from tritonforge.load.figures.recorder import Recorder
+from tritonforge.load.input.answers import Answers
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.pacing.clock import NS
+from tritonforge.load.pacing.drive import Drive
+from tritonforge.load.workers.job import Job, Payload, Start, Tally, Target
 
 
 class Clock:
@@ -68,8 +68,8 @@ def test_a_request_is_given_up_when_that_is_due_and_the_next_one_follows_at_once
     window_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, sent, tallies = Clock(), list[int](), list[Tally]()
-    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
-    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
     job = Job(
         Target("127.0.0.1", 1),
         (Payload(b"x"),),
@@ -102,8 +102,8 @@ def test_a_request_is_given_up_when_that_is_due_and_the_next_one_follows_at_once
 def test_what_had_no_answer_is_what_was_under_way_at_the_stop_and_still_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a sequence, which is sent after the stop, is no request of the load."""
     clock, sent = Clock(), list[int]()
-    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
-    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
     parts = ((b"x", b""),) * 4
     sequence = Payload(b"", parts, sequence_length=3)
     drive = Drive(Job(Target("", 1), (sequence,), NS, 1, concurrency=3), Recorder(NS, id), lambda _: None)
@@ -126,8 +126,8 @@ def test_what_had_no_answer_is_what_was_under_way_at_the_stop_and_still_is(monke
 def test_the_timeout_holds_after_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """What reaches it has failed; the end of a sequence, sent after the stop, is given up without being counted."""
     clock, sent = Clock(), list[int]()
-    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
-    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
     sequence = Payload(b"", ((b"x", b""),) * 4, sequence_length=3)
     job = Job(Target("", 1), (sequence,), NS, 1, concurrency=2, timeout_s=0.3)
     drive = Drive(job, Recorder(NS, id), lambda _: None)
@@ -150,8 +150,8 @@ def test_the_timeout_holds_after_the_stop(monkeypatch: pytest.MonkeyPatch) -> No
 def test_requests_that_are_answered_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A timer for each would cost more than the request."""
     clock, sent = Clock(), list[int]()
-    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
-    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
     job = Job(Target("127.0.0.1", 1), (Payload(b"x"),), NS, 1 << 30, concurrency=1, timeout_s=0.2)
     drive = Drive(job, Recorder(NS, lambda _: None), lambda _: None)
     drive.lanes = [Lane()]
@@ -173,8 +173,8 @@ def test_the_time_in_which_an_answer_is_checked_is_no_requests(monkeypatch: pyte
         clock.now += 45 * ms
         return ""
 
-    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
-    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
     monkeypatch.setattr(Answers, "check", check)
     checked = Payload(b"x", expected={"y": np.zeros(1)})
     recorder = Recorder(NS, tallies.append)
@@ -195,8 +195,8 @@ def test_the_time_in_which_an_answer_is_checked_is_no_requests(monkeypatch: pyte
 
 def test_what_is_lost_before_the_start_starts_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, sent = Clock(), list[int]()
-    monkeypatch.setattr("tritonforge.load.drive.now_ns", lambda: clock.now)
-    monkeypatch.setattr("tritonforge.load.drive.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
 
     def reconnect(lane: Lane) -> None:
         lane.link = Line(sent, clock)

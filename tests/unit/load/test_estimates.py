@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tritonforge.load.estimates import estimate, is_stable, pooled_rate, summarize, t_quantile
-from tritonforge.load.histogram import RELATIVE_ERROR, Histogram
+from tritonforge.load.figures.estimates import estimate, is_stable, pooled_rate, summarize, t_quantile
+from tritonforge.load.figures.histogram import RELATIVE_ERROR, Histogram
 
 POSITIVE = st.floats(1e-3, 1e6)
 

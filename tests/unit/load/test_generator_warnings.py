@@ -8,12 +8,12 @@ from itertools import takewhile
 import pytest
 
 from tritonforge.load import Load, ModelLoad, Settings
-from tritonforge.load.clock import waited_ns
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.merge import coalesce, make_point, merge_tallies
-from tritonforge.load.schedule import intended_times, schedule_of
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.merge import coalesce, make_point, merge_tallies
+from tritonforge.load.pacing.clock import waited_ns
+from tritonforge.load.pacing.schedule import intended_times, schedule_of
 from tritonforge.load.settings import Arrivals, Kind
+from tritonforge.load.workers.job import Tally
 
 MS = 1_000_000
 

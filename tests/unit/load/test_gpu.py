@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.load.gpu import Gpu, read_gpu
+from tritonforge.load.observed.gpu import Gpu, read_gpu
 
 ANSWERS = """#!/bin/sh
 case "$1" in

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load.grpc_link import GrpcLink
-from tritonforge.load.job import Payload, Target
-from tritonforge.load.lane import Lane
+from tritonforge.load.links.grpc import GrpcLink
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.workers.job import Payload, Target
 
 DATA, HEADERS, RST, SETTINGS, PING, WINDOW = 0, 1, 3, 4, 6, 8
 TARGET = Target("127.0.0.1", 1, method="/inference.GRPCInferenceService/ModelInfer")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritonforge.load.codec import decode, encode
-from tritonforge.load.histogram import RELATIVE_ERROR, Histogram, bucket_bounds, bucket_of
+from tritonforge.load.figures.histogram import RELATIVE_ERROR, Histogram, bucket_bounds, bucket_of
 
 TIMES = st.lists(st.integers(0, 10**12), min_size=1, max_size=200)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load.chunks import Chunks
-from tritonforge.load.http_stream_link import HttpStreamLink
-from tritonforge.load.job import Payload
-from tritonforge.load.lane import Lane
+from tritonforge.load.links.chunks import Chunks
+from tritonforge.load.links.http_stream import HttpStreamLink
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.workers.job import Payload
 
 HEAD = b"HTTP/1.1 %s\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 REFUSED = b'HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n{"error":"unknown"}'

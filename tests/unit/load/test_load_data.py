@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tritonforge.load import Data, InvalidLoad, ModelLoad
-from tritonforge.load.data import as_loaded, check_shapes, check_strings, make_samples
-from tritonforge.load.signature import ServedModel, Tensor, read_model
+from tritonforge.load.input.data import as_loaded, check_shapes, check_strings, make_samples
+from tritonforge.load.input.signature import ServedModel, Tensor, read_model
 from tritonforge.samples import TOLERANCE, differing
 
 SERVED = ServedModel("m", (Tensor("x", "FP32", (2,)), Tensor("ids", "INT64", (-1,))), 8, decoupled=False, steps=())

@@ -21,10 +21,10 @@ from tritonforge.load import (
     find_max,
     parse_slo,
 )
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.merge import make_point
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.merge import make_point
 from tritonforge.load.search import bisect
+from tritonforge.load.workers.job import Tally
 
 
 @given(st.integers(0, 300), st.integers(1, 64), st.integers(1, 300))

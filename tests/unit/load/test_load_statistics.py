@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritonforge.load import Slo
-from tritonforge.load.breakdown import break_down
-from tritonforge.load.clock import NS
-from tritonforge.load.estimates import summarize
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.objectives import good_limit_us, missed
+from tritonforge.load.figures.breakdown import break_down
+from tritonforge.load.figures.estimates import summarize
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.objectives import good_limit_us, missed
+from tritonforge.load.observed.statistics import apart, difference, meanwhile, read_counters
+from tritonforge.load.pacing.clock import NS
 from tritonforge.load.results import Window
-from tritonforge.load.statistics import apart, difference, meanwhile, read_counters
 
 
 def entry(

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, SupportsIndex, cast
 import numpy as np
 import pytest
 
-from tritonforge.load.chunks import Chunks
-from tritonforge.load.grpc_link import GrpcLink
-from tritonforge.load.http_link import HttpLink
-from tritonforge.load.http_stream_link import HttpStreamLink
-from tritonforge.load.job import Payload, Target
-from tritonforge.load.lane import Lane
+from tritonforge.load.links.chunks import Chunks
+from tritonforge.load.links.grpc import GrpcLink
+from tritonforge.load.links.http import HttpLink
+from tritonforge.load.links.http_stream import HttpStreamLink
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.workers.job import Payload, Target
 
 MIB = 1 << 20
 PIECE = 4096
@@ -104,7 +104,7 @@ def test_a_long_event_is_read_in_linear_time(monkeypatch: pytest.MonkeyPatch) ->
         def feed(self, data: bytes) -> bytes:
             return Counted(super().feed(data))
 
-    monkeypatch.setattr("tritonforge.load.http_stream_link.Chunks", CountedChunks)
+    monkeypatch.setattr("tritonforge.load.links.http_stream.Chunks", CountedChunks)
     heard, lane = Heard(), Lane()
     assert feed(HttpStreamLink(heard, lane), OK + STREAM + CHUNKED + chunked(EVENT + EVENT)) < 5
     assert (heard.responses, heard.told) == (2, [("", b"")])

@@ -26,7 +26,7 @@ from tritonforge.load import (
     TlsFiles,
 )
 from tritonforge.load.address import parse_address
-from tritonforge.load.control import connect
+from tritonforge.load.observed.control import connect
 
 TWO = Load("concurrency", 2)
 RIGHT = json.dumps({"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [1, 2]}]}).encode()
@@ -210,8 +210,8 @@ def test_what_fails_in_the_wait_at_the_end_has_failed(gone: bool, monkeypatch: p
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_a_server_that_says_nothing_is_asked_once(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also for what a server may lack: it takes the question, and never answers."""
-    monkeypatch.setattr("tritonforge.load.control._TIMEOUT_S", 0.2)
-    monkeypatch.setattr("tritonforge.load.grpc_control._TIMEOUT_S", 0.2)
+    monkeypatch.setattr("tritonforge.load.observed.control._TIMEOUT_S", 0.2)
+    monkeypatch.setattr("tritonforge.load.observed.grpc_control._TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         control = connect(parse_address(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"), {}, TlsFiles())
         with pytest.raises(LoadFailed, match=r"no answer within 0\.2 s|DEADLINE_EXCEEDED|UNAVAILABLE"):

@@ -16,7 +16,7 @@ import pytest
 from tritonforge.load import HttpRequest, InvalidLoad, Load, ModelLoad, Point, Session, Settings
 from tritonforge.load.address import parse_address
 from tritonforge.load.codec import decode, encode
-from tritonforge.load.plain_http import pick, prepare_plain
+from tritonforge.load.input.plain_http import pick, prepare_plain
 
 LOAD, COUNT = Load("concurrency", 2), 20
 

@@ -10,9 +10,9 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from tritonforge.load.address import parse_address
-from tritonforge.load.drive import _varint
-from tritonforge.load.prepare import Region, Wanted, prepare
-from tritonforge.load.stream_message import only_ends, stream_error
+from tritonforge.load.input.prepare import Region, Wanted, prepare
+from tritonforge.load.links.stream_message import only_ends, stream_error
+from tritonforge.load.pacing.drive import _varint
 
 INPUTS: dict[str, tuple[str, Any]] = {
     "x": ("FP32", np.array([[1.5, 2.5]], np.float32)),

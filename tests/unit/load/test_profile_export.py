@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tritonforge.load import Load, ProfileExport
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.lane import Lane
-from tritonforge.load.trace import Tracer, read_trace
+from tritonforge.load.exports.trace import Tracer, read_trace
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.workers.job import Tally
 
 
 def record(path: Path) -> list[Tally]:
@@ -202,7 +202,7 @@ def test_an_interruption_leaves_the_experiments_before_it(tmp_path: Path, monkey
                 traces = export.traces(1)
                 record(traces[0])
                 if load == 2:
-                    monkeypatch.setattr("tritonforge.load.profile_export._request", interrupted)
+                    monkeypatch.setattr("tritonforge.load.exports.profile_export._request", interrupted)
                 export.add(Load("concurrency", load), traces, [0, 1 << 62])
 
     with pytest.raises(KeyboardInterrupt):

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.lane import Lane
-from tritonforge.load.merge import coalesce, merge_tallies
-from tritonforge.load.recorder import Recorder
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.merge import coalesce, merge_tallies
+from tritonforge.load.figures.recorder import Recorder
+from tritonforge.load.links.lane import Lane
+from tritonforge.load.workers.job import Tally
 
 REQUESTS = st.lists(st.tuples(st.integers(0, 9_999), st.integers(0, 50), st.integers(0, 500)), max_size=60)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.load.replacement import Replacement, is_device, is_replaced, open_device
+from tritonforge.load.exports.replacement import Replacement, is_device, is_replaced, open_device
 
 LEAVING = """
 import os, sys, time
 from pathlib import Path
-from tritonforge.load.replacement import Replacement
+from tritonforge.load.exports.replacement import Replacement
 new = Replacement(Path(sys.argv[1]))
 new.part.write_text("half")
 print(new.folder, flush=True)

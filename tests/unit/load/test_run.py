@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tritonforge.load import Load, ModelLoad, Settings
-from tritonforge.load.clock import NS
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.pacing.clock import NS
 from tritonforge.load.run import Run
+from tritonforge.load.workers.job import Tally
 
 SETTINGS = Settings("http://127.0.0.1:1", (ModelLoad("m"),))
 ONE = Load("concurrency", 1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tritonforge.load.schedule import Schedule, intended_times, span_of
+from tritonforge.load.pacing.schedule import Schedule, intended_times, span_of
 
 
 def first(schedule: Schedule, count: int) -> list[int]:

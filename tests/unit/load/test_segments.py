@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tritonforge.load import LoadFailed
-from tritonforge.load.segments import Segment, clear_abandoned, ownerless
-from tritonforge.load.shared_memory import Regions
+from tritonforge.load.input.segments import Segment, clear_abandoned, ownerless
+from tritonforge.load.input.shared_memory import Regions
 
 HELD = """
 import time
-from tritonforge.load.segments import Segment
+from tritonforge.load.input.segments import Segment
 kept = Segment(100)
 print(kept.name, flush=True)
 time.sleep(60)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tritonforge.load import InvalidLoad, Load, ModelLoad, Settings
-from tritonforge.load import shares as sharing
 from tritonforge.load.settings_check import check_settings
-from tritonforge.load.shares import most_processes, share_of
+from tritonforge.load.workers import shares as sharing
+from tritonforge.load.workers.shares import most_processes, share_of
 
 FEW = (200, 300)
 """The soft and the hard limit of open files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tritonforge.load import LoadFailed
-from tritonforge.load.signature import read_model
+from tritonforge.load.input.signature import read_model
 
 
 def test_a_datatype_that_the_protocol_does_not_have_is_told() -> None:

@@ -22,9 +22,9 @@ from tritonforge.load import (
     parse_slo,
     sweep,
 )
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.merge import make_point
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.merge import make_point
+from tritonforge.load.workers.job import Tally
 
 LOADS = (Load("concurrency", 1), Load("concurrency", 2))
 SETTINGS = Settings("http://127.0.0.1:1", (ModelLoad("m"),), LOADS, slo=parse_slo("p99=5ms"))

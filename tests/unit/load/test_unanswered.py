@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritonforge.load import Load, ModelLoad, Point, Settings, parse_slo
-from tritonforge.load.histogram import Histogram
-from tritonforge.load.job import Tally
-from tritonforge.load.little import few_under_way
-from tritonforge.load.merge import make_point
+from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.little import few_under_way
+from tritonforge.load.figures.merge import make_point
+from tritonforge.load.workers.job import Tally
 
 MS = 1_000_000
 LIMIT_MS = 10

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from tritonforge.load import GeneratorGone, LoadFailed
-from tritonforge.load.clock import NS, now_ns
-from tritonforge.load.job import Connected, Job, Payload, Start, Tally, Target
-from tritonforge.load.merge import merge_tallies
-from tritonforge.load.schedule import Schedule
-from tritonforge.load.workers import Workers
+from tritonforge.load.figures.merge import merge_tallies
+from tritonforge.load.pacing.clock import NS, now_ns
+from tritonforge.load.pacing.schedule import Schedule
+from tritonforge.load.workers.job import Connected, Job, Payload, Start, Tally, Target
+from tritonforge.load.workers.parent import Workers
 
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -381,9 +381,9 @@ def test_a_worker_whose_parent_is_gone_ends_without_words() -> None:
     import subprocess
     import sys
 
-    from tritonforge.load.worker_pipe import read_message, write_message
+    from tritonforge.load.workers.pipe import read_message, write_message
 
-    command = [sys.executable, "-m", "tritonforge.load.worker"]
+    command = [sys.executable, "-m", "tritonforge.load.workers.worker"]
     asked = threading.Event()
 
     def answer(connection: socket.socket, _number: int) -> bool:

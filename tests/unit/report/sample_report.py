@@ -22,7 +22,7 @@ from tritonforge.load import (
     Window,
     parse_slo,
 )
-from tritonforge.load.histogram import Histogram
+from tritonforge.load.figures.histogram import Histogram
 
 WINDOWS = 6
 

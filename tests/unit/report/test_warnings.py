@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tritonforge.load import Errors
-from tritonforge.load.estimates import estimate
+from tritonforge.load.figures.estimates import estimate
 from tritonforge.report import point_table, warnings_of
 
 from .sample_report import report

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import Workspace
-from tritonforge.server.abandoned import sweep_abandoned
+from tritonforge.server.guard.abandoned import sweep_abandoned
 
 LAUNCHER = """
 import os, signal, sys, time

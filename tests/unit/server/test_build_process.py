@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from tritonforge.server.build_process import BuildProcess, Outcome
+from tritonforge.server.watching.build_process import BuildProcess, Outcome
 
 _Found = TypeVar("_Found")
 

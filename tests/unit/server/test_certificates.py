@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tritonforge.server import ServerSettings
-from tritonforge.server.certificates import check_certificates
+from tritonforge.server.settings.certificates import check_certificates
 
 _TURNED = "\n  hint: grpc_tls_cert is the server's certificate, grpc_tls_key its private key"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerError, ServerSettings
-from tritonforge.server.command import server_flags
-from tritonforge.server.completion import note_completion, require_complete, settle_completion
-from tritonforge.server.repository import config_fields
+from tritonforge.server.repository.completion import note_completion, require_complete, settle_completion
+from tritonforge.server.repository.folder import config_fields
+from tritonforge.server.settings.command import server_flags
 
 TENSOR = '{ name: "x" data_type: TYPE_FP32 dims: [ 1 ] }'
 WHOLE = f'backend: "python"\ninput {TENSOR}\noutput [ {TENSOR} ]\n'

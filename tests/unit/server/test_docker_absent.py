@@ -14,8 +14,8 @@ from threading import Thread
 import pytest
 
 from tritonforge.server import PreflightError
-from tritonforge.server.docker_absent import explain_absence
-from tritonforge.server.docker_client import connect
+from tritonforge.server.docker.absent import explain_absence
+from tritonforge.server.docker.client import connect
 
 
 def absence(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -56,7 +56,7 @@ def test_a_port_at_which_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes connections as long as there is room for them, and says nothing."""
-    monkeypatch.setattr("tritonforge.server.docker_client.FIRST_CONTACT_S", 0.2)
+    monkeypatch.setattr("tritonforge.server.docker.client.FIRST_CONTACT_S", 0.2)
     address = f"unix://{tmp_path}/docker.sock"
     with socket.socket(socket.AF_UNIX) as hanging:
         hanging.bind(str(tmp_path / "docker.sock"))

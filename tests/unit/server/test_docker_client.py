@@ -11,8 +11,8 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 
 from tritonforge.server import PreflightError, ServerError
-from tritonforge.server.docker_client import build_image, find_image, told
-from tritonforge.server.docker_stages import name_stage
+from tritonforge.server.docker.client import build_image, find_image, told
+from tritonforge.server.docker.stages import name_stage
 
 NAME = "registry.example:5000/team/fraud:1"
 PULL = [

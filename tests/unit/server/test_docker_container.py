@@ -11,12 +11,12 @@ import pytest
 from docker.types import HostConfig
 
 from tritonforge.server import PreflightError, Server, ServerSettings, SettingsError
-from tritonforge.server.command import SLEEPING_THREADS
-from tritonforge.server.docker_client import connect
-from tritonforge.server.docker_container import Image, container_arguments, container_user
-from tritonforge.server.docker_settings import DockerSettings, check_image_name, release_image
-from tritonforge.server.reloading import Served
-from tritonforge.server.snapshot import take_snapshot
+from tritonforge.server.docker.client import connect
+from tritonforge.server.docker.container import Image, container_arguments, container_user
+from tritonforge.server.docker.settings import DockerSettings, check_image_name, release_image
+from tritonforge.server.repository.reloading import Served
+from tritonforge.server.repository.snapshot import take_snapshot
+from tritonforge.server.settings.command import SLEEPING_THREADS
 
 NVIDIA = Image("nvcr.io/nvidia/tritonserver:24.10-py3")
 
@@ -68,9 +68,9 @@ def test_the_key_of_restricted_apis_is_not_in_the_command(tmp_path: Path) -> Non
     made = arguments(tmp_path, model_control="explicit", restricted_key="a-secret-of-ours")
     assert not any("a-secret-of-ours" in argument for argument in made["command"])
     assert any("a-secret-of-ours" in value for value in made["environment"].values())
-    assert made["command"][:2] == ["python3", "/tritonforge/docker_start.py"]
+    assert made["command"][:2] == ["python3", "/tritonforge/start.py"]
     mounted = {mount["Target"]: mount["Source"] for mount in made["mounts"]}
-    assert all(Path(mounted[f"/tritonforge/{name}.py"]).is_file() for name in ("docker_start", "hidden_arguments"))
+    assert all(Path(mounted[f"/tritonforge/{name}.py"]).is_file() for name in ("start", "hidden_arguments"))
 
 
 def test_threads_sleep_while_they_wait_unless_the_image_says_otherwise(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tritonforge.server import docker_guard
+from tritonforge.server.docker import guard as docker_guard
 
 
 class Container:

@@ -6,8 +6,8 @@ import pytest
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server import ModelLoadError
-from tritonforge.server.docker_hints import telling_of_image
-from tritonforge.server.hints import hint_for
+from tritonforge.server.diagnosis.hints import hint_for
+from tritonforge.server.docker.hints import telling_of_image
 
 
 def test_a_package_that_is_missing_goes_into_the_image() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tritonforge.server import docker_launch
-from tritonforge.server.docker_leftovers import remove_unguarded
-from tritonforge.server.docker_owners import has_ended, name_owner
-from tritonforge.server.process_identity import identify
+from tritonforge.server.docker import launch as docker_launch
+from tritonforge.server.docker.leftovers import remove_unguarded
+from tritonforge.server.docker.owners import has_ended, name_owner
+from tritonforge.server.state.process_identity import identify
 
 MINE = name_owner(os.getpid())
 

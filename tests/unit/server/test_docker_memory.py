@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.docker_memory import blame_memory, container_shortage, ended_by_memory, short_of_memory
+from tritonforge.server.docker.memory import blame_memory, container_shortage, ended_by_memory, short_of_memory
 
 DIED = Diagnostic("TF523", Where("m", 0, "m"), "the process that runs its Python died", "look at the log")
 OTHER = Diagnostic("TF520", Where("n", 0, "n"), "failed to load")

@@ -16,7 +16,7 @@ from tritonforge.server import ServerSettings
 from tritonforge.server.doctor import Checkup, Surroundings, examine, look_around, try_server
 from tritonforge.server.doctor.surroundings import Docker, Gpus, find_gpus
 from tritonforge.server.machine import Machine, probe
-from tritonforge.server.records import claim, save
+from tritonforge.server.state.records import claim, save
 
 HEALTHY = Surroundings(
     free_bytes={Path("/models"): 50 << 30},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tritonforge.server.follow import follow_file
+from tritonforge.server.diagnosis.follow import follow_file
 
 
 def test_a_file_that_was_begun_anew_is_given_from_its_start(tmp_path: Path) -> None:

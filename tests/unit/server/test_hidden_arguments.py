@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-from tritonforge.server import Workspace, docker_start
-from tritonforge.server.hidden_arguments import conceal
+from tritonforge.server import Workspace
+from tritonforge.server.docker import start
+from tritonforge.server.guard import hidden_arguments
+from tritonforge.server.guard.hidden_arguments import conceal
 
 SECRET = "kept-from-all-others"
 TELL = "import sys; print(sys.argv[1:]); print(open('/proc/self/cmdline').read().split(chr(0))[1:-1]); sys.stdin.read()"
@@ -23,8 +28,9 @@ def test_arguments_with_the_secret_travel_in_the_environment() -> None:
     assert (command[1], environment) == (f"--key={SECRET}", {"PATH": "/bin"})
 
 
-def test_in_a_container_without_the_program_that_is_told_as_dockers_init_does() -> None:
-    command = [sys.executable, docker_start.__file__, "no-such-tritonserver", "--key=…"]
+def test_in_a_container_without_the_program_that_is_told_as_dockers_init_does(tmp_path: Path) -> None:
+    program, _ = (shutil.copy(inspect.getfile(module), tmp_path) for module in (start, hidden_arguments))
+    command = [sys.executable, program, "no-such-tritonserver", "--key=…"]
     environment = {**os.environ, "TRITONFORGE_HIDDEN_ARGUMENT_1": "--key=secret"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (127, "exec no-such-tritonserver failed: No such file or directory\n")

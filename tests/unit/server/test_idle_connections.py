@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tritonforge.server.idle_connections import QUIET_MS, close_idle
+from tritonforge.server.guard.idle_connections import QUIET_MS, close_idle
 
 SERVER = """
 import select, socket

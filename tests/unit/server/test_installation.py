@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerSettings
-from tritonforge.server.installation import Installation, find_tritonserver
+from tritonforge.server.installed.installation import Installation, find_tritonserver
 from tritonforge.server.preflight import check_named_server
 
 

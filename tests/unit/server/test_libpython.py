@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from tritonforge.server.libpython import SONAME, Libpython, choose_libpython, find_libpythons
+from tritonforge.server.installed.libpython import SONAME, Libpython, choose_libpython, find_libpythons
 
 
 def test_finds_one_of_this_version() -> None:

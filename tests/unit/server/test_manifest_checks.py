@@ -14,14 +14,14 @@ from tritonforge.client.stubs import read_repository
 from tritonforge.manifest import InvalidManifest
 from tritonforge.samples import golden_of
 from tritonforge.server import PreflightError, ServerSettings
-from tritonforge.server.manifest import (
+from tritonforge.server.preflight import preflight
+from tritonforge.server.repository.manifest import (
     built_models,
     check_environments,
     check_manifest,
     read_requirements,
     read_target,
 )
-from tritonforge.server.preflight import preflight
 
 GENERATED = Path(__file__).resolve().parents[3] / "generated_repo"
 SIGNATURE: dict[str, Any] = {"batched": True, "inputs": [], "outputs": []}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerSettings
-from tritonforge.server.model_backends import check_backends
+from tritonforge.server.installed.model_backends import check_backends
 
 
 def told(repository: Path, config: str, **settings: object) -> list[str]:

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from tritonforge.server.model_log import of_model
+from tritonforge.server.diagnosis.model_log import of_model
 
 
 def failure(error: BaseException, model: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from tritonforge.server.null_backend import null_backend, write_null_backends
+from tritonforge.server.installed.null_backend import null_backend, write_null_backends
 
 
 def test_it_is_a_shared_library_for_linux() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tritonforge.server.older_log import with_older
-from tritonforge.server.supervisor import put_aside
+from tritonforge.server.diagnosis.older_log import with_older
+from tritonforge.server.guard.supervisor import put_aside
 
 
 def test_both_parts_are_read_in_their_order_also_when_they_are_gone(tmp_path: Path) -> None:

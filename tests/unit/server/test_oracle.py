@@ -8,7 +8,7 @@ import pytest
 
 from tritonforge.server import oracle
 from tritonforge.server.errors import ServerDied, ServerTimeout
-from tritonforge.server.settings import ServerSettings
+from tritonforge.server.settings.server import ServerSettings
 
 SETTINGS = ServerSettings(http_port=1, grpc_port=0, metrics_port=0)  # where nobody listens
 

@@ -10,7 +10,7 @@ import sys
 
 from tritonforge.server.launch import resolve_ports
 from tritonforge.server.ports import bind_error, free_ports, holder, listening
-from tritonforge.server.settings import ServerSettings
+from tritonforge.server.settings.server import ServerSettings
 
 
 def test_free_ports_are_different_and_free() -> None:

@@ -15,10 +15,10 @@ import pytest
 
 from tritonforge.server import PreflightError, ServerSettings
 from tritonforge.server import preflight as module
-from tritonforge.server.libpython import SONAME, Libpython
+from tritonforge.server.installed.libpython import SONAME, Libpython
 from tritonforge.server.machine import Machine, probe
 from tritonforge.server.preflight import check_machine, check_repository, preflight
-from tritonforge.server.settings_checks import check_cache_size, check_ports
+from tritonforge.server.settings.checks import check_cache_size, check_ports
 
 PYTHON = platform.python_version()
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.server import ServerError, recorded
+from tritonforge.server import ServerError
 from tritonforge.server.errors import DaemonHangs
-from tritonforge.server.process_identity import identify
-from tritonforge.server.recorded import end
-from tritonforge.server.records import ServerRecord, claim, read_records, save
+from tritonforge.server.state import recorded
+from tritonforge.server.state.process_identity import identify
+from tritonforge.server.state.recorded import end
+from tritonforge.server.state.records import ServerRecord, claim, read_records, save
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def test_where_the_daemon_of_a_container_hangs_nothing_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor forgotten, also where the launcher has ended: the container runs on."""
-    monkeypatch.setattr("tritonforge.server.docker_client.FIRST_CONTACT_S", 0.2)
+    monkeypatch.setattr("tritonforge.server.docker.client.FIRST_CONTACT_S", 0.2)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     with socket.socket(socket.AF_UNIX) as hanging:
         hanging.bind(str(tmp_path / "docker.sock"))

@@ -11,9 +11,17 @@ import pytest
 
 from tritonforge.server import ServerError
 from tritonforge.server.errors import PreflightError
-from tritonforge.server.process_identity import ProcessIdentity, identify
-from tritonforge.server.recorded import RecordedServer, end
-from tritonforge.server.records import claim, find_record, forget, read_records, read_unreadable, save, servers_folder
+from tritonforge.server.state.process_identity import ProcessIdentity, identify
+from tritonforge.server.state.recorded import RecordedServer, end
+from tritonforge.server.state.records import (
+    claim,
+    find_record,
+    forget,
+    read_records,
+    read_unreadable,
+    save,
+    servers_folder,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +203,7 @@ def test_nothing_is_left_of_a_name_whose_record_finds_no_room(monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tritonforge.server.records.save", full)
+    monkeypatch.setattr("tritonforge.server.state.records.save", full)
     with pytest.raises(PreflightError, match="No space left"):
         claim("main", fallback="", runtime="embedded", detached=True)
     assert not (servers_folder() / "main").exists()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tritonforge.repository_files import stub_safe
-from tritonforge.server.repository import is_model, is_repository, model_folders
-from tritonforge.server.sources import Sources, read_sources
+from tritonforge.server.diagnosis.sources import Sources, read_sources
+from tritonforge.server.repository.folder import is_model, is_repository, model_folders
 
 
 def test_tells_repositories_from_other_folders(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerSettings
-from tritonforge.server.backends import assemble_backends, keep_environments_in
-from tritonforge.server.command import served_ports, server_command, server_environment, server_flags
-from tritonforge.server.installation import Installation, find_installation
+from tritonforge.server.installed.backends import assemble_backends, keep_environments_in
+from tritonforge.server.installed.installation import Installation, find_installation
+from tritonforge.server.settings.command import served_ports, server_command, server_environment, server_flags
 
 
 @pytest.fixture

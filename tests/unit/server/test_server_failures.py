@@ -8,11 +8,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from tritonforge.server.control import load_model
+from tritonforge.server.asking.control import load_model
+from tritonforge.server.asking.health import Health, ModelState
+from tritonforge.server.diagnosis.failures import explain_failures
+from tritonforge.server.diagnosis.sources import Sources
 from tritonforge.server.errors import ModelLoadError
-from tritonforge.server.failures import explain_failures
-from tritonforge.server.health import Health, ModelState
-from tritonforge.server.sources import Sources
 
 WORDS = "Internal: failed to run warmup sample 'sample_0': "
 

@@ -8,8 +8,8 @@ import pytest
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server import PreflightError
-from tritonforge.server.hints import hint_for
-from tritonforge.server.shared_memory import (
+from tritonforge.server.diagnosis.hints import hint_for
+from tritonforge.server.repository.shared_memory import (
     SharedMemory,
     beyond_memory,
     choose_shared_memory,

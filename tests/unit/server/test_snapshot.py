@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.server.snapshot import changed_models, forget, refresh, take_snapshot
+from tritonforge.server.repository.snapshot import changed_models, forget, refresh, take_snapshot
 
 LARGE = b"w" * (1 << 17)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.errors import DiagnosticError
-from tritonforge.server.watch import SourceWatch
+from tritonforge.server.watching.watch import SourceWatch
 
 DEFINITIONS = "from tritonforge import model\n"
 

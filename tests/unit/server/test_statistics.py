@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tritonforge.server.statistics import fetch_metrics, read_quantiles, read_waiting
-from tritonforge.server.status import ModelStatus, amiss, read_instances, served_beside
+from tritonforge.server.asking.statistics import fetch_metrics, read_quantiles, read_waiting
+from tritonforge.server.asking.status import ModelStatus, amiss, read_instances, served_beside
 
 METRICS = """
 # TYPE nv_inference_request_summary_us summary

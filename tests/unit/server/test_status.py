@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tritonforge.server import ModelState, ModelStatistics, status
-from tritonforge.server.status import model_statuses, unloaded
+from tritonforge.server import ModelState, ModelStatistics
+from tritonforge.server.asking import status
+from tritonforge.server.asking.status import model_statuses, unloaded
 
 
 class Native:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tritonforge.server.stub_python import make_stub_python
+from tritonforge.server.installed.stub_python import make_stub_python
 
 SAY = """
 import faulthandler, json, numpy, sys

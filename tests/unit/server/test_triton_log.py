@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tritonforge.server.log import Failure, last_words, loading_models, read_failures, read_notices
-from tritonforge.server.python_error import Frame, PythonError, crash_frames, parse_error
+from tritonforge.server.diagnosis.log import Failure, last_words, loading_models, read_failures, read_notices
+from tritonforge.server.diagnosis.python_error import Frame, PythonError, crash_frames, parse_error
 
 PROTOBUF = "[libprotobuf ERROR /src/text_format.cc:337] Error parsing text-format inference.ModelConfig: "
 LOG = rf"""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerError, Workspace
-from tritonforge.server.supervisor import put_aside
+from tritonforge.server.guard.supervisor import put_aside
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -191,8 +191,9 @@ def test_a_program_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[s
     assert left(workspace) == []
 
 
-def test_the_end_is_told_once_with_its_code() -> None:
-    """Also that of a program which was killed."""
+@pytest.mark.parametrize("_", range(10))
+def test_the_end_is_told_once_with_its_code(_: int) -> None:
+    """Also that of a program which was killed, as soon as it was started."""
     told: list[int] = []
     with Workspace() as workspace:
         workspace.at_end.append(told.append)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import PreflightError, Server
-from tritonforge.server.writable import needing_room, why_unwritable
+from tritonforge.server.settings.writable import needing_room, why_unwritable
 
 FULL = os.strerror(errno.ENOSPC)
 NOT_COPIED = shutil.Error([("/from/a.so", "/to/a.so", f"[Errno 28] {FULL}: '/from/a.so' -> '/to/a.so'")])

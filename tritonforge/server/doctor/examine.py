@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.server.certificates import check_certificates
 from tritonforge.server.doctor.surroundings import Surroundings
 from tritonforge.server.machine import SHARED_MEMORY, Machine
 from tritonforge.server.preflight import check_machine, check_named_server, check_shared_memory
-from tritonforge.server.settings import PORTS, ServerSettings
-from tritonforge.server.settings_checks import check_cache_size, check_ports
-from tritonforge.server.writable import state_unusable
+from tritonforge.server.settings.certificates import check_certificates
+from tritonforge.server.settings.checks import check_cache_size, check_ports
+from tritonforge.server.settings.server import PORTS, ServerSettings
+from tritonforge.server.settings.writable import state_unusable
 
 __all__ = ["Checkup", "Status", "examine"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tritonforge.server.errors import ServerError
 from tritonforge.server.machine import installed_version
-from tritonforge.server.records import own_ports, servers_folder
-from tritonforge.server.writable import why_unwritable
+from tritonforge.server.settings.writable import why_unwritable
+from tritonforge.server.state.records import own_ports, servers_folder
 
 __all__ = ["Docker", "Gpus", "Surroundings", "find_gpus", "look_around"]
 
@@ -105,7 +105,7 @@ def find_gpus(bus: Path = Path("/sys/bus/pci/devices"), driver: Path = Path("/pr
 
 def _docker() -> Docker:
     """Ask the Docker daemon for its version and runtimes."""
-    from tritonforge.server.docker_client import connect
+    from tritonforge.server.docker.client import connect
 
     try:
         client = connect()

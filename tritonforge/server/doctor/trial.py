@@ -13,8 +13,8 @@ from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.server.doctor.examine import Checkup
 from tritonforge.server.errors import ServerError
 from tritonforge.server.protocol import Server
-from tritonforge.server.settings import ServerSettings
-from tritonforge.server.writable import needing_room
+from tritonforge.server.settings.server import ServerSettings
+from tritonforge.server.settings.writable import needing_room
 
 __all__ = ["try_server"]
 

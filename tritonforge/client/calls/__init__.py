@@ -1,0 +1,1 @@
+"""What each method of the clients does: inferences, `map`, streams, sequences, generate, administration."""

@@ -1,0 +1,31 @@
+"""Keyword arguments that several forms of a call share; the calls themselves have their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+from tritonforge.client.calls.mapping import Progress
+
+__all__ = ["MapKeywords", "SequenceKeywords"]
+
+
+class MapKeywords(TypedDict, total=False):
+    """Those of `map`."""
+
+    concurrency: int
+    ordered: bool
+    batch_size: int | None
+    version: str | int
+    timeout_s: float | None
+    progress: Callable[[Progress], object] | None
+
+
+class SequenceKeywords(TypedDict, total=False):
+    """Those of `sequence`."""
+
+    version: str | int
+    sequence_id: int | str | None
+    closing: Mapping[str, Any] | None
+    replay: bool
+    timeout_s: float | None

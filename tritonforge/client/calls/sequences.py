@@ -1,0 +1,207 @@
+"""Sequences: requests that one model instance serves in order, with a state between them.
+
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_sequence.md
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tritonforge.client.calls.turns import Turns
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import (
+    ClientError,
+    DeadlineExceeded,
+    InvalidRequest,
+    ServerUnavailable,
+    Target,
+)
+from tritonforge.client.message import Parameter
+from tritonforge.client.result import Result
+from tritonforge.client.tensors.arguments import checked_parameters, kind_of, require_encodable
+
+__all__ = ["SequenceCore", "placed_parameters", "sequence_parameters"]
+
+Send = Callable[[Mapping[str, Any], Mapping[str, Parameter], Mapping[str, Any]], Awaitable[Result]]
+"""Sends inputs with these parameters and with the options of `infer`."""
+
+
+def sequence_parameters(sequence_id: int | str, *, start: bool = False, end: bool = False) -> dict[str, Parameter]:
+    """Spell a request's place in a sequence. Raise TypeError or ValueError for an id that is none."""
+    parameters: dict[str, Parameter] = {"sequence_id": _checked(sequence_id)}
+    if start:
+        parameters["sequence_start"] = True
+    if end:
+        parameters["sequence_end"] = True
+    return parameters
+
+
+def placed_parameters(
+    parameters: Mapping[str, Parameter] | None, sequence_id: int | str | None, *, start: bool, end: bool
+) -> Mapping[str, Parameter] | None:
+    """Add a request's place in a sequence, where it is in one, to a caller's parameters, which are checked."""
+    parameters = checked_parameters(parameters)
+    if sequence_id is not None:
+        return {**(parameters or {}), **sequence_parameters(sequence_id, start=start, end=end)}
+    if start or end:
+        raise ValueError("sequence_start and sequence_end are of a sequence: give sequence_id= too")
+    return parameters
+
+
+class SequenceCore:
+    """One sequence: which request is first and last, and what becomes of it when the server loses it.
+
+    With `replay`, the inputs so far are kept, and where the server no longer knows the sequence, or can't be known to
+    have taken a request, they are sent again as a new one. Requests go one at a time, in the order in which they are
+    asked for: each builds on the state that the one before has left.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        target: Target,
+        *,
+        turns: Turns,
+        clock: Callable[[float | None], Deadline],
+        sequence_id: int | str | None,
+        closing: Mapping[str, Any] | None,
+        replay: bool,
+    ) -> None:
+        self.id: int | str = _new_id() if sequence_id is None else _checked(sequence_id)
+        self._fixed_id = sequence_id is not None
+        self._send = send
+        self._turns = turns
+        self._clock = clock
+        self.target = target
+        self._closing = closing
+        self._replay = replay
+        self._past: list[Mapping[str, Any]] = []
+        self._begun = self._ended = self._closed = False
+        self._doubt = ""
+
+    async def infer(
+        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
+    ) -> Result:
+        """Send the next request once those before it are over. Raise RuntimeError after the last one, or the block."""
+        if self._closed:
+            raise RuntimeError("the sequence's block has ended; begin another with client.sequence()")
+        deadline = self._clock(options.get("timeout_s"))
+        try:
+            async with self._turns.turn(deadline) as waited:
+                if waited:
+                    options = {**options, "timeout_s": deadline.left_s()}
+                return await self._infer(inputs, end=end, parameters=parameters, options=options)
+        except DeadlineExceeded:
+            raise
+        except TimeoutError as error:
+            reason = f"not sent within {deadline.given}: requests of the sequence before it are under way"
+            raise DeadlineExceeded(reason, self.target, sent=False) from error
+
+    async def close(self, *, failed: bool) -> None:
+        """End the sequence where it has not ended, and there are inputs to end it with.
+
+        Triton ends a sequence with a request only. Without one, it does so after the model's idle time.
+        """
+        self._closed = True
+        if self._closing is None:
+            return
+        try:
+            async with self._turns.turn(self._clock(None)):
+                if self._begun and not self._ended and not self._doubt:
+                    await self._next(self._closing, end=True, parameters={}, options={})
+        except ClientError:
+            if not failed:  # else it would hide what went wrong first
+                raise
+        except TimeoutError as error:
+            if not failed:
+                raise DeadlineExceeded("not ended: a request of the sequence is under way", self.target) from error
+
+    async def _infer(
+        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
+    ) -> Result:
+        if self._ended:
+            raise RuntimeError("the sequence has ended; begin another with client.sequence()")
+        if self._doubt:
+            if not self._replay:
+                reason = f"the state of the sequence is unknown since {self._doubt}: begin another, or use replay=True"
+                raise InvalidRequest(reason, self.target)
+            await self._again(options)
+        try:
+            result = await self._next(inputs, end=end, parameters=parameters, options=options)
+        except InvalidRequest as error:
+            if not self._begun or "START flag" not in error.reason:
+                raise
+            if not self._replay:
+                raise _forgotten(error) from error
+            await self._again(options)
+            result = await self._next(inputs, end=end, parameters=parameters, options=options)
+        if self._replay:
+            self._past.append(dict(inputs))
+        return result
+
+    async def _next(
+        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
+    ) -> Result:
+        place = sequence_parameters(self.id, start=not self._begun, end=end)
+        try:
+            result = await self._send(inputs, {**parameters, **place}, options)
+        except BaseException as error:
+            self._in_doubt(error)
+            raise
+        self._begun = True
+        self._ended = end
+        return result
+
+    async def _again(self, options: Mapping[str, Any]) -> None:
+        """Begin anew, with all that has been sent."""
+        if not self._fixed_id:
+            self.id = _new_id()
+        self._begun, self._doubt = False, ""
+        for inputs in self._past:
+            await self._next(inputs, end=False, parameters={}, options=options)
+
+    def _in_doubt(self, error: BaseException) -> None:
+        """Note that a request may or may not have reached the model: after a failure, or broken off by its caller."""
+        if isinstance(error, (ServerUnavailable, DeadlineExceeded)):
+            if self._replay or error.sent:
+                self._doubt = f"a request of it may have been lost ({type(error).__name__}: {error.reason})"
+        elif not isinstance(error, Exception):
+            self._doubt = f"a request of it was broken off ({type(error).__name__})"
+
+
+def _forgotten(error: InvalidRequest) -> InvalidRequest:
+    """Say why a sequence that has begun may be unknown to the server."""
+    told = InvalidRequest(
+        f"{error.reason}; the sequence has begun, but the server has it no more: it was idle for longer than the model "
+        "allows (max_idle_us), or the model was loaded anew. Begin another, or use replay=True",
+        error.target,
+    )
+    told.code = error.code
+    return told
+
+
+def _checked(sequence_id: Any) -> int | str:
+    """Give an id as it is sent. Raise TypeError where it is none, ValueError for one that Triton takes for none."""
+    if isinstance(sequence_id, np.integer):
+        sequence_id = int(sequence_id)
+    if not isinstance(sequence_id, (int, str)):
+        raise TypeError(f"sequence_id is {kind_of(sequence_id)}; it is a text, or a number above 0")
+    if isinstance(sequence_id, bool) or not sequence_id or (isinstance(sequence_id, int) and not _fits(sequence_id)):
+        raise ValueError(f"sequence_id is {sequence_id!r}; it is a text, or a number above 0 that fits into 63 bits")
+    if isinstance(sequence_id, str):
+        require_encodable("sequence_id", sequence_id)
+        if len(sequence_id.encode()) > 128:  # what Triton 24.10 takes
+            raise ValueError(f"sequence_id has {len(sequence_id.encode())} bytes; Triton takes up to 128")
+    return sequence_id
+
+
+def _new_id() -> int:
+    return secrets.randbits(62) + 1
+
+
+def _fits(number: int) -> bool:
+    return 0 < number < 1 << 63

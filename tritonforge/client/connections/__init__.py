@@ -1,0 +1,1 @@
+"""What both protocols' connections share: pools, lines, sockets and addresses."""

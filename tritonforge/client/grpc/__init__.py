@@ -1,0 +1,1 @@
+"""gRPC: small unary calls in frames of our own, the rest over grpcio."""

@@ -1,0 +1,1 @@
+"""HTTP: Triton's REST API over kept-alive connections of our own."""

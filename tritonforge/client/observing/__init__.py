@@ -1,0 +1,1 @@
+"""What looks on at calls: traces of OpenTelemetry, metrics of Prometheus."""

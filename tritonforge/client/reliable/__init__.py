@@ -1,0 +1,1 @@
+"""One transport over one or several servers: retries, balancing, circuits."""

@@ -1,0 +1,235 @@
+"""The attempts of one call: which server is asked, and what follows when it fails. Waiting is left to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import (
+    ClientError,
+    DeadlineExceeded,
+    ModelNotFound,
+    ModelNotReady,
+    ServerUnavailable,
+    Target,
+)
+from tritonforge.client.message import Request, is_sequence
+from tritonforge.client.reliable.replicas import Replica, Replicas
+from tritonforge.client.reliable.retries import Budget, Retries, may_retry
+
+__all__ = ["Attempts"]
+
+T = TypeVar("T")
+
+
+class Attempts(Generic[T]):
+    """One call's attempts: `replica = begin()`, then `succeeded(replica)`, or sleep for `failed(replica, error)`.
+
+    What the call earns for the budget is the caller's to add.
+    """
+
+    __slots__ = (
+        "_able",
+        "_absence",
+        "_budget",
+        "_failure",
+        "_idempotent",
+        "_lacking",
+        "_model",
+        "_replicas",
+        "_request",
+        "_retries",
+        "_sent",
+        "_steady",
+        "_target",
+        "_tried",
+        "_unsent",
+        "deadline",
+    )
+
+    def __init__(
+        self,
+        replicas: Replicas[T],
+        retries: Retries,
+        budget: Budget,
+        deadline: Deadline,
+        target: Target,
+        *,
+        request: Request | None = None,
+        idempotent: bool = True,
+        steady: bool = False,
+        able: Sequence[Replica[T]] = (),
+    ) -> None:
+        """`steady`: of a question that is answered at once, by the server that answered others of its kind.
+
+        `able` are the servers that can be asked, where not all can.
+        """
+        self._able = able or replicas.all
+        self._replicas, self._retries, self._budget = replicas, retries, budget
+        self.deadline, self._target = deadline, target
+        self._model = (target.model, target.version)
+        self._request = request if request is not None and is_sequence(request) else None
+        self._idempotent = idempotent and self._request is None
+        self._steady = steady
+        self._tried: list[Replica[T]] = []
+        self._lacking = 0  # how many of them don't have the model
+        self._absence: ModelNotFound | ModelNotReady | None = None  # what one of those said
+        self._failure: ClientError | None = None  # of the last attempt that counts
+        self._unsent = False  # whether that one can't have reached the server
+        self._sent = ""  # why an attempt failed whose request may have reached the server
+
+    def began(self, replica: Replica[T]) -> None:
+        """Note an attempt that has been begun there already."""
+        self._tried.append(replica)
+
+    def begin(self) -> Replica[T]:
+        """Choose the server of the next attempt. Raise ServerUnavailable where all are being left alone."""
+        request = self._request
+        if request is None:
+            chosen = self._replicas.choose(self._tried, steady=self._steady, model=self._model, able=self._able)
+        else:
+            flags = request.parameters
+            start, end = bool(flags.get("sequence_start")), bool(flags.get("sequence_end"))
+            chosen = self._replicas.pinned(flags["sequence_id"], self._tried, start=start, end=end, model=self._model)
+        if chosen is None:
+            wait_s = self._replicas.wait_s(self._able)
+            last = self._able[0].last_failure
+            reason = f"the server failed its last calls; none is made for another {wait_s:.1f} s (circuit open): {last}"
+            raise self._whole(ServerUnavailable(reason, self._target, sent=False))
+        self._tried.append(chosen)
+        return chosen
+
+    def limit(self) -> Deadline:
+        """Give the limit on the attempt that has begun: where others can follow, not all of the time may go to one.
+
+        What is the same from any server may take a share of it; anything else has it all, but connecting a share.
+        """
+        if not self._may_go_on:
+            return self.deadline
+        return self.deadline.share() if self._steady else self.deadline.sharing()
+
+    def hearing(self, replica: Replica[T]) -> Deadline | None:
+        """Give the limit on hearing anything of a server that never answered, before the request goes there.
+
+        None where it needn't be: one that hangs would have all of the time, and another can follow.
+        """
+        return None if replica.heard or self._steady or not self._may_go_on else self.deadline.share()
+
+    def succeeded(self, replica: Replica[T]) -> None:
+        """Note an answer; an error that the server itself gave is one too."""
+        self._answered(replica)
+        self._replicas.has(replica, self._model)
+
+    def abandoned(self, replica: Replica[T]) -> None:
+        """Note that the caller has given up: it says nothing of the server."""
+        self._replicas.done(replica)
+        if replica.probing and replica.open:
+            self._replicas.failed(replica)
+
+    def failed(self, replica: Replica[T], error: ClientError, *, answered: bool = False) -> float:
+        """Give the seconds to wait before the next attempt; raise the error where there is to be none.
+
+        `answered`: some of what was asked for has come, which isn't to come twice.
+        """
+        if isinstance(error, (ModelNotFound, ModelNotReady)):
+            absence = self._miss(replica, error)
+            fixed = answered or self._pinned
+            if not fixed and self._others(having=False) and not self.deadline.over:
+                return 0.0
+            if fixed or self._failure is None:
+                raise absence
+            error = self._failure  # of one that may have the model, and be asked again
+        timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
+        if error is not self._failure:
+            self._note(replica, error, timed_out=timed_out, answered=answered)
+            self._unsent = isinstance(error, ServerUnavailable) and not error.sent
+            error = self._failure = self._whole(error)
+        retry = self._made - 1
+        late = timed_out and self._steady  # after a share of the time: there is more, for another server
+        others = not self._pinned and self._others()
+        harmless = may_retry(error, idempotent=self._idempotent and not answered, elsewhere=others)
+        if not (late or harmless) or retry + 1 >= self._retries.attempts:
+            raise error
+        after_s = error.after_s if isinstance(error, ServerUnavailable) else 0
+        delay_s = 0.0 if others else max(self._retries.delay_s(retry), after_s)
+        try:
+            left_s = self.deadline.left_s()
+        except TimeoutError:
+            raise error from None
+        if delay_s >= left_s or not ((others and (self._unsent or late)) or self._budget.spend()):
+            raise error
+        return delay_s
+
+    def _miss(self, replica: Replica[T], error: ModelNotFound | ModelNotReady) -> ModelNotFound | ModelNotReady:
+        """Note that the server lacks the model, where nothing was done then: it is no attempt that counts.
+
+        Give the error that tells most of those that said so.
+        """
+        self._answered(replica)
+        self._replicas.lacks(replica, self._model)
+        self._lacking += 1
+        if self._absence is None or isinstance(error, ModelNotReady):  # which tells more
+            self._absence = error
+        return self._absence
+
+    def _answered(self, replica: Replica[T]) -> None:
+        self._replicas.done(replica)
+        self._replicas.succeeded(replica)
+
+    def _note(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
+        """Note what a failure says of the server. Raise the error where that has taken the call."""
+        if not isinstance(error, ServerUnavailable) and not timed_out:
+            self.succeeded(replica)
+            raise error
+        if isinstance(error, ServerUnavailable) and error.of_model:
+            self.succeeded(replica)
+        else:
+            self._blame(replica, error, timed_out=timed_out, answered=answered)
+
+    def _blame(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
+        """Note a failure that is the server's own."""
+        self._replicas.done(replica)
+        # A slow model is no dead server, but where there are others, one that answers nothing is left out.
+        if not timed_out or len(self._replicas.all) > 1 or replica.probing:
+            silent = not answered and (timed_out or (isinstance(error, ServerUnavailable) and error.silent))
+            self._replicas.failed(replica, error.reason, silent=silent)
+
+    def _others(self, *, willing: bool = False, having: bool = True) -> bool:
+        """Tell whether there are servers that are untried and not left alone.
+
+        `willing` ones were not silent last; those `having` the model have not said that they lack it.
+        """
+        lacking = self._replicas.lacking(self._model) if having else ()
+        return any(
+            other not in self._tried and not other.open and not (willing and other.silent) and other not in lacking
+            for other in self._able
+        )
+
+    @property
+    def _made(self) -> int:
+        """The attempts that are counted."""
+        return len(self._tried) - self._lacking
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether another server can be asked after the attempt that has begun, and wasn't silent last."""
+        return not self._pinned and self._made < self._retries.attempts and self._others(willing=True)
+
+    @property
+    def _pinned(self) -> bool:
+        """Whether it has to be the server of the attempt before."""
+        return self._request is not None and not self._request.parameters.get("sequence_start")
+
+    def _whole(self, error: ClientError) -> ClientError:
+        """Have the error of the last attempt tell of the call: what an earlier one sent may have been done."""
+        if not isinstance(error, (ServerUnavailable, DeadlineExceeded)):
+            return error
+        if error.sent:
+            self._sent = error.reason
+        elif self._sent:
+            before = "asked before" if self._steady else "the request had been sent before"
+            repeats = error.reason.endswith(self._sent)  # as where a circuit opened by it
+            error.reason = f"{error.reason}; {before}{'' if repeats else f': {self._sent}'}"
+            error.sent = error.sent or not self._steady  # what is asked about a model is no part of the call's request
+        return error

@@ -1,0 +1,1 @@
+"""From arrays to tensors' bytes and back: casts, checks, encoding."""

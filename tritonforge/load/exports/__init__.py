@@ -1,0 +1,1 @@
+"""Each single request, in files."""

@@ -1,0 +1,1 @@
+"""Processes that load, and the parent's side of them."""

@@ -1,0 +1,1 @@
+"""What a running server is asked: health, load and unload, statistics, status."""

@@ -1,0 +1,1 @@
+"""Why a server or a model failed: its log, its words, and the user's own files and lines."""

@@ -1,0 +1,1 @@
+"""Servers in containers: started, watched and ended through Docker's API."""

@@ -1,0 +1,1 @@
+"""How a server is to run: settings, their checks, and the flags that they become."""
