@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from tritonforge.build.bytecode import kept_of_packages
 from tritonforge.build.sources import NOT_OWN, is_installed, project_root
 from tritonforge.define import Definition, WeightsModel
 from tritonforge.define.faults import Fault, collecting_faults
@@ -103,27 +104,25 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
     """
     roots = [str(root) for root in dict.fromkeys(source.root for source in sources)]
     path_before, modules_before = list(sys.path), dict(sys.modules)
-    bytecode_before = sys.dont_write_bytecode
     sys.path[:0] = roots
-    sys.dont_write_bytecode = True  # a build leaves nothing in the user's folders
     _forget(roots)
     _set_aside(roots)
     importlib.invalidate_caches()
     try:
         found: list[Diagnostic] = []
         discovered = []
-        for source in sources:
-            sys.path.insert(0, str(source.root))
-            if len(roots) > 1:
-                _make_room(source, roots)
-            discovered.append(_import(source, found))
-            if len(roots) > 1:
-                _settle(discovered[-1])
-        if found:
-            raise DiagnosticError([*(fault for source in discovered for fault in source.faults), *found])
-        yield discovered
+        with kept_of_packages():  # a build leaves nothing in the user's folders
+            for source in sources:
+                sys.path.insert(0, str(source.root))
+                if len(roots) > 1:
+                    _make_room(source, roots)
+                discovered.append(_import(source, found))
+                if len(roots) > 1:
+                    _settle(discovered[-1])
+            if found:
+                raise DiagnosticError([*(fault for source in discovered for fault in source.faults), *found])
+            yield discovered
     finally:
-        sys.dont_write_bytecode = bytecode_before
         sys.path[:] = path_before
         _forget(roots)
         for name, module in modules_before.items():

@@ -9,11 +9,22 @@ import json
 import os
 import site
 import sys
+from importlib.machinery import SourceFileLoader
 
 with open(os.path.join(os.path.dirname(__file__), "prelude.json")) as file:
     launcher = json.load(file)
+    launcher["keep"] = tuple(launcher["keep"])
 
-sys.dont_write_bytecode = True  # it would change the model repository
+sys.dont_write_bytecode = not launcher["keep"]
+
+
+def _keep(loader: SourceFileLoader, path: str, data: object, **mode: object) -> None:
+    """Keep bytecode beside packages only: it would change the model repository."""
+    if path.startswith(launcher["keep"]):
+        _set_data(loader, path, data, **mode)  # type: ignore[arg-type]
+
+
+_set_data, SourceFileLoader.set_data = SourceFileLoader.set_data, _keep  # type: ignore[method-assign,assignment]
 for folder in launcher["site"]:
     site.addsitedir(folder)
 sys.path[:0] = launcher["path"]

@@ -40,8 +40,10 @@ def make_stub_python(folder: Path, environ: Mapping[str, str]) -> Path:
 def _launcher(environ: Mapping[str, str]) -> dict[str, object]:
     """Describe the running interpreter as far as `prelude` copies it."""
     user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    packages = [folder for folder in dict.fromkeys([*user, *site.getsitepackages()]) if os.path.isdir(folder)]
     return {
-        "site": [folder for folder in dict.fromkeys([*user, *site.getsitepackages()]) if os.path.isdir(folder)],
+        "site": packages,
+        "keep": [] if sys.dont_write_bytecode else [os.path.join(folder, "") for folder in packages],
         "path": [os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry],
         "prefix": sys.prefix,
         "executable": sys.executable,
