@@ -18,8 +18,10 @@ if ! "$venv/bin/python" scripts/check_python.py >/dev/null 2>&1; then
     fi
 fi
 
+# Nothing is compiled ahead (--no-compile): Python does it as modules are first imported, and most never are.
+#
 # torch goes first and by itself, so that where pip finds a CPU build (2.13.0+cpu) it takes that. Elsewhere Linux gets
 # the default build with its CUDA libraries, some gigabytes: point PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS at a CPU build
 # to avoid them.
-"${pip[@]}" install --quiet --constraint constraints.txt torch
-"${pip[@]}" install --quiet --constraint constraints.txt --editable ".[dev]"
+"${pip[@]}" install --quiet --no-compile --constraint constraints.txt torch
+"${pip[@]}" install --quiet --no-compile --constraint constraints.txt --editable ".[dev]"
