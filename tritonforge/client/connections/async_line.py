@@ -121,7 +121,7 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
             self.took(nbytes)
         except Exception as error:  # whatever reading raises is the answer's failure, not the loop's
             self.open = False
-            self.failure = error
+            self.failure = None if self._waiting else error
             for key in self._waiting:
                 self.fail(key, error)
 
@@ -159,14 +159,14 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
 
     def _ring(self) -> None:
         self._alarm = None
-        later = []
+        now, later = time.monotonic(), []
         for key, (_, deadline) in self._waiting.items():
-            try:
-                later.append((deadline.left_s(), deadline.at))
-            except TimeoutError as error:
-                self.fail(key, error)
+            if deadline.at > now:
+                later.append(deadline.at)
+            else:
+                self.fail(key, TimeoutError())
         if later:
-            self._set_alarm(*min(later))
+            self._set_alarm(min(later) - now, min(later))
 
 
 L = TypeVar("L", bound=AsyncLine[Any])

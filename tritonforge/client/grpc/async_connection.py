@@ -79,6 +79,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
         finally:
             self._answered_at = time.monotonic()
             self.release(stream)
+            del answer  # a circle: what it may raise has this frame in its traceback
             if (rest := frames.give_up(stream)) and self.open:
                 self._send(rest)
             if not frames.busy and not self.usable:

@@ -65,9 +65,9 @@ class AsyncGrpcTransport:
 
     async def conclude(self, outcome: bytes | Exception | None, request: Request, deadline: Deadline) -> Response:
         """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
+        if isinstance(outcome, Exception):
+            raise self._failure(outcome, deadline, self.form.target(request)) from outcome
         try:
-            if isinstance(outcome, Exception):
-                raise outcome
             if outcome is None:
                 message, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
                 outcome = await self._over_grpcio(message, metadata, deadline)

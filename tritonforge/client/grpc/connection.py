@@ -109,7 +109,10 @@ class GrpcConnection:
                     if isinstance(outcome, GrpcAnswer):
                         self._answered_at = time.monotonic()
                         return outcome
-                    raise outcome
+                    try:
+                        raise outcome
+                    finally:
+                        del outcome, ended  # its traceback has this frame
         except ConnectionError as error:
             raise broken(frames, stream, error.strerror or str(error)) from error
 

@@ -90,6 +90,7 @@ class AsyncConnection(AsyncLine[Answer]):
         finally:
             self._end()
             self.release(0)
+            del answer  # a circle: what it may raise has this frame in its traceback
 
     def _answered(self, answer: Answer) -> None:
         self._end()

@@ -10,6 +10,7 @@ from typing import Any
 from tritonforge.client.concurrency.loops import PerLoop
 from tritonforge.client.connections.async_pool import AsyncPool
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError
 from tritonforge.client.http.answer import Answer, Dropped
 from tritonforge.client.http.async_connection import AsyncConnection, connect
 from tritonforge.client.http.compression import finish_steps_beside
@@ -40,6 +41,8 @@ class AsyncHttpTransport:
         try:
             answer = await self.exchange(parts, deadline)
             return self.form.read_infer(answer, request)
+        except ClientError:
+            raise
         except FAILURES as error:
             raise self.form.failure(error, deadline, self.form.target(request)) from error
 
@@ -56,6 +59,8 @@ class AsyncHttpTransport:
             if (doubts := self.form.in_doubt(answer, question)) is not None:
                 self.form.resolve(await self.exchange(doubts, deadline))
             return self.form.read_reply(answer, question)
+        except ClientError:
+            raise
         except FAILURES as error:
             raise self.form.failure(error, deadline, self.form.target(question)) from error
 
@@ -72,6 +77,8 @@ class AsyncHttpTransport:
                     yield piece
             finally:
                 pool.free_place()
+        except ClientError:
+            raise
         except FAILURES as error:
             raise self.form.failure(error, deadline, self.form.target(question)) from error
 

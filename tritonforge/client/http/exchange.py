@@ -136,10 +136,12 @@ class HttpExchange:
 
     def conclude(self, outcome: Answer | Exception, request: Request, deadline: Deadline) -> Response:
         """Read what came of an inference: an answer, or one of FAILURES. Raise the ClientError that it is."""
+        if isinstance(outcome, Exception):
+            raise self.failure(outcome, deadline, self.target(request)) from outcome
         try:
-            if isinstance(outcome, Exception):
-                raise outcome
             return self.read_infer(outcome, request)
+        except ClientError:
+            raise
         except FAILURES as error:
             raise self.failure(error, deadline, self.target(request)) from error
 
@@ -213,8 +215,6 @@ class HttpExchange:
 
     def failure(self, error: Exception, deadline: Deadline, target: Target) -> ClientError:
         """Make the error of what FAILURES are."""
-        if isinstance(error, ClientError):
-            return error
         if isinstance(error, TimeoutError):
             return too_late(error, deadline, target)
         if isinstance(error, OSError):

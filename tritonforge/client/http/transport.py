@@ -8,6 +8,7 @@ from typing import Any
 
 from tritonforge.client.connections.pool import Pool
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.errors import ClientError
 from tritonforge.client.http.answer import Answer, Dropped
 from tritonforge.client.http.compression import finish_steps
 from tritonforge.client.http.connection import Connection
@@ -35,6 +36,8 @@ class HttpTransport:
         parts = self._packed(request, deadline) if form.compresses else form.write_infer(request)
         try:
             return form.read_infer(self.exchange(parts, deadline), request)
+        except ClientError:
+            raise
         except FAILURES as error:
             raise form.failure(error, deadline, form.target(request)) from error
 
@@ -50,6 +53,8 @@ class HttpTransport:
             if (doubts := self.form.in_doubt(answer, question)) is not None:
                 self.form.resolve(self.exchange(doubts, deadline))
             return self.form.read_reply(answer, question)
+        except ClientError:
+            raise
         except FAILURES as error:
             raise self.form.failure(error, deadline, self.form.target(question)) from error
 
@@ -66,6 +71,8 @@ class HttpTransport:
                 yield self.form.read_rest(self._plain(answer, deadline), question)
             finally:
                 self._pool.drop(place)
+        except ClientError:
+            raise
         except FAILURES as error:
             raise self.form.failure(error, deadline, self.form.target(question)) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -132,17 +133,29 @@ class Attempts(Generic[T]):
 
         `answered`: some of what was asked for has come, which isn't to come twice.
         """
+        delay_s, error = self._weigh(replica, error, answered=answered)
+        if delay_s is not None:
+            return delay_s
+        self._failure = self._absence = None
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: a circle would hold the call's arrays until they are collected
+
+    def _weigh(self, replica: Replica[T], error: ClientError, *, answered: bool) -> tuple[float | None, ClientError]:
+        """Give how long to wait after a failure, None where the call ends with it; and the error that tells of it."""
         if isinstance(error, (ModelNotFound, ModelNotReady)):
             absence = self._miss(replica, error)
             fixed = answered or self._pinned
             if not fixed and self._others(having=False) and not self.deadline.over:
-                return 0.0
+                return 0.0, error
             if fixed or self._failure is None:
-                raise absence
+                return None, absence
             error = self._failure  # of one that may have the model, and be asked again
         timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
         if error is not self._failure:
-            self._note(replica, error, timed_out=timed_out, answered=answered)
+            if not self._note(replica, error, timed_out=timed_out, answered=answered):
+                return None, error
             self._unsent = isinstance(error, ServerUnavailable) and not error.sent
             error = self._failure = self._whole(error)
         retry = self._made - 1
@@ -150,16 +163,13 @@ class Attempts(Generic[T]):
         others = not self._pinned and self._others()
         harmless = may_retry(error, idempotent=self._idempotent and not answered, elsewhere=others)
         if not (late or harmless) or retry + 1 >= self._retries.attempts:
-            raise error
+            return None, error
         after_s = error.after_s if isinstance(error, ServerUnavailable) else 0
         delay_s = 0.0 if others else max(self._retries.delay_s(retry), after_s)
-        try:
-            left_s = self.deadline.left_s()
-        except TimeoutError:
-            raise error from None
-        if delay_s >= left_s or not ((others and (self._unsent or late)) or self._budget.spend()):
-            raise error
-        return delay_s
+        if delay_s >= self.deadline.at - time.monotonic():
+            return None, error
+        free = others and (self._unsent or late)
+        return (delay_s if free or self._budget.spend() else None), error
 
     def _miss(self, replica: Replica[T], error: ModelNotFound | ModelNotReady) -> ModelNotFound | ModelNotReady:
         """Note that the server lacks the model, where nothing was done then: it is no attempt that counts.
@@ -177,15 +187,16 @@ class Attempts(Generic[T]):
         self._replicas.done(replica)
         self._replicas.succeeded(replica)
 
-    def _note(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
-        """Note what a failure says of the server. Raise the error where that has taken the call."""
+    def _note(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> bool:
+        """Note what a failure says of the server; False where that has taken the call."""
         if not isinstance(error, ServerUnavailable) and not timed_out:
             self.succeeded(replica)
-            raise error
+            return False
         if isinstance(error, ServerUnavailable) and error.of_model:
             self.succeeded(replica)
         else:
             self._blame(replica, error, timed_out=timed_out, answered=answered)
+        return True
 
     def _blame(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
         """Note a failure that is the server's own."""

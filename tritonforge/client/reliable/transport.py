@@ -191,9 +191,12 @@ class ReliableTransport:
         watch: Watch | None = None,
     ) -> None:
         """Note that an attempt failed, and wait until the next one is to be made. Raise the error where none is."""
-        self._renew(replica, error, attempts.deadline)
-        delay_s = attempts.failed(replica, error)
-        _note_retry(replica.transport.url, error, delay_s, watch)
+        try:
+            self._renew(replica, error, attempts.deadline)
+            delay_s = attempts.failed(replica, error)
+            _note_retry(replica.transport.url, error, delay_s, watch)
+        finally:
+            del error  # as in `failed`
         await self.sleep(delay_s)
 
     async def _iterate(
