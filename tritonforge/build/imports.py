@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
-__all__ = ["Importer", "exported", "imported", "imports_by_name", "tree"]
+__all__ = ["Importer", "exported", "imported", "imported_at_start", "imports_by_name", "tree"]
 
 _BY_NAME = frozenset({"import_module", "__import__"})
 _BY_PATH = frozenset({"exec_module", "load_module", "run_path", "run_module"})
@@ -31,17 +31,26 @@ def imported(importer: Importer) -> Iterator[str]:
     `a.*` is what `from a import *` imports of it, and `a.**` any module below a: one of a name that only a run knows.
     """
     for node in ast.walk(tree(importer.file)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = importer.package.split(".")
-                base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names if base)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from _by_statement(node, importer)
         elif isinstance(node, ast.Call):
             yield from _by_name(node, importer)
+
+
+def imported_at_start(importer: Importer) -> Iterator[tuple[str, int]]:
+    """Give what a file imports whenever it is imported itself, with the lines: by statements under no condition.
+
+    So none in a function, nor below an `if` (of `__name__`, of TYPE_CHECKING), nor in a `try` that may catch a failure.
+    """
+    waiting: list[ast.stmt] = list(tree(importer.file).body)
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((name, node.lineno) for name in _by_statement(node, importer))
+        elif isinstance(node, ast.ClassDef | ast.With):
+            waiting += node.body
+        elif isinstance(node, ast.Try):
+            waiting += [*([] if node.handlers else node.body), *node.finalbody]
 
 
 def imports_by_name(importer: Importer) -> bool:
@@ -71,6 +80,18 @@ def _parse(file: Path, modified_ns: int) -> ast.Module:
         return ast.parse(file.read_bytes() if file.suffix == ".py" else b"", filename=str(file))
     except (SyntaxError, ValueError):  # of what isn't imported here; what is has been told
         return ast.Module([], [])
+
+
+def _by_statement(node: ast.Import | ast.ImportFrom, importer: Importer) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    base = node.module or ""
+    if node.level:
+        parts = importer.package.split(".")
+        base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
+    yield base
+    yield from (f"{base}.{alias.name}" for alias in node.names if base)
 
 
 def _by_name(call: ast.Call, importer: Importer) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from tritonforge.build.alone import loaded_alone
 from tritonforge.build.imports import Importer, exported, imported, imports_by_name, tree
 from tritonforge.build.pickles import pickled_modules
+from tritonforge.build.stand_in import find_lacking
 from tritonforge.define.links import files_below, module_place, named_path
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Code, File, Shim
@@ -71,7 +72,7 @@ def collect(
 
     Raises:
         DiagnosticError: an asset is missing, or lies outside the project, or in the way of another; a module has the
-            name of one of Python's.
+            name of one of Python's, or imports what isn't there inside Triton.
     """
     root = _root(module, file)
     recorded = tuple(recorded)
@@ -84,7 +85,7 @@ def collect(
         wanted += names
     while True:
         closure = _closure(wanted, root)
-        found = list(closure.hidden)
+        found = [*closure.hidden, *find_lacking(module, closure.modules.values())]
         files = {path: path for path in (*closure.modules, *beside)}
         for asking in closure.modules:
             named = (path for by, path in recorded if Path(by) == asking.resolve())

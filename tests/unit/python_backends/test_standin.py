@@ -126,3 +126,9 @@ def test_the_names_are_those_of_the_package() -> None:
     import tritonforge
 
     assert {name for name in tritonforge.__all__ if not name.startswith("__")} <= set(standin._NAMES)
+
+
+def test_a_build_knows_the_names() -> None:
+    from tritonforge.build.stand_in import STAND_IN
+
+    assert set(standin._NAMES) == STAND_IN
