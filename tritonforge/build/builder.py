@@ -91,7 +91,7 @@ def _compile(
                 )
             ]
         )
-    sources = find_sources([Path(path) for path in paths])
+    sources, absolute = find_sources([Path(path) for path in paths]), output.absolute()
     with importing(sources) as discovered:
         repository, gathered, found = _lower(discovered, target)
         if not repository.models:
@@ -100,7 +100,7 @@ def _compile(
             reason = "no definitions in it: no module-level variable holds a model or a pipeline"
             raise DiagnosticError([Diagnostic("TF105", Where(subject=places), reason, "define one with @model")])
         project = project_root(sources[0].file)
-        maker = GoldenMaker(gathered, previous, output, drawn_before(previous) if golden is None else golden)
+        maker = GoldenMaker(gathered, previous, absolute, drawn_before(previous) if golden is None else golden)
         tree = plan(repository, previous, target=target, project=project, golden=maker)
     lowerings = sorted(gathered.choices.values(), key=lambda choice: choice.name)
     return tree, tuple(lowerings), [*found, *maker.diagnostics]

@@ -97,6 +97,8 @@ def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
 def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
     """Import every source afresh; put `sys.path` and `sys.modules` back as they were at the end.
 
+    What modules do to the working directory ends with their import, and with the block.
+
     Inside the block the modules stay importable, for what definitions import only when they are used.
 
     Raises:
@@ -111,7 +113,7 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
     try:
         found: list[Diagnostic] = []
         discovered = []
-        with kept_of_packages():  # a build leaves nothing in the user's folders
+        with _same_directory(), kept_of_packages():  # a build leaves nothing in the user's folders
             for source in sources:
                 sys.path.insert(0, str(source.root))
                 if len(roots) > 1:
@@ -133,7 +135,8 @@ def _import(source: Source, found: list[Diagnostic]) -> Discovered:
     before = set(sys.modules)
     with recorded_assets() as assets, collecting_faults() as faults, made_functions() as made, _no_exit():
         try:
-            module = importlib.import_module(source.module)
+            with _same_directory():
+                module = importlib.import_module(source.module)
         except DiagnosticError as error:
             found += error.diagnostics
         except (Exception, SystemExit) as error:
@@ -152,6 +155,16 @@ def own_modules(before: Collection[str]) -> dict[str, Path]:
         for name, file in sorted(new.items())
         if isinstance(file, str) and name.partition(".")[0] not in NOT_OWN and not is_installed(Path(file))
     }
+
+
+@contextmanager
+def _same_directory() -> Iterator[None]:
+    """Put the working directory back as it was: the build's relative paths start there."""
+    here = Path.cwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 class _Ends(Exception):

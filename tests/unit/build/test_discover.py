@@ -27,6 +27,25 @@ def test_several_files_with_one_model_each(project: Project) -> None:
     assert [model.name for model in project.build("b.py", "a.py").models] == ["one", "two"]
 
 
+def test_a_module_that_changes_the_working_directory_moves_neither_sources_nor_the_repository(project: Project) -> None:
+    (project.root / "else").mkdir()
+    moves = 'import os\nos.chdir("else")\n'
+    later = (
+        "\n@model\ndef late(n: Int64[np.ndarray, '1']) -> Int64[np.ndarray, '1']:\n    os.chdir('/')\n    return n\n"
+    )
+    project.write({"a.py": moves + scale("one"), "b.py": moves + scale("two") + later})
+    for _ in range(2):
+        report = build(["a.py", "b.py"], "repository", golden=1)
+        assert Path.cwd() == project.root
+    assert [(model.name, model.change) for model in report.models] == [
+        ("late", "unchanged"),
+        ("one", "unchanged"),
+        ("two", "unchanged"),
+    ]
+    assert (project.root / "repository" / "tritonforge.json").is_file()
+    assert list((project.root / "else").iterdir()) == []
+
+
 def test_the_same_file_twice_is_one(project: Project) -> None:
     project.write({"serving.py": scale()})
     assert len(project.build("serving.py", "./serving.py", ".").models) == 1
