@@ -15,6 +15,7 @@ from tritonforge.ir import ANONYMOUS, Dim, TensorSpec
 __all__ = ["Bytes", "InexpressibleAnnotation", "ParsedTensor", "String", "is_tensor", "parse_tensor"]
 
 BATCH = "batch"
+_LARGEST_DIM = 2**63 - 1
 
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ def _parse_dim(token: str) -> Dim:
     """Read one dimension of jaxtyping's shape language, as far as Triton can express it."""
     label, _, size = token.rpartition("=")
     if size.isdecimal() and (not label or label.isidentifier()):
+        if len(size.lstrip("0")) > len(str(_LARGEST_DIM)) or int(size) > _LARGEST_DIM:
+            reason = f"a dimension of {_shortened(size)}; Triton's are at most {_LARGEST_DIM}"
+            raise InexpressibleAnnotation(reason, "give its size, or a name")
         if int(size) == 0:
             raise InexpressibleAnnotation("a dimension of 0; Triton's are at least 1", "give its size, or a name")
         return int(size)
@@ -111,6 +115,10 @@ def _parse_dim(token: str) -> Dim:
     else:
         reason, hint = "a computed dimension; Triton has fixed and variable ones only", "give it a name or a number"
     raise InexpressibleAnnotation(f'"{token}" stands for {reason}', hint)
+
+
+def _shortened(number: str) -> str:
+    return number if len(number) <= 40 else f"{len(number)} digits"
 
 
 def _strip_optional(annotation: Any) -> tuple[Any, bool]:

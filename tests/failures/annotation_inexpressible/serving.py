@@ -19,5 +19,7 @@ def everything(
     scalar: Float32[np.ndarray, ""],
     tensor: Float32[torch.Tensor, "batch 20"],
     number: float,
+    large: Float32[np.ndarray, "batch 9223372036854775808"],
+    larger: Float32[np.ndarray, "batch n=11111111111111111111111111111111111111111111111111"],
 ) -> Float32[np.ndarray, "batch 0"]:
     return any_float
