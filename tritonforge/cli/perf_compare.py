@@ -11,6 +11,7 @@ import typer
 
 from tritonforge.cli.perf_ending import Ending, ending
 from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, say_unwritten
+from tritonforge.cli.perf_stderr import say
 
 if TYPE_CHECKING:
     from tritonforge.load import Load
@@ -102,7 +103,7 @@ def compare(
                 except (CompareStopped, CompareInterrupted) as early:
                     end.settle()
                     _render(early.comparisons, written, alone=markdown == _ALONE)
-                    typer.echo(f"{early}; the figures are of the rounds until then", err=True)
+                    say(f"{early}; the figures are of the rounds until then")
                     raise typer.Exit(end.code if isinstance(early, KeyboardInterrupt) else ENDED_EARLY) from early
         end.settle()
         whole = _render(comparisons, written, alone=markdown == _ALONE)
@@ -149,7 +150,7 @@ def _live(scenario: Scenario, pairs: int, seed: int, rules: Rules, end: Ending) 
     def tell(load: Load, done: int, whole: int) -> None:
         end.go_on()
         if shown:
-            typer.echo(f"\r{load}: {done} of {whole} rounds", nl=done == whole, err=True)
+            say(f"\r{load}: {done} of {whole} rounds", nl=done == whole)
 
     return compare_live(scenario, pairs=pairs, seed=seed, rules=rules, tell=tell)
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import typer
 
+from tritonforge.cli.perf_stderr import say
+
 __all__ = ["Ending", "ending"]
 
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -80,7 +82,7 @@ def ending(end: Ending | None = None) -> Iterator[Ending]:
     try:
         yield end
     except KeyboardInterrupt as error:
-        typer.echo(end.words, err=True)
+        say(end.words)
         raise typer.Exit(end.code) from error
     finally:
         for number, handler in before.items():

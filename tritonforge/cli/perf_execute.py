@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, misused, say_unwritten
+from tritonforge.cli.perf_stderr import say
 from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def execute(
         _show(report, scenario, written)
         if stopped is not None:
             until = "all was measured by then" if report.complete else "the figures are of what was measured until then"
-            typer.echo(f"{stopped}; {until}", err=True)
+            say(f"{stopped}; {until}")
             return end.code if isinstance(stopped, KeyboardInterrupt) else ENDED_EARLY
         comparison = None
         if baseline is not None:
@@ -157,7 +158,7 @@ def _write(report: Report, files: Sequence[Output], export: ProfileExport | None
         if export.written:
             written.append(export.path)
         if export.failure is not None:
-            typer.echo(f"--profile-export: {export.path} is not written: {export.failure}", err=True)
+            say(f"--profile-export: {export.path} is not written: {export.failure}")
             unwritten.append(export.path)
     return written, unwritten
 

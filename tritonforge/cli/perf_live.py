@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-import typer
+from tritonforge.cli.perf_stderr import dispensable, say
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -38,7 +38,7 @@ class Shown(Protocol):
 def showing(label: str = "") -> Iterator[Shown]:
     """Show on standard error while the block runs, so that standard output holds the result alone.
 
-    `label` begins each line, where it is lines.
+    `label` begins each line, where it is lines. What can't be written is left out: the figures don't need it.
     """
     from rich.console import Console
 
@@ -48,8 +48,14 @@ def showing(label: str = "") -> Iterator[Shown]:
         return
     from rich.live import Live
 
-    with Live(console=console, transient=True, refresh_per_second=8) as live:
+    live = Live(console=console, transient=True, auto_refresh=False)
+    with dispensable():
+        live.start()
+    try:
         yield _Filling(live)
+    finally:
+        with dispensable():
+            live.stop()
 
 
 class _Lines:
@@ -63,11 +69,11 @@ class _Lines:
 
     def point(self, point: Point) -> None:
         """Write a line."""
-        typer.echo(f"{self._head}{_line(point)}", err=True)
+        say(f"{self._head}{_line(point)}")
 
     def warn(self, text: str) -> None:
         """Write it."""
-        typer.echo(f"{self._head}{text}", err=True)
+        say(f"{self._head}{text}")
 
 
 class _Filling:
@@ -79,16 +85,21 @@ class _Filling:
 
     def window(self, point: Point) -> None:
         """Show the figures so far in the last row."""
-        self._live.update(_table([*self._points, point], self._live.console.width, running=True))
+        self._show(_table([*self._points, point], self._live.console.width, running=True))
 
     def point(self, point: Point) -> None:
         """Keep a row."""
         self._points.append(point)
-        self._live.update(_table(self._points, self._live.console.width, running=False))
+        self._show(_table(self._points, self._live.console.width, running=False))
 
     def warn(self, text: str) -> None:
         """Write it above the table."""
-        self._live.console.print(text, markup=False)
+        with dispensable():
+            self._live.console.print(text, markup=False)
+
+    def _show(self, table: RichTable) -> None:
+        with dispensable():
+            self._live.update(table, refresh=True)
 
 
 def _line(point: Point) -> str:

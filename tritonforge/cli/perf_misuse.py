@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from tritonforge.cli.perf_stderr import say
 from tritonforge.errors import TritonForgeError
 
 __all__ = ["ENDED_EARLY", "MISUSED", "misused", "say_unwritten"]
@@ -28,14 +29,14 @@ def misused() -> Iterator[None]:
     try:
         yield
     except InvalidLoad as error:
-        typer.echo(in_options(str(error)), err=True)
+        say(in_options(str(error)))
         raise typer.Exit(MISUSED) from error
     except (ServerGone, GeneratorGone) as error:
-        typer.echo(f"{error}; nothing was measured yet, as no window was over", err=True)
+        say(f"{error}; nothing was measured yet, as no window was over")
         raise typer.Exit(ENDED_EARLY) from error
     except (TritonForgeError, OSError) as error:
         about_file = isinstance(error, OSError) and error.filename is not None
-        typer.echo(f"{error.filename}: {error.strerror}" if about_file else str(error), err=True)  # type: ignore[union-attr]
+        say(f"{error.filename}: {error.strerror}" if about_file else str(error))  # type: ignore[union-attr]
         raise typer.Exit(MISUSED) from error
 
 
@@ -45,4 +46,4 @@ def say_unwritten(option: str, path: Path, error: Exception) -> None:
 
     older = path.is_file() and path.stat().st_size and is_replaced(path)
     kept = "; what is there is of an earlier run" if older else ""
-    typer.echo(f"--{option}: {path} is not written: {error}{kept}", err=True)
+    say(f"--{option}: {path} is not written: {error}{kept}")

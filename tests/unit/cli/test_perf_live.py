@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +61,36 @@ def test_lines_of_one_of_several_have_its_name(
     lines = shown(capsys, "ci.toml").splitlines()
     assert lines[0].startswith("ci.toml: concurrency 1 (http): ")
     assert lines[-1] == "ci.toml: a [warning]"
+
+
+SHOWS = """
+from tests.unit.cli.test_perf_live import POINTS
+from tritonforge.cli.perf_live import showing
+
+with showing() as live:
+    live.window(POINTS[0])
+    live.point(POINTS[0])
+    live.warn("a warning")
+print("all was measured")
+"""
+
+
+@pytest.mark.parametrize("terminal", ["1", ""])
+def test_what_cannot_be_shown_ends_nothing(terminal: str) -> None:
+    ended = on_a_full_disk("-c", SHOWS, FORCE_COLOR=terminal)
+    assert (ended.returncode, ended.stdout) == (0, "all was measured\n")
+
+
+def test_what_cannot_be_said_changes_no_exit_code() -> None:
+    assert on_a_full_disk("-m", "tritonforge", "perf", "echo", "--concurrency", "0").returncode == 2
+
+
+def on_a_full_disk(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with a standard error that can't be written."""
+    root = Path(__file__).parents[3]
+    environment = {name: value for name, value in os.environ.items() if name != "TTY_COMPATIBLE"} | variables
+    with open("/dev/full", "wb", buffering=0) as full:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=root, env=environment, stdout=subprocess.PIPE, stderr=full, text=True, timeout=60, check=False,
+        )  # fmt: skip
