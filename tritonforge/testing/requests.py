@@ -96,6 +96,8 @@ def _faults(config: ModelConfig, inputs: Mapping[str, Any], correlation_id: int 
     for key in inputs if config.max_batch_size else ():
         if len(inputs[key]) != len(inputs[first]):
             yield f"input '{key}' batch size does not match other inputs for '{name}'"
+    if config.max_batch_size and not inputs and config.sequence_batching is None:
+        yield "out of bounds index 0: request has 0 inputs"  # of the Python backend, which takes the rows from that one
     if config.sequence_batching is not None and config.max_batch_size and inputs and len(inputs[first]) != 1:
         yield f"inference request to model '{name}' must specify batch-size 1 due to requirements of sequence batcher"
 

@@ -39,6 +39,17 @@ def test_what_matches_has_no_problems():
     assert find_problems(SIGNATURE, {"features": GOOD, "tokens": None}) == []
 
 
+def test_a_request_of_a_batch_has_an_input():
+    """Each may be left out, but not all: Triton takes the batch size from the first."""
+    inputs = SIGNATURE.inputs[1:]
+    wanted = "no input is given, so there is no batch size: give one of tokens, title"
+    batched = Signature(inputs, (), batched=True)
+    assert problem({}, signature=batched) == problem({"tokens": None}, signature=batched) == wanted
+    assert find_problems(batched, {"title": np.array([["a"]])}) == []
+    assert find_problems(Signature(inputs, (), batched=False), {}) == []
+    assert find_problems(Signature(inputs, (), batched=True, sequence=True), {}) == []  # controls are inputs, too
+
+
 def test_a_name_that_is_no_text_is_told():
     assert problem({"features": GOOD, 1: GOOD}) == (
         "the input 1 has an int for its name; it is a text, and there are: features, tokens, title"

@@ -59,6 +59,14 @@ def third(
 ) -> Float32[np.ndarray, "1"]:
     return c
 
+@model
+def any_of(a: Float32[np.ndarray, "1"] | None, b: Float32[np.ndarray, "1"] | None) -> Int64[np.ndarray, "1"]:
+    return np.array([(a is not None) + (b is not None)])
+
+@model
+def any_rows(a: Int64[np.ndarray, "batch"] | None, b: Int64[np.ndarray, "batch"] | None) -> Int64[np.ndarray, "batch"]:
+    return a if b is None else b
+
 @model(batching=Batching(max_batch_size=4))
 class Buffered:
     def __init__(self):
@@ -184,6 +192,18 @@ def test_an_optional_input_stands_for_no_required_one(repository: Path) -> None:
     ):
         model.infer(a=np.ones(1, np.float32))
     assert told.value.code == "INVALID_ARG"
+
+
+def test_a_request_without_inputs_is_one_without_a_batch(repository: Path) -> None:
+    """The Python backend takes the number of rows from the first input."""
+    with (
+        load_model(repository / "any_rows") as model,
+        pytest.raises(ModelError, match="out of bounds index 0: request has 0 inputs") as told,
+    ):
+        model.infer()
+    assert told.value.code == "INVALID_ARG"
+    with load_model(repository / "any_of") as model:
+        assert model.infer()["output"].tolist() == [0]
 
 
 def test_a_sequence_keeps_its_state(repository: Path) -> None:

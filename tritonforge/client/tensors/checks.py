@@ -49,6 +49,9 @@ def find_problems(
         problems += _unknown("output", signature.outputs, outputs)
     if signature.batched and "batch" in sizes:
         problems += _batch_problems(*sizes["batch"], max_batch_size)
+    elif signature.batched and signature.inputs and not problems and not signature.sequence:
+        names = ", ".join(spec.name for spec in signature.inputs)  # Triton (24.10) refuses an index in their list
+        problems.append(f"no input is given, so there is no batch size: give one of {names}")
     return problems
 
 
