@@ -27,7 +27,7 @@ All of Triton's ModelConfig, typed. Settings are frozen, and refuse what Triton 
 """
 
 MODULES = ("options", "batching", "instances", "serving", "sequences", "optimization", "warmup", "tensors")
-BOUNDED = {"Count": "int", "Index": "int", "Microseconds": "int", "Datatype": "str"}
+BOUNDED = {"Count": "int", "Index": "int", "Microseconds": "int", "Size": "int", "Datatype": "str"}
 RECORDS: dict[str, type[object]] = {"Options": ModelConfig, "Tensor": TensorConfig}
 RENAMED = {
     "environment": "parameters",
@@ -70,7 +70,7 @@ def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
             continue
         if isinstance(statement, ast.AnnAssign):
             kind = " ".join(ast.unparse(statement.annotation).split())
-            kind = re.sub(r"\b(Count|Index|Microseconds|Datatype)\b", lambda match: BOUNDED[match[0]], kind)
+            kind = re.sub(r"\b(Count|Index|Microseconds|Size|Datatype)\b", lambda match: BOUNDED[match[0]], kind)
             text = " ".join(str(after.value.value).split())
             yield ast.unparse(statement.target), _code(kind), text.replace("|", "\\|")
 

@@ -154,6 +154,7 @@ def test_batching_with_priorities_becomes_the_batchers_record() -> None:
         (WarmupInput, {"data_type": "FP32"}, "one of zero_data, random_data and data_file"),
         (InitialState, {"name": "a", "data_type": "FP32"}, "one of zero_data and data_file"),
         (tritonforge.Tensor, {"labels": ("a\nb",)}, "one line"),
+        (tritonforge.Tensor, {"dims": (2**63,)}, "less than 9223372036854775808"),
         (Options, {"warm_up": ()}, '"warm_up"; did you mean "warmup"'),
         (Options, {"zzz": ()}, "Extra inputs are not permitted"),
     ],

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-__all__ = ["Count", "Datatype", "Index", "Microseconds", "Setting"]
+__all__ = ["Count", "Datatype", "Index", "Microseconds", "Setting", "Size"]
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BF16",
@@ -19,6 +19,7 @@ Datatype = Literal[
 Microseconds = Annotated[int, Field(ge=0, lt=2**64)]
 Count = Annotated[int, Field(ge=0, lt=2**32)]
 Index = Annotated[int, Field(ge=0, lt=2**31)]
+Size = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class Setting(BaseModel):

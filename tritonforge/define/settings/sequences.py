@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tritonforge import ir
-from tritonforge.define.settings.base import Datatype, Index, Microseconds, Setting
+from tritonforge.define.settings.base import Datatype, Index, Microseconds, Setting, Size
 
 __all__ = ["Control", "ControlInput", "Direct", "InitialState", "Oldest", "SequenceBatching", "State"]
 
@@ -89,7 +89,7 @@ class InitialState(Setting):
     """A name for people."""
     data_type: Datatype
     """The state's type."""
-    dims: tuple[int, ...] = ()
+    dims: tuple[Size, ...] = ()
     """Its dimensions, without the batch."""
     zero_data: bool | None = None
     """It is zeros."""
@@ -115,7 +115,7 @@ class State(Setting):
     """The output by which the model gives it."""
     data_type: Datatype
     """Its type."""
-    dims: tuple[int, ...]
+    dims: tuple[Size, ...]
     """Its dimensions, without the batch; -1 is variable."""
     initial_states: tuple[InitialState, ...] = ()
     """What it is at first. Default: whatever is there."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import model_validator
 
 from tritonforge import ir
-from tritonforge.define.settings.base import Datatype, Setting
+from tritonforge.define.settings.base import Datatype, Setting, Size
 
 __all__ = ["BatchInput", "BatchOutput", "Tensor"]
 
@@ -20,9 +20,9 @@ class Tensor(Setting):
 
     data_type: Datatype | None = None
     """Its type. Default: that of the annotation. Only files that are served as they are need it."""
-    dims: tuple[int, ...] | None = None
+    dims: tuple[Size, ...] | None = None
     """Its dimensions as clients see them, without the batch; -1 is variable. Default: those of the annotation."""
-    reshape: tuple[int, ...] | None = None
+    reshape: tuple[Size, ...] | None = None
     """Its dimensions as the model sees them, without the batch. Default: the same."""
     optional: bool = False
     """Whether requests may leave it out. Default: as annotated. Of inputs only."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import model_validator
 
 from tritonforge import ir
-from tritonforge.define.settings.base import Count, Datatype, Setting
+from tritonforge.define.settings.base import Count, Datatype, Setting, Size
 
 __all__ = ["Warmup", "WarmupInput"]
 
@@ -21,7 +21,7 @@ class WarmupInput(Setting):
 
     data_type: Datatype
     """Its type."""
-    dims: tuple[int, ...] = ()
+    dims: tuple[Size, ...] = ()
     """Its dimensions, without the batch."""
     zero_data: bool | None = None
     """It is zeros."""
