@@ -216,6 +216,8 @@ class Point:
     unanswered: int = 0
     unanswered_s: float = 0.0
     overdue: Mapping[str, int] = field(default_factory=dict)
+    short_of: int = 0
+    """How many requests a rate had due in the measured windows, where less than 98 % of them succeeded; else 0."""
     ended_by: str = ""
     """Why the load went no further, where it was ended before it was stable or its time was over."""
 

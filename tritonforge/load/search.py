@@ -7,7 +7,6 @@ from collections.abc import Callable
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.exports.profile_export import ProfileExport
 from tritonforge.load.observed.environment import describe
-from tritonforge.load.pacing.punctuality import shortfall
 from tritonforge.load.results import Report
 from tritonforge.load.session import Progress, Session
 from tritonforge.load.settings import Load, Settings
@@ -56,7 +55,7 @@ def find_max(
                 nonlocal reached
                 kept.at = Load(kind, value)
                 point = session.measure(kept.at, on_window=kept.window)
-                if good := bool(point.slo_met) and not shortfall(point, settings):
+                if good := bool(point.slo_met) and not point.short_of:
                     reached = max(reached, value)
                 kept.point(point)
                 return good

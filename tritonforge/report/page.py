@@ -189,8 +189,8 @@ def _table(table: Table) -> str:
 
 
 def _mood(cell: str) -> str:
-    word = cell.partition(" ")[0]  # what follows it is which objective
-    return word if word in ("worse", "better", "met", "missed", "unstable", "ended") else ""
+    word = cell.partition(" ")[0].rstrip(",:")  # what follows it is which objective, or how many
+    return word if word in ("worse", "better", "met", "missed", "unstable", "ended", "short") else ""
 
 
 def _details(report: Report) -> str:

@@ -77,7 +77,9 @@ def _point_row(point: Point, label: str) -> dict[str, str]:
 def _note(point: Point) -> str:
     if not point.requests:
         return "nothing measured"
-    return "" if point.stable else "ended early" if point.ended_by else "unstable"
+    stable = "" if point.stable else "ended early" if point.ended_by else "unstable"
+    short = f"short: {point.requests:,} of {point.short_of:,} due" if point.short_of else ""
+    return ", ".join(filter(None, (stable, short)))
 
 
 def _missed(point: Point) -> str:

@@ -70,7 +70,7 @@ def test_the_time_of_checking_answers_is_told(kind: Kind, value: float) -> None:
     [
         (tally(late_us=900), 1000, "1 % of requests start 9"),
         (tally(held_back=7), 1000, "7 requests were due"),
-        (tally(), 2000, "1000 of the 2000 requests that were due succeeded"),
+        (tally(), 2000, "1,000 of the 2,000 requests that were due succeeded"),
     ],
 )
 def test_a_rate_that_is_not_kept_is_told(window: Tally, value: float, words: str) -> None:
@@ -141,7 +141,9 @@ def short(count: int, load: Load, duration_ms: int, latency_ms: int = 2, **setti
     latency = Histogram.of([latency_ms * MS] * count)
     windows = [Tally(0, duration_ms * MS, latency, latency)]
     point = make_point(load, replace(chosen, **settings), windows, 1, agreed=True)  # type: ignore[arg-type]
-    return any("that were due succeeded" in each for each in point.generator.warnings)
+    told = any("that were due succeeded" in each for each in point.generator.warnings)
+    assert told is (point.short_of > 0)
+    return told
 
 
 @pytest.mark.parametrize(("rate", "requests", "lasted_ms"), [(50, 300, 6190), (1e9, 10, 5)])
@@ -174,6 +176,7 @@ def test_arrivals_that_are_drawn_are_held_against_what_was_due(arrivals: Arrival
     half = Histogram.of([2 * MS] * (len(times) // 2))
     point = make_point(load, drawn, [Tally(0, second, half, half)], 1, agreed=True)
     assert f"of the {len(times)} requests that were due succeeded" in point.generator.warnings[0]
+    assert point.short_of == len(times)
 
 
 def test_what_nothing_ended_in_is_not_stable() -> None:

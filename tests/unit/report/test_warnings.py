@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tritonforge.load import Errors
+from tritonforge.load import Errors, Point
 from tritonforge.load.figures.estimates import estimate
 from tritonforge.report import point_table, warnings_of
+from tritonforge.report.page import page
 
 from .sample_report import report
 
@@ -44,8 +45,21 @@ def test_a_load_that_was_cut_short_says_why() -> None:
     cut = replace(made.points[0], ended_by="the server\nwent away")
     found = replace(made, points=(cut,))
     assert warnings_of(found) == ["concurrency 1: ended early: the server went away"]
-    table = point_table(found.points)
-    assert table.rows[0][table.columns.index("note")] == "ended early"
+    assert note(cut) == "ended early"
+
+
+def test_a_load_that_fell_short_has_that_in_its_row() -> None:
+    point = replace(report().points[0], short_of=1_000_000)
+    words = f"short: {point.requests:,} of 1,000,000 due"
+    assert note(point) == words
+    assert note(replace(point, stable=False)) == f"unstable, {words}"
+    assert note(replace(point, stable=False, ended_by="it went away")) == f"ended early, {words}"
+    assert f'<td class="short">{words}</td>' in page(replace(report(), points=(point,)))
+
+
+def note(point: Point) -> str:
+    table = point_table([point])
+    return table.rows[0][table.columns.index("note")]
 
 
 def test_half_of_an_interval_is_shown_whole_where_0_cuts_it_off() -> None:

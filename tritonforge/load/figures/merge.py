@@ -114,9 +114,10 @@ def make_point(
         unanswered_s=max(unanswered, default=0) / 1e9,
         overdue={slo.statistic: count for slo in settings.slo if (count := overdue.get(slo.limit_ns, 0)) > 0},
     )
-    if short := shortfall(point, settings):
+    if due := shortfall(point, settings):
+        short = f"{point.requests:,} of the {due:,} requests that were due succeeded"
         warnings = (*point.generator.warnings, short)
-        point = replace(point, generator=replace(point.generator, warnings=warnings))
+        point = replace(point, short_of=due, generator=replace(point.generator, warnings=warnings))
     if not (point.silent and settings.slo):
         return point
     return replace(point, slo_met=False, slo_missed=tuple(slo.statistic for slo in settings.slo))

@@ -35,8 +35,8 @@ def due_rate(load: Load, settings: Settings, windows: Sequence[Tally], measured:
     return min(rate, settings.requests / lasted * 1e9) if settings.requests else rate
 
 
-def shortfall(point: Point, settings: Settings) -> str:
-    """Say how many of the requests that a rate had due succeeded, where that is less than 98 %; else nothing.
+def shortfall(point: Point, settings: Settings) -> int:
+    """Give how many requests a rate had due, where less than 98 % of them succeeded; else 0.
 
     Where the windows begin with the load, as many more may be under way at their end as are on average, by Little's
     law: a server that keeps up has no more. Of a number of requests, none is there.
@@ -47,8 +47,8 @@ def shortfall(point: Point, settings: Settings) -> str:
     usual = 0.0 if leads else point.generator.due_rate * point.latency.mean_us.value / 1e6
     under_way = 0.0 if settings.requests else max(usual, 1.0)
     if point.requests + under_way >= _ENOUGH * due:
-        return ""
-    return f"{point.requests} of the {due:.0f} requests that were due succeeded"
+        return 0
+    return round(due)
 
 
 def lateness(late: Latency, latency: Latency, windows: Sequence[Tally]) -> str:
