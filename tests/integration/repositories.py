@@ -56,6 +56,13 @@ def write_model(repository: Path, name: str, code: str | None, *, config: str | 
     return version
 
 
+def ensemble_of(model: str) -> str:
+    """Write the configuration of an ensemble that is another model."""
+    maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'
+    step = f'step {{ model_name: "{model}" model_version: -1 {maps} }}'
+    return f'platform: "ensemble" max_batch_size: 8 {TENSORS} ensemble_scheduling {{ {step} }}'
+
+
 def infer(url: str, model: str, x: float, *, timeout_s: float = DEADLINE_S) -> float:
     """Send one number to a model, over HTTP as it is on the wire."""
     tensor = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [x]}

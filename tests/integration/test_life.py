@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from life_support import PORTS, CommandLine
-from repositories import DEADLINE_S, ECHO, SLOW, TENSORS, UNDER_WAY, infer, until, write_model
+from repositories import DEADLINE_S, ECHO, SLOW, UNDER_WAY, ensemble_of, infer, until, write_model
 
 from tritonforge.client import Client, ConnectionOptions
 
@@ -271,13 +271,6 @@ def test_only_chosen_models_are_loaded_at_the_start(cli: CommandLine) -> None:
         cli.run("down", "bare")
     unknown = cli.run("up", "models", "--set", "load_models=echo,nope", *PORTS, code=1)
     assert "load_models: the repository has no model nope" in unknown
-
-
-def ensemble_of(model: str) -> str:
-    """Write the configuration of an ensemble that is another model."""
-    maps = 'input_map { key: "x" value: "x" } output_map { key: "y" value: "y" }'
-    step = f'step {{ model_name: "{model}" model_version: -1 {maps} }}'
-    return f'platform: "ensemble" max_batch_size: 8 {TENSORS} ensemble_scheduling {{ {step} }}'
 
 
 def test_unloading_and_loading_name_the_ensembles_that_go_along(cli: CommandLine) -> None:

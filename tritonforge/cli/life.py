@@ -140,7 +140,7 @@ def load(
     key_file: KeyFile = None,
 ) -> None:
     """Load models of the repository."""
-    from tritonforge.cli.renewing import ready_models, say
+    from tritonforge.cli.renewing import ready_models, say, say_others
 
     with reached(name, url, key_file) as server:
         _require_no_servers(server, models, command="load")
@@ -148,8 +148,7 @@ def load(
             before = ready_models(server)
             server.load(model)
             say(server, model, "loaded")
-            if others := sorted(ready_models(server) - before - {model}):
-                typer.echo(f"  and with it: {', '.join(others)}")
+            say_others(server, model, before=before)
 
 
 def unload(
@@ -211,8 +210,8 @@ def _reload_all(server: RecordedServer) -> list[bool]:
     # Asked again each time: an ensemble takes its changed members along.
     tried = [try_reload(server, model) for model in changed if model in _changed(server)]
     whose = "definitions no longer have" if server.record.sources else "repository no longer has"
-    unload_gone(server, gone, why=f"the {whose} it")
-    for model in server.left_out():
+    tried.append(unload_gone(server, gone, why=f"the {whose} it"))
+    for model in sorted({*server.left_out()} - {*server.served.failed()}):
         typer.echo(f"{model} stays unloaded: tritonforge load {model} --name {server.name}")
     return tried
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tritonforge.server.docker.server import DockerServer
     from tritonforge.server.state.recorded import RecordedServer
 
-__all__ = ["ready_models", "reload_model", "say", "try_reload", "unload_gone"]
+__all__ = ["ready_models", "reload_model", "say", "say_others", "try_reload", "unload_gone"]
 
 _UNCHANGED = "no file of it that the server sees has changed"
 
@@ -28,7 +28,8 @@ def reload_model(server: Server, model: str) -> None:
     """
     from tritonforge.cli.notices import show_notices
 
-    word = "reloaded" if model in ready_models(server) else "loaded"
+    served = ready_models(server)
+    word = "reloaded" if model in served else "loaded"
     before = _requests(server, model) if _keeps_unchanged(server) else {}
     written, started = len(server.log_text()), time.perf_counter()
     server.reload(model)
@@ -36,6 +37,7 @@ def reload_model(server: Server, model: str) -> None:
         _say_whether_loaded(server, model, before)
         return
     say(server, model, f"{word} in {time.perf_counter() - started:.2f} s")
+    say_others(server, model, before=served)
     show_notices(server, model, after=written)
 
 
@@ -89,24 +91,39 @@ def unload_gone(
     models: Iterable[str],
     *,
     why: str = "the definitions no longer have it",
-) -> None:
+) -> bool:
     """Unload those of some models that still serve, and say so, and why; all of them are loaded if they come back.
 
-    Triton takes an ensemble away with the first of its members.
+    Triton takes an ensemble away with the first of its members. One that is to serve all the same is told with what it
+    lacks, and loaded once it lacks nothing. Say whether there was none.
     """
-    before = ready_models(server)
-    for model in sorted(models):
-        if model in ready_models(server):
+    gone, before = sorted(models), ready_models(server)
+    lost: list[str] = []
+    for model in gone:
+        if model in (ready := ready_models(server)):
             server.unload(model)
         if model in before:
             typer.echo(f"{model} unloaded: {why}")
         server.served.forget(model)
+        if others := sorted(ready - ready_models(server) - {*gone}):
+            typer.echo(f"  and what is made of it: {', '.join(others)}")
+            lost += others
+    for model in lost:
+        server.served.miss(model)
+    tried = [try_reload(server, model) for model in lost]  # which tells what it lacks, and has status show it
+    return all(tried)
 
 
 def say(server: Server, model: str, what: str) -> None:
     """Say what became of a model, with the versions of it that serve."""
     versions = [state.version for state in server.models() if state.name == model and state.state == "READY"]
     typer.echo(f"{model} {', '.join(versions)} {what}")
+
+
+def say_others(server: Server, model: str, *, before: set[str]) -> None:
+    """Name the models that serve now, and didn't `before` this one was loaded: members, or what is made of it."""
+    if others := sorted(ready_models(server) - before - {model}):
+        typer.echo(f"  and with it: {', '.join(others)}")
 
 
 def ready_models(server: Server) -> set[str]:

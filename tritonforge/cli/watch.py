@@ -80,8 +80,7 @@ def _renew(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: Bu
     while changed := [name for name in server.changed_models() if name not in failed]:
         if not try_reload(server, changed[0], otherwise=_GOES_ON):
             failed.add(changed[0])
-    unload_gone(server, server.served.left_over())
-    return not failed
+    return unload_gone(server, server.served.left_over()) and not failed
 
 
 def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess) -> Outcome:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tritonforge.pbtxt import parse
 from tritonforge.server.repository.snapshot import changed_models, forget, refresh, take_snapshot
 
 LARGE = b"w" * (1 << 17)
@@ -157,6 +158,18 @@ def test_a_model_that_went_away_has_changed_when_it_comes_back(linked: bool, rep
     refresh(repository, served, "m").keep()
     assert changed_models(repository, served) == []
     assert names(repository / "m") == before
+
+
+def test_a_model_that_is_gone_keeps_its_files_and_none_can_be_loaded(repository: Path, tmp_path: Path) -> None:
+    """Also where its configuration is a link to the repository's, which stays as it is."""
+    config = "max_batch_size: 1" + " " * len(LARGE)
+    (repository / "m" / "config.pbtxt").write_text(config)
+    served = take_snapshot(repository, tmp_path / "served")
+    forget(served, "m")
+    with pytest.raises(ValueError, match="the_repository_no_longer_has_this_model"):
+        parse((served / "m" / "config.pbtxt").read_text())
+    assert (served / "m" / "1" / "model.py").read_text() == "one"
+    assert (repository / "m" / "config.pbtxt").read_text() == config
 
 
 def test_a_model_that_came_back_and_does_not_load_has_still_changed(repository: Path, tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from tritonforge.errors import Where
+from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.asking.control import load_model
 from tritonforge.server.asking.health import Health
 from tritonforge.server.diagnosis.log import added
 from tritonforge.server.diagnosis.sources import read_sources
 from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.repository.completion import require_complete
-from tritonforge.server.repository.folder import config_text, is_model, model_folders
-from tritonforge.server.repository.snapshot import Refresh, changed_models, forget, refresh
+from tritonforge.server.repository.folder import CONFIG, config_text, is_model, model_folders
+from tritonforge.server.repository.snapshot import Refresh, changed_models, forget, mark, refresh
 
 __all__ = ["Served", "reload_model"]
 
@@ -68,9 +68,17 @@ class Served:
             (folder / model).unlink(missing_ok=True)
 
     def forget(self, model: str) -> None:
-        """Have a model that was unloaded, as the repository no longer has it, count as changed once it comes back."""
+        """Have a model that was unloaded, as the repository no longer has it, count as changed once it comes back.
+
+        Triton, too, finds none to load until then.
+        """
         if self.snapshot:
             forget(self.folder, model)
+
+    def miss(self, model: str) -> None:
+        """Have a model that went with another, while the repository still has it, count as changed until it serves."""
+        if self.snapshot:
+            mark(self.folder, model)
 
     def left_over(self) -> list[str]:
         """Name the models of the server's own tree that the repository no longer has, whichever build took them away.
@@ -91,7 +99,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
     (seen in 24.10), and its files are put back. Triton loads ensembles of the model along.
 
     Raises:
-        ModelLoadError: it failed to load, with the reason.
+        ModelLoadError: it failed to load, with the reason; or is made of a model that there is none of.
         ServerError: the server doesn't answer, its model control is not explicit, or there is no such model.
     """
     if not is_model(served.repository / model):
@@ -104,6 +112,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
             require_complete(served.repository / name, served.folder)
             change = _renew(served, name)
             try:
+                _require_members(health, name, served)
                 load_model(health, name, sources=sources, read_log=lambda: added(read_log(), before))
             except BaseException as error:
                 if change is not None:
@@ -123,6 +132,22 @@ def _unknown(model: str, served: Served) -> str:
     where = ", ".join(str(Where(source)) for source in served.definitions) or served.repository
     hint = f"did you mean {' or '.join(near)}?" if near else "`tritonforge status` lists the models"
     return f"there is no model {model} in {where}; {hint}"
+
+
+def _require_members(health: Health, model: str, served: Served) -> None:
+    """Refuse an ensemble of models that the repository doesn't have, unless they serve without it.
+
+    Raises:
+        ModelLoadError: so it is.
+    """
+    if not (missing := served.gone(sorted(_members(model, served.repository)))):
+        return
+    ready = {state.name for state in health.models() if state.state == "READY"}
+    where = Where(file=str(served.repository / model / CONFIG), subject=model)
+    hint = "put it back there, or take it out of the ensemble; then: tritonforge reload"
+    words = "there is no model {} in the repository, of which it is made"
+    if faults := [Diagnostic("TF670", where, words.format(name), hint) for name in missing if name not in ready]:
+        raise ModelLoadError(faults)
 
 
 def _changed_members(model: str, served: Served) -> list[str]:

@@ -18,9 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from tritonforge.manifest import MANIFEST
-from tritonforge.server.repository.folder import config_text, model_folders
+from tritonforge.server.repository.folder import CONFIG, config_text, model_folders
 
-__all__ = ["Refresh", "can_link", "changed_models", "forget", "refresh", "take_snapshot"]
+__all__ = ["Refresh", "can_link", "changed_models", "forget", "mark", "refresh", "take_snapshot"]
 
 _SMALL = 1 << 16
 """Bytes up to which a file is copied."""
@@ -31,7 +31,10 @@ _KEPT = 2
 _STAGING = ".staging"
 
 _GONE = ".gone"
-"""A file in the snapshot of a model that the repository no longer had: another than any that comes back."""
+"""A file in the snapshot of a model that is to be loaded again: another than any that the repository has."""
+
+_REFUSED = "the_repository_no_longer_has_this_model: true\n"
+"""A configuration that Triton refuses to load, with these words in its log."""
 
 
 def can_link(source: Path, target: Path) -> bool:
@@ -64,16 +67,26 @@ def changed_models(repository: Path, served: Path) -> list[str]:
     ]
 
 
-def forget(served: Path, model: str) -> None:
-    """Have a model of a snapshot count as changed once the repository has it again.
-
-    Its files stay, as requests under way may still read them.
-    """
+def mark(served: Path, model: str) -> None:
+    """Have a model of a snapshot count as changed as long as it isn't brought up to date."""
     folder = served / model
     if folder.is_symlink():
         folder.unlink()
     elif folder.is_dir():
         (folder / _GONE).touch()
+
+
+def forget(served: Path, model: str) -> None:
+    """Have a model of a snapshot that the repository no longer has count as changed once it has it again.
+
+    Until then Triton can't load it, be it along with an ensemble. Its other files stay, as requests under way may still
+    read them.
+    """
+    mark(served, model)
+    if (folder := served / model).is_dir():
+        fresh = folder / f"{_GONE}.new"
+        fresh.write_text(_REFUSED)
+        fresh.replace(folder / CONFIG)  # what is there may be a link to the repository's
 
 
 class Refresh:
