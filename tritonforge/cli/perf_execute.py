@@ -167,7 +167,7 @@ def _show(report: Report, scenario: Scenario, written: Sequence[Path]) -> None:
     from tritonforge.report import point_table, text_table, warnings_of
     from tritonforge.report.charts.numbers import plain
     from tritonforge.report.labels import labels
-    from tritonforge.report.summary import knee_words
+    from tritonforge.report.summary import best_words, knee_words
 
     typer.echo(text_table(point_table(report.points)))
     for title, table in _details(report):
@@ -181,8 +181,7 @@ def _show(report: Report, scenario: Scenario, written: Sequence[Path]) -> None:
     for warning in warnings_of(report):
         typer.echo(f"warning: {warning}")
     if scenario.find_max:
-        so_far = "" if report.complete else " so far; the search was not finished"
-        typer.echo(f"greatest load that meets {scenario.slo}: {report.best or 'none'}{so_far}")
+        typer.echo(f"greatest load that meets {scenario.slo}: {best_words(report)}")
     elif words := knee_words(report):
         typer.echo(f"knee: {words}")
     for path in written:

@@ -261,6 +261,8 @@ class Report:
     """Of a sweep of three points or more: past it, latency grows faster than throughput."""
     complete: bool = True
     """Whether all was measured that was asked for; of a search that wasn't, `best` is the best so far."""
+    at_end: bool = False
+    """Whether `best` is the end of the range that was searched: the server may take more."""
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:

@@ -28,9 +28,9 @@ def find_max(
 ) -> Report:
     """Search between the least and the greatest of the settings' loads (one alone: from it upwards).
 
-    The answer is in `best`, within `precision` of the limit (a concurrency: or to the next whole number). A rate is
-    met only where at least 98 % of what was due succeeded. Raise InvalidLoad without objectives, and what `sweep`
-    raises.
+    The answer is in `best`, within `precision` of the limit (a concurrency: or to the next whole number), and `at_end`
+    tells whether it is the greatest of the loads. A rate is met only where at least 98 % of what was due succeeded.
+    Raise InvalidLoad without objectives, and what `sweep` raises.
     """
     if not settings.slo:
         raise InvalidLoad("a search needs an objective: p99=10ms")
@@ -45,7 +45,8 @@ def find_max(
     def report() -> Report:
         points = sorted(kept.so_far, key=lambda point: point.load.value)
         best, knee = Load(kind, reached) if reached else None, find_knee(points)
-        return Report(settings, environment, settings.seed, tuple(points), best, knee, kept.complete)
+        ends = reached == limit
+        return Report(settings, environment, settings.seed, tuple(points), best, knee, kept.complete, at_end=ends)
 
     with keeping(lambda _: report() if kept.so_far else None, kept):
         with Session(settings, export=export) as session:

@@ -10,7 +10,9 @@ from tritonforge.load import ModelLoad, Report, Settings, Slo
 from tritonforge.report.charts.numbers import compact, duration
 from tritonforge.report.labels import label
 
-__all__ = ["Tile", "facts", "knee_words", "tiles"]
+__all__ = ["Tile", "best_words", "facts", "knee_words", "tiles"]
+
+_AT_END = "the end of the range: the server may take more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def tiles(report: Report) -> list[Tile]:
         Tile("Least p50", duration(fast.latency.p50_us.value), f"at {label(fast, points)}"),
     ]
     if report.best is not None:
-        note = report.best.kind + ("" if report.complete else ", so far: the search was not finished")
+        note = report.best.kind + (f", {_AT_END}" if report.at_end else "")
+        note += "" if report.complete else ", so far: the search was not finished"
         found.append(Tile("Greatest load that meets it", f"{report.best.value:g}", note, "good"))
     if report.knee is not None and not _unreached(report):
         found.append(Tile("Knee", f"{report.knee.value:g}", f"at {knee_words(report)}; the most throughput / latency"))
@@ -52,6 +55,12 @@ def tiles(report: Report) -> list[Tile]:
         words = ", ".join(f"{slo.statistic} ≤ {duration(slo.limit_us)}" for slo in report.settings.slo)
         found.append(Tile("Loads within the objective", f"{met} of {len(judged)}", words, "good" if met else "bad"))
     return found + errors
+
+
+def best_words(report: Report) -> str:
+    """Name what a search found, and say where it is no limit of the server's, or not the last word."""
+    so_far = "" if report.complete else " so far; the search was not finished"
+    return f"{report.best or 'none'}{f', {_AT_END}' if report.at_end else ''}{so_far}"
 
 
 def knee_words(report: Report) -> str | None:

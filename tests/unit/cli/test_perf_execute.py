@@ -257,6 +257,37 @@ def test_the_knee_of_a_sweep_is_within_it(
     assert [each.figure for each in tiles(measured()) if each.name == "Knee"] == tile
 
 
+@pytest.mark.parametrize(
+    ("found", "words", "note"),
+    [
+        ({}, "none", None),
+        ({"best": Load("rate", 40)}, "rate 40", "rate"),
+        (
+            {"best": Load("rate", 40), "at_end": True},
+            "rate 40, the end of the range: the server may take more",
+            "rate, the end of the range: the server may take more",
+        ),
+        (
+            {"best": Load("rate", 40), "complete": False},
+            "rate 40 so far; the search was not finished",
+            "rate, so far: the search was not finished",
+        ),
+    ],
+)
+def test_what_a_search_found_is_no_limit_where_the_range_ends(
+    found: dict[str, Any], words: str, note: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency = Histogram.of([10**7] * 9)
+    point = make_point(Load("rate", 40), report().settings, [Tally(0, 10**9, latency, latency)], 1, agreed=True)
+    searched = replace(report(), points=(point,), **found)
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", lambda *_, **__: searched)
+    options = ["--url", "http://127.0.0.1:1", "--rate", "10:40", "--slo", "p99=5ms", "--find-max"]
+    result = CliRunner().invoke(app, ["perf", "echo", *options])
+    assert f"greatest load that meets p99=5ms: {words}\n" in result.stdout
+    assert next((tile.note for tile in tiles(searched) if tile.name.startswith("Greatest")), None) == note
+    assert searched.to_json()["at_end"] is searched.at_end
+
+
 def test_a_baseline_that_is_missing_is_told_by_its_option() -> None:
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--baseline", "/no/base.json"])
     assert (result.exit_code, result.output) == (2, "--baseline: /no/base.json: No such file or directory\n")

@@ -83,6 +83,6 @@ def test_a_search_that_is_not_finished_tells_the_best_so_far(
     with pytest.raises((SweepStopped, SweepInterrupted)) as error:
         find_max(settings)
     report = error.value.report  # type: ignore[attr-defined]
-    assert (report.best, report.complete) == (Load("concurrency", 4), False)
+    assert (report.best, report.at_end, report.complete) == (Load("concurrency", 4), False, False)
     met = find_max(replace(settings, loads=(Load("concurrency", 1), Load("concurrency", 4))))
-    assert (met.best, met.complete) == (Load("concurrency", 4), True)
+    assert (met.best, met.at_end, met.complete) == (Load("concurrency", 4), True, True)
