@@ -23,6 +23,12 @@ __all__ = [
     "windows_of",
 ]
 
+_ONE = "base and new are one measurement: nothing can differ"
+_TWO = (
+    "saved reports of two runs: what changed on the machine between them is not in the intervals; "
+    "compare two live servers for windows that take turns"
+)
+
 
 class NothingInCommon(TritonForgeError):
     """Two reports have no load in common."""
@@ -69,7 +75,7 @@ def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules:
     """Compare the loads that two reports have in common, over the windows that their figures are made of.
 
     What differs between one run and the next is in neither report; the comparison's warnings say so, and name what is
-    known to differ: the machine, versions, settings, loads.
+    known to differ: the machine, versions, settings, loads. One measurement beside itself is the same.
 
     Raises:
         OtherModels: they are of different models.
@@ -95,6 +101,7 @@ def compare_reports(base: Report, new: Report, *, names: tuple[str, str], rules:
         new=names[1],
         rules=rules or Rules(),
         paired=False,
+        one=base.points == new.points,
         failed=failed,
         warnings=_warnings(base, new, len(points)),
         settings=(said_settings(base.settings), said_settings(new.settings)),
@@ -161,11 +168,7 @@ def _measured(point: Point) -> Windows:
 
 
 def _warnings(base: Report, new: Report, common: int) -> list[str]:
-    told = ["base and new are one measurement: nothing can differ"] if base.points == new.points else []
-    told.append(
-        "saved reports of two runs: what changed on the machine between them is not in the intervals; "
-        "compare two live servers for windows that take turns"
-    )
+    told = [_ONE if base.points == new.points else _TWO]
     for what in ("hardware", "versions"):
         before, after = getattr(base.environment, what), getattr(new.environment, what)
         different = [f"{key} {before.get(key, '–')} → {after.get(key, '–')}" for key in sorted({*before, *after})

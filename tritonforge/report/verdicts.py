@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ _PAIRED = (
     "new / base is the median of the pairs' own ratios; base and new are each the median of its windows, whose "
     "quotient is another where the machine changed in the meantime; they are left out where it says the opposite"
 )
+_EQUAL = Ratio(1.0, 1.0, 1.0)
 Verdict = Literal["same", "better", "worse", "unsure", "failing", "not judged", "not measured"]
 Windows = Mapping[str, Sequence[float]]
 """The figures of each window of a point, by the figure's name."""
@@ -194,13 +196,15 @@ def compare_points(
     new: str,
     rules: Rules,
     paired: bool,
+    one: bool = False,
     failed: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     warnings: Sequence[str] = (),
     settings: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
 ) -> Comparison:
     """Compare each point's windows of the base and of the new one; a figure that either lacks is left out.
 
-    `failed` is which share of a point's requests failed, of the base and of the new one.
+    `failed` is which share of a point's requests failed, of the base and of the new one. With `one`, both sides are one
+    measurement: their ratio is 1 whatever the windows vary by.
 
     Raises:
         ValueError: paired series of different lengths, or a figure that is not positive.
@@ -208,7 +212,7 @@ def compare_points(
     tests = sum(len(_common(*sides)) for sides in points.values())
     confidence = 1 - (1 - rules.confidence) / max(tests, 1)
     changes = tuple(
-        _compare_point(label, *sides, rules, confidence, paired, failed.get(label, (0.0, 0.0)))
+        _compare_point(label, *sides, rules, _ratios(confidence, paired, one), paired, failed.get(label, (0.0, 0.0)))
         for label, sides in points.items()
     )
     told = [words for point in changes for words in _failures(point, (base, new))] + list(warnings)
@@ -237,12 +241,19 @@ def _unsure(changes: Sequence[PointChange], rules: Rules) -> list[tuple[str, int
     ]
 
 
+def _ratios(confidence: float, paired: bool, one: bool) -> Callable[[Sequence[float], Sequence[float]], Ratio]:
+    """Give how the ratio of two series is told."""
+    if one:
+        return lambda base, new: _EQUAL
+    return partial(paired_ratio if paired else unpaired_ratio, confidence=confidence)
+
+
 def _compare_point(
     label: str,
     base: Windows,
     new: Windows,
     rules: Rules,
-    confidence: float,
+    compared: Callable[[Sequence[float], Sequence[float]], Ratio],
     paired: bool,
     failed: tuple[float, float],
 ) -> PointChange:
@@ -250,7 +261,7 @@ def _compare_point(
     judged = max(failed) <= rules.max_errors
     for figure in _common(base, new):
         before, after = base[figure.name], new[figure.name]
-        ratio = (paired_ratio if paired else unpaired_ratio)(before, after, confidence=confidence)
+        ratio = compared(before, after)
         verdict = _verdict(ratio, figure, rules.same_within) if judged else "not judged"
         sides = [float(np.median(side) if paired else np.exp(np.mean(np.log(side)))) for side in (before, after)]
         changes.append(FigureChange(figure, sides[0], sides[1], ratio, verdict))

@@ -272,10 +272,13 @@ def test_what_is_not_ruled_out_has_not_passed_where_that_is_asked_for() -> None:
 
 
 @pytest.mark.usefixtures("reports")
-def test_a_measurement_beside_itself_is_told() -> None:
+def test_a_measurement_beside_itself_is_the_same() -> None:
     words = "note: base and new are one measurement: nothing can differ"
     Path("copy.json").write_bytes(Path("base.json").read_bytes())
-    assert words in compare("base.json", "copy.json").stdout
+    result = compare("base.json", "copy.json", "--max-regression", "0.1%", "--strict")
+    assert result.exit_code == 0, result.output
+    assert [line for line in result.stdout.splitlines() if line.startswith("note: ")] == [words]
+    assert result.stdout.splitlines()[-1] == "7 loads: 7 same; a regression beyond 0.1 % is ruled out"
     assert words not in compare("base.json", "again.json").stdout
 
 
