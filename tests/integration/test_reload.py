@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import urllib.error
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from life_support import PORTS, CommandLine
-from repositories import ECHO, ensemble_of, infer, write_model
+from repositories import DEADLINE_S, ECHO, PYTHON, UNDER_WAY, ensemble_of, infer, until, write_model
 
 from tritonforge.client import Client, ClientError, ConnectionOptions
 
@@ -51,3 +55,54 @@ def test_an_ensemble_that_goes_with_its_member_is_told_and_comes_back_with_it(cl
     assert infer(cli.record("main")["http_url"], "twice", 2.0) == 2.0
     assert cli.status("main")["healthy"]
     assert cli.run("reload") == "nothing has changed\n"
+
+
+def test_requests_on_the_copies_that_outlived_another_are_answered_before_these_are_ended(cli: CommandLine) -> None:
+    """Triton (24.10) would keep such copies for ever: the request of the one that died counts as under way."""
+    released = cli.folder / "released"
+    wait = f"while inputs[0] > 0 and not os.path.exists({str(released)!r}):\n            time.sleep(0.01)"
+    code = ECHO.replace("        return", f'        print("{UNDER_WAY}", inputs[0])\n        {wait}\n        return')
+    config = f"{PYTHON} instance_group {{ count: 2 kind: KIND_CPU }}"
+    write_model(cli.folder / "models", "held", f"import os\nimport time\n{code}", config=config)
+    cli.run("up", "models", "--detach", "--name", "main", *PORTS)
+    record, trace = cli.record("main"), cli.trace("main")
+    killed, survivor = trace.stubs()
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: fails(record["http_url"]), "a request meets the process that died")
+    with ThreadPoolExecutor() as requests:
+        answer = requests.submit(holds, record["http_url"])
+        until(lambda: f"{UNDER_WAY} [[1.]]" in Path(record["log"]).read_text(), UNDER_WAY)
+        with cli.start("reload") as reload:
+            assert reload.stdout is not None
+            assert reload.stdout.readline().startswith("held 1 reloaded in ")
+            assert reload.stdout.readline() == TOLD
+            assert survivor in trace.stubs()
+            released.touch()
+            assert answer.result() == 1.0
+            assert reload.wait(DEADLINE_S) == 0
+    until(lambda: survivor not in trace.stubs(), "what was left of the version before is ended")
+    assert len(trace.stubs()) == 2
+    assert cli.status("main")["healthy"]
+    assert not fails(record["http_url"])
+    assert cli.run("reload") == "nothing has changed\n"
+
+
+TOLD = "held: 1 process of the version before, which Triton would keep for ever: ended in 5 s\n"
+
+
+def fails(url: str) -> bool:
+    """Tell whether a request is refused."""
+    try:
+        return infer(url, "held", 0.0) != 0.0
+    except urllib.error.HTTPError as error:
+        error.close()
+        return True
+
+
+def holds(url: str) -> float:
+    """Ask for an answer that is held, by a process that is there."""
+    while True:
+        try:
+            return infer(url, "held", 1.0)
+        except urllib.error.HTTPError as error:
+            error.close()

@@ -118,18 +118,19 @@ def reload(
     process has died is started again. Where the new one doesn't load, the old one goes on serving, the other models are
     loaded all the same, and the exit code is 1.
     """
-    from tritonforge.cli.renewing import try_reload
+    from tritonforge.cli.renewing import ending_survivors, try_reload
     from tritonforge.server.state.recorded import RecordedServer
 
     with reached(name, url, key_file) as server:
         _require_no_servers(server, models or (), command="reload")
         _rebuild(server)
-        if models:
-            tried = [try_reload(server, model) for model in dict.fromkeys(models)]
-        elif isinstance(server, RecordedServer):
-            tried = _reload_all(server)
-        else:
-            raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
+        with ending_survivors(server):
+            if models:
+                tried = [try_reload(server, model) for model in dict.fromkeys(models)]
+            elif isinstance(server, RecordedServer):
+                tried = _reload_all(server)
+            else:
+                raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
     raise typer.Exit(0 if all(tried) else 1)
 
 
@@ -140,9 +141,9 @@ def load(
     key_file: KeyFile = None,
 ) -> None:
     """Load models of the repository."""
-    from tritonforge.cli.renewing import ready_models, say, say_others
+    from tritonforge.cli.renewing import ending_survivors, ready_models, say, say_others
 
-    with reached(name, url, key_file) as server:
+    with reached(name, url, key_file) as server, ending_survivors(server):
         _require_no_servers(server, models, command="load")
         for model in dict.fromkeys(models):
             before = ready_models(server)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from tritonforge.server import EmbeddedServer, Server
+    from tritonforge.server.attached import AttachedServer
     from tritonforge.server.docker.server import DockerServer
     from tritonforge.server.state.recorded import RecordedServer
 
-__all__ = ["ready_models", "reload_model", "say", "say_others", "try_reload", "unload_gone"]
+__all__ = ["ending_survivors", "ready_models", "reload_model", "say", "say_others", "try_reload", "unload_gone"]
 
 _UNCHANGED = "no file of it that the server sees has changed"
 
@@ -112,6 +115,28 @@ def unload_gone(
         server.served.miss(model)
     tried = [try_reload(server, model) for model in lost]  # which tells what it lacks, and has status show it
     return all(tried)
+
+
+@contextmanager
+def ending_survivors(server: AttachedServer) -> Iterator[None]:
+    """End what Triton keeps of models that had lost a process before the block, which loads them again.
+
+    That is known of a server of `up` alone. Requests under way on them have the exit timeout.
+    """
+    from tritonforge.server.state.recorded import RecordedServer
+
+    if not isinstance(server, RecordedServer):
+        yield
+        return
+    survivors = server.survivors()
+    yield
+    if not survivors.stubs:
+        return
+    statuses, time_s = server.status(), server.record.exit_timeout_s
+    for model, count in Counter(stub.model for stub in survivors.left(statuses)).items():
+        number = f"{count} process{'es' if count > 1 else ''}"
+        typer.echo(f"{model}: {number} of the version before, which Triton would keep for ever: ended in {time_s:g} s")
+    survivors.end(statuses, after_s=time_s)
 
 
 def say(server: Server, model: str, what: str) -> None:

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DeadStub", "StubWatch", "living_stubs"]
+from tritonforge.server.state.process_identity import ProcessIdentity, identify
+
+__all__ = ["DeadStub", "Stub", "StubWatch", "list_stubs", "living_stubs"]
 
 _UNNOTICED_S = 2.0
 """A stub that has been dead for so long won't be noticed by the server: it buries one that it waits for at once."""
@@ -31,6 +33,16 @@ class DeadStub:
 
     model: str
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """A process that runs a version of a model, as one of its instances."""
+
+    model: str
+    version: str
+    instance: str
+    process: ProcessIdentity
 
 
 class StubWatch:
@@ -73,17 +85,25 @@ class StubWatch:
                         yield int(process.name), fields
 
 
-def living_stubs(server_pid: int) -> dict[tuple[str, str], set[str]]:
-    """Find the processes that run a server's models: the names of their instances by (model, version).
+def list_stubs(server_pid: int) -> list[Stub]:
+    """Find the processes that run a server's models; an old version's, too, while requests are under way on it.
 
     Each stub's command line has its model's file, in a version folder, and, as its ninth word, the instance (24.10).
     """
-    found: dict[tuple[str, str], set[str]] = {}
+    found = []
     for pid in _children_of(server_pid):
-        words = _stub_words(pid)
-        if len(words) > _INSTANCE:
+        process, words = identify(pid), _stub_words(pid)
+        if process is not None and len(words) > _INSTANCE:
             version = Path(words[1]).parent
-            found.setdefault((version.parent.name, version.name), set()).add(words[_INSTANCE])
+            found.append(Stub(version.parent.name, version.name, words[_INSTANCE], process))
+    return found
+
+
+def living_stubs(server_pid: int) -> dict[tuple[str, str], set[str]]:
+    """Name the instances of a server's models that have a process, by (model, version)."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for stub in list_stubs(server_pid):
+        found.setdefault((stub.model, stub.version), set()).add(stub.instance)
     return found
 
 

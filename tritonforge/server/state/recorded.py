@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tritonforge.server.asking.catalog import ServedModel, describe_models
 from tritonforge.server.asking.status import ModelStatus, model_statuses, unloaded
+from tritonforge.server.asking.survivors import Survivors
 from tritonforge.server.attached import AttachedServer
 from tritonforge.server.diagnosis.follow import follow_file
 from tritonforge.server.diagnosis.sources import Sources, read_sources
@@ -76,6 +77,10 @@ class RecordedServer(AttachedServer):
     def changed_models(self) -> list[str]:
         """Name the models of which the repository now has other files than the server, new ones too."""
         return self.served.changed()
+
+    def survivors(self) -> Survivors:
+        """Note the processes of models that have lost one of theirs, before these are loaded again."""
+        return Survivors.of(self._server_pid(), self.status())
 
     def left_out(self) -> list[str]:
         """Name the models of the repository that were unloaded on purpose."""
