@@ -25,7 +25,8 @@ _WAITING = "nv_inference_pending_request_count"
 class ModelStatistics:
     """What a version of a model has done since it was loaded. Means are over all successful requests, in µs.
 
-    `requests` counts calls, `inferences` rows; their quotient by `executions` is the mean batch.
+    `requests` counts calls that succeeded, `failures` others; `inferences` rows, whose quotient by `executions` is the
+    mean batch. To Triton 24.10 a call failed where a Python model raised, not where it answered with an error.
     """
 
     name: str
