@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tritonforge.server import ServerError, Workspace
+from tritonforge.server.guard import supervisor
 from tritonforge.server.guard.supervisor import put_aside
 
 STUBBORN = """
@@ -181,6 +183,19 @@ def test_a_log_within_its_limit_is_left_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == ""
     assert (tmp_path / "log.1").read_text() == "12345"
     assert (tmp_path / "log.1").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_supervisor_keeps_bytecode_where_this_process_does(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the modules that it reads from the package."""
+    program = Path(supervisor.__file__)
+    shutil.copytree(program.parent, tmp_path / "guard", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(supervisor, "__file__", str(tmp_path / "guard" / program.name))
+    monkeypatch.setattr(sys, "dont_write_bytecode", not kept)
+    Workspace().close()
+    assert (tmp_path / "guard" / "__pycache__").exists() == kept
 
 
 def test_a_program_that_cannot_be_started_is_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,8 @@ class Workspace:
         self._exit_timeout_s = 0.0
         self._owner = os.getpid()
         self._asked = False
-        command = [sys.executable, "-I", "-S", supervisor.__file__, str(self.folder), str(self._owner)]
+        bytecode = ["-B"] if sys.dont_write_bytecode else []  # isolated, it doesn't heed the variable for that
+        command = [sys.executable, "-I", "-S", *bytecode, supervisor.__file__, str(self.folder), str(self._owner)]
         # A log that was given is that of a server without a terminal: one must not be held open for its sake.
         with contextlib.ExitStack() as stack:
             errors = stack.enter_context(log.open("ab")) if log else None
