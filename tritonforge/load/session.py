@@ -15,7 +15,7 @@ from tritonforge.load.exports.profile_export import ProfileExport
 from tritonforge.load.figures.breakdown import break_down
 from tritonforge.load.figures.little import few_under_way
 from tritonforge.load.figures.merge import make_point
-from tritonforge.load.input.data import as_loaded
+from tritonforge.load.input.data import as_loaded, guessed_sizes
 from tritonforge.load.input.payloads import make_payloads
 from tritonforge.load.input.shared_memory import Regions
 from tritonforge.load.input.signature import ServedModel, read_model
@@ -89,6 +89,7 @@ class Session:
             self._lacks = self.settings.server_statistics and not told and not self._plain
             loads = [load for load in self.settings.models if load.request is None]
             self.models = {load.name: as_loaded(self._served(load.name, load.version), load) for load in loads}
+            self._guessed = guessed_sizes(self.models, loads)
             self._composing = self._steps()
             self._payloads = make_payloads(self.settings, self._address, self.models, self._known, self._regions)
             if self._pid is None:
@@ -250,6 +251,7 @@ class Session:
         apart_ends = self.settings.requests is not None and self.settings.processes > 1
         in_flight = point.load.value if closed else 2 * point.in_flight
         return (
+            *self._guessed,
             _NO_STATISTICS if self._lacks else "",
             _UNTIMED if untimed else "",
             _MIXTURE if len(self.settings.models) > 1 else "",

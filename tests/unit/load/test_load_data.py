@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tritonforge.load import Data, InvalidLoad, ModelLoad
-from tritonforge.load.input.data import as_loaded, check_shapes, check_strings, make_samples
+from tritonforge.load.input.data import as_loaded, check_shapes, check_strings, guessed_sizes, make_samples
 from tritonforge.load.input.signature import ServedModel, Tensor, read_model
 from tritonforge.samples import TOLERANCE, differing
 
@@ -280,6 +280,30 @@ def test_sizes_are_proposed_by_names_that_there_are(
     check_shapes({"m": served}, loads)
     with pytest.raises(InvalidLoad, match=words):
         make_samples(served, loads[0], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shapes", "dimensions", "taken"),
+    [
+        (TWO, {"z": (3,)}, {}, "x of m, y of m"),
+        (TWO, {"x": (1, 4), "z": (3,)}, {}, "y of m"),
+        (TWO, {"n": (3,)}, {"x": ("rows", "4"), "y": ("n",)}, ""),
+        (TWO, {"n": (3,)}, {"x": ("n", "4")}, "y of m"),
+        (TWO, {"x": (1, 4), "y": (3,)}, {}, ""),
+        (TWO, {"x": (3,), "y": (3,)}, {}, ""),
+        (TWO, {"z": (3,), "other": (4,)}, {}, ""),
+        (ONE.inputs, {}, {}, ""),
+    ],
+)
+def test_what_a_size_was_taken_for_is_told_where_its_name_is_not_known(
+    inputs: tuple[Tensor, ...],
+    shapes: dict[str, tuple[int, ...]],
+    dimensions: dict[str, tuple[str, ...]],
+    taken: str,
+) -> None:
+    served, loads = replace(ONE, inputs=inputs), [load(Data(shapes=shapes, dimensions=dimensions))]
+    said = guessed_sizes({"m": served}, loads)
+    assert [words.partition(" taken for those of ")[2] for words in said] == ([taken] if taken else [])
 
 
 def test_a_size_that_the_model_does_not_take_is_refused() -> None:

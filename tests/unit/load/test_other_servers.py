@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tritonforge.load import (
+    Data,
     InvalidLoad,
     Load,
     LoadFailed,
@@ -117,6 +118,16 @@ def test_no_answer_after_the_first_is_looked_at() -> None:
 def test_shared_memory_that_a_server_lacks_is_told() -> None:
     with serving(RIGHT) as url, pytest.raises(InvalidLoad, match="doesn't have the extension for system shared memory"):
         measure(url, shared_memory="system")
+
+
+def test_what_a_size_was_taken_for_is_told_beside_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [{"name": "x", "datatype": "FP32", "shape": [-1]}, {"name": "k", "datatype": "FP32", "shape": [2]}]
+    monkeypatch.setitem(PAGES, "/v2/models/m", {**METADATA, "inputs": inputs})
+    told = "shape seq=3: the server tells no names of dimensions; it was taken for those of x of m"
+    with serving(RIGHT) as url:
+        settings = Settings(url, (ModelLoad("m", data=Data(shapes={"seq": (3,)})),), warmup_s=0.0, requests=20)
+        with Session(settings) as session:
+            assert told in session.measure(TWO).generator.warnings
 
 
 def test_a_version_that_is_not_there_is_told_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from tritonforge.load.input.signature import ServedModel, Tensor
 from tritonforge.load.settings import Data, ModelLoad
 from tritonforge.samples import draw, golden_of
 
-__all__ = ["Sample", "as_loaded", "check_shapes", "check_strings", "make_samples"]
+__all__ = ["Sample", "as_loaded", "check_shapes", "check_strings", "guessed_sizes", "make_samples"]
 
 Array = NDArray[Any]
 
@@ -265,6 +265,21 @@ def check_shapes(models: Mapping[str, ServedModel], loads: Sequence[ModelLoad]) 
         for name, sizes in load.data.shapes.items():
             if name not in used:
                 raise InvalidLoad(f"shape {name}: {_useless(name, sizes, known, [each.name for each in loads])}")
+
+
+def guessed_sizes(models: Mapping[str, ServedModel], loads: Sequence[ModelLoad]) -> list[str]:
+    """Say which inputs a size was taken for whose name the server doesn't know: a slip of a name looks like that."""
+    taken: dict[str, list[str]] = {}
+    for load in loads:
+        for tensor in models[load.name].inputs:
+            names = load.data.dimensions.get(tensor.name, ())
+            if name := models[load.name].guessed(tensor, load.data.shapes, names):
+                sizes = ",".join(map(str, load.data.shapes[name]))
+                taken.setdefault(f"{name}={sizes}", []).append(f"{tensor.name} of {load.name}")
+    return [
+        f"shape {size}: the server tells no names of dimensions; it was taken for those of {', '.join(inputs)}"
+        for size, inputs in taken.items()
+    ]
 
 
 def _useless(name: str, sizes: Sequence[int], known: Mapping[str, Tensor | None], models: Sequence[str]) -> str:

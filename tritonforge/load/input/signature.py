@@ -90,6 +90,12 @@ class ServedModel:
             variable |= set(loose) if len(loose) == 1 or tensor.name not in sizes else {tensor.name}
         return variable & set(sizes)
 
+    def guessed(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str] = ()) -> str:
+        """Name the size that an input's dimensions take which have no name; nothing where there is none."""
+        unnamed = any(size < 0 and not any(names[place : place + 1]) for place, size in enumerate(tensor.dims))
+        found = self.used(tensor, sizes, names) & set(self._loose(sizes)) - set(names)
+        return found.pop() if unnamed and len(found) == 1 else ""
+
     def _loose(self, sizes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """Name the sizes that are no input's."""
         inputs = {tensor.name for tensor in self.inputs}
