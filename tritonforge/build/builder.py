@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,8 @@ def _compile(
             _raise_errors(found)
             places = ", ".join(str(path) for path in paths)
             reason = "no definitions in it: no module-level variable holds a model or a pipeline"
-            raise DiagnosticError([Diagnostic("TF105", Where(subject=places), reason, "define one with @model")])
+            nothing = Diagnostic("TF105", Where(subject=places), reason, "define one with @model")
+            raise DiagnosticError([*found, nothing])
         project = project_root(sources[0].file)
         maker = GoldenMaker(gathered, previous, absolute, drawn_before(previous) if golden is None else golden)
         tree = plan(repository, previous, target=target, project=project, golden=maker)
@@ -119,11 +120,20 @@ def _lower(discovered: list[Discovered], target: str) -> tuple[Repository, Gathe
     repository, unlowered = lower(gathered, code_of)
     faults = (fault for source in discovered for fault in source.faults)
     checked = (*validate(repository), *check_target(repository, target))
-    found = dict.fromkeys((*faults, *gathered.diagnostics, *unlowered, *checked))
+    found = dict.fromkeys((*faults, *_lost(discovered, gathered), *gathered.diagnostics, *unlowered, *checked))
     ordered = _without_consequences(sorted(found, key=_place))
     if errors := [one for one in ordered if one.severity == "error"]:
         return sound(repository, gathered, errors), gathered, ordered
     return add_environments(repository, gathered), gathered, ordered
+
+
+def _lost(discovered: list[Discovered], gathered: Gathered) -> Iterator[Diagnostic]:
+    """Warn of models that are not built: no variable of a module holds them, and no pipeline calls them."""
+    there = {id(definition) for definition in gathered.definitions}
+    for definition in (one for source in discovered for one in source.unheld if id(one) not in there):
+        reason = "no module-level variable holds it, and no pipeline calls it, so it is not built"
+        hint = "assign it to a variable at the top of its module; of several, each to one of its own"
+        yield Diagnostic("TF108", definition.where, reason, hint, severity="warning")
 
 
 def _raise_errors(found: list[Diagnostic]) -> None:

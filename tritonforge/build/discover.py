@@ -24,7 +24,7 @@ from tritonforge.define import Definition, WeightsModel
 from tritonforge.define.faults import Fault, collecting_faults
 from tritonforge.define.links import module_place
 from tritonforge.define.origin import recorded_assets
-from tritonforge.define.redefinitions import in_classes, made_functions, replaced
+from tritonforge.define.redefinitions import in_classes, made_definitions, replaced, unheld
 from tritonforge.define.settings.explanations import explain
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
@@ -48,7 +48,8 @@ class Source:
 class Discovered:
     """What importing a source gave: its definitions, the assets that it asked for meanwhile, mistakes in settings.
 
-    `loaded` are the modules that were imported for it, those of installed packages left out, with their files.
+    `loaded` are the modules that were imported for it, those of installed packages left out, with their files. `unheld`
+    are the definitions made meanwhile that no module's variable holds.
     """
 
     definitions: tuple[Definition[..., object], ...]
@@ -56,6 +57,7 @@ class Discovered:
     faults: tuple[Diagnostic, ...] = ()
     file: Path = Path()
     loaded: Mapping[str, Path] = field(default_factory=dict)
+    unheld: tuple[Definition[..., object], ...] = ()
 
 
 def find_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
@@ -133,7 +135,7 @@ def importing(sources: Sequence[Source]) -> Iterator[list[Discovered]]:
 
 def _import(source: Source, found: list[Diagnostic]) -> Discovered:
     before = set(sys.modules)
-    with recorded_assets() as assets, collecting_faults() as faults, made_functions() as made, _no_exit():
+    with recorded_assets() as assets, collecting_faults() as faults, made_definitions() as made, _no_exit():
         try:
             with _same_directory():
                 module = importlib.import_module(source.module)
@@ -143,7 +145,8 @@ def _import(source: Source, found: list[Diagnostic]) -> Discovered:
             found.append(_cannot_import(source, error))
         else:
             told = (*_told(faults), *replaced(made), *in_classes(made))
-            return Discovered(tuple(_definitions(module)), tuple(assets), told, source.file, own_modules(before))
+            lost, loaded = tuple(unheld(made, _held(made))), own_modules(before)
+            return Discovered(tuple(_definitions(module)), tuple(assets), told, source.file, loaded, lost)
     return Discovered((), (), _told(faults))
 
 
@@ -199,6 +202,14 @@ def _definitions(module: ModuleType) -> Iterator[Definition[..., object]]:
         if isinstance(value, Definition) and id(value) not in seen:
             seen.add(id(value))
             yield value
+
+
+def _held(made: Sequence[tuple[Definition[..., object], object]]) -> list[Definition[..., object]]:
+    """Give those of the definitions that variables hold, where some aren't held by one of their own module."""
+    if all(definition.variable for definition, _ in made):
+        return []
+    ids = {id(value) for name in own_modules(()) for value in list(vars(sys.modules[name]).values())}
+    return [definition for definition, _ in made if id(definition) in ids]
 
 
 def _cannot_import(source: Source, error: BaseException) -> Diagnostic:

@@ -14,6 +14,7 @@ from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.links import files_below
 from tritonforge.define.origin import Origin, caller
+from tritonforge.define.redefinitions import note
 from tritonforge.define.settings import Batching, Ensemble, Instances, OptionArguments, Tensor
 from tritonforge.define.signature import Returns
 from tritonforge.errors import Diagnostic, DiagnosticError, TritonForgeError
@@ -98,6 +99,7 @@ class ModelFiles(Definition[..., Any]):
         **options: Unpack[OptionArguments],
     ) -> None:
         super().__init__(origin, name)
+        note(self, origin.namespace)
         self._folder = folder
         self.backend = backend
         self.platform = platform

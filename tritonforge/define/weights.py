@@ -20,6 +20,7 @@ from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.onnx_graph import OnnxGraph, declared_signature, read_graph
 from tritonforge.define.origin import Origin, caller
+from tritonforge.define.redefinitions import note
 from tritonforge.define.sequence_tensors import SequenceTensors, sequence_tensors
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import Returns, parse_tensors
@@ -46,6 +47,7 @@ class WeightsModel(Definition[..., Any]):
         self, *, origin: Origin, name: str | None, batching: Batching | None, instances: Instances | None
     ) -> None:
         super().__init__(origin, name)
+        note(self, origin.namespace)
         self.batching = self._typed("batching", batching)
         self.instances = self._typed("instances", instances)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
 from projects import Project, scale
 
 from tritonforge.build import build
@@ -44,6 +45,48 @@ def test_a_module_that_changes_the_working_directory_moves_neither_sources_nor_t
     ]
     assert (project.root / "repository" / "tritonforge.json").is_file()
     assert list((project.root / "else").iterdir()) == []
+
+
+MADE = """
+def make(factor):
+    @model(name=f"by_{factor}")
+    def by(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
+        return x * factor
+    return by
+
+class Kept:
+    one = make(1)
+
+LISTED = [make(2), [make(3)]]
+for factor in (4, 5):
+    last = make(factor)
+NETWORKS = {name: onnx("same.onnx", name=name) for name in "ab"}
+six, seven = make(6), make(7)
+
+@pipeline
+def calls(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
+    return NETWORKS["b"](six(x))
+"""
+
+
+def test_models_that_are_made_and_not_built_are_told(project: Project) -> None:
+    """Those that a list, a class or nothing holds; not those of a pipeline, nor those that another module's variable holds."""
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", tensors[:1], tensors[1:])
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    unused = scale("unused") + "\ndef also():\n    return unused\n"
+    project.write(
+        {"serving.py": "import helper\n" + MADE, "helper.py": unused, "same.onnx": network.SerializeToString()}
+    )
+    report = project.build()
+    assert [model.name for model in report.models] == ["b", "by_5", "by_6", "by_7", "calls"]
+    assert [(one.code, one.where.subject) for one in report.warnings] == [
+        ("TF108", name) for name in ("by_1", "by_2", "by_3", "by_4", "a")
+    ]
+    assert str(report.warnings[0]) == (
+        "warning: serving.py:11 by_1: no module-level variable holds it, and no pipeline calls it, so it is not built\n"
+        "  hint: assign it to a variable at the top of its module; of several, each to one of its own  [TF108]"
+    )
 
 
 def test_the_same_file_twice_is_one(project: Project) -> None:
