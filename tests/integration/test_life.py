@@ -244,6 +244,7 @@ def test_one_model_that_fails_keeps_no_other_from_its_reload_and_is_shown_until_
     assert cli.status("main")["healthy"]
     shutil.rmtree(models / "alone" / "1")
     assert "models/alone alone: " in cli.run("reload", code=1)
+    assert "\nmodel alone state=UNAVAILABLE requests=0 " in cli.run("status", code=1)  # of no version
     assert infer(url, "alone", 1.0) == 1.0
 
 

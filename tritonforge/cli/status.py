@@ -162,10 +162,15 @@ def _json(seen: list[_Seen], indent: int | None = 2) -> str:
 def _print_plain(seen: list[_Seen]) -> None:
     """Print a line for each server and model, for tools that read lines."""
     for server in seen:
-        typer.echo(f"server {server.name} {server.state} {server.addresses} {server.reason}".rstrip())
+        typer.echo(_line("server", server.name, server.state, server.addresses, server.reason))
         for model in server.models:
             cells = (f"{name}={cell}" for name, cell in zip(_COLUMNS[3:], _cells(model)[3:], strict=True) if cell)
-            typer.echo(f"model {model.name} {model.version} {' '.join(cells)} {_reason(model, server)}".rstrip())
+            typer.echo(_line("model", model.name, model.version, *cells, _reason(model, server)))
+
+
+def _line(*words: str) -> str:
+    """Put together what there is: a model that never loaded has no version, one that serves no reason."""
+    return " ".join(filter(None, words))
 
 
 def _tables(seen: list[_Seen]) -> Group:
@@ -186,7 +191,7 @@ def _tables(seen: list[_Seen]) -> Group:
         parts.append(table)
         for model, style in zip(server.models, styles, strict=True):
             if reason := _reason(model, server):
-                parts.append(Text(f"{model.name} {model.version}: {reason}", style=style))
+                parts.append(Text(f"{_line(model.name, model.version)}: {reason}", style=style))
     return Group(*parts)
 
 
