@@ -18,6 +18,8 @@ Kind = Literal["concurrency", "rate", "schedule", "replay"]
 Arrivals = Literal["constant", "poisson", "gamma"]
 
 _UNITS_US = {"us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6}
+_SHORTEST_US = 0.001
+"""Requests are timed in nanoseconds."""
 _SLO = re.compile(r"(?P<name>mean|max|p\d+(?:\.\d+)?)=(?P<value>\d+(?:\.\d+)?)(?P<unit>us|µs|ms|s)")
 
 
@@ -190,11 +192,14 @@ def parse_slo(text: str) -> tuple[Slo, ...]:
     objectives: list[Slo] = []
     for part in text.split(","):
         found = _SLO.fullmatch(part.strip())
-        if found is None or (found["name"][0] == "p" and not 0 < float(found["name"][1:]) <= 100):
+        limit_us = 0.0 if found is None else float(found["value"]) * _UNITS_US[found["unit"]]
+        timed = _SHORTEST_US <= limit_us < math.inf
+        if found is None or not timed or (found["name"][0] == "p" and not 0 < float(found["name"][1:]) <= 100):
             raise ValueError(
-                f"{part!r} is not an objective; wanted mean, max or a percentile with a time in us, ms or s: p99=10ms"
+                f"{part!r} is not an objective; wanted mean, max or a percentile with a time above 0 in us, ms or s: "
+                "p99=10ms"
             )
-        slo = Slo(found["name"], float(found["value"]) * _UNITS_US[found["unit"]])
+        slo = Slo(found["name"], limit_us)
         if any(other.percent == slo.percent for other in objectives):
             raise ValueError(f"{text!r}: {slo.statistic} is in it more than once; each has one limit")
         objectives.append(slo)

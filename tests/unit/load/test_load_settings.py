@@ -59,7 +59,21 @@ def test_an_objective_that_is_named_twice_is_refused(text: str) -> None:
         parse_slo(text)
 
 
-@pytest.mark.parametrize("text", ["p99", "p99=10", "p0=1ms", "p101=1ms", "p99=1ns", "median=1ms", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p99",
+        "p99=10",
+        "p0=1ms",
+        "p101=1ms",
+        "p99=1ns",
+        "median=1ms",
+        "",
+        "p99=0ms",
+        "max=0.0001us",
+        f"max={'9' * 400}s",
+    ],
+)
 def test_other_objectives_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not an objective; .* in us, ms or s"):
         parse_slo(text)
