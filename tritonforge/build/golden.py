@@ -107,7 +107,9 @@ class GoldenMaker:
             return definition.options.examples
         random = np.random.default_rng(0)
         rows = min(_ROWS, limit)
-        sizes = {dim: int(random.integers(1, _LARGEST_DIM + 1)) for dim in _names(signature)}
+        most = {dim.name: dim.buckets[-1] for dim in getattr(definition, "padding", ()) if dim.buckets}
+        largest = {dim: min(_LARGEST_DIM, most.get(dim, _LARGEST_DIM)) for dim in _names(signature)}
+        sizes = {dim: int(random.integers(1, size + 1)) for dim, size in largest.items()}
         return [
             {spec.name: _drawn(spec, (1 + number % rows,) if rows else (), sizes, random) for spec in signature.inputs}
             for number in range(self.count)

@@ -70,7 +70,7 @@ def calls(x: Float32[np.ndarray, "batch 4"]) -> Float32[np.ndarray, "batch 4"]:
 
 
 def test_models_that_are_made_and_not_built_are_told(project: Project) -> None:
-    """Those that a list, a class or nothing holds; not those of a pipeline, nor those that another module's variable holds."""
+    """Those that a list, a class or nothing holds; not those of a pipeline, nor of other modules."""
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", tensors[:1], tensors[1:])
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

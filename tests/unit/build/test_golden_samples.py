@@ -135,6 +135,14 @@ def test_what_answers_otherwise_each_time_has_none(tmp_path: Path) -> None:
     assert any("differs from call to call" in one.message for one in report.warnings)
 
 
+def test_no_sample_is_longer_than_padding_goes(tmp_path: Path) -> None:
+    padded = 'pad={"n": 0}, pad_to={"n": [1, 2]}'
+    source = SOURCE.replace("max_batch_size=8))\ndef double", f"max_batch_size=8), {padded})\ndef double")
+    report = build([write(tmp_path, source)], tmp_path / "repository", golden=2)
+    assert [one.where.subject for one in report.warnings] == ["lookup"]
+    assert [sample.inputs["x"].shape[1] <= 2 for sample in golden_of(tmp_path / "repository", "double")] == [True, True]
+
+
 def test_a_file_that_was_changed_is_not_believed(tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     build([write(tmp_path)], repository)
