@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["TOLERANCE", "Golden", "differing", "draw", "golden_of", "matches", "read_golden", "write_golden"]
+__all__ = ["TOLERANCE", "Golden", "NotKept", "differing", "draw", "golden_of", "matches", "read_golden", "write_golden"]
 
 TOLERANCE = 1e-4
 """How far floats may be off, absolutely and as a share, where nobody says: other machines round otherwise."""
@@ -33,6 +33,10 @@ _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
 _INTEGERS = 128
 _MOST = 4 << 30
 """Bytes of a file of samples."""
+
+
+class NotKept(ValueError):
+    """A value that a golden file can't hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def write_golden(samples: Iterable[Golden]) -> bytes:
     """Give a golden file's bytes: the same for the same samples.
 
     Raises:
-        ValueError: a string ends in NUL, which the file can't keep.
+        NotKept: a string ends in NUL.
     """
     arrays = {}
     for number, sample in enumerate(samples):
@@ -147,7 +151,7 @@ def _kept(name: str, array: Array) -> Array:
         return array if array.dtype.kind in "biuf" else array.view(np.dtype("V2"))  # bfloat16
     items = [_bytes(item) for item in array.ravel()]
     if any(item.endswith(b"\0") for item in items):
-        raise ValueError(f'"{name}" has a string that ends in NUL, which is lost in the file')
+        raise NotKept(f'"{name}" has a string that ends in NUL, which is lost in the file')
     return np.array(items, np.bytes_).reshape(array.shape)
 
 

@@ -22,7 +22,7 @@ from tritonforge.emit import Built
 from tritonforge.errors import Diagnostic
 from tritonforge.ir import ANONYMOUS, File, Signature, TensorSpec
 from tritonforge.lower import Gathered
-from tritonforge.samples import Golden, draw, matches, write_golden
+from tritonforge.samples import Golden, NotKept, draw, matches, write_golden
 
 __all__ = ["GoldenMaker", "drawn_before", "golden_files"]
 
@@ -116,7 +116,8 @@ class GoldenMaker:
         ]
 
     def _fault(self, definition: Definition[..., Any], error: BaseException) -> None:
-        words = str(error) if isinstance(error, NotOneAnswer | TooManyRows) else f"{type(error).__name__}: {error}"
+        ours = isinstance(error, NotOneAnswer | TooManyRows | NotKept)
+        words = str(error) if ours else f"{type(error).__name__}: {error}"
         if definition.options.examples:
             hint = _hint(error, definition)
             message = f"it has no golden samples of its examples: {words}"
@@ -126,6 +127,8 @@ class GoldenMaker:
         hint = "give it examples=, or leave it without"
         if isinstance(error, NotOneAnswer):
             message, hint = f"it has no golden samples: {words}", "test it by client.stream or client.sequence calls"
+        elif isinstance(error, NotKept):
+            message, hint = f"it has no golden samples: {words}", "test it by calls of your own"
         self.diagnostics.append(Diagnostic("TF412", definition.where, message, hint, severity="warning"))
 
 
@@ -178,6 +181,8 @@ def _hint(error: BaseException, definition: Definition[..., Any]) -> str:
         return "take out what ends the process: sys.exit, or a parser of arguments"
     if isinstance(error, NotOneAnswer):
         return "leave examples= out, and test it by client.stream or client.sequence calls"
+    if isinstance(error, NotKept):
+        return "leave examples= out, and test it by calls of your own; or give examples whose answers can be kept"
     if isinstance(error, TooManyRows):
         return "make several examples of it, or raise batching's max_batch_size"
     if isinstance(error, ImportError) and definition.options.environment:
@@ -203,7 +208,7 @@ def _run(definition: Definition[..., Any], inputs: Mapping[str, Any]) -> Golden:
     given = {name: value for name, value in inputs.items() if value is not None}
     first, second = (_outputs(definition, given) for _ in range(2))
     if changing := [name for name, array in first.items() if not matches(array, second[name], _EXACT)]:
-        raise ValueError(f'output "{changing[0]}" differs from call to call')
+        raise NotKept(f'output "{changing[0]}" differs from call to call')
     signature = definition.signature
     return Golden(
         {spec.name: _wire(spec, given[spec.name]) for spec in signature.inputs if spec.name in given},

@@ -129,6 +129,35 @@ def test_a_definition_that_fails_on_its_example_is_refused(tmp_path: Path) -> No
     assert not (tmp_path / "repository").exists()
 
 
+def test_examples_whose_answers_cannot_be_kept_are_refused_as_such(tmp_path: Path) -> None:
+    source = """
+import itertools
+import numpy as np
+from jaxtyping import Int64
+from tritonforge import Bytes, model
+
+numbers = itertools.count()
+
+@model(examples={"i": np.array([1])})
+def ends(i: Int64[np.ndarray, "1"]) -> Bytes[np.ndarray, "1"]:
+    return np.array([b"a" + bytes(1)], object)
+
+@model(examples={"i": np.array([1])})
+def counts(i: Int64[np.ndarray, "1"]) -> Int64[np.ndarray, "1"]:
+    return np.array([next(numbers)])
+"""
+    hint = "leave examples= out, and test it by calls of your own; or give examples whose answers can be kept"
+    with pytest.raises(DiagnosticError) as raised:
+        build([write(tmp_path, source)], tmp_path / "repository")
+    assert [(one.code, one.message, one.hint) for one in raised.value.diagnostics] == [
+        ("TF411", f"it has no golden samples of its examples: {words}", hint)
+        for words in (
+            '"output" has a string that ends in NUL, which is lost in the file',
+            'output "output" differs from call to call',
+        )
+    ]
+
+
 def test_what_answers_otherwise_each_time_has_none(tmp_path: Path) -> None:
     text = SOURCE.replace("return x * 2", "return x + np.random.rand(*x.shape).astype(np.float32)")
     report = build([write(tmp_path, text)], tmp_path / "repository", golden=1)
