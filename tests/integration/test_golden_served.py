@@ -71,6 +71,20 @@ def test_a_server_is_held_to_what_the_definitions_answered(golden: Golden, proto
     assert "  sample 0: output \"output\" is [b'small' b'big'], expected [b'big' b'big']" in wrong.stdout
 
 
+def test_a_model_whose_samples_cannot_be_read_is_told_and_the_others_go_on(golden: Golden, tmp_path: Path) -> None:
+    shutil.copytree(golden.repository, tmp_path / "lacking")
+    missing = tmp_path / "lacking" / "double.golden.npz"
+    missing.unlink()
+    result = run("verify", tmp_path / "lacking", "--url", golden.url("http"))
+    assert result.exit_code == 1
+    said = [f"double: {missing} is missing; put it back, or build again", "judge: 1 of 1 as built"]
+    assert result.output.splitlines() == said
+    (tmp_path / "lacking" / "judge.golden.npz").write_bytes(b"")
+    result = run("verify", tmp_path / "lacking", "--url", golden.url("http"))
+    said[1] = f"judge: {tmp_path / 'lacking' / 'judge.golden.npz'} is not the file that the build wrote; build again"
+    assert (result.exit_code, result.output.splitlines()) == (1, said)
+
+
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_the_answers_of_golden_samples_are_checked_under_load(golden: Golden, protocol: str, tmp_path: Path) -> None:
     counts = []

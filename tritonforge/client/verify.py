@@ -21,11 +21,15 @@ class NotVerifiable(TritonForgeError):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How a model did: how many samples there are, and the words of each that was answered otherwise."""
+    """How a model did: how many samples there are, and the words of each that was answered otherwise.
+
+    `unread` says why its samples can't be read; there are none then.
+    """
 
     model: str
     samples: int
     wrong: tuple[str, ...] = ()
+    unread: str = ""
 
 
 def verify(client: Client, repository: Path, *, tolerance: float = TOLERANCE) -> Iterator[Verified]:
@@ -35,14 +39,18 @@ def verify(client: Client, repository: Path, *, tolerance: float = TOLERANCE) ->
 
     Raises:
         InvalidManifest: the repository's manifest is not what a build writes.
-        NotVerifiable: it has none, or a file of samples isn't the one that the build wrote.
+        NotVerifiable: it has none.
         ClientError: the server doesn't answer.
     """
     for model in _models(repository):
         try:
             samples = golden_of(repository, model)
+        except FileNotFoundError as error:
+            yield Verified(model, 0, unread=f"{error.filename} is missing; put it back, or build again")
+            continue
         except (OSError, ValueError) as error:
-            raise NotVerifiable(str(error)) from error
+            yield Verified(model, 0, unread=str(error))
+            continue
         wrong = []
         for number, sample in enumerate(samples):
             try:
