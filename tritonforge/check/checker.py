@@ -17,7 +17,7 @@ from tritonforge.check.model import Model
 from tritonforge.check.onnx_signature import check_onnx
 from tritonforge.check.rules import RULES
 from tritonforge.check.text import check_releases, check_text
-from tritonforge.manifest import MANIFEST, InvalidManifest, find_edits
+from tritonforge.manifest import MANIFEST, InvalidManifest, find_edits, read_manifest
 from tritonforge.pbtxt.document import Document, Problem, read_document
 from tritonforge.repository_files import dead_links, read_text
 
@@ -152,10 +152,19 @@ def _check_manifest(repository: Path) -> Iterator[Finding]:
         for edit in find_edits(repository):
             model = edit.where.subject
             yield Finding(model, model, 0, "", edit.code, "warning", edit.message, edit.hint)
+        yield from _lost_samples(repository)
     except InvalidManifest as refused:
         for fault in refused.diagnostics:
             message = f"{fault.message}; Triton doesn't read it, but `tritonforge up` and `image` refuse the repository"
             yield Finding("", MANIFEST, 0, "", fault.code, "warning", message, fault.hint)
+
+
+def _lost_samples(repository: Path) -> Iterator[Finding]:
+    for name, entry in sorted(read_manifest(repository).get("models", {}).items()):
+        file = entry.get("golden", {}).get("file", "")
+        if file and (repository / name).is_dir() and not (repository / file).is_file():
+            message = f"its golden samples are missing: {file}; Triton doesn't read them, but `tritonforge verify` does"
+            yield Finding(name, file, 0, "", "TF516", "warning", message, "put the file back, or build again")
 
 
 def _nothing(repository: Path, *, is_model: bool) -> Found:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tritonforge.build import build
 from tritonforge.check import check_repository
 from tritonforge.manifest import find_edits
 
@@ -77,6 +78,21 @@ def test_a_built_model_that_was_edited_is_a_warning(tmp_path: Path) -> None:
     assert found.message == f"differs from what was built: {', '.join(files[1:4])} and {len(files) - 4} more"
     shutil.rmtree(model)
     assert find_edits(tmp_path) == []
+
+
+def test_golden_samples_that_are_missing_are_told(tmp_path: Path) -> None:
+    definitions = (
+        "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import model\n\n"
+        '@model\ndef same(x: Float32[np.ndarray, "2"]) -> Float32[np.ndarray, "2"]:\n    return x\n'
+    )
+    (tmp_path / "models.py").write_text(definitions)
+    repository = tmp_path / "repository"
+    build([tmp_path / "models.py"], repository, golden=1)
+    assert check_repository(repository).findings == ()
+    (repository / "same.golden.npz").unlink()
+    (found,) = check_repository(repository).findings
+    assert (found.model, found.path, found.code, found.severity) == ("same", "same.golden.npz", "TF516", "warning")
+    assert found.message.startswith("its golden samples are missing: same.golden.npz")
 
 
 def test_a_configuration_without_an_end_is_not_read(tmp_path: Path) -> None:
