@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from tritonforge.define.settings import Options
+from tritonforge.define.settings import Batching, Instances, Options
 from tritonforge.define.settings.explanations import WHERE_TOLD, explain
 from tritonforge.errors import Diagnostic, Where
 
 __all__ = ["Fault", "collecting_faults", "settle", "unknown"]
 
 _collected: ContextVar[list[Fault] | None] = ContextVar("collected", default=None)
+
+_GROUPS: Mapping[str, type[BaseModel]] = {"batching": Batching, "instances": Instances}
+"""Settings that are groups of others."""
 
 
 class UnknownSetting(TypeError):
@@ -78,7 +81,17 @@ def unknown(definition: type, given: Mapping[str, Any]) -> Iterator[UnknownSetti
     }
     known = own | Options.model_fields.keys()
     for name in (name for name in given if name not in known):
+        inside = next((one for one, kind in _GROUPS.items() if one in own and name in kind.model_fields), "")
+        if inside:
+            group = f"{inside}={_GROUPS[inside].__name__}({name}={_shown(given[name])})"
+            yield UnknownSetting(f'it has no setting "{name}": that is one of {inside}', f"write {group}")
+            continue
         close = get_close_matches(name, known, n=1)
         rest = f'did you mean "{close[0]}"?' if close else f"its settings are {', '.join(sorted(known))}"
         hint = f"write {close[0]}=…, or leave it out" if close else "leave it out"
         yield UnknownSetting(f'it has no setting "{name}"; {rest}', hint)
+
+
+def _shown(value: object) -> str:
+    """Write a number as it is."""
+    return repr(value) if isinstance(value, int | float) else "…"

@@ -6,7 +6,7 @@ from tritonforge import model, onnx, pipeline
 Rows = Float32[np.ndarray, "batch 2"]
 
 
-@model(batch=3, instnces=4)
+@model(batch=3, instnces=4, max_batch_size=3, cpu=(2,))
 def first(x: Rows) -> Rows:
     return x
 
