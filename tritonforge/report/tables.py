@@ -247,7 +247,8 @@ def _open_at_end(point: Point) -> Iterator[str]:
     if point.silent:
         yield "the server stopped answering: none of the requests under way at the end had an answer"
     for statistic, count in point.overdue.items():
-        yield f"{count:,} under way at the end of the windows had taken longer than {statistic} may, and are judged so"
+        which, judged = ("request", "counts as a miss") if count == 1 else ("requests", "count as misses")
+        yield f"{count:,} {which} under way at the windows' end had taken longer than {statistic} may, and {judged}"
 
 
 def nothing_ended(points: Sequence[Point]) -> str:

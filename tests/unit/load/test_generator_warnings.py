@@ -69,7 +69,9 @@ def test_the_time_of_checking_answers_is_told(kind: Kind, value: float) -> None:
     ("window", "value", "words"),
     [
         (tally(late_us=900), 1000, "1 % of requests start 9"),
-        (tally(held_back=7), 1000, "7 requests were due"),
+        (tally(held_back=1), 1000, "1 request was due while all of 256 (max_in_flight) were under way"),
+        (tally(held_back=7000), 1000, "7,000 requests were due while all of 256 (max_in_flight) were under way"),
+        (tally(held_back=7), 1000, "or without a connection: sent late, or not at all"),
         (tally(), 2000, "1,000 of the 2,000 requests that were due succeeded"),
     ],
 )
@@ -87,7 +89,7 @@ def test_of_few_requests_none_is_one_in_a_hundred() -> None:
     ("late_us", "latency_us", "words"),
     [
         ([2000] * 100, [100_000] * 100, ""),
-        ([625_214], [700_000], "of 1 requests, the latest starts 625 ms late, 89% of the longest latency"),
+        ([625_214], [700_000], "of 1 request, the latest starts 625 ms late, 89% of the longest latency"),
         (
             [1_250_000] * 100,
             [2_000_000] * 90 + [4_000_000] * 10,

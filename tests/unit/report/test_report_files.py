@@ -199,15 +199,17 @@ def test_the_objective_that_was_missed_is_named() -> None:
 
 def test_what_had_no_answer_is_shown_and_said() -> None:
     found = report()
-    first = replace(found.points[0], unanswered=1, unanswered_s=5.5, overdue={"p99": 2})
+    first = replace(found.points[0], unanswered=1, unanswered_s=5.5, overdue={"p50": 1, "p99": 1200})
     whole = replace(found, points=(first, *found.points[1:]))
     columns, (row, *_) = point_table(whole.points).columns, point_table(whole.points).rows
     assert "no answer" not in point_table(found.points).columns
     assert dict(zip(columns, row, strict=True))["no answer"] == "1"
-    assert warnings_of(whole)[:3] == [
+    assert warnings_of(whole)[:4] == [
         "concurrency 1: 1 request had no answer at the end, the oldest for 5.5 s",
         "concurrency 1: the server stopped answering: none of the requests under way at the end had an answer",
-        "concurrency 1: 2 under way at the end of the windows had taken longer than p99 may, and are judged so",
+        "concurrency 1: 1 request under way at the windows' end had taken longer than p50 may, and counts as a miss",
+        "concurrency 1: 1,200 requests under way at the windows' end had taken longer than p99 may, "
+        "and count as misses",
     ]
 
 

@@ -195,8 +195,8 @@ def _generator(load: Load, settings: Settings, windows: Sequence[Tally], latency
         )
     if load.kind != "concurrency":
         said.append(
-            f"{held} requests were due while all of {settings.max_in_flight} (max_in_flight) were under way, or "
-            "without a connection"
+            f"{held:,} request{' was' if held == 1 else 's were'} due while all of {settings.max_in_flight} "
+            "(max_in_flight) were under way, or without a connection: sent late, or not at all"
             if held
             else lateness(late, latency, windows)
         )

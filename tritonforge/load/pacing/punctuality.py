@@ -54,7 +54,7 @@ def shortfall(point: Point, settings: Settings) -> int:
 def lateness(late: Latency, latency: Latency, windows: Sequence[Tally]) -> str:
     """Say how late requests start, where that is a tenth of the latency, and why, as far as is known; else nothing."""
     if late.count < _HUNDRED:  # of which none is one in a hundred
-        words = f"of {late.count} requests, the latest starts {{}} late"
+        words = f"of {late.count} request{'s'[: late.count != 1]}, the latest starts {{}} late"
         tail = (words, late.max_us.value, "longest", latency.max_us.value)
     else:
         tail = ("1 % of requests start {} late or more", late.p99_us.value, "p99", latency.p99_us.value)
