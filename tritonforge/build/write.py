@@ -67,6 +67,9 @@ def temporary_folder(output: Path) -> Iterator[Path]:
     """Make a folder beside `output`, on the same file system, for the block; remove it, or what has taken its place.
 
     A process of its own removes it where this one is killed.
+
+    Raises:
+        OSError: it can't be made; of `output`, since nobody knows the other name.
     """
     name = tempfile.mktemp(prefix=f".{output.name}.", dir=output.parent)  # the sweeper must know it before it is there
     sweeper = subprocess.Popen(
@@ -77,7 +80,11 @@ def temporary_folder(output: Path) -> Iterator[Path]:
         start_new_session=True,
     )
     try:
-        os.mkdir(name)
+        try:
+            os.mkdir(name)
+        except OSError as error:
+            reason = f"no folder can be made there: {error.strerror}"
+            raise OSError(error.errno, reason, os.fspath(output)) from error
         yield Path(name)
     finally:
         shutil.rmtree(name, ignore_errors=True)

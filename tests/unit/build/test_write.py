@@ -196,6 +196,11 @@ def test_the_old_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in output.rglob("*")) == ["2", "a", "x"]
 
 
+def test_a_place_without_folders_is_told_by_its_own_name() -> None:
+    with pytest.raises(OSError, match=r"no folder can be made there: No such file or directory: '/proc/repository'$"):
+        write({}, Path("/proc/repository"))
+
+
 @pytest.mark.usefixtures("kernel")
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real = tmp_path / "disk" / "repository"
