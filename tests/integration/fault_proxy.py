@@ -26,6 +26,8 @@ class Proxy:
         # of clients: ever made, and open now
         self.requests = 0
         # chunks of bytes that came from clients
+        self.deaf = False
+        """Whether nothing more is read of what clients send, until the test is over."""
         self._upstream = port
         self._stopped = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -73,6 +75,8 @@ class Proxy:
         with suppress(OSError):
             while data := client.recv(1 << 16):
                 self.requests += 1
+                while self.deaf and not self._stopped.wait(0.01):
+                    pass
                 server.sendall(data)
         gone.set()
         with suppress(OSError):

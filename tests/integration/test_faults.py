@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 import struct
+import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ ONE = np.ones((1, 1), np.float32)
 LIMIT_S = 1.0
 SLACK_S = 3.0
 """What this machine, busy with other tests, may take on top; a hang takes forever."""
+
+STALLED_S = 12.0
 
 BUSY = b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 16\r\n\r\n{"error":"busy"}'
 Answer = Callable[[Any], Any]
@@ -82,6 +85,14 @@ def drip(proxy: Proxy, client: socket.socket, data: bytes) -> bytes | None:
 def short(proxy: Proxy, client: socket.socket, data: bytes) -> bytes | None:
     head, _, body = data.partition(b"\r\n\r\n")
     return head.replace(b"Content-Length: ", b"Content-Length: 9") + b"\r\n\r\n" + body
+
+
+def stall(proxy: Proxy, client: socket.socket, data: bytes) -> bytes | None:
+    """Stop amid a large request, at the first that the server says of it."""
+    proxy.deaf = True
+    client.sendall(data)
+    threading.Event().wait(STALLED_S)
+    return None
 
 
 FAULTS: dict[str, Fault] = {
@@ -156,6 +167,30 @@ def test_a_fault_in_a_loop_is_an_error_in_time(proxy, scheme, fault):
             assert result.y_FP32.item() == 3
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_server_that_stops_amid_a_large_request_keeps_no_call_past_its_time(proxy, scheme, kind):
+    """grpcio's own limit on the time waits for what it is sending."""
+    large = np.zeros((1, 1 << 22), np.float32)
+
+    async def main() -> None:
+        async with AsyncClient(url, **settings()) as client:
+            await client.infer("identity", x_FP32=large, timeout_s=30)
+            proxy.fault = stall
+            await client.infer("identity", x_FP32=large)
+
+    def block() -> None:
+        with Client(url, **settings()) as client:
+            client.infer("identity", x_FP32=large, timeout_s=30)
+            proxy.fault = stall
+            client.infer("identity", x_FP32=large)
+
+    url = f"{scheme}://127.0.0.1:{proxy.port}"
+    start = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        block() if kind is Client else asyncio.run(main())
+    assert time.monotonic() - start < STALLED_S
 
 
 @pytest.mark.parametrize("fault", ["cut", "reset", "garbage"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tritonforge.client.concurrency.waits import within
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc.async_connection import AsyncGrpcConnection
@@ -24,7 +23,7 @@ class SharedConnections:
         self._connect = connect
         self._most = most
         self._all: list[AsyncGrpcConnection] = []
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Future[None] | None = None
 
     def pick(self, size: int) -> AsyncGrpcConnection | None:
         """Find a connection with room for a call with a message of so many bytes."""
@@ -36,25 +35,32 @@ class SharedConnections:
     async def open(self, size: int, deadline: Deadline) -> AsyncGrpcConnection | None:
         """Find a connection or open one; None where all are full, and no more may be.
 
-        One at a time is opened: calls that start together wait for it, and share it. Raise OSError or TimeoutError.
+        One at a time is opened: calls that start together wait for it, and share it. They go on in one turn of the
+        loop: one after another, they would be overtaken by all that come later. Raise OSError or TimeoutError.
         """
         with connecting(deadline) as limit:
-            await within(limit.left_s(), self._opening.acquire(), lambda _: self._opening.release())
-            try:
+            while self._opening is not None:
+                await asyncio.wait([self._opening], timeout=limit.left_s())
                 connection = self.pick(size)
                 if connection is not None:
                     return connection
-                self._all = [each for each in self._all if each.usable]
-                if len(self._all) < self._most:
-                    connection = await self._connect(limit)
-                    if connection.fits(size):
-                        self._all.append(connection)
-                        return connection
-                    connection.close()  # it takes less than others do: there is none for such a call
-            finally:
-                self._opening.release()
+            self._all = [each for each in self._all if each.usable]
+            if len(self._all) < self._most:
+                connection = await self._open(limit)
+                if connection.fits(size):
+                    self._all.append(connection)
+                    return connection
+                connection.close()  # it takes less than others do: there is none for such a call
         fitting = [each for each in self._all if each.fits(size)]
         return min(fitting, key=lambda each: each.busy, default=None)
+
+    async def _open(self, limit: Deadline) -> AsyncGrpcConnection:
+        self._opening = opening = asyncio.get_running_loop().create_future()
+        try:
+            return await self._connect(limit)
+        finally:
+            self._opening = None
+            opening.set_result(None)
 
     def renew(self) -> None:
         """Use none of the connections any more; those without calls are closed."""

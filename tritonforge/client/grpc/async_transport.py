@@ -16,7 +16,7 @@ from tritonforge.client.concurrency.waits import within
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
-from tritonforge.client.grpc.exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
+from tritonforge.client.grpc.exchange import FAILURES, INFER, LARGE, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc.questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc.unary import AsyncUnaryCalls
 from tritonforge.client.http.answer import Garbled
@@ -181,7 +181,7 @@ async def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers
     limit, tries = deadline.to_connect(), 0
     while True:
         try:
-            answer: bytes | None = await ask(message, timeout=deadline.left_s(), metadata=metadata)
+            answer = await _in_time(ask, message, metadata, deadline)
         except grpc.RpcError as error:
             await asyncio.sleep(form.pause_after(error, limit, tries))
             tries += 1
@@ -190,6 +190,17 @@ async def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer
+
+
+async def _in_time(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
+    """Make one call, and give it up past the deadline."""
+    left_s = deadline.left_s()
+
+    async def call() -> bytes | None:
+        answer: bytes | None = await ask(message, timeout=left_s, metadata=metadata)
+        return answer
+
+    return await (call() if len(message) < LARGE else within(left_s, call()))
 
 
 class _Channel:

@@ -28,7 +28,7 @@ from tritonforge.client.tensors.usual import Usual
 from tritonforge.client.unreadable import what_is_wrong
 from tritonforge.client.url import Endpoint
 
-__all__ = ["FAILURES", "INFER", "SETTLED", "STREAM", "GrpcExchange", "path"]
+__all__ = ["FAILURES", "INFER", "LARGE", "SETTLED", "STREAM", "GrpcExchange", "path"]
 
 FAILURES = (grpc.RpcError, OSError, CallFailed, Garbled, ValueError, DecodeError)
 """What a call, and reading what it gave, can raise."""
@@ -39,6 +39,10 @@ SETTLED = (
     grpc.ChannelConnectivity.SHUTDOWN,
 )
 """The states of a channel in which it neither connects nor waits to."""
+
+LARGE = 1 << 16
+"""Bytes of a message whose call is given up from outside: grpcio's own time limit (1.85) waits for the message to be
+sent, however long the server takes nothing."""
 
 _CONNECT_MS = 10_000
 """By default 20,000."""
