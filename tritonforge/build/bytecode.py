@@ -22,7 +22,7 @@ def kept_of_packages() -> Iterator[None]:
     keep = SourceFileLoader.set_data
 
     def set_data(loader: SourceFileLoader, path: str, data: Any, **mode: Any) -> None:
-        if is_installed(Path(path)):
+        if is_installed(Path(path).resolve()):  # the folders of packages are, too
             keep(loader, path, data, **mode)
 
     SourceFileLoader.set_data = set_data  # type: ignore[method-assign,assignment]

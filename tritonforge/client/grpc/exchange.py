@@ -41,8 +41,9 @@ SETTLED = (
 """The states of a channel in which it neither connects nor waits to."""
 
 LARGE = 1 << 16
-"""Bytes of a message whose call is given up from outside: grpcio's own time limit (1.85) waits for the message to be
-sent, however long the server takes nothing."""
+"""Bytes of a message whose call is given up from outside in an event loop: grpcio's own time limit (1.85) waits for the
+message to be sent, however long the server takes nothing. Where calls block, there is no such way: grpcio's calls that
+others can give up keep their channel from closing as long."""
 
 _CONNECT_MS = 10_000
 """By default 20,000."""

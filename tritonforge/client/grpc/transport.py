@@ -15,7 +15,7 @@ import grpc
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
-from tritonforge.client.grpc.exchange import FAILURES, INFER, LARGE, SETTLED, STREAM, GrpcExchange, path
+from tritonforge.client.grpc.exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc.questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc.unary import UnaryCalls
 from tritonforge.client.http.answer import Garbled
@@ -164,7 +164,7 @@ def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers | Non
     limit, tries = deadline.to_connect(), 0
     while True:
         try:
-            answer = _in_time(ask, message, metadata, deadline)
+            answer: bytes | None = ask(message, timeout=deadline.left_s(), metadata=metadata)
         except grpc.RpcError as error:
             time.sleep(form.pause_after(error, limit, tries))
             tries += 1
@@ -173,22 +173,6 @@ def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers | Non
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer
-
-
-def _in_time(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
-    """Make one call, and give it up past the deadline."""
-    left_s = deadline.left_s()
-    if len(message) < LARGE:
-        answer: bytes | None = ask(message, timeout=left_s, metadata=metadata)
-        return answer
-    call = ask.future(message, timeout=left_s, metadata=metadata)
-    try:
-        answer = call.result(left_s)
-    except grpc.FutureTimeoutError:
-        raise TimeoutError from None
-    finally:
-        call.cancel()
-    return answer
 
 
 class _Channel:
