@@ -170,9 +170,6 @@ def test_a_fault_in_a_loop_is_an_error_in_time(proxy, scheme, fault):
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_a_server_that_stops_amid_a_large_request_keeps_no_call_past_its_time(proxy, scheme, kind):
-    """grpcio's own limit on the time waits for what it is sending; where calls block, nothing else ends it."""
-    if kind is Client and scheme == "grpc":
-        pytest.skip("a limit of grpcio (1.85), as docs/guides/client.md says")
     large = np.zeros((1, 1 << 22), np.float32)
 
     async def main() -> None:

@@ -8,7 +8,8 @@ import zlib
 
 import pytest
 
-from tritonforge.client.grpc.frames import LARGEST_MESSAGE, GrpcAnswer, GrpcFrames
+from tritonforge.client.grpc.answer import GrpcAnswer
+from tritonforge.client.grpc.frames import LARGEST_MESSAGE, GrpcFrames
 from tritonforge.client.http.answer import Garbled, Leaving, Unsent
 from tritonforge.hpack import decode_headers, encode_field
 

@@ -6,12 +6,12 @@ import asyncio
 import struct
 import threading
 from contextlib import closing
+from typing import cast
 
 import pytest
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc.async_connection import AsyncGrpcConnection
-from tritonforge.client.grpc.frames import LARGEST_MESSAGE
 from tritonforge.client.grpc.tending import Tender
 from tritonforge.client.grpc.unary import AsyncUnaryCalls, CallFailed, UnaryCalls, takes
 from tritonforge.client.http.answer import Dropped, Garbled, Unsent
@@ -50,7 +50,7 @@ def one_after_another(calls: int):
 def ask(server: FaultServer, *, calls: int = 1, timeout_s: float = 10.0) -> list[bytes | None]:
     unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
     try:
-        return [unary.call(b"m", None, Deadline(timeout_s)) for _ in range(calls)]
+        return [unary.call([b"m"], None, Deadline(timeout_s)) for _ in range(calls)]
     finally:
         unary.close()
 
@@ -59,7 +59,7 @@ def ask_in_a_loop(server: FaultServer, *, calls: int = 1, timeout_s: float = 10.
     async def main() -> list[bytes | None]:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
         try:
-            return [await unary.call(b"m", None, Deadline(timeout_s)) for _ in range(calls)]
+            return [await unary.call([b"m"], None, Deadline(timeout_s)) for _ in range(calls)]
         finally:
             unary.close()
             await asyncio.sleep(0)
@@ -98,14 +98,14 @@ def test_an_error_leaves_the_connection_good(ask):
 def test_a_connection_that_was_closed_while_idle_is_replaced():
     with FaultServer(answering(whole(1), rest=False), one_after_another(2)) as server:
         unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
-        unary.call(b"m", None, Deadline(10))
+        unary.call([b"m"], None, Deadline(10))
         (place,) = unary._pool._idle
         kept = place.connection
         assert kept is not None
         deadline = Deadline(10)
         while kept.is_quiet() and deadline.left_s():
             pass
-        assert [unary.call(b"m", None, Deadline(10)) for _ in range(2)] == [b"abc"] * 2
+        assert [unary.call([b"m"], None, Deadline(10)) for _ in range(2)] == [b"abc"] * 2
         unary.close()
         assert server.connections == 2
 
@@ -128,7 +128,7 @@ def test_an_idle_connection_answers_its_server_and_is_closed_once_that_leaves():
 
     with FaultServer(leave_when_idle) as server:
         unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
-        assert unary.call(b"m", None, Deadline(10)) == b"abc"
+        assert unary.call([b"m"], None, Deadline(10)) == b"abc"
         assert left.wait(20)
         unary.close()
 
@@ -157,12 +157,12 @@ def test_what_tends_idle_connections_ends_with_them_and_begins_again():
 def test_a_connection_of_a_loop_that_was_closed_while_idle_is_replaced():
     async def main(port: int) -> None:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), OPTIONS)
-        await unary.call(b"m", None, Deadline(10))
+        await unary.call([b"m"], None, Deadline(10))
         (kept,) = unary._shared.get()._all
         deadline = Deadline(10)
         while kept.usable and deadline.left_s():
             await asyncio.sleep(0)
-        assert [await unary.call(b"m", None, Deadline(10)) for _ in range(2)] == [b"abc"] * 2
+        assert [await unary.call([b"m"], None, Deadline(10)) for _ in range(2)] == [b"abc"] * 2
         unary.close()
         await asyncio.sleep(0)
 
@@ -179,7 +179,7 @@ def test_a_connection_that_was_closed_while_its_loop_stood_still_is_replaced():
         leave.wait(10)
 
     async def first(unary: AsyncUnaryCalls) -> AsyncGrpcConnection:
-        await unary.call(b"m", None, Deadline(10))
+        await unary.call([b"m"], None, Deadline(10))
         (kept,) = unary._shared.get()._all
         return kept
 
@@ -197,7 +197,7 @@ def test_a_connection_that_was_closed_while_its_loop_stood_still_is_replaced():
         deadline = Deadline(10)
         while not kept.stale and deadline.left_s():
             pass
-        assert loop.run_until_complete(unary.call(b"m", None, Deadline(10))) == b"abc"
+        assert loop.run_until_complete(unary.call([b"m"], None, Deadline(10))) == b"abc"
         loop.run_until_complete(close(unary))
         assert server.connections == 2
 
@@ -252,7 +252,7 @@ def test_a_server_of_something_else_is_told_apart(ask):
 def test_calls_at_once_share_few_connections_and_a_cancelled_one_harms_no_other():
     async def main(port: int) -> int:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), OPTIONS)
-        tasks = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10))) for _ in range(4)]
+        tasks = [asyncio.ensure_future(unary.call([b"m"], None, Deadline(10))) for _ in range(4)]
         await asyncio.sleep(0)
         tasks[1].cancel()
         answers = await asyncio.gather(*tasks, return_exceptions=True)
@@ -298,7 +298,7 @@ def ask_at_once(port: int, count: int, options: ConnectionOptions = OPTIONS) -> 
     async def main() -> list[bytes | None]:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), options)
         try:
-            return await asyncio.gather(*[unary.call(b"m", None, Deadline(10)) for _ in range(count)])
+            return await asyncio.gather(*[unary.call([b"m"], None, Deadline(10)) for _ in range(count)])
         finally:
             unary.close()
             await asyncio.sleep(0)
@@ -317,7 +317,7 @@ def test_where_no_connection_takes_another_call_it_is_left_to_grpcio():
     async def main(port: int) -> None:
         options = ConnectionOptions(max_connections=1)
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), options)
-        calls = [asyncio.ensure_future(unary.call(b"m", None, Deadline(10))) for _ in range(2)]
+        calls = [asyncio.ensure_future(unary.call([b"m"], None, Deadline(10))) for _ in range(2)]
         done, (waiting,) = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert [call.result() for call in done] == [None]
         waiting.cancel()
@@ -368,10 +368,10 @@ def test_a_server_without_settings_is_not_sent_any_call(ask):
 def test_nobody_there_is_said_and_nothing_was_sent():
     unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", free_port()), OPTIONS)
     with pytest.raises(ConnectionRefusedError):
-        unary.call(b"m", None, Deadline(5))
+        unary.call([b"m"], None, Deadline(5))
     nowhere = UnaryCalls("/s/m", Endpoint("grpc", "no-such-host.invalid", 1), OPTIONS)
     with pytest.raises(Unsent):
-        nowhere.call(b"m", None, Deadline(20))
+        nowhere.call([b"m"], None, Deadline(20))
 
 
 def test_what_is_rare_or_hard_is_left_to_grpcio():
@@ -381,4 +381,4 @@ def test_what_is_rare_or_hard_is_left_to_grpcio():
     assert not takes(plain, ConnectionOptions(compression="gzip"))
     assert not takes(plain, ConnectionOptions(keepalive_s=5))
     unary = UnaryCalls("/s/m", plain, OPTIONS)
-    assert unary.call(bytes(LARGEST_MESSAGE + 1), None, Deadline(5)) is None
+    assert unary.call([cast("bytes", range(1 << 32))], None, Deadline(5)) is None  # a message's size has 32 bits

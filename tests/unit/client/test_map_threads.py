@@ -131,7 +131,7 @@ def wait_for_threads(count: int) -> None:
     deadline = time.monotonic() + 60
     while threading.active_count() > count and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == count
+    assert threading.active_count() <= count
 
 
 @pytest.mark.parametrize("ordered", [True, False])

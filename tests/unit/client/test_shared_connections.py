@@ -18,7 +18,7 @@ TURNS = 10
 class Idle:
     """A connection that takes any call."""
 
-    usable, busy = True, 0
+    usable, full, busy = True, False, 0
 
     def fits(self, size: int) -> bool:
         return True

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc.async_connection import AsyncGrpcConnection
+from tritonforge.client.grpc.async_connection import UPLOAD_SHARE, AsyncGrpcConnection
 
 __all__ = ["SharedConnections"]
 
-_SHARE = 16
+_SHARE = UPLOAD_SHARE
 """Calls of one connection, before another is opened: their bytes come and go together, and it isn't all of the load."""
 
 
@@ -26,7 +26,7 @@ class SharedConnections:
         self._opening: asyncio.Future[None] | None = None
 
     def pick(self, size: int) -> AsyncGrpcConnection | None:
-        """Find a connection with room for a call with a message of so many bytes."""
+        """Find a connection with room for a call with a message of so many bytes: one without calls for a large one."""
         for connection in self._all:
             if connection.usable and connection.busy < _SHARE and connection.fits(size):
                 return connection
@@ -47,12 +47,12 @@ class SharedConnections:
             self._all = [each for each in self._all if each.usable]
             if len(self._all) < self._most:
                 connection = await self._open(limit)
-                if connection.fits(size):
+                if not connection.full:
                     self._all.append(connection)
                     return connection
-                connection.close()  # it takes less than others do: there is none for such a call
-        fitting = [each for each in self._all if each.fits(size)]
-        return min(fitting, key=lambda each: each.busy, default=None)
+                connection.close()  # it takes less than others do
+        taking = [each for each in self._all if not each.full]
+        return min(taking, key=lambda each: each.busy, default=None)
 
     async def _open(self, limit: Deadline) -> AsyncGrpcConnection:
         self._opening = opening = asyncio.get_running_loop().create_future()

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from tritonforge.client.connections.async_line import AsyncLine, open_line
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc.answer import GrpcAnswer
 from tritonforge.client.grpc.connection import RECENT_S, broken
-from tritonforge.client.grpc.frames import GrpcAnswer, GrpcFrames
+from tritonforge.client.grpc.frames import LARGEST_MESSAGE, GrpcFrames
 from tritonforge.client.http.answer import Unsent
 from tritonforge.client.http.connection import Route
+from tritonforge.client.message import Buffer
 
-__all__ = ["AsyncGrpcConnection", "connect"]
+__all__ = ["UPLOAD_SHARE", "AsyncGrpcConnection", "connect"]
 
 
+UPLOAD_SHARE = 16
+"""Calls for which one counts whose large message is being sent: it fills the peer's windows, and the socket."""
+
+_AT_ONCE = 1 << 18  # bytes of such a message, between which other calls have a turn
 _GREETING = 0  # no call has this number
 _GREETED = GrpcAnswer(0, "", b"")
 
@@ -29,6 +38,9 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
         self._frames = GrpcFrames()
         self._retired = False
         self._answered_at = 0.0
+        self._opened: asyncio.Future[None] | None = (
+            None  # where a message waits for the peer: done once something comes
+        )
         self._out: list[bytes] = []  # what is to be sent at the end of the loop's turn
 
     @property
@@ -38,17 +50,22 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
 
     @property
     def busy(self) -> int:
-        """How many calls are under way."""
-        return self._frames.busy
+        """How many calls are under way; one whose large message is being sent counts as many."""
+        return self._frames.busy + self._frames.uploads * UPLOAD_SHARE
 
     @property
     def stale(self) -> bool:
         """Whether the loop is to read first, an end maybe, before a call is made; not right after an answer."""
         return not self.busy and time.monotonic() - self._answered_at > RECENT_S and self.unread
 
+    @property
+    def full(self) -> bool:
+        """Whether the server takes no other call now."""
+        return self._frames.full
+
     def fits(self, size: int) -> bool:
-        """Tell whether a call with a message of so many bytes can be sent at once."""
-        return self._frames.fits(size)
+        """Tell whether a call with a message of so many bytes can be sent at once, or begun where it is large."""
+        return not (self._frames.full or self.busy) if size > LARGEST_MESSAGE else self._frames.fits(size)
 
     async def greet(self, deadline: Deadline) -> None:
         """Exchange settings. Raise Dropped, Unsent, Garbled, or TimeoutError."""
@@ -65,16 +82,22 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
         if not frames.usable:
             raise Unsent("the server is closing the connection")
 
-    async def call(self, headers: bytes, message: bytes, deadline: Deadline) -> GrpcAnswer:
-        """Send a call and read its answer. A call that is cancelled, or late, is cancelled at the server.
+    async def call(self, headers: bytes, parts: Sequence[Buffer], size: int, deadline: Deadline) -> GrpcAnswer:
+        """Send a call and read its answer; see `GrpcConnection.call`.
 
-        Raise Dropped, Unsent, another OSError, Garbled, or TimeoutError.
+        One that is cancelled, or late, is cancelled at the server.
         """
         frames = self._frames
-        stream, data = frames.start(headers, message, deadline.left_s())
+        fits = frames.fits(size)
+        if fits:
+            stream, data = frames.start(headers, b"".join(parts), deadline.left_s())
+        else:
+            stream, data = frames.begin(headers, parts, size, deadline.left_s())
         try:
             answer = self.expect(stream, deadline)
             self._send(data)
+            if not fits:
+                await self._upload(stream, answer)
             return await answer
         finally:
             self._answered_at = time.monotonic()
@@ -82,8 +105,22 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
             del answer  # a circle: what it may raise has this frame in its traceback
             if (rest := frames.give_up(stream)) and self.open:
                 self._send(rest)
+                self._retired = self._retired or self._room is not None  # which the socket may never take
             if not frames.busy and not self.usable:
                 self.close()
+
+    async def _upload(self, stream: int, answer: asyncio.Future[GrpcAnswer]) -> None:
+        """Send a message as the peer has room for it, until its call is over."""
+        frames = self._frames
+        while not answer.done() and (pieces := frames.more(stream, _AT_ONCE)) is not None:
+            if pieces:
+                self._flush()
+                self.write(b"".join(pieces))
+                await self.room(answer)
+            else:
+                self._opened = self._opened or self._loop.create_future()
+                waited: list[asyncio.Future[Any]] = [self._opened, answer]
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
 
     def retire(self) -> None:
         """Take no more calls, and close once those under way are over."""
@@ -94,7 +131,11 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
     def took(self, count: int) -> None:
         """Read frames, whether or not a call is under way."""
         frames = self._frames
-        ended = frames.take(bytes(self.memory[:count]))
+        ended = frames.take(bytes(self.memory[:count])) if self.memory is self._scratch else frames.filled(count)
+        self.memory = frames.target() or self._scratch
+        if self._opened is not None:
+            self._opened.set_result(None)
+            self._opened = None
         if frames.replies:
             self._send(frames.reply())
         if frames.greeted:
@@ -115,9 +156,10 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
         self._out.append(data)
 
     def _flush(self) -> None:
-        data = b"".join(self._out)
-        self._out.clear()
-        self.write(data)
+        if self._out:
+            data = b"".join(self._out)
+            self._out.clear()
+            self.write(data)
 
     def lost(self, key: int, words: str) -> Exception:
         """Make the error of a connection that ended in a call."""

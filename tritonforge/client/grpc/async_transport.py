@@ -43,16 +43,16 @@ class AsyncGrpcTransport:
         """Send one request and wait for its one response."""
         if self._closed:
             raise self.form.closed()
-        message, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
+        parts, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
         try:
-            answer = None if self._unary is None else await self._unary.call(message, metadata, deadline)
+            answer = None if self._unary is None else await self._unary.call(parts, metadata, deadline)
             if answer is None:
-                answer = await self._over_grpcio(message, metadata, deadline)
+                answer = await self._over_grpcio(b"".join(parts), metadata, deadline)
             return self.form.read_infer(answer)
         except FAILURES as error:
             raise self._failure(error, deadline, self.form.target(request)) from error
 
-    async def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> bytes | None:
+    async def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> bytes | memoryview | None:
         """Send the parts of a message, and give the one that answers; None where it is not sent, or refused.
 
         Raise what is among FAILURES, RuntimeError once closed.
@@ -61,16 +61,18 @@ class AsyncGrpcTransport:
             raise self.form.closed()
         if self._unary is None:
             return None
-        return await self._unary.call(b"".join(parts), self.form.metadata(), deadline)
+        return await self._unary.call(parts, self.form.metadata(), deadline)
 
-    async def conclude(self, outcome: bytes | Exception | None, request: Request, deadline: Deadline) -> Response:
+    async def conclude(
+        self, outcome: bytes | memoryview | Exception | None, request: Request, deadline: Deadline
+    ) -> Response:
         """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
         if isinstance(outcome, Exception):
             raise self._failure(outcome, deadline, self.form.target(request)) from outcome
         try:
             if outcome is None:
-                message, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
-                outcome = await self._over_grpcio(message, metadata, deadline)
+                parts, metadata = self.form.write_infer(request), self.form.metadata(request.headers)
+                outcome = await self._over_grpcio(b"".join(parts), metadata, deadline)
             return self.form.read_infer(outcome)
         except FAILURES as error:
             raise self._failure(error, deadline, self.form.target(request)) from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc.frames import GrpcAnswer, GrpcFrames
+from tritonforge.client.grpc.answer import GrpcAnswer, Outcome
+from tritonforge.client.grpc.frames import GrpcFrames
 from tritonforge.client.http.answer import Dropped, Garbled, Unsent, scratch_memory
 from tritonforge.client.http.connection import Connection, Route
+from tritonforge.client.message import Buffer
 
 __all__ = ["RECENT_S", "GrpcConnection", "broken"]
 
@@ -16,6 +19,7 @@ RECENT_S = 0.01
 """So long after an answer what comes isn't read before the next call."""
 
 _MOMENT_S = 0.1
+_AT_ONCE = 1 << 20  # bytes of a message for which room is made in the peer's windows, and then in the socket
 
 
 class GrpcConnection:
@@ -84,37 +88,75 @@ class GrpcConnection:
             return False
         return True
 
-    def fits(self, size: int) -> bool:
-        """Tell whether a message of so many bytes can be sent at once."""
-        return self._frames.fits(size)
+    @property
+    def full(self) -> bool:
+        """Whether the server takes no call now."""
+        return self._frames.full
 
-    def call(self, headers: bytes, message: bytes, deadline: Deadline) -> GrpcAnswer:
-        """Send a call and read its answer.
+    def call(self, headers: bytes, parts: Sequence[Buffer], size: int, deadline: Deadline) -> GrpcAnswer:
+        """Send a call with the parts of a message, of `size` bytes together, and read its answer.
 
         Raise Dropped, Unsent, another OSError, Garbled, or TimeoutError.
         """
-        line, frames, scratch, stream = self._line, self._frames, self._scratch, 0
+        frames, stream = self._frames, 0
+        outcome: Outcome | None = None
         try:
-            stream, data = frames.start(headers, message, deadline.left_s())
-            line.send(data, deadline)
-            while True:
-                count = line.receive(scratch, deadline)
-                if not count:
-                    raise broken(frames, stream, "the connection was closed")
-                ended = frames.take(bytes(scratch[:count]))
-                if frames.replies:
-                    line.send(frames.reply(), deadline)
-                if ended:
-                    outcome = ended[0][1]
-                    if isinstance(outcome, GrpcAnswer):
-                        self._answered_at = time.monotonic()
-                        return outcome
-                    try:
-                        raise outcome
-                    finally:
-                        del outcome, ended  # its traceback has this frame
+            if frames.fits(size):
+                stream, data = frames.start(headers, b"".join(parts), deadline.left_s())
+                self._line.send(data, deadline)
+            else:
+                stream, data = frames.begin(headers, parts, size, deadline.left_s())
+                self._line.send(data, deadline)
+                outcome = self._upload(stream, deadline)
+                if outcome is not None:
+                    frames.retire()  # a frame may be half sent
+            if outcome is None:
+                outcome = self._answer(stream, deadline)
+            if isinstance(outcome, GrpcAnswer):
+                self._answered_at = time.monotonic()
+                return outcome
+            raise outcome
         except ConnectionError as error:
             raise broken(frames, stream, error.strerror or str(error)) from error
+        finally:
+            del outcome  # where it is raised, its traceback has this frame
+
+    def _upload(self, stream: int, deadline: Deadline) -> Outcome | None:
+        """Send a message as the peer has room for it; give the outcome of a call that ends before all is sent."""
+        frames, line = self._frames, self._line
+        while (pieces := frames.more(stream, _AT_ONCE)) is not None:
+            if frames.replies:
+                pieces.insert(0, frames.reply())
+            try:
+                left = line.send_now(pieces)
+                while left or not pieces:
+                    if line.wait_for_either(deadline, writing=bool(left)) and (ended := self._read(stream, deadline)):
+                        return ended[0][1]
+                    if not left:
+                        break
+                    left = line.send_now(left)
+            except (BrokenPipeError, ConnectionResetError):
+                return None  # a server that refuses a message may answer, and close, before it has read all
+        return None
+
+    def _answer(self, stream: int, deadline: Deadline) -> Outcome:
+        """Read until the call is over."""
+        line, frames = self._line, self._frames
+        while True:
+            ended = self._read(stream, deadline)
+            if frames.replies:
+                line.send(frames.reply(), deadline)
+            if ended:
+                return ended[0][1]
+
+    def _read(self, stream: int, deadline: Deadline) -> list[tuple[int, Outcome]]:
+        """Read what has come, or wait for it; give the call if it has ended."""
+        frames = self._frames
+        memory = frames.target()
+        count = self._line.receive(self._scratch if memory is None else memory, deadline)
+        if not count:
+            raise broken(frames, stream, "the connection was closed")
+        return frames.take(bytes(self._scratch[:count])) if memory is None else frames.filled(count)
 
     def close(self) -> None:
         """Close the socket; the server learns by it that nobody waits any more."""

@@ -18,9 +18,9 @@ from tritonforge.client.failures import REFUSED, from_connection, from_grpc_code
 from tritonforge.client.grpc.frames import LARGEST_MESSAGE
 from tritonforge.client.grpc.message import from_message
 from tritonforge.client.grpc.unary import CallFailed, takes
-from tritonforge.client.grpc.wire import heads_of, parse_response, serialize_request, usual_of
+from tritonforge.client.grpc.wire import heads_of, parse_response, serialize_request, usual_of, write_request
 from tritonforge.client.http.answer import Garbled
-from tritonforge.client.message import Headers, Kind, Request, Response
+from tritonforge.client.message import Buffer, Headers, Kind, Request, Response
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
@@ -114,28 +114,28 @@ class GrpcExchange:
         metadata = self._metadata() if callable(self._options.token) else self._fixed_metadata
         return (*(metadata or ()), *more) if more else metadata
 
-    def write_infer(self, request: Request) -> bytes:
-        """Write a ModelInferRequest."""
-        message = serialize_request(request)
+    def write_infer(self, request: Request) -> list[Buffer]:
+        """Give the parts of a ModelInferRequest, each tensor's bytes where they are."""
+        parts = write_request(request)
         if request.kind is not None and request.kind not in self.heads:
-            self._keep_heads(request, request.kind, len(message))
-        return message
+            self._keep_heads(request, request.kind, sum(map(len, parts)))
+        return parts
 
-    def read_infer(self, data: bytes) -> Response:
+    def read_infer(self, data: bytes | memoryview) -> Response:
         """Read a ModelInferResponse. Raise one of FAILURES where it is none."""
         return parse_response(data)
 
-    def usual_of(self, came: bytes | None) -> Usual | None:
+    def usual_of(self, came: bytes | memoryview | None) -> Usual | None:
         """Read what is to be the same in further answers; None where it isn't plain. Raise one of FAILURES."""
-        return None if came is None else usual_of(came)
+        return usual_of(came) if type(came) is bytes else None
 
-    def read_as(self, usual: Usual, came: bytes | None) -> Result | None:
+    def read_as(self, usual: Usual, came: bytes | memoryview | None) -> Result | None:
         """Read an answer like an earlier one; None where it isn't."""
-        return None if came is None else usual.read(came)
+        return usual.read(came) if type(came) is bytes else None
 
     def write_stream(self, request: Request) -> bytes:
         """Write the request of a stream, to be ended by an empty response."""
-        return self.write_infer(
+        return serialize_request(
             request._replace(parameters={**request.parameters, "triton_enable_empty_final_response": True}, kind=None)
         )
 

@@ -1,94 +1,80 @@
 """Unary gRPC calls over one HTTP/2 connection (RFC 9113), without I/O: bytes in, bytes out.
 
-Its user sends what `start` gives and what is in `replies`, and hands all that comes to `take`. Messages are small: one
-goes out whole or not at all, so all that matters of the peer's windows is whether it `fits` in them now.
+Its user sends what `start` gives and what is in `replies`, and hands all that comes to `take`. A small message goes out
+whole or not at all: all that matters of the peer's windows is whether it `fits` in them now. A large one is begun by
+`begin`, and goes out as `more` gives its pieces; a large answer is received right where it stays, which `target` tells.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
-from functools import lru_cache
-from typing import NamedTuple
-from urllib.parse import unquote
+from collections.abc import Sequence
 
-from tritonforge.client.http.answer import Garbled, Leaving, Unsent
-from tritonforge.hpack import decode_headers, encode_field
+from tritonforge.client.grpc.answer import (
+    NO_STATUS,
+    Coming,
+    GrpcAnswer,
+    Outcome,
+    note_status,
+    outcome,
+    read_fields,
+    reset,
+)
+from tritonforge.client.grpc.upload import MESSAGE_HEAD, Upload
+from tritonforge.client.http.answer import Garbled, Leaving
+from tritonforge.client.message import Buffer
+from tritonforge.hpack import encode_field
 
-__all__ = ["LARGEST_MESSAGE", "GrpcAnswer", "GrpcFrames", "Outcome"]
+__all__ = ["LARGEST_MESSAGE", "GrpcFrames"]
 
 _DATA, _HEADERS, _PRIORITY, _RST, _SETTINGS, _PUSH, _PING, _GOAWAY, _WINDOW, _CONTINUATION = range(10)
 _END_STREAM, _ACK, _END_HEADERS, _PADDED, _WEIGHTED = 1, 1, 4, 8, 32
-_REFUSED_STREAM, _CANCEL, _CALM = 7, 8, 11
-_EXHAUSTED = 8  # gRPC's RESOURCE_EXHAUSTED
+_CANCEL = 8
 _LARGEST_HEAD = 1 << 18
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME = struct.Struct(">HBBBI")
 _SETTING = struct.Struct(">HI")
-_MESSAGE = struct.Struct(">BI")
 _DATA_OF_MESSAGE = struct.Struct(">HBBBIBI")  # a frame's head, and the message's
 _LARGEST_FRAME = 1 << 14  # what both sides take as long as they say nothing else
+_LARGEST_TAKEN = 1 << 20  # what is said to the peer: below what the beginning of an HTTP/1 answer looks like
 _LAST_STREAM = (1 << 31) - 3
 _HUGE = (1 << 31) - 1
 _FIRST_WINDOW = 65535
 _REFILL = 1 << 30
-_NO_TABLE, _NO_PUSH, _WIDE_OPEN = (1, 0), (2, 0), (4, _HUGE)
-_MOST_CALLS, _WINDOW_OF_A_CALL = 3, 4
+_MOST_CALLS, _WINDOW_OF_A_CALL, _FRAME_SIZE = 3, 4, 5
+_OUR_SETTINGS = ((1, 0), (2, 0), (_WINDOW_OF_A_CALL, _HUGE), (_FRAME_SIZE, _LARGEST_TAKEN))  # no table, no pushes
 
-LARGEST_MESSAGE = _LARGEST_FRAME - _MESSAGE.size
-"""The bytes of a message that one frame takes."""
+LARGEST_MESSAGE = _LARGEST_FRAME - MESSAGE_HEAD.size
+"""The bytes of a message that one frame takes: larger ones are begun, and sent piece by piece."""
 
 _TIMEOUT = encode_field("grpc-timeout", "")[:-1]
-
-_CODE_OF_STATUS = {"400": 13, "401": 16, "403": 7, "404": 12, "429": 14, "502": 14, "503": 14, "504": 14}
-"""gRPC's codes of HTTP's statuses: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md."""
-
-
-class GrpcAnswer(NamedTuple):
-    """What a call came to: gRPC's status code, the words with it, and the message of a call that succeeded."""
-
-    code: int
-    words: str
-    message: bytes
-
-
-Outcome = GrpcAnswer | Unsent | Garbled
-"""How a call ended."""
-
-
-class _Call:
-    """What has come of an answer."""
-
-    __slots__ = ("begun", "body", "code", "encoding", "first", "words")
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.first, self.encoding = b"", ""
-        self.body: list[bytes] = []
-        self.code, self.words = -1, ""  # what an HTTP status that isn't gRPC's stands for
 
 
 class GrpcFrames:
     """One connection's state. After an error that `take` raises: close the connection."""
 
-    __slots__ = ("_block", "_call_room", "_calls", "_ended", "_head", "_last", "_most", "_received", "_rest", "_room",
-                 "_stream", "_usual", "greeted", "replies")  # fmt: skip
+    __slots__ = ("_block", "_call_room", "_calls", "_coming", "_ended", "_frame_size", "_head", "_last", "_left",
+                 "_most", "_received", "_rest", "_room", "_stream", "_uploads", "_usual", "greeted",
+                 "replies")  # fmt: skip
 
     def __init__(self) -> None:
-        settings = b"".join(_SETTING.pack(*pair) for pair in (_NO_TABLE, _NO_PUSH, _WIDE_OPEN))
+        settings = b"".join(_SETTING.pack(*pair) for pair in _OUR_SETTINGS)
         window = (_HUGE - _FIRST_WINDOW).to_bytes(4, "big")
         self.replies = bytearray(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW, 0, 0, window))
         """What is to be sent at once, or with the next call."""
         self.greeted = False
         """Whether the peer has shown that it speaks HTTP/2."""
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, Coming] = {}
         self._ended: list[tuple[int, Outcome]] = []
         self._stream = -1
         self._last = _HUGE  # the last stream that the peer takes, once it has said so
         self._most = _HUGE  # calls at a time
         self._room, self._call_room = _FIRST_WINDOW, _FIRST_WINDOW
+        self._frame_size = _LARGEST_FRAME
+        self._uploads: dict[int, Upload] = {}
         self._received = 0
         self._rest = b""
+        self._left, self._coming = 0, (0, 0)  # of a frame of data that isn't whole yet: bytes, call and flags
         self._head = b""  # of a header block that isn't whole yet
         self._block = 0  # its flags
         # What was around the last message that came plain: two header blocks, each after its frame's beginning.
@@ -107,7 +93,17 @@ class GrpcFrames:
     def fits(self, size: int) -> bool:
         """Tell whether a call with a message of so many bytes can be sent at once."""
         room = min(self._room, self._call_room, _LARGEST_FRAME)
-        return size + _MESSAGE.size <= room and len(self._calls) < self._most
+        return size + MESSAGE_HEAD.size <= room and len(self._calls) < self._most
+
+    @property
+    def full(self) -> bool:
+        """Whether the peer takes no more calls now."""
+        return len(self._calls) >= self._most
+
+    @property
+    def uploads(self) -> int:
+        """How many large messages are on their way."""
+        return len(self._uploads)
 
     def begun(self, stream: int) -> bool:
         """Tell whether some of the answer to a call has come."""
@@ -123,10 +119,10 @@ class GrpcFrames:
     def start(self, headers: bytes, message: bytes, timeout_s: float) -> tuple[int, bytes]:
         """Begin a call: give its number, and what is to be sent. `headers` is a header block; the message must fit."""
         self._stream = stream = self._stream + 2
-        self._calls[stream] = _Call()
+        self._calls[stream] = Coming()
         value, size = _timeout(timeout_s), len(message)
         block = b"%b%b%c%b" % (headers, _TIMEOUT, len(value), value)
-        head, length = len(block), size + _MESSAGE.size
+        head, length = len(block), size + MESSAGE_HEAD.size
         self._room -= length
         data = b"".join(
             (
@@ -140,9 +136,43 @@ class GrpcFrames:
         self.replies.clear()
         return stream, data
 
+    def begin(self, headers: bytes, parts: Sequence[Buffer], size: int, timeout_s: float) -> tuple[int, bytes]:
+        """Begin a call with a message of any size: give its number, and what is to be sent before its pieces."""
+        self._stream = stream = self._stream + 2
+        self._calls[stream] = Coming()
+        self._uploads[stream] = Upload(parts, size, self._call_room)
+        value = _timeout(timeout_s)
+        head = _frame(_HEADERS, _END_HEADERS, stream, b"%b%b%c%b" % (headers, _TIMEOUT, len(value), value))
+        return stream, self.reply() + head
+
+    def more(self, stream: int, most: int) -> list[Buffer] | None:
+        """Give what else the peer has room for of a message: frames of at most so many bytes, in pieces.
+
+        None where all of it has been given.
+        """
+        upload = self._uploads.get(stream)
+        if upload is None:
+            return None
+        pieces: list[Buffer] = []
+        most = min(most, self._room, upload.room)
+        while most > 0 and upload.left:
+            size = min(most, upload.left, self._frame_size)
+            end = _END_STREAM if size == upload.left else 0
+            pieces += (_FRAME.pack(size >> 8, size & 255, _DATA, end, stream), *upload.cut(size))
+            most -= size
+            self._room -= size
+        if not upload.left:
+            del self._uploads[stream]
+        return pieces
+
+    def retire(self) -> None:
+        """Take no other call."""
+        self._last = min(self._last, _HUGE - 1)
+
     def give_up(self, stream: int) -> bytes:
         """Forget a call: give what tells the peer that nobody waits for its answer any more, nothing if it is over."""
-        if self._calls.pop(stream, None) is None:
+        sent = self._uploads.pop(stream, None) is None
+        if self._calls.pop(stream, None) is None and sent:
             return b""
         return _frame(_RST, 0, stream, _CANCEL.to_bytes(4, "big"))
 
@@ -153,17 +183,20 @@ class GrpcFrames:
         """
         if self._rest:
             data = self._rest + data
-        position, size = 0, len(data)
+        position, size = self._go_on(data, 0) if self._left else 0, len(data)
         while size - position >= _FRAME.size:
             high, low, kind, flags, stream = _FRAME.unpack_from(data, position)
             length = high << 8 | low
             if kind == _HEADERS and self._usual is not None and (end := self._take_usual(data, position, stream)):
                 position = end
                 continue
-            if length > _LARGEST_FRAME:
+            if length > _LARGEST_TAKEN:
                 raise Garbled(_not_http2(data, greeted=self.greeted))
             start = position + _FRAME.size
             if start + length > size:
+                if kind == _DATA and not flags & _PADDED:
+                    self._left, self._coming = length, (stream & _HUGE, flags)
+                    position = self._go_on(data, start)
                 break
             position = start + length
             if kind == _DATA:
@@ -175,6 +208,27 @@ class GrpcFrames:
             else:
                 self._take_rarer(kind, flags, stream & _HUGE, data[start:position])
         self._rest = data[position:]
+        return self._conclude()
+
+    def target(self) -> memoryview | None:
+        """Give the memory into which what comes next is to be received; None where `take` is to have it."""
+        call = self._calls.get(self._coming[0]) if self._left else None
+        return None if call is None else call.body.room(self._left)
+
+    def filled(self, count: int) -> list[tuple[int, Outcome]]:
+        """Take note that so many bytes have been received into what `target` gave. Give what `take` gives."""
+        stream, flags = self._coming
+        self._received += count
+        self._left -= count
+        call = self._calls.get(stream)
+        if call is not None:
+            call.body.filled(count)
+            if not self._left and flags & _END_STREAM:
+                self._end(stream, Garbled(NO_STATUS))
+        return self._conclude()
+
+    def _conclude(self) -> list[tuple[int, Outcome]]:
+        """Open the window anew, if need be, and give the calls that have ended."""
         if self._received > _REFILL:
             self.replies += _frame(_WINDOW, 0, 0, self._received.to_bytes(4, "big"))
             self._received = 0
@@ -198,15 +252,23 @@ class GrpcFrames:
         tail = b"%b%b%b" % (begin_last, number, last)
         end: int = message + size
         if (
-            (kind, flags, of_stream, mark, high << 8 | low) != (_DATA, 0, stream, 0, size + _MESSAGE.size)
+            (kind, flags, of_stream, mark, high << 8 | low) != (_DATA, 0, stream, 0, size + MESSAGE_HEAD.size)
             or size > LARGEST_MESSAGE
             or not data.startswith(tail, end)
         ):
             return 0
         del self._calls[stream]
-        self._received += size + _MESSAGE.size
+        self._received += size + MESSAGE_HEAD.size
         self._ended.append((stream, GrpcAnswer(0, "", data[message:end])))
         return end + len(tail)
+
+    def _go_on(self, data: bytes, position: int) -> int:
+        """Take what there is of a frame of data, from a position on; give where it ends."""
+        end = min(len(data), position + self._left)
+        self._left -= end - position
+        stream, flags = self._coming
+        self._take_data(0 if self._left else flags, stream, data[position:end])
+        return end
 
     def _take_data(self, flags: int, stream: int, payload: bytes) -> None:
         self._received += len(payload)
@@ -214,9 +276,9 @@ class GrpcFrames:
         if call is None:
             self._check_known(stream)
             return
-        call.body.append(_unpadded(flags, payload))
+        call.body.add(_unpadded(flags, payload))
         if flags & _END_STREAM:
-            self._end(stream, Garbled("the answer ended without a status"))
+            self._end(stream, Garbled(NO_STATUS))
 
     def _take_block(self, stream: int, flags: int, block: bytes) -> None:
         """Take a whole header block: what comes first of an answer, or last, or both."""
@@ -224,17 +286,15 @@ class GrpcFrames:
         if call is None:
             self._check_known(stream)
             return
-        fields = _fields(block)
+        fields = read_fields(block)
         if not call.begun:
             call.begun, call.first, call.encoding = True, block, fields.get("grpc-encoding", "")
-        status = fields.get(":status", "200")
-        if status != "200" and "grpc-status" not in fields and not status.startswith("1"):
-            call.code, call.words = _CODE_OF_STATUS.get(status, 2), f"HTTP status {status}, which is not gRPC's"
+        note_status(call, fields)
         if flags & _END_STREAM:
-            outcome = _outcome(call, fields)
-            if isinstance(outcome, GrpcAnswer) and not outcome.code:
+            came = outcome(call, fields)
+            if isinstance(came, GrpcAnswer) and not came.code:
                 self._usual = _begin(call.first, 0), call.first, _begin(block, _END_STREAM), block
-            self._end(stream, outcome)
+            self._end(stream, came)
 
     def _take_rarer(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind in (_HEADERS, _CONTINUATION):
@@ -253,16 +313,22 @@ class GrpcFrames:
             self.replies += _frame(_SETTINGS, _ACK, 0, b"")
         elif kind == _PING and not flags & _ACK:
             self.replies += _frame(_PING, _ACK, 0, payload)
-        elif kind == _WINDOW and not stream:
-            self._room += int.from_bytes(payload, "big") & _HUGE
+        elif kind == _WINDOW:
+            self._widen(stream, int.from_bytes(payload, "big") & _HUGE)
         elif kind == _GOAWAY:
             self._last = min(int.from_bytes(payload[:4], "big") & _HUGE, _HUGE - 1)
             for late in [number for number in self._calls if number > self._last]:
                 self._end(late, Leaving("the server is closing the connection, and has not taken the call"))
         elif kind == _RST and stream in self._calls:
-            self._end(stream, _reset(int.from_bytes(payload, "big"), begun=self._calls[stream].begun))
+            self._end(stream, reset(int.from_bytes(payload, "big"), begun=self._calls[stream].begun))
         elif kind == _PUSH:
             raise Garbled("the peer pushes what nobody asked for")
+
+    def _widen(self, stream: int, more: int) -> None:
+        if not stream:
+            self._room += more
+        elif stream in self._uploads:
+            self._uploads[stream].room += more
 
     def _end(self, stream: int, outcome: Outcome) -> None:
         del self._calls[stream]
@@ -279,45 +345,11 @@ class GrpcFrames:
             if name == _MOST_CALLS:
                 self._most = value
             elif name == _WINDOW_OF_A_CALL:
+                for upload in self._uploads.values():  # RFC 9113, 6.9.2
+                    upload.room += value - self._call_room
                 self._call_room = value
-
-
-def _reset(code: int, *, begun: bool) -> Outcome:
-    """Tell what a reset means: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Errors"."""
-    if code == _REFUSED_STREAM:
-        return Unsent("the server has refused the call")
-    if code == _CALM and not begun:
-        return GrpcAnswer(_EXHAUSTED, "the server takes no more calls now: HTTP/2 error 11, ENHANCE_YOUR_CALM", b"")
-    return Garbled(f"the server has given the call up: HTTP/2 error {code}")
-
-
-def _outcome(call: _Call, fields: dict[str, str]) -> Outcome:
-    """Make the answer of its last header block."""
-    code = fields.get("grpc-status", "")
-    if code != "0":
-        if code.isascii() and code.isdecimal():
-            return GrpcAnswer(int(code), unquote(fields.get("grpc-message", "")), b"")
-        if call.code < 0:
-            return Garbled("the answer ended without a status")
-        return GrpcAnswer(call.code, call.words, b"")
-    body = call.body[0] if len(call.body) == 1 else b"".join(call.body)
-    if len(body) < _MESSAGE.size:
-        return Garbled("the answer has no message")
-    compressed, size = _MESSAGE.unpack_from(body)
-    if size != len(body) - _MESSAGE.size:
-        return Garbled("the answer is not one whole message")
-    message = body[_MESSAGE.size :]
-    return _decompressed(message, call.encoding) if compressed else GrpcAnswer(0, "", message)
-
-
-def _decompressed(message: bytes, encoding: str) -> Outcome:
-    """Read a message that nobody asked to compress, as a server or a proxy may do all the same."""
-    if encoding not in ("gzip", "deflate"):
-        return Garbled(f"the answer is compressed as {encoding!r}, which nobody asked for")
-    try:
-        return GrpcAnswer(0, "", zlib.decompress(message, zlib.MAX_WBITS | 32))  # 32: told apart by their heads
-    except zlib.error as error:
-        return Garbled(f"the answer is compressed, and broken: {error}")
+            elif name == _FRAME_SIZE:
+                self._frame_size = value
 
 
 def _unpadded(flags: int, payload: bytes) -> bytes:
@@ -326,14 +358,6 @@ def _unpadded(flags: int, payload: bytes) -> bytes:
     if not payload or payload[0] >= len(payload):
         raise Garbled("a frame's padding is larger than the frame")
     return payload[1 : len(payload) - payload[0]]
-
-
-@lru_cache(maxsize=1024)  # without a table, a block means the same each time
-def _fields(block: bytes) -> dict[str, str]:
-    try:
-        return decode_headers(block)
-    except ValueError as error:
-        raise Garbled(str(error)) from error
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

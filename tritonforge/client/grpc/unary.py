@@ -1,24 +1,25 @@
 """Unary calls over connections of our own, for both kinds of transport: what of gRPC needs no grpcio.
 
 grpcio takes several times as long for a call as the call's bytes do (perf/bench_client.py --only floor). What is rare,
-or hard, is left to it: TLS, compression, keepalive pings, streams, large messages, and all that isn't an inference.
+or hard, is left to it: TLS, compression, keepalive pings, streams, and all that isn't an inference.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from tritonforge.client.concurrency.loops import PerLoop
 from tritonforge.client.connections.shared import SharedConnections
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc.answer import GrpcAnswer
 from tritonforge.client.grpc.async_connection import connect
 from tritonforge.client.grpc.connection import GrpcConnection
-from tritonforge.client.grpc.frames import LARGEST_MESSAGE, GrpcAnswer
 from tritonforge.client.grpc.tending import TendedPool
 from tritonforge.client.http.answer import Dropped, Leaving, Unsent
 from tritonforge.client.http.connection import Route
-from tritonforge.client.message import Headers
+from tritonforge.client.message import Buffer, Headers
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.url import Endpoint
 from tritonforge.hpack import encode_headers
@@ -33,6 +34,7 @@ _CODES = (
 """gRPC's status codes by number: https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
 
 
+_LARGEST = (1 << 32) - 1  # bytes of a message: its head has four for them
 _REFUSALS = 2  # after these a call is left to grpcio, which has it wait until the server takes it
 
 
@@ -58,28 +60,29 @@ class UnaryCalls:
         self._pool = TendedPool(partial(GrpcConnection, route), options.max_connections)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
-    def call(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
-        """Send a message and give the one that answers; None where it is too large to be sent here, or refused.
+    def call(self, parts: Sequence[Buffer], metadata: Headers | None, deadline: Deadline) -> bytes | memoryview | None:
+        """Send the parts of a message and give the one that answers; None where it can't be sent here, or is refused.
 
         Raise CallFailed, OSError, Garbled or TimeoutError; Leaving where a new connection is closed unused.
         """
-        if len(message) > LARGEST_MESSAGE:
+        size = sum(map(len, parts))
+        if size > _LARGEST:
             return None
         block = self._blocks(metadata)
         pool = self._pool
         place = pool.take(deadline)
         connection, answer = place.connection, None
         try:
-            if connection is not None and connection.fits(len(message)):
+            if connection is not None and not connection.full:
                 try:  # noqa: SIM105  # `suppress` takes as long as the rest of this
-                    answer = connection.call(block, message, deadline)
+                    answer = connection.call(block, parts, size, deadline)
                 except Unsent:  # Leaving among it
                     pass
             if answer is None:
                 if connection is not None:
                     connection.close()
                 connection = pool.connect(place, deadline)
-                answer = _call_on(connection, block, message, deadline)
+                answer = _call_on(connection, block, parts, size, deadline)
         except BaseException as error:
             pool.drop(place)
             if isinstance(error, Dropped):  # what ended this one may have ended those that are idle, and said nothing
@@ -109,20 +112,23 @@ class AsyncUnaryCalls:
         self._shared = PerLoop(lambda: SharedConnections(open_one, options.max_connections), SharedConnections.close)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
-    async def call(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
-        """Send a message and give the one that answers; see `UnaryCalls.call`. None also where none takes it now."""
-        if len(message) > LARGEST_MESSAGE:
+    async def call(
+        self, parts: Sequence[Buffer], metadata: Headers | None, deadline: Deadline
+    ) -> bytes | memoryview | None:
+        """Send the parts of a message and give the one that answers; see `UnaryCalls.call`."""
+        size = sum(map(len, parts))
+        if size > _LARGEST:
             return None
         block = self._blocks(metadata)
         shared = self._shared.get()
         for refusals in range(1, _REFUSALS + 1):
-            while (connection := shared.pick(len(message))) is not None and connection.stale:
+            while (connection := shared.pick(size)) is not None and connection.stale:
                 await asyncio.sleep(0)
-            connection = connection or await shared.open(len(message), deadline)
+            connection = connection or await shared.open(size, deadline)
             if connection is None:
                 return None
             try:
-                return _message(await connection.call(block, message, deadline))
+                return _message(await connection.call(block, parts, size, deadline))
             except Unsent as error:  # a server may refuse what is past its limit, and always says so: RFC 9113, 8.7
                 if refusals == _REFUSALS and isinstance(error, Leaving):
                     raise
@@ -142,17 +148,19 @@ class AsyncUnaryCalls:
         self._shared.close()
 
 
-def _call_on(connection: GrpcConnection, block: bytes, message: bytes, deadline: Deadline) -> GrpcAnswer | None:
-    """Call on a connection; None where it can't take a message so large now, or the server refused the call."""
+def _call_on(
+    connection: GrpcConnection, block: bytes, parts: Sequence[Buffer], size: int, deadline: Deadline
+) -> GrpcAnswer | None:
+    """Call on a connection; None where the server takes no calls, or refused this one."""
     try:
-        return connection.call(block, message, deadline) if connection.fits(len(message)) else None
+        return None if connection.full else connection.call(block, parts, size, deadline)
     except Leaving:
         raise
     except Unsent:
         return None
 
 
-def _message(answer: GrpcAnswer) -> bytes:
+def _message(answer: GrpcAnswer) -> bytes | memoryview:
     if answer.code:
         raise CallFailed(_CODES[answer.code] if answer.code < len(_CODES) else "UNKNOWN", answer.words)
     return answer.message

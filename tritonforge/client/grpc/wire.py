@@ -16,7 +16,7 @@ from tritonforge.client.message import Buffer, Request, Response, Tensor
 from tritonforge.client.tensors.usual import Usual
 from tritonforge.client.tensors.wire import small_dtype
 
-__all__ = ["heads_of", "parse_response", "serialize_request", "usual_of"]
+__all__ = ["first_tensor_at", "heads_of", "parse_response", "serialize_request", "usual_of", "write_request"]
 
 _RAW_INPUT = b"\x3a"  # field 7, raw_input_contents, with a length
 _RAW_OUTPUT = 0x32  # field 6, raw_output_contents, with a length
@@ -27,10 +27,15 @@ _Spec = tuple[str, str, tuple[int, ...]]
 
 def serialize_request(request: Request) -> bytes:
     """Write a ModelInferRequest: each tensor's bytes are copied once, into the message."""
+    return b"".join(write_request(request))
+
+
+def write_request(request: Request) -> list[Buffer]:
+    """Give the parts of a ModelInferRequest, each tensor's bytes where they are."""
     if request.kind is not None:  # which has none of what follows
         specs = request.kind.tensors
     elif request.parameters or request.top or request.into or any(tensor.region for tensor in request.inputs):
-        return bytes(to_message(request).SerializeToString())
+        return [bytes(to_message(request).SerializeToString())]
     else:
         specs = tuple([tensor[:3] for tensor in request.inputs])
     parts: list[Buffer] = [_fixed_part(request.model, request.version, specs, request.outputs)]
@@ -39,7 +44,7 @@ def serialize_request(request: Request) -> bytes:
         parts.append(b"\x1a%b%b" % (_varint(len(name)), name))
     for tensor in request.inputs:
         parts += (_RAW_INPUT, _varint(len(tensor.data)), tensor.data)
-    return b"".join(parts)
+    return parts
 
 
 def heads_of(request: Request) -> tuple[bytes, ...]:
@@ -65,13 +70,22 @@ def usual_of(data: bytes) -> Usual | None:
     return Usual(model, version, answered, outputs, data)
 
 
-def parse_response(data: bytes) -> Response:
+def first_tensor_at(start: bytes) -> int:
+    """Tell where the bytes of the first tensor begin in a ModelInferResponse of which this is the start; 0: unknown."""
+    try:
+        position = _head_end(start)
+        return _length(start, position + 1)[1] if start[position] == _RAW_OUTPUT else 0
+    except (_NotPlainError, IndexError):
+        return 0
+
+
+def parse_response(data: bytes | memoryview) -> Response:
     """Read a ModelInferResponse. Raise ValueError or protobuf's DecodeError where it is none."""
     try:
         head_end, spans = _raw_contents(data)
-        model, version, answered, specs = _parse_head(data[:head_end])
+        model, version, answered, specs = _parse_head(bytes(data[:head_end]))
     except (_NotPlainError, IndexError):
-        return from_message(pb.ModelInferResponse.FromString(data))
+        return from_message(pb.ModelInferResponse.FromString(bytes(data)))
     if len(specs) != len(spans):
         raise ValueError(f"{len(specs)} outputs, but the contents of {len(spans)}")
     view = memoryview(data)
@@ -103,12 +117,18 @@ def _parse_head(head: bytes) -> tuple[str, str, str, tuple[_Spec, ...]]:
     return message.model_name, message.model_version, message.id, specs
 
 
-def _raw_contents(data: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """Find where the raw contents begin, and where each of them does and ends; nothing may come after."""
+def _head_end(data: bytes | memoryview) -> int:
+    """Find where the raw contents begin."""
     size, position = len(data), 0
     while position < size and data[position] in (_MODEL, _VERSION, _ID, _OUTPUTS):
         length, start = _length(data, position + 1)
         position = start + length
+    return position
+
+
+def _raw_contents(data: bytes | memoryview) -> tuple[int, list[tuple[int, int]]]:
+    """Find where the raw contents begin, and where each of them does and ends; nothing may come after."""
+    size, position = len(data), _head_end(data)
     head_end, spans = position, []
     while position < size and data[position] == _RAW_OUTPUT:
         length, start = _length(data, position + 1)
@@ -119,7 +139,7 @@ def _raw_contents(data: bytes) -> tuple[int, list[tuple[int, int]]]:
     return head_end, spans
 
 
-def _length(data: bytes, position: int) -> tuple[int, int]:
+def _length(data: bytes | memoryview, position: int) -> tuple[int, int]:
     """Read a varint; give with it where it ends."""
     value = shift = 0
     while True:

@@ -28,6 +28,7 @@ __all__ = [
     "Take",
     "Unreached",
     "Unsent",
+    "aligned_memory",
     "not_http",
     "read_answer",
     "read_at_once",
@@ -180,13 +181,7 @@ def _large(data: bytes, size: int, header_size: str) -> Generator[memoryview, in
 
     The first tensor, which follows a JSON header of `header_size` bytes, is aligned: it needs no copy.
     """
-    shift = -int(header_size) % _ALIGNMENT if header_size.isdecimal() else 0
-    try:
-        memory = np.empty(size + shift + _ALIGNMENT, np.uint8)
-    except (MemoryError, ValueError) as error:
-        raise Garbled(f"a response of {size} bytes doesn't fit into memory") from error
-    start = shift + (-memory.ctypes.data) % _ALIGNMENT
-    body: memoryview = memory.data[start : start + size]
+    body = aligned_memory(size, int(header_size) if header_size.isdecimal() else 0)
     filled = len(data)
     body[:filled] = data
     while filled < size:
@@ -194,6 +189,18 @@ def _large(data: bytes, size: int, header_size: str) -> Generator[memoryview, in
         if not count:
             raise Garbled(f"the connection was closed after {filled} of {size} bytes of the response")
         filled += count
+    return body
+
+
+def aligned_memory(size: int, at: int) -> memoryview:
+    """Make memory of so many bytes, aligned at one of them. Raise Garbled where there is no room for it."""
+    shift = -at % _ALIGNMENT
+    try:
+        memory = np.empty(size + shift + _ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise Garbled(f"a response of {size} bytes doesn't fit into memory") from error
+    start = shift + (-memory.ctypes.data) % _ALIGNMENT
+    body: memoryview = memory.data[start : start + size]
     return body
 
 

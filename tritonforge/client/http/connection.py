@@ -19,6 +19,7 @@ from tritonforge.client.message import Buffer
 __all__ = ["Connection", "Route", "packets"]
 
 _JOIN_BELOW = 1 << 16  # up to here a copy costs less than another packet
+_MOST_PIECES = 1024  # of one system call: IOV_MAX
 _PATIENCE_S = 1  # how long the kernel waits for bytes by itself: one system call where a poll before it makes two
 
 
@@ -110,6 +111,32 @@ class Connection:
                 if sent == len(rest):
                     return
                 rest = memoryview(rest)[sent:]
+
+    def send_now(self, pieces: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Send what the socket takes at once, and give what is left."""
+        try:
+            if self._plain:
+                sent = self._socket.sendmsg(pieces[:_MOST_PIECES], (), socket.MSG_DONTWAIT)
+            else:
+                sent = self._socket.send(b"".join(pieces))
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return pieces
+        for index, piece in enumerate(pieces):
+            if sent < len(piece):
+                return [memoryview(piece)[sent:], *pieces[index + 1 :]]
+            sent -= len(piece)
+        return ()
+
+    def wait_for_either(self, deadline: Deadline, *, writing: bool) -> bool:
+        """Wait until something has come or, where `writing`, the socket takes more; tell whether something has come.
+
+        Raise TimeoutError past the deadline.
+        """
+        ready = select.poll()
+        ready.register(self._socket, select.POLLIN | (select.POLLOUT if writing else 0))
+        while not (found := ready.poll(deadline.left_s() * 1000 + 1)):
+            deadline.left_s()
+        return bool(found[0][1] & ~select.POLLOUT)
 
     def exchange_chunks(self, parts: Sequence[Buffer], deadline: Deadline) -> Generator[bytes, None, Answer]:
         """Send a request, give each chunk of the answer as it comes, and return what is left of it.
