@@ -157,7 +157,7 @@ def _comparison_rows(point: PointChange, within: float, bold: bool) -> Iterable[
     rows = [
         (
             change.figure.label,
-            *("–" if change.opposed(within) else _figure(change, side) for side in (change.base, change.new)),
+            *("–" if change.contradicted(within) else _figure(change, side) for side in (change.base, change.new)),
             ratio_words(change),
             _SIGNS[change.verdict] if bold else change.verdict,
         )

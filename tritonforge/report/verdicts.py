@@ -17,7 +17,8 @@ __all__ = ["FIGURES", "Comparison", "Figure", "FigureChange", "PointChange", "Ru
 
 _PAIRED = (
     "new / base is the median of the pairs' own ratios; base and new are each the median of its windows, whose "
-    "quotient is another where the machine changed in the meantime; they are left out where it says the opposite"
+    "quotient is another where the machine changed in the meantime; they are left out where that says the opposite, "
+    "and is more than {within:g} % from it"
 )
 _EQUAL = Ratio(1.0, 1.0, 1.0)
 Verdict = Literal["same", "better", "worse", "unsure", "failing", "not judged", "not measured"]
@@ -77,9 +78,14 @@ class FigureChange:
         """Whether the sides' figures have another quotient than the ratio."""
         return abs(self.ratio.estimate * self.base / self.new - 1) > within
 
-    def opposed(self, within: float) -> bool:
+    @property
+    def opposed(self) -> bool:
         """Whether they say better where the ratio says worse, or the other way round."""
-        return self.far_from_columns(within) and (self.new - self.base) * (self.ratio.estimate - 1) < 0
+        return (self.new - self.base) * (self.ratio.estimate - 1) < 0
+
+    def contradicted(self, within: float) -> bool:
+        """Whether they say the opposite, and not nearly the same: that is left out of a table."""
+        return self.opposed and self.far_from_columns(within)
 
     @property
     def worsening(self) -> float:
@@ -225,8 +231,9 @@ def compare_points(
             f"{fewest} pairs of windows can't tell a difference at this confidence over {tests} figures; "
             f"at least {pairs_needed(confidence)} are needed"
         )
-    if paired and any(change.far_from_columns(rules.same_within) for each in changes for change in each.figures):
-        told.append(_PAIRED)
+    figures = [change for each in changes for change in each.figures]
+    if paired and any(change.opposed or change.far_from_columns(rules.same_within) for change in figures):
+        told.append(_PAIRED.format(within=rules.same_within * 100))
     told += longer_words(_unsure(changes, rules), paired=paired)
     return Comparison(base, new, changes, rules, paired, tuple(told), settings)
 
