@@ -347,6 +347,25 @@ def test_tells_the_last_words_of_a_server_that_dies_while_starting(echo_reposito
     assert died.value.exit_code == 1
 
 
+def test_a_server_that_an_overloaded_machine_ends_is_told_with_what_to_do(
+    tmp_path: Path, echo_repository: Path
+) -> None:
+    """Its Python backend gives up a lock that a process of a model holds too long; here a script has its last words."""
+    program = tmp_path / "opt" / "bin" / "tritonserver"
+    program.parent.mkdir(parents=True)
+    (tmp_path / "opt" / "backends").mkdir()
+    words = "terminate called after throwing an instance of 'boost::interprocess::lock_exception'"
+    program.write_text(f'#!/bin/sh\necho "{words}" >&2\nkill -ABRT $$\n')
+    program.chmod(0o755)
+    with pytest.raises(ServerDied, match=r"code 134 \(SIGABRT\)") as died:
+        Server.embedded(echo_repository, tritonserver=str(tmp_path / "opt"), **FREE_PORTS)
+    assert str(died.value).splitlines()[1:] == [
+        words,
+        "  hint: the machine is overloaded: a process of the Python backend waited too long for another; start again, "
+        "with fewer servers or instances at once",
+    ]
+
+
 def test_a_taken_port_is_told_before_anything_starts(server: Server, echo_repository: Path) -> None:
     """The message has the process that holds it, and what to change."""
     port = server.settings.grpc_port

@@ -323,6 +323,7 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
         ServerDied: the server ended by itself.
     """
     from tritonforge.server import ServerDied
+    from tritonforge.server.diagnosis.hints import hint_for_end
     from tritonforge.server.diagnosis.log import added, last_words
 
     begun = len(server.log_text())
@@ -335,4 +336,5 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
         raise
     assert code is not None
     log = server.log_text()
-    raise ServerDied(code, last_words(added(log, begun), information=False), log=log)
+    said = added(log, begun)
+    raise ServerDied(code, last_words(said, information=False), log=log, hint=hint_for_end(said))

@@ -45,15 +45,15 @@ class ModelLoadError(ServerError, DiagnosticError):
 class ServerDied(ServerError):
     """The server ended by itself. `exit_code` is 128 + the signal's number if it was killed; `log` all it wrote.
 
-    `cause` says both in words, without the log.
+    `cause` says both in words, without the log. `hint` is how to mend it, where that is known.
     """
 
-    def __init__(self, exit_code: int, last_words: str, *, log: str = "") -> None:
+    def __init__(self, exit_code: int, last_words: str, *, log: str = "", hint: str = "") -> None:
         self.exit_code = exit_code
         self.log = log
         self.cause = f"tritonserver ended with code {exit_code}{_signal(exit_code)}"
         said = f"; its last words:\n{last_words}" if last_words else ", and said nothing before"
-        super().__init__(f"{self.cause}{said}")
+        super().__init__(f"{self.cause}{said}" + (f"\n  hint: {hint}" if hint else ""))
 
 
 class ServerTimeout(ServerError):

@@ -14,6 +14,7 @@ from tritonforge.server import ports
 from tritonforge.server.asking.health import Health, ModelState
 from tritonforge.server.asking.stubs import StubWatch
 from tritonforge.server.diagnosis.failures import explain_dead_stubs, explain_failures
+from tritonforge.server.diagnosis.hints import hint_for_end
 from tritonforge.server.diagnosis.log import last_words, loading_models
 from tritonforge.server.diagnosis.sources import Sources
 from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
@@ -48,7 +49,8 @@ def await_ready(
     while True:
         code = workspace.poll()
         if code is not None:
-            raise ServerDied(code, last_words(read_log()), log=read_log())
+            log = read_log()
+            raise ServerDied(code, last_words(log), log=log, hint=hint_for_end(log))
         status = health.status()
         if status is not None and _serves(workspace.server_pid, settings):
             states = _states(health)

@@ -125,6 +125,11 @@ def test_a_resource_that_the_server_lacks_is_named_as_its_setting(tmp_path: Path
             "Internal: failed to run warmup sample 'w': incomplete string data for inference input 'x', expecting …; ",
             "a warm-up file has the strings of one row, each as its length (4 bytes, little-endian) and its bytes",
         ),
+        (
+            "Internal: boost::interprocess::lock_exception",
+            "the machine is overloaded: a process of the Python backend waited too long for another; start again, with "
+            "fewer servers or instances at once",
+        ),
     ],
 )
 def test_tritons_words_are_told_with_a_mend(tmp_path: Path, reason: str, hint: str) -> None:

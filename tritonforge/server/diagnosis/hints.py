@@ -9,9 +9,16 @@ from difflib import get_close_matches
 
 from tritonforge.server.installed.backends import PYTHON_BACKENDS
 
-__all__ = ["INSTALL", "SHARED_MEMORY_FULL", "hint_for"]
+__all__ = ["INSTALL", "SHARED_MEMORY_FULL", "hint_for", "hint_for_end"]
 
 SHARED_MEMORY_FULL = "/dev/shm is full; in a container: docker run --shm-size=1g, or up --docker shm_size=1g"
+
+_LOCK_TIMEOUT = re.compile(r"boost::interprocess::lock_exception")
+"""How the Python backend (24.10), or a model's process, ends that waits too long for a lock of the other's."""
+_OVERLOADED = (
+    "the machine is overloaded: a process of the Python backend waited too long for another; start again, with fewer "
+    "servers or instances at once"
+)
 
 INSTALL = "install what it imports for the Python that runs the models: "
 """Before pip's command, which the package's name ends."""
@@ -33,6 +40,11 @@ _RELEASE = "24.10"
 def hint_for(text: str) -> str:
     """Give the way to mend an error; "" where only its text can tell."""
     return next((make(found) for pattern, make in _HINTS if (found := pattern.search(text))), "")
+
+
+def hint_for_end(log: str) -> str:
+    """Give the way to mend what ended a server, or a model's process, told from its log; "" where nothing tells."""
+    return _OVERLOADED if _LOCK_TIMEOUT.search(log) else ""
 
 
 def _missing_module(found: re.Match[str]) -> str:
@@ -67,6 +79,7 @@ def _say(text: str) -> Callable[[re.Match[str]], str]:
 
 
 _HINTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (_LOCK_TIMEOUT, _say(_OVERLOADED)),
     (re.compile(r"No module named '(?P<module>\d+\.[\w.]+)'"), _missing_file_of_version),
     (re.compile(r"No module named '(?P<module>[\w.]+)'"), _missing_module),
     (re.compile(r"ImportError: (?P<module>\w+) (?:support )?(?:is )?(?:required|not installed)"), _missing_module),

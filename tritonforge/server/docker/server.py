@@ -21,6 +21,7 @@ from tritonforge.server.asking.status import ModelStatus, model_statuses
 from tritonforge.server.asking.stubs import StubWatch
 from tritonforge.server.diagnosis.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.diagnosis.follow import follow_file
+from tritonforge.server.diagnosis.hints import hint_for_end
 from tritonforge.server.diagnosis.log import last_words
 from tritonforge.server.diagnosis.sources import Sources, read_sources
 from tritonforge.server.docker.client import told
@@ -242,7 +243,7 @@ class DockerServer(Server):
         log = self.log_text()
         missing = _NO_PROGRAM.search(log) if code in _CANT_RUN else None
         if missing is None:
-            return ServerDied(code, last_words(log), log=log)
+            return ServerDied(code, last_words(log), log=log, hint=hint_for_end(log))
         where = Where(subject=f"image {self._container.attrs['Config']['Image']}")
         message = f"holds no Triton server: {missing['program']}, {missing['reason']}"
         return PreflightError([Diagnostic("TF531", where, message, _TRITONS)])
