@@ -12,6 +12,7 @@ import typer
 from tritonforge.cli.perf_ending import Ending, ending
 from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, say_unwritten
 from tritonforge.cli.perf_stderr import say
+from tritonforge.cli.perf_stdout import has_a_file, printed
 
 if TYPE_CHECKING:
     from tritonforge.load import Load
@@ -168,11 +169,12 @@ def _render(comparisons: Sequence[Comparison], written: Sequence[Output], *, alo
         except OSError as error:
             say_unwritten(option, path, error)
             whole = False
-    if alone:
-        typer.echo(markdown, nl=False)
-    else:
-        for comparison in comparisons:
-            show_comparison(comparison)
+    with printed(aside=not alone and has_a_file(path for _, _, path in written)):
+        if alone:
+            typer.echo(markdown, nl=False)
+        else:
+            for comparison in comparisons:
+                show_comparison(comparison)
     return whole
 
 

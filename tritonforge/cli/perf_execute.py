@@ -13,6 +13,7 @@ import typer
 
 from tritonforge.cli.perf_misuse import ENDED_EARLY, MISUSED, misused, say_unwritten
 from tritonforge.cli.perf_stderr import say
+from tritonforge.cli.perf_stdout import has_a_file, printed
 from tritonforge.errors import TritonForgeError
 
 if TYPE_CHECKING:
@@ -58,13 +59,16 @@ def execute(
             check_models(baseline.settings, settings, names)
             if not scenario.find_max:
                 check_loads(baseline, settings, names)
-        check_places(outputs_of(scenario, also), [*scenario.inputs, *reads])
+        outputs = outputs_of(scenario, also)
+        check_places(outputs, [*scenario.inputs, *reads])
+        aside = has_a_file(path for _, _, path in outputs)
         files = _files(scenario, also)
         export = ProfileExport(scenario.profile_export) if scenario.profile_export else None
         report, stopped = _measure(scenario, export, end, label)
         end.settle()
         written, unwritten = _write(report, files, export)
-        _show(report, scenario, written)
+        with printed(aside=aside):
+            _show(report, scenario, written)
         if stopped is not None:
             until = "all was measured by then" if report.complete else "the figures are of what was measured until then"
             say(f"{stopped}; {until}")
@@ -73,10 +77,12 @@ def execute(
         if baseline is not None:
             rules = Rules(max_regression=limit, max_errors=errors, strict=scenario.strict)
             comparison = compare_reports(baseline, report, names=names, rules=rules)
-            show_comparison(comparison)
+            with printed(aside=aside):
+                show_comparison(comparison)
     failing = [] if scenario.find_max else _failing(report, errors)
-    for words in failing:
-        typer.echo(f"{words}, more than --max-errors {scenario.max_errors or _ERRORS}")
+    with printed(aside=aside):
+        for words in failing:
+            typer.echo(f"{words}, more than --max-errors {scenario.max_errors or _ERRORS}")
     code = _FAILED if failing else _judge(report, scenario, comparison)
     return MISUSED if unwritten and code != _FAILED else code
 

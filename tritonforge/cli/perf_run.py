@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tritonforge.cli.perf_ending import Ending, ending
+from tritonforge.cli.perf_stdout import has_a_file, printed
 
 if TYPE_CHECKING:
     from tritonforge.report.places import Output
@@ -37,9 +38,11 @@ def run(
             raise typer.BadParameter(f"{file} is no file", param_hint="SCENARIO")
     codes: list[int] = []
     also = [_also(file, output) for file in files]
-    for file, scenario, more in zip(files, _read(files, also), also, strict=True):
+    scenarios = _read(files, also)
+    for file, scenario, more in zip(files, scenarios, also, strict=True):
         if len(files) > 1:
-            typer.echo(f"\n{file}" if codes else f"{file}")
+            with printed(aside=any(map(_prints_a_file, scenarios))):
+                typer.echo(f"\n{file}" if codes else f"{file}")
         end = Ending()
         codes.append(_run(file, scenario, more, files, end))
         if end.came and len(codes) < len(files):
@@ -50,6 +53,12 @@ def run(
 
 def _also(file: Path, output: Path | None) -> dict[str, Path]:
     return {} if output is None else {kind: output / f"{file.stem}.{kind}" for kind in ("json", "csv", "html")}
+
+
+def _prints_a_file(scenario: Scenario) -> bool:
+    from tritonforge.cli.perf_execute import outputs_of
+
+    return has_a_file(path for _, _, path in outputs_of(scenario, {}))
 
 
 def _read(files: Sequence[Path], also: Sequence[Mapping[str, Path]]) -> list[Scenario]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -322,3 +323,29 @@ def test_input_is_not_replaced(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr == f"--csv: {rows} can't be written: --data is read from there; name another file\n"
     assert rows.read_text() == '{"x": 1}'
+
+
+def test_a_report_on_standard_output_is_alone_there(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", lambda *_, **__: nothing_succeeded(131))
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--json", "/dev/stdout"])
+    measured = Report.from_json(json.loads(capfd.readouterr().out))
+    assert [point.failed for point in measured.points] == [131]
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "wrote /dev/stdout\nconcurrency 1: 100.0 % of the requests failed, more than" in result.stderr
+
+
+@pytest.mark.parametrize(("measured", "code"), [(report(), 0), (nothing_succeeded(131), 1)])
+def test_a_reader_that_has_gone_changes_no_exit_code(
+    measured: Report, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", lambda *_, **__: measured)
+    monkeypatch.setattr("tritonforge.cli.perf_execute.typer.echo", gone)
+    out = tmp_path / "out.json"
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--json", str(out)])
+    assert (result.exit_code, result.output) == (code, "")
+    assert Report.from_json(json.loads(out.read_text())).points == measured.points

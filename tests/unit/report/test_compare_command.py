@@ -43,6 +43,28 @@ def test_a_regression_exits_with_1_where_a_limit_is_set() -> None:
 
 
 @pytest.mark.usefixtures("reports")
+@pytest.mark.parametrize(("new", "code"), [("again", 0), ("slow", 1)])
+def test_a_reader_that_has_gone_changes_no_exit_code(new: str, code: int) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "tritonforge", "perf", "compare", "base.json", f"{new}.json"]
+    options = ["--max-regression", "5%", "--json", "out.json"]
+    try:
+        done = subprocess.run([*command, *options], stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert json.loads(Path("out.json").read_text())["format"] == 1
+
+
+@pytest.mark.usefixtures("reports")
+def test_a_file_that_is_standard_output_is_alone_there(capfd: pytest.CaptureFixture[str]) -> None:
+    result = compare("base.json", "again.json", "--json", "/dev/stdout")
+    assert json.loads(capfd.readouterr().out)["comparisons"][0]["headline"] == result.stderr.splitlines()[-1]
+    assert result.stdout == ""
+
+
+@pytest.mark.usefixtures("reports")
 def test_the_same_server_passes() -> None:
     result = compare("base.json", "again.json", "--max-regression", "5%")
     assert result.exit_code == 0, result.output

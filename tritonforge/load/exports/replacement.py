@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-__all__ = ["Replacement", "is_device", "is_replaced", "open_device"]
+__all__ = ["Replacement", "is_device", "is_replaced", "is_standard_output", "open_device"]
 
 _PREFIX = ".tritonforge-part-"
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
@@ -76,6 +76,11 @@ class Replacement:
 def is_device(path: Path) -> bool:
     """Tell of a device, a pipe, or a descriptor (`/dev/stdout`, `>(…)`), wherever that leads: no file has its place."""
     return _descriptor(path) is not None or (path.exists() and not path.is_file())
+
+
+def is_standard_output(path: Path) -> bool:
+    """Tell whether a path names this process's standard output: `/dev/stdout`."""
+    return _descriptor(path) == _STANDARD["/dev/stdout"]
 
 
 def is_replaced(path: Path) -> bool:
