@@ -376,8 +376,9 @@ def test_nobody_there_is_said_and_nothing_was_sent():
 
 def test_what_is_rare_or_hard_is_left_to_grpcio():
     plain = parse_url("grpc://h:1")
-    assert takes(OPTIONS)
-    assert not takes(ConnectionOptions(compression="gzip"))
-    assert not takes(ConnectionOptions(keepalive_s=5))
+    assert takes(plain, OPTIONS)
+    assert not takes(parse_url("grpcs://h:1"), ConnectionOptions(tls=TLS()))
+    assert not takes(plain, ConnectionOptions(compression="gzip"))
+    assert not takes(plain, ConnectionOptions(keepalive_s=5))
     unary = UnaryCalls("/s/m", plain, OPTIONS)
     assert unary.call([cast("bytes", range(1 << 32))], None, Deadline(5)) is None  # a message's size has 32 bits
