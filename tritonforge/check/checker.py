@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tritonforge.check.files import check_files, check_is_model
 from tritonforge.check.finding import Finding, Found, error
 from tritonforge.check.folders import CONFIG, ModelFolder, read_folders
 from tritonforge.check.model import Model
+from tritonforge.check.onnx_sequences import names_tensors
 from tritonforge.check.onnx_signature import check_onnx
 from tritonforge.check.rules import RULES
 from tritonforge.check.text import check_releases, check_text
@@ -53,7 +54,7 @@ def check_repository(
     """Check every model of a repository, each by itself and then together.
 
     `target` is the Triton release (`YY.MM`) it is for; `cores` those of the machine that will serve it, by default
-    this one's; without `graphs`, ONNX files aren't read.
+    this one's; without `graphs`, ONNX files are read only where a sequence batcher has states or controls.
 
     Raises:
         OSError: the repository can't be read.
@@ -131,12 +132,19 @@ def _check_one(model: Model, cores: int, *, graphs: bool) -> Iterator[Finding]:
 
 def _all(model: Model, cores: int, *, graphs: bool) -> Iterator[Found]:
     yield from check_releases(model)
-    if graphs:
-        yield from check_onnx(model)
+    compared = list(check_onnx(model)) if graphs or names_tensors(model.config) else []
+    yield from compared
+    wrong = {found.field for found in compared}
     for rule in RULES:
-        yield from rule(model)
+        yield from (found for found in rule(model) if not _follows(found, wrong))
     yield from check_files(model)
     yield from advise(model, cores=cores)
+
+
+def _follows(found: Found, wrong: Collection[str]) -> bool:
+    """Say whether an initial value disagrees with a state that is itself not as its graph has it."""
+    state, inside, field = found.field.partition("initial_state[0].")
+    return bool(inside) and state + field.partition("[")[0] in wrong
 
 
 def _check_links(repository: Path) -> Iterator[Finding]:

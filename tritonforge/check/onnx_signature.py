@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tritonforge.check.complete import default_filename, served_versions
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
+from tritonforge.check.onnx_names import no_such
+from tritonforge.check.onnx_sequences import compare_sequence, names_tensors, sequence_inputs, swapped
+from tritonforge.check.onnx_tensors import compare_dims, compare_type
+from tritonforge.define.near_names import match_names
 from tritonforge.dtypes import DTYPES
 from tritonforge.errors import DiagnosticError, Where
 from tritonforge.pbtxt.document import enum_name
@@ -91,15 +95,20 @@ def _compare(model: Model, graph: OnnxGraph, *, batched: bool) -> Iterator[Found
         message = f"max_batch_size is {model.config.max_batch_size}, but the graph has no batch dimension: {listed}"
         yield error("TF686", "max_batch_size", message, "0, or export with a dynamic first dimension in every tensor")
         return
-    for kind, there in (("input", (*graph.inputs, *graph.initialized)), ("output", graph.outputs)):
-        known = {tensor.name: tensor for tensor in there}
-        for number, tensor in enumerate(getattr(model.config, kind)):
-            yield from _compare_tensor(model, f"{kind}[{number}]", kind, tensor, known, ragged)
-    yield from _compare_computed(model, {tensor.name: tensor for tensor in graph.inputs})
     given = _given(model.config)
-    for needed in graph.inputs:
-        if needed.name not in given:
-            yield error("TF686", "input", f'the graph needs the input "{needed.name}", {needed}', "add it")
+    missing = [needed for needed in graph.inputs if needed.name not in given.keys() | swapped(model.config, graph)]
+    there = {tensor.name for tensor in (*graph.inputs, *graph.initialized)}
+    meant = match_names((name for name in given if name not in there), (needed.name for needed in missing))
+    for kind, tensors in (("input", (*graph.inputs, *graph.initialized)), ("output", graph.outputs)):
+        known = {tensor.name: tensor for tensor in tensors}
+        for number, tensor in enumerate(getattr(model.config, kind)):
+            yield from _compare_tensor(model, f"{kind}[{number}]", kind, tensor, known, ragged, meant)
+    yield from _compare_computed(model, {tensor.name: tensor for tensor in graph.inputs}, meant)
+    yield from compare_sequence(model, graph, meant)
+    hint = "add it, or say which state or control it is" if names_tensors(model.config) else "add it"
+    for needed in missing:
+        if needed.name not in meant.values():
+            yield error("TF686", "input", f'the graph needs the input "{needed.name}", {needed}', hint)
     yield from _compare_presence(model, graph)
 
 
@@ -112,17 +121,17 @@ def _ragged(model: Model) -> set[str]:
     return joined | {name for each in config.batch_output for name in each.target_name}
 
 
-def _compare_computed(model: Model, known: dict[str, OnnxTensor]) -> Iterator[Found]:
+def _compare_computed(model: Model, known: dict[str, OnnxTensor], meant: Mapping[str, str]) -> Iterator[Found]:
     """Compare the inputs that Triton computes of a batch: one row for all requests, or of shapes one for each."""
     for number, each in enumerate(model.config.batch_input if model.batched else ()):
         path, rank = f"batch_input[{number}]", 2 if enum_name(each, "kind") == "BATCH_ITEM_SHAPE" else 1
         for name in each.target_name:
             node = known.get(name)
             if node is None:
-                message = f'the graph has no input "{name}"'
-                yield error("TF686", f"{path}.target_name", message, f"its inputs are {', '.join(sorted(known))}")
+                yield no_such(f"{path}.target_name", "input", name, list(known), meant)
                 continue
-            yield from _compare_type(f"{path}.data_type", f'batch input "{name}"', each, node)
+            datatype = enum_name(each, "data_type")
+            yield from compare_type(f"{path}.data_type", f'batch input "{name}"', datatype, node)
             if node.dims is not None and len(node.dims) != rank:
                 message = (
                     f'batch input "{name}" has {rank} dimension{"s" * (rank > 1)}, and {len(node.dims)} in the graph'
@@ -130,12 +139,10 @@ def _compare_computed(model: Model, known: dict[str, OnnxTensor]) -> Iterator[Fo
                 yield error("TF686", f"{path}.kind", message, "another kind, or export the graph with as many")
 
 
-def _given(config: Any) -> set[str]:
-    """Name the inputs that a graph gets: from requests, or from Triton itself."""
-    computed = {name for each in config.batch_input for name in each.target_name}
-    sequence = config.sequence_batching
-    kept = {control.name for control in sequence.control_input} | {state.input_name for state in sequence.state}
-    return {tensor.name for tensor in config.input} | computed | kept
+def _given(config: Any) -> dict[str, None]:
+    """Name the inputs that a graph gets: from requests, or from Triton itself; in the order of the configuration."""
+    computed = (name for each in config.batch_input for name in each.target_name)
+    return dict.fromkeys((*(tensor.name for tensor in config.input), *computed, *sequence_inputs(config)))
 
 
 def _compare_presence(model: Model, graph: OnnxGraph) -> Iterator[Found]:
@@ -156,36 +163,24 @@ def _compare_presence(model: Model, graph: OnnxGraph) -> Iterator[Found]:
 
 
 def _compare_tensor(
-    model: Model, path: str, kind: str, tensor: Any, known: dict[str, OnnxTensor], ragged: set[str]
+    model: Model,
+    path: str,
+    kind: str,
+    tensor: Any,
+    known: dict[str, OnnxTensor],
+    ragged: set[str],
+    meant: Mapping[str, str],
 ) -> Iterator[Found]:
     node = known.get(tensor.name)
     if node is None:
-        message = f'the graph has no {kind} "{tensor.name}"'
-        yield error("TF686", f"{path}.name", message, f"its {kind}s are {', '.join(sorted(known))}")
+        yield no_such(f"{path}.name", kind, tensor.name, list(known), meant if kind == "input" else {})
         return
-    yield from _compare_type(f"{path}.data_type", f'{kind} "{tensor.name}"', tensor, node)
+    subject = f'{kind} "{tensor.name}"'
+    yield from compare_type(f"{path}.data_type", subject, enum_name(tensor, "data_type"), node)
     if tensor.name in ragged:
         if node.dims is not None and len(node.dims) != 1:
-            message = f'{kind} "{tensor.name}" is ragged, and {node} in the graph'
+            message = f"{subject} is ragged, and {node} in the graph"
             yield error("TF686", f"{path}.dims", message, "export it with one dimension: all requests come end to end")
         return
-    shape = list(tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims)
-    dims = [-1, *shape] if model.batched else shape
-    if node.dims is None or (not node.dims and dims == [1]):
-        return
-    wanted = [dim if isinstance(dim, int) else -1 for dim in node.dims]
-    if not _equal(wanted, dims):
-        where = "here with the batch" if model.batched else "here"
-        message = f'{kind} "{tensor.name}" is {dims} {where}, and {wanted} in the graph'
-        yield error("TF686", f"{path}.dims", message, f"dims: {wanted[model.batched :] or [1]}")
-
-
-def _compare_type(path: str, subject: str, entry: Any, node: OnnxTensor) -> Iterator[Found]:
-    datatype = DTYPES[node.datatype].config
-    if enum_name(entry, "data_type") != datatype:
-        message = f"{subject} is {enum_name(entry, 'data_type')} here, and {datatype} in the graph"
-        yield error("TF686", path, message, f"data_type: {datatype}")
-
-
-def _equal(left: Sequence[int], right: Sequence[int]) -> bool:
-    return len(left) == len(right) and all(-1 in pair or len(set(pair)) == 1 for pair in zip(left, right, strict=True))
+    shape = tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims
+    yield from compare_dims(f"{path}.dims", subject, list(shape), node, batched=model.batched)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
+from tritonforge.define.near_names import match_names
 from tritonforge.define.onnx_graph import OnnxGraph
 from tritonforge.define.settings import SequenceBatching
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Signature
 
 __all__ = ["SequenceTensors", "sequence_tensors"]
@@ -28,6 +31,23 @@ class SequenceTensors:
             outputs=tuple(spec for spec in signature.outputs if spec.name not in self.outputs),
             sequence=True,
         )
+
+    def require(self, graph: OnnxGraph, declared: Container[str], where: Where) -> None:
+        """Refuse a name that the graph hasn't, where an input of the graph is left without one that gives it.
+
+        Raises:
+            DiagnosticError: there is such a name. The rest is for the checker, which has types and dimensions, too.
+        """
+        there = {tensor.name for tensor in (*graph.inputs, *graph.initialized)}
+        missing = (tensor.name for tensor in self.hide_inputs(graph).inputs if tensor.name not in declared)
+        meant = match_names(sorted(self.inputs - there), missing)
+        place = where.at(f"{where.subject}, sequence_batching")
+        found = [
+            Diagnostic("TF303", place, f'the graph has no input "{name}"', f'did you mean "{near}"?')
+            for name, near in meant.items()
+        ]
+        if found:
+            raise DiagnosticError(found)
 
     def hide_inputs(self, graph: OnnxGraph) -> OnnxGraph:
         """Give what is left of a graph's inputs."""

@@ -118,6 +118,8 @@ class OnnxModel(WeightsModel):
         if inputs is None and outputs is None:
             return kept.hide(self._graph.signature(self.where, batched=self._batched))
         # A state may be declared as an output: Triton then answers with it, too.
+        if inputs is not None:
+            kept.require(self._graph, {parsed.spec.name for parsed in inputs}, self.where)
         graph = kept.hide_inputs(self._graph)
         found = declared_signature(graph, inputs, outputs, self.where)
         return replace(kept.hide(found), outputs=found.outputs) if outputs is not None else kept.hide(found)

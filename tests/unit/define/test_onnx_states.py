@@ -14,7 +14,7 @@ from onnx_files import value
 
 from tritonforge import Control, ControlInput, SequenceBatching, State
 from tritonforge import onnx as onnx_model
-from tritonforge.errors import TritonForgeError
+from tritonforge.errors import DiagnosticError, TritonForgeError
 
 BEFORE = State(input_name="before", output_name="after", data_type="FP32", dims=(2,))
 START = ControlInput(name="start", controls=(Control(kind="start", fp32_false_true=(0, 1)),))
@@ -56,6 +56,20 @@ def test_states_and_controls_are_no_tensors_of_the_model(
     assert [spec.name for spec in signature.inputs] == ["x"]
     assert [spec.name for spec in signature.outputs] == outputs
     assert (signature.batched, signature.sequence) == (True, True)
+
+
+def test_a_misspelt_state_or_control_is_told_and_not_the_input_that_it_leaves_out(path: Path) -> None:
+    """To declare that as an input would be no mend."""
+    states = (State(input_name="befor", output_name="after", data_type="FP32", dims=(2,)),)
+    controls = (ControlInput(name="strt", controls=START.controls),)
+    batching = SequenceBatching(states=states, control_inputs=controls)
+    total = onnx_model(path, name="total", sequence_batching=batching, inputs={"x": TENSOR})
+    with pytest.raises(DiagnosticError) as failure:
+        _ = total.signature
+    assert [(found.where.subject, found.message, found.hint) for found in failure.value.diagnostics] == [
+        ("total, sequence_batching", 'the graph has no input "befor"', 'did you mean "before"?'),
+        ("total, sequence_batching", 'the graph has no input "strt"', 'did you mean "start"?'),
+    ]
 
 
 def test_without_sequences_all_tensors_are_the_models(path: Path) -> None:
