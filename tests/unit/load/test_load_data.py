@@ -306,6 +306,28 @@ def test_what_a_size_was_taken_for_is_told_where_its_name_is_not_known(
     assert [words.partition(" taken for those of ")[2] for words in said] == ([taken] if taken else [])
 
 
+@pytest.mark.parametrize(
+    ("dims", "names", "shapes", "words"),
+    [
+        ((-1,), (), {"x": (3, 3)}, 'm: shape x=3,3 has 2 sizes; "x" has 1 dimension, [-1]'),
+        ((-1, -1, 4), (), {"x": (3, 3)}, 'm: shape x=3,3 has 2 sizes; "x" has 3 dimensions, [-1, -1, 4]'),
+        (
+            (-1, 4),
+            ("n", "4"),
+            {"n": (3, 3)},
+            'm: shape n=3,3 has 2 sizes; a dimension of "x", of the shape [-1, 4], has one',
+        ),
+    ],
+)
+def test_several_sizes_for_one_dimension_are_told(
+    dims: tuple[int, ...], names: tuple[str, ...], shapes: dict[str, tuple[int, ...]], words: str
+) -> None:
+    served = replace(ONE, inputs=(Tensor("x", "FP32", dims),))
+    with pytest.raises(InvalidLoad) as raised:
+        make_samples(served, load(Data(shapes=shapes, dimensions={"x": names})), seed=0)
+    assert str(raised.value) == words
+
+
 def test_a_size_that_the_model_does_not_take_is_refused() -> None:
     with pytest.raises(InvalidLoad, match=r'"x" has the shape \[2\], not \[3\]'):
         make_samples(ONE, load(Data(shapes={"x": (3,)})), seed=0)

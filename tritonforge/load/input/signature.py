@@ -62,7 +62,7 @@ class ServedModel:
 
         `sizes` has whole shapes by the input's name, and sizes by a dimension's name. `names` are those of the
         dimensions, where they are known; a variable one without a name takes the one size given to no input.
-        Raise InvalidLoad where a variable dimension has no size.
+        Raise InvalidLoad where a variable dimension has no size, or several.
         """
         whole = sizes.get(tensor.name, ())
         if len(whole) == len(tensor.dims):
@@ -70,12 +70,14 @@ class ServedModel:
                 raise InvalidLoad(f'{self.name}: "{tensor.name}" has the shape {list(tensor.dims)}, not {list(whole)}')
             return whole
         loose = self._loose(sizes)
-        fallback = sizes[loose[0]] if len(loose) == 1 else sizes.get(tensor.name, ())
+        fallback = loose[0] if len(loose) == 1 else tensor.name
         found = []
         for place, size in enumerate(tensor.dims):
-            name = names[place] if place < len(names) else ""
-            given = sizes.get(name, ()) if name else fallback
-            if size < 0 and len(given) != 1:
+            name = (names[place] if place < len(names) else "") or fallback
+            given = sizes.get(name, ())
+            if size < 0 and len(given) > 1:
+                raise InvalidLoad(self._oversized(tensor, name, given))
+            if size < 0 and not given:
                 raise InvalidLoad(self._unsized(tensor, names))
             found.append(size if size >= 0 else given[0])
         return tuple(found)
@@ -100,6 +102,13 @@ class ServedModel:
         """Name the sizes that are no input's."""
         inputs = {tensor.name for tensor in self.inputs}
         return [name for name in sizes if name not in inputs]
+
+    def _oversized(self, tensor: Tensor, name: str, sizes: tuple[int, ...]) -> str:
+        """Say that there are several sizes for one dimension."""
+        given, count = f"shape {name}={','.join(map(str, sizes))} has {len(sizes)} sizes", len(tensor.dims)
+        if name != tensor.name:
+            return f'{self.name}: {given}; a dimension of "{tensor.name}", of the shape {list(tensor.dims)}, has one'
+        return f'{self.name}: {given}; "{name}" has {count} dimension{"s"[: count != 1]}, {list(tensor.dims)}'
 
     def _unsized(self, tensor: Tensor, names: Sequence[str]) -> str:
         """Say which sizes an input wants, by names that there are."""
