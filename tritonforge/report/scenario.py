@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -287,7 +288,7 @@ def read_scenario(path: Path) -> Scenario:
         raise BadScenario(str(path), [str(error)], hint="a scenario is TOML in UTF-8") from error
     scenario = scenario_of(data, where=str(path))
     places: dict[str, Any] = {
-        field.name: path.parent / value
+        field.name: _beside(path, value)
         for field in fields(scenario)
         if isinstance(value := getattr(scenario, field.name), Path)
     }
@@ -298,8 +299,15 @@ def _data_beside(path: Path, data: str) -> str:
     """Give the data of a scenario's file: `golden:REPO` and files are relative to it, other words are kinds."""
     kind, colon, repository = data.partition(":")
     if kind == "golden" and colon:
-        return f"golden:{path.parent / repository}"
-    return str(path.parent / data) if Path(data).suffix else data
+        return f"golden:{_beside(path, repository)}"
+    return str(_beside(path, data)) if Path(data).suffix else data
+
+
+def _beside(path: Path, named: Path | str) -> Path:
+    """Give a path that is relative to a file's, without a detour by `..`, where that leads to the same place."""
+    found = path.parent / named
+    plain = Path(os.path.normpath(found))
+    return plain if os.path.realpath(plain) == os.path.realpath(found) else found
 
 
 def scenario_of(options: Mapping[str, Any], *, where: str | None = None) -> Scenario:

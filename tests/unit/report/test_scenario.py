@@ -245,6 +245,19 @@ def test_what_is_read_is_named(tmp_path: Path) -> None:
     assert [Scenario("m", data=data).inputs for data in ("random", "zeros", "golden")] == [[], [], []]
 
 
+def test_what_lies_beside_is_named_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that leads elsewhere keeps its detour."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/er")
+    (tmp_path / "sc").mkdir()
+    for folder, found in (("sc", ""), ("link", "link/../")):
+        file = Path(folder, "s.toml")
+        file.write_text('model = "m"\nbaseline = "../b.json"\ndata = "../rows.npz"\n')
+        scenario = read_scenario(file)
+        assert (str(scenario.baseline), scenario.data) == (f"{found}b.json", f"{found}rows.npz")
+
+
 @pytest.mark.parametrize(
     ("options", "protocols"),
     [
