@@ -29,7 +29,8 @@ def read_times(path: Path, *, speed: float = 1.0, from_first: bool = True) -> tu
     Lines that are empty, or begin with `#`, are passed over, and so is a byte order mark.
 
     They may be in any order; the result is in ascending order. It counts from the first; `speed` 2 replays twice as
-    fast. Not `from_first`, they count from 0, which none may precede: they are in seconds, and the first is within a minute.
+    fast. Not `from_first`, they count from 0, which none may precede: they are in seconds, and the first is within a
+    minute.
     Raise InvalidLoad for a line that is none of these, or a file without any.
     """
     try:
