@@ -89,9 +89,11 @@ class Session:
             self._lacks = self.settings.server_statistics and not told and not self._plain
             loads = [load for load in self.settings.models if load.request is None]
             self.models = {load.name: as_loaded(self._served(load.name, load.version), load) for load in loads}
-            self._guessed = guessed_sizes(self.models, loads)
+            self._of_input = guessed_sizes(self.models, loads)
             self._composing = self._steps()
-            self._payloads = make_payloads(self.settings, self._address, self.models, self._known, self._regions)
+            self._payloads = make_payloads(
+                self.settings, self._address, self.models, self._known, self._regions, self._of_input.append
+            )
             if self._pid is None:
                 self._pid = find_server(self._address.host, self._address.port)
             self._workers = stack.enter_context(Workers(self.settings.processes))
@@ -251,7 +253,7 @@ class Session:
         apart_ends = self.settings.requests is not None and self.settings.processes > 1
         in_flight = point.load.value if closed else 2 * point.in_flight
         return (
-            *self._guessed,
+            *self._of_input,
             _NO_STATISTICS if self._lacks else "",
             _UNTIMED if untimed else "",
             _MIXTURE if len(self.settings.models) > 1 else "",

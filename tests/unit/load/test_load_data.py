@@ -307,6 +307,28 @@ def test_what_a_size_was_taken_for_is_told_where_its_name_is_not_known(
 
 
 @pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ('{"x": [1, 2], "y": [3], "expected:y": [3]}', []),
+        ('{"x": [1, 2]}\n{"x": [1, 2], "treshold": [1]}', ['"treshold" (did you mean "threshold"?) is no input of m']),
+        ('{"x": [1, 2], "id": 7, "X": 1, "expected:z": 1}', ['"id", "X", "expected:z" are no inputs of m']),
+        ('{"x": [1, 2], "threshold": [1], "treshold": [1]}', ['"treshold" is no input of m']),
+        (
+            '{"x": [1, 2], "a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "tresh": 1}',
+            ['"tresh" (did you mean "threshold"?), "a", "b", "c", "d" and 1 more are no inputs of m'],
+        ),
+    ],
+)
+def test_columns_that_are_not_sent_are_told(rows: str, said: list[str], tmp_path: Path) -> None:
+    optional = Tensor("threshold", "FP32", (1,), optional=True)
+    served = replace(ONE, inputs=(*ONE.inputs, optional), outputs=(Tensor("y", "FP32", (1,)),))
+    file, noted = tmp_path / "rows.jsonl", list[str]()
+    file.write_text(rows)
+    assert make_samples(served, load(Data(str(file))), seed=0, note=noted.append)
+    assert noted == [f"{file}: {words}, and not sent" for words in said]
+
+
+@pytest.mark.parametrize(
     ("dims", "names", "shapes", "words"),
     [
         ((-1,), (), {"x": (3, 3)}, 'm: shape x=3,3 has 2 sizes; "x" has 1 dimension, [-1]'),

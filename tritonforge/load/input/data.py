@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _MOST_BYTES = 4 * _GB
 """So much may the requests of a model have, made of its signature: each process of the generator keeps them all."""
 _ANSWER = "expected:"
 """What precedes the name of an answer's tensor, where that may be an input's, too."""
+_NAMED = 5
 _REQUEST, _TEXT = 1000, 64
 """What a request takes beside its tensors, and a string beside its letters."""
 
@@ -40,8 +42,13 @@ class Sample:
     expected: dict[str, Array] | None = None
 
 
-def make_samples(served: ServedModel, load: ModelLoad, seed: int) -> list[Sample]:
-    """Make the requests that are sent in turn. Raise InvalidLoad where the input can't be made or doesn't fit."""
+def make_samples(
+    served: ServedModel, load: ModelLoad, seed: int, *, note: Callable[[str], None] = lambda words: None
+) -> list[Sample]:
+    """Make the requests that are sent in turn. Raise InvalidLoad where the input can't be made or doesn't fit.
+
+    `note` is told which columns of a file aren't sent: a slip of an optional input's name looks like that.
+    """
     if load.data.check and load.data.source in ("random", "zeros"):
         raise InvalidLoad(
             f"check: {load.data.source} input has no answers to check; give data that hold them, or leave check out"
@@ -54,7 +61,7 @@ def make_samples(served: ServedModel, load: ModelLoad, seed: int) -> list[Sample
     if load.data.source in ("random", "zeros"):
         _check_size(served, load)
         return list(_made(served, load, np.random.default_rng(seed)))
-    return list(_read(served, load))
+    return list(_read(served, load, note))
 
 
 def _batch_limit(served: ServedModel) -> str:
@@ -124,7 +131,7 @@ def _zeros(tensor: Tensor, shape: tuple[int, ...]) -> Array:
     return np.full(shape, b"", object) if tensor.datatype == "BYTES" else np.zeros(shape, DTYPES[tensor.datatype].numpy)
 
 
-def _read(served: ServedModel, load: ModelLoad) -> Iterator[Sample]:
+def _read(served: ServedModel, load: ModelLoad, note: Callable[[str], None]) -> Iterator[Sample]:
     golden = load.data.golden
     where = f"the golden samples of {golden}" if golden is not None else load.data.source
     rows = _golden_rows(served, golden) if golden is not None else _file_rows(load.data.source)
@@ -133,6 +140,8 @@ def _read(served: ServedModel, load: ModelLoad) -> Iterator[Sample]:
     if served.may_batch and _lacks_batch(rows[0], served):
         served = served.batched()
     checked = load.data.check or golden is not None
+    if not checked and (strays := _strays(rows, served)):
+        note(f"{where}: {strays}")
     rows = [_of_model(row, served, f"{where}: row {number}", checked=checked) for number, row in enumerate(rows, 1)]
     if served.batches:
         rows = _batched(rows, load.batch_size, where)
@@ -207,6 +216,22 @@ def _of_model(row: Mapping[str, Any], served: ServedModel, where: str, *, checke
         elif checked:
             found[name] = _cast(value, answer, where) if answer is not None else value
     return found
+
+
+def _strays(rows: Sequence[Mapping[str, Any]], served: ServedModel) -> str:
+    """Say which columns are neither a model's inputs nor answers of its outputs; nothing where there are none."""
+    inputs, outputs = ([tensor.name for tensor in tensors] for tensors in (served.inputs, served.outputs))
+    columns = dict.fromkeys(name for row in rows for name in row)
+    strays = [name for name in columns if name not in inputs and name.removeprefix(_ANSWER) not in outputs]
+    if not strays or not outputs:  # without outputs any of them may be an answer
+        return ""
+    absent = [name for name in inputs if name not in columns]
+    near = {name: get_close_matches(name, absent, 1) for name in strays}
+    strays.sort(key=lambda name: not near[name])
+    named = [f'"{name}"' + "".join(f' (did you mean "{each}"?)' for each in near[name]) for name in strays[:_NAMED]]
+    more = f" and {len(strays) - _NAMED} more" if len(strays) > _NAMED else ""
+    said = "is no input" if len(strays) == 1 else "are no inputs"
+    return f"{', '.join(named)}{more} {said} of {served.name}, and not sent"
 
 
 def _cast(value: Any, tensor: Tensor, where: str) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -30,11 +30,12 @@ def make_payloads(
     models: Mapping[str, ServedModel],
     known: Mapping[str, ServedModel],
     regions: Regions,
+    note: Callable[[str], None] = lambda words: None,
 ) -> tuple[Payload, ...]:
     """Prepare the requests, which are sent by turns.
 
     `models` are those of the load, `known` the steps of ensembles, too. Raise InvalidLoad where what is asked for
-    can't be sent to them, LoadFailed where a model has no input.
+    can't be sent to them, LoadFailed where a model has no input. `note` is told what of a file isn't sent.
     """
     check_strings(models, settings.models)
     check_shapes(models, [load for load in settings.models if load.request is None])
@@ -42,7 +43,7 @@ def make_payloads(
         asked = [load.name for load in settings.models if load.sequence_length]
         if asked:
             raise InvalidLoad(f"{', '.join(asked)} takes no sequences: leave sequence_length out")
-    preparation = _Preparation(settings, address, models, regions)
+    preparation = _Preparation(settings, address, models, regions, note)
     by_model = [preparation.of(load) for load in settings.models]
     return tuple(by_model[0]) if len(by_model) == 1 else _mix(by_model, settings)
 
@@ -67,6 +68,7 @@ class _Preparation:
     address: Address
     models: Mapping[str, ServedModel]
     regions: Regions
+    note: Callable[[str], None]
 
     def of(self, load: ModelLoad) -> list[Payload]:
         """Prepare the requests of one model."""
@@ -94,7 +96,7 @@ class _Preparation:
             load.data.tolerance,
             () if stream or self.address.grpc else tuple(tensor.name for tensor in served.outputs),
         )
-        samples = make_samples(served, load, self.settings.seed)
+        samples = make_samples(served, load, self.settings.seed, note=self.note)
         if lengths:
             return self._spelled(wanted, load, samples, lengths)
         if stream and not self.address.grpc:
