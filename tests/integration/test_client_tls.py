@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from repositories import ECHO, write_model
+from repositories import ECHO, PYTHON, write_model
 from tls_files import Files
 from tls_proxy import tls_proxy
 from typer.testing import CliRunner
@@ -42,6 +43,7 @@ def mutual(request: pytest.FixtureRequest) -> bool:
 def urls(mutual: bool, files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     repository = tmp_path_factory.mktemp("tls_repository")
     write_model(repository, "echo", ECHO)
+    write_model(repository, "wide", ECHO, config=PYTHON.replace("[1]", "[-1]"))
     certificate, key = files.server
     with ExitStack() as stack:
         server = stack.enter_context(
@@ -93,6 +95,24 @@ def refusals(url: str, options: ConnectionOptions) -> list[str]:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_client_that_trusts_the_server_and_shows_its_certificate_is_served(urls, files, mutual, scheme):
     ask_both(urls[scheme], files.options(certificate=mutual))
+
+
+@pytest.mark.parametrize("kind", ["plain", "gzip", "keepalive"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_large_tensors_go_both_ways(urls, files, scheme, kind):
+    more = {"plain": {}, "gzip": {"compression": "gzip"}, "keepalive": {"keepalive_s": 60}}[kind]
+    options = dataclasses.replace(files.options(certificate=True), **more)
+    x = np.random.default_rng(0).random((4, 250_000), np.float32)
+
+    async def ask() -> None:
+        async with AsyncClient(urls[scheme], options=options, timeout_s=60) as client:
+            for result in await asyncio.gather(*[client.infer("wide", x=x) for _ in range(3)]):
+                np.testing.assert_array_equal(result.y, x)
+
+    with Client(urls[scheme], options=options, timeout_s=60) as client:
+        for _ in range(2):
+            np.testing.assert_array_equal(client.infer("wide", x=x).y, x)
+    asyncio.run(ask())
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -65,8 +65,11 @@ def keep_alive(connection: socket.socket, keepalive_s: float) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def tls_context(tls: TLS) -> ssl.SSLContext:
-    """Make the context of HTTPS. Raise OSError where a file can't be read, ValueError where it isn't what it should."""
+def tls_context(tls: TLS, protocol: str = "http/1.1") -> ssl.SSLContext:
+    """Make the context of HTTPS, or of another protocol of TLS's registry: `h2`.
+
+    Raise OSError where a file can't be read, ValueError where it isn't what it should be.
+    """
     for name, file in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key)):
         try:
             if file is not None:
@@ -89,5 +92,5 @@ def tls_context(tls: TLS) -> ssl.SSLContext:
         except ssl.SSLError as error:
             given = f"TLS(certificate={str(tls.certificate)!r}, key={str(tls.key)!r})"
             raise ValueError(f"{given}: not a certificate and its key in PEM, or swapped: {error}") from error
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     return context

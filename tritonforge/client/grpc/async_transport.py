@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from tritonforge.client.concurrency.waits import within
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
+from tritonforge.client.grpc.channel import Channel
 from tritonforge.client.grpc.exchange import FAILURES, INFER, LARGE, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc.questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc.unary import AsyncUnaryCalls
@@ -37,6 +39,7 @@ class AsyncGrpcTransport:
         self.form = form = GrpcExchange(endpoint, options)
         self._unary = AsyncUnaryCalls(INFER, endpoint, options) if self.form.unary else None
         self._channels = PerLoop(lambda: _Channel(form), _Channel.close)
+        self._large: Channel | None = None  # for large messages: none of a loop's
         self._closed = False
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
@@ -107,9 +110,9 @@ class AsyncGrpcTransport:
         """Ask the server something."""
         message, metadata = serialize_question(question), self.form.metadata(question.headers)
         try:
-            channel = await self._channel(deadline)
-            ask = channel.procedures[procedure(question)]
-            return parse_answer(question, await self._make(ask, message, metadata, deadline))
+            name = procedure(question)
+            answer = await self._make(lambda channel: channel.procedures[name], message, metadata, deadline)
+            return parse_answer(question, answer)
         except FAILURES as error:
             raise self._failure(error, deadline, self.form.target(question)) from error
 
@@ -126,6 +129,7 @@ class AsyncGrpcTransport:
         if self._unary is not None:
             self._unary.renew()
         self._channels.drop()  # the old one goes with the last call over it
+        self._large = None
 
     async def close(self) -> None:
         """Close all connections; calls in flight are cancelled."""
@@ -133,6 +137,8 @@ class AsyncGrpcTransport:
         if self._unary is not None:
             self._unary.close()
         self._channels.close()
+        if self._large is not None:
+            self._large.close()
         await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
     def _failure(self, error: Any, deadline: Deadline, target: Target) -> ClientError:
@@ -141,15 +147,30 @@ class AsyncGrpcTransport:
         return self.form.failure(error, deadline, target)
 
     async def _over_grpcio(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
-        channel = await self._channel(deadline)
-        return await self._make(channel.infer, message, metadata, deadline)
+        return await self._make(lambda channel: channel.infer, message, metadata, deadline)
 
-    async def _make(self, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+    async def _make(
+        self,
+        procedure_of: Callable[[Channel | _Channel], Any],
+        message: bytes,
+        metadata: Headers | None,
+        deadline: Deadline,
+    ) -> bytes:
         try:
+            ask = procedure_of(await self._channel(deadline))
+            if len(message) >= LARGE:
+                channel = self._blocking_channel()
+                ask = partial(channel.await_large, procedure_of(channel))
             return await _unary(self.form, ask, message, metadata, deadline)
         except asyncio.CancelledError:
             self._require_open()
             raise
+
+    def _blocking_channel(self) -> Channel:
+        channel = self._large
+        if channel is None or not channel.usable:
+            self._large = channel = Channel(self.form)
+        return channel
 
     def _require_open(self) -> None:
         """Raise RuntimeError where a call was cancelled with its channel: grpcio words it as if its task had been."""
@@ -183,7 +204,7 @@ async def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers
     limit, tries = deadline.to_connect(), 0
     while True:
         try:
-            answer = await _in_time(ask, message, metadata, deadline)
+            answer: bytes | None = await ask(message, timeout=deadline.left_s(), metadata=metadata)
         except grpc.RpcError as error:
             await asyncio.sleep(form.pause_after(error, limit, tries))
             tries += 1
@@ -192,17 +213,6 @@ async def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer
-
-
-async def _in_time(ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes | None:
-    """Make one call, and give it up past the deadline."""
-    left_s = deadline.left_s()
-
-    async def call() -> bytes | None:
-        answer: bytes | None = await ask(message, timeout=left_s, metadata=metadata)
-        return answer
-
-    return await (call() if len(message) < LARGE else within(left_s, call()))
 
 
 class _Channel:

@@ -63,8 +63,7 @@ class GrpcConnection:
         if time.monotonic() - self._answered_at < RECENT_S:
             return self._frames.usable
         try:
-            while not self._line.is_quiet():
-                count = self._line.receive_now(self._scratch)
+            while (count := self._line.receive_now(self._scratch)) is not None:
                 if not count:
                     return False
                 self._frames.take(bytes(self._scratch[:count]))

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2 as pb
 
-from tritonforge.client.connections.sockets import tls_context
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.failures import REFUSED, from_connection, from_grpc_code, is_garbled, stream_failed, too_late
+from tritonforge.client.grpc.credentials import credentials_of
 from tritonforge.client.grpc.frames import LARGEST_MESSAGE
 from tritonforge.client.grpc.message import from_message
 from tritonforge.client.grpc.unary import CallFailed, takes
 from tritonforge.client.grpc.wire import heads_of, parse_response, serialize_request, usual_of, write_request
 from tritonforge.client.http.answer import Garbled
 from tritonforge.client.message import Buffer, Headers, Kind, Request, Response
-from tritonforge.client.options import TLS, ConnectionOptions
+from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
 from tritonforge.client.tensors.usual import Usual
@@ -41,9 +40,8 @@ SETTLED = (
 """The states of a channel in which it neither connects nor waits to."""
 
 LARGE = 1 << 16
-"""Bytes of a message whose call is given up from outside in an event loop: grpcio's own time limit (1.85) waits for the
-message to be sent, however long the server takes nothing. Where calls block, there is no such way: grpcio's calls that
-others can give up keep their channel from closing as long."""
+"""Bytes of a message whose call over grpcio (1.85) is given up from outside: its own limit on the time waits for the
+message to be sent, however long the server takes nothing."""
 
 _CONNECT_MS = 10_000
 """By default 20,000."""
@@ -94,7 +92,7 @@ class GrpcExchange:
         self.url = str(endpoint)
         self.authority = endpoint.authority
         self.compression = _COMPRESSION[options.compression]
-        self.credentials = _credentials(endpoint, options.tls)
+        self.credentials = credentials_of(endpoint, options.tls)
         self.options = (*_OPTIONS, *_more_options(options))
         self.taken_at = 0.0
         """When an answer last came to a call that the server may refuse, on the monotonic clock."""
@@ -103,7 +101,7 @@ class GrpcExchange:
             if name.lower().endswith("-bin"):
                 raise ValueError(f"the header {name} can't go over gRPC: names in -bin are those of bytes there")
         self._fixed_metadata = None if callable(options.token) else self._metadata()
-        self.unary = takes(endpoint, options)
+        self.unary = takes(options)
         """Whether small calls go over connections of our own."""
         self._keeps_heads = self.unary and not callable(options.token)
         self.heads: dict[Kind, tuple[bytes, ...]] = {}
@@ -245,17 +243,3 @@ def _more_options(options: ConnectionOptions) -> list[tuple[str, Any]]:
     if options.tls and options.tls.server_name:
         more.append(("grpc.ssl_target_name_override", options.tls.server_name))
     return more
-
-
-def _credentials(endpoint: Endpoint, tls: TLS | None) -> grpc.ChannelCredentials | None:
-    if not endpoint.secure:
-        if tls is not None:
-            raise ValueError(f"{endpoint} is not over TLS, but TLS settings are given; use https:// or grpcs://")
-        return None
-    if tls is not None:
-        tls_context(tls)  # which says what is wrong with a file; grpc doesn't
-    ca, certificate, key = (
-        None if file is None else Path(file).read_bytes()
-        for file in ((tls.ca, tls.certificate, tls.key) if tls else (None, None, None))
-    )
-    return grpc.ssl_channel_credentials(ca, key, certificate)

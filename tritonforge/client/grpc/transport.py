@@ -4,19 +4,18 @@ over grpcio, whose stubs pass bytes.
 
 from __future__ import annotations
 
-import os
-import queue
 import time
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
 
-from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
-from tritonforge.client.grpc.exchange import FAILURES, INFER, SETTLED, STREAM, GrpcExchange, path
-from tritonforge.client.grpc.questions import SUBJECTS, parse_answer, procedure, serialize_question
+from tritonforge.client.grpc.channel import Channel
+from tritonforge.client.grpc.exchange import FAILURES, INFER, LARGE, GrpcExchange
+from tritonforge.client.grpc.questions import parse_answer, procedure, serialize_question
 from tritonforge.client.grpc.unary import UnaryCalls
 from tritonforge.client.http.answer import Garbled
 from tritonforge.client.message import Buffer, Headers, Request, Response
@@ -35,7 +34,7 @@ class GrpcTransport:
         options = options or ConnectionOptions()
         self.form = GrpcExchange(endpoint, options)
         self._unary = UnaryCalls(INFER, endpoint, options) if self.form.unary else None
-        self._channel = _Channel(self.form)
+        self._channel = Channel(self.form)
         self._closed = False
 
     def infer(self, request: Request, deadline: Deadline) -> Response:
@@ -87,6 +86,7 @@ class GrpcTransport:
             raise self._failure(error, deadline, target) from error
         final = False
         try:
+            channel.note(call, message)
             for data in call:
                 response, final = self.form.read_stream(data, target)
                 if isinstance(response, ClientError):
@@ -99,13 +99,15 @@ class GrpcTransport:
             raise self._failure(error, deadline, target) from error
         finally:
             _end(call, final=final)
+            channel.forget(call, over=final)
 
     def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
         message, metadata = serialize_question(question), self.form.metadata(question.headers)
         try:
-            ask = self._usable(deadline).procedures[procedure(question)]
-            return parse_answer(question, _unary(self.form, ask, message, metadata, deadline))
+            channel = self._usable(deadline)
+            ask = channel.procedures[procedure(question)]
+            return parse_answer(question, _unary(self.form, channel, ask, message, metadata, deadline))
         except FAILURES as error:
             raise self._failure(error, deadline, self.form.target(question)) from error
 
@@ -117,7 +119,7 @@ class GrpcTransport:
         """Make connections anew from now on."""
         if self._unary is not None:
             self._unary.renew()
-        self._channel = _Channel(self.form)  # the old one goes with the last call over it
+        self._channel = Channel(self.form)  # the old one goes with the last call over it
 
     def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
@@ -130,17 +132,18 @@ class GrpcTransport:
         if self._closed and isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.CANCELLED:
             return self.form.closed()  # while the call was under way
         if self.form.spoiled(error):
-            self._channel = _Channel(self.form)
+            self._channel = Channel(self.form)
         return self.form.failure(error, deadline, target)
 
     def _over_grpcio(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
-        return _unary(self.form, self._usable(deadline).infer, message, metadata, deadline)
+        channel = self._usable(deadline)
+        return _unary(self.form, channel, channel.infer, message, metadata, deadline)
 
-    def _usable(self, deadline: Deadline) -> _Channel:
+    def _usable(self, deadline: Deadline) -> Channel:
         if self._closed:
             raise self.form.closed()
-        if self._channel.owner != os.getpid():  # a forked child must not speak over its parent's connection
-            self._channel = _Channel(self.form)
+        if not self._channel.usable:
+            self._channel = Channel(self.form)
         channel = self._channel
         if deadline.shared and not channel.reached:
             channel.reach(deadline)
@@ -161,9 +164,13 @@ def _end(call: Any, *, final: bool) -> None:
         call.cancel()
 
 
-def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:
+def _unary(
+    form: GrpcExchange, channel: Channel, ask: Any, message: bytes, metadata: Headers | None, deadline: Deadline
+) -> bytes:
     """Make a call, again where the server refuses it for the number of those under way."""
     limit, tries = deadline.to_connect(), 0
+    if len(message) >= LARGE:
+        ask = partial(channel.call_large, ask)
     while True:
         try:
             answer: bytes | None = ask(message, timeout=deadline.left_s(), metadata=metadata)
@@ -175,41 +182,3 @@ def _unary(form: GrpcExchange, ask: Any, message: bytes, metadata: Headers | Non
             if answer is None:  # what grpcio (1.85) gives for a call that succeeds without one
                 raise Garbled("the answer has no message")
             return answer
-
-
-class _Channel:
-    """A channel of one process, and its procedures."""
-
-    __slots__ = ("_channel", "infer", "owner", "procedures", "reached", "stream")
-
-    def __init__(self, form: GrpcExchange) -> None:
-        options = {"options": form.options, "compression": form.compression}
-        self.owner = os.getpid()
-        self.reached = False
-        if form.credentials is None:
-            self._channel = grpc.insecure_channel(form.authority, **options)
-        else:
-            self._channel = grpc.secure_channel(form.authority, form.credentials, **options)
-        self.infer = self._channel.unary_unary(INFER)
-        self.stream = self._channel.stream_stream(STREAM)
-        self.procedures = {name: self._channel.unary_unary(path(name)) for name, _ in SUBJECTS.values()}
-
-    def reach(self, deadline: Deadline) -> None:
-        """Wait until there is a connection, or can be none, which the next call tells. Raise Unreached."""
-        states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
-        note = states.put
-        with connecting(deadline) as limit:
-            self._channel.subscribe(note, try_to_connect=True)
-            try:
-                while (state := states.get(timeout=limit.left_s())) not in SETTLED:
-                    pass
-            except queue.Empty:
-                raise TimeoutError from None
-            finally:
-                self._channel.unsubscribe(note)
-        self.reached = state is grpc.ChannelConnectivity.READY
-
-    def close(self) -> None:
-        """Cancel the calls in flight, and disconnect; nothing in a forked child."""
-        if self.owner == os.getpid():
-            self._channel.close()

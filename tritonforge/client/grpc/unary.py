@@ -1,7 +1,7 @@
 """Unary calls over connections of our own, for both kinds of transport: what of gRPC needs no grpcio.
 
 grpcio takes several times as long for a call as the call's bytes do (perf/bench_client.py --only floor). What is rare,
-or hard, is left to it: TLS, compression, keepalive pings, streams, and all that isn't an inference.
+or hard, is left to it: compression, keepalive pings, streams, and all that isn't an inference.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc.answer import GrpcAnswer
 from tritonforge.client.grpc.async_connection import connect
 from tritonforge.client.grpc.connection import GrpcConnection
+from tritonforge.client.grpc.credentials import grpc_context
 from tritonforge.client.grpc.tending import TendedPool
 from tritonforge.client.http.answer import Dropped, Leaving, Unsent
-from tritonforge.client.http.connection import Route
+from tritonforge.client.http.connection import Route, route_to
 from tritonforge.client.message import Buffer, Headers
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.url import Endpoint
@@ -47,16 +48,20 @@ class CallFailed(Exception):
         self.words = words
 
 
-def takes(endpoint: Endpoint, options: ConnectionOptions) -> bool:
+def takes(options: ConnectionOptions) -> bool:
     """Tell whether calls with these settings are of the kind that is made here."""
-    return not (endpoint.secure or options.compression or options.keepalive_s)
+    return not (options.compression or options.keepalive_s)
+
+
+def _route(endpoint: Endpoint, options: ConnectionOptions) -> Route:
+    return route_to(endpoint, options, grpc_context(options.tls) if endpoint.secure else None)
 
 
 class UnaryCalls:
     """Calls of one procedure of a server, for any number of threads: each over a connection of its own."""
 
     def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
-        route = Route(endpoint.host, endpoint.port)
+        route = _route(endpoint, options)
         self._pool = TendedPool(partial(GrpcConnection, route), options.max_connections)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))
 
@@ -107,7 +112,7 @@ class AsyncUnaryCalls:
     """The same for any number of tasks of an event loop: some of them share a connection."""
 
     def __init__(self, path: str, endpoint: Endpoint, options: ConnectionOptions) -> None:
-        route = Route(endpoint.host, endpoint.port)
+        route = _route(endpoint, options)
         open_one = partial(connect, route)
         self._shared = PerLoop(lambda: SharedConnections(open_one, options.max_connections), SharedConnections.close)
         self._blocks = lru_cache(maxsize=256)(lambda metadata: encode_headers(path, endpoint.authority, metadata or ()))

@@ -15,11 +15,14 @@ from tritonforge.client.connections.sockets import NO_TLS, connecting, is_refusa
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http.answer import Answer, Dropped, Unsent, read_answer, read_at_once, scratch_memory
 from tritonforge.client.message import Buffer
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.url import Endpoint
 
-__all__ = ["Connection", "Route", "packets"]
+__all__ = ["Connection", "Route", "packets", "route_to"]
 
 _JOIN_BELOW = 1 << 16  # up to here a copy costs less than another packet
 _MOST_PIECES = 1024  # of one system call: IOV_MAX
+_PIECES_OF_TLS = 8  # which takes one buffer, of which it sends 16 KB at a time
 _PATIENCE_S = 1  # how long the kernel waits for bytes by itself: one system call where a poll before it makes two
 
 
@@ -42,6 +45,12 @@ class Route:
         self.keepalive_s = keepalive_s
         self.answered = False
         """Whether what listens there has ever answered: then it speaks what is spoken here."""
+
+
+def route_to(endpoint: Endpoint, options: ConnectionOptions, context: ssl.SSLContext | None) -> Route:
+    """Give the route to a server, over TLS where there is a context."""
+    name = options.tls.server_name if options.tls else ""
+    return Route(endpoint.host, endpoint.port, context=context, server_name=name, keepalive_s=options.keepalive_s)
 
 
 class Connection:
@@ -118,7 +127,7 @@ class Connection:
             if self._plain:
                 sent = self._socket.sendmsg(pieces[:_MOST_PIECES], (), socket.MSG_DONTWAIT)
             else:
-                sent = self._socket.send(b"".join(pieces))
+                sent = self._socket.send(b"".join(pieces[:_PIECES_OF_TLS]))
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return pieces
         for index, piece in enumerate(pieces):
@@ -195,9 +204,14 @@ class Connection:
             except ssl.SSLError as error:
                 raise (Unsent(str(error)) if is_refusal(str(error)) else error) from error
 
-    def receive_now(self, memory: memoryview) -> int:
-        """Receive bytes that are there already; none where the peer has closed. Raise OSError where there are none."""
-        return self._socket.recv_into(memory, 0, socket.MSG_DONTWAIT if self._plain else 0)
+    def receive_now(self, memory: memoryview) -> int | None:
+        """Receive bytes that are there already: 0 where the peer has closed, None where there are none."""
+        if not self._arrivals.poll(0):
+            return None
+        try:
+            return self._socket.recv_into(memory, 0, socket.MSG_DONTWAIT if self._plain else 0)
+        except (BlockingIOError, ssl.SSLWantReadError):  # what came is TLS's own
+            return None
 
 
 def packets(parts: Sequence[Buffer]) -> Sequence[Buffer]:

@@ -26,7 +26,7 @@ from tritonforge.client.failures import (
 )
 from tritonforge.client.http.answer import Answer, Dropped, Garbled
 from tritonforge.client.http.compression import Steps, packing, unpacking
-from tritonforge.client.http.connection import Route
+from tritonforge.client.http.connection import route_to
 from tritonforge.client.http.events import read_event
 from tritonforge.client.http.message import read_response, usual_of, write_request
 from tritonforge.client.http.questions import has_body, is_answer, model_path, request_line
@@ -60,7 +60,10 @@ class HttpExchange:
     def __init__(self, endpoint: Endpoint, options: ConnectionOptions) -> None:
         """Raise ValueError where the TLS files can't be used."""
         self.url = str(endpoint)
-        self.route = _route(endpoint, options)
+        if options.tls is not None and not endpoint.secure:
+            raise ValueError(f"{endpoint} is not over TLS, but TLS settings are given; use https:// or grpcs://")
+        context = tls_context(options.tls or TLS()) if endpoint.secure else None
+        self.route = route_to(endpoint, options, context)
         self._grpc_url = str(Endpoint("grpcs" if endpoint.secure else "grpc", endpoint.host, 8001))
         self._prefix = quote(endpoint.path, safe="/%")
         self._authority = endpoint.authority
@@ -249,21 +252,6 @@ class HttpExchange:
 
 def _lines(headers: Iterable[tuple[str, str]]) -> bytes:
     return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
-
-
-def _route(endpoint: Endpoint, options: ConnectionOptions) -> Route:
-    tls = options.tls or TLS()
-    if not endpoint.secure:
-        if options.tls is not None:
-            raise ValueError(f"{endpoint} is not over TLS, but TLS settings are given; use https:// or grpcs://")
-        return Route(endpoint.host, endpoint.port, keepalive_s=options.keepalive_s)
-    return Route(
-        endpoint.host,
-        endpoint.port,
-        context=tls_context(tls),
-        server_name=tls.server_name,
-        keepalive_s=options.keepalive_s,
-    )
 
 
 def _may_be_metrics(answer: Answer) -> bool:

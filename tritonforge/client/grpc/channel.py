@@ -1,0 +1,137 @@
+"""A channel of grpcio's for calls that block; and for large messages in an event loop, too."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import grpc
+
+from tritonforge.client.connections.sockets import connecting
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.grpc.exchange import INFER, LARGE, SETTLED, STREAM, GrpcExchange, path
+from tritonforge.client.grpc.questions import SUBJECTS
+from tritonforge.client.message import Headers
+
+__all__ = ["Channel"]
+
+
+class Channel:
+    """A channel of one process, and its procedures.
+
+    A call that is given up while its message is being sent stays in the channel (grpcio 1.85) as long as the server
+    reads nothing, and closing the channel waits for it. Such a channel is stuck: it is left to itself, not closed.
+    """
+
+    __slots__ = ("_channel", "_form", "_large", "infer", "owner", "procedures", "reached", "stream", "stuck")
+
+    def __init__(self, form: GrpcExchange) -> None:
+        options = {"options": form.options, "compression": form.compression}
+        self._form = form
+        self.owner = os.getpid()
+        self.reached = False
+        self.stuck = False
+        self._large: set[Any] = set()
+        if form.credentials is None:
+            self._channel = grpc.insecure_channel(form.authority, **options)
+        else:
+            self._channel = grpc.secure_channel(form.authority, form.credentials, **options)
+        self.infer = self._channel.unary_unary(INFER)
+        self.stream = self._channel.stream_stream(STREAM)
+        self.procedures = {name: self._channel.unary_unary(path(name)) for name, _ in SUBJECTS.values()}
+
+    def reach(self, deadline: Deadline) -> None:
+        """Wait until there is a connection, or can be none, which the next call tells. Raise Unreached."""
+        states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+        note = states.put
+        with connecting(deadline) as limit:
+            self._channel.subscribe(note, try_to_connect=True)
+            try:
+                while (state := states.get(timeout=limit.left_s())) not in SETTLED:
+                    pass
+            except queue.Empty:
+                raise TimeoutError from None
+            finally:
+                self._channel.unsubscribe(note)
+        self.reached = state is grpc.ChannelConnectivity.READY
+
+    def call_large(self, ask: Any, message: bytes, *, timeout: float, metadata: Headers | None) -> bytes | None:
+        """Make one call with a large message, and give it up past the time. Raise RpcError, TimeoutError or, where the
+        channel is closed meanwhile, RuntimeError.
+        """
+        call = ask.future(message, timeout=timeout, metadata=metadata)
+        with self._giving_up(call, message):
+            try:
+                answer: bytes | None = call.result(timeout=timeout)
+            except grpc.FutureTimeoutError:
+                raise TimeoutError from None
+            return answer
+
+    async def await_large(self, ask: Any, message: bytes, *, timeout: float, metadata: Headers | None) -> bytes | None:
+        """The same in an event loop, whose own channels keep it from closing as long as they are stuck."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        call = ask.future(message, timeout=timeout, metadata=metadata)
+        call.add_done_callback(lambda _: _tell(loop, done))
+        with self._giving_up(call, message):
+            if not (await asyncio.wait([done], timeout=timeout))[0]:
+                raise TimeoutError
+            answer: bytes | None = call.result()
+            return answer
+
+    @contextmanager
+    def _giving_up(self, call: Any, message: bytes) -> Iterator[None]:
+        """Give a call up that hasn't succeeded by the end of the block."""
+        succeeded = False
+        self.note(call, message)
+        try:
+            yield
+            succeeded = True
+        except grpc.FutureCancelledError:
+            raise self._form.closed() from None
+        finally:
+            if not succeeded:
+                call.cancel()
+            self.forget(call, over=succeeded)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes other calls: a forked child must not speak over its parent's connection, nor over one that
+        is stuck.
+        """
+        return not self.stuck and self.owner == os.getpid()
+
+    def note(self, call: Any, message: bytes) -> None:
+        """Take note of a call, where its message is a large one."""
+        if len(message) >= LARGE:
+            self._large.add(call)
+
+    def forget(self, call: Any, *, over: bool) -> None:
+        """Forget a call that is over, or was given up."""
+        if call in self._large:
+            self._large.discard(call)
+            self.stuck = self.stuck or not over
+
+    def close(self) -> None:
+        """Cancel the calls in flight, and disconnect; nothing in a forked child."""
+        if self.owner != os.getpid():
+            return
+        if not (self.stuck or self._large):
+            self._channel.close()
+        for call in tuple(self._large):
+            call.cancel()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
+    """Have it done in its loop, if that lives."""
+
+    def settle() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(settle)
