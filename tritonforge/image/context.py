@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from tritonforge.build.write import temporary_folder
+from tritonforge.image.backends import missing_backends
 from tritonforge.image.conflicts import naming_models
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
@@ -91,13 +92,17 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
     """Write the files that `docker build` needs into a new folder: all of them, or nothing.
 
     Raises:
-        PreflightError: the folder is no model repository.
+        PreflightError: the folder is no model repository, or the image has no backend for one of its models.
         ImageError: the packages can't be had, or the release, or its image has another CPython than is named.
         OSError: a file can't be written.
     """
     _check_python(options)
     found = check_repository(repository) or check_manifest(repository)
     if found := found or check_environments(repository, options.base_python):
+        raise PreflightError(found)
+    if not options.base:  # what another image has isn't known
+        found = list(missing_backends(repository, release=options.release, nvidia=options.nvidia))
+    if found:
         raise PreflightError(found)
     if not options.nvidia and options.release > SLIM_RELEASE:
         reason = f"the repository is built for Triton {options.release}, and a slim image has {SLIM_RELEASE}"

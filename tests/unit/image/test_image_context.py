@@ -10,6 +10,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import trustme
@@ -17,6 +18,8 @@ from typer.testing import CliRunner
 
 from tritonforge.cli import app
 from tritonforge.image import ImageError, ImageOptions, write_context
+from tritonforge.server.docker.settings import release_image
+from tritonforge.server.errors import PreflightError
 
 CREDENTIALS = "--extra-index-url=https://somebody:secret@127.0.0.1:1/simple"
 """Of no effect beside --no-index."""
@@ -53,6 +56,51 @@ def repository(tmp_path: Path) -> Path:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("backend", "nvidia", "message", "hint"),
+    [
+        ("tensorrt", False, 'a slim image has no backend "tensorrt"', "add --nvidia: NVIDIA's image has it"),
+        ("pytorsh", False, 'a slim image has no backend "pytorsh"', 'did you mean backend: "pytorch"?'),
+        (
+            "mine",
+            False,
+            'a slim image has no backend "mine"',
+            "it has python, onnxruntime, pytorch; name an image that has it, too, with --base",
+        ),
+        ("vllm", False, 'a slim image has no backend "vllm"', "add --nvidia --base {}:24.10-vllm-python-py3"),
+        ("vllm", True, '{}:24.10-py3 has no backend "vllm"', "add --nvidia --base {}:24.10-vllm-python-py3"),
+        (
+            "tensorrtllm",
+            True,
+            '{}:24.10-py3 has no backend "tensorrtllm"',
+            "add --nvidia --base {}:24.10-trtllm-python-py3",
+        ),
+    ],
+)
+def test_a_backend_that_the_image_lacks_is_told_before_any_package_is_asked_for(
+    tmp_path: Path, repository: Path, backend: str, nvidia: bool, message: str, hint: str
+) -> None:
+    (repository / "m" / "1").mkdir(parents=True)
+    (repository / "m" / "config.pbtxt").write_text(f'max_batch_size: 1\nbackend: "{backend}"\n')
+    with pytest.raises(PreflightError) as refusal:
+        write_context(repository, tmp_path / "context", ImageOptions(nvidia=nvidia, pip_args=("--no-such-option",)))
+    (found,) = refusal.value.diagnostics
+    assert (found.code, found.where.line, found.where.subject) == ("TF524", 2, "m")
+    name = release_image("24.10").partition(":")[0]
+    assert (found.message, found.hint) == (message.format(name), hint.format(name))
+    assert not (tmp_path / "context").exists()
+
+
+@pytest.mark.parametrize("options", [{"nvidia": True}, {"base": "mine:1"}])
+def test_nvidias_image_has_more_backends_and_those_of_another_are_not_known(
+    tmp_path: Path, repository: Path, pip_args: tuple[str, ...], options: dict[str, Any]
+) -> None:
+    (repository / "m" / "1").mkdir(parents=True)
+    (repository / "m" / "config.pbtxt").write_text('backend: "tensorrt"\n')
+    write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args, **options))
+    assert (tmp_path / "context" / "models" / "m" / "config.pbtxt").is_file()
 
 
 def test_a_slim_image_has_the_server_locked_packages_and_the_models(
