@@ -8,23 +8,17 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tritonforge.image.errors import ImageError
+from tritonforge.image.pip_errors import explain_pip
 
 __all__ = ["download", "download_alone", "lock", "pip_wheel"]
-
-_UNREACHED = re.compile(r"Could not fetch URL \S+: (?!404 ).*(?= - skipping)")
-"""What pip logs of a page of an index that it can't have; one without the page answers with 404."""
-_OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>: ")
-_USAGE = re.compile(r"\AUsage:.*?\n\n(?=\S)", re.DOTALL)
-"""What pip says before its error where an argument is none of its own."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 _GLIBC = 36
 """Debian 12's glibc is 2.36: wheels for it, and older ones, are looked for where this machine is another."""
@@ -86,26 +80,10 @@ def _pip(arguments: Sequence[str], folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=folder.parent) as scratch:
         command = [*pip, *arguments, "--dest", str(folder), "-vv"]  # else it says nothing of a page that it skips
         environment = {**os.environ, "TMPDIR": scratch}
-        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        options: dict[str, Any] = {"env": environment, "capture_output": True, "text": True}
+        answer = subprocess.run(command, stdin=subprocess.DEVNULL, check=False, **options)  # nobody sees it ask
     if answer.returncode:
-        errors = [line for line in answer.stderr.splitlines() if line.startswith("ERROR")]
-        said = "\n  ".join(errors) or re.sub(r"\n+", "\n  ", _USAGE.sub("", answer.stderr.strip()))
-        unreached = _UNREACHED.search(answer.stdout)
-        if unreached:
-            said = f"{_OBJECT.sub('', unreached[0])}\n  {said}"
-        said = _CREDENTIALS.sub("****@", said)
-        raise ImageError(f"pip can't get the image's packages: {said}{_hint(said, reached=unreached is None)}")
-
-
-def _hint(said: str, *, reached: bool) -> str:
-    """Say what to do about an index that isn't reached, or a package that has no wheel, as its sources aren't taken."""
-    if not reached and "CERTIFICATE_VERIFY_FAILED" in said:
-        mend = "give pip the authority that the index's certificate is of: --pip-arg=--cert=ca.pem, or by the variable"
-        return f"\n  hint: {mend} REQUESTS_CA_BUNDLE, which goes before that"
-    if not reached:
-        mend = "look at the network, its proxy, and the index that pip has (`pip config list`), or name another with"
-        return f"\n  hint: {mend} --pip-arg=--index-url=…"
-    if "No matching distribution found" not in said:
-        return ""
-    build = "only wheels are taken: for a package that has none, build one (`pip wheel`) and add its folder with"
-    return f"\n  hint: {build} --pip-arg=--find-links=…"
+        raise ImageError(f"pip can't get the image's packages: {explain_pip(answer.stdout, answer.stderr, os.environ)}")
+    if not any(folder.glob("*.whl")):
+        mend = "leave out the --pip-arg that has it do something else (--help), or take sources (--no-binary)"
+        raise ImageError(f"pip can't get the image's packages: it ended well, and downloaded no wheel\n  hint: {mend}")
