@@ -100,10 +100,9 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
     found = check_repository(repository) or check_manifest(repository)
     if found := found or check_environments(repository, options.base_python):
         raise PreflightError(found)
-    if not options.base:  # what another image has isn't known
-        found = list(missing_backends(repository, release=options.release, nvidia=options.nvidia))
-    if found:
-        raise PreflightError(found)
+    lacking = list(missing_backends(repository, release=options.release, nvidia=options.nvidia))
+    if lacking and not options.base:  # what another image has isn't known
+        raise PreflightError(lacking)
     if not options.nvidia and options.release > SLIM_RELEASE:
         reason = f"the repository is built for Triton {options.release}, and a slim image has {SLIM_RELEASE}"
         raise ImageError(f"{reason}\n  hint: take NVIDIA's image (--nvidia), or build for {SLIM_RELEASE}")
