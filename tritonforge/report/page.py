@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from tritonforge.load import Point, Report
 from tritonforge.report import plots
-from tritonforge.report.charts.bars import draw_histogram, draw_stacked
+from tritonforge.report.charts.bars import StackedBars, draw_histogram, draw_stacked
 from tritonforge.report.charts.frame import NARROW, WIDE, Frame
 from tritonforge.report.charts.lines import draw_lines
+from tritonforge.report.charts.numbers import moment
 from tritonforge.report.labels import labels
 from tritonforge.report.server_tables import batch_table, server_table
 from tritonforge.report.summary import facts, tiles
@@ -61,9 +62,9 @@ def page(report: Report) -> str:
 
 
 def _header(report: Report, models: str) -> str:
-    where = f"{report.settings.url} · {report.environment.started}"
+    where = f"{escape(report.settings.url)} · <span>{escape(moment(report.environment.started))}</span>"
     return (
-        f'<header><div><h1>{escape(models)}</h1><p class="sub">{escape(where)}</p></div>'
+        f'<header><div><h1>{escape(models)}</h1><p class="sub">{where}</p></div>'
         '<button id="theme" type="button" aria-label="Switch between light and dark">◐ theme</button></header>'
     )
 
@@ -97,7 +98,7 @@ def _cards(report: Report) -> list[str]:
     ]
     if told:
         hint = "Steps of the mean latency, a bar for each load."
-        cards.append(_card(told.title, hint, _both(draw_stacked, told)))
+        cards.append(_card(told.title, hint, _both(_steps, told)))
     cards.append(_card("Latency histogram", "Requests by latency.", _chosen(points, "histogram", _histogram)))
     cards.append(
         _card("Over time", "Each dot is a window.", _chosen(points, "time", _over_time), whole=True),
@@ -124,6 +125,11 @@ def _cards(report: Report) -> list[str]:
 
 def _percentiles(points: Sequence[Point]) -> str:
     return _both(draw_lines, plots.percentiles(points))
+
+
+def _steps(plot: StackedBars, frame: Frame) -> str:
+    """Draw bars that fill, on a desk, what the histogram beside them takes."""
+    return draw_stacked(plot, frame, least_height=frame.height if frame is WIDE else 0)
 
 
 def _histogram(point: Point, key: str, name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from tritonforge.load import ModelLoad, Report, Settings, Slo
-from tritonforge.report.charts.numbers import compact, duration
+from tritonforge.report.charts.numbers import compact, duration, moment
 from tritonforge.report.labels import label
 
 __all__ = ["Tile", "best_words", "facts", "knee_words", "tiles"]
@@ -80,7 +80,7 @@ def _unreached(report: Report) -> bool:
 def facts(report: Report) -> Iterator[tuple[str, str]]:
     """List what was sent, the settings that had an effect, versions and the machine, each as a name and words."""
     settings = report.settings
-    yield "started", report.environment.started
+    yield "started", moment(report.environment.started)
     for model in settings.models:
         yield f"sent to {model.name}", _sent(model, len(settings.models) > 1)
     yield "protocol", ", ".join(dict.fromkeys(point.protocol for point in report.points)) or settings.protocol

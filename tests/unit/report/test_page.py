@@ -14,6 +14,7 @@ import pytest
 
 from tritonforge.load import Data, Load, ModelLoad, Report
 from tritonforge.report import page
+from tritonforge.report.charts.numbers import moment
 from tritonforge.report.plots import breakdown
 from tritonforge.report.summary import facts, knee_words, tiles
 
@@ -24,6 +25,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+BESIDE = ("Where the time goes", "Latency histogram")
 PLOTS = {"Throughput against latency", "Latency by percentile", "Where the time goes"}
 
 
@@ -202,6 +204,37 @@ def test_words_and_lines_stay_within_their_plot(make: Callable[[], Report], brow
         )
         assert outside == []
         tab.close()
+
+
+def test_its_date_is_in_words_and_in_one_line(browser: Any, tmp_path: Path) -> None:
+    made = report()
+    made = replace(made, settings=replace(made.settings, url="http://127.0.0.1:38117"))
+    for width in (360, 400, 420, 1400):
+        tab, _ = opened(browser, tmp_path, width=width, scheme="light", made=made)
+        assert tab.inner_text(".sub") == "http://127.0.0.1:38117 · 2 January 2026, 03:04 UTC"
+        assert tab.evaluate("document.querySelector('.sub span').getClientRects().length") == 1
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        tab.close()
+
+
+@pytest.mark.parametrize(
+    ("stamp", "words"),
+    [("2026-12-31T23:45:29-02:00", "1 January 2027, 01:45 UTC"), ("yesterday", "yesterday"), ("", "")],
+)
+def test_times_are_in_words(stamp: str, words: str) -> None:
+    assert moment(stamp) == words
+
+
+@pytest.mark.parametrize("loads", [1, 3, 7])
+def test_bars_fill_what_the_histogram_beside_them_takes(loads: int, browser: Any, tmp_path: Path) -> None:
+    made = report()
+    made = replace(made, points=made.points[-loads:])
+    tab, _ = opened(browser, tmp_path, width=1400, scheme="light", made=made)
+    cards = [tab.locator(".card", has=tab.get_by_role("heading", name=name)) for name in BESIDE]
+    bars, histogram = (card.locator("svg:visible").bounding_box() for card in cards)
+    assert bars["y"] < histogram["y"] + histogram["height"]  # they are in one row
+    assert bars["height"] == pytest.approx(histogram["height"], rel=0.02)
+    tab.close()
 
 
 def test_it_is_dark_where_the_reader_is_and_the_button_turns_it(browser: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tritonforge.report.charts.svg import picture, tag, text
 
 __all__ = ["Histogram", "StackedBars", "draw_histogram", "draw_stacked"]
 
-_BAR = 22.0
+_BAR, _MOST = 22.0, 64.0
 _GAP = 12.0
 
 
@@ -41,12 +41,14 @@ class Histogram:
     lines: tuple[tuple[float, str], ...] = ()
 
 
-def draw_stacked(plot: StackedBars, frame: Frame) -> str:
-    """Draw horizontal bars, with a legend above them that wraps."""
+def draw_stacked(plot: StackedBars, frame: Frame, *, least_height: float = 0) -> str:
+    """Draw horizontal bars, with a legend above them that wraps; few are thicker where there is a least height."""
     shape = replace(frame, left=max(7.0 * max((len(n) for n, _ in plot.rows), default=0) + 14, 34), right=58)
     legend, legend_height = _legend(plot.parts, shape)
     top = legend_height + 12
-    height = top + len(plot.rows) * (_BAR + _GAP) + shape.bottom
+    pitch = max(_BAR + _GAP, (least_height - top - shape.bottom) / max(len(plot.rows), 1))
+    bar = min(pitch * _BAR / (_BAR + _GAP), _MOST)
+    height = top + len(plot.rows) * pitch + shape.bottom
     shape = replace(shape, height=height, top=top)
     left, _, right, bottom = shape.inner
     unit, size = duration_unit(max((sum(parts) for _, parts in plot.rows), default=1.0))
@@ -55,9 +57,9 @@ def draw_stacked(plot: StackedBars, frame: Frame) -> str:
     for tick in scale.ticks:
         body += tag("line", x1=scale(tick), y1=top - 4, x2=scale(tick), y2=bottom, class_="grid")
     for index, (name, parts) in enumerate(plot.rows):
-        y = top + index * (_BAR + _GAP) + _GAP / 2
-        body += text(name, left - 8, y + _BAR / 2 + 4, anchor="end", class_="tick strong")
-        body += _row(plot, name, parts, y, [scale(v / size) for v in _sums(parts)])
+        y = top + (index + 0.5) * pitch
+        body += text(name, left - 8, y + 4, anchor="end", class_="tick strong")
+        body += _row(plot, name, parts, (y, bar), [scale(v / size) for v in _sums(parts)])
     marks = [(scale(tick), plain(tick)) for tick in scale.ticks]
     body += bottom_axis(shape, marks, f"{plot.x_label}, {unit}")
     return picture(
@@ -71,14 +73,16 @@ def draw_stacked(plot: StackedBars, frame: Frame) -> str:
     )
 
 
-def _row(plot: StackedBars, name: str, parts: Sequence[float], y: float, edges: list[float]) -> str:
-    drawn = ""
+def _row(plot: StackedBars, name: str, parts: Sequence[float], place: tuple[float, float], edges: list[float]) -> str:
+    """Draw one bar, whose middle and thickness are its place."""
+    (y, thickness), drawn = place, ""
     total = sum(parts)
     for (part, style), us, x, end in zip(plot.parts, parts, edges, edges[1:], strict=False):
         if us > 0:
-            bar = tag("rect", x=x, y=y, width=max(end - x, 0.5), height=_BAR, class_=f"bar f{style}")
+            size = {"y": y - thickness / 2, "width": max(end - x, 0.5), "height": thickness}
+            bar = tag("rect", x=x, **size, class_=f"bar f{style}")
             drawn += marked(bar, f"{name} · {part}: {duration(us)} ({us / total:.0%} of {duration(total)})")
-    return drawn + text(duration(total), edges[-1] + 6, y + _BAR / 2 + 4, class_="tick")
+    return drawn + text(duration(total), edges[-1] + 6, y + 4, class_="tick")
 
 
 def _sums(parts: Sequence[float]) -> list[float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timezone
 
-__all__ = ["compact", "duration", "duration_unit", "percent", "plain"]
+__all__ = ["compact", "duration", "duration_unit", "moment", "percent", "plain"]
 
 _UNITS = (("s", 1e6), ("ms", 1e3), ("µs", 1.0))
 
@@ -44,3 +45,12 @@ def duration(us: float) -> str:
 def percent(part: float, *, digits: int = 1) -> str:
     """Write a part with its sign: 0.052 is +5.2 %."""
     return f"{part * 100:+.{digits}f} %" if math.isfinite(part) else "–"
+
+
+def moment(stamp: str) -> str:
+    """Write a time of ISO 8601: 1 December 2026, 16:45 UTC; any other words as they are."""
+    try:
+        at = datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone(timezone.utc)
+    except ValueError:
+        return stamp
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
