@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc.answer import GrpcAnswer
 from tritonforge.client.grpc.frames import GrpcFrames
-from tritonforge.client.grpc.unary import AsyncUnaryCalls, UnaryCalls
+from tritonforge.client.grpc.unary import AsyncUnaryCalls, CallFailed, UnaryCalls
 from tritonforge.client.grpc.wire import parse_response
 from tritonforge.client.http.answer import Dropped, Garbled
 from tritonforge.client.message import Request, Tensor
@@ -323,6 +324,30 @@ def test_a_connection_that_ends_amid_a_message_has_dropped_it(ask):
         with pytest.raises(Dropped):
             ask(server.port, MESSAGE * 10)
         assert server.connections == 1  # it may have been taken: it isn't sent again
+
+
+def test_after_an_answer_to_what_was_not_read_the_next_call_connects():
+    def refuse(peer: Peer) -> None:
+        peer.send(HELLO + window(0, 1 << 30) + setting(4, 1 << 30))
+        for kind, *_ in coming(peer):
+            if kind == DATA:
+                peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, BEGINNING + trailers("8", "too large")))
+                peer._connection.shutdown(socket.SHUT_RD)  # what it is sent from now on is reset
+                peer.hold()
+
+    def answer(peer: Peer) -> None:
+        peer.send(HELLO)
+        for kind, flags, of, _ in coming(peer):
+            if kind == DATA and flags & END_STREAM:
+                peer.send(whole(of))
+
+    with FaultServer(refuse, answer) as server:
+        unary = UnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", server.port), OPTIONS)
+        with pytest.raises(CallFailed, match="too large"):
+            unary.call([MESSAGE * 100], None, Deadline(10))
+        assert unary.call([b"m"], None, Deadline(10)) == b"abc"
+        unary.close()
+        assert server.connections == 2
 
 
 @both

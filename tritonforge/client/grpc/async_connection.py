@@ -38,9 +38,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
         self._frames = GrpcFrames()
         self._retired = False
         self._answered_at = 0.0
-        self._opened: asyncio.Future[None] | None = (
-            None  # where a message waits for the peer: done once something comes
-        )
+        self._opened: asyncio.Future[None] | None = None  # where a message waits for room: done once something comes
         self._out: list[bytes] = []  # what is to be sent at the end of the loop's turn
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Sequence
 
@@ -107,8 +108,6 @@ class GrpcConnection:
                 stream, data = frames.begin(headers, parts, size, deadline.left_s())
                 self._line.send(data, deadline)
                 outcome = self._upload(stream, deadline)
-                if outcome is not None:
-                    frames.retire()  # a frame may be half sent
             if outcome is None:
                 outcome = self._answer(stream, deadline)
             if isinstance(outcome, GrpcAnswer):
@@ -130,11 +129,13 @@ class GrpcConnection:
                 left = line.send_now(pieces)
                 while left or not pieces:
                     if line.wait_for_either(deadline, writing=bool(left)) and (ended := self._read(stream, deadline)):
+                        frames.retire()  # a frame may be half sent
                         return ended[0][1]
                     if not left:
                         break
                     left = line.send_now(left)
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+                frames.retire()
                 return None  # a server that refuses a message may answer, and close, before it has read all
         return None
 
