@@ -32,7 +32,7 @@ def misused() -> Iterator[None]:
         say(in_options(str(error)))
         raise typer.Exit(MISUSED) from error
     except (ServerGone, GeneratorGone) as error:
-        say(f"{error}; nothing was measured yet, as no window was over")
+        say(f"{error}; there are no figures, as no window was over before; shorter ones (--window) lose less")
         raise typer.Exit(ENDED_EARLY) from error
     except (TritonForgeError, OSError) as error:
         about_file = isinstance(error, OSError) and error.filename is not None

@@ -193,7 +193,7 @@ def test_what_goes_away_before_the_first_figures_is_no_misuse(
 
     monkeypatch.setattr("tritonforge.report.sweep.sweep", gone)
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
-    words = "it went away; nothing was measured yet, as no window was over\n"
+    words = "it went away; there are no figures, as no window was over before; shorter ones (--window) lose less\n"
     assert (result.exit_code, result.output) == (4, words)
 
 
