@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,28 @@ import pytest
 from repositories import ECHO, FREE_PORTS, PYTHON, TENSORS, write_model
 
 from tritonforge.server import ModelLoadError, Server
+
+GASP = """import os
+import sys
+
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import model
+
+Vector = Float32[np.ndarray, "n"]
+
+
+@model(name="gasp")
+class Gasp:
+    def __init__(self):
+        if "triton_python_backend_utils" in sys.modules:
+            print("last gasp", flush=True)
+            os._exit(9)
+
+    def __call__(self, x: Vector) -> Vector:
+        return x
+"""
 
 PIP = f"{sys.executable} -m pip install"
 
@@ -129,6 +152,18 @@ def test_models_whose_process_dies(
     (diagnostic,) = refused(tmp_path).diagnostics
     assert diagnostic.code == "TF523"
     assert str(diagnostic).replace("  at ctypes", "").splitlines()[0] == message
+
+
+def test_a_definition_whose_process_ends_is_told_at_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And with what it printed, as the model is the only one that is loaded."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gasp.py").write_text(GASP)
+    subprocess.run([sys.executable, "-m", "tritonforge", "build", "gasp.py", "-o", "models"], check=True)
+    (diagnostic,) = refused(tmp_path / "models").diagnostics
+    assert str(diagnostic).splitlines()[:2] == [
+        "gasp.py:13 gasp: failed to load: the process that runs its Python died; its last words:",
+        "  last gasp",
+    ]
 
 
 def test_the_log_of_a_refused_start_is_kept(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.asking.health import ModelState
 from tritonforge.server.asking.stubs import DeadStub
-from tritonforge.server.diagnosis.hints import hint_for
-from tritonforge.server.diagnosis.log import Failure, loading_models, read_failures
+from tritonforge.server.diagnosis.definition import definition_of
+from tritonforge.server.diagnosis.hints import hint_for, hint_for_end
+from tritonforge.server.diagnosis.log import Failure, loading_models, printed_by, read_failures
 from tritonforge.server.diagnosis.python_error import Frame, crash_frames, parse_error
 from tritonforge.server.diagnosis.sources import Sources
 
@@ -28,6 +30,9 @@ _WARMUP = re.compile(
 """Our runtime ends an error's text with its place; Triton puts one error after another, with `;`."""
 _NO_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _MISSING_FILE = re.compile(r"Python model file not found in '(?P<file>[^']+)'")
+
+_LAST_LINES, _WIDEST = 5, 300
+"""How many lines are told of what a process printed before it died, and how many characters of each."""
 
 
 def explain_failures(
@@ -48,8 +53,7 @@ def explain_failures(
     for name in absent - {model for model, _ in failures}:
         failures[name, ""] = Failure(name, "the server didn't load it, and gave no reason")
     counts = Counter(model for model, _ in failures)
-    crashes = crash_frames(log)
-    return [_explain(failures[key], sources, crashes, versioned=counts[key[0]] > 1) for key in sorted(failures)]
+    return [_explain(failures[key], sources, log, versioned=counts[key[0]] > 1) for key in sorted(failures)]
 
 
 def explain_dead_stubs(dead: Sequence[DeadStub], log: str, sources: Sources, *, alive: set[str]) -> list[Diagnostic]:
@@ -62,14 +66,11 @@ def explain_dead_stubs(dead: Sequence[DeadStub], log: str, sources: Sources, *, 
         where = Where(file=str(sources.folder(model)) if model else missing["file"], subject=model)
         return [Diagnostic("TF523", where, "a Python model has no model.py in its version folder", "put one there")]
     suspects = [name for name in loading_models(log) if name not in alive]
-    frames = crash_frames(log)
     diagnostics = []
     for stub in dead:
         model = stub.model or (suspects[0] if len(suspects) == 1 else "")
-        where, trace = _place(frames, model, sources)
         subject = model or f"one of {', '.join(suspects)}"
-        message = f"failed to load: the process that runs its Python {stub.cause}{trace}"
-        diagnostics.append(Diagnostic("TF523", where.at(subject), message, _death_hint(stub.cause)))
+        diagnostics.append(_explain_death(Failure(model, stub.cause), log, sources, subject=subject))
     return diagnostics
 
 
@@ -87,7 +88,7 @@ def _from_state(state: ModelState) -> Failure:
     return Failure(state.name, state.reason, state.version)
 
 
-def _explain(failure: Failure, sources: Sources, crashes: Sequence[Frame], *, versioned: bool) -> Diagnostic:
+def _explain(failure: Failure, sources: Sources, log: str, *, versioned: bool) -> Diagnostic:
     """Explain one model's failure."""
     subject = f"{failure.model} version {failure.version}" if versioned else failure.model
     folder = Where(file=str(sources.folder(failure.model)), subject=subject)
@@ -99,11 +100,9 @@ def _explain(failure: Failure, sources: Sources, crashes: Sequence[Frame], *, ve
     error = parse_error(failure.reason)
     if not failure.version:
         return Diagnostic("TF521", folder, f"not accepted: {_indent(error.text)}", hint_for(error.text))
-    died = _UNHEALTHY.fullmatch(error.text)
-    where, trace = _place(crashes if died else error.frames, failure.model, sources, failure.version)
-    if died:
-        message = f"failed to load: the process that runs its Python died{trace}"
-        return Diagnostic("TF523", where.at(subject), message, _death_hint(""))
+    if _UNHEALTHY.fullmatch(error.text):
+        return _explain_death(replace(failure, reason="died"), log, sources, subject=subject)
+    where, trace = _place(error.frames, failure.model, sources, failure.version)
     if warmup := _WARMUP.search(failure.reason):
         return _explain_warmup(warmup, failure.model, sources, subject)
     code = "TF524" if "backend library" in error.text else "TF520"
@@ -113,6 +112,17 @@ def _explain(failure: Failure, sources: Sources, crashes: Sequence[Frame], *, ve
         f"failed to load: {_indent(error.text)}{trace}",
         _hint(error.text, where, failure.model, sources),
     )
+
+
+def _explain_death(failure: Failure, log: str, sources: Sources, *, subject: str) -> Diagnostic:
+    """Explain the end of a model's process: by the line that crashed, or its definition and what it printed last."""
+    where, told = _place(crash_frames(log), failure.model, sources, failure.version)
+    if not where.line and failure.model:
+        where = definition_of(failure.model, sources)
+        if printed := printed_by(failure.model, log)[-_LAST_LINES:]:
+            told = "\n  ".join(["; its last words:", *(line[:_WIDEST] for line in printed)])
+    message = f"failed to load: the process that runs its Python {failure.reason}{told}"
+    return Diagnostic("TF523", where.at(subject), message, hint_for_end(log) or _death_hint(failure.reason))
 
 
 def _hint(text: str, where: Where, model: str, sources: Sources) -> str:

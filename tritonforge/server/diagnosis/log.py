@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Failure", "added", "last_words", "loading_models", "read_failures", "read_notices"]
+__all__ = ["Failure", "added", "last_words", "loading_models", "printed_by", "read_failures", "read_notices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,23 @@ def loading_models(log: str) -> list[str]:
     """Name the models that are still being loaded at the end of a log."""
     settled = {match["model"] for match in _SETTLED.finditer(log)}
     return sorted({match["model"] for match in _LOADING.finditer(log)} - settled)
+
+
+def printed_by(model: str, log: str) -> list[str]:
+    """Give what a model's process printed while the model was loaded; not what another may have, loaded at that time.
+
+    The log doesn't say who prints.
+    """
+    printed: list[str] = []
+    loading: set[str] = set()
+    for line in log.splitlines():
+        if found := _LOADING.search(line):
+            loading.add(found["model"])
+        elif found := _SETTLED.search(line):
+            loading.discard(found["model"])
+        elif loading == {model} and not (_LINE.match(line) or _NOISE.search(line)):
+            printed.append(line)
+    return printed
 
 
 def read_notices(log: str) -> list[str]:

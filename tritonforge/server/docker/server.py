@@ -19,6 +19,7 @@ from tritonforge.server.asking.health import ModelState
 from tritonforge.server.asking.statistics import ModelStatistics, read_statistics
 from tritonforge.server.asking.status import ModelStatus, model_statuses
 from tritonforge.server.asking.stubs import StubWatch
+from tritonforge.server.diagnosis.definition import definition_of
 from tritonforge.server.diagnosis.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.diagnosis.follow import follow_file
 from tritonforge.server.diagnosis.hints import hint_for_end
@@ -268,7 +269,8 @@ class DockerServer(Server):
             return False
         dead = [model.name for model in statuses if model.state == "READY" and not model.healthy]
         message, hint = "the process that runs its Python died once it was loaded", "the server's log may tell why (-v)"
-        self._refuse([Diagnostic("TF523", Where(str(self.repository / name), 0, name), message, hint) for name in dead])
+        sources = self._sources()
+        self._refuse([Diagnostic("TF523", definition_of(name, sources), message, hint) for name in dead])
         return True
 
     def _refuse(self, found: Sequence[Diagnostic]) -> None:
