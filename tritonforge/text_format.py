@@ -25,6 +25,10 @@ _TOKEN = re.compile(
 )
 
 
+_CURLY_QUOTES = frozenset("“”„‟‘’‚‛«»")
+"""What editors of prose make of quotes; Triton takes none of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """One token: its kind (name, float, int, string, symbol, end), its text, and where it begins, counted from 1."""
@@ -48,7 +52,7 @@ def tokenize(text: str) -> Iterator[Token]:
     """Split a text into tokens; the last is of the kind `END`.
 
     Raises:
-        TokenError: a string that doesn't end on its line, or a number that is none.
+        TokenError: a string that doesn't end on its line or stands between curly quotes, or a number that is none.
     """
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     end = 0
@@ -60,6 +64,8 @@ def tokenize(text: str) -> Iterator[Token]:
         column = match.start() - starts[line - 1] + 1
         if found in ('"', "'"):
             raise TokenError("a string has no closing quote on its line", line, column)
+        if found in _CURLY_QUOTES:
+            raise TokenError(f"a string stands between straight quotes, and found {found}", line, column)
         if kind == "int" and not _is_integer(found):
             raise TokenError(f"{found} is no number: one that begins with 0 is octal", line, column)
         yield Token(kind, found, line, column)

@@ -51,9 +51,9 @@ class Found:
     line: int = 0
 
 
-def error(code: str, field: str, message: str, hint: str = "", *, file: str = "") -> Found:
+def error(code: str, field: str, message: str, hint: str = "", *, file: str = "", line: int = 0) -> Found:
     """Find something that Triton refuses, or that can't work."""
-    return Found(code, field, message, hint, "error", file)
+    return Found(code, field, message, hint, "error", file, line)
 
 
 def warning(code: str, field: str, message: str, hint: str = "", *, file: str = "", line: int = 0) -> Found:

@@ -140,5 +140,5 @@ def test_code_that_this_python_cannot_read_is_a_warning_at_its_line(code: str, l
 
 def test_what_python_warns_of_in_code_is_no_mistake(tmp_path: Path) -> None:
     write(tmp_path, "m", CUSTOM.replace("custom", "python"))
-    (tmp_path / "m" / "1" / "model.py").write_text('class TritonPythonModel:\n    pattern = "\\d"\n')
+    (tmp_path / "m" / "1" / "model.py").write_text('class TritonPythonModel:\n    execute = "\\d"\n')
     assert check_repository(tmp_path).findings == ()

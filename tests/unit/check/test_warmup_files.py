@@ -54,6 +54,6 @@ def test_a_backend_of_somebodys_own_may_take_a_last_string_that_is_cut_off(tmp_p
 def write(repository: Path, backend: str, content: bytes) -> None:
     (repository / "m" / "1").mkdir(parents=True)
     (repository / "m" / "warmup").mkdir()
-    (repository / "m" / "1" / "model.py").write_text("class TritonPythonModel: ...")
+    (repository / "m" / "1" / "model.py").write_text("class TritonPythonModel: execute = ...")
     (repository / "m" / "config.pbtxt").write_text(CONFIG.format(backend=backend))
     (repository / "m" / "warmup" / "row").write_bytes(content)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.model import Model
 from tritonforge.check.rules.tensors import tensors
+from tritonforge.define.near_names import match_names
 from tritonforge.pbtxt.document import enum_name
 
 __all__ = ["check_edges"]
@@ -59,10 +60,14 @@ def check_edges(ensemble: Model, members: Sequence[Model | None], *, wrong: Coll
             yield error("TF675", "max_batch_size", message, f"{limit} or less, or raise that of {member.name}")
         if not member.config.input and not member.config.output:  # its backend completes it
             continue
-        yield from _check_side(path, "input", step.input_map, member, known, doubtful)
+        unfed = [one.name for one in member.config.input if one.name not in step.input_map and not one.optional]
+        meant = match_names(_strange(step.input_map, member.config.input), unfed)
+        yield from _check_side(path, "input", step.input_map, member, known, doubtful, meant)
         if f"{path}.input_map" not in wrong:
-            yield from _check_fed(path, step, member)
-        yield from _check_side(path, "output", step.output_map, member, known, doubtful)
+            yield from _check_fed(path, member, [name for name in unfed if name not in meant.values()])
+        unused = [one.name for one in member.config.output if one.name not in step.output_map]
+        meant = match_names(_strange(step.output_map, member.config.output), unused)
+        yield from _check_side(path, "output", step.output_map, member, known, doubtful, meant)
         yield from _check_optional(path, step, member, optional)
 
 
@@ -87,23 +92,34 @@ def _doubtful(config: Any, wrong: Collection[str]) -> Iterator[str]:
                     yield name
 
 
-def _check_fed(path: str, step: Any, member: Model) -> Iterator[Found]:
-    for tensor in member.config.input:
-        if tensor.name not in step.input_map and not tensor.optional:
-            message = f'the input "{tensor.name}" of {member.name} is fed by no tensor'
-            yield error("TF672", f"{path}.input_map", message, f'input_map {{ key: "{tensor.name}" value: "…" }}')
+def _strange(mapping: Any, tensors: Any) -> list[str]:
+    """Give the names in a step's map that its model hasn't."""
+    there = {tensor.name for tensor in tensors}
+    return sorted(key for key in mapping if key not in there)
+
+
+def _check_fed(path: str, member: Model, unfed: Sequence[str]) -> Iterator[Found]:
+    for name in unfed:
+        message = f'the input "{name}" of {member.name} is fed by no tensor'
+        yield error("TF672", f"{path}.input_map", message, f'input_map {{ key: "{name}" value: "…" }}')
 
 
 def _check_side(
-    path: str, kind: str, mapping: Any, member: Model, known: dict[str, _Tensor], doubtful: Collection[str]
+    path: str,
+    kind: str,
+    mapping: Any,
+    member: Model,
+    known: dict[str, _Tensor],
+    doubtful: Collection[str],
+    meant: Mapping[str, str],
 ) -> Iterator[Found]:
     there = {tensor.name: tensor for tensor in getattr(member.config, kind)}
     for key, name in sorted(mapping.items()):
         field = f'{path}.{kind}_map["{key}"]'
         tensor = there.get(key)
         if tensor is None:
-            listed = ", ".join(sorted(there))
-            yield error("TF671", field, f'{member.name} has no {kind} "{key}"', f"its {kind}s are {listed}")
+            hint = f'did you mean "{meant[key]}"?' if key in meant else f"its {kind}s are {', '.join(sorted(there))}"
+            yield error("TF671", field, f'{member.name} has no {kind} "{key}"', hint)
             continue
         if name in doubtful:
             continue

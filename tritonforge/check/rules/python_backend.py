@@ -80,11 +80,34 @@ def _check_code(code: bytes, place: str) -> Iterator[Found]:
         return
     if not any(_may_define(node) for node in ast.walk(tree)):
         message = f"it defines no class named {_CLASS}, which the Python backend makes the model of"
-        yield error("TF681", "", message, f"name the model's class {_CLASS}", file=place)
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        line = next((node.lineno for node in classes if _has_execute(node)), 0)
+        yield error("TF681", "", message, f"name the model's class {_CLASS}", file=place, line=line)
+    elif found := _without_execute(tree):
+        message = f"{_CLASS} has no execute, without which every request fails"
+        hint = "def execute(self, requests): …, which gives a response for each"
+        yield warning("TF681", "", message, hint, file=place, line=found.lineno)
 
 
 def _may_define(node: ast.AST) -> bool:
     if isinstance(node, ast.alias):
         return (node.asname or node.name) in (_CLASS, "*")
+    return any(name == _CLASS or name in _DYNAMIC for name in _names(node))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
     names = (getattr(node, field, None) for field in ("id", "name", "attr"))
-    return any(name == _CLASS or name in _DYNAMIC for name in names if isinstance(name, str))
+    return (name for name in names if isinstance(name, str))
+
+
+def _without_execute(tree: ast.Module) -> ast.ClassDef | None:
+    """Find the model's class where all that it has is there to read, and no `execute` is among it."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == _CLASS]
+    if len(classes) != 1 or classes[0].bases or classes[0].keywords or classes[0].decorator_list:
+        return None
+    named = {name for node in ast.walk(tree) for name in _names(node)}
+    return None if _has_execute(classes[0]) or named & {"execute", *_DYNAMIC} else classes[0]
+
+
+def _has_execute(node: ast.ClassDef) -> bool:
+    return any("execute" in _names(part) for part in node.body)

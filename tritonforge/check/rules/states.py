@@ -35,9 +35,8 @@ def _check_initial(model: Model, path: str, state: Any, initial: Any, seen: set[
     subject = f'the initial value of state "{state.input_name}"'
     if initial.data_type != state.data_type:
         found, wanted = enum_name(initial, "data_type"), enum_name(state, "data_type")
-        yield error(
-            "TF644", f"{path}.data_type", f"{subject} is {found}, the state is {wanted}", f"data_type: {wanted}"
-        )
+        hint = f"data_type: {wanted} here, or {found} for the state"
+        yield error("TF644", f"{path}.data_type", f"{subject} is {found}, the state is {wanted}", hint)
     if not initial.name:
         yield error("TF644", f"{path}.name", f"{subject} has no name", "any name")
     if state.input_name in seen:

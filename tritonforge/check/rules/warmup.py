@@ -8,6 +8,7 @@ from typing import Any
 from tritonforge.check.finding import Found, error
 from tritonforge.check.model import Model
 from tritonforge.check.rules.warmup_files import check_warmup_file
+from tritonforge.define.near_names import match_names
 from tritonforge.pbtxt.document import enum_name
 
 __all__ = ["check_warmup"]
@@ -50,9 +51,15 @@ def _check_data(model: Model, path: str, name: str, given: Any) -> Iterator[Foun
 
 def _check_inputs(model: Model, path: str, sample: Any) -> Iterator[Found]:
     inputs = {tensor.name: tensor for tensor in model.config.input}
-    for name, tensor in inputs.items():
-        if name not in sample.inputs and not tensor.optional:
-            yield error("TF650", f"{path}.inputs", f'the sample lacks the input "{name}"', "add it")
+    controls = {control.name for control in model.config.sequence_batching.control_input}
+    lacking = [name for name, tensor in inputs.items() if name not in sample.inputs and not tensor.optional]
+    strange = sorted(name for name in sample.inputs if name not in inputs and name not in controls)
+    meant = match_names(strange, lacking)
+    for name, near in meant.items():
+        message = f'the sample has "{name}", and the model no such input'
+        yield error("TF650", f'{path}.inputs["{name}"]', message, f'did you mean "{near}"?')
+    for name in (name for name in lacking if name not in meant.values()):
+        yield error("TF650", f"{path}.inputs", f'the sample lacks the input "{name}"', "add it")
     required = [tensor.name for tensor in model.config.input if not tensor.optional]
     for name in sorted({name for name in required if required.count(name) > 1}):
         message = f'there are {required.count(name)} inputs named "{name}", and a sample can have only one'
