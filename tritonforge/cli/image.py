@@ -79,7 +79,7 @@ def image(
     """Make a container image for a model repository: small by default, without root, with its packages locked."""
     with interruptible() as interruptions:
         from tritonforge.build import load_project
-        from tritonforge.image import SLIM_RELEASE, ImageOptions
+        from tritonforge.image import SLIM_RELEASE, ImageOptions, check_python
         from tritonforge.image import project_requirements as read_project
         from tritonforge.server.repository.manifest import read_target
 
@@ -101,6 +101,10 @@ def image(
             project=read_project(project.root / "pyproject.toml") if project_requirements else (),
             pip_args=tuple(pip_arg or ()),
         )
+        try:
+            check_python(options)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--python") from None
         name = _image_name(tag, folder)
         try:
             with nullcontext() if compose is None else _composing(folder, compose, name, options):

@@ -1,7 +1,7 @@
 """A container image for one model repository: its Dockerfile, its packages, locked, and its compose file."""
 
 from tritonforge.image.compose import check_compose, composing
-from tritonforge.image.context import SLIM_RELEASE, ImageOptions, write_context
+from tritonforge.image.context import SLIM_RELEASE, ImageOptions, check_python, write_context
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import project_requirements, required_packages
 
@@ -10,6 +10,7 @@ __all__ = [
     "ImageError",
     "ImageOptions",
     "check_compose",
+    "check_python",
     "composing",
     "project_requirements",
     "required_packages",

@@ -23,7 +23,7 @@ from tritonforge.server.repository.folder import is_model
 from tritonforge.server.repository.manifest import check_environments, check_manifest
 from tritonforge.server.settings.command import SLEEPING_THREADS
 
-__all__ = ["SLIM_RELEASE", "ImageOptions", "write_context"]
+__all__ = ["SLIM_RELEASE", "ImageOptions", "check_python", "write_context"]
 
 SLIM_BASE = "debian:bookworm-slim"
 SLIM_RELEASE, SLIM_PYTHON = "24.10", "3.11"
@@ -96,7 +96,10 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
         ImageError: the packages can't be had, or the release, or its image has another CPython than is named.
         OSError: a file can't be written.
     """
-    _check_python(options)
+    try:
+        check_python(options)
+    except ValueError as error:
+        raise ImageError(str(error)) from None
     found = check_repository(repository) or check_manifest(repository)
     if found := found or check_environments(repository, options.base_python):
         raise PreflightError(found)
@@ -113,14 +116,18 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
         new.rename(folder)
 
 
-def _check_python(options: ImageOptions) -> None:
-    """Refuse a CPython on which no model runs, and one that the base image isn't known to have."""
+def check_python(options: ImageOptions) -> None:
+    """Check that models run on an image's CPython, and that its base image is known to have that.
+
+    Raises:
+        ValueError: they don't, or it isn't.
+    """
     if options.base_python not in _PYTHONS:
         reason = f"models run on CPython {', '.join(_PYTHONS[:-1])} or {_PYTHONS[-1]}, found {options.python!r}"
-        raise ImageError(f"{reason}\n  hint: name that of --base, or leave it out")
+        raise ValueError(f"{reason}; name that of --base, or leave it out")
     if not options.base and options.base_python != options.default_python:
         reason = f"{options.base_image} has CPython {options.default_python}, not {options.python}"
-        raise ImageError(f"{reason}\n  hint: leave --python out, or name another image with --base")
+        raise ValueError(f"{reason}; leave it out, or name another image with --base")
 
 
 def _write(repository: Path, folder: Path, options: ImageOptions) -> None:

@@ -68,6 +68,22 @@ def test_a_folder_whose_name_is_no_images_needs_a_tag(tmp_path: Path) -> None:
     assert "meine modelle:latest is no image's name: give one with --tag" in said
 
 
+@pytest.mark.parametrize(
+    ("python", "words"),
+    [
+        (
+            "3.9",
+            "--python: models run on CPython 3.10, 3.11 or 3.12, found '3.9'; name that of --base, or leave it out",
+        ),
+        ("3.12", "--python: debian:bookworm-slim has CPython 3.11, not 3.12; leave it out, or name another image"),
+    ],
+)
+def test_a_python_that_the_image_cannot_have_is_refused_first(tmp_path: Path, python: str, words: str) -> None:
+    said = refusal(str(tmp_path / "models"), "--output", str(tmp_path / "out"), "--python", python)
+    assert words in said
+    assert "packages for" not in said
+
+
 @pytest.mark.parametrize("name", ["weather.py", "."])
 def test_definitions_are_to_be_built_first(tmp_path: Path, name: str) -> None:
     (tmp_path / "weather.py").write_text("")
