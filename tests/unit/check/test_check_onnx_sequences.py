@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tritonforge.check import check_repository
 
@@ -33,7 +35,9 @@ STATE, CONTROL = "sequence_batching.state[0].", "sequence_batching.control_input
 MORE = 'control_input { name: "end" control { kind: CONTROL_SEQUENCE_END fp32_false_true: [ 0, 1 ] } }'
 
 
-def write(repository: Path, config: str, start: list[int | str] | None = None) -> None:
+def write(
+    repository: Path, config: str, start: list[int | str] | None = None, *, initialized: Sequence[str] = ()
+) -> None:
     """Write a model that adds what it is given; `start` are the dimensions of its control."""
     shapes = {"x": None, "start": start, "before": None, "y": None, "after": None}
     infos = [
@@ -42,7 +46,8 @@ def write(repository: Path, config: str, start: list[int | str] | None = None) -
     nodes = [helper.make_node("Sum", ["x", "start", "before"], ["y"]), helper.make_node("Identity", ["y"], ["after"])]
     folder = repository / "m" / "1"
     folder.mkdir(parents=True)
-    onnx.save(helper.make_model(helper.make_graph(nodes, "g", infos[:3], infos[3:])), folder / "model.onnx")
+    values = [numpy_helper.from_array(np.zeros((1, 1), np.float32), name) for name in initialized]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", infos[:3], infos[3:], values)), folder / "model.onnx")
     (repository / "m" / "config.pbtxt").write_text(config)
 
 
@@ -120,6 +125,14 @@ def test_a_control_that_the_graph_has_not_is_warned_of(tmp_path: Path) -> None:
     (found,) = check_repository(tmp_path, cores=8).findings
     assert (found.line, found.severity) == (10, "warning")
     assert found.message == 'the graph has no input "end" for this control: NVIDIA\'s backend refuses that'
+
+
+def test_a_control_of_an_input_with_an_initializer_is_none_of_the_graphs(tmp_path: Path) -> None:
+    """Neither runner gives it one; a state may have an initializer."""
+    write(tmp_path, CONFIG, initialized=["start", "before"])
+    (found,) = check_repository(tmp_path, cores=8).findings
+    assert (found.line, found.severity) == (7, "warning")
+    assert found.message == 'the graph has no input "start" for this control: NVIDIA\'s backend refuses that'
 
 
 def test_an_input_that_nothing_gives_may_be_a_state(tmp_path: Path) -> None:
