@@ -19,6 +19,7 @@ from tritonforge.server.docker.leftovers import remove_launched, remove_unguarde
 from tritonforge.server.docker.owners import name_owner
 from tritonforge.server.docker.server import DockerServer
 from tritonforge.server.docker.settings import DockerSettings, release_image
+from tritonforge.server.docker.taken_ports import telling_of_ports
 from tritonforge.server.embedded import with_key
 from tritonforge.server.errors import PreflightError, ServerError, SettingsError
 from tritonforge.server.guard.workspace import Workspace
@@ -100,7 +101,7 @@ def start_docker(
         _await_guard(workspace)
         if remove_unguarded(client, name):
             progress(f"removed the container of an earlier server {name}, whose guard was killed")
-        with told(f"the container of {image.name} can't be started"):
+        with telling_of_ports(wanted), told(f"the container of {image.name} can't be started"):
             container = _create(client, arguments, workspace.folder / CREATING)
             container.start()
         server = DockerServer(

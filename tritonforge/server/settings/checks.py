@@ -13,7 +13,7 @@ from tritonforge.server.repository.folder import model_folders
 from tritonforge.server.settings.server import PORTS, ServerSettings
 from tritonforge.server.state.records import own_ports
 
-__all__ = ["check_cache_size", "check_load_models", "check_ports"]
+__all__ = ["check_cache_size", "check_load_models", "check_ports", "taken_port"]
 
 
 def check_load_models(repository: Path, settings: ServerSettings) -> list[Diagnostic]:
@@ -53,17 +53,30 @@ def check_ports(settings: ServerSettings) -> list[Diagnostic]:
     return [diagnostic for field in wanted for diagnostic in _check_port(field, settings)]
 
 
-def _check_port(field: str, settings: ServerSettings) -> Iterator[Diagnostic]:
+def taken_port(field: str, settings: ServerSettings, *, elsewhere: bool = False) -> Diagnostic:
+    """Say who listens on a port that is asked for, and how to have another; `elsewhere` is another machine's port."""
     port = getattr(settings, field)
-    error = bind_error(settings.host, port)
+    own = None if elsewhere else own_ports().get(port)
+    by = "another process of Docker's machine" if elsewhere else f"your server {own}" if own else holder(port)
+    hint = f"{_other_port(field)}, or end that one: tritonforge down {own}" if own else _other_port(field)
+    return Diagnostic("TF508", _place_of(field, settings), f"is taken by {by}", hint)
+
+
+def _check_port(field: str, settings: ServerSettings) -> Iterator[Diagnostic]:
+    error = bind_error(settings.host, getattr(settings, field))
     if error is None:
         return
-    flag, variable = f"--{field.replace('_', '-')}", f"TRITONFORGE_{field.upper()}"
-    taken = error.errno == errno.EADDRINUSE
-    own = own_ports().get(port) if taken else None
+    if error.errno == errno.EADDRINUSE:
+        yield taken_port(field, settings)
+        return
     found = f"can't be listened on at {settings.host}: {error.strerror}"
-    if taken:
-        found = f"is taken by {f'your server {own}' if own else holder(port)}"
-    where = Where(subject=f"port {port} ({field.removesuffix('_port')})")
-    hint = f"choose another with {flag} or {variable} (0 takes a free one)"
-    yield Diagnostic("TF508", where, found, f"{hint}, or end that one: tritonforge down {own}" if own else hint)
+    yield Diagnostic("TF508", _place_of(field, settings), found, _other_port(field))
+
+
+def _place_of(field: str, settings: ServerSettings) -> Where:
+    return Where(subject=f"port {getattr(settings, field)} ({field.removesuffix('_port')})")
+
+
+def _other_port(field: str) -> str:
+    flag, variable = f"--{field.replace('_', '-')}", f"TRITONFORGE_{field.upper()}"
+    return f"choose another with {flag} or {variable} (0 takes a free one)"
