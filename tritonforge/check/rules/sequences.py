@@ -102,7 +102,9 @@ def _check_corrid(path: str, control: Any) -> Iterator[Found]:
         yield error("TF641", f"{path}.{given[0]}", message, "data_type: TYPE_UINT64 instead")
     elif enum_name(control, "data_type") == "TYPE_STRING":
         message = f"Triton 24.10 refuses every request where {_CORRID} is TYPE_STRING"
-        yield warning("TF641", f"{path}.data_type", message, "data_type: TYPE_UINT64: a text as id is a number there, too")
+        yield warning(
+            "TF641", f"{path}.data_type", message, "data_type: TYPE_UINT64: a text as id is a number there, too"
+        )
     elif enum_name(control, "data_type") not in _CORRID_TYPES:
         message = f"{_CORRID} is one of {', '.join(_CORRID_TYPES)}; found {enum_name(control, 'data_type')}"
         yield error("TF641", f"{path}.data_type", message, "data_type: TYPE_UINT64")
