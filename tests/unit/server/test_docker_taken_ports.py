@@ -12,8 +12,6 @@ from tritonforge.server.errors import PreflightError, ServerError
 from tritonforge.server.settings.server import ServerSettings
 
 FAILED = "the container of shop:1 can't be started: driver failed programming external connectivity on endpoint a (b)"
-    "the container of shop:1 can't be started: driver failed programming external connectivity on endpoint shop (a1)"
-)
 
 
 @pytest.mark.parametrize(
