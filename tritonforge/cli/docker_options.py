@@ -11,9 +11,10 @@ import typer
 if TYPE_CHECKING:
     from tritonforge.server.docker.settings import DockerSettings
 
-__all__ = ["Runtime", "filled", "filled_path", "read_docker_options"]
+__all__ = ["TWICE", "Runtime", "filled", "filled_path", "read_docker_options"]
 
 _EMPTY = "it is empty; leave it out if none is meant"
+TWICE = "it is given twice; leave one of them out"
 
 
 class Runtime(str, Enum):
@@ -53,6 +54,9 @@ def read_docker_options(runtime: str, image: str | None, gpus: str | None, sets:
 
     if bare := [text for text in sets if "=" not in text]:
         raise typer.BadParameter(f"found {bare[0]}; write SETTING=VALUE", param_hint="--docker")
+    settings = [text.partition("=")[0] for text in sets]
+    if twice := [setting for setting in settings if settings.count(setting) > 1]:
+        raise typer.BadParameter(TWICE, param_hint=f"--docker {twice[0]}")
     pairs = dict(text.partition("=")[::2] for text in sets)
     if bare := [setting for setting, value in pairs.items() if not value]:
         raise typer.BadParameter(_EMPTY, param_hint=f"--docker {bare[0]}")

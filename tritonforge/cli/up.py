@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tritonforge.cli.docker_options import Runtime, read_docker_options
+from tritonforge.cli.docker_options import TWICE, Runtime, read_docker_options
 from tritonforge.cli.interruptions import Interruptions, interruptible
 
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ def _pairs(sets: list[str], given: Collection[str]) -> dict[str, Any]:
             raise typer.BadParameter(reason, param_hint="--set restricted_key")
         if setting in given:
             raise typer.BadParameter("an option gives it, too: leave one of them out", param_hint=f"--set {setting}")
+        if setting in values:
+            raise typer.BadParameter(TWICE, param_hint=f"--set {setting}")
         values[setting] = from_text(setting, value, lambda text: list(filter(None, text.split(","))))
     return values
 

@@ -45,6 +45,10 @@ def test_a_setting_of_a_container_is_a_pair(repository: Path) -> None:
     [
         (["--gpus", ""], "--gpus: it is empty; leave it out"),
         (["--image", ""], "--image: it is empty; leave it out"),
+        (
+            ["--docker", "memory=1g", "--docker", "memory=2g"],
+            "--docker memory: it is given twice; leave one of them out",
+        ),
         (["--docker", "memory="], "--docker memory: it is empty; leave it out"),
         (["--tritonserver", "/opt/tritonserver"], "--tritonserver: a container has the server of its image"),
     ],

@@ -73,3 +73,11 @@ def test_a_public_server_without_a_key_is_warned_of() -> None:
         result = CliRunner().invoke(app, ["up", "nosuch", "--public", *options])
         assert result.exit_code == 2
         assert ("whoever reaches this machine can load models" in result.stderr) is warned
+
+
+def test_a_setting_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    """The first was left out without a word."""
+    result = CliRunner().invoke(app, ["up", str(tmp_path), "--set", "exit_timeout_s=1", "--set", "exit_timeout_s=2"])
+    assert result.exit_code == 2
+    said = " ".join(result.output.replace("│", " ").split())
+    assert "--set exit_timeout_s: it is given twice; leave one of them out" in said

@@ -142,6 +142,10 @@ def test_dockers_own_log_is_bounded_too(tmp_path: Path) -> None:
         ({"memory": f"{1 << 33}g"}, "memory: found 9223372036854775808: Input should be less than 92233720368547758"),
         ({"memory": "1m"}, "memory: found 1048576 bytes: 6m is Docker's least"),
         ({"user": "a:b:c"}, "user: found 'a:b:c': write uid:gid, or names that the image has"),
+        ({"memory": True}, "memory: found True: write how much"),
+        ({"shm_size": True}, "shm_size: found True: write how much"),
+        ({"cpus": True}, "cpus: found True: write how much"),
+        ({"user": ""}, "user: it is empty; leave it out for one that can read the repository"),
         ({"user": "a:"}, "user: found 'a:'"),
         ({"user": "2147483648"}, "user: found '2147483648'"),
         ({"gpus": "0"}, "gpus: found '0', a number of GPUs: leave it out for none, or write device=0 for the first"),
@@ -151,7 +155,7 @@ def test_dockers_own_log_is_bounded_too(tmp_path: Path) -> None:
         ({"gpu": "1"}, "gpu: there is no such setting\n  hint: did you mean gpus?"),
     ],
 )
-def test_settings_that_cant_be_are_refused(given: dict[str, str], message: str) -> None:
+def test_settings_that_cant_be_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as refused:
         DockerSettings.load(**given)
     assert str(refused.value).startswith(message)

@@ -59,11 +59,11 @@ def gpu_ids(gpus: str) -> list[str]:
 class DockerSettings(BaseModel):
     """How to run a container. Sizes are bytes, or text with a unit: `512m`, `2g`.
 
-    Without an `image` it is NVIDIA's of the release that the repository was built for; an empty one is refused. `gpus`
-    is `all`, a number from 1 on, or ids (`0,2`, `device=2`); empty gives none. `shm_size` None is computed from the
-    repository. `user` is `uid:gid`; empty takes one other than root that can read the repository, if there is one. By
-    its `restart` policy Docker starts a server again that crashed; the end of the one who started it is the container's
-    end all the same.
+    Without an `image` it is NVIDIA's of the release that the repository was built for. `gpus` is `all`, a number from 1
+    on, or ids (`0,2`, `device=2`); empty gives none. `shm_size` None is computed from the repository. `user` is
+    `uid:gid`; without one it is one other than root that can read the repository, if there is one. An empty `image` or
+    `user` is refused. By its `restart` policy Docker starts a server again that crashed; the end of the one who started
+    it is the container's end all the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +96,14 @@ class DockerSettings(BaseModel):
         except ValidationError as error:
             raise SettingsError(explain(error, {}, list(cls.model_fields))) from None
 
+    @field_validator("shm_size", "memory", "cpus", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any) -> Any:
+        """Refuse True, which would be read as 1."""
+        if value is True or value is False:
+            raise ValueError(f"found {value}: write how much")
+        return value
+
     @field_validator("shm_size", "memory", mode="before")
     @classmethod
     def _size(cls, value: Any) -> Any:
@@ -125,8 +133,10 @@ class DockerSettings(BaseModel):
     @field_validator("user")
     @classmethod
     def _somebody(cls, value: str) -> str:
+        if not value:
+            raise ValueError("it is empty; leave it out for one that can read the repository")
         too_great = any(part.isdecimal() and int(part) > _GREATEST_ID for part in value.split(":"))
-        if value and (too_great or not _USER.fullmatch(value)):
+        if too_great or not _USER.fullmatch(value):
             raise ValueError(f"found {value!r}: write uid:gid, or names that the image has")
         return value
 
