@@ -27,7 +27,11 @@ def missing_backends(repository: Path, *, release: str, nvidia: bool) -> Iterato
         own = _IMAGES.get(backend.name, "")
         if nvidia and not own:
             continue
-        hint = f"add --nvidia --base {image.removesuffix('py3')}{own}" if own else _hint(backend.name)
+        hint = (
+            f"add {'' if nvidia else '--nvidia '}--base {image.removesuffix('py3')}{own}"
+            if own
+            else _hint(backend.name)
+        )
         kind = image if nvidia else "a slim image"
         yield Diagnostic("TF524", backend.where, f'{kind} has no backend "{backend.name}"', hint)
 

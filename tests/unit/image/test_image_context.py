@@ -70,12 +70,12 @@ def files(folder: Path) -> dict[str, bytes]:
             "it has python, onnxruntime, pytorch; name an image that has it, too, with --base",
         ),
         ("vllm", False, 'a slim image has no backend "vllm"', "add --nvidia --base {}:24.10-vllm-python-py3"),
-        ("vllm", True, '{}:24.10-py3 has no backend "vllm"', "add --nvidia --base {}:24.10-vllm-python-py3"),
+        ("vllm", True, '{}:24.10-py3 has no backend "vllm"', "add --base {}:24.10-vllm-python-py3"),
         (
             "tensorrtllm",
             True,
             '{}:24.10-py3 has no backend "tensorrtllm"',
-            "add --nvidia --base {}:24.10-trtllm-python-py3",
+            "add --base {}:24.10-trtllm-python-py3",
         ),
     ],
 )
