@@ -23,6 +23,7 @@ from tritonforge.server.machine import Machine
 from tritonforge.server.preflight import preflight
 from tritonforge.server.protocol import Runtime, Server
 from tritonforge.server.settings.server import PORTS, ServerSettings
+from tritonforge.server.settings.writable import needing_room
 
 if TYPE_CHECKING:
     from tritonforge.server.asking.catalog import ServedModel
@@ -64,9 +65,10 @@ class EmbeddedServer(Server):
         self._workspace = workspace
         self._log: int | None = None
         try:
+            # Kept open from before the start: the log can then be read when its folder is gone, which may be at once.
+            with needing_room(workspace.folder.parent):
+                self._log = os.open(workspace.log, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
             folder = start(repository, settings, machine=machine, workspace=workspace)
-            # Kept open: the log can then be read when its folder is gone.
-            self._log = os.open(workspace.log, os.O_RDONLY | os.O_CLOEXEC)
             _import_the_rest()
             from tritonforge.server.diagnosis.older_log import with_older
             from tritonforge.server.diagnosis.sources import read_sources
