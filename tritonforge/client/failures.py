@@ -79,6 +79,11 @@ WANTS_CERTIFICATE = (
 OVER_TLS = "is the port one of TLS? then use https://…"
 _ENDED_OVER_TLS = f"{WANTS_CERTIFICATE}; or is it no gRPC port?"
 
+_TOO_LARGE = re.compile(r"message larger than max|message exceeds maximum size")
+"""What gRPC's servers in C++ and Go, and in Java, say with RESOURCE_EXHAUSTED of a request's size."""
+
+_LARGER = "the request is larger than the server, or a proxy before it, takes"
+
 _HINTS = (
     (
         _RESTRICTED,
@@ -94,7 +99,8 @@ _HINTS = (
     ),
     (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
     (REFUSED, "the server has refused the call unread, as one does that has as many as it takes"),
-    (re.compile(r"^HTTP 413\b"), "the request is larger than the server, or a proxy before it, takes"),
+    (re.compile(r"^HTTP 413\b"), _LARGER),
+    (_TOO_LARGE, _LARGER),
     (re.compile(r"^Method Not Allowed$"), "is it Triton's metrics port? use its HTTP port (8000 by default)"),
     (
         re.compile(
@@ -309,7 +315,7 @@ def _refined(kind: type[ClientError], words: str, target: Target) -> ClientError
         return kind(with_hint(words), target)
     if _LATE_IN_QUEUE.search(words):  # UNAVAILABLE to Triton (24.10), but to wait once more is what nobody asked for
         return DeadlineExceeded(f"not begun in time: {words}", target)
-    if is_restricted(words):  # gRPC's word for it is UNAVAILABLE (24.10)
+    if is_restricted(words) or _TOO_LARGE.search(words):  # UNAVAILABLE (24.10) and RESOURCE_EXHAUSTED to gRPC
         return InvalidRequest(with_hint(words), target)
     return ServerUnavailable(with_hint(words, secure=target.url.startswith("grpcs:")), target)
 

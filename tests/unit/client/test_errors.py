@@ -231,6 +231,21 @@ def test_what_a_server_says_of_one_model_is_told_from_what_is_its_own(error, of_
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "SERVER: Received message larger than max (8800027 vs. 4194304)",  # grpc's in C++
+        "grpc: received message larger than max (8800027 vs. 4194304)",  # in Go
+        "gRPC message exceeds maximum size 4194304: 8800027",  # in Java
+    ],
+)
+def test_a_request_that_is_too_large_is_the_callers_to_change(words):
+    error = from_grpc_code("RESOURCE_EXHAUSTED", words, TARGET, answered=True)
+    assert isinstance(error, InvalidRequest)
+    assert error.code == "RESOURCE_EXHAUSTED"
+    assert "the request is larger than the server" in error.reason
+
+
+@pytest.mark.parametrize(
     ("words", "answered", "sent"),
     [
         ("failed to connect to all addresses; last error: Socket closed", False, False),

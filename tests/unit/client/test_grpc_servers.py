@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 from tritonclient.grpc import service_pb2
 
-from tritonforge.client import AsyncClient, Client, DeadlineExceeded, InferenceFailed, ServerUnavailable
+from tritonforge.client import AsyncClient, Client, DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc.async_transport import AsyncGrpcTransport
 from tritonforge.client.grpc.exchange import GrpcExchange
@@ -38,6 +40,13 @@ def large_and_compressed(request: Any, context: grpc.ServicerContext) -> Any:
     answer.outputs[0].shape[:] = [LENGTH]
     answer.raw_output_contents[0] = np.arange(LENGTH, dtype=np.float32).tobytes()
     return answer
+
+
+LARGE_OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "gzip": {"options": ConnectionOptions(compression="gzip")},
+    "keepalive": {"options": ConnectionOptions(keepalive_s=60)},
+}
 
 
 def test_many_tasks_keep_within_the_number_of_calls_that_a_server_takes():
@@ -305,3 +314,44 @@ def test_a_stream_with_all_its_responses_may_end_badly():
 
     with grpc_server(stream=stream) as url, Client(url, timeout_s=20) as client:
         assert [result.y.tolist() for result in client.stream("m", x=X)] == [[1, 2]]
+
+
+@pytest.mark.parametrize("options", LARGE_OPTIONS.values(), ids=LARGE_OPTIONS)
+def test_requests_that_are_too_large_cost_no_other_call_its_answer(options):
+    large = np.random.default_rng(0).random(1 << 20, np.float32)
+    with grpc_server(options=[("grpc.max_receive_message_length", 1 << 20)]) as url, Client(url, **options) as client:
+        for _ in range(6):
+            with pytest.raises(InvalidRequest, match="larger than"):
+                client.infer("m", x=large)
+            assert client.infer("m", x=large[:2]).y.shape == (2,)
+
+
+@pytest.mark.parametrize("options", LARGE_OPTIONS.values(), ids=LARGE_OPTIONS)
+def test_failed_calls_with_large_messages_leave_no_connection(options):
+    def fail(request: Any, context: grpc.ServicerContext) -> Any:
+        context.abort(grpc.StatusCode.INTERNAL, "no")
+
+    large = np.random.default_rng(0).random(1 << 20, np.float32)
+    with grpc_server(fail, options=[("grpc.max_receive_message_length", -1)]) as url:
+        with Client(url, **options) as client:
+            client.metadata("m")
+            for _ in range(5):
+                with pytest.raises(InferenceFailed):
+                    client.infer("m", x=large)
+            assert connections_to(url) <= 2
+        until(lambda: not connections_to(url))
+
+
+def connections_to(url: str) -> int:
+    port = int(url.rpartition(":")[2])
+    return sum(
+        connection.status == psutil.CONN_ESTABLISHED and connection.raddr and connection.raddr.port == port
+        for connection in psutil.Process().net_connections("tcp")
+    )
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

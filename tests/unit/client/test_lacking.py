@@ -125,6 +125,31 @@ def test_a_server_that_was_busy_is_asked_again_where_the_others_lack_the_model()
         call.failed(has, ServerUnavailable("busy", TARGET, of_model=True))
 
 
+def test_a_server_that_lacks_the_model_is_not_asked_again_where_the_others_are_left_alone():
+    retries = Retries(attempts=3, first_delay_s=0)
+    budget = Budget(retries)
+    budget.earn()
+    replicas = Replicas(["a", "b"], breaker=Breaker(failures=1))
+    call: Attempts[str] = Attempts(replicas, retries, budget, Deadline(5), TARGET)
+    dead = call.begin()
+    call.failed(dead, ServerUnavailable("refused", TARGET, sent=False))
+    assert dead.open
+    lacks = call.begin()
+    with pytest.raises(ServerUnavailable, match="refused; and a, b: no such model"):
+        call.failed(lacks, ModelNotFound("no such model", TARGET))
+    assert budget.full
+
+    replicas = Replicas(["a", "b"], breaker=Breaker(failures=2))
+    call = Attempts(replicas, retries, budget, Deadline(5), TARGET)
+    lacks = call.begin()
+    call.failed(lacks, ModelNotFound("no such model", TARGET))
+    dead = call.begin()
+    assert call.failed(dead, ServerUnavailable("refused", TARGET, sent=False)) == 0
+    assert call.begin() is dead
+    with pytest.raises(ServerUnavailable, match="refused; and a, b: no such model"):
+        call.failed(dead, ServerUnavailable("refused", TARGET, sent=False))
+
+
 def test_what_came_of_a_stream_does_not_come_twice():
     call = attempts(Replicas(["a", "b"]))
     with pytest.raises(ModelNotReady):

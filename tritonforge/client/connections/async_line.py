@@ -75,7 +75,7 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
 
     def write(self, data: Any) -> None:
         """Send bytes, now or as soon as the socket takes them."""
-        if self._transport is not None:
+        if self._transport is not None and self.open:  # asyncio complains of each one to a lost connection
             self._transport.write(data)
 
     async def room(self, answer: asyncio.Future[T]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -24,10 +25,11 @@ class Channel:
     """A channel of one process, and its procedures.
 
     A call that is given up while its message is being sent stays in the channel (grpcio 1.85) as long as the server
-    reads nothing, and closing the channel waits for it. Such a channel is stuck: it is left to itself, not closed.
+    reads nothing, and closing the channel waits for it. Such a channel is stuck: it takes no other call, and is closed
+    by a thread that nobody waits for.
     """
 
-    __slots__ = ("_channel", "_form", "_large", "infer", "owner", "procedures", "reached", "stream", "stuck")
+    __slots__ = ("_channel", "_form", "_large", "_unsure", "infer", "owner", "procedures", "reached", "stream", "stuck")
 
     def __init__(self, form: GrpcExchange) -> None:
         options = {"options": form.options, "compression": form.compression}
@@ -35,6 +37,7 @@ class Channel:
         self.owner = os.getpid()
         self.reached = False
         self.stuck = False
+        self._unsure = False  # whether closing may have to wait
         self._large: set[Any] = set()
         if form.credentials is None:
             self._channel = grpc.insecure_channel(form.authority, **options)
@@ -85,18 +88,21 @@ class Channel:
 
     @contextmanager
     def _giving_up(self, call: Any, message: bytes) -> Iterator[None]:
-        """Give a call up that hasn't succeeded by the end of the block."""
-        succeeded = False
+        """Give a call up that isn't over by the end of the block."""
         self.note(call, message)
+        over = succeeded = False
         try:
             yield
             succeeded = True
         except grpc.FutureCancelledError:
             raise self._form.closed() from None
+        except grpc.RpcError as error:
+            over = error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+            raise
         finally:
-            if not succeeded:
+            if not (over or succeeded):
                 call.cancel()
-            self.forget(call, over=succeeded)
+            self.forget(call, over=over, succeeded=succeeded)
 
     @property
     def usable(self) -> bool:
@@ -110,20 +116,24 @@ class Channel:
         if len(message) >= LARGE:
             self._large.add(call)
 
-    def forget(self, call: Any, *, over: bool) -> None:
-        """Forget a call that is over, or was given up."""
+    def forget(self, call: Any, *, over: bool = False, succeeded: bool = False) -> None:
+        """Forget a call that has `succeeded`; or is `over`, as the server has said; or was given up."""
         if call in self._large:
             self._large.discard(call)
-            self.stuck = self.stuck or not over
+            self.stuck = self.stuck or not (over or succeeded)
+            self._unsure = self._unsure or not succeeded
 
     def close(self) -> None:
         """Cancel the calls in flight, and disconnect; nothing in a forked child."""
         if self.owner != os.getpid():
             return
-        if not (self.stuck or self._large):
-            self._channel.close()
         for call in tuple(self._large):
             call.cancel()
+            self._unsure = True
+        if self._unsure:  # there may be something to be waited for
+            threading.Thread(target=self._channel.close, name="tritonforge-closing", daemon=True).start()
+        else:
+            self._channel.close()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:

@@ -84,10 +84,11 @@ class GrpcTransport:
             call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
         except OSError as error:
             raise self._failure(error, deadline, target) from error
-        final = False
+        answered = final = False
         try:
             channel.note(call, message)
             for data in call:
+                answered = True
                 response, final = self.form.read_stream(data, target)
                 if isinstance(response, ClientError):
                     raise response
@@ -99,7 +100,7 @@ class GrpcTransport:
             raise self._failure(error, deadline, target) from error
         finally:
             _end(call, final=final)
-            channel.forget(call, over=final)
+            channel.forget(call, over=answered, succeeded=final)
 
     def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""

@@ -162,8 +162,8 @@ class Attempts(Generic[T]):
         late = timed_out and self._steady  # after a share of the time: there is more, for another server
         others = not self._pinned and self._others()
         harmless = may_retry(error, idempotent=self._idempotent and not answered, elsewhere=others)
-        if not (late or harmless) or retry + 1 >= self._retries.attempts:
-            return None, error
+        if not (late or harmless) or retry + 1 >= self._retries.attempts or not self._some_may_have:
+            return None, self._beside_absence(error)
         after_s = error.after_s if isinstance(error, ServerUnavailable) else 0
         delay_s = 0.0 if others else max(self._retries.delay_s(retry), after_s)
         if delay_s >= self.deadline.at - time.monotonic():
@@ -216,6 +216,20 @@ class Attempts(Generic[T]):
             other not in self._tried and not other.open and not (willing and other.silent) and other not in lacking
             for other in self._able
         )
+
+    @property
+    def _some_may_have(self) -> bool:
+        """Whether a server is left that may have the model, where some have said that they lack it."""
+        if not self._lacking:
+            return True
+        lacking = self._replicas.lacking(self._model)
+        return any(not each.open and each not in lacking for each in self._able)
+
+    def _beside_absence(self, error: ClientError) -> ClientError:
+        """Have the failure of one server tell of the other that lacks the model."""
+        if self._absence is not None:
+            error.reason = f"{error.reason}; and {self._absence.url}: {self._absence.reason}"
+        return error
 
     @property
     def _made(self) -> int:
