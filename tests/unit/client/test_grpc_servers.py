@@ -319,7 +319,10 @@ def test_a_stream_with_all_its_responses_may_end_badly():
 @pytest.mark.parametrize("options", LARGE_OPTIONS.values(), ids=LARGE_OPTIONS)
 def test_requests_that_are_too_large_cost_no_other_call_its_answer(options):
     large = np.random.default_rng(0).random(1 << 20, np.float32)
-    with grpc_server(options=[("grpc.max_receive_message_length", 1 << 20)]) as url, Client(url, **options) as client:
+    with (
+        grpc_server(options=[("grpc.max_receive_message_length", 1 << 20)]) as url,
+        Client(url, shared_memory=False, **options) as client,
+    ):
         for _ in range(6):
             with pytest.raises(InvalidRequest, match="larger than"):
                 client.infer("m", x=large)
@@ -333,7 +336,7 @@ def test_failed_calls_with_large_messages_leave_no_connection(options):
 
     large = np.random.default_rng(0).random(1 << 20, np.float32)
     with grpc_server(fail, options=[("grpc.max_receive_message_length", -1)]) as url:
-        with Client(url, **options) as client:
+        with Client(url, shared_memory=False, **options) as client:
             client.metadata("m")
             for _ in range(5):
                 with pytest.raises(InferenceFailed):
