@@ -372,6 +372,23 @@ def test_a_message_that_a_leaving_server_has_not_taken_is_sent_anew(ask):
         assert server.connections == 2
 
 
+def test_nothing_is_written_to_a_connection_that_is_lost(caplog):
+    """Asyncio complains of it in the log."""
+
+    def reset(peer: Peer) -> None:
+        peer.send(HELLO + window(0, 1 << 30) + setting(4, 1 << 30))
+        for kind, *_ in coming(peer):
+            if kind == DATA:
+                peer.reset()
+                return
+
+    with FaultServer(reset) as server:
+        for _ in range(3):
+            with pytest.raises(Dropped):
+                ask_in_a_loop(server.port, MESSAGE * 100)
+    assert not caplog.records
+
+
 def test_small_calls_of_a_loop_pass_a_large_one_by():
     async def main(port: int) -> None:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), OPTIONS)

@@ -114,6 +114,7 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
             if pieces:
                 self._flush()
                 self.write(b"".join(pieces))
+                await asyncio.sleep(0)  # the others' turn, and the loop's to see that the connection is lost
                 await self.room(answer)
             else:
                 self._opened = self._opened or self._loop.create_future()
