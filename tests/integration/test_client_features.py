@@ -425,9 +425,9 @@ def test_what_a_killed_client_leaves_is_swept_by_the_next(url):
         "client = Client(sys.argv[1]); client.infer('identity', x_FP32=np.ones((1, 1 << 18), np.float32))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    killed = subprocess.run([sys.executable, "-c", code, url], check=False, timeout=60)
-    assert killed.returncode == -signal.SIGKILL
-    left = [name for name in os.listdir("/dev/shm") if name.startswith(PREFIX)]
+    with subprocess.Popen([sys.executable, "-c", code, url]) as killed:
+        assert killed.wait(60) == -signal.SIGKILL
+    left = [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{killed.pid}_")]
     assert left
     with Client(url) as client:
         assert set(left) <= {entry["name"] for entry in client.admin.shared_memory()}
