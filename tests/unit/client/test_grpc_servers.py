@@ -345,6 +345,28 @@ def test_failed_calls_with_large_messages_leave_no_connection(options):
         until(lambda: not connections_to(url))
 
 
+def test_a_stream_of_a_loop_with_a_large_request_gives_each_response():
+    large = np.random.default_rng(0).random(1 << 18, np.float32)
+
+    def thrice(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        answer = doubled(next(requests), context)
+        for turn in range(3):
+            answer.parameters["triton_final_response"].bool_param = turn == 2
+            yield service_pb2.ModelStreamInferResponse(infer_response=answer)
+
+    async def main() -> None:
+        async with AsyncClient(url, shared_memory=False) as client:
+            results = [result.y async for result in client.stream("m", x=large)]
+            assert len(results) == 3
+            np.testing.assert_array_equal(results[-1], large)
+            async for _ in client.stream("m", x=large):
+                break
+            assert (await client.infer("m", x=X)).y.shape == (2,)
+
+    with grpc_server(stream=thrice, options=[("grpc.max_receive_message_length", -1)]) as url:
+        asyncio.run(main())
+
+
 def connections_to(url: str) -> int:
     port = int(url.rpartition(":")[2])
     return sum(

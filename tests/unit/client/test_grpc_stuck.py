@@ -97,6 +97,38 @@ def test_closing_ends_a_call_that_is_stuck():
     assert [str(failure) for failure in failures] == [f"the client of grpc://127.0.0.1:{server.port} is closed"]
 
 
+def test_so_does_a_stream_in_a_loop():
+    async def main(port: int) -> None:
+        transport = AsyncGrpcTransport(Endpoint("grpc", "127.0.0.1", port))
+        with pytest.raises(DeadlineExceeded):
+            async for _ in transport.stream(REQUEST, Deadline(2)):
+                pass
+        await transport.close()
+
+    with in_time(), FaultServer(read_some) as server:
+        asyncio.run(main(server.port))
+
+
+def test_a_stream_in_a_loop_that_is_stuck_can_be_cancelled_and_its_client_closed():
+    async def consume(transport: AsyncGrpcTransport) -> None:
+        async for _ in transport.stream(REQUEST, Deadline(60)):
+            pass
+
+    async def main(port: int) -> None:
+        transport = AsyncGrpcTransport(Endpoint("grpc", "127.0.0.1", port))
+        tasks = [asyncio.ensure_future(consume(transport)) for _ in range(2)]
+        await asyncio.sleep(0.5)
+        tasks[0].cancel()
+        await asyncio.wait([tasks[0]])
+        assert tasks[0].cancelled()
+        await transport.close()
+        with pytest.raises(RuntimeError, match="is closed"):
+            await tasks[1]
+
+    with in_time(), FaultServer(read_some) as server:
+        asyncio.run(main(server.port))
+
+
 @pytest.mark.parametrize("options", OVER_GRPCIO.values(), ids=OVER_GRPCIO)
 def test_a_call_in_a_loop_ends_in_time(options):
     async def main(port: int) -> None:

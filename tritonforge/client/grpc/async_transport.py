@@ -17,7 +17,7 @@ from tritonforge.client.concurrency.waits import within
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
-from tritonforge.client.grpc.channel import Channel
+from tritonforge.client.grpc.channel import Channel, LargeStream
 from tritonforge.client.grpc.exchange import FAILURES, INFER, LARGE, SETTLED, STREAM, GrpcExchange, path
 from tritonforge.client.grpc.questions import SUBJECTS, parse_answer, procedure, serialize_question
 from tritonforge.client.grpc.unary import AsyncUnaryCalls
@@ -84,10 +84,14 @@ class AsyncGrpcTransport:
         """Send one request and give each response as it comes. Closing the generator before the last one cancels it."""
         target = self.form.target(request)
         message, metadata = self.form.write_stream(request), self.form.metadata(request.headers)
-        call, final = None, False
+        call: Any = None
+        final = False
         try:
             channel = await self._channel(deadline)  # kept while it is used: grpc closes one that nobody holds
-            call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
+            if len(message) < LARGE:
+                call = channel.stream(iter([message]), timeout=deadline.left_s(), metadata=metadata)
+            else:
+                call = LargeStream(self._blocking_channel(), message, metadata, deadline.left_s())
             async for data in call:
                 response, final = self.form.read_stream(data, target)
                 if isinstance(response, ClientError):
@@ -141,7 +145,9 @@ class AsyncGrpcTransport:
             self._large.close()
         await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
-    def _failure(self, error: Any, deadline: Deadline, target: Target) -> ClientError:
+    def _failure(self, error: Any, deadline: Deadline, target: Target) -> Exception:
+        if self._closed and isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.CANCELLED:
+            return self.form.closed()  # while the call was under way
         if self.form.spoiled(error):
             self._channels.drop()
         return self.form.failure(error, deadline, target)

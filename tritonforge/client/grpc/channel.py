@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,7 +19,7 @@ from tritonforge.client.grpc.exchange import INFER, LARGE, SETTLED, STREAM, Grpc
 from tritonforge.client.grpc.questions import SUBJECTS
 from tritonforge.client.message import Headers
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "LargeStream"]
 
 
 class Channel:
@@ -134,6 +135,36 @@ class Channel:
             threading.Thread(target=self._channel.close, name="tritonforge-closing", daemon=True).start()
         else:
             self._channel.close()
+
+
+class LargeStream:
+    """A stream with a large request in an event loop, as one of the loop's own channels: a thread of its own waits for
+    its responses.
+    """
+
+    def __init__(self, channel: Channel, message: bytes, metadata: Headers | None, timeout: float) -> None:
+        self._channel = channel
+        self._call = channel.stream(iter([message]), timeout=timeout, metadata=metadata)
+        self._thread = ThreadPoolExecutor(1, "tritonforge-stream")
+        self._answered = self._ended = False
+        channel.note(self._call, message)
+
+    def __aiter__(self) -> LargeStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data: bytes | None = await asyncio.get_running_loop().run_in_executor(self._thread, next, self._call, None)
+        if data is None:
+            self._ended = True
+            raise StopAsyncIteration
+        self._answered = True
+        return data
+
+    def cancel(self) -> None:
+        """Cancel the call, if it isn't over, which ends the thread."""
+        self._call.cancel()
+        self._channel.forget(self._call, over=self._answered, succeeded=self._ended)
+        self._thread.shutdown(wait=False)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
