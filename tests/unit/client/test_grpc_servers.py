@@ -27,7 +27,19 @@ from tritonforge.client.url import Endpoint
 from tritonforge.hpack import encode_field
 
 from .fault_server import FaultServer, Peer
-from .http2_frames import BEGINNING, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST, SETTINGS, frame, trailers
+from .http2_frames import (
+    BEGINNING,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    RST,
+    SETTINGS,
+    WINDOW,
+    frame,
+    trailers,
+)
 from .small_servers import Stream, doubled, doubled_once, grpc_server
 
 X = np.array([1, 2], np.float32)
@@ -250,6 +262,28 @@ def test_a_connection_that_can_not_be_read_any_more_is_left():
                 with pytest.raises(ServerUnavailable, match=words):
                     client.metadata("m")
         assert server.connections == 6
+
+
+def test_so_is_one_that_is_for_large_messages_in_a_loop():
+    first, last, words = ODD_ENDS["a key that is none"]
+    tensor = Tensor("x", "UINT8", (LENGTH,), bytes(LENGTH))
+
+    async def main(port: int) -> None:
+        transport = AsyncGrpcTransport(Endpoint("grpc", "127.0.0.1", port), ConnectionOptions(keepalive_s=60))
+        for _ in range(3):
+            with pytest.raises(ServerUnavailable, match=words):
+                await transport.infer(Request("m", (tensor,)), Deadline(20))
+        await transport.close()
+
+    def behave(peer: Peer) -> None:
+        peer.send(
+            frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 30)) + frame(WINDOW, 0, 0, struct.pack(">I", 1 << 30))
+        )
+        answering_oddly(first, last)(peer)
+
+    with FaultServer(behave) as server:
+        asyncio.run(main(server.port))
+        assert server.connections == 3
 
 
 class Ending:

@@ -150,6 +150,7 @@ class AsyncGrpcTransport:
             return self.form.closed()  # while the call was under way
         if self.form.spoiled(error):
             self._channels.drop()
+            self._large = None  # it may be that one's
         return self.form.failure(error, deadline, target)
 
     async def _over_grpcio(self, message: bytes, metadata: Headers | None, deadline: Deadline) -> bytes:

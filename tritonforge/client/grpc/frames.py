@@ -313,8 +313,8 @@ class GrpcFrames:
             self.replies += _frame(_SETTINGS, _ACK, 0, b"")
         elif kind == _PING and not flags & _ACK:
             self.replies += _frame(_PING, _ACK, 0, payload)
-        elif kind == _WINDOW:
-            self._widen(stream, int.from_bytes(payload, "big") & _HUGE)
+        elif kind == _WINDOW and stream in self._uploads:
+            self._uploads[stream].room += int.from_bytes(payload, "big") & _HUGE
         elif kind == _GOAWAY:
             self._last = min(int.from_bytes(payload[:4], "big") & _HUGE, _HUGE - 1)
             for late in [number for number in self._calls if number > self._last]:
@@ -323,12 +323,6 @@ class GrpcFrames:
             self._end(stream, reset(int.from_bytes(payload, "big"), begun=self._calls[stream].begun))
         elif kind == _PUSH:
             raise Garbled("the peer pushes what nobody asked for")
-
-    def _widen(self, stream: int, more: int) -> None:
-        if not stream:
-            self._room += more
-        elif stream in self._uploads:
-            self._uploads[stream].room += more
 
     def _end(self, stream: int, outcome: Outcome) -> None:
         del self._calls[stream]
