@@ -39,9 +39,10 @@ def run(
     codes: list[int] = []
     also = [_also(file, output) for file in files]
     scenarios = _read(files, also)
+    aside = len(files) > 1 and any(map(_prints_a_file, scenarios))
     for file, scenario, more in zip(files, scenarios, also, strict=True):
         if len(files) > 1:
-            with printed(aside=any(map(_prints_a_file, scenarios))):
+            with printed(aside=aside):
                 typer.echo(f"\n{file}" if codes else f"{file}")
         end = Ending()
         codes.append(_run(file, scenario, more, files, end))

@@ -324,9 +324,8 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
     Raises:
         ServerDied: the server ended by itself.
     """
-    from tritonforge.server import ServerDied
-    from tritonforge.server.diagnosis.hints import hint_for_end
-    from tritonforge.server.diagnosis.log import added, last_words
+    from tritonforge.server.diagnosis.end import server_died
+    from tritonforge.server.diagnosis.log import added
 
     begun = len(server.log_text())
     try:
@@ -338,5 +337,4 @@ def _serve(server: Server, serve: Callable[[], int | None]) -> None:
         raise
     assert code is not None
     log = server.log_text()
-    said = added(log, begun)
-    raise ServerDied(code, last_words(said, information=False), log=log, hint=hint_for_end(said))
+    raise server_died(code, log, said=added(log, begun), information=False)

@@ -16,9 +16,9 @@ from typing import TextIO
 
 from tritonforge.repository_files import dead_links, stub_safe
 from tritonforge.server.asking.health import Health, ModelState
-from tritonforge.server.diagnosis.hints import hint_for_end
+from tritonforge.server.diagnosis.end import server_died
 from tritonforge.server.diagnosis.log import last_words, read_failures
-from tritonforge.server.errors import PreflightError, ServerDied, ServerTimeout
+from tritonforge.server.errors import PreflightError, ServerTimeout
 from tritonforge.server.guard.workspace import Workspace
 from tritonforge.server.installed.null_backend import write_null_backends
 from tritonforge.server.launch import local_host, resolve_ports
@@ -117,8 +117,7 @@ def _await_states(workspace: Workspace, settings: ServerSettings, log: TextIO, t
             code = 128 + signal.SIGABRT if aborting else None
             look_at, aborting = time.monotonic() + _ABORT_S, _ABORTING in _read(log)
         if code is not None:
-            said = _read(log)
-            raise ServerDied(code, last_words(said), log=said, hint=hint_for_end(said))
+            raise server_died(code, _read(log))
         if time.monotonic() >= deadline:
             raise ServerTimeout(timeout_s, "still reading models", last_words(_read(log)), log=_read(log))
         time.sleep(_POLL_S)

@@ -13,11 +13,11 @@ from tritonforge.errors import Diagnostic
 from tritonforge.server import ports
 from tritonforge.server.asking.health import Health, ModelState
 from tritonforge.server.asking.stubs import StubWatch
+from tritonforge.server.diagnosis.end import server_died
 from tritonforge.server.diagnosis.failures import explain_dead_stubs, explain_failures
-from tritonforge.server.diagnosis.hints import hint_for_end
 from tritonforge.server.diagnosis.log import last_words, loading_models
 from tritonforge.server.diagnosis.sources import Sources
-from tritonforge.server.errors import ModelLoadError, ServerDied, ServerError, ServerTimeout
+from tritonforge.server.errors import ModelLoadError, ServerError, ServerTimeout
 from tritonforge.server.guard.workspace import Workspace
 from tritonforge.server.installed.installation import find_tritonserver
 from tritonforge.server.launch import local_host
@@ -49,8 +49,7 @@ def await_ready(
     while True:
         code = workspace.poll()
         if code is not None:
-            log = read_log()
-            raise ServerDied(code, last_words(log), log=log, hint=hint_for_end(log))
+            raise server_died(code, read_log())
         status = health.status()
         if status is not None and _serves(workspace.server_pid, settings):
             states = _states(health)

@@ -20,9 +20,9 @@ from tritonforge.server.asking.statistics import ModelStatistics, read_statistic
 from tritonforge.server.asking.status import ModelStatus, model_statuses
 from tritonforge.server.asking.stubs import StubWatch
 from tritonforge.server.diagnosis.definition import definition_of
+from tritonforge.server.diagnosis.end import server_died
 from tritonforge.server.diagnosis.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.diagnosis.follow import follow_file
-from tritonforge.server.diagnosis.hints import hint_for_end
 from tritonforge.server.diagnosis.log import last_words
 from tritonforge.server.diagnosis.sources import Sources, read_sources
 from tritonforge.server.docker.client import told
@@ -30,7 +30,7 @@ from tritonforge.server.docker.container import INSIDE, MODELS
 from tritonforge.server.docker.hints import hints_of_image, telling_of_image
 from tritonforge.server.docker.memory import blame_memory, short_of_memory
 from tritonforge.server.docker.process import server_process
-from tritonforge.server.errors import ModelLoadError, PreflightError, ServerDied, ServerError, ServerTimeout
+from tritonforge.server.errors import ModelLoadError, PreflightError, ServerError, ServerTimeout
 from tritonforge.server.guard.workspace import Workspace
 from tritonforge.server.launch import local_host
 from tritonforge.server.protocol import Runtime, Server
@@ -244,7 +244,7 @@ class DockerServer(Server):
         log = self.log_text()
         missing = _NO_PROGRAM.search(log) if code in _CANT_RUN else None
         if missing is None:
-            return ServerDied(code, last_words(log), log=log, hint=hint_for_end(log))
+            return server_died(code, log)
         where = Where(subject=f"image {self._container.attrs['Config']['Image']}")
         message = f"holds no Triton server: {missing['program']}, {missing['reason']}"
         return PreflightError([Diagnostic("TF531", where, message, _TRITONS)])
