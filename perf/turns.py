@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-__all__ = ["Figures", "pairs", "take_turns"]
+__all__ = ["Figures", "added_us", "pairs", "take_turns"]
 
 
 @dataclass
@@ -27,9 +27,9 @@ class Figures:
         return statistics.median(self.wall)
 
     def __str__(self) -> str:
-        used = f"processors: {statistics.median(self.client):5.0f} µs here"
+        used = f"processors: {statistics.mean(self.client):5.0f} µs here"
         if self.server:
-            used += f", {statistics.median(self.server):5.0f} µs in the server"
+            used += f", {statistics.mean(self.server):5.0f} µs in the server"
         return f"{self.wall_us:8.1f} µs {1e6 / self.wall_us:8.0f}/s   {used}"
 
 
@@ -65,6 +65,11 @@ def take_turns(
 def pairs(ours: Figures, theirs: Figures) -> float:
     """Give the median of the rounds' ratios: how many times our calls are made while theirs are made once."""
     return statistics.median(their / our for our, their in zip(ours.wall, theirs.wall, strict=True))
+
+
+def added_us(call: Figures, least: Figures) -> float:
+    """Give the median of the rounds' differences: what a call takes beyond the least, in microseconds."""
+    return statistics.median(one - other for one, other in zip(call.wall, least.wall, strict=True))
 
 
 def _own_seconds() -> float:
