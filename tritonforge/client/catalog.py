@@ -13,7 +13,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
-from tritonforge.client.failures import is_restricted
+from tritonforge.client.failures import is_restricted, lacks_endpoint
 from tritonforge.client.metadata import ModelStatus, read_served_model
 from tritonforge.client.names import near_names
 from tritonforge.client.questions import Question
@@ -121,7 +121,7 @@ class Catalog:
         except (ModelNotFound, InvalidRequest):
             return {}
         except ServerUnavailable as error:
-            if error.foreign and error.code == "404":
+            if lacks_endpoint(error):
                 return {}
             raise
         return config

@@ -32,6 +32,7 @@ __all__ = [
     "inference_failed",
     "is_garbled",
     "is_restricted",
+    "lacks_endpoint",
     "stream_failed",
     "too_late",
     "with_hint",
@@ -66,6 +67,22 @@ _BY_GRPC_CODE: dict[str, type[ClientError]] = {
     "UNAVAILABLE": ServerUnavailable,
     "UNIMPLEMENTED": InvalidRequest,
 }
+
+_NO_SUCH_METHOD = re.compile(
+    r""  # C++, as Triton's own of a procedure that it hasn't; Rust
+    r"|Method not found!|Method not implemented!"  # Python
+    r"|unknown (service|method) .*|method \S+ not implemented"  # Go
+    r"|Method (not found: \S+|\S+ is unimplemented)"  # Java
+    r"|(Service|Method) is unimplemented\."  # .NET
+    r"|The server does not implement the method \S+",  # Node.js
+    re.DOTALL,
+)
+"""What gRPC's libraries say, as UNIMPLEMENTED, of a service or a procedure that a server hasn't: no word of Triton's.
+
+A model may say nothing with that code, too: so what had no words may have reached it.
+"""
+
+_NO_ENDPOINT = "not a Triton server, or one without this endpoint"
 
 _RESTRICTED = re.compile(r"(API|protocol) is restricted, expecting header")
 
@@ -242,7 +259,9 @@ def from_grpc_code(code: str, words: str, target: Target, *, answered: bool = Fa
     """Make the error of a gRPC status code, by its name; `words` are the server's, or grpc's own if not `answered`."""
     kind = _BY_GRPC_CODE.get(code, InferenceFailed)
     error: ClientError
-    if (found := _HTTP_STATUS.match(words)) is None:
+    if code == "UNIMPLEMENTED" and _NO_SUCH_METHOD.fullmatch(words):
+        error = ServerUnavailable(f"{_NO_ENDPOINT}: {words or code}", target, sent=not words, foreign=True)
+    elif (found := _HTTP_STATUS.match(words)) is None:
         broken = code in _CODES_OF_BROKEN and _BROKEN.search(words)
         error = _refined(ServerUnavailable if broken else kind, words or code, target)
         code = "UNAVAILABLE" if broken else code
@@ -272,6 +291,11 @@ def too_late(error: TimeoutError, deadline: Deadline, target: Target) -> Deadlin
     sent = not isinstance(error, NeverSent)
     waited_for = "no answer" if sent else str(error)
     return DeadlineExceeded(f"{waited_for} within {deadline.given}", target, sent=sent)
+
+
+def lacks_endpoint(error: ClientError) -> bool:
+    """Tell whether what answers hasn't what was asked for: other servers of the protocol lack Triton's extensions."""
+    return isinstance(error, ServerUnavailable) and error.foreign and error.code in ("404", "UNIMPLEMENTED")
 
 
 def is_garbled(code: str, words: str) -> bool:
@@ -328,7 +352,7 @@ def _of_model(error: ClientError, words: str) -> ClientError:
 
 
 def _foreign(status: int, words: str, target: Target) -> ClientError:
-    who = "not a Triton server, or one without this endpoint" if status == 404 else "not a Triton server"
+    who = _NO_ENDPOINT if status == 404 else "not a Triton server"
     path = urlsplit(target.url).path
     hint = f"; the URL has the path {path}: is it that below which a proxy has Triton's?" if path else ""
     return ServerUnavailable(f"{who}: HTTP {status}{words and f': {words}'}{hint}", target, foreign=True)
@@ -342,7 +366,7 @@ def _excerpt(text: str) -> str:
 
 def _not_found(words: str, target: Target) -> ClientError:
     if not target.model:
-        return ServerUnavailable(f"not a Triton server, or one without this endpoint: {words}", target)
+        return ServerUnavailable(f"{_NO_ENDPOINT}: {words}", target)
     # Triton 24.10 says "not found" of a model that failed to load, too; only its words tell the two apart.
     if _NO_VERSIONS.search(words):
         return ModelNotReady(words, target)

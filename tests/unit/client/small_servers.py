@@ -93,8 +93,12 @@ def grpc_server(
     threads: int = 8,
     *,
     stream: Stream = doubled_once,
+    without: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Serve the model "m" over gRPC, its inferences answered by `infer`, its streams by `stream`; give the URL."""
+    """Serve the model "m" over gRPC, its inferences answered by `infer`, its streams by `stream`; give the URL.
+
+    It is `without` some of the procedures.
+    """
 
     def metadata(request: Any, context: grpc.ServicerContext) -> Any:
         answer = service_pb2.ModelMetadataResponse(name="m", versions=["3"])
@@ -117,6 +121,7 @@ def grpc_server(
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(answer, kind.FromString, lambda message: message.SerializeToString())
         for name, (answer, kind) in answers.items()
+        if name not in without
     }
     handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
         stream, service_pb2.ModelInferRequest.FromString, lambda message: message.SerializeToString()

@@ -199,6 +199,45 @@ def test_answers_over_grpc_that_are_http_alone(say, status, code, wanted, words)
     assert error.code == code
 
 
+NO_SUCH_METHOD = {
+    "C++, Rust": "",
+    "Python": "Method not found!",
+    "Python, a service that leaves it out": "Method not implemented!",
+    "Go": "unknown service inference.GRPCInferenceService",
+    "Go, of a method": "unknown method ModelConfig for service inference.GRPCInferenceService",
+    "Go, a service that leaves it out": "method ModelConfig not implemented",
+    "Java": "Method not found: inference.GRPCInferenceService/ModelInfer",
+    "Java, a service that leaves it out": "Method inference.GRPCInferenceService/ModelInfer is unimplemented",
+    ".NET": "Service is unimplemented.",
+    "Node.js": "The server does not implement the method /inference.GRPCInferenceService/ModelInfer",
+}
+
+
+@pytest.mark.parametrize("words", NO_SUCH_METHOD.values(), ids=NO_SUCH_METHOD)
+def test_a_procedure_that_a_server_has_not_is_as_a_missing_page(words):
+    error = from_grpc_code("UNIMPLEMENTED", words, TARGET, answered=True)
+    assert isinstance(error, ServerUnavailable)
+    assert (error.foreign, error.code) == (True, "UNIMPLEMENTED")
+    said = words or "UNIMPLEMENTED"
+    assert error.reason == f"not a Triton server, or one without this endpoint: {said}"
+    assert error.sent is (not words)  # without words, it may be a model's own
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ModelInfer RPC doesn't support models with decoupled transaction policy",  # Triton's (24.10)
+        "this model takes no images",  # a model's
+        "Method not found! It has others",
+        "CUDA shared memory is unsupported",
+    ],
+)
+def test_what_triton_or_a_model_says_is_unsupported_is_the_callers_to_change(words):
+    error = from_grpc_code("UNIMPLEMENTED", words, TARGET, answered=True)
+    assert isinstance(error, InvalidRequest)
+    assert (error.reason, error.code) == (words, "UNIMPLEMENTED")
+
+
 FULL = "[request id: <id_unknown>] Exceeds maximum queue size"
 LEAVING = "[request id: 7] Server is stopping, scheduler for model has stopped accepting new inference requests"
 

@@ -118,6 +118,16 @@ def test_a_server_that_has_started_anew_is_told_of_the_memory_again(server, tran
     assert (server.over_the_wire, len(server.regions)) == (1, 1)
 
 
+@pytest.mark.parametrize("code", ["404", "UNIMPLEMENTED"])
+def test_a_server_of_the_protocol_that_has_no_such_endpoint_gets_all_over_the_wire(server, transport, code):
+    failure = ServerUnavailable("no such thing", Target(server.url), foreign=True)
+    failure.code = code
+    server.failure = failure
+    for _ in range(2):
+        infer(transport)
+    assert (server.over_the_wire, server.regions) == (2, set())
+
+
 def test_arrays_of_the_callers_own_are_told_of_again(server, transport):
     segment = Segment(BIG.size)
     transport.arena.fix(segment)

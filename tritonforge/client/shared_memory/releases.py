@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, DeadlineExceeded, ServerUnavailable
+from tritonforge.client.failures import lacks_endpoint
 from tritonforge.client.questions import Question
 from tritonforge.client.shared_memory.regions import Ask, is_gone
 
@@ -54,7 +55,7 @@ class Releases:
         try:
             await self._ask(self._letting_go(name), deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:
-            if not is_gone(error):
+            if not (is_gone(error) or lacks_endpoint(error)):
                 return
         except ClientError as error:
             if "in use" in error.reason:

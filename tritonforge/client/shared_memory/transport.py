@@ -20,6 +20,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
+from tritonforge.client.failures import lacks_endpoint
 from tritonforge.client.message import Request, Response
 from tritonforge.client.questions import Question
 from tritonforge.client.shared_memory.arena import LEAST_BYTES, Arena, Placed
@@ -198,6 +199,9 @@ class SharedMemoryTransport:
                 await self._map(segment, deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:
             self._discard(placed)  # the server may have mapped it
+            if lacks_endpoint(error):
+                self._give_up(f"the server at {self.url} maps no memory: {error.reason}")
+                return False
             error.tell_of(self._target(request), sent=False)
             raise
         except (InvalidRequest, InferenceFailed, ModelNotFound) as error:
