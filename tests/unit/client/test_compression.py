@@ -20,7 +20,9 @@ from tritonforge.client.http.compression import finish_steps, finish_steps_besid
 from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer
 from .small_servers import CONFIG, METADATA, answer_question, ok
 
-LARGE = np.random.default_rng(0).bytes(3 << 20)
+LARGE = np.random.default_rng(0).bytes((1 << 19) + 1)
+"""More than two of the pieces in which a body is compressed, and more than a loop compresses by itself."""
+
 PLAIN = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 
 
