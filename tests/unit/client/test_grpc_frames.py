@@ -48,9 +48,20 @@ def test_a_call_is_a_preface_headers_and_one_message():
     assert data.endswith(frame(DATA, END_STREAM, 1, b"\0\0\0\0\5hello"))
     start = data.index(bytes([HEADERS, END_HEADERS, 0, 0, 0, 1])) + 6
     size = int.from_bytes(data[start - 9 : start - 6], "big")
-    assert decode_headers(data[start : start + size]) == {"a": "b", "grpc-timeout": "2500000u"}
+    assert decode_headers(data[start : start + size]) == {"a": "b", "grpc-timeout": "3500000u"}
     stream, data = frames.start(b"", b"x", 3600)
-    assert (stream, b"3600000m" in data, b"PRI" in data) == (3, True, False)
+    assert (stream, b"3601000m" in data, b"PRI" in data) == (3, True, False)
+
+
+@pytest.mark.parametrize("timeout_s", [1e-6, 0.005, 98.5, 3600, 99_000, 1_000_000])
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+def test_a_server_is_told_to_wait_longer_than_the_client_does(timeout_s, large):
+    frames = GrpcFrames()
+    frames.reply()
+    _, data = frames.begin(b"", [b"x"], 1, timeout_s) if large else frames.start(b"", b"x", timeout_s)
+    told = decode_headers(data[9 : 9 + int.from_bytes(data[:3], "big")])["grpc-timeout"]
+    assert len(told) <= 9
+    assert int(told[:-1]) * {"u": 1e-6, "m": 1e-3, "S": 1.0}[told[-1]] >= timeout_s + 0.99
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
