@@ -23,6 +23,7 @@ from tritonforge.client.calls.turns import turns_of_threads
 from tritonforge.client.concurrency.blocking import finish, iterate
 from tritonforge.client.cuda.arrays import CudaArray
 from tritonforge.client.cuda.shared import CudaShared
+from tritonforge.client.deadline import Deadline
 from tritonforge.client.message import Parameter
 from tritonforge.client.metadata import ModelStatus, ServedModel
 from tritonforge.client.observing.observers import Metrics, Tracing, find_observers
@@ -127,9 +128,10 @@ class Client:
         """
         if parameters or sequence_id is not None or sequence_start or sequence_end:
             parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
-        fast = self._calls.fast if type(request_id) is str and not (request_id or parameters) else None
+        calls = self._calls
+        fast = calls.fast if type(request_id) is str and not (request_id or parameters) else None
         if fast and inputs is None and outputs is None and top is None and into is None and cast == "none":
-            result = fast.infer(model, version, named, self._calls.deadline(timeout_s))
+            result = fast.infer(model, version, named, Deadline(calls.timeout_s if timeout_s is None else timeout_s))
             if result is not None:
                 return result
         return finish(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from tritonforge.client import AsyncClient, Client, ConnectionOptions, Result, Retries, ServerUnavailable
 from tritonforge.client.errors import ClientError
+from tritonforge.client.http import connection
 from tritonforge.client.reliable.transport import ReliableTransport
 
 from .fault_server import ANSWER, ANSWER_BODY, FaultServer, Peer, answer_all
@@ -23,6 +25,8 @@ METADATA = {
 X = np.arange(3, dtype=np.float32)
 WARM_UP = 2
 """Calls until the third is a common one: the first is checked, of the second it is kept how it was written."""
+LEARNED = 3
+"""Calls until an answer is looked at as it comes from the socket: of the third it is kept what it looks like."""
 
 
 def described(answer: bytes) -> bytes:
@@ -47,11 +51,16 @@ def response(*outputs: dict, **more) -> dict:
     return {"model_name": "m", "model_version": "3", "outputs": list(outputs), **more}
 
 
+Odd = bytes | tuple[bytes, ...] | None
+"""An answer, in pieces where it comes in several; None: there is none, the connection is closed."""
+
+
 class Server(FaultServer):
     """Serves the model, but answers one inference after the warm-up as it is told; None: it closes the connection."""
 
-    def __init__(self, odd: bytes | None, metadata: dict = METADATA) -> None:
+    def __init__(self, odd: Odd, metadata: dict = METADATA, warm_up: int = WARM_UP) -> None:
         self.inferences = 0
+        self._warm_up = warm_up
         self._odd, self._metadata = odd, metadata
         self._counting = threading.Lock()
         super().__init__(self._behave)
@@ -64,21 +73,23 @@ class Server(FaultServer):
                 continue
             with self._counting:
                 self.inferences += 1
-                odd = self.inferences == WARM_UP + 1
+                odd = self.inferences == self._warm_up + 1
             if not odd:
                 peer.send(ANSWER)
             elif self._odd is None:
                 return
             else:
-                peer.send(self._odd)
+                for piece in self._odd if isinstance(self._odd, tuple) else (self._odd,):
+                    peer.send(piece)
+                    time.sleep(0.02 * (piece is not self._odd))
 
 
-def outcome(odd: bytes | None, *, fast: bool, version: str | int = "", **options) -> tuple[object, ...]:
+def outcome(odd: Odd, *, fast: bool, version: str | int = "", warm_up: int = WARM_UP, **options) -> tuple[object, ...]:
     """Tell all that a caller sees of the odd answer, of a call after it, and what the server sees."""
-    with Server(odd) as server, Client(server.url, tracing=False, **options) as client:
+    with Server(odd, warm_up=warm_up) as server, Client(server.url, tracing=False, **options) as client:
         if not fast:
             client._calls.fast = None
-        for _ in range(WARM_UP):
+        for _ in range(warm_up):
             client.infer("m", x=X, version=version)
         seen: list[object] = []
         for _ in range(2):
@@ -89,13 +100,13 @@ def outcome(odd: bytes | None, *, fast: bool, version: str | int = "", **options
         return (*seen, server.inferences, server.connections)
 
 
-async def async_outcome(odd: bytes | None, *, fast: bool, **options) -> tuple[object, ...]:
+async def async_outcome(odd: Odd, *, fast: bool, warm_up: int, **options) -> tuple[object, ...]:
     """Tell the same of a client in an event loop."""
-    with Server(odd) as server:
+    with Server(odd, warm_up=warm_up) as server:
         async with AsyncClient(server.url, tracing=False, **options) as client:
             if not fast:
                 client._calls.async_fast = None
-            for _ in range(WARM_UP):
+            for _ in range(warm_up):
                 await client.infer("m", x=X)
             seen: list[object] = []
             for _ in range(2):
@@ -125,6 +136,10 @@ ODD = {
     "the model is gone": b"HTTP/1.1 404 no\r\nContent-Length: 14\r\n\r\n" + b'{"error":"no"}',
     "unavailable": b"HTTP/1.1 503 no\r\nRetry-After: 0\r\nContent-Length: 14\r\n\r\n" + b'{"error":"no"}',
     "closing": ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1),
+    "another head": ANSWER.replace(b"\r\n\r\n", b"\r\nDate: today\r\n\r\n", 1),
+    "the head alone at first": (ANSWER[: ANSWER.index(b"\r\n\r\n") + 4], ANSWER[ANSWER.index(b"\r\n\r\n") + 4 :]),
+    "in two pieces": (ANSWER[:-3], ANSWER[-3:]),
+    "twice": ANSWER + ANSWER,
     "in chunks": (
         b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n"
         % len(ANSWER_BODY)
@@ -154,17 +169,30 @@ ODD = {
 }
 
 
+@pytest.mark.parametrize("warm_up", [WARM_UP, LEARNED])
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_the_fast_path_gives_what_the_layers_give(odd):
-    fast, layers = (outcome(odd, fast=fast, retries=Retries(first_delay_s=0)) for fast in (True, False))
+def test_the_fast_path_gives_what_the_layers_give(odd, warm_up):
+    options = {"warm_up": warm_up, "retries": Retries(first_delay_s=0)}
+    fast, layers = (outcome(odd, fast=fast, **options) for fast in (True, False))
     assert fast == layers
 
 
+@pytest.mark.parametrize("warm_up", [WARM_UP, LEARNED])
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_the_fast_path_of_a_loop_gives_what_the_layers_give(odd):
-    retries = Retries(first_delay_s=0)
-    fast, layers = (asyncio.run(async_outcome(odd, fast=fast, retries=retries)) for fast in (True, False))
+def test_the_fast_path_of_a_loop_gives_what_the_layers_give(odd, warm_up):
+    options = {"warm_up": warm_up, "retries": Retries(first_delay_s=0)}
+    fast, layers = (asyncio.run(async_outcome(odd, fast=fast, **options)) for fast in (True, False))
     assert fast == layers
+
+
+def test_an_answer_like_the_last_one_is_read_as_it_comes(monkeypatch):
+    with Server(ANSWER) as server, Client(server.url, tracing=False) as client:
+        for _ in range(LEARNED):
+            client.infer("m", x=X)
+        monkeypatch.setattr(connection, "read_at_once", lambda _: pytest.fail("its head is read"))
+        assert client.infer("m", x=X + 1).y.tolist() == [1, 2]
+        assert client.infer("m", x=X, timeout_s=30).y.tolist() == [1, 2]
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize("version", [3, "3", "03"])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tritonforge.client.tensors.usual import Output, Usual
-from tritonforge.errors import InvalidTensor
 
 FP32, INT8 = np.dtype(np.float32), np.dtype(np.int8)
 DATA = b"head" + np.array([1, 2], np.float32).tobytes() + b"gap" + b"\5" + b"end"
@@ -52,8 +51,21 @@ def test_tensors_without_a_dtype_are_decoded() -> None:
     found = Usual("m", "", "", [("s", "BYTES", None, (1,), 0, 6)], strings).read(strings)
     assert found is not None
     assert found.s.tolist() == [b"ab"]
-    with pytest.raises(InvalidTensor):
-        Usual("m", "", "", [("s", "BYTES", None, (1,), 0, 6)], strings).read(b"\3\0\0\0ab")
+    assert Usual("m", "", "", [("s", "BYTES", None, (1,), 0, 6)], strings).read(b"\3\0\0\0ab") is None
+
+
+def test_an_answer_is_read_from_behind_what_frames_it() -> None:
+    framed = b"frame" + DATA
+    found = usual().read(framed, 5)
+    assert found is not None
+    assert (found.y.tolist(), found.n.tolist()) == ([1, 2], [5])
+    assert found.y.flags.aligned
+    assert usual().read(framed) is None
+    assert usual().read(DATA, 5) is None
+    strings = b"frame" + b"\2\0\0\0ab"
+    text = Usual("m", "", "", [("s", "BYTES", None, (1,), 0, 6)], strings[5:]).read(strings, 5)
+    assert text is not None
+    assert text.s.tolist() == [b"ab"]
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 0)])

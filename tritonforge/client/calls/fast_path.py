@@ -7,23 +7,24 @@ not common is theirs from the start, and what doesn't go well is theirs from the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
 
 from tritonforge.client.calls.reading import conclude
 from tritonforge.client.catalog import Catalog
 from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import Target
-from tritonforge.client.message import Buffer, Kind, Request, Response
+from tritonforge.client.message import Kind, Request, Response
 from tritonforge.client.reliable.transport import ReliableTransport
 from tritonforge.client.result import Result
 from tritonforge.client.shared_memory.arena import Arena
-from tritonforge.client.tensors.kinds import Known, form_of
+from tritonforge.client.tensors.kinds import Known
 from tritonforge.client.tensors.payload import make_request_of
 from tritonforge.client.tensors.usual import Usual
-from tritonforge.errors import InvalidTensor
 
 __all__ = ["AsyncDirectTransport", "AsyncFastPath", "Direct", "DirectTransport", "FastPath"]
 
@@ -45,20 +46,23 @@ class Form(Protocol):
     def usual_of(self, came: Any) -> Usual | None:
         """Read what is to be the same in further answers; None where there is no telling. Raise one of `failures`."""
 
-    def read_as(self, usual: Usual, came: Any) -> Result | None:
-        """Read an answer like an earlier one; None where it isn't."""
+    def read_as(self, usual: Usual | None, came: Any) -> Any:
+        """Give the result of an answer like an earlier one; another as it came."""
 
 
 @runtime_checkable
 class DirectTransport(Protocol):
-    """A transport that sends requests which have been written, and gives answers as they came."""
+    """A transport that sends requests which have been written, and gives answers as they came, or the usual results."""
 
     @property
     def form(self) -> Form:
         """How they are written and read."""
 
-    def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> Any:
-        """Send a request and give what came. Raise one of the form's failures; RuntimeError once closed."""
+    def exchange_usual(self, request: bytes, usual: Usual | None, deadline: Deadline) -> Any:
+        """Send a request and give the Result of an answer like an earlier one, else what came.
+
+        Raise one of the form's failures; RuntimeError once closed.
+        """
 
     def conclude(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
         """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
@@ -72,8 +76,11 @@ class AsyncDirectTransport(Protocol):
     def form(self) -> Form:
         """How they are written and read."""
 
-    async def exchange(self, parts: Sequence[Buffer], deadline: Deadline) -> Any:
-        """Send a request and give what came. Raise one of the form's failures; RuntimeError once closed."""
+    async def exchange_usual(self, request: bytes, usual: Usual | None, deadline: Deadline) -> Any:
+        """Send a request and give the Result of an answer like an earlier one, else what came.
+
+        Raise one of the form's failures; RuntimeError once closed.
+        """
 
     async def conclude(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
         """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""
@@ -91,24 +98,14 @@ class Direct(Generic[T]):
     arena: Arena | None
 
 
-class _Call(NamedTuple):
-    """A common call, and the bytes of its request."""
-
-    model: str
-    version: str | int
-    inputs: Mapping[str, Any]
-    known: Known
-    kind: Kind
-    request: bytes
+Written = tuple[Known, Kind, bytes]
+"""A common call: its model, the kind of its request, and the bytes of that."""
 
 
 class _Path(Generic[T]):
     """Calls of kinds that have been checked, to a healthy server: what of them is no I/O."""
 
-    __slots__ = (
-        *("_arena", "_budget", "_catalog", "_failures", "_form", "_heads", "_misread", "_reliable", "_replica"),
-        "_transport",
-    )
+    __slots__ = ("_arena", "_budget", "_catalog", "_failures", "_form", "_heads", "_reliable", "_replica", "_transport")
 
     def __init__(self, catalog: Catalog, direct: Direct[T]) -> None:
         self._catalog = catalog
@@ -116,19 +113,23 @@ class _Path(Generic[T]):
         self._reliable, self._arena = direct.reliable, direct.arena
         self._form = direct.transport.form
         self._heads, self._failures = self._form.heads, self._form.failures
-        self._misread: tuple[type[Exception], ...] = (*self._failures, InvalidTensor)
         self._replica = direct.reliable.replicas.all[0]
         self._budget = direct.reliable.budget
 
-    def _write(self, model: str, version: str | int, inputs: Mapping[str, Any]) -> _Call | None:
+    def _write(self, model: str, version: str | int, inputs: Mapping[str, Any]) -> Written | None:
         """Write the request, where it is a common one."""
         replica, arena = self._replica, self._arena
         ails = replica.failures or replica.pauses or replica.late or not self._budget.full
         if ails or (arena is not None and arena.used):
             return None
+        form: list[object] = [()]  # as `form_of` gives it
+        for name, array in inputs.items():
+            if type(array) is not np.ndarray:
+                return None
+            form += (name, array.dtype, array.shape)
         try:
             known = self._catalog.models[model, version]
-            kind: Kind = known.kinds[form_of(inputs, ())]
+            kind: Kind = known.kinds[tuple(form)]
             heads = self._heads[kind]
         except (KeyError, TypeError):
             return None
@@ -137,36 +138,40 @@ class _Path(Generic[T]):
         parts: list[bytes] = []
         for head, (name, _, _) in zip(heads, kind.tensors):  # noqa: B905  # of one length; to check it takes time
             parts += (head, inputs[name].tobytes())
-        return _Call(model, version, inputs, known, kind, b"".join(parts))
+        return known, kind, b"".join(parts)
 
-    def _read(self, call: _Call, came: Any) -> Result | None:
-        """Read the answer, where it is as always."""
-        usual = call.kind.usual
-        try:
-            result = self._form.read_as(usual, came) if usual is not None else None
-            return self._learn(call, came) if result is None else result
-        except self._misread:  # the layers will say what it is
-            return None
-
-    def _learn(self, call: _Call, came: Any) -> Result | None:
+    def _learn(self, model: str, version: str | int, known: Known, kind: Kind, came: Any) -> Result | None:
         """Read an answer that is another one than before; None where it isn't what the model is known to give."""
-        usual = self._form.usual_of(came)
+        try:
+            usual = self._form.usual_of(came)
+        except self._failures:  # the layers will say what it is
+            return None
         if (
             usual is None
-            or usual.types != call.known.types
-            or usual.model != call.model
-            or (call.version != "" and usual.version != str(call.version))
+            or usual.types != known.types
+            or usual.model != model
+            or (version != "" and usual.version != str(version))
         ):
             return None
-        call.kind.usual = usual
-        return self._form.read_as(usual, came)
+        kind.usual = usual
+        result = self._form.read_as(usual, came)
+        return result if isinstance(result, Result) else None
 
-    async def _go_on(self, call: _Call, outcome: Any, deadline: Deadline) -> Result:
+    async def _go_on(
+        self,
+        model: str,
+        version: str | int,
+        inputs: Mapping[str, Any],
+        written: Written,
+        outcome: Any,
+        deadline: Deadline,
+    ) -> Result:
         """Have the layers go on, as after a first attempt of their own."""
-        target = Target(self._reliable.url, call.model, str(call.version))
-        request = make_request_of(call.kind, target, call.inputs, (), None)
+        known, kind, _ = written
+        target = Target(self._reliable.url, model, str(version))
+        request = make_request_of(kind, target, inputs, (), None)
         answering = self._reliable.infer(request, deadline, begun=self._attempt(outcome, request, deadline))
-        return await conclude(answering, call.known, self._catalog, target, deadline)
+        return await conclude(answering, known, self._catalog, target, deadline)
 
     def _attempt(self, outcome: Any, request: Request, deadline: Deadline) -> Awaitable[Response]:
         raise NotImplementedError
@@ -179,15 +184,20 @@ class FastPath(_Path[DirectTransport]):
 
     def infer(self, model: str, version: str | int, inputs: Mapping[str, Any], deadline: Deadline) -> Result | None:
         """Make a call, where it is a common one; None where it isn't: nothing has been done then."""
-        call = self._write(model, version, inputs)
-        if call is None:
+        written = self._write(model, version, inputs)
+        if written is None:
             return None
+        known, kind, request = written
         try:
-            came = self._transport.exchange((call.request,), deadline)
+            came = self._transport.exchange_usual(request, kind.usual, deadline)
         except self._failures as error:
-            return finish(self._go_on(call, error, deadline))
-        result = self._read(call, came)
-        return finish(self._go_on(call, came, deadline)) if result is None else result
+            return finish(self._go_on(model, version, inputs, written, error, deadline))
+        if isinstance(came, Result):
+            return came
+        result = self._learn(model, version, known, kind, came)
+        if result is None:
+            return finish(self._go_on(model, version, inputs, written, came, deadline))
+        return result
 
     async def _attempt(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
         return self._transport.conclude(outcome, request, deadline)
@@ -202,16 +212,23 @@ class AsyncFastPath(_Path[AsyncDirectTransport]):
         self, model: str, version: str | int, inputs: Mapping[str, Any], deadline: Deadline
     ) -> Coroutine[Any, Any, Result] | None:
         """Give what makes a call, where it is a common one; None where it isn't."""
-        call = self._write(model, version, inputs)
-        return None if call is None else self._infer(call, deadline)
+        written = self._write(model, version, inputs)
+        return None if written is None else self._infer(model, version, inputs, written, deadline)
 
-    async def _infer(self, call: _Call, deadline: Deadline) -> Result:
+    async def _infer(
+        self, model: str, version: str | int, inputs: Mapping[str, Any], written: Written, deadline: Deadline
+    ) -> Result:
+        known, kind, request = written
         try:
-            came = await self._transport.exchange((call.request,), deadline)
+            came = await self._transport.exchange_usual(request, kind.usual, deadline)
         except self._failures as error:
-            return await self._go_on(call, error, deadline)
-        result = self._read(call, came)
-        return await self._go_on(call, came, deadline) if result is None else result
+            return await self._go_on(model, version, inputs, written, error, deadline)
+        if isinstance(came, Result):
+            return came
+        result = self._learn(model, version, known, kind, came)
+        if result is None:
+            return await self._go_on(model, version, inputs, written, came, deadline)
+        return result
 
     async def _attempt(self, outcome: Any, request: Request, deadline: Deadline) -> Response:
         return await self._transport.conclude(outcome, request, deadline)

@@ -25,6 +25,8 @@ from tritonforge.client.http.answer import Garbled
 from tritonforge.client.message import Buffer, Headers, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
+from tritonforge.client.result import Result
+from tritonforge.client.tensors.usual import Usual
 from tritonforge.client.url import Endpoint
 
 __all__ = ["AsyncGrpcTransport"]
@@ -65,6 +67,12 @@ class AsyncGrpcTransport:
         if self._unary is None:
             return None
         return await self._unary.call(parts, self.form.metadata(), deadline)
+
+    async def exchange_usual(
+        self, request: bytes, usual: Usual | None, deadline: Deadline
+    ) -> bytes | memoryview | Result | None:
+        """Send a message, and give the result of an answer that is the usual one; of another, what `exchange` does."""
+        return self.form.read_as(usual, await self.exchange((request,), deadline))
 
     async def conclude(
         self, outcome: bytes | memoryview | Exception | None, request: Request, deadline: Deadline

@@ -127,9 +127,10 @@ class GrpcExchange:
         """Read what is to be the same in further answers; None where it isn't plain. Raise one of FAILURES."""
         return usual_of(came) if type(came) is bytes else None
 
-    def read_as(self, usual: Usual, came: bytes | memoryview | None) -> Result | None:
-        """Read an answer like an earlier one; None where it isn't."""
-        return usual.read(came) if type(came) is bytes else None
+    def read_as(self, usual: Usual | None, came: bytes | memoryview | None) -> bytes | memoryview | Result | None:
+        """Give the result of an answer like an earlier one; another as it came."""
+        result = usual.read(came) if usual is not None and type(came) is bytes else None
+        return came if result is None else result
 
     def write_stream(self, request: Request) -> bytes:
         """Write the request of a stream, to be ended by an empty response."""

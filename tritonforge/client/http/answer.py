@@ -73,12 +73,16 @@ class Garbled(Exception):
 
 
 class Answer(NamedTuple):
-    """An HTTP response. Names of headers are in lower case; `reusable`: the connection may take another request."""
+    """An HTTP response. Names of headers are in lower case; `reusable`: the connection may take another request.
+
+    `head` is all before the body, of one that came whole.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: Buffer
     reusable: bool
+    head: bytes = b""
 
 
 Reading = Generator[memoryview, int, Answer]
@@ -101,7 +105,7 @@ def read_at_once(data: bytes) -> Answer | None:
         return None
     status, headers, reusable, size = _parse_head(data[:end])
     body = data[end + 4 :]
-    return Answer(status, headers, body, reusable) if len(body) == size else None
+    return Answer(status, headers, body, reusable, data[: end + 4]) if len(body) == size else None
 
 
 def read_answer(scratch: memoryview, take: Take | None = None) -> Reading:

@@ -18,6 +18,8 @@ from tritonforge.client.http.exchange import FAILURES, HttpExchange
 from tritonforge.client.message import Buffer, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
+from tritonforge.client.result import Result
+from tritonforge.client.tensors.usual import Usual
 from tritonforge.client.url import Endpoint
 
 __all__ = ["AsyncHttpTransport"]
@@ -132,6 +134,10 @@ class AsyncHttpTransport:
         if connection is None:
             self.form.route.answered = True
         return await self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
+
+    async def exchange_usual(self, request: bytes, usual: Usual | None, deadline: Deadline) -> Answer | Result:
+        """Send a request, and give the result of an answer that is the usual one; of another, what `exchange` does."""
+        return self.form.read_as(usual, await self.exchange((request,), deadline))
 
     async def _packed(self, request: Request, deadline: Deadline) -> list[Buffer]:
         form = self.form

@@ -129,13 +129,17 @@ class HttpExchange:
             return None
         return usual_of(body, int(size))
 
-    def read_as(self, usual: Usual, came: Answer) -> Result | None:
-        """Read an answer like an earlier one; None where it isn't."""
+    def read_as(self, usual: Usual | None, came: Answer) -> Result | Answer:
+        """Give the result of an answer like an earlier one; another as it came."""
         body = came.body
-        if came.status != 200 or type(body) is not bytes:
-            return None
+        if usual is None or came.status != 200 or type(body) is not bytes:
+            return came
         size = came.headers.get("inference-header-content-length", "")
-        return usual.read(body) if size == usual.start else None
+        result = usual.read(body) if size == usual.start else None
+        if result is None:
+            return came
+        usual.frame = came.head if came.head and came.reusable else None
+        return result
 
     def conclude(self, outcome: Answer | Exception, request: Request, deadline: Deadline) -> Response:
         """Read what came of an inference: an answer, or one of FAILURES. Raise the ClientError that it is."""

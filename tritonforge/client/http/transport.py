@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any
 
-from tritonforge.client.connections.pool import Pool
+from tritonforge.client.connections.pool import Place, Pool
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError
 from tritonforge.client.http.answer import Answer, Dropped
@@ -16,6 +16,8 @@ from tritonforge.client.http.exchange import FAILURES, HttpExchange
 from tritonforge.client.message import Buffer, Request, Response
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
+from tritonforge.client.result import Result
+from tritonforge.client.tensors.usual import Usual
 from tritonforge.client.url import Endpoint
 
 __all__ = ["HttpTransport"]
@@ -81,25 +83,57 @@ class HttpTransport:
         pool = self._pool
         if pool.closed:
             raise self.form.closed()
+        return self._exchange_on(pool.take(deadline), parts, deadline)
+
+    def exchange_usual(self, request: bytes, usual: Usual | None, deadline: Deadline) -> Answer | Result:
+        """Send a request, and give the result of an answer that is the usual one; of another, what `exchange` does."""
+        pool = self._pool
+        if pool.closed:
+            raise self.form.closed()
         place = pool.take(deadline)
+        connection = place.connection
+        if connection is None or usual is None:
+            return self.form.read_as(usual, self._exchange_on(place, (request,), deadline))
+        try:
+            came = connection.exchange_usual(request, usual, deadline)
+        except Dropped as error:
+            raise self._unwelcome(place, error) from error.__cause__
+        except BaseException:
+            self._pool.drop(place)
+            raise
+        if isinstance(came, Result):
+            pool.give_back(place)
+            return came
+        return self.form.read_as(usual, self._keep(place, came, deadline))
+
+    def _exchange_on(self, place: Place[Connection], parts: Sequence[Buffer], deadline: Deadline) -> Answer:
         connection = kept = place.connection
         try:
             if connection is None:
-                connection = pool.connect(place, deadline)
+                connection = self._pool.connect(place, deadline)
             answer = connection.exchange(parts, deadline)
-        except BaseException as error:
-            pool.drop(place)
-            if not isinstance(error, Dropped):
-                raise
-            pool.renew()  # what ended this one may have ended those that are idle, and said nothing
-            raise self.form.unwelcome(error) from error.__cause__
+        except Dropped as error:
+            raise self._unwelcome(place, error) from error.__cause__
+        except BaseException:
+            self._pool.drop(place)
+            raise
         if kept is None:
             self.form.route.answered = True
+        return self._keep(place, answer, deadline)
+
+    def _keep(self, place: Place[Connection], answer: Answer, deadline: Deadline) -> Answer:
+        """Keep the connection of an answer for the next request, if it takes one; give the answer uncompressed."""
         if answer.reusable:
-            pool.give_back(place)
+            self._pool.give_back(place)
         else:
-            pool.drop(place)
+            self._pool.drop(place)
         return self._plain(answer, deadline) if "content-encoding" in answer.headers else answer
+
+    def _unwelcome(self, place: Place[Connection], error: Dropped) -> Exception:
+        """Close the connection that the peer has closed; give the error that it means."""
+        self._pool.drop(place)
+        self._pool.renew()  # what ended this one may have ended those that are idle, and said nothing
+        return self.form.unwelcome(error)
 
     def conclude(self, outcome: Answer | Exception, request: Request, deadline: Deadline) -> Response:
         """Read what came of an exchange, or what it raised. Raise the ClientError that it is."""

@@ -45,6 +45,8 @@ class Arena:
         self._varying: set[tuple[str, str, str]] = set()
         self._fixed: dict[str, Segment] = {}
         self._closed = False
+        self.used = False
+        """Whether small requests concern it, too: some arrays lie in shared memory, or some outputs are large."""
         self.told: set[str] = set()
         """The segments that the server has been told of: it may know them."""
         self.registered: set[str] = set()
@@ -54,11 +56,6 @@ class Arena:
     def after_fork(self) -> None:
         """Let go of what a thread of the parent may have held; the rest is made anew when it is next needed."""
         self._lock = threading.RLock()
-
-    @property
-    def used(self) -> bool:
-        """Whether small requests concern it, too: some arrays lie in shared memory, or some outputs are large."""
-        return bool(self._sizes or self._fixed)
 
     @property
     def closed(self) -> bool:
@@ -176,6 +173,7 @@ class Arena:
         if len(self._sizes) >= _MOST_SHAPES:
             self._sizes.clear()
         known = self._sizes.setdefault(_key(request), {})
+        self.used = True
         for tensor in response.outputs:
             # The size of a BYTES tensor says nothing of the next one's.
             if tensor.datatype != "BYTES" and known.setdefault(tensor.name, len(tensor.data)) != len(tensor.data):
@@ -190,11 +188,13 @@ class Arena:
         self._check_owner()
         with self._lock:
             self._fixed[segment.name] = segment
+            self.used = True
 
     def unfix(self, segment: Segment) -> bool:
         """Have such a segment named no more. Tell whether the server may know it."""
         with self._lock:
             self._fixed.pop(segment.name, None)
+            self.used = bool(self._sizes or self._fixed)
         return segment.name in self.told
 
     def close(self) -> list[str]:
