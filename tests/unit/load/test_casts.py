@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load.input.casts import cast
+from tritonforge.load.input.casts import cast, unpromoted
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,12 @@ from tritonforge.load.input.casts import cast
         ([np.inf, -np.inf], "FP16", [np.inf, -np.inf]),
         ([Decimal("1.5")], "FP32", [1.5]),
         ([], "INT64", []),
+        ([2**63, 1, 2, 3], "UINT64", [2**63, 1, 2, 3]),
+        ([[2**53 + 1, 1.0]], "INT64", [[2**53 + 1, 1]]),
+        ([Decimal(2**53 + 1), 1], "INT64", [2**53 + 1, 1]),
+        ([2**63, 0.5], "FP64", [2.0**63, 0.5]),
+        ([np.inf, 1], "FP32", [np.inf, 1]),
+        ([True, 1, 0.0], "BOOL", [True, True, False]),
         (["a", b"b"], "BYTES", ["a", b"b"]),
         (np.array(["a"]), "BYTES", ["a"]),
         (np.array([b"a"]), "BYTES", [b"a"]),
@@ -44,9 +50,18 @@ def test_what_a_type_has_is_taken(value: Any, datatype: str, kept: Any) -> None:
         (1.7, "INT64", "1.7 is none of its values; it is a whole number"),
         ([1, np.nan], "INT64", "nan is none of its values; it is a whole number"),
         (2**63 + 5, "INT64", f"{2**63 + 5} is none of its values; it is {-(2**63)} to {2**63 - 1}"),
-        ([2**64, 1], "INT64", f"{2**64} has more than 64 bits"),
-        ([2**63, -1], "INT64", "a whole number that is written as a float is below 2"),
-        ([2.0, 2**53 + 1], "INT64", "a whole number that is written as a float is below 2"),
+        ([2**64, 1], "INT64", f"{2**64} is none of its values; it is {-(2**63)} to {2**63 - 1}"),
+        ([10**309, 1], "INT64", "0 is none of its values; it is "),
+        ([2**63, -1], "INT64", f"{2**63} is none of its values; it is {-(2**63)} to {2**63 - 1}"),
+        ([2.0**53, 2**53 + 1], "INT64", "9007199254740992.0 .* a whole number that is written as a float is below 2"),
+        ([2**53 + 1, 0.5], "INT64", "0.5 is none of its values; it is a whole number"),
+        ([1.5, True, 2, 3], "FP32", "True is no number"),
+        ([True, 1, 2, 3], "UINT64", "True is no number"),
+        ([[1, 2], [3, False]], "INT8", "False is no number"),
+        ([2**63, True], "UINT64", "True is no number"),
+        ([1, 2, "3", 4], "FP32", "'3' is no number"),
+        (["a", 1.5], "FP32", "'a' is no number"),
+        ([True, 2, 0.0], "BOOL", "2 is none of its values; it is true or false, or 0 or 1"),
         (1e30, "INT64", "1e\\+30 is none of its values"),
         (np.array([2**63], np.uint64), "INT64", f"{2**63} is none of its values"),
         (np.array([1, 256]), "UINT8", "256 is none of its values; it is 0 to 255"),
@@ -83,3 +98,15 @@ def test_whole_numbers_are_the_same_or_refused(values: list[Any], datatype: str)
     except ValueError:
         return
     assert found == values
+    assert not any(isinstance(value, bool) for value in values)
+
+
+@given(st.lists(st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 9).map(float)), max_size=4))
+def test_each_whole_number_of_a_type_is_taken_beside_any_other(values: list[int | float]) -> None:
+    assert cast(values, "UINT64").tolist() == values
+
+
+@pytest.mark.parametrize("value", [[0.5] * 3, [1, 2], [1, 0.5], [2**64 - 1] * 2, ["a", "b"], [True], np.ones(2), []])
+def test_values_that_numpy_keeps_are_one_array_of_its_own(value: Any) -> None:
+    assert unpromoted(value).dtype != object
+    assert unpromoted(value).tolist() == list(value)

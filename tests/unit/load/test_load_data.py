@@ -128,6 +128,7 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
         ("a.jsonl", '{"x": [1, 2]}\n{"x": ["a", "b"]}', "row 2: \"x\" is no FP32: 'a' is no number"),
         ("a.jsonl", '{"x": [1, null]}', 'row 1: "x" is no FP32: null is no number'),
         ("a.json", '{"data": [{"x": [1, 2]}, {"x": [1, 1e39]}]}', r'row 2: "x" is no FP32: 1e\+39'),
+        ("a.json", '{"data": [{"x": {"content": [1.5, true]}}]}', 'row 1: "x" is no FP32: True is no number'),
         ("a.json", "{", "it is no JSON"),
         ("a.json", '{"data": 5}', '"data" is no list of steps'),
         ("a.json", '{"data": [{"x": [1, 2]}, 5]}', 'step 2 of "data" is no object of tensors: 5'),

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 
 from tritonforge.dtypes import DTYPES
 
-__all__ = ["cast"]
+__all__ = ["cast", "unpromoted"]
 
 Array = NDArray[Any]
 
 _EXACT = 2.0**53
 """Below this a whole number has a float of 64 bits of its own."""
+_TRUTH = "it is true or false, or 0 or 1"
+_WHOLE = "it is a whole number"
+_WRITTEN_AS_FLOAT = "a whole number that is written as a float is below 2**53"
 
 
 def cast(value: Any, datatype: str) -> Array:
@@ -33,16 +36,18 @@ def cast(value: Any, datatype: str) -> Array:
     if datatype == "BYTES":
         return _texts(value)
     wanted: np.dtype[Any] = DTYPES[datatype].numpy
-    array = np.asarray(value)
+    array = unpromoted(value)
     if array.dtype == wanted:
         return array
     if array.dtype.kind == "O":
-        array = _numbers(array, whole=wanted.kind in "iu")
+        array = _each(array, wanted)
+        if array.dtype == wanted:
+            return array
     if array.dtype.kind not in "iuf" and array.dtype != DTYPES["BF16"].numpy:
         found = f"{array.flat[0].item()!r}" if array.size else f"an array of {array.dtype}"
         raise ValueError(f"{found} is no number")
     if wanted.kind == "b":
-        _refuse(array, ~np.isin(array, (0, 1)), "it is true or false, or 0 or 1")
+        _refuse(array, ~np.isin(array, (0, 1)), _TRUTH)
     elif wanted.kind in "iu":
         return _whole(array, wanted)
     with np.errstate(over="ignore"):
@@ -52,12 +57,28 @@ def cast(value: Any, datatype: str) -> Array:
     return cast
 
 
+def unpromoted(value: Any) -> Array:
+    """Make an array in which each value of nested lists is what it was: of one dtype, or else of objects.
+
+    NumPy has one dtype for all of them. Beside numbers true becomes 1, beside texts a number becomes a text, and beside
+    floats, or from 2**63 on, a whole number becomes a float, which may be another.
+    """
+    array = np.asarray(value)
+    if isinstance(value, (np.ndarray, np.generic)) or array.dtype.kind == "O":
+        return array
+    objects = np.asarray(value, object)
+    kinds = set(map(type, objects.ravel().tolist()))
+    if kinds == {float} or (kinds <= {int, float} and array.dtype.kind == "f" and (np.abs(array) < _EXACT).all()):
+        return array
+    return array if len(kinds) == 1 and (kinds != {int} or array.dtype.kind in "iu") else objects
+
+
 def _whole(array: Array, wanted: np.dtype[Any]) -> Array:
     if array.dtype.kind not in "iu":
         wide = array.astype(np.float64)
         with np.errstate(invalid="ignore"):
-            _refuse(array, wide != np.trunc(wide), "it is a whole number")
-        _refuse(array, np.abs(wide) >= _EXACT, "a whole number that is written as a float is below 2**53")
+            _refuse(array, wide != np.trunc(wide), _WHOLE)
+        _refuse(array, np.abs(wide) >= _EXACT, _WRITTEN_AS_FLOAT)
         array = wide.astype(np.int64)
     limits = np.iinfo(wanted)
     if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
@@ -71,26 +92,53 @@ def _whole(array: Array, wanted: np.dtype[Any]) -> Array:
 
 def _refuse(array: Array, wrong: NDArray[np.bool_], allowed: str) -> None:
     if wrong.any():
-        raise ValueError(f"{array[wrong].flat[0].item()!r} is none of its values; {allowed}")
+        raise _none_of_its_values(array[wrong].flat[0].item(), allowed)
+
+
+def _none_of_its_values(item: object, allowed: str) -> ValueError:
+    return ValueError(f"{_spelled(item)} is none of its values; {allowed}")
 
 
 def _infinite(array: Array) -> NDArray[np.bool_]:
     return np.zeros(array.shape, bool) if array.dtype.kind in "iu" else np.isinf(array)
 
 
-def _numbers(array: Array, *, whole: bool) -> Array:
-    """Make numbers of Python's, some of which are too large for NumPy's integers."""
-    items: Sequence[Any] = array.ravel().tolist()
-    wrong = [item for item in items if isinstance(item, bool) or not isinstance(item, (int, float, Decimal))]
-    if wrong:
-        raise ValueError(f"{_spelled(wrong[0])} is no number")
-    if whole and all(isinstance(item, int) for item in items):
-        beyond = [item for item in items if not -(2**63) <= item < 2**64]
-        if beyond:
-            raise ValueError(f"{beyond[0]} has more than 64 bits")
-        kind: Any = np.uint64 if min(items) >= 0 else np.int64
-        return np.array(items, kind).reshape(array.shape)
-    return np.array([_float(item) for item in items], np.float64).reshape(array.shape)
+def _each(array: Array, wanted: np.dtype[Any]) -> Array:
+    """Make numbers of Python's, of several kinds or too large for NumPy's integers: of the type itself if it is whole.
+
+    Else they are floats of 64 bits.
+    """
+    items = array.ravel().tolist()
+    if wrong := {kind for kind in set(map(type, items)) if not _is_number(kind, wanted)}:
+        raise ValueError(f"{_spelled(next(item for item in items if type(item) in wrong))} is no number")
+    if wanted.kind == "b":
+        _require(items, [item in (0, 1) for item in items], _TRUTH)
+    elif wanted.kind in "iu":
+        whole = items if set(map(type, items)) == {int} else list(map(_integer, items))
+        least, most = np.iinfo(wanted).min, np.iinfo(wanted).max
+        if whole and not least <= min(whole) <= max(whole) <= most:
+            _require(items, [least <= number <= most for number in whole], f"it is {least} to {most}")
+        return np.array(whole, wanted).reshape(array.shape)
+    return np.array(list(map(_float, items)), np.float64).reshape(array.shape)
+
+
+def _require(items: Sequence[object], right: Sequence[bool], allowed: str) -> None:
+    if not all(right):
+        raise _none_of_its_values(items[right.index(False)], allowed)
+
+
+def _is_number(kind: type, wanted: np.dtype[Any]) -> bool:
+    return issubclass(kind, (int, float, Decimal)) and (wanted.kind == "b" or not issubclass(kind, bool))
+
+
+def _integer(item: float | Decimal) -> int:
+    if isinstance(item, int):
+        return int(item)
+    if not math.isfinite(item) or item != int(item):
+        raise _none_of_its_values(item, _WHOLE)
+    if isinstance(item, float) and abs(item) >= _EXACT:
+        raise _none_of_its_values(item, _WRITTEN_AS_FLOAT)
+    return int(item)
 
 
 def _float(item: float | Decimal) -> float:
@@ -110,4 +158,6 @@ def _texts(value: Any) -> Array:
 
 
 def _spelled(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
     return "null" if value is None else repr(value)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tritonforge.load.input.casts import unpromoted
+
 __all__ = ["READERS", "Raw", "sequence_lengths"]
 
 Row = dict[str, Any]
@@ -136,7 +138,7 @@ def _tensor(value: Any) -> Any:
             raise ValueError(f"{json.dumps(value['b64'])[:40]} is no base64: {error}") from error
     if "content" not in value:
         raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(value) or "nothing"}')
-    array = np.asarray(value["content"])
+    array = unpromoted(value["content"])
     return array.reshape(value["shape"]) if "shape" in value else array
 
 
