@@ -111,6 +111,13 @@ def test_the_object_that_can_not_be_cast_is_named(datatype, elements, named):
         cast(datatype, np.array([elements], object))
 
 
+@pytest.mark.parametrize("numbers", [[[1, 2, "3", 4]], [[b"a", "3", 0.5]], [["2020", 1]]])
+def test_the_text_among_numbers_that_can_not_be_cast_is_named(numbers):
+    text = next(number for number in numbers[0] if isinstance(number, (str, bytes)))
+    with pytest.raises(InvalidRequest, match=rf"input \"x\": {text!r} \({type(text).__name__}\) can't be held in FP32"):
+        cast("FP32", numbers)
+
+
 def test_a_tensor_of_torch_that_makes_no_array_is_refused_by_name():
     torch = pytest.importorskip("torch")
     for tensor in (torch.ones((1, 3), requires_grad=True), torch.ones((1, 3), dtype=torch.bfloat16)):

@@ -93,6 +93,8 @@ def _numbers(value: Any) -> Array:
         if not all(isinstance(element, _NUMBERS) for element in elements):
             return array
         array = np.array(elements).reshape(array.shape)
+    elif not is_number(array.dtype):  # beside a text all of them are texts
+        return np.asarray(value, object)
     # Of integers past 64 bits NumPy makes objects; of large ones beside others it makes floats, which may be others.
     if array.dtype.kind != "f" or not (np.isfinite(array) & (np.abs(array) >= _EXACT_BELOW)).any():
         return array
