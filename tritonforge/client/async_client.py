@@ -21,6 +21,7 @@ from tritonforge.client.calls.methods import Calls
 from tritonforge.client.calls.sequence_calls import AsyncDefinedSequence, AsyncModelSequence, begin_sequence
 from tritonforge.client.calls.sequences import placed_parameters
 from tritonforge.client.calls.turns import turns_of_tasks
+from tritonforge.client.concurrency.joint import JointOfTasks
 from tritonforge.client.concurrency.loops import PerLoop
 from tritonforge.client.cuda.arrays import CudaArray
 from tritonforge.client.cuda.shared import CudaShared
@@ -67,7 +68,7 @@ class AsyncClient:
 
         Raise TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
         """
-        self._assembly = assemble_async(
+        self._assembly = assembly = assemble_async(
             url,
             options,
             retries=retries,
@@ -76,8 +77,7 @@ class AsyncClient:
             shared_memory=shared_memory,
             observers=find_observers(tracing, metrics),
         )
-        assembly = self._assembly
-        self._calls = Calls(assembly.transport, timeout_s, assembly.reliable, async_direct=assembly.async_direct)
+        self._calls = Calls(assembly.transport, timeout_s, assembly.reliable, None, assembly.async_direct, JointOfTasks())
         self._maps: PerLoop[WeakSet[AsyncMapped[Any]]] = PerLoop(WeakSet, WeakSet.clear)
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
+from tritonforge.client.concurrency.joint import Joint, JointOfThreads, Work
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
     ClientError,
+    DeadlineExceeded,
     InvalidRequest,
     ModelNotFound,
     ModelNotReady,
@@ -31,16 +34,28 @@ _UNLOADABLE = re.compile(r"^load failed for model|^failed to load '.*', failed t
 _FOUND = re.compile(r"^load failed for model")  # though in no index, where its files were given
 
 
+Key = tuple[str, str | int]
+
+
 class Catalog:
-    """Served models by name and version, usable from several threads and tasks: at worst two ask for the same one."""
+    """Served models by name and version, usable from several threads and tasks, of whom one asks for all that wait."""
 
-    __slots__ = ("_transport", "_unwatched", "models")
+    __slots__ = ("_joint", "_transport", "_unwatched", "models")
 
-    def __init__(self, transport: AsyncTransport, unwatched: AsyncTransport | None = None) -> None:
-        """`unwatched` is for what no caller asked: whether it fails is nothing to count, or to trace."""
+    def __init__(
+        self,
+        transport: AsyncTransport,
+        unwatched: AsyncTransport | None = None,
+        joint: Joint[Key, Known] | None = None,
+    ) -> None:
+        """`unwatched` is for what no caller asked: whether it fails is nothing to count, or to trace.
+
+        `joint` is how the calls over this transport wait for one another: by default they block.
+        """
         self._transport = transport
         self._unwatched = unwatched or transport
-        self.models: dict[tuple[str, str | int], Known] = {}
+        self._joint: Joint[Key, Known] = joint or JointOfThreads()
+        self.models: dict[Key, Known] = {}
 
     def known(self, target: Target) -> Known | None:
         """Give what is known already."""
@@ -53,6 +68,42 @@ class Catalog:
         """Have the model asked for again next time."""
         self.models.pop((target.model, target.version), None)
 
+    async def obtain(self, target: Target, deadline: Deadline) -> tuple[Known, bool]:
+        """Give what is known of a model, or what another call is told that asks already; else ask for this one.
+
+        Tell whether it was this one that asked. An error is the call's, as of `fetch`.
+        """
+        require_name(target.model)
+        key = target.model, target.version
+        while (known := self.known(target)) is None:
+            mine: Work[Known] = Work(deadline.timeout_s)
+            work = self._joint.works().setdefault(key, mine)
+            if work is mine or not await self._over(work, target, deadline):
+                try:
+                    return await self._do(mine, target, deadline), True
+                except ClientError as error:
+                    error.tell_of(target, sent=False)
+                    raise
+            if work.result is not None:
+                return work.result, False
+            if work.error is not None and _holds_for(deadline, work):
+                raise _told(work.error, target)
+        return known, False
+
+    async def _over(self, work: Work[Known], target: Target, deadline: Deadline) -> bool:
+        """Wait for somebody else's work; False where this call had better do it itself. Raise DeadlineExceeded.
+
+        Who has more time may spend all of this call's at a server that hangs, and ask another one then.
+        """
+        short = work.timeout_s > deadline.timeout_s
+        try:
+            if await self._joint.wait(work, (deadline.share() if short else deadline).left_s()):
+                return True
+            deadline.left_s()
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no answer within {deadline.given}", target, sent=False) from error
+        return False
+
     async def fetch(self, target: Target, deadline: Deadline, *, sent: bool = False) -> Known:
         """Ask the server for a call. An error is the call's; `sent`: its request had been sent before."""
         try:
@@ -64,6 +115,26 @@ class Catalog:
     async def describe(self, target: Target, deadline: Deadline) -> Known:
         """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
         require_name(target.model)
+        return await self._do(Work(deadline.timeout_s), target, deadline)
+
+    async def _do(self, work: Work[Known], target: Target, deadline: Deadline) -> Known:
+        """Ask for all that come meanwhile."""
+        key, works = (target.model, target.version), self._joint.works()
+        works[key] = work
+        try:
+            work.result = known = await self._describe(target, deadline)
+        except DeadlineExceeded:  # the time of this call alone
+            raise
+        except ClientError as error:
+            work.error = copy.copy(error)  # without the traceback, which has this frame
+            raise
+        finally:
+            if works.get(key) is work:
+                works.pop(key, None)
+            work.end()
+        return known
+
+    async def _describe(self, target: Target, deadline: Deadline) -> Known:
         self.forget(target)
         metadata = await self._metadata(target, deadline)
         try:
@@ -85,7 +156,10 @@ class Catalog:
             told = await self.told_apart(error, target, deadline)
             if told is None:
                 raise
-            raise told from error
+            try:
+                raise told from error
+            finally:
+                del told  # its traceback has this frame: a circle would hold the call's arrays until they are collected
         return metadata
 
     async def told_apart(self, error: ClientError, target: Target, deadline: Deadline) -> ClientError | None:
@@ -125,6 +199,19 @@ class Catalog:
                 return {}
             raise
         return config
+
+
+def _holds_for(deadline: Deadline, work: Work[Known]) -> bool:
+    """Tell whether another call's error would be this one's, too; with more time a server may be tried once more."""
+    return not isinstance(work.error, ServerUnavailable) or work.timeout_s >= deadline.timeout_s
+
+
+def _told(error: Exception, target: Target) -> Exception:
+    """Make the error of another call that of this one."""
+    told = copy.copy(error)
+    if isinstance(told, ClientError):
+        told.tell_of(target, sent=False)
+    return told
 
 
 async def read_index(transport: AsyncTransport, deadline: Deadline) -> list[ModelStatus]:

@@ -11,6 +11,7 @@ from tritonforge.client.calls.fast_path import AsyncDirectTransport, AsyncFastPa
 from tritonforge.client.calls.reading import conclude, read
 from tritonforge.client.calls.stream_count import StreamCount
 from tritonforge.client.catalog import Catalog, read_index
+from tritonforge.client.concurrency.joint import Joint
 from tritonforge.client.cuda.arrays import CudaArray
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
@@ -65,16 +66,17 @@ class Calls:
         unwatched: AsyncTransport | None = None,
         direct: Direct[DirectTransport] | None = None,
         async_direct: Direct[AsyncDirectTransport] | None = None,
+        joint: Joint[Any, Any] | None = None,
     ) -> None:
         """Raise ValueError where `timeout_s` is not a finite number above 0.
 
         `unwatched` is without observers; `direct` is what common calls go by that block,
-        `async_direct` those in an event loop.
+        `async_direct` those in an event loop; `joint` is how these wait for one another.
         """
         Deadline(timeout_s)
         self.timeout_s = timeout_s
         self.transport = transport
-        self.catalog = Catalog(transport, unwatched)
+        self.catalog = Catalog(transport, unwatched, joint)
         self.fast = FastPath(self.catalog, direct) if direct else None
         self.async_fast = AsyncFastPath(self.catalog, async_direct) if async_direct else None
 
@@ -308,12 +310,13 @@ class Calls:
         `defined` is the signature of the definition that the inputs have been checked against already.
         """
         require_name(target.model)
-        known = self.catalog.known(target)
-        if known is None or check(known.served, inputs, outputs, defined):
+        known, new = await self.catalog.obtain(target, deadline)
+        problem = check(known.served, inputs, outputs, defined)
+        if problem and not new:
             known = await self.catalog.fetch(target, deadline)
             problem = check(known.served, inputs, outputs, defined)
-            if problem:
-                raise InvalidRequest(problem, target)
+        if problem:
+            raise InvalidRequest(problem, target)
         known.learn(form_of(inputs, outputs), inputs)
         if known.served.queue_timeout:
             parameters = with_timeout(parameters, deadline)
@@ -343,7 +346,7 @@ class Calls:
 
     async def known(self, target: Target, deadline: Deadline) -> Known:
         """Give what is known of a model; ask the server where nothing is."""
-        return self.catalog.known(target) or await self.catalog.fetch(target, deadline)
+        return (await self.catalog.obtain(target, deadline))[0]
 
     async def _ready(self, target: Target, deadline: Deadline) -> bool:
         subject = "model_ready" if target.model else "server_ready"
