@@ -68,7 +68,7 @@ class AsyncClient:
 
         Raise TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
         """
-        self._assembly = assembly = assemble_async(
+        self._assembly = parts = assemble_async(
             url,
             options,
             retries=retries,
@@ -77,7 +77,7 @@ class AsyncClient:
             shared_memory=shared_memory,
             observers=find_observers(tracing, metrics),
         )
-        self._calls = Calls(assembly.transport, timeout_s, assembly.reliable, None, assembly.async_direct, JointOfTasks())
+        self._calls = Calls(parts.transport, timeout_s, parts.reliable, None, parts.async_direct, JointOfTasks())
         self._maps: PerLoop[WeakSet[AsyncMapped[Any]]] = PerLoop(WeakSet, WeakSet.clear)
 
     @property
