@@ -57,6 +57,8 @@ class TritonPythonModel:
             count = pb_utils.get_input_tensor_by_name(request, "count").as_numpy()[0]
             sender = request.get_response_sender()
             for number in range(count):
+                if number % 100 == 99 and sender.is_cancelled():  # or it keeps a processor busy for nobody
+                    break
                 sender.send(pb_utils.InferenceResponse([pb_utils.Tensor("number", np.array([number], np.int32))]))
             error = pb_utils.InferenceResponse([], pb_utils.TritonError("below zero")) if count < 0 else None
             if error:

@@ -290,13 +290,16 @@ def test_a_dead_replica_is_brought_back_by_a_probe(proxy, served, scheme):
 
 
 def test_cancellation_of_a_task_reaches_the_server(served):
+    """Its model, which answers one call at a time, has time for the next."""
+
     async def main() -> None:
         async with AsyncClient(served.grpc_url) as client:
             await client.describe("counter")
             numbers = client.stream("counter", count=np.array([100_000_000], np.int32))
             assert (await numbers.__anext__()).number.item() == 0
             await numbers.aclose()
-            await client.infer("identity", x_FP32=ONE)
+            after = client.stream("counter", count=np.array([2], np.int32), timeout_s=30)
+            assert [answer.number.item() async for answer in after] == [0, 1]
 
     asyncio.run(main())
 
