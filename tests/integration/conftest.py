@@ -63,17 +63,19 @@ new = model(environment="new.txt", name="new")(Version)
 """
 
 
-@pytest.fixture
-def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Definitions of two models, each with another version of a package in its environment; a cache for those."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    project = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("versions")
+    project = folder / "project"
     project.mkdir()
     for name, version in (("old", "1.0"), ("new", "2.0")):
-        write_wheel(tmp_path / "wheels", version)
-        (project / f"{name}.txt").write_text(f"--find-links {tmp_path / 'wheels'}\ntritonforge-tiny=={version}\n")
+        write_wheel(folder / "wheels", version)
+        (project / f"{name}.txt").write_text(f"--find-links {folder / 'wheels'}\ntritonforge-tiny=={version}\n")
     (project / "serving.py").write_text(VERSIONS)
-    return project / "serving.py"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield project / "serving.py"
 
 
 @pytest.fixture(scope="session")

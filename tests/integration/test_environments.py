@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,11 @@ def test_two_versions_of_a_package_serve_side_by_side(versions: Path, tmp_path: 
 
 
 def test_other_requirements_are_another_version(versions: Path, tmp_path: Path) -> None:
-    build([versions], tmp_path / "models")
-    requirements = versions.parent / "old.txt"
+    project = shutil.copytree(versions.parent, tmp_path / "project")
+    build([project / "serving.py"], tmp_path / "models")
+    requirements = project / "old.txt"
     requirements.write_text(requirements.read_text().replace("==1.0", "==2.0"))
-    report = build([versions], tmp_path / "models")
+    report = build([project / "serving.py"], tmp_path / "models")
     assert {model.name: (model.version, model.change) for model in report.models} == {
         "old": (2, "changed"),
         "new": (1, "unchanged"),
