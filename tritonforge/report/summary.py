@@ -28,12 +28,9 @@ class Tile:
 def tiles(report: Report) -> list[Tile]:
     """Choose the figures that matter: most throughput, least latency, objectives, errors, what a search found."""
     points = [point for point in report.points if point.requests]
-    failed = sum(point.failed + point.unanswered for point in report.points)
-    sent = sum(point.requests for point in points)
-    note = f"of {compact(sent + failed)} requests"
-    errors = [Tile("Errors", compact(failed), note, "bad" if failed else "")] if points or failed else []
+    troubles = _troubles(report)
     if not points:
-        return errors
+        return troubles
     best = max(points, key=lambda point: point.throughput.value)
     fast = min(points, key=lambda point: point.latency.p50_us.value)
     found = [
@@ -49,12 +46,22 @@ def tiles(report: Report) -> list[Tile]:
         found.append(Tile("Knee", f"{report.knee.value:g}", f"at {knee_words(report)}; the most throughput / latency"))
     elif (words := knee_words(report)) is not None:
         found.append(Tile("Knee", "not reached", words.partition(": ")[2]))
-    judged = [point for point in points if point.slo_met is not None]
+    judged = [point for point in report.points if point.slo_met is not None]
     if judged:
         met = sum(bool(point.slo_met) for point in judged)
         words = ", ".join(f"{slo.statistic} ≤ {duration(slo.limit_us)}" for slo in report.settings.slo)
         found.append(Tile("Loads within the objective", f"{met} of {len(judged)}", words, "good" if met else "bad"))
-    return found + errors
+    return found + troubles
+
+
+def _troubles(report: Report) -> list[Tile]:
+    """Count what failed, and by itself, as the table of all loads does, what had no answer."""
+    failed = sum(point.failed for point in report.points)
+    unanswered = sum(point.unanswered for point in report.points)
+    sent = sum(point.requests for point in report.points) + failed + unanswered
+    note = f"of {compact(sent)} requests"
+    errors = [Tile("Errors", compact(failed), note, "bad" if failed else "")] if sent else []
+    return errors + ([Tile("No answer", compact(unanswered), note, "bad")] if unanswered else [])
 
 
 def best_words(report: Report) -> str:
