@@ -27,7 +27,7 @@ METADATA = {
 }
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
 SHAPES: dict[str, Any] = {"x": ((4, 3), np.float32), "y": ((8, 3), np.float32)}
-URL = "http://127.0.0.1:8000"
+URL = "grpc://127.0.0.1:8000"
 CONFIG = {"name": "m", "max_batch_size": 8, "input": [], "output": []}
 
 

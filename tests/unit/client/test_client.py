@@ -458,6 +458,37 @@ def generating(peer: Peer) -> None:
             answer_question(peer, request)
 
 
+class Ticks:
+    """A definition."""
+
+    name, signature = "m", Signature((), (), batched=False)
+
+    def wrap(self, outputs: dict[str, np.ndarray]) -> None:
+        """Give nothing."""
+
+
+@pytest.mark.parametrize("model", ["m", Ticks()])
+@pytest.mark.parametrize("also", [[], ["http://127.0.0.1:1"]])
+def test_that_streams_are_not_over_http_is_said_before_mistakes_in_the_inputs(model, also):
+    words = (
+        "Triton streams tensors over gRPC only; give the client the server's gRPC URL, such as grpc://127.0.0.1:8001"
+    )
+
+    async def main(urls: list[str]) -> None:
+        async with AsyncClient(urls) as client:
+            with pytest.raises(InvalidRequest) as caught:
+                _ = [response async for response in client.stream(model, request_id="r-7", n=1)]
+            assert caught.value.reason == words
+
+    with FaultServer(serve_model) as server:
+        urls = [server.url, *also]
+        asyncio.run(main(urls))
+        with Client(urls) as client, pytest.raises(InvalidRequest) as caught:
+            list(client.stream(model, request_id="r-7", n=1))
+        assert (caught.value.reason, caught.value.model, caught.value.request_id) == (words, "m", "r-7")
+        assert not server.connections
+
+
 def test_of_several_servers_those_are_asked_whose_protocol_has_it():
     x = np.ones(2, np.float32)
     with (

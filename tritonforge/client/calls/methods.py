@@ -163,6 +163,7 @@ class Calls:
         deadline = self.deadline(timeout_s)
         target = self.target(model, version, request_id)
         merged = merge_inputs(inputs, named, target)
+        await self._require_streams(target, deadline)
         known, request = await self.prepare(target, merged, asked, parameters, deadline)
         return self._results(request, deadline, asked, known, target)
 
@@ -180,6 +181,7 @@ class Calls:
         require_definition(definition, "stream", "stream")
         deadline = self.deadline(timeout_s)
         target = self.target(definition.name, version, request_id)
+        await self._require_streams(target, deadline)
         sent = make_inputs(definition, args, inputs, target)
         known, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
         return self._typed_results(self._results(request, deadline, (), known, target), definition, target)
@@ -347,6 +349,14 @@ class Calls:
     async def known(self, target: Target, deadline: Deadline) -> Known:
         """Give what is known of a model; ask the server where nothing is."""
         return (await self.catalog.obtain(target, deadline))[0]
+
+    async def _require_streams(self, target: Target, deadline: Deadline) -> None:
+        """Raise InvalidRequest where all servers are of HTTP: to mend the inputs first would be in vain."""
+        if all(url.startswith("http") for url in self.transport.url.split(", ")):
+            nothing = Request(target.model, (), version=target.version, id=target.request_id)
+            async with aclosing(self.transport.stream(nothing, deadline)) as responses:
+                async for _ in responses:
+                    return
 
     async def _ready(self, target: Target, deadline: Deadline) -> bool:
         subject = "model_ready" if target.model else "server_ready"
