@@ -255,6 +255,16 @@ def test_what_is_said_of_a_tensor_of_torch_takes_it_from_its_device_and_gradient
         assert find_problems(SIGNATURE, {"features": tensor})[0].endswith(f"make one: features = features{code}")
 
 
+def test_what_is_said_of_a_tensor_of_torch_is_taken_where_bf16_is_wanted():
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.bfloat16, torch.float32):
+        tensor = torch.arange(7, dtype=dtype)
+        mend = problem({"x": tensor}, signature=one("BF16")).partition("make one: x = ")[2].splitlines()[0]
+        array = eval(mend, {"x": tensor, "ml_dtypes": ml_dtypes})
+        assert find_problems(one("BF16"), {"x": array}) == []
+        assert array.astype(int).tolist() == [*range(7)]
+
+
 def test_an_option_that_is_nearly_named_is_offered():
     found = find_problems(SIGNATURE, {"features": GOOD, "timeout": 3})
     assert found[0].startswith('there is no input "timeout"; did you mean the option timeout_s? there are: features')

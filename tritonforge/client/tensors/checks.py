@@ -190,7 +190,8 @@ def _array_code(spec: TensorSpec, value: object, *, batched: bool) -> str:
     kind = type(value)
     if kind.__module__.startswith("torch") and hasattr(value, "detach"):
         there = ".float()" if str(getattr(value, "dtype", "")) == "torch.bfloat16" else ""  # which NumPy has not
-        return f"{spec.name}.detach().cpu(){there}.numpy()"
+        here = f".astype({_dtype_code(spec)})" if spec.datatype == "BF16" else ""
+        return f"{spec.name}.detach().cpu(){there}.numpy(){here}"
     if isinstance(value, (bool, int, float, str, bytes, np.generic)):
         shape = tuple(1 if isinstance(dim, str) else dim for dim in (("batch", *spec.dims) if batched else spec.dims))
         fills = all(size == 1 for size in shape)
