@@ -22,6 +22,8 @@ __all__ = ["ASSETS", "page"]
 
 ASSETS = Path(__file__).parent / "assets"
 P = TypeVar("P")
+_PHRASES = ("SLO", "note")
+"""Columns whose words may take several lines, so that those before them need not be scrolled to."""
 
 _SKELETON = """<!doctype html>
 <html lang="en">
@@ -178,20 +180,23 @@ def _card(title: str, hint: str, inner: str, *, whole: bool = False) -> str:
 
 
 def _table(table: Table) -> str:
-    styles = ["words" if index < table.words else "" for index in range(len(table.columns))]
+    styles = [
+        "words" if index < table.words else "phrase" if name in _PHRASES else ""
+        for index, name in enumerate(table.columns)
+    ]
     head = "".join(
         f'<th scope="col" class="{style}">{escape(name)}</th>'
         for name, style in zip(table.columns, styles, strict=True)
     )
     rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{style or _mood(cell)}">{escape(cell)}</td>' for cell, style in zip(row, styles, strict=True)
-        )
-        + "</tr>"
-        for row in table.rows
+        f"<tr>{''.join(_cell(cell, style) for cell, style in zip(row, styles, strict=True))}</tr>" for row in table.rows
     )
     return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _cell(cell: str, style: str) -> str:
+    mood = "" if style == "words" else _mood(cell)
+    return f'<td class="{f"{style} {mood}".strip()}">{escape(cell)}</td>'
 
 
 def _mood(cell: str) -> str:

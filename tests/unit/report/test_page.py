@@ -14,9 +14,10 @@ import pytest
 
 from tritonforge.load import Data, Load, ModelLoad, Report
 from tritonforge.report import page
-from tritonforge.report.charts.numbers import moment
+from tritonforge.report.charts.numbers import compact, moment
 from tritonforge.report.plots import breakdown
 from tritonforge.report.summary import facts, knee_words, tiles
+from tritonforge.report.tables import point_table
 
 from .sample_report import report
 
@@ -99,6 +100,26 @@ def test_errors_are_counted_where_nothing_else_is_to_be_told() -> None:
     assert text.count('<td class="">3</td>') == len(whole.points)
     some = page(replace(whole, points=(failed.points[0], *whole.points[1:])))
     assert "nothing measured" in some
+
+
+def test_tiles_count_what_the_table_of_all_loads_has() -> None:
+    """Among them is a load at which nothing succeeded: its requests had no answer, and it missed its objective."""
+    whole = report(errors=3)
+    first, second, *_ = whole.points
+    silent = replace(second, windows=(), errors=(), slo_met=False, slo_missed=("p99",), unanswered=2)
+    made = replace(whole, points=(replace(first, slo_met=False, slo_missed=("p99",)), silent))
+    table = point_table(made.points)
+    cells = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [(row["errors"], row["no answer"], row["SLO"]) for row in cells] == [
+        ("3", "–", "missed p99"),
+        ("–", "2", "missed p99"),
+    ]
+    sent = f"of {compact(first.requests + 3 + 2)} requests"
+    found = {tile.name: (tile.figure, tile.note) for tile in tiles(made)}
+    assert found["Loads within the objective"] == ("0 of 2", "p99 ≤ 8 ms")
+    assert found["Errors"] == ("3", sent)
+    assert found["No answer"] == ("2", sent)
+    assert "No answer" not in {tile.name for tile in tiles(whole)}
 
 
 def test_a_load_has_its_protocol_wherever_it_is_named() -> None:
@@ -190,6 +211,22 @@ def test_it_fits_every_width(width: int, browser: Any, tmp_path: Path) -> None:
     )
     assert min(sizes) >= 9.5
     tab.close()
+
+
+def test_the_table_of_all_loads_needs_no_scrolling_on_a_desk(browser: Any, tmp_path: Path) -> None:
+    """It has all columns that there are, and words of two objectives that were missed; a phone scrolls in the table."""
+    first, second, *rest = both_protocols(errors=3).points
+    missed = replace(first, stable=False, slo_met=False, slo_missed=("p99", "mean"))
+    silent = replace(second, windows=(), slo_met=False, slo_missed=("p99", "mean"), unanswered=2)
+    made = replace(report(), points=(missed, silent, *rest))
+    for width in (390, 1200):
+        tab, _ = opened(browser, tmp_path, width=width, scheme="light", made=made)
+        table = tab.locator(".card", has=tab.get_by_role("heading", name="All loads")).locator(".scroll")
+        whole, shown = (table.evaluate(f"table => table.{side}Width") for side in ("scroll", "client"))
+        assert whole <= shown or width < 1200
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert "nothing measured" in table.inner_text()
+        tab.close()
 
 
 @pytest.mark.parametrize("make", [report, both_protocols])

@@ -54,7 +54,7 @@ def test_a_load_that_fell_short_has_that_in_its_row() -> None:
     assert note(point) == words
     assert note(replace(point, stable=False)) == f"unstable, {words}"
     assert note(replace(point, stable=False, ended_by="it went away")) == f"ended early, {words}"
-    assert f'<td class="short">{words}</td>' in page(replace(report(), points=(point,)))
+    assert f'<td class="phrase short">{words}</td>' in page(replace(report(), points=(point,)))
 
 
 def note(point: Point) -> str:
