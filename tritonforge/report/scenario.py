@@ -151,7 +151,7 @@ class Scenario:
         return settings
 
     def _check_use(self) -> None:
-        """Refuse an option that would change nothing: it was meant for something."""
+        """Refuse an option that would change nothing: it was meant for something. A seed may be one for all data."""
         if self.repository is not None and self.url:
             raise BadOption("url", f"{self.repository} is served for the run, elsewhere; leave one of the two out")
         if self.data == "golden" and self.repository is None:
@@ -186,10 +186,6 @@ class Scenario:
             "payloads": (self.data == "random", "--data random"),
             "string_length": (self.data == "random", "--data random"),
             "shape": (self.data in ("random", "zeros"), "--data random or zeros: a file has shapes of its own"),
-            "seed": (
-                self.data == "random" or self.arrivals in ("poisson", "gamma") or "," in self.model,
-                "anything that is drawn: random data or arrivals, or a mix of models",
-            ),
             **dict.fromkeys(("ca", "certificate", "key"), (self._over_tls(), "TLS: --url https://… or grpcs://…")),
             "tolerance": (self.check or self._golden(), "--check, or golden samples"),
             "max_regression": (self.baseline, "--baseline"),

@@ -64,7 +64,6 @@ def test_loads_are_words_or_lists(written: object) -> None:
         ({"output_bytes": 2}, "--output-bytes: it says nothing without --shared-memory system"),
         ({"payloads": 2, "data": "rows.npz"}, "--payloads: it says nothing without --data random"),
         ({"shape": ["n=9"], "data": "rows.npz"}, "--shape: it says nothing without --data random or zeros"),
-        ({"seed": 3, "data": "rows.npz"}, "--seed: it says nothing without anything that is drawn"),
         ({"tolerance": 0.1}, "--tolerance: it says nothing without --check, or golden samples"),
         ({"repository": "zoo.py", "url": "http://a:1"}, "--url: zoo.py is served for the run, elsewhere"),
         ({"body": "json", "url": "grpc://a:1"}, "--body: it says nothing without HTTP"),
@@ -93,8 +92,6 @@ def test_what_cannot_be_read_is_said(options: dict[str, object], reason: str) ->
 @pytest.mark.parametrize(
     "options",
     [
-        {"seed": 3, "data": "rows.npz", "rate": "5", "arrivals": "poisson"},
-        {"seed": 3, "data": "rows.npz", "model": "m,n"},
         {"tolerance": 0.1, "data": "golden:repository"},
         {"data": "golden", "repository": "zoo.py"},
         {"processes": 4, "concurrency": "1,4"},
@@ -110,6 +107,11 @@ def test_what_cannot_be_read_is_said(options: dict[str, object], reason: str) ->
 )
 def test_what_says_something_is_taken(options: dict[str, object]) -> None:
     assert scenario_of({"model": "m", **options}).settings(URL).url == URL
+
+
+@pytest.mark.parametrize("data", ["random", "zeros", "rows.npz", "golden:repository"])
+def test_a_script_may_give_one_seed_for_all_its_data(data: str) -> None:
+    assert scenario_of({"model": "m", "data": data, "seed": 5}).settings(URL).seed == 5
 
 
 @pytest.mark.parametrize(
