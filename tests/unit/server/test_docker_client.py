@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 
 from tritonforge.server import PreflightError, ServerError
+from tritonforge.server.docker import stages
 from tritonforge.server.docker.client import build_image, find_image, told
 from tritonforge.server.docker.stages import name_stage
 
@@ -29,24 +32,44 @@ class Daemon:
     """Has images by name; `stream` is what a pull or a build says, after which the image is there if it went well."""
 
     def __init__(
-        self, *names: str, stream: list[dict[str, Any]] | None = None, stages: Sequence[list[str]] = ()
+        self,
+        *names: str,
+        stream: list[dict[str, Any]] | None = None,
+        stages: Sequence[list[str]] = (),
+        unnamed: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """`stages` are the labels of images of earlier stages, each time that they are asked for."""
+        """`stages` are the labels of images of earlier stages, each time that they are asked for; `unnamed` others."""
         self._names = set(names)
         self._stream = stream or []
         self._stages = iter(stages)
         self.pulled: list[tuple[str, str]] = []
         self.built: list[dict[str, Any]] = []
         self.pruned: list[dict[str, Any]] = []
-        self.api = SimpleNamespace(pull=self._pull, build=self._build)
-        self.images = SimpleNamespace(get=self._get, prune=self.pruned.append, list=self._list)
+        self.finished = False
+        self.unnamed = {row["Id"]: row for row in unnamed}
+        self.api = SimpleNamespace(pull=self._pull, build=self._build, images=self._rows)
+        self.images = SimpleNamespace(
+            get=self._get, prune=self.pruned.append, list=self._list, remove=self.unnamed.__delitem__
+        )
         self.containers = SimpleNamespace(list=lambda **_: [])
 
     def _list(self, *, filters: dict[str, Any]) -> list[Any]:
         assert filters["dangling"]
         return [SimpleNamespace(labels={"io.tritonforge.stage": label}) for label in next(self._stages, [])]
 
+    def _rows(self, *, filters: dict[str, Any]) -> list[Mapping[str, Any]]:
+        assert filters == {"dangling": True}
+        return list(self.unnamed.values())
+
+    def finish(self, parent: Mapping[str, Any], image: Mapping[str, Any]) -> None:
+        """End a step by an image that is made of another; without that one it has none."""
+        self.finished = True
+        there = self.unnamed.pop(parent["Id"], None)
+        self.unnamed[image["Id"]] = image if there else {**image, "ParentId": ""}
+
     def _get(self, name: str) -> Any:
+        if name in self.unnamed:
+            return SimpleNamespace(attrs={"Config": {"Cmd": self.unnamed[name]["Cmd"]}})
         if name not in self._names:
             raise ImageNotFound("no such image")
         return SimpleNamespace(attrs={"Config": {"User": "7:7", "Labels": {"a": "b"}}, "Size": 42})
@@ -155,6 +178,92 @@ def test_what_docker_still_makes_of_a_build_that_is_broken_off_goes(tmp_path: Pa
     _, *own = daemon.pruned
     assert len(own) > 3
     assert len({one["label"] for one in own}) == 1
+
+
+SAID = """\
+Step 12/20 : FROM python
+ ---> 613c8a5dda76
+Step 13/20 : LABEL io.tritonforge.image="slim"
+ ---> Using cache
+ ---> 098063897cce
+Step 14/20 : COPY --from=packages /opt /opt
+ ---> 9366d46080d7
+Step 15/20 : COPY models/ /models/
+"""
+BASE, CACHED, MADE, LATE = ("613c8a5dda76", "098063897cce", "9366d46080d7", "4f0d657c0b2e")
+
+
+def unnamed(name: str, parent: str = "", *, kind: str = "slim", created: float = 0.0, **more: Any) -> dict[str, Any]:
+    """Write down an image that no other is made of, as Docker does; by default one of a build's last stage."""
+    row = {"Id": f"sha256:{name:0<64}", "ParentId": f"sha256:{parent:0<64}", "Created": created or time.time()}
+    return {**row, "Labels": {"io.tritonforge.image": kind}, "Cmd": None, **more}
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_build_that_ends_in_its_last_stage_leaves_no_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, interrupted: bool
+) -> None:
+    """Neither of a step that it told of, nor of one that was done later; what isn't its own stays."""
+
+    def hear(line: str) -> None:
+        if interrupted and "models" in line:
+            raise KeyboardInterrupt
+
+    whole = unnamed("1a" * 6, CACHED, Cmd=["tritonserver", "--model-repository=/models"])
+    others = [
+        unnamed("2b" * 6, "3c" * 6),
+        unnamed("4d" * 6, BASE, Labels=None),
+        unnamed(CACHED, BASE, Labels=None),
+        whole,
+    ]
+    stream = [{"stream": f"{line}\n"} for line in SAID.splitlines()] + [{"error": "no space left on device"}]
+    monkeypatch.setattr(stages, "_ENDING_S", 2.0)
+    for left in (unnamed(MADE, CACHED), unnamed(LATE, MADE), unnamed(MADE, CACHED, Labels=None, Cmd=["bash"])):
+        daemon = Daemon(stream=stream, unnamed=[left, *others], stages=[["other." + name_stage()]])
+        with pytest.raises(KeyboardInterrupt if interrupted else ServerError):
+            build_image(daemon, tmp_path, "fraud:1", hear)  # type: ignore[arg-type]  # a stand-in
+        assert list(daemon.unnamed.values()) == others
+
+
+def test_a_copy_that_docker_does_to_its_end_is_awaited(tmp_path: Path) -> None:
+    """Its image would have no parent where that is removed before, and wouldn't be known."""
+
+    def interrupt(line: str) -> None:
+        if "models" in line:
+            threading.Timer(1.5, daemon.finish, [unnamed(MADE, CACHED), unnamed(LATE, MADE)]).start()
+            raise KeyboardInterrupt
+
+    stream = [{"stream": f"{line}\n"} for line in SAID.splitlines()]
+    daemon = Daemon(stream=stream, unnamed=[unnamed(MADE, CACHED)], stages=[["other." + name_stage()]])
+    with pytest.raises(KeyboardInterrupt):
+        build_image(daemon, tmp_path, "fraud:1", interrupt)  # type: ignore[arg-type]  # a stand-in
+    assert daemon.unnamed == {}
+    assert daemon.finished
+
+
+def test_beside_another_build_the_last_stage_is_left_to_a_sweep(tmp_path: Path) -> None:
+    """Both may go on with one image, which Docker has from its cache."""
+    mine = name_stage()
+    stream = [{"stream": f"{line}\n"} for line in SAID.splitlines()] + [{"error": "no space left on device"}]
+    left = [unnamed(MADE, CACHED)]
+    daemon = Daemon(stream=stream, unnamed=left, stages=[[mine]] * 2)
+    with pytest.raises(ServerError):
+        build_image(daemon, tmp_path, "fraud:1", lambda line: None)  # type: ignore[arg-type]  # a stand-in
+    assert list(daemon.unnamed.values()) == left
+
+
+def test_a_sweep_takes_the_last_stage_of_killed_builds(tmp_path: Path) -> None:
+    """Not what lost its name, nor what may be under way: NVIDIA's has no earlier stages that would tell."""
+    whole = unnamed("1a" * 6, Cmd=["tritonserver"])
+    new, old = unnamed("2b" * 6, kind="nvidia"), unnamed("3c" * 6, kind="nvidia", created=1.0)
+    foreign = unnamed("4d" * 6, Labels=None, created=1.0)
+    daemon = Daemon(unnamed=[unnamed(MADE), whole, new, old, foreign])
+    build_image(daemon, tmp_path, "fraud:1", lambda line: None)  # type: ignore[arg-type]  # a stand-in
+    assert list(daemon.unnamed.values()) == [whole, new, foreign]
+    under_way = unnamed(MADE)
+    daemon = Daemon(unnamed=[under_way, unnamed(LATE, created=1.0)], stages=[[name_stage()]])
+    build_image(daemon, tmp_path, "fraud:1", lambda line: None)  # type: ignore[arg-type]  # a stand-in
+    assert list(daemon.unnamed.values()) == [under_way]
 
 
 def test_a_base_image_that_cant_be_pulled_is_told_with_what_to_do_offline(tmp_path: Path) -> None:

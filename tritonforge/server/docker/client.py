@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.docker.absent import explain_absence, hangs
 from tritonforge.server.docker.container import Image
-from tritonforge.server.docker.stages import name_stage, remove_interrupted, remove_stage, sweep_stages
+from tritonforge.server.docker.stages import (
+    name_stage,
+    remove_interrupted,
+    remove_stage,
+    remove_unfinished,
+    sweep_stages,
+)
 from tritonforge.server.errors import DaemonHangs, PreflightError, ServerError
 
 if TYPE_CHECKING:
@@ -150,7 +156,7 @@ def build_image(client: DockerClient, context: Path, tag: str, progress: Callabl
     """Build the image of a folder's Dockerfile; `progress` gets what its steps print.
 
     Nothing but that image stays: those of earlier stages go, which Docker's classic builder leaves without a name, and
-    what builds left of them that were killed.
+    so do those of a build that ends early, and what builds left that were killed.
 
     Raises:
         PreflightError: the base image isn't here, and can't be pulled.
@@ -172,9 +178,13 @@ def build_image(client: DockerClient, context: Path, tag: str, progress: Callabl
                     raise _build_error(str(entry["error"]), said)
     except APIError as error:
         raise ServerError(f"the image can't be built: {_reason(error)}") from error
+    except ServerError:
+        with suppress(DockerException):
+            remove_unfinished(client, stage, said)
+        raise
     except KeyboardInterrupt:
         with suppress(DockerException):
-            remove_interrupted(client, stage)
+            remove_interrupted(client, stage, said)
         raise
     finally:
         with suppress(APIError):
