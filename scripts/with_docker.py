@@ -6,6 +6,9 @@ data and a socket of its own. The image that tests build on is made by debootstr
 apt, and kept in the user's cache, and so are a registry and a Prometheus, which are unpacked, not installed: Debian
 would start them as services. Where none of this can be (no root, not Debian), it says so, and runs the command
 without: tests that need Docker then skip.
+
+Ctrl-C, SIGTERM and SIGHUP end the command, then the daemon, and take its folder away; the exit code is 128 and the
+signal's number.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +35,7 @@ UNPACKED = ("docker-registry", "prometheus")
 """Packages of one program each, of the same name."""
 
 START_S, STOP_S = 60.0, 30.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NoDockerError(Exception):
@@ -39,14 +44,43 @@ class NoDockerError(Exception):
 
 def main(command: list[str]) -> int:
     """Run the command, with Docker if there can be one; give its exit code."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, end)
     try:
         with daemon() as environment:
             make_base(environment)
             add_programs(environment)
-            return subprocess.run(command, env=environment, check=False).returncode
+            return follow(command, environment)
     except NoDockerError as error:
         print(f"!! NO DOCKER: {error}\n!! The tests of containers are SKIPPED.", flush=True)
-        return subprocess.run(command, check=False).returncode
+        return follow(command, dict(os.environ))
+
+
+def end(number: int, frame: object) -> None:
+    """End this script by a signal, with all that it has started; the ending itself isn't interrupted."""
+    for other in SIGNALS:
+        signal.signal(other, lambda number, frame: None)  # not SIG_IGN, which children would inherit
+    raise SystemExit(128 + number)
+
+
+def follow(command: list[str], environment: dict[str, str]) -> int:
+    """Run the command to its end, and give its exit code; it ends with this script."""
+    process = subprocess.Popen(command, env=environment)
+    try:
+        return process.wait()
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and wait for that; nothing if it has ended."""
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -79,31 +113,26 @@ def alone() -> Iterator[None]:
 
 def started(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """Start a daemon, and give the environment in which it is reached, until it is to end."""
-    folder = Path(tempfile.mkdtemp(prefix="tritonforge-docker-"))
-    environment["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
-    options = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-    path = f"{add_gpu_hook(folder / 'hooks')}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    with (folder / "log").open("wb") as log:
-        command = ["dockerd", *options, "-H", environment["DOCKER_HOST"]]
-        process = subprocess.Popen(
-            command, env={**environment, "PATH": path}, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + START_S
-        while not answers(environment):
-            if process.poll() is not None or time.monotonic() > deadline:
-                end = (folder / "log").read_text(errors="replace")[-2000:]
-                raise NoDockerError(f"dockerd doesn't start on this machine; the end of its log:\n{end}")
-            time.sleep(0.2)
-        yield environment
-    finally:
-        process.terminate()
+    with tempfile.TemporaryDirectory(prefix="tritonforge-docker-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        environment["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
+        options = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        path = f"{add_gpu_hook(folder / 'hooks')}{os.pathsep}{environment.get('PATH', os.defpath)}"
+        with (folder / "log").open("wb") as log:
+            command = ["dockerd", *options, "-H", environment["DOCKER_HOST"]]
+            process = subprocess.Popen(
+                command, env={**environment, "PATH": path}, stdout=log, stderr=log, start_new_session=True
+            )
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+            deadline = time.monotonic() + START_S
+            while not answers(environment):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    last = (folder / "log").read_text(errors="replace")[-2000:]
+                    raise NoDockerError(f"dockerd doesn't start on this machine; the end of its log:\n{last}")
+                time.sleep(0.2)
+            yield environment
+        finally:
+            stop(process)
 
 
 def add_gpu_hook(folder: Path) -> Path:
