@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tritonforge.build import BuildReport
     from tritonforge.lower import Choice
 
-__all__ = ["build"]
+__all__ = ["build", "shorten"]
 
 
 def build(
@@ -46,7 +46,7 @@ def build(
             'name a file of definitions, or set definitions = ["…"] in pyproject.toml\'s [tool.tritonforge]',
             param_hint="PATHS",
         )
-    folder = output or _shorten(project.repository)
+    folder = output or shorten(project.repository)
     release = target or project.target
     samples = project.golden if golden is None else golden
     if check and explain:
@@ -94,6 +94,7 @@ def _explain(choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def _shorten(path: Path) -> Path:
+def shorten(path: Path) -> Path:
+    """Give a path relative to the working directory where it is below that."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -29,7 +29,12 @@ class Format(str, Enum):
 
 
 def check(
-    repository: Annotated[Path, typer.Argument(metavar="REPO", help="A model repository, of tritonforge's or not.")],
+    repository: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[REPO]", help="A model repository, of tritonforge's or not [default: pyproject.toml's]."
+        ),
+    ] = None,
     target: Annotated[str, typer.Option(help="The Triton release that it is for.")] = "24.10",
     output: Annotated[
         Format, typer.Option("--format", help="text, json (a list), or github (annotations of a workflow).")
@@ -39,8 +44,7 @@ def check(
     """Check a model repository; exit 1 if Triton would refuse some of it."""
     from tritonforge.check import check_repository
 
-    if not repository.is_dir():
-        raise typer.BadParameter(f"{repository} is no folder", param_hint="REPO")
+    repository = _choose(repository)
     if not RELEASE.fullmatch(target):
         raise typer.BadParameter(f"{target} is no release; releases are YY.MM, such as 24.10", param_hint="--target")
     report = check_repository(repository, target=target)
@@ -58,6 +62,20 @@ def check(
     else:
         _show(findings, repository, len(report.models), comparison)
     raise typer.Exit(1 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def _choose(repository: Path | None) -> Path:
+    """Give the folder that was named, or the one that the project is built into."""
+    from tritonforge.build import load_project
+    from tritonforge.cli.build import shorten
+
+    folder = repository or shorten(load_project().repository)
+    if folder.is_dir():
+        return folder
+    if repository is None:
+        reason = f"name a model repository; there is no {folder} here, and pyproject.toml names no other"
+        raise typer.BadParameter(f"{reason} with output = in [tool.tritonforge]", param_hint="REPO")
+    raise typer.BadParameter(f"{folder} is no folder", param_hint="REPO")
 
 
 def _as_dict(finding: Finding, comparison: Comparison | None) -> dict[str, Any]:

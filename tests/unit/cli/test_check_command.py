@@ -37,6 +37,21 @@ def test_text(repository: Path) -> None:
     )
 
 
+def test_without_a_repository_it_is_the_projects(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `up` and `image` take it; by default the folder that a build writes to."""
+    code, said = run()
+    assert code == 2
+    assert "name a model repository; there is no model_repository here" in " ".join(said.replace("│", " ").split())
+    named = run(str(repository))
+    Path("pyproject.toml").write_text('[tool.tritonforge]\noutput = "repo"\n')
+    assert run() == named
+    Path("pyproject.toml").unlink()
+    repository.rename("model_repository")
+    code, said = run()
+    assert code == 1
+    assert said.startswith("model_repository/bad/config.pbtxt:2 bad, max_batch_size")
+
+
 def test_json(repository: Path) -> None:
     code, output = run(str(repository), "--format", "json")
     assert code == 1
