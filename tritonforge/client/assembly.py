@@ -16,6 +16,7 @@ from tritonforge.client.reliable.transport import Beside, Reliability, ReliableT
 from tritonforge.client.shared_memory.arena import Arena
 from tritonforge.client.shared_memory.transport import SharedMemoryTransport, is_loopback
 from tritonforge.client.tensors.arguments import require_setting
+from tritonforge.client.tokens import TokenTransport
 from tritonforge.client.transport import AsyncTransport, Transport
 from tritonforge.client.url import parse_url
 
@@ -53,11 +54,12 @@ def assemble_blocking(
 
     def connect(one: str, settings: ConnectionOptions) -> AsyncTransport:
         opened.append(open_transport(one, settings))
-        return Blocking(opened[-1])
+        transport = Blocking(opened[-1])
+        return TokenTransport(transport, settings.token, blocking=True) if callable(settings.token) else transport
 
     reliability = _reliability(retries, breaker, balance)
     assembly = _assemble(url, options, reliability, connect, in_thread, observers, shared_memory=shared_memory)
-    only: object = None if len(opened) > 1 or observers else opened[0]
+    only: object = None if len(opened) > 1 or observers or _asks_token(options) else opened[0]
     if not isinstance(only, DirectTransport):
         return assembly
     return replace(assembly, direct=Direct(only, assembly.reliable, _arena(assembly)))
@@ -78,11 +80,11 @@ def assemble_async(
 
     def connect(one: str, settings: ConnectionOptions) -> AsyncTransport:
         opened.append(open_async_transport(one, settings))
-        return opened[-1]
+        return TokenTransport(opened[-1], settings.token) if callable(settings.token) else opened[-1]
 
     reliability = _reliability(retries, breaker, balance)
     assembly = _assemble(url, options, reliability, connect, in_task(), observers, shared_memory=shared_memory)
-    only: object = None if len(opened) > 1 or observers else opened[0]
+    only: object = None if len(opened) > 1 or observers or _asks_token(options) else opened[0]
     if not isinstance(only, AsyncDirectTransport):
         return assembly
     return replace(assembly, async_direct=Direct(only, assembly.reliable, _arena(assembly)))
@@ -122,6 +124,10 @@ def _assemble(
     reliable = ReliableTransport(transports, reliability, beside, observers)
     transport = ObservedTransport(reliable, observers) if observers else reliable
     return Assembly(transport, reliable, tuple(shared))
+
+
+def _asks_token(options: ConnectionOptions | None) -> bool:
+    return options is not None and callable(options.token)
 
 
 def _arena(assembly: Assembly) -> Arena | None:

@@ -147,12 +147,14 @@ class DeadlineExceeded(ClientError, TimeoutError):
 
     Or it was in the server's queue for longer than its limit there, or the server says so; it has a `code` then.
     `sent` is False where nothing of the request can have reached the server, as where no connection was made. What goes
-    over grpcio (TLS, streams, large messages) can't tell.
+    over grpcio (TLS, streams, large messages) can't tell. `of_token`: it went to the function that gives tokens, which
+    says nothing of the server.
     """
 
     def __init__(self, reason: str, target: Target, *, sent: bool = True) -> None:
         super().__init__(reason, target)
         self.sent = sent
+        self.of_token = False
 
 
 class InvalidRequest(ClientError, InvalidTensor):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
 from os import PathLike
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Literal
 
 from tritonforge.client.tensors.arguments import kind_of, require_number
 
-__all__ = ["TLS", "Compression", "ConnectionOptions"]
+__all__ = ["TLS", "Compression", "ConnectionOptions", "authorization"]
 
 Compression = Literal["", "gzip", "deflate"]
 """How bodies are compressed; empty: not at all."""
@@ -48,14 +48,15 @@ class ConnectionOptions:
     """Settings of a client's connections.
 
     `headers` go with every request (over gRPC as metadata, their names in lower case); `token` as `Authorization:
-    Bearer`, a function of it being asked before each request. `compression` is of requests, and asked for in
-    responses. `keepalive_s`: after so many idle seconds the connection is probed (TCP over HTTP, pings over gRPC);
-    0: never. `max_connections` bounds those to one server; a request beyond waits for one, within its deadline, or over
-    gRPC shares one. Raise ValueError where something is no such setting.
+    Bearer`, a function of it being asked before each request, and awaited by `AsyncClient` where it is asynchronous (a
+    plain one blocks). `compression` is of requests, and asked for in responses. `keepalive_s`: after so many idle
+    seconds the connection is probed (TCP over HTTP, pings over gRPC); 0: never. `max_connections` bounds those to one
+    server; a request beyond waits for one, within its deadline, or over gRPC shares one. Raise ValueError where
+    something is no such setting.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    token: str | Callable[[], str] = field(default="", repr=False)
+    token: str | Callable[[], str | Awaitable[str]] = field(default="", repr=False)
     tls: TLS | None = None
     compression: Compression = ""
     keepalive_s: float = 0.0
@@ -96,14 +97,19 @@ class ConnectionOptions:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def header_items(self) -> list[tuple[str, str]]:
-        """List the headers of the next request, the token among them. Raise ValueError for a token that can't be."""
-        token = self.token if isinstance(self.token, str) else self.token()
-        if not isinstance(token, str):
-            raise TypeError(f"the function given as token gave {kind_of(token)}; it is to give a text")
-        if not token:
-            return list(self.headers.items())
-        _check_header("token", token)
-        return [*self.headers.items(), ("Authorization", f"Bearer {token}")]
+        """List the headers that are the same for each request: without a token that a function gives."""
+        items = list(self.headers.items())
+        return [*items, *authorization(self.token)] if isinstance(self.token, str) else items
+
+
+def authorization(token: str) -> tuple[tuple[str, str], ...]:
+    """Give the header of a token; none of an empty one. Raise TypeError or ValueError for a token that can't be."""
+    if not isinstance(token, str):
+        raise TypeError(f"the function given as token gave {kind_of(token)}; it is to give a text")
+    if not token:
+        return ()
+    _check_header("token", token)
+    return (("authorization", f"Bearer {token}"),)
 
 
 def _check_header(name: str, value: str) -> None:

@@ -21,7 +21,7 @@ from tritonforge.client.http.answer import NoneFree
 from tritonforge.client.http.async_connection import AsyncConnection
 from tritonforge.client.http.async_transport import AsyncHttpTransport
 from tritonforge.client.http.transport import HttpTransport
-from tritonforge.client.message import Kind, Request, Tensor
+from tritonforge.client.message import Request, Tensor
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.questions import Question
 from tritonforge.client.url import parse_url
@@ -543,25 +543,6 @@ def test_a_task_that_waits_for_a_connection_is_told_so():
         await pool.take_place(Deadline(LONG_S))  # who was late has not taken it
 
     asyncio.run(main())
-
-
-def test_a_function_for_the_token_is_asked_before_each_request():
-    seen = []
-    tokens = iter(["one", "two", "three"])
-
-    def record(peer: Peer) -> None:
-        while request := peer.request():
-            seen.append(request)
-            peer.send(ANSWER)
-
-    with FaultServer(record) as server:
-        transport = HttpTransport(parse_url(server.url), ConnectionOptions(token=lambda: next(tokens)))
-        request = SMALL._replace(kind=Kind((("x", "FP32", (2,)),), 8))
-        for one in (SMALL, request, request):
-            transport.infer(one, Deadline(LONG_S))
-        transport.close()
-    for token, head in zip((b"one", b"two", b"three"), seen, strict=True):
-        assert b"\r\nAuthorization: Bearer %b\r\n" % token in head
 
 
 def test_another_server_that_says_it_is_ready_as_the_metrics_port_does_is_ready():

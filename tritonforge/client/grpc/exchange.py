@@ -96,21 +96,18 @@ class GrpcExchange:
         self.options = (*_OPTIONS, *_more_options(options))
         self.taken_at = 0.0
         """When an answer last came to a call that the server may refuse, on the monotonic clock."""
-        self._options = options
         for name in options.headers:
             if name.lower().endswith("-bin"):
                 raise ValueError(f"the header {name} can't go over gRPC: names in -bin are those of bytes there")
-        self._fixed_metadata = None if callable(options.token) else self._metadata()
+        self._metadata = tuple((name.lower(), value) for name, value in options.header_items()) or None
         self.unary = takes(options)
         """Whether small calls go over connections of our own."""
-        self._keeps_heads = self.unary and not callable(options.token)
         self.heads: dict[Kind, tuple[bytes, ...]] = {}
         """What goes before each tensor of a message, by its kind; of messages that our own connections take."""
 
     def metadata(self, more: Headers = ()) -> Headers | None:
         """Give the headers of the next request, `more` of its own among them."""
-        metadata = self._metadata() if callable(self._options.token) else self._fixed_metadata
-        return (*(metadata or ()), *more) if more else metadata
+        return (*(self._metadata or ()), *more) if more else self._metadata
 
     def write_infer(self, request: Request) -> list[Buffer]:
         """Give the parts of a ModelInferRequest, each tensor's bytes where they are."""
@@ -201,13 +198,10 @@ class GrpcExchange:
         return Target(self.url, request.model, request.version, request_id)
 
     def _keep_heads(self, request: Request, kind: Kind, size: int) -> None:
-        if self._keeps_heads and request.inputs and not request.outputs and size <= LARGEST_MESSAGE:
+        if self.unary and request.inputs and not request.outputs and size <= LARGEST_MESSAGE:
             if len(self.heads) >= _MOST_KINDS:
                 self.heads.clear()
             self.heads[kind] = heads_of(request)
-
-    def _metadata(self) -> Headers | None:
-        return tuple((name.lower(), value) for name, value in self._options.header_items()) or None
 
 
 def _of_server(words: str, deadline: Deadline) -> bool:

@@ -70,9 +70,9 @@ class HttpExchange:
         self._options = options
         self.compresses = bool(options.compression)
         """Whether requests are compressed: their body comes of `packing`, and they are what `write_packed` gives."""
-        self._fixed_headers = None if callable(options.token) else self._headers()
+        self._headers = self._common_headers()
         self._infer_line = lru_cache(maxsize=1024)(self._make_infer_line)
-        self._keeps_heads = not (callable(options.token) or options.compression)
+        self._keeps_heads = not options.compression
         self.heads: dict[Kind, tuple[bytes, ...]] = {}
         """What goes before each tensor of a request, by its kind: all before the first."""
 
@@ -157,7 +157,7 @@ class HttpExchange:
         method, path = request_line(question)
         body = json.dumps(dict(question.body)).encode() if question.body or has_body(question) else b""
         line = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._authority}\r\n".encode("latin-1")
-        headers = self._headers() if self._fixed_headers is None else self._fixed_headers
+        headers = self._headers
         if question.headers:
             headers = _lines(question.headers) + headers
         return [b"%b%b%d\r\n\r\n%b" % (line, headers, len(body), body)]
@@ -186,7 +186,7 @@ class HttpExchange:
         """
         if question.subject not in READINESS or not _may_be_metrics(answer):
             return None
-        return self.write_question(_WHO)
+        return self.write_question(_WHO._replace(headers=question.headers))
 
     def resolve(self, answer: Answer) -> None:
         """Raise ServerUnavailable where what asked again was answered as Triton's metrics port does."""
@@ -243,12 +243,12 @@ class HttpExchange:
 
     def _infer_head(self, request: Request) -> bytes:
         """Write the head of an inference up to the length of its body."""
-        headers = self._headers() if self._fixed_headers is None else self._fixed_headers
+        headers = self._headers
         if request.headers:
             headers = _lines(request.headers) + headers
         return self._infer_line(request.model, request.version) + headers
 
-    def _headers(self) -> bytes:
+    def _common_headers(self) -> bytes:
         """Write the headers of the options, and the start of the one that ends each head."""
         accepted = f"Accept-Encoding: {self._options.compression}\r\n" if self._options.compression else ""
         return _lines(self._options.header_items()) + f"{accepted}Content-Length: ".encode("latin-1")

@@ -200,6 +200,9 @@ class Attempts(Generic[T]):
 
     def _blame(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
         """Note a failure that is the server's own."""
+        if isinstance(error, DeadlineExceeded) and error.of_token:
+            self.abandoned(replica)
+            return
         self._replicas.done(replica)
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.
         if not timed_out or len(self._replicas.all) > 1 or replica.probing:

@@ -264,6 +264,8 @@ class ReliableTransport:
                 error.sent = False
                 raise
         except DeadlineExceeded as error:
+            if error.of_token:
+                return
             if not error.code:
                 reason = f"asked whether it is live: {error.reason}"
                 raise ServerUnavailable(reason, error.target, sent=False, silent=True) from error
@@ -281,8 +283,8 @@ class ReliableTransport:
 
     def _renew(self, replica: Replica[AsyncTransport], error: ClientError, deadline: Deadline) -> None:
         """Leave connections that seem to be dead, as one that a firewall has forgotten, or that is stuck mid-frame."""
-        answered = bool(error.code)
-        if isinstance(error, DeadlineExceeded) and not answered and self.replicas.overdue(replica, deadline.began):
+        late = isinstance(error, DeadlineExceeded) and not (error.code or error.of_token)
+        if late and self.replicas.overdue(replica, deadline.began):
             _LOG.debug("%s has answered nothing in time; connections are made anew", replica.transport.url)
             replica.transport.renew()
 
