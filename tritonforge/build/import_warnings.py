@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tritonforge.build.pinned_versions import Pinned
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.ir import ModelConfig
 from tritonforge.validate.names import ALLOWED
@@ -27,27 +28,40 @@ def versions_in(folder: Path) -> list[int]:
     return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and entry.name.isdecimal())
 
 
-def warn_of_versions(folder: Path, kept: int) -> Iterator[Diagnostic]:
-    """Name the versions that are left out."""
-    others = [str(other) for other in versions_in(folder) if other != kept]
+def warn_of_versions(
+    folder: Path, name: str, kept: Mapping[str, int], pinned: Mapping[tuple[str, int], Pinned]
+) -> Iterator[Diagnostic]:
+    """Name the versions that are left out; `kept` are versions by model, and `pinned` others that are imported, too."""
+    imported = sorted({kept[name], *(version for model, version in pinned if model == name)})
+    others = [other for other in versions_in(folder) if other not in imported]
     if others:
-        reason = f"only version {kept} is referenced; a build leaves out {', '.join(others)}"
-        yield _warning("TF407", folder, reason, "copy the folders into the built repository")
+        are = "s {} are" if imported[1:] else " {} is"
+        reason = f"only version{are.format(_listed(imported))} referenced; a build leaves out {_listed(others)}"
+        written = f'model_files("…/{folder.name}", version={others[-1]}, name="{name}_v{others[-1]}", …)'
+        hint = f"define one that is to be served: {written}. A build refuses folders that it hasn't written: copy them"
+        hint += " only into what is deployed"
+        yield _warning("TF407", folder, reason, hint)
 
 
-def warn_of_steps(configs: Mapping[Path, ModelConfig], kept: Mapping[str, int]) -> Iterator[Diagnostic]:
-    """Name the steps of ensembles whose model, or its version, isn't imported; `kept` are versions by model."""
+def warn_of_steps(
+    configs: Mapping[Path, ModelConfig], kept: Mapping[str, int], pinned: Mapping[tuple[str, int], Pinned]
+) -> Iterator[Diagnostic]:
+    """Name the steps of ensembles whose model, or its version, isn't imported as it is."""
     for folder, config in configs.items():
         for number, step in enumerate(config.ensemble.steps if config.ensemble else ()):
             version = kept.get(step.model_name)
             subject = f'step {number} takes "{step.model_name}"'
+            own = pinned.get((step.model_name, step.model_version))
             if version is None:
                 reason = f"{subject}, which isn't imported"
                 yield _warning("TF408", folder, reason, f"define {step.model_name}, or load it from another repository")
+            elif own and not step.model_namespace:
+                reason = f'{subject} version {step.model_version}; that is now a model of its own, "{own.config.name}"'
+                hint = "a build writes one version of each model; rename it in its definition and the step, if you like"
+                yield _warning("TF408", folder, reason, hint)
             elif step.model_version not in (-1, version):
                 reason = f"{subject} version {step.model_version}, and only version {version} is imported"
-                hint = f"take model_version=-1 for the newest, or copy the folder {step.model_version} after a build"
-                yield _warning("TF408", folder, reason, hint)
+                yield _warning("TF408", folder, reason, "take model_version=-1, the version that is built")
 
 
 def warn_of_names(configs: Mapping[Path, ModelConfig]) -> Iterator[Diagnostic]:
@@ -70,6 +84,10 @@ def warn_of_others(repository: Path, output: Path, imported: Sequence[Path]) -> 
         written = text.format(path=path, folder=below)
         hint = f"write {folder.name} = {written}" if folder.name.isidentifier() else f"write {written}"
         yield _warning("TF409", folder, "it has no config.pbtxt, and isn't imported", hint)
+
+
+def _listed(versions: Sequence[int]) -> str:
+    return ", ".join(map(str, versions))
 
 
 def _warning(code: str, folder: Path, reason: str, hint: str) -> Diagnostic:

@@ -20,6 +20,7 @@ from tritonforge.build.import_warnings import (
     warn_of_versions,
 )
 from tritonforge.build.imported_onnx import onnx_arguments
+from tritonforge.build.pinned_versions import pinned_versions, point_steps
 from tritonforge.build.typed_config import typed
 from tritonforge.define import ModelFiles
 from tritonforge.define.origin import Origin
@@ -66,25 +67,27 @@ def import_repository(repository: Path, output: Path) -> Imported:
     taken: set[str] = set()
     used: set[str] = set()
     blocks: list[str] = []
-    kept: dict[str, int] = {}
-    for folder, config in configs.items():
+    kept = {config.name: _version(folder, config) or 1 for folder, config in configs.items()}
+    pinned = pinned_versions(configs, kept)
+    defined = [(folder, point_steps(config, pinned), _version(folder, config)) for folder, config in configs.items()]
+    defined += [(one.folder, one.config, one.version) for one in pinned.values()]
+    for folder, config, version in sorted(defined, key=lambda one: one[0]):
         variable = _variable(config.name, taken)
-        function, path, arguments = _definition(folder, config, output)
+        function, path, arguments = _definition(folder, config, version, output)
         used |= {function, *names(arguments)}
         relative = (Path(os.path.relpath(path, output.parent)).as_posix(),) if path else ()
         named = arguments if variable == config.name else {"name": config.name, **arguments}
         blocks.append(f"{variable} = {call(function, relative, named)}\n")
-        kept[config.name] = arguments.get("version", 1)
     header = HEADER.format(folder=repository.name)
     imports = _enumerate(sorted(used, key=lambda name: (name[0].islower(), name.lower())))
     source = f"{header}\n{imports}\n{''.join(blocks)}"
     warnings = (
-        *(one for folder, config in configs.items() for one in warn_of_versions(folder, kept[config.name])),
-        *warn_of_steps(configs, kept),
+        *(one for folder, config in configs.items() for one in warn_of_versions(folder, config.name, kept, pinned)),
+        *warn_of_steps(configs, kept, pinned),
         *warn_of_names(configs),
         *warn_of_others(repository, output, folders),
     )
-    return Imported(source, tuple(config.name for config in configs.values()), warnings)
+    return Imported(source, tuple(config.name for _, config, _ in defined), warnings)
 
 
 def _read_all(folders: Iterable[Path]) -> dict[Path, ModelConfig]:
@@ -112,14 +115,15 @@ def _read(folder: Path) -> ModelConfig:
     return config if config.name else replace(config, name=folder.name)  # Triton names it after its folder, too
 
 
-def _definition(folder: Path, config: ModelConfig, output: Path) -> tuple[str, Path | None, dict[str, Any]]:
-    """Give the function that defines a model, the path it is given, and its other arguments."""
-    version = _version(folder, config)
+def _definition(
+    folder: Path, config: ModelConfig, version: int | None, output: Path
+) -> tuple[str, Path | None, dict[str, Any]]:
+    """Give the function that defines a version of a model, the path it is given, and its other arguments."""
     if version == 1 and {entry.name for entry in folder.iterdir()} == {CONFIG, "1"}:
         arguments = onnx_arguments(folder / "1" / "model.onnx", config, output)
         if arguments is not None:
             return "onnx", folder / "1" / "model.onnx", arguments
-    common = {} if version in (None, 1) else {"version": version}
+    common = {} if versions_in(folder) in ([], [1]) else {"version": version}
     return "model_files", folder if _has_files(folder) else None, _arguments(config, common, output)
 
 

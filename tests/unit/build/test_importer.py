@@ -204,6 +204,50 @@ def test_of_several_versions_the_one_that_is_served_is_taken(project: Project) -
     assert project.versions() == {"m": 2}
 
 
+def test_the_oldest_of_several_versions_is_taken_where_it_is_the_one_that_is_served(project: Project) -> None:
+    policy = 'backend: "python" version_policy { specific { versions: [ 1 ] } }'
+    write(project.root / "hand", {"m/config.pbtxt": policy, "m/1/model.py": CODE, "m/2/model.py": f"{CODE}# 2"})
+    project.write({"serving.py": import_repository(project.root / "hand", project.root / "serving.py").source})
+    build([project.root / "serving.py"], project.output)
+    assert [path.read_text() for path in (project.output / "m").glob("*/model.py")] == [CODE]
+
+
+def test_a_version_that_an_ensemble_names_becomes_a_model_of_its_own(project: Project) -> None:
+    """A build writes one version of each model; the ensemble answers as before."""
+    tensors = """
+        max_batch_size: 8
+        input { name: "x" data_type: TYPE_FP32 dims: [ 3 ] }
+        output { name: "y" data_type: TYPE_FP32 dims: [ 3 ] }
+        """
+    maps = 'input_map { key: "x" value: "%s" } output_map { key: "y" value: "%s" }'
+    steps = [
+        f'step {{ model_name: "clf" model_version: {version} {maps % tensors_of_step} }}'
+        for version, tensors_of_step in {1: ("x", "a"), -1: ("a", "b"), 3: ("b", "y")}.items()
+    ]
+    files = {
+        "clf/config.pbtxt": f'backend: "python" version_policy {{ all {{ }} }} {tensors}',
+        **{f"clf/{number}/model.py": f"{CODE}# {number}" for number in (1, 2, 3)},
+        "clf_v1/config.pbtxt": f'backend: "python" {tensors}',
+        "clf_v1/1/model.py": CODE,
+        "both/config.pbtxt": f'platform: "ensemble" {tensors} ensemble_scheduling {{ {" ".join(steps)} }}',
+    }
+    write(project.root / "hand", files)
+    imported = import_repository(project.root / "hand", project.root / "serving.py")
+    assert sorted(imported.models) == ["both", "clf", "clf_v1", "clf_v1_2"]
+    project.write({"serving.py": imported.source})
+    build([project.root / "serving.py"], project.output)
+    built = {path.parent.relative_to(project.output): path.read_text() for path in project.output.glob("*/*/model.py")}
+    assert built == {
+        Path("clf/3"): f"{CODE}# 3",
+        Path("clf_v1/1"): CODE,
+        Path("clf_v1_2/1"): f"{CODE}# 1",
+    }
+    taken = read_config(project.output / "both" / "config.pbtxt").ensemble_scheduling.step
+    assert [(step.model_name, step.model_version) for step in taken] == [("clf_v1_2", -1), ("clf", -1), ("clf", 3)]
+    kept = read_config(project.output / "clf" / "config.pbtxt")
+    assert kept == read_config(project.root / "hand" / "clf" / "config.pbtxt")
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -275,8 +319,10 @@ def test_what_an_import_leaves_behind_is_told(project: Project) -> None:
     hand = project.root / "hand"
     steps = 'step { model_name: "m" model_version: 1 } step { model_name: "gone" model_version: -1 }'
     newest = 'step { model_name: "m" model_version: -1 } step { model_name: "m" model_version: 2 }'
+    newest += ' step { model_name: "m" model_version: 7 }'
     files = {
-        "m/config.pbtxt": 'backend: "python"',
+        "m/config.pbtxt": 'backend: "python" version_policy { specific { versions: [ 1, 2 ] } }',
+        "m/3/model.py": "three",
         "m/1/model.py": "one",
         "m/2/model.py": "two",
         "both/config.pbtxt": f'platform: "ensemble" ensemble_scheduling {{ {steps} {newest} }}',
@@ -292,20 +338,27 @@ def test_what_an_import_leaves_behind_is_told(project: Project) -> None:
         (
             "TF407",
             "m",
-            "only version 2 is referenced; a build leaves out 1",
-            "copy the folders into the built repository",
+            "only versions 1, 2 are referenced; a build leaves out 3",
+            'define one that is to be served: model_files("…/m", version=3, name="m_v3", …). A build refuses folders '
+            "that it hasn't written: copy them only into what is deployed",
         ),
         (
             "TF408",
             "both",
-            'step 0 takes "m" version 1, and only version 2 is imported',
-            "take model_version=-1 for the newest, or copy the folder 1 after a build",
+            'step 0 takes "m" version 1; that is now a model of its own, "m_v1"',
+            "a build writes one version of each model; rename it in its definition and the step, if you like",
         ),
         (
             "TF408",
             "both",
             'step 1 takes "gone", which isn\'t imported',
             "define gone, or load it from another repository",
+        ),
+        (
+            "TF408",
+            "both",
+            'step 4 takes "m" version 7, and only version 2 is imported',
+            "take model_version=-1, the version that is built",
         ),
         (
             "TF410",
