@@ -47,7 +47,8 @@ def test_a_build_that_is_ended_in_its_last_stage_leaves_nothing(
     if number == signal.SIGKILL:
         until(lambda: unnamed(docker) - before, "what the steps have made")
         until(lambda: swept(docker) <= before, "its removal by the next build")
-    assert unnamed(docker) <= before
+    # Beside other tests' builds, which have images without a name until they end.
+    until(lambda: unnamed(docker) <= before, "an end without images that nobody names")
 
 
 def swept(docker: DockerClient) -> set[str]:
