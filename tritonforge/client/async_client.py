@@ -25,6 +25,7 @@ from tritonforge.client.concurrency.joint import JointOfTasks
 from tritonforge.client.concurrency.loops import PerLoop
 from tritonforge.client.cuda.arrays import CudaArray
 from tritonforge.client.cuda.shared import CudaShared
+from tritonforge.client.deadline import Deadline
 from tritonforge.client.message import Parameter
 from tritonforge.client.metadata import ModelStatus, ServedModel
 from tritonforge.client.observing.observers import Metrics, Tracing, find_observers
@@ -126,9 +127,10 @@ class AsyncClient:
         """
         if parameters or sequence_id is not None or sequence_start or sequence_end:
             parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
-        fast = self._calls.async_fast if type(request_id) is str and not (request_id or parameters) else None
+        calls = self._calls
+        fast = calls.async_fast if type(request_id) is str and not (request_id or parameters) else None
         if fast and inputs is None and outputs is None and top is None and into is None and cast == "none":
-            coming = fast.infer(model, version, named, self._calls.deadline(timeout_s))
+            coming = fast.infer(model, version, named, Deadline(calls.timeout_s if timeout_s is None else timeout_s))
             if coming is not None:
                 return await coming
         return await self._calls.infer(
