@@ -26,6 +26,10 @@ TARGET_OPSET = {"": 18, "ai.onnx.ml": 3}
 """ONNX operator sets of converted estimators: ones that every runtime since Triton 23.08 has."""
 
 
+TEXT = ("CountVectorizer", "HashingVectorizer")
+"""What takes texts, with its subclasses."""
+
+
 def sklearn(
     estimator: Any,
     *,
@@ -44,7 +48,8 @@ def sklearn(
     Args:
         estimator: the fitted estimator, or a function of no arguments that gives it (then no server imports
             scikit-learn for the sake of this line).
-        inputs: annotations by input name; by default `features`, Float32[batch, n_features_in_].
+        inputs: annotations by input name; by default `features`, Float32[batch, n_features_in_]. An estimator of texts
+            wants them: `{"text": String[np.ndarray, "batch"]}`.
         outputs: other names for the outputs, in order.
         batching: how requests are batched.
         instances: how many copies run; by default Triton decides.
@@ -108,8 +113,7 @@ def _initial_types(fitted: Any, inputs: Annotations | None, model: OnnxModel) ->
     if inputs is None:
         features = getattr(fitted, "n_features_in_", None)
         if features is None:
-            reason = f"{type(fitted).__name__} is not fitted, or doesn't say how many features it takes"
-            raise _failed(model, reason, "fit it first, or declare inputs={…}")
+            raise _failed(model, *_undeclared(fitted))
         return [("features", FloatTensorType([None, features]))]
     by_dtype = {
         "BOOL": "Boolean", "INT32": "Int32", "INT64": "Int64", "FP32": "Float", "FP64": "Double", "BYTES": "String"
@@ -123,6 +127,32 @@ def _initial_types(fitted: Any, inputs: Annotations | None, model: OnnxModel) ->
         shape = [None if isinstance(dim, str) else dim for dim in (("batch",) * parsed.batched + parsed.spec.dims)]
         types.append((parsed.spec.name, getattr(data_types, f"{kind}TensorType")(shape)))
     return types
+
+
+def _undeclared(estimator: Any) -> tuple[str, str]:
+    """Say why an estimator's inputs aren't known, and how to mend that."""
+    name = type(estimator).__name__
+    if not _is_fitted(estimator):
+        reason = f"{name} is not fitted, or doesn't say how many features it takes"
+        return reason, "fit it first, or declare inputs={…}"
+    first = estimator
+    while steps := getattr(first, "steps", None):
+        first = steps[0][1]
+    if any(base.__name__ in TEXT for base in type(first).__mro__):
+        taken = "text" if first is estimator else f"text, by its {type(first).__name__}"
+        return f"{name} is fitted, but takes {taken}", 'declare inputs={"text": String[np.ndarray, "batch"]}'
+    reason = f"{name} is fitted, but doesn't say how many features it takes"
+    return reason, 'declare them, where it takes 4: inputs={"features": Float32[np.ndarray, "batch 4"]}'
+
+
+def _is_fitted(estimator: Any) -> bool:
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(estimator)
+    except Exception:  # whatever an estimator of others raises
+        return False
+    return True
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
 
-from tritonforge import sklearn
+from tritonforge import String, sklearn
 from tritonforge.errors import DiagnosticError
 from tritonforge.ir import Signature, TensorSpec
 
@@ -103,3 +103,34 @@ def test_what_cannot_be_converted_is_told(estimator: Any, inputs: Any, message: 
     assert found.code == "TF304"
     assert found.message.startswith(message)
     assert found.where.subject == "classifier"
+
+
+def hint_of(estimator: Any) -> str:
+    with pytest.raises(DiagnosticError) as raised:
+        _ = sklearn(estimator, name="classifier").signature
+    (found,) = raised.value.diagnostics
+    return f"{found.message}; {found.hint}"
+
+
+def test_an_estimator_of_texts_is_told_what_to_declare() -> None:
+    """It is fitted, and has no number of features."""
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    texts, kinds = ["a good film", "a bad film"], [1, 0]
+    line = 'declare inputs={"text": String[np.ndarray, "batch"]}'
+    vectorizer = text.TfidfVectorizer(lowercase=False)  # lower-casing takes a locale that not every machine has
+    classifier = make_pipeline(make_pipeline(vectorizer), linear_model.LogisticRegression()).fit(texts, kinds)
+    assert hint_of(classifier) == f"Pipeline is fitted, but takes text, by its TfidfVectorizer; {line}"
+    counts = text.CountVectorizer().fit(texts)
+    assert hint_of(counts) == f"CountVectorizer is fitted, but takes text; {line}"
+    unfitted = make_pipeline(text.TfidfVectorizer(), linear_model.LogisticRegression())
+    assert hint_of(unfitted).startswith("Pipeline is not fitted, or doesn't say how many features it takes; fit it")
+    definition = sklearn(classifier, inputs={"text": String[np.ndarray, "batch"]}, name="classifier")
+    np.testing.assert_array_equal(definition(np.array(texts, object)).label, kinds)
+
+
+def test_one_that_is_fitted_and_does_not_say_its_features_is_told_so() -> None:
+    extraction = pytest.importorskip("sklearn.feature_extraction")
+    assert hint_of(extraction.DictVectorizer().fit([{"a": 1}])) == (
+        "DictVectorizer is fitted, but doesn't say how many features it takes; "
+        'declare them, where it takes 4: inputs={"features": Float32[np.ndarray, "batch 4"]}'
+    )
