@@ -11,9 +11,9 @@ from tritonforge.errors import Diagnostic, Where
 
 __all__ = ["find_refused"]
 
-_TOLD = frozenset({"TF613", "TF633", "TF641", "TF686", "TF693", "TF694"})
-"""Of versions that no build keeps, of queues that stall, of ids that Triton can't hand over, of controls that a graph
-hasn't, and of more instances than the machine bears."""
+_TOLD = frozenset({"TF613", "TF626", "TF633", "TF641", "TF686", "TF693", "TF694"})
+"""Of versions that no build keeps, of labels that aren't as many as values, of queues that stall, of ids that Triton
+can't hand over, of controls that a graph hasn't, and of more instances than the machine bears."""
 
 _CONSEQUENCE = "TF678"
 """Of an ensemble, that one of its models won't load."""
@@ -23,8 +23,8 @@ def find_refused(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     """Check a written repository; of ONNX files only those with states or controls: all else was made from them.
 
     Gives what Triton would refuse, at the definitions' lines; else what it warns of: that so many instances want more
-    than this machine, or a container, has, versions that a policy names and no build keeps, settings with which Triton
-    lets requests wait or refuses all, and controls that a graph has no inputs for.
+    than this machine, or a container, has, versions that a policy names and no build keeps, other numbers of labels than
+    of values, settings with which Triton lets requests wait or refuses all, and controls that a graph has no inputs for.
     """
     checked = check_repository(folder, target=target, graphs=False)
     errors = checked.errors
