@@ -23,8 +23,9 @@ def find_refused(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
     """Check a written repository; of ONNX files only those with states or controls: all else was made from them.
 
     Gives what Triton would refuse, at the definitions' lines; else what it warns of: that so many instances want more
-    than this machine, or a container, has, versions that a policy names and no build keeps, other numbers of labels than
-    of values, settings with which Triton lets requests wait or refuses all, and controls that a graph has no inputs for.
+    than this machine, or a container, has, versions that a policy names and no build keeps, another number of labels
+    than of values, settings with which Triton lets requests wait or refuses all, and controls for which a graph has no
+    inputs.
     """
     checked = check_repository(folder, target=target, graphs=False)
     errors = checked.errors
