@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from tritonforge.load.figures.merge import coalesce, joined, merge_tallies, stable
-from tritonforge.load.observed.processes import Usage
-from tritonforge.load.observed.statistics import Counters
+from tritonforge.load.observed.readings import Reading
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.settings import Load, Settings
 from tritonforge.load.workers.job import Tally
@@ -53,8 +52,7 @@ class Run:
         self.stable_windows = settings.stable_windows
         self.tallies: dict[int, list[Tally]] = {}
         self.windows: list[Tally] = []
-        self.snapshots: list[tuple[Counters, Usage | None]] = []
-        self._read_ns: list[int] = []
+        self.readings: list[Reading] = []
         self.seen = 0
         self.idle_ns = 0
         self.agreed = False
@@ -66,20 +64,19 @@ class Run:
         self.start_ns = start_ns
         self.windows_ns = start_ns + int(self._begins_s * NS)
 
-    def note(self, counters: Counters, used: Usage | None, read_ns: int) -> None:
-        """Keep the server's figures at a window's edge, which came at `read_ns`: those about the measured windows."""
-        self.snapshots.append((counters, used))
-        self._read_ns.append(read_ns)
-        for kept in (self.snapshots, self._read_ns):
-            if self.whole:
-                del kept[1:-1]
-            else:
-                del kept[: -self.stable_windows - 1]
+    def note(self, reading: Reading | None) -> None:
+        """Keep the server's figures at a window's edge, those about the measured windows; None where there are none."""
+        if reading is not None:
+            self.readings.append(reading)
+        if self.whole:
+            del self.readings[1:-1]
+        else:
+            del self.readings[: -self.stable_windows - 1]
 
     def late_ns(self, measured: int) -> int:
         """Give how far from the edges of the last `measured` windows the server's figures were read, added up."""
         edges = [self.windows_ns, *self.boundaries_ns[1:]]  # what ended in a lead is in no window
-        return abs(self._read_ns[0] - edges[-1 - measured]) + abs(self._read_ns[-1] - edges[-1])
+        return abs(self.readings[0].read_ns - edges[-1 - measured]) + abs(self.readings[-1].read_ns - edges[-1])
 
     def troubled(self, index: int) -> bool:
         """Tell whether in a window, whose tallies are there, requests failed or had no connection, or none ended."""

@@ -20,7 +20,8 @@ from tritonforge.load.input.payloads import make_payloads
 from tritonforge.load.input.shared_memory import Regions
 from tritonforge.load.input.signature import ServedModel, read_model
 from tritonforge.load.observed.control import check_listening, connect
-from tritonforge.load.observed.processes import between, find_server, usage
+from tritonforge.load.observed.processes import Usage, between, find_server, usage
+from tritonforge.load.observed.readings import Readings
 from tritonforge.load.observed.statistics import Counters, apart, difference, meanwhile, read_counters
 from tritonforge.load.pacing.clock import NS, now_ns
 from tritonforge.load.pacing.schedule import schedule_of
@@ -168,27 +169,45 @@ class Session:
         self._workers.start(Start(run.start_ns, run.windows_ns))
 
     def _collect(self, run: Run, before: Counters | None, on_window: Progress | None) -> None:
+        readings = Readings(
+            self._counters,
+            self._usage,
+            first_ns=run.windows_ns,
+            step_ns=run.window_ns,
+            last=run.limit,
+            sparse=run.whole,
+            before=before,
+        )
+        with readings:
+            self._gather(run, run.windows_ns)
+            run.note(readings.take())
+            self._collect_windows(run, readings, on_window)
+
+    def _collect_windows(self, run: Run, readings: Readings, on_window: Progress | None) -> None:
         due_ns = 0
-        self._gather(run, run.windows_ns)
-        self._snapshot(run, before)
         while not run.over():
             index = run.seen
             self._gather(run, run.windows_ns + (index + 1) * run.window_ns)
-            self._snapshot(run)
+            reading = readings.take() if self._workers.running else None
+            run.note(reading)
             deadline = now_ns() + 10 * NS
             while self._workers.running and len(run.tallies.get(index, ())) < run.parts:
                 if now_ns() > deadline:
                     raise LoadFailed("the load generator doesn't keep up: a window's figures didn't come within 10 s")
                 self._take(run, self._workers.next_tally(0.1))
+            if not self._workers.running:
+                for reading in readings.rest():
+                    run.note(reading)
             # Its statistics would have told, but on a connection that a server keeps while it stops, and closes others.
             # A window in which it went away is no figure of it.
-            cut_off = run.cut_off(index)
-            if self._workers.running and (cut_off or (not self._asks and run.troubled(index))):
+            cut_off, asked = run.cut_off(index), self._asks and reading is not None
+            if self._workers.running and (cut_off or (not asked and run.troubled(index))):
                 check_listening(self._address, closing=cut_off)
             run.close(index)
             if run.dead:
                 raise LoadFailed(f"{self.settings.url}: nothing ended for {run.idle_ns / NS:g} s; is it still there?")
-            if on_window is not None and run.windows and (asked_ns := now_ns()) >= due_ns:
+            shown = on_window is not None and run.windows and reading is not None
+            if on_window is not None and shown and (asked_ns := now_ns()) >= due_ns:
                 on_window(self._point(run))
                 due_ns = now_ns() + _PROGRESS_REST * (now_ns() - asked_ns)
             if not self._workers.running:
@@ -207,10 +226,8 @@ class Session:
     def _counters(self) -> Counters:
         return read_counters(self._control.statistics()) if self._asks else {}
 
-    def _snapshot(self, run: Run, counters: Counters | None = None) -> None:
-        counters = self._counters() if counters is None else counters  # first: to look at the processes takes a while
-        read_ns = now_ns()
-        run.note(counters, usage(self._pid) if self._pid is not None else None, read_ns)
+    def _usage(self) -> Usage | None:
+        return usage(self._pid) if self._pid is not None else None
 
     def _point(self, run: Run) -> Point:
         point = make_point(
@@ -221,8 +238,8 @@ class Session:
             agreed=run.agreed,
             unanswered_ns=self._workers.unanswered_ns,
         )
-        (before, used_before), (after, used_after) = run.snapshots[0], run.snapshots[-1]
-        server = difference(before, after, self._composing)
+        before, after = run.readings[0], run.readings[-1]
+        server = difference(before.counters, after.counters, self._composing)
         breakdown = break_down(
             point.latency,
             point.latency_uncorrected,
@@ -234,7 +251,7 @@ class Session:
         point = replace(
             point,
             server=server,
-            processes=between(used_before, used_after) if used_before and used_after and used_after.cpu_ns else None,
+            processes=between(before.used, after.used) if before.used and after.used and after.used.cpu_ns else None,
             breakdown=breakdown,
         )
         late = meanwhile(point.windows, run.late_ns(run.measured))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -164,6 +165,34 @@ def test_a_server_that_counted_nothing_is_told(asked: bool, monkeypatch: pytest.
     assert (point.requests, point.server) == (1, ())
     said = any("the server counted no request" in warning for warning in point.generator.warnings)
     assert said is asked
+
+
+def test_statistics_are_read_at_an_edge_while_figures_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of short windows on a busy machine, where that takes longer than a window."""
+    monkeypatch.setitem(PAGES, "/v2", {"name": "odd", "version": "1", "extensions": ["statistics"]})
+    monkeypatch.setitem(PAGES, "/v2/models/stats", {"model_stats": []})
+    asked: list[float] = []
+    in_time: list[bool] = []
+
+    def shown(point: Point) -> None:
+        if len(point.windows) == 1:
+            before, deadline = len(asked), time.monotonic() + 10
+            while len(asked) == before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            in_time.append(len(asked) > before)
+
+    with serving(RIGHT) as url:
+        settings = Settings(url, (ModelLoad("m"),), warmup_s=0.0, window_s=0.3, max_windows=2, stable_windows=2)
+        with Session(settings) as session:
+            statistics = session._control.statistics
+
+            def counted() -> dict[str, Any]:
+                asked.append(time.monotonic())
+                return statistics()
+
+            monkeypatch.setattr(session._control, "statistics", counted)
+            session.measure(TWO, on_window=shown)
+    assert in_time == [True]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from tritonforge.load import Load, ModelLoad, Settings
 from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.observed.readings import Reading
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.run import Run
 from tritonforge.load.workers.job import Tally
@@ -61,7 +62,7 @@ def test_how_late_the_servers_figures_were_read_is_known(options: dict[str, floa
     run = Run(ONE, replace(SETTINGS, window_s=0.1, warmup_s=0.0, stable_windows=2, **options), None)
     run.begin(0)
     for index, late in enumerate((3, 40, 5, 50, 60)):
-        run.note({}, None, (index * 100 + late) * 1_000_000)
+        run.note(Reading({}, None, (index * 100 + late) * 1_000_000))
         if index:
             run.windows.append(Tally(index - 1, 100_000_000))
     assert run.late_ns(4 if options else 2) == late_ms * 1_000_000
@@ -74,8 +75,8 @@ def test_the_edges_span_the_time_of_which_the_rate_is_made() -> None:
     run.tallies[0] = [Tally(0, 700, lead_ns=200)]
     run.close(0)
     assert run.boundaries_ns == [run.windows_ns - 200, run.windows_ns + 500]
-    run.note({}, None, run.windows_ns + 3)
-    run.note({}, None, run.windows_ns + 504)
+    run.note(Reading({}, None, run.windows_ns + 3))
+    run.note(Reading({}, None, run.windows_ns + 504))
     assert run.late_ns(1) == 7, "the server's figures are of the windows themselves"
 
 
