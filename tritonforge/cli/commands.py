@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from tritonforge.errors import TritonForgeError
+from tritonforge.errors import DiagnosticError, TritonForgeError
 
 __all__ = ["app", "prepare", "run"]
 
@@ -136,10 +136,12 @@ def run() -> None:
     except TritonForgeError as error:
         from tritonforge.cli.tls_options import in_options
 
-        sys.stderr.write(f"{in_options(str(error))}\n")
+        label = "" if isinstance(error, DiagnosticError) else "error: "  # a diagnostic has its place and its code
+        sys.stderr.write(f"{label}{in_options(str(error))}\n")
         sys.exit(1)
     except OSError as error:
-        sys.stderr.write(f"{error.filename or 'error'}: {error.strerror or error}\n")
+        place = "" if error.filename is None else f"{error.filename}: "
+        sys.stderr.write(f"error: {place}{error.strerror or error}\n")
         sys.exit(1)
 
 

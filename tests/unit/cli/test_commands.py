@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -75,3 +78,22 @@ def test_all_servers_are_not_stopped_where_one_is_named() -> None:
     done = CliRunner().invoke(app, ["down", "--all", "--name", "nosuch"])
     assert done.exit_code == 2
     assert "it stops all servers; leave out the names, or --all" in done.output
+
+
+@pytest.mark.parametrize("command", [["load", "nosuch"], ["down", "nosuch"], ["status", "nosuch"]])
+def test_what_is_wrong_is_told_as_an_error(tmp_path: Path, command: list[str]) -> None:
+    """A diagnostic begins with its place and ends with its code; a sentence without either says what it is."""
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    arguments = [sys.executable, "-m", "tritonforge", *command]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: (no server runs|there is no server named nosuch); .*\n", done.stderr)
+
+
+def test_a_diagnostic_is_told_as_it_is(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "tritonforge", "import", str(tmp_path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"{tmp_path}: no folder in it has a config.pbtxt\n  hint: name a model repository  [TF406]\n",
+    )
