@@ -220,6 +220,8 @@ class Point:
     """How many requests a rate had due in the measured windows, where less than 98 % of them succeeded; else 0."""
     ended_by: str = ""
     """Why the load went no further, where it was ended before it was stable or its time was over."""
+    server_of_others: bool = False
+    """Whether the server counted more than twice the requests that ended here: `breakdown` has none of its figures."""
 
     @property
     def silent(self) -> bool:

@@ -22,7 +22,7 @@ from tritonforge.load.input.signature import ServedModel, read_model
 from tritonforge.load.observed.control import check_listening, connect
 from tritonforge.load.observed.processes import Usage, between, find_server, usage
 from tritonforge.load.observed.readings import Readings
-from tritonforge.load.observed.statistics import Counters, apart, difference, meanwhile, read_counters
+from tritonforge.load.observed.statistics import Counters, apart, difference, meanwhile, mostly_others, read_counters
 from tritonforge.load.pacing.clock import NS, now_ns
 from tritonforge.load.pacing.schedule import schedule_of
 from tritonforge.load.results import Point
@@ -240,10 +240,14 @@ class Session:
         )
         before, after = run.readings[0], run.readings[-1]
         server = difference(before.counters, after.counters, self._composing)
+        # Requests of ensembles to a model of the load are counted there too.
+        comparable = not self._composed & set(self.models)
+        in_flight = point.load.value if point.load.kind == "concurrency" else 2 * point.in_flight
+        others = comparable and mostly_others(server, point.requests, point.failed, in_flight)
         breakdown = break_down(
             point.latency,
             point.latency_uncorrected,
-            server,
+            () if others else server,
             {name for name, served in self._known.items() if served.steps},
             client_us=(point.client_send_us, point.client_receive_us),
             streams=self._any_streams,
@@ -253,22 +257,19 @@ class Session:
             server=server,
             processes=between(before.used, after.used) if before.used and after.used and after.used.cpu_ns else None,
             breakdown=breakdown,
+            server_of_others=others,
         )
         late = meanwhile(point.windows, run.late_ns(run.measured))
-        warnings = (*point.generator.warnings, *filter(None, self._notes(point, late)))
+        counted = apart(server, point.requests, point.failed, in_flight, late, streams=self._any_streams)
+        notes = (*self._notes(point), counted if comparable else "")
+        warnings = (*point.generator.warnings, *filter(None, notes))
         return replace(point, generator=replace(point.generator, warnings=warnings))
 
-    def _notes(self, point: Point, late: float) -> tuple[str, ...]:
-        """Say what is to be known beside a point's figures; empty texts where it isn't so.
-
-        `late` is how many requests the server counted while its statistics came late, if it had as many as here.
-        """
-        steps = {step for served in self._known.values() for step in served.steps}
-        streams, closed = self._any_streams, point.load.kind == "concurrency"
-        untimed = point.requests and not streams and None in (point.client_send_us, point.client_receive_us)
+    def _notes(self, point: Point) -> tuple[str, ...]:
+        """Say what is to be known beside a point's figures; empty texts where it isn't so."""
+        untimed = point.requests and not self._any_streams and None in (point.client_send_us, point.client_receive_us)
         # Of a number of requests each process has its share, and may be through with it before the others.
         apart_ends = self.settings.requests is not None and self.settings.processes > 1
-        in_flight = point.load.value if closed else 2 * point.in_flight
         return (
             *self._of_input,
             _NO_STATISTICS if self._lacks else "",
@@ -277,11 +278,11 @@ class Session:
             "" if apart_ends else few_under_way(point),
             _NOTHING_COUNTED if self._asks and point.requests and not point.server else "",
             _NO_BREAKDOWN if point.requests and point.server and not point.breakdown else "",
-            # Responses of streams, and requests of ensembles to a model of the load, are counted there too.
-            ""
-            if streams or steps & set(self.models)
-            else apart(point.server, point.requests, point.failed, in_flight, late),
         )
+
+    @property
+    def _composed(self) -> set[str]:
+        return {step for served in self._known.values() for step in served.steps}
 
     @property
     def _any_streams(self) -> bool:

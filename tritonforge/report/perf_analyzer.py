@@ -17,7 +17,7 @@ def perf_analyzer_csv(report: Report) -> str:
     """Write a row for each load: times in whole microseconds, cache columns only where the cache was used.
 
     The cells of times are empty where nothing was measured, those of the client's where it wasn't timed, and those of
-    the server's and the network's where the server tells nothing of its own.
+    the server's and the network's where the server tells nothing of its own, or mostly of others' requests.
 
     As in perf_analyzer's `report_writer.cc` (2.50): server columns are means of the models that were called, weighted
     by their requests, those of computing over requests that the cache didn't answer; an ensemble's are the server's own
@@ -42,7 +42,7 @@ def perf_analyzer_csv(report: Report) -> str:
 
 
 def _row(point: Point, *, cached: bool) -> list[str]:
-    models = [model for model in point.server if not model.composing]
+    models = [model for model in point.server if not (model.composing or point.server_of_others)]
     latency = point.latency_uncorrected
     server = [
         _mean(models, lambda model: model.queue_us),

@@ -13,7 +13,7 @@ from tritonforge.load.figures.breakdown import break_down
 from tritonforge.load.figures.estimates import summarize
 from tritonforge.load.figures.histogram import Histogram
 from tritonforge.load.figures.objectives import good_limit_us, missed
-from tritonforge.load.observed.statistics import apart, difference, meanwhile, read_counters
+from tritonforge.load.observed.statistics import apart, difference, meanwhile, mostly_others, read_counters
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.results import Window
 
@@ -84,6 +84,22 @@ def test_statistics_that_came_late_are_told_where_that_is_much(counted: int, lat
     said = apart(server, 5480, 0, 4, late)
     assert told in said
     assert bool(said) is bool(told)
+
+
+@pytest.mark.parametrize(("counted", "others"), [(1, False), (2772, False), (2778, True), (9604, True)])
+def test_of_a_server_that_counted_twice_the_requests_most_are_of_others(counted: int, others: bool) -> None:
+    """Of 1,245 and 5 that failed: twice those, those of 100 at two edges, a twentieth, and ten."""
+    server = difference({}, read_counters({"model_stats": [entry(counted)]}), {"m": False})
+    assert mostly_others(server, 1245, 5, 100) is others
+    said = apart(server, 1245, 5, 100, 9000)
+    assert ("left out of where the mean latency goes" in said) is others
+    assert not mostly_others(difference({}, read_counters({"model_stats": [entry(counted)]}), {"m": True}), 0, 0, 0)
+
+
+def test_a_backend_may_count_each_response_of_a_stream() -> None:
+    server = difference({}, read_counters({"model_stats": [entry(133)]}), {"m": False})
+    assert "its backend counts each response of a stream" in apart(server, 81, 0, 4, streams=True)
+    assert "response" not in apart(server, 81, 0, 4)
 
 
 def test_in_a_lag_as_many_may_have_ended_as_in_the_fastest_window() -> None:

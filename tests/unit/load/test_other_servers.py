@@ -16,12 +16,14 @@ import pytest
 
 from tritonforge.load import (
     Data,
+    Environment,
     InvalidLoad,
     Load,
     LoadFailed,
     ModelLoad,
     Point,
     ProfileExport,
+    Report,
     ServerGone,
     Session,
     Settings,
@@ -29,6 +31,7 @@ from tritonforge.load import (
 )
 from tritonforge.load.address import parse_address
 from tritonforge.load.observed.control import connect
+from tritonforge.report.perf_analyzer import perf_analyzer_csv
 
 TWO = Load("concurrency", 2)
 RIGHT = json.dumps({"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [1, 2]}]}).encode()
@@ -165,6 +168,37 @@ def test_a_server_that_counted_nothing_is_told(asked: bool, monkeypatch: pytest.
     assert (point.requests, point.server) == (1, ())
     said = any("the server counted no request" in warning for warning in point.generator.warnings)
     assert said is asked
+
+
+@pytest.mark.parametrize(("counted", "others"), [(100, False), (2000, True)])
+def test_what_a_server_says_mostly_of_others_is_in_no_breakdown(
+    counted: int, others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PAGES, "/v2", {"name": "odd", "version": "1", "extensions": ["statistics"]})
+    with serving(RIGHT) as url:
+        settings = Settings(url, (ModelLoad("m"),), warmup_s=0.0, requests=100)
+        with Session(settings) as session:
+            times = {name: {"count": 0, "ns": 0} for name in ("success", "queue")}
+            entry = {"name": "m", "version": "1", "inference_stats": times}
+
+            def counts() -> dict[str, Any]:
+                found = json.loads(json.dumps(entry))
+                times["success"] = {"count": counted, "ns": 1000 * counted}
+                return {"model_stats": [found]}
+
+            monkeypatch.setattr(session._control, "statistics", counts)
+            point = session.measure(TWO)
+    (model,) = point.server
+    assert (model.requests, point.server_of_others) == (counted, others)
+    assert ("queue" in {step.name for step in point.breakdown}) is not others
+    assert point.breakdown
+    said = " ".join(point.generator.warnings)
+    words = "the server counted 2,000 requests between the windows' edges, and 100 ended here: "
+    assert (words in said) is others
+    report = Report(settings, Environment({}, {}, ""), 0, (point,))
+    row = dict(zip(*(line.split(",") for line in perf_analyzer_csv(report).splitlines()), strict=True))
+    empty = [name for name, cell in row.items() if not cell and name not in ("Client Send", "Client Recv")]
+    assert [name.partition(" ")[0] for name in empty] == (["Network+Server", *["Server"] * 4] if others else [])
 
 
 def test_statistics_are_read_at_an_edge_while_figures_are_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.results import ModelStatistics, Window
 
-__all__ = ["Counters", "apart", "difference", "meanwhile", "read_counters"]
+__all__ = ["Counters", "apart", "difference", "meanwhile", "mostly_others", "read_counters"]
 
 _DRIFT, _FEW = 0.05, 10
 _LATE_SHARE = 0.1
@@ -41,26 +41,45 @@ def difference(before: Counters, after: Counters, composing: Mapping[str, bool])
     return tuple(found)
 
 
-def apart(server: Sequence[ModelStatistics], requests: int, failed: int, in_flight: float, late: float = 0.0) -> str:
+def apart(
+    server: Sequence[ModelStatistics],
+    requests: int,
+    failed: int,
+    in_flight: float,
+    late: float = 0.0,
+    *,
+    streams: bool = False,
+) -> str:
     """Say where the server counted other requests than those that ended here; else give an empty text.
 
     At both edges of the windows those in flight count on one side alone. Its statistics are read a little late, which
     is known: `late` requests may have ended meanwhile, which is said where they are more than a few of all.
     """
-    asked = [statistics.requests for statistics in server if not statistics.composing]
-    counted = sum(asked)
+    counted = _counted(server)
     beyond = max(counted - requests - failed, requests - counted) - 2 * in_flight - _DRIFT * requests - _FEW
-    if not asked or beyond <= 0 or beyond <= late <= _LATE_SHARE * requests:
+    if all(statistics.composing for statistics in server) or beyond <= 0 or beyond <= late <= _LATE_SHARE * requests:
         return ""
+    of_responses = ", its backend counts each response of a stream" if streams else ""
     cause = (
         "its statistics were read late, as this machine had no processor for that, or the server none for the answer"
         if beyond <= late
-        else "others load it too, or its statistics lag, for which windows below 0.5 s are short"
+        else f"others load it too{of_responses}, or its statistics lag, for which windows below 0.5 s are short"
     )
+    others = mostly_others(server, requests, failed, in_flight)
+    where = "of all that it counted" if not others else "left out of where the mean latency goes: most are of others"
     return (
         f"the server counted {counted:,} requests between the windows' edges, and {requests + failed:,} ended here: "
-        f"{cause}; its own figures are of all that it counted"
+        f"{cause}; its own figures are {where}"
     )
+
+
+def mostly_others(server: Sequence[ModelStatistics], requests: int, failed: int, in_flight: float) -> bool:
+    """Tell whether the server counted more than twice the requests that ended here, but for those at the edges."""
+    return _counted(server) > 2 * (requests + failed) + 2 * in_flight + _DRIFT * requests + _FEW
+
+
+def _counted(server: Sequence[ModelStatistics]) -> int:
+    return sum(statistics.requests for statistics in server if not statistics.composing)
 
 
 def meanwhile(windows: Sequence[Window], late_ns: int) -> float:
