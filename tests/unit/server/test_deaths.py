@@ -9,6 +9,7 @@ import pytest
 from tritonforge.server.asking.health import ModelState
 from tritonforge.server.asking.stubs import DeadStub
 from tritonforge.server.diagnosis.definition import definition_of
+from tritonforge.server.diagnosis.end import server_died
 from tritonforge.server.diagnosis.failures import explain_dead_stubs, explain_failures
 from tritonforge.server.diagnosis.log import printed_by
 from tritonforge.server.diagnosis.sources import Sources
@@ -73,6 +74,32 @@ def test_so_is_one_that_the_server_waits_for(tmp_path: Path) -> None:
         "  hint: the machine is overloaded: a process of the Python backend waited too long for another; start again, "
         "with fewer servers or instances at once  [TF523]",
     ]
+
+
+CRASHED = (
+    "Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f1c (most recent call first):\n  <no Python frame>"
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "hint"),
+    [
+        (LOCKED, "the machine is overloaded"),
+        (f"{LOCKED}\nFatal Python error: Aborted\n{LOCKED}", "the machine is overloaded"),
+        (
+            f"{CRASHED}\n{LOCKED}",
+            "a model's Python process had crashed before (Segmentation fault), and may have held ",
+        ),
+        (CRASHED, ""),
+    ],
+)
+def test_a_server_that_waited_for_a_process_that_had_crashed_is_told_from_an_overloaded_one(
+    log: str, hint: str
+) -> None:
+    """It was ready, and its machine may have had time for all."""
+    _, _, told = str(server_died(134, f"{SETTLED.format('price')}\n{log}\n")).partition("\n  hint: ")
+    assert told.startswith(hint)
+    assert bool(told) is bool(hint)
 
 
 def test_what_another_model_may_have_printed_is_not_a_models(tmp_path: Path) -> None:

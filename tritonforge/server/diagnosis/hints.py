@@ -19,6 +19,12 @@ _OVERLOADED = (
     "the machine is overloaded: a process of the Python backend waited too long for another; start again, with fewer "
     "servers or instances at once"
 )
+_HELD_BY_CRASHED = (
+    r"a model's Python process had crashed before (\g<signal>), and may have held the lock that was waited for; start "
+    "again, and if it comes back, look for the native code that crashes: the log has where it was"
+)
+_CRASHED = re.compile(r"Fatal Python error: (?P<signal>Segmentation fault|Bus error|Illegal instruction)")
+"""What a model's process writes that crashes; one that holds a lock then leaves the server to wait for it."""
 
 INSTALL = "install what it imports for the Python that runs the models: "
 """Before pip's command, which the package's name ends."""
@@ -44,7 +50,11 @@ def hint_for(text: str) -> str:
 
 def hint_for_end(log: str) -> str:
     """Give the way to mend what ended a server, or a model's process, told from its log; "" where nothing tells."""
-    return _OVERLOADED if _LOCK_TIMEOUT.search(log) else ""
+    waited = _LOCK_TIMEOUT.search(log)
+    if waited is None:
+        return ""
+    crashed = _CRASHED.search(log, 0, waited.start())
+    return _OVERLOADED if crashed is None else crashed.expand(_HELD_BY_CRASHED)
 
 
 def _missing_module(found: re.Match[str]) -> str:
