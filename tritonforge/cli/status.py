@@ -126,6 +126,7 @@ def _look_at(record: Any) -> _Seen:
         )
 
     if not record.alive():
+        record = _anew(record)
         killed = f"its launcher (process {record.launcher.pid}) was killed, or the machine restarted"
         return seen("ended", f"{record.end or killed}; its log: tritonforge logs {record.name}")
     if not record.ready:
@@ -136,6 +137,18 @@ def _look_at(record: Any) -> _Seen:
         return seen("running", server.shortage() if amiss(models) else "", models)
     except ServerError as error:
         return seen("unreachable", str(error))
+
+
+def _anew(record: Any) -> Any:
+    """Read the record of a server that has ended again: how it did may have been written since."""
+    from tritonforge.server import ServerError
+    from tritonforge.server.state.records import find_record
+
+    try:
+        written = find_record(record.name)
+    except ServerError:  # it is gone
+        return record
+    return written if written.launcher == record.launcher else record
 
 
 def _watch(look: Any, *, as_json: bool) -> None:

@@ -93,7 +93,7 @@ WANTS_CERTIFICATE = (
     "does the server want a certificate of this client's? then give TLS(certificate=…, key=…), by an authority that it "
     "trusts"
 )
-OVER_TLS = "is the port one of TLS? then use https://…"
+OVER_TLS = "is the server stopping, or is the port one of TLS? then use https://…"
 _ENDED_OVER_TLS = f"{WANTS_CERTIFICATE}; or is it no gRPC port?"
 
 _TOO_LARGE = re.compile(r"message larger than max|message exceeds maximum size")

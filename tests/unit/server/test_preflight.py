@@ -201,7 +201,7 @@ def test_an_address_that_is_not_this_machines(host: str) -> None:
     ("free", "message"),
     [
         (None, "/dev/shm can't be written to; Python models get their tensors through it"),
-        (1 << 20, "1.0 MiB free in /dev/shm, and 1 model need at least 2 MiB there"),
+        (1 << 20, "1.0 MiB free in /dev/shm, and 1 model needs at least 2 MiB there"),
     ],
 )
 def test_too_little_shared_memory_is_told_beside_other_faults(

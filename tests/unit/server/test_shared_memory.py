@@ -54,7 +54,27 @@ def test_only_models_that_run_in_python_count(tmp_path: Path) -> None:
     write(tmp_path, "graph", f'backend: "onnxruntime" {tensors(4)}')
     write(tmp_path, "chain", f'platform: "ensemble" {tensors(4)}')
     assert needed_shared_memory(tmp_path, backends=["python"]).instances == 0
-    assert needed_shared_memory(tmp_path, backends=["python", "onnxruntime"]).instances == 1
+    assert needed_shared_memory(tmp_path, backends=["python", "onnxruntime"]).instances == 2
+
+
+@pytest.mark.parametrize(
+    ("groups", "gpus", "instances"),
+    [
+        ("", 0, 2),
+        ("", 3, 3),
+        ("instance_group { kind: KIND_CPU }", 0, 2),
+        ("instance_group { kind: KIND_AUTO }", 0, 2),
+        ("instance_group { kind: KIND_AUTO }", 2, 2),
+        ("instance_group { kind: KIND_CPU count: 1 }", 0, 1),
+        ("instance_group { kind: KIND_GPU }", 2, 2),
+    ],
+)
+def test_an_onnx_model_has_two_instances_on_the_cpu_where_nothing_is_said(
+    tmp_path: Path, groups: str, gpus: int, instances: int
+) -> None:
+    """Triton's own rule: https://github.com/triton-inference-server/core, model_config_utils.cc."""
+    write(tmp_path, "graph", f'backend: "onnxruntime" {tensors(4)} {groups}')
+    assert needed_shared_memory(tmp_path, backends=["onnxruntime"], gpus=gpus).instances == instances
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ _LEAST = 1 << 20
 _COPIES = 4
 """A batch's inputs and outputs are there at once, for the batch under way and for the next."""
 
+_UNSAID_ON_CPU = {"onnxruntime": 2}
+"""Instances that Triton (24.10) makes on the CPU of a backend's models where config.pbtxt doesn't say how many; else 1."""
+
 _VARIABLE_DIM, _STRING_BYTES = 256, 64
 """What a variable dimension and a string count for."""
 
@@ -125,13 +128,15 @@ def _read(file: Path) -> ModelConfig | None:
 
 
 def _instances(config: ModelConfig, gpus: int) -> int:
-    groups = config.instance_groups
-    if not groups:
-        return max(1, gpus)
-    return sum(
-        max(1, group.count) * (len(group.gpus) or max(1, gpus) if group.kind in ("KIND_GPU", "KIND_AUTO") else 1)
-        for group in groups
-    )
+    on_cpu = _UNSAID_ON_CPU.get(config.backend, 1)
+    if not config.instance_groups:
+        return gpus or on_cpu
+    count = 0
+    for group in config.instance_groups:
+        on_gpus = group.kind == "KIND_GPU" or (group.kind == "KIND_AUTO" and gpus)
+        unsaid = 1 if on_gpus or group.kind == "KIND_MODEL" else on_cpu
+        count += (group.count or unsaid) * (len(group.gpus) or max(1, gpus) if on_gpus else 1)
+    return count
 
 
 def _batch_bytes(config: ModelConfig) -> int:
