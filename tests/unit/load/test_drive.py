@@ -211,3 +211,36 @@ def test_what_is_lost_before_the_start_starts_with_the_others(monkeypatch: pytes
     drive.start(Start(2 * NS, 2 * NS))
     clock.run(3 * NS)
     assert sent == [2 * NS] * 2
+
+
+@pytest.mark.parametrize("requests", [2, 3, 7])
+def test_a_number_of_streams_has_all_of_their_responses_whatever_the_warm_up_left(
+    requests: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two lanes with streams of three responses, 0.1 s apart; the windows begin amid one of each lane."""
+    clock, sent, tallies, tenth = Clock(), list[int](), list[Tally](), NS // 10
+
+    class Stream(Line):
+        """A connection over which each request has three responses."""
+
+        def send(self, lane: Lane, data: bytes) -> None:
+            super().send(lane, data)
+            for number in (1, 2, 3):
+                clock.call_later(number / 10, drive.responded, lane)
+            clock.call_later(0.3, drive.ended, lane, "", b"")
+
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
+    recorder = Recorder(60 * NS, tallies.append, from_first=True)
+    job = Job(Target("", 1), (Payload(b"x"),), 60 * NS, 1 << 30, concurrency=2, requests=requests, ramp_s=0.2)
+    drive = Drive(job, recorder, lambda _: None)
+    drive.lanes = [Lane(), Lane()]
+    for lane in drive.lanes:
+        lane.link = Stream(sent, clock)
+    drive.start(Start(NS, 2 * NS + tenth // 2))
+    clock.run(30 * NS)
+    tally = tallies[-1]
+    assert (tally.latency.count, tally.first.count, tally.between.count) == (requests, requests, 2 * requests)
+    counted = [at for at in sent if at >= 2 * NS + tenth // 2]
+    assert len(counted) == requests
+    assert tally.duration_ns == max(counted) + 3 * tenth - min(counted)

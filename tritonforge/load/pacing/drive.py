@@ -36,6 +36,7 @@ class Drive:
         self._unsent = 0
         self._resting: set[Lane] = set()  # of a closed loop: those whose requests would be more than are asked for
         self._uncounted = 0
+        self._counts_from = 0  # a closed loop's requests that start earlier belong to the warm-up, whenever they end
         self._load_ns = self._windows_ns = 0
         self._running = True
         self._exhausted = False
@@ -76,7 +77,9 @@ class Drive:
         loop = asyncio.get_running_loop()
         wait_s = max(0.0, (at.load_ns - now_ns()) / NS)
         if job.requests is not None:
-            self._unsent = max(job.requests - len(self.lanes), 0)
+            warms_up = at.windows_ns > at.load_ns
+            self._counts_from = at.windows_ns if warms_up else 0
+            self._unsent = job.requests if warms_up else max(job.requests - len(self.lanes), 0)
             self._resting.update(self.lanes[job.requests :])
         for number, lane in enumerate(self.lanes):
             loop.call_later(wait_s + job.ramp_s * number / len(self.lanes), self._begin, lane)
@@ -141,7 +144,7 @@ class Drive:
     def responded(self, lane: Lane) -> None:
         """Take note of one response of a stream."""
         now = now_ns()
-        if self._running:
+        if self._running and lane.intended >= self._counts_from:
             self._recorder.add_response(lane, now)
         lane.last = now
 
@@ -162,9 +165,9 @@ class Drive:
             free = now_ns()  # the time of checking is no request's
             recorder.add_check(free - now)
         if error:
-            recorder.add_error(error, lane.started)
+            self._failed(lane, error)
             lane.payload = None  # a sequence that lost a request isn't gone on with
-        else:
+        elif lane.intended >= self._counts_from:
             recorder.add(lane, now)
         if (self._left > 0 or self._exhausted) and self._spent(lane, now):
             return
@@ -199,7 +202,7 @@ class Drive:
                 self.tick()
                 lane.busy = False
                 lane.payload = None
-                self._recorder.add_error(f"connection: {reason}", lane.started)
+                self._failed(lane, f"connection: {reason}")
                 if self._spent(lane, now_ns()):
                     return
             for idle in (self._idle, self._begun):
@@ -236,7 +239,7 @@ class Drive:
         for lane in self.lanes:
             if lane.busy and lane.started <= now - timeout and self._running:
                 lane.busy, lane.payload = False, None
-                self._recorder.add_error(self._timed_out, lane.started)
+                self._failed(lane, self._timed_out)
                 link, lane.link = lane.link, None
                 if link is not None:
                     link.abandon(lane)
@@ -245,6 +248,10 @@ class Drive:
         if self._running:
             due = min((lane.started for lane in self.lanes if lane.busy), default=now) + timeout
             self._timer = asyncio.get_running_loop().call_later(max((due - now_ns()) / NS, _SOONEST_S), self._give_up)
+
+    def _failed(self, lane: Lane, error: str) -> None:
+        if lane.intended >= self._counts_from:
+            self._recorder.add_error(error, lane.started)
 
     def _spent(self, lane: Lane, now: int) -> bool:
         """Count an end, and tell whether its lane sends no more: those under way are as many as are still asked for.
@@ -256,7 +263,7 @@ class Drive:
             if now < self._windows_ns:
                 self._uncounted += 1
             else:
-                self._left -= 1
+                self._left -= lane.intended >= self._counts_from
                 rests = self._closed and not self._unsent
                 self._unsent = max(self._unsent - 1, 0)
         over = self._exhausted and not self._due and not any(lane.busy for lane in self.lanes)
