@@ -233,7 +233,8 @@ def check_shared_memory(machine: Machine, *, models: int) -> Iterator[Diagnostic
         yield Diagnostic("TF510", Where(), message, hint)
     elif machine.shared_memory_bytes < needed:
         free = f"{machine.shared_memory_bytes / 2**20:.1f} MiB free in {SHARED_MEMORY}"
-        message = f"{free}, and {'1 model needs' if models == 1 else f'{models} models need'} at least {needed >> 20} MiB there"
+        need = "1 model needs" if models == 1 else f"{models} models need"
+        message = f"{free}, and {need} at least {needed >> 20} MiB there"
         yield Diagnostic("TF510", Where(), message, hint)
 
 

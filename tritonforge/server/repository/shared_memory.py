@@ -31,7 +31,7 @@ _COPIES = 4
 """A batch's inputs and outputs are there at once, for the batch under way and for the next."""
 
 _UNSAID_ON_CPU = {"onnxruntime": 2}
-"""Instances that Triton (24.10) makes on the CPU of a backend's models where config.pbtxt doesn't say how many; else 1."""
+"""Instances that Triton (24.10) makes on the CPU where config.pbtxt doesn't say how many, by backend; of others one."""
 
 _VARIABLE_DIM, _STRING_BYTES = 256, 64
 """What a variable dimension and a string count for."""
