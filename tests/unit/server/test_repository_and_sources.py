@@ -52,7 +52,10 @@ def test_maps_by_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found.original("/served/fraud/1/source/fraud.py", "fraud") == str(project / "fraud.py")
     assert found.original(f"{repository}/fraud/1/source/fraud.py", "fraud") == str(project / "fraud.py")
     assert found.original("/served/fraud/1/source/lib/gone.py", "fraud") == "lib/gone.py"
+    assert found.original("/served/fraud/2/source/fraud.py", "fraud") == str(project / "fraud.py"), "of a later version"
     assert found.original("/served/fraud/1/model.py", "fraud") == ""
+    assert found.original("/served/fraud/2/model.py", "fraud") == ""
+    assert found.original("/served/fraud/source/fraud.py", "fraud") == ""
     assert found.original("/usr/lib/python3/json.py", "fraud") == ""
     assert found.named("gone.py", "fraud") == "lib/gone.py"
     assert found.named("model.py", "fraud") == ""

@@ -76,11 +76,18 @@ class Sources:
         known = self.models.get(model)
         if known is None:
             return str(self.repository / model / inside)
-        original = known.get(inside.as_posix())
-        if original is None:
+        original = known.get(inside.as_posix()) or _of_another_version(known, inside)
+        if not original:
             return ""
         projects = (*self.projects, self.repository.parent, Path.cwd(), *self.repository.parents[1:])
         return next((str(project / original) for project in projects if (project / original).is_file()), original)
+
+
+def _of_another_version(known: Mapping[str, str], inside: Path) -> str:
+    """Find the user's path of the file that another version has at this place: a server may have served several."""
+    version, _, path = inside.as_posix().partition("/")
+    others = {place.partition("/")[2]: original for place, original in known.items() if place[0].isdecimal()}
+    return others.get(path, "") if version.isdecimal() else ""
 
 
 def read_sources(repository: Path, *, served: Path | None = None, projects: Iterable[Path] = ()) -> Sources:
