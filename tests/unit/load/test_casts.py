@@ -68,6 +68,8 @@ def test_what_a_type_has_is_taken(value: Any, datatype: str, kept: Any) -> None:
         (-1, "UINT8", "-1 is none of its values"),
         ([True], "INT32", "True is no number"),
         (2, "BOOL", "2 is none of its values; it is true or false, or 0 or 1"),
+        (["true", "false"], "BOOL", "'true' is none of its values; it is true or false, or 0 or 1"),
+        ([True, "no"], "BOOL", "'no' is none of its values; it is true or false, or 0 or 1"),
         ("0.5", "FP32", "'0.5' is no number"),
         ([1, None], "FP32", "null is no number"),
         ([{"a": 1}], "FP32", "{'a': 1} is no number"),

@@ -45,7 +45,7 @@ def cast(value: Any, datatype: str) -> Array:
             return array
     if array.dtype.kind not in "iuf" and array.dtype != DTYPES["BF16"].numpy:
         found = f"{array.flat[0].item()!r}" if array.size else f"an array of {array.dtype}"
-        raise ValueError(f"{found} is no number")
+        raise _no_number(found, wanted)
     if wanted.kind == "b":
         _refuse(array, ~np.isin(array, (0, 1)), _TRUTH)
     elif wanted.kind in "iu":
@@ -99,6 +99,10 @@ def _none_of_its_values(item: object, allowed: str) -> ValueError:
     return ValueError(f"{_spelled(item)} is none of its values; {allowed}")
 
 
+def _no_number(spelled: str, wanted: np.dtype[Any]) -> ValueError:
+    return ValueError(f"{spelled} is none of its values; {_TRUTH}" if wanted.kind == "b" else f"{spelled} is no number")
+
+
 def _infinite(array: Array) -> NDArray[np.bool_]:
     return np.zeros(array.shape, bool) if array.dtype.kind in "iu" else np.isinf(array)
 
@@ -110,7 +114,7 @@ def _each(array: Array, wanted: np.dtype[Any]) -> Array:
     """
     items = array.ravel().tolist()
     if wrong := {kind for kind in set(map(type, items)) if not _is_number(kind, wanted)}:
-        raise ValueError(f"{_spelled(next(item for item in items if type(item) in wrong))} is no number")
+        raise _no_number(_spelled(next(item for item in items if type(item) in wrong)), wanted)
     if wanted.kind == "b":
         _require(items, [item in (0, 1) for item in items], _TRUTH)
     elif wanted.kind in "iu":
