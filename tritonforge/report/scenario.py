@@ -50,6 +50,8 @@ _NAMES = "names are the options of tritonforge perf measure --help, without dash
 _JUDGED_S = 50.0
 """A duration from which on windows are of 5 s, and held against each other."""
 _KINDS = ("random", "zeros")
+_SPELLED = {"header": '"NAME: VALUE"', "shape": '"NAME=3"', "url": "an address"}
+"""How one value of an option is written that takes several."""
 _FLAGS = ("check", "find_max", "server_statistics", "strict")
 
 
@@ -342,6 +344,8 @@ def scenario_of(options: Mapping[str, Any], *, where: str | None = None) -> Scen
 
 def _reason(mistake: Mapping[str, Any]) -> str:
     """Say what is wrong, by a mistake that pydantic found; of a name that is none, which one is near it."""
+    if mistake["type"] == "tuple_type" and mistake["loc"][0] in _SPELLED:
+        return f"it is {_SPELLED[mistake['loc'][0]]}, or a list of these"
     if mistake["type"] != "unexpected_keyword_argument":
         return str(mistake["msg"])
     near = get_close_matches(str(mistake["loc"][0]), [field.name for field in fields(Scenario)], 1)

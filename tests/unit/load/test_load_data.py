@@ -69,6 +69,11 @@ def test_a_variable_dimension_without_a_size_is_refused() -> None:
         make_samples(SERVED, load(Data()), seed=0)
 
 
+def test_sizes_of_dimensions_whose_names_are_not_known_are_told_as_such() -> None:
+    with pytest.raises(InvalidLoad, match=r"ids=128; its dimensions have no names here: not seq, k$"):
+        make_samples(SERVED, load(Data(shapes={"seq": (7,), "k": (3,)})), seed=0)
+
+
 def test_a_batch_beyond_the_models_is_refused() -> None:
     with pytest.raises(InvalidLoad, match="batch size 9; it takes 1 to 8"):
         make_samples(ONE, load(Data(), 9), seed=0)
@@ -268,7 +273,7 @@ def test_a_size_without_a_use_is_refused(
     ("dims", "names", "shapes", "words"),
     [
         ((-1, 4, -1), (), {}, r"x=128,4,128$"),
-        ((-1, 4, -1), (), {"seq": (128,), "n": (2,)}, r": x=128,4,128$"),
+        ((-1, 4, -1), (), {"seq": (128,), "n": (2,)}, r": x=128,4,128; its dimensions have no names here: not seq, n$"),
         ((-1, 4, -1), ("rows", "4", "columns"), {"rows": (2,)}, r": rows=128, columns=128, or x=128,4,128$"),
         ((-1, -1), ("n", "n"), {}, r": n=128, or x=128,128$"),
     ],

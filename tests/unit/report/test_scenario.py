@@ -294,6 +294,11 @@ def test_a_misspelt_name_is_told_with_the_nearest_one(tmp_path: Path) -> None:
     assert "\n  xyz: there is no such option\n" in said
 
 
+def test_a_table_is_no_list_of_headers() -> None:
+    with pytest.raises(BadScenario, match='header: it is "NAME: VALUE", or a list of these'):
+        scenario_of({"model": "m", "header": {"a": "b"}})
+
+
 def test_a_url_has_a_whole_address() -> None:
     for url in ("http://127.0.0.1:", "127.0.0.1:", "grpc://[::1]:"):
         with pytest.raises(InvalidLoad, match="has no port behind its colon, as of a variable that isn't set; wanted"):

@@ -78,7 +78,7 @@ class ServedModel:
             if size < 0 and len(given) > 1:
                 raise InvalidLoad(self._oversized(tensor, name, given))
             if size < 0 and not given:
-                raise InvalidLoad(self._unsized(tensor, names))
+                raise InvalidLoad(self._unsized(tensor, sizes, names))
             found.append(size if size >= 0 else given[0])
         return tuple(found)
 
@@ -110,15 +110,17 @@ class ServedModel:
             return f'{self.name}: {given}; a dimension of "{tensor.name}", of the shape {list(tensor.dims)}, has one'
         return f'{self.name}: {given}; "{name}" has {count} dimension{"s"[: count != 1]}, {list(tensor.dims)}'
 
-    def _unsized(self, tensor: Tensor, names: Sequence[str]) -> str:
+    def _unsized(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> str:
         """Say which sizes an input wants, by names that there are."""
         variable = [place for place, size in enumerate(tensor.dims) if size < 0]
         called = [names[place] if place < len(names) else "" for place in variable]
         by_name = "".join(f"{name}=128, " for name in dict.fromkeys(called)) + "or " if all(called) else ""
         whole = ",".join("128" if size < 0 else str(size) for size in tensor.dims)
+        loose = self._loose(sizes)
+        untold = "" if all(called) or len(loose) < 2 else f"; its dimensions have no names here: not {', '.join(loose)}"
         return (
             f'{self.name}: input "{tensor.name}" has the shape {list(tensor.dims)}; give its variable dimensions '
-            f"sizes in shapes: {by_name}{tensor.name}={whole}"
+            f"sizes in shapes: {by_name}{tensor.name}={whole}{untold}"
         )
 
 
