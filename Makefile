@@ -21,7 +21,7 @@ run: $(STAMP) ## build the examples, serve them with a real Triton, ask over HTT
 	$(BIN)/python examples/run.py $(REPOSITORY)
 
 test: $(STAMP) ## run all tests, those with a real Triton server among them; JOBS=2 files at once
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --reruns $(RERUNS) --hypothesis-profile $(EXAMPLES)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --reruns $(RERUNS) -rR --hypothesis-profile $(EXAMPLES)
 
 lint: $(STAMP) ## style, format, strict types, and the contract of which layer may import which
 	$(BIN)/ruff check
