@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
+from tritonforge.cli.status import _look_at
+from tritonforge.server.errors import ServerError
+from tritonforge.server.state import records
+from tritonforge.server.state.process_identity import ProcessIdentity
+from tritonforge.server.state.records import ServerRecord
 
 
 @pytest.mark.parametrize("command", [["status", "main"], ["reload", "double", "--name", "main"]], ids=" ".join)
@@ -13,3 +20,23 @@ def test_a_server_is_named_or_given_by_its_address(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--url", "http://127.0.0.1:1"])
     assert result.exit_code == 2
     assert "give one of them" in result.stderr
+
+
+@pytest.mark.parametrize("written", ["tritonserver ended with code 137", ""])
+def test_an_end_that_is_written_while_it_is_looked_at_is_told(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher writes how its server ended just before it ends itself."""
+    found = ServerRecord(name="main", runtime="embedded", launcher=ProcessIdentity(0, 0, ""))
+    monkeypatch.setattr(ServerRecord, "alive", lambda _: False)
+    monkeypatch.setattr(records, "find_record", lambda _: replace(found, end=written))
+    assert _look_at(found).reason.startswith(written or "its launcher (process 0) was killed")
+
+
+def test_an_end_is_told_of_a_record_that_is_gone_or_anothers_by_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: str) -> ServerRecord:
+        raise ServerError("there is no server named main")
+
+    found = ServerRecord(name="main", runtime="embedded", launcher=ProcessIdentity(0, 0, ""), end="it ended")
+    monkeypatch.setattr(ServerRecord, "alive", lambda _: False)
+    for find in (gone, lambda _: replace(found, launcher=ProcessIdentity(1, 1, ""), end="another end")):
+        monkeypatch.setattr(records, "find_record", find)
+        assert _look_at(found).reason == "it ended; its log: tritonforge logs main"

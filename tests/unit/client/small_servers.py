@@ -126,11 +126,19 @@ def grpc_server(
     handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
         stream, service_pb2.ModelInferRequest.FromString, lambda message: message.SerializeToString()
     )
+    service = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers)
+    with grpc_service(service, threads=threads, options=options) as url:
+        yield url
+
+
+@contextmanager
+def grpc_service(
+    *handlers: grpc.GenericRpcHandler, threads: int = 4, options: Sequence[tuple[str, Any]] = ()
+) -> Iterator[str]:
+    """Serve over gRPC what these answer; give the URL."""
     with ThreadPoolExecutor(threads) as pool:
         server = grpc.server(pool, options=[("grpc.max_send_message_length", -1), *options])
-        server.add_generic_rpc_handlers(
-            [grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers)]
-        )
+        server.add_generic_rpc_handlers(handlers)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         try:

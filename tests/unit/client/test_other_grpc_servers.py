@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 
 from tritonforge.client import AsyncClient, Client, DeadlineExceeded, Retries, ServerUnavailable
 
 from .fault_server import FaultServer, then_close
-from .small_servers import grpc_server
+from .small_servers import grpc_server, grpc_service
 
 X = np.array([1, 2], np.float32)
 WORDS = "not a Triton server, or one without this endpoint: Method not found!"
-
-
-@contextmanager
-def other_service() -> Iterator[str]:
-    """Serve what isn't Triton over gRPC; give the URL."""
-    with ThreadPoolExecutor(4) as pool:
-        server = grpc.server(pool)
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        try:
-            yield f"grpc://127.0.0.1:{port}"
-        finally:
-            server.stop(None).wait(10)
 
 
 @contextmanager
@@ -40,7 +25,7 @@ def web_server() -> Iterator[str]:
         yield server.url
 
 
-OTHERS: dict[str, Callable[[], Any]] = {"grpc": other_service, "http": web_server}
+OTHERS: dict[str, Callable[[], Any]] = {"grpc": grpc_service, "http": web_server}
 
 
 @pytest.fixture(params=OTHERS)
@@ -65,7 +50,7 @@ def test_another_server_is_asked(other):
 
 def test_a_stream_goes_to_another_server_too():
     with (
-        other_service() as other,
+        grpc_service() as other,
         grpc_server() as url,
         Client([other, url], timeout_s=20, retries=Retries(budget=0, burst=0)) as client,
     ):
@@ -84,7 +69,7 @@ def test_it_is_not_ready(other):
 @pytest.mark.parametrize("ask", [Client.models, Client.server, lambda client: client.infer("m", x=X)])
 def test_who_asks_is_told_what_it_is(ask):
     with (
-        other_service() as url,
+        grpc_service() as url,
         Client(url, timeout_s=20) as client,
         pytest.raises(ServerUnavailable, match=WORDS) as caught,
     ):

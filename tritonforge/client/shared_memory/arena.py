@@ -173,7 +173,8 @@ class Arena:
         if len(self._sizes) >= _MOST_SHAPES:
             self._sizes.clear()
         known = self._sizes.setdefault(_key(request), {})
-        self.used = True
+        with self._lock:  # beside `unfix`, which may have looked before there was one
+            self.used = True
         for tensor in response.outputs:
             # The size of a BYTES tensor says nothing of the next one's.
             if tensor.datatype != "BYTES" and known.setdefault(tensor.name, len(tensor.data)) != len(tensor.data):
