@@ -12,6 +12,7 @@ from typing import Any
 
 from tritonforge.manifest import MANIFEST
 from tritonforge.server.docker import start
+from tritonforge.server.docker.names import LABEL
 from tritonforge.server.docker.settings import DockerSettings, gpu_ids
 from tritonforge.server.guard import hidden_arguments
 from tritonforge.server.repository.folder import model_folders
@@ -20,29 +21,16 @@ from tritonforge.server.settings.command import SLEEPING_THREADS, server_flags
 from tritonforge.server.settings.server import PORTS, ServerSettings
 
 __all__ = [
-    "CREATING",
     "INSIDE",
-    "LABEL",
     "MODELS",
-    "READY",
     "Image",
     "container_arguments",
     "container_user",
     "stop_timeout_s",
 ]
 
-LABEL = "io.tritonforge"
-"""Labels of containers: `.server` (its name), `.repository`, `.launch`, `.guard` (see `owners`); of images:
-`.image`, the kind of ours."""
-
 MODELS = "/models"
 """Where a container has the repository."""
-
-CREATING = "creating"
-"""The file in a workspace's folder that tells its guard that Docker is about to create the container."""
-
-READY = "guarding"
-"""The file by which a container's guard says that it is there, in its workspace's folder."""
 
 INSIDE = dict(zip(PORTS, (8000, 8001, 8002), strict=True))
 """The ports on which the server listens in the container."""

@@ -25,14 +25,15 @@ from typing import TYPE_CHECKING, Any
 import docker
 from docker.errors import DockerException, NotFound
 
-from tritonforge.server.docker.container import CREATING, LABEL, READY
-from tritonforge.server.docker.memory import ended_by_memory
+from tritonforge.server.docker.names import CREATING, LABEL, READY
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
 _LOOK_S = 0.1
+_LONGEST_WAIT_S = 60.0
+"""How long Docker is asked at a time to tell of the container's end: a connection may be lost without a word."""
 _PR_SET_PDEATHSIG = 1
 _RESTART_S = 2.0
 """How long a container under a restart policy may be at rest before that is its end."""
@@ -44,7 +45,7 @@ _LAST_WORDS_S = 10.0
 
 def main(launch: str, seconds: int) -> int:
     """Watch over the container from when it is there to its end, and remove it; give its exit code."""
-    stopping, killing = threading.Event(), threading.Event()
+    stopping, killing, over = threading.Event(), threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: (killing if stopping.is_set() else stopping).set())
     _outlive_the_supervisor(stopping)
@@ -57,13 +58,16 @@ def main(launch: str, seconds: int) -> int:
     reader = threading.Thread(target=_copy_log, args=(container, ended), daemon=True)
     reader.start()
     try:
-        while not stopping.is_set() and _lives(container, stopping):
-            stopping.wait(_LOOK_S)
+        threading.Thread(target=_watch, args=(container, stopping, over), daemon=True).start()
+        while not over.is_set() and not stopping.wait(_LOOK_S):
+            pass
         if stopping.is_set():
             _stop(container, seconds, killing)
         code = int(container.wait()["StatusCode"])
         ended.set()
         reader.join(_LAST_WORDS_S)
+        from tritonforge.server.docker.memory import ended_by_memory  # takes longer than all that is imported before
+
         with contextlib.suppress(DockerException):
             container.reload()
             if not stopping.is_set() and (words := ended_by_memory(container)):
@@ -74,6 +78,19 @@ def main(launch: str, seconds: int) -> int:
         with contextlib.suppress(DockerException):
             container.remove(force=True, v=True)
     return code
+
+
+def _watch(container: Container, stopping: threading.Event, over: threading.Event) -> None:
+    """Say when the container has ended, or Docker tells of it no more.
+
+    Docker tells of an end itself: questions all the time would take more of a processor than the guard does.
+    """
+    with contextlib.suppress(DockerException, OSError):
+        while _lives(container, stopping):
+            with contextlib.suppress(DockerException, OSError):
+                container.wait(timeout=_LONGEST_WAIT_S)
+            time.sleep(_LOOK_S)
+    over.set()
 
 
 def _lives(container: Container, stopping: threading.Event) -> bool:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.docker.client import connect, find_image, told
-from tritonforge.server.docker.container import CREATING, READY, container_arguments, stop_timeout_s
+from tritonforge.server.docker.container import container_arguments, stop_timeout_s
 from tritonforge.server.docker.leftovers import remove_launched, remove_unguarded
+from tritonforge.server.docker.names import CREATING, READY
 from tritonforge.server.docker.owners import name_owner
 from tritonforge.server.docker.server import DockerServer
 from tritonforge.server.docker.settings import DockerSettings, release_image

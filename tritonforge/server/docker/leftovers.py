@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tritonforge.server.docker.client import connect, told
-from tritonforge.server.docker.container import LABEL
+from tritonforge.server.docker.names import LABEL
 from tritonforge.server.docker.owners import has_ended
 from tritonforge.server.errors import DaemonHangs, PreflightError, ServerError
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tritonforge.server.docker.container import LABEL
+from tritonforge.server.docker.names import LABEL
 from tritonforge.server.docker.owners import has_ended, name_owner
 
 if TYPE_CHECKING:
