@@ -16,6 +16,11 @@ import pytest
 import trustme
 
 from tritonforge.client import TLS, AsyncClient, Client, ConnectionOptions, Retries, ServerUnavailable
+from tritonforge.client.connections.sockets import tls_context
+from tritonforge.client.deadline import Deadline
+from tritonforge.client.http import async_connection
+from tritonforge.client.http.answer import Unsent
+from tritonforge.client.http.connection import Route
 
 Serve = Callable[[ssl.SSLContext, socket.socket], object]
 
@@ -98,6 +103,15 @@ def failure(kind: str, url: str, tls: TLS | None = None) -> ServerUnavailable:
     return caught.value
 
 
+def with_certificate(ca: Path, folder: Path) -> TLS:
+    """Have a certificate, which is by nobody that a server knows."""
+    other = trustme.CA().issue_cert("client@example.org")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    other.private_key_pem.write_to_path(key)
+    other.cert_chain_pems[0].write_to_path(certificate)
+    return TLS(ca=ca, certificate=certificate, key=key)
+
+
 kinds = pytest.mark.parametrize("kind", ["blocking", "async"])
 
 
@@ -138,14 +152,41 @@ def test_no_grpc_over_tls_is_told_of_https(kind, authority, ca):
 
 @kinds
 def test_a_certificate_that_a_server_does_not_take_is_told(kind, authority, ca, tmp_path):
-    other = trustme.CA().issue_cert("client@example.org")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    other.private_key_pem.write_to_path(key)
-    other.cert_chain_pems[0].write_to_path(certificate)
     with tls_server(authority, handshake, mutual=True) as url:
-        error = failure(kind, url, TLS(ca=ca, certificate=certificate, key=key))
+        error = failure(kind, url, with_certificate(ca, tmp_path))
     assert not error.sent
     assert "the server doesn't take this client's certificate" in error.reason
+
+
+@pytest.mark.parametrize("asked", ["after the refusal is read", "before it is read"])
+@pytest.mark.parametrize("other", [False, True], ids=["none", "another authority's"])
+def test_a_refusal_is_told_whenever_the_first_request_of_a_loop_comes(asked, other, authority, ca, tmp_path):
+    left = threading.Event()
+
+    def refuse(context: ssl.SSLContext, connection: socket.socket) -> None:
+        try:
+            with connection:
+                handshake(context, connection)
+        finally:
+            left.set()
+
+    async def ask(port: int, tls: TLS) -> None:
+        deadline = Deadline(20)
+        connection = await async_connection.connect(Route("127.0.0.1", port, context=tls_context(tls)), deadline)
+        try:
+            left.wait(20)  # the loop, too: it reads nothing meanwhile
+            while asked == "after the refusal is read" and connection.open and deadline.left_s():
+                await asyncio.sleep(0.001)
+            await connection.exchange([b"GET / HTTP/1.1\r\n\r\n"], deadline)
+        finally:
+            connection.close()
+            await asyncio.sleep(0)
+
+    tls = with_certificate(ca, tmp_path) if other else TLS(ca=ca)
+    with tls_server(authority, refuse, mutual=True) as url:
+        port = int(url.rpartition(":")[2])
+        with pytest.raises(Unsent, match="ALERT_UNKNOWN_CA" if other else "ALERT_CERTIFICATE_REQUIRED"):
+            asyncio.run(ask(port, tls))
 
 
 @kinds

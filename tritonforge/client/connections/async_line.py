@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 from tritonforge.client.concurrency.waits import within
+from tritonforge.client.connections.async_tls import open_tls
 from tritonforge.client.connections.sockets import NO_TLS, connecting, keep_alive
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.http.answer import Unsent, scratch_memory
@@ -38,6 +39,7 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
         self._waiting: dict[int, tuple[asyncio.Future[T], Deadline]] = {}
         self.failure: Exception | None = None
         """What was wrong with bytes that came while nobody waited for an answer: the next request's failure."""
+        self._last_words = "the connection was closed"  # with TLS 1.3, a refusal may come before the first request
         self._transport: asyncio.Transport | None = None
         self._arrivals = select.poll()
         self._room: asyncio.Future[None] | None = None  # where the socket takes no more: done once it does
@@ -64,7 +66,7 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
         answer: asyncio.Future[T] = self._loop.create_future()
         self._waiting[key] = (answer, deadline)
         if not self.open:  # the peer was done before the first request: nothing more will come
-            self.fail(key, self.failure or self.lost(key, "the connection was closed"))
+            self.fail(key, self.failure or self.lost(key, self._last_words))
         return answer
 
     def release(self, key: int) -> None:
@@ -133,9 +135,10 @@ class AsyncLine(asyncio.BufferedProtocol, Generic[T]):
     def connection_lost(self, exc: Exception | None) -> None:
         """End what waits for an answer."""
         self.open = False
-        words = (getattr(exc, "strerror", "") or str(exc)) if exc else "the connection was closed"
+        if exc is not None:
+            self._last_words = getattr(exc, "strerror", "") or str(exc)
         for key in self._waiting:
-            self.fail(key, self.lost(key, words))
+            self.fail(key, self.lost(key, self._last_words))
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -177,13 +180,7 @@ async def open_line(make: Callable[[], L], route: Route, deadline: Deadline) -> 
     loop = asyncio.get_running_loop()
     with connecting(deadline) as limit:
         left_s = limit.left_s()
-        opening = loop.create_connection(
-            make,
-            route.host,
-            route.port,
-            ssl=route.context,
-            server_hostname=route.server_name if route.context else None,
-        )
+        opening = open_tls(make, route) if route.context else loop.create_connection(make, route.host, route.port)
         try:
             transport, connection = await within(left_s, opening, lambda opened: opened[0].abort())
         except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:

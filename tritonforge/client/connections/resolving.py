@@ -10,10 +10,18 @@ from typing import Any
 
 from tritonforge.client.deadline import Deadline
 
-__all__ = ["Address", "resolve"]
+__all__ = ["Address", "numeric", "resolve"]
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """What socket.getaddrinfo gives: family, kind, protocol, canonical name, and what connect() takes."""
+
+
+def numeric(host: str, port: int) -> Sequence[Address]:
+    """Read a numeric address, which is looked up nowhere; give none of a name."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return ()
 
 
 def resolve(host: str, port: int, deadline: Deadline) -> Sequence[Address]:
@@ -22,10 +30,8 @@ def resolve(host: str, port: int, deadline: Deadline) -> Sequence[Address]:
     The system's look-up has limits of its own only, of up to a minute; so it runs in a thread beside, which is left to
     itself where it takes too long. A numeric address needs none.
     """
-    try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        pass
+    if addresses := numeric(host, port):
+        return addresses
     found: queue.SimpleQueue[Sequence[Address] | OSError] = queue.SimpleQueue()
 
     def look_up() -> None:
