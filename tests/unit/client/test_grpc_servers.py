@@ -229,18 +229,23 @@ def answering_oddly(first: bytes, last: bytes) -> Callable[[Peer], None]:
 def test_a_question_that_is_answered_oddly_is_no_failure_of_a_model(first, last, words):
     once: dict[str, Any] = {"timeout_s": 20, "retries": Retries(attempts=1)}
 
-    async def main(url: str) -> None:
+    async def ask_in_loop(url: str) -> str:
         async with AsyncClient(url, **once) as client:
             with pytest.raises(ServerUnavailable, match=words) as caught:
                 await client.metadata("m")
-            assert caught.value.code == "UNAVAILABLE"
+            return caught.value.code
+
+    def ask(url: str) -> str:
+        with Client(url, **once) as client, pytest.raises(ServerUnavailable, match=words) as caught:
+            client.metadata("m")
+        code = caught.value.code
+        del caught  # as long as somebody has such an error, grpcio 1.85 keeps the connection, and the server waits
+        return code
 
     with FaultServer(answering_oddly(first, last)) as server:
         url = f"grpc://127.0.0.1:{server.port}"
-        asyncio.run(main(url))
-        with Client(url, **once) as client, pytest.raises(ServerUnavailable, match=words) as caught:
-            client.metadata("m")
-        assert caught.value.code == "UNAVAILABLE"
+        assert asyncio.run(ask_in_loop(url)) == "UNAVAILABLE"
+        assert ask(url) == "UNAVAILABLE"
 
 
 def test_a_connection_that_can_not_be_read_any_more_is_left():
