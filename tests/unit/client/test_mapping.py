@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tritonforge.client.calls.mapping import Mapped, Work, make_work
 from tritonforge.client.errors import InvalidRequest, Target
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
+from tritonforge.client.stub import Stub, only
 from tritonforge.ir import Signature, TensorSpec
 
 SIGNATURE = Signature(
@@ -22,10 +24,17 @@ SIGNATURE = Signature(
 )
 
 
-def work(inputs: Any, signature: Signature = SIGNATURE, **more: Any) -> Work:
+DEFINED = Stub("survey", SIGNATURE, only)
+
+
+def work(inputs: Any, signature: Signature = SIGNATURE, *, model: Any = "survey", **more: Any) -> Work:
     served = ServedModel("survey", ("1",), "", signature, 8 if signature.batched else 0)
     settings = {"batch_size": None, "concurrency": 2, "ordered": True, "progress": None, **more}
-    return make_work("survey", inputs, served, Target("http://h:1", "survey"), **settings)
+    return make_work(model, inputs, served, Target("http://h:1", "survey"), **settings)
+
+
+def arrays(scores: int, who: int) -> dict[str, np.ndarray]:
+    return {"scores": np.ones((scores, 2), np.float32), "who": np.full((who, 1), "a", object)}
 
 
 @pytest.mark.parametrize("name", ["batch_size", "concurrency"])
@@ -47,10 +56,6 @@ def test_settings_may_be_whole_numbers_of_numpy():
     assert len(list(work(arrays(4, 4), batch_size=np.int64(2), concurrency=np.int32(1)).pieces)) == 2
 
 
-def arrays(scores: int, who: int) -> dict[str, np.ndarray]:
-    return {"scores": np.ones((scores, 2), np.float32), "who": np.full((who, 1), "a", object)}
-
-
 @pytest.mark.parametrize(("scores", "who"), [(32, 40), (33, 40), (40, 32), (3, 4)])
 def test_arrays_of_different_lengths_are_refused_up_front(scores, who):
     with pytest.raises(InvalidRequest, match=f'input "scores" has {scores} rows, and "who" has {who}'):
@@ -62,6 +67,37 @@ def test_a_batch_of_arrays_of_different_lengths_is_refused_when_it_is_read():
     assert [piece.rows for piece in (next(pieces), next(pieces))] == [8, 1]
     with pytest.raises(InvalidRequest, match='"scores" has 9 rows, and "who" has 10'):
         next(pieces)
+
+
+@pytest.mark.parametrize(
+    ("model", "item", "words"),
+    [
+        (DEFINED, {"scores": np.ones((4, 2))}, 'input "scores": FP64'),
+        (DEFINED, (np.ones((4, 2), np.float32), None, 1), "3 positional inputs given, 2 wanted"),
+        (DEFINED, 5, 'input "scores": '),
+        ("survey", arrays(1, 2), 'input "scores" has 1 rows'),
+        ("survey", 5, "it is no mapping, and the model has several inputs"),
+    ],
+)
+def test_an_item_that_can_not_be_read_is_refused_by_its_number(model, item, words):
+    pieces = work([*[{"scores": np.ones((9, 2), np.float32)}] * 2, item], model=model).pieces
+    for _ in range(4):  # two of either
+        next(pieces)
+    with pytest.raises(InvalidRequest) as caught:
+        next(pieces)
+    assert caught.value.reason.startswith(f"item 2: {words}")
+
+
+def test_an_error_of_the_iterable_is_its_own():
+    def batches() -> Iterator[Any]:
+        yield arrays(1, 1)
+        raise InvalidRequest("of another call", Target("http://h:2"))
+
+    pieces = work(batches()).pieces
+    next(pieces)
+    with pytest.raises(InvalidRequest) as caught:
+        next(pieces)
+    assert caught.value.reason == "of another call"
 
 
 def test_an_input_that_is_left_out_has_no_rows_and_a_model_without_a_batch_takes_any():

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tritonforge.client import DeadlineExceeded, InvalidRequest, Result
+from tritonforge.client import Client, DeadlineExceeded, InvalidRequest, Result
 from tritonforge.client.calls.sequences import SequenceCore
 from tritonforge.client.calls.turns import Turns, turns_of_tasks, turns_of_threads
 from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import Target
+from tritonforge.client.stub import Stub, only
+from tritonforge.ir import Signature, TensorSpec
 
 
 class Model:
@@ -173,3 +175,10 @@ def test_after_the_block_nothing_is_sent_but_what_closes_it():
     assert model.sent == [(0, True, False), (9, False, True)]
     with pytest.raises(RuntimeError, match=r"the sequence's block has ended; begin another with client\.sequence"):
         finish(infer(sequence, 1))
+
+
+def test_what_is_wrong_with_the_inputs_that_are_to_close_a_sequence_is_told_of_those():
+    total = Stub("m", Signature((TensorSpec("x", "FP32", (2,)),), (), batched=False), only)
+    with pytest.raises(InvalidRequest) as caught:
+        Client("http://127.0.0.1:1").sequence(total, closing={"y": np.ones(2, np.float32)})
+    assert caught.value.reason.startswith("closing: 2 mistakes\n")

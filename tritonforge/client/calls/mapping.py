@@ -175,7 +175,7 @@ def make_work(
         words = f"map() takes arrays, or an iterable of batches; this is {kind_of(inputs)}{hint}"
         raise InvalidRequest(words.replace("async_generator", "async generator"), target)
     else:
-        items = map(read, inputs)
+        items = _read_each(inputs, read)
     convert = (lambda result: result) if isinstance(model, str) else (lambda result: give_back(model, result, target))
     pieces = pieces_of(items, size)
     return Work(pieces, convert, concurrency, ordered, progress, served.signature.batched, target)
@@ -209,9 +209,12 @@ def require_rows(work: Work[Any], piece: Piece, result: Result) -> None:
 
 def name_item(error: ClientError, piece: Piece) -> ClientError:
     """Say in an error which item it was."""
-    part = f", part {piece.part + 1} of {piece.parts}" if piece.parts > 1 else ""
-    error.reason = f"item {piece.item}{part}: {error.reason}"
+    _number(error, piece.item, f", part {piece.part + 1} of {piece.parts}" if piece.parts > 1 else "")
     return error
+
+
+def _number(error: ClientError, item: int, part: str = "") -> None:
+    error.reason = f"item {item}{part}: {error.reason}"
 
 
 class Counts:
@@ -310,6 +313,17 @@ def _results(work: Work[Any], crew: _Crew) -> Iterator[tuple[Piece, Result]]:
         yield piece, outcome
 
 
+def _read_each(inputs: Iterable[Any], read: Callable[[Any], Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Read items one by one. An error that reading one raises says which it was; one of the iterable's is its own."""
+    for number, item in enumerate(inputs):
+        try:
+            inputs_of_item = read(item)
+        except ClientError as error:
+            _number(error, number)
+            raise
+        yield inputs_of_item
+
+
 def _reader(model: str | Definition[Any], served: ServedModel, target: Target) -> Callable[[Any], Mapping[str, Any]]:
     """Give what reads an item: arrays by name, one array for the one input, or a definition's arguments."""
     if not isinstance(model, str):
@@ -330,7 +344,7 @@ def _reader(model: str | Definition[Any], served: ServedModel, target: Target) -
             return item
         if len(served.signature.inputs) != 1:
             names = ", ".join(spec.name for spec in served.signature.inputs)
-            raise InvalidRequest(f"an item is no mapping, and the model has several inputs: {names}", target)
+            raise InvalidRequest(f"it is no mapping, and the model has several inputs: {names}", target)
         return {served.signature.inputs[0].name: item}
 
     return read

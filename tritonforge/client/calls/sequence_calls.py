@@ -50,7 +50,7 @@ def begin_sequence(
         try:
             await calls.prepare(target, inputs, (), None, deadline)
         except InvalidRequest as error:
-            raise InvalidRequest(f"closing: {error.reason}", target) from error
+            raise _of_closing(error) from error
 
     async def send(
         inputs: Mapping[str, Any], parameters: Mapping[str, Parameter], options: Mapping[str, Any]
@@ -66,7 +66,10 @@ def begin_sequence(
 
     target = calls.target(name, version)
     if closing is not None and not isinstance(model, str):
-        closing = make_inputs(model, (), closing, target)
+        try:
+            closing = make_inputs(model, (), closing, target)
+        except InvalidRequest as error:
+            raise _of_closing(error) from error
     return SequenceCore(
         send,
         target,
@@ -76,6 +79,10 @@ def begin_sequence(
         closing=closing,
         replay=replay,
     )
+
+
+def _of_closing(error: InvalidRequest) -> InvalidRequest:
+    return InvalidRequest(f"closing: {error.reason}", error.target)
 
 
 def _refuse_replay(inputs: Mapping[str, Any]) -> None:
