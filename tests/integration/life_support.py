@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,7 +14,23 @@ from typing import Any
 
 from repositories import DEADLINE_S, Trace
 
+PROGRAM = """\
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+from tritonforge.cli import main
+main()
+"""
+"""The command line, to be started where SIGINT is blocked (`block_interruptions`): one that comes as Python itself
+starts waits for this. Python (3.11) would drop it now and then, as what it imports then has callbacks in which a
+KeyboardInterrupt is lost."""
+
 PORTS = ("--http-port=0", "--grpc-port=0", "--metrics-port=0")
+
+
+def block_interruptions() -> None:
+    """Have SIGINT wait in this thread, and in what is started from it until that takes it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from life_support import CommandLine
+from life_support import PROGRAM, CommandLine, block_interruptions
 from repositories import DEADLINE_S, ECHO, listening_ports, until, write_model
 
 from tritonforge.server.guard.abandoned import sweep_abandoned
@@ -57,7 +58,7 @@ def test_nothing_is_left_of_servers_that_are_killed_at_random_moments(tmp_path: 
         )
         for number in range(STARTS)
     ]
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(SIDE_BY_SIDE, initializer=block_interruptions) as pool:
         for _ in pool.map(lambda plan: _start_and_kill(cli, plan, seed), plans):
             pass
     until(lambda: not any(_abandoned(path) for path in _triton_folders() - before), f"no folder stays (seed {seed})")
@@ -70,7 +71,7 @@ def _start_and_kill(cli: CommandLine, plan: Plan, seed: int) -> None:
     environment = {**cli.environment, "TMPDIR": str(plan.temporary), MARK: str(plan.temporary)}
     flags = (f"--{name}-port={port}" for name, port in zip(("http", "grpc", "metrics"), plan.ports, strict=True))
     process = subprocess.Popen(
-        [sys.executable, "-m", "tritonforge", "up", "models", *flags],
+        [sys.executable, "-c", PROGRAM, "up", "models", *flags],
         cwd=cli.folder,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -90,18 +91,18 @@ def _start_and_kill(cli: CommandLine, plan: Plan, seed: int) -> None:
         process.send_signal(plan.number)
     process.wait(DEADLINE_S)
 
-    def left() -> list[object]:
+    def left() -> Iterator[object]:
+        """Find what is left, that which costs little to look for first."""
         if plan.victim == "both":
             sweep_abandoned(plan.temporary)  # as the next start does
-        segments = [
-            name for name in os.listdir("/dev/shm") if name.startswith(tuple(f"{each}-" for each in workspaces))
-        ]
-        ports = listening_ports() & set(plan.ports)
         folders = [Path(f"/tmp/tf{each.removeprefix('tritonforge-')[:8]}") for each in workspaces]
-        present = [path for path in (*folders, *plan.temporary.iterdir()) if path.exists()]
-        return [*_marked(plan.temporary), *segments, *ports, *present]
+        yield from (path for path in (*folders, *plan.temporary.iterdir()) if path.exists())
+        segments = tuple(f"{each}-" for each in workspaces)
+        yield from (name for name in os.listdir("/dev/shm") if name.startswith(segments))
+        yield from listening_ports() & set(plan.ports)
+        yield from _marked(plan.temporary)
 
-    until(lambda: not left(), f"nothing is left (seed {seed}, {plan})")
+    until(lambda: next(left(), None) is None, f"nothing is left (seed {seed}, {plan})")
 
 
 def _supervisor(launcher: int) -> int | None:

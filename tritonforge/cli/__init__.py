@@ -30,7 +30,7 @@ def main() -> None:
     from tritonforge.cli.commands import prepare, run
 
     prepare(*sys.argv[1:2])
-    if heeded:
+    if heeded and sys.argv[1:2] != [_SERVES]:  # `up` has a way of its own, and Python may drop a KeyboardInterrupt
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run()

@@ -51,6 +51,27 @@ def test_up_heeds_one_that_a_shell_has_ignored(module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_up_heeds_one_that_python_would_drop_before_the_command_itself() -> None:
+    code = """\
+import os, signal, sys
+from tritonforge.cli import commands, main
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def run():
+    Finalized()
+    print("it went on")
+
+commands.run = run
+sys.argv = ["tritonforge", "up"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def code_of(body: Callable[[], None]) -> int:
     """Give the exit code of a process that is forked to run something."""
     child = os.fork()
