@@ -95,6 +95,14 @@ def test_an_http_server_is_no_grpc_server(closing):
         transport.close()
 
 
+def test_what_begins_with_anything_but_settings_is_no_grpc_server(closing):
+    with FaultServer(lambda peer: (peer.send(b"\x15\x03\x01\0\x02\x02\x46"), peer.hold())) as server:
+        transport = closing(f"grpc://127.0.0.1:{server.port}")
+        with pytest.raises(ServerUnavailable, match="not HTTP/2") as caught:
+            transport.infer(REQUEST, Deadline(20))
+        assert not caught.value.sent
+
+
 def test_a_grpc_server_is_no_http_server():
     with (
         FaultServer(then_close(b"\0\0\x12\4\0\0\0\0\0")) as server,

@@ -14,6 +14,7 @@ from tritonforge.client.http.answer import Garbled, Leaving, Unsent
 from tritonforge.hpack import decode_headers, encode_field
 
 from .http2_frames import (
+    ACK,
     BEGINNING,
     CONTINUATION,
     DATA,
@@ -187,7 +188,6 @@ def test_pings_are_answered():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is it the server's HTTP port"),
         (b"\xff" * 100, "not HTTP/2"),
         (whole(5), "never made"),
         (frame(5, END_HEADERS, 2, b""), "pushes"),
@@ -198,6 +198,39 @@ def test_pings_are_answered():
 def test_what_is_no_http2_ends_the_connection(data, words):
     with pytest.raises(Garbled, match=words):
         begun().take(data)
+
+
+SPEAKS_FIRST = {
+    "HTTP/1": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "TLS alert": b"\x15\x03\x01\0\x02\x02\x46",
+    "goaway": frame(GOAWAY, 0, 0, struct.pack(">II", 0, 11)),
+    "ping": frame(PING, 0, 0, b"12345678"),
+    "reset": frame(RST, 0, 1, struct.pack(">I", 7)),
+    "acknowledgement": frame(SETTINGS, ACK, 0, b""),
+    "settings of a call": frame(SETTINGS, 0, 1, b""),
+}
+
+
+@pytest.mark.parametrize("first", SPEAKS_FIRST)
+@pytest.mark.parametrize("pieces", [1, 5])
+def test_a_peer_that_begins_with_anything_but_settings_speaks_no_http2(first, pieces):
+    data = SPEAKS_FIRST[first]
+    words = "is it the server's HTTP port" if first == "HTTP/1" else "not HTTP/2"
+    frames = GrpcFrames()
+    for size in range(1, pieces):
+        frames.greet(data[size - 1 : size])
+    with pytest.raises(Garbled, match=words):
+        frames.greet(data[pieces - 1 :])
+
+
+def test_settings_greet_however_they_are_cut():
+    frames = GrpcFrames()
+    greeting = frame(SETTINGS, 0, 0, struct.pack(">HI", 3, 4)) + frame(PING, 0, 0, b"12345678")
+    frames.reply()
+    for position in range(len(greeting)):
+        assert frames.greeted == (position >= 15)
+        (frames.take if frames.greeted else frames.greet)(greeting[position : position + 1])
+    assert frames.reply() == frame(SETTINGS, ACK, 0, b"") + frame(PING, ACK, 0, b"12345678")
 
 
 def test_headers_without_an_end_end_the_connection():

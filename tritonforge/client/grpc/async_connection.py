@@ -11,7 +11,7 @@ from typing import Any
 from tritonforge.client.connections.async_line import AsyncLine, open_line
 from tritonforge.client.connections.sockets import connecting
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.grpc.answer import GrpcAnswer
+from tritonforge.client.grpc.answer import GrpcAnswer, Outcome
 from tritonforge.client.grpc.connection import RECENT_S, broken
 from tritonforge.client.grpc.frames import LARGEST_MESSAGE, GrpcFrames
 from tritonforge.client.http.answer import Unsent
@@ -130,20 +130,27 @@ class AsyncGrpcConnection(AsyncLine[GrpcAnswer]):
     def took(self, count: int) -> None:
         """Read frames, whether or not a call is under way."""
         frames = self._frames
-        ended = frames.take(bytes(self.memory[:count])) if self.memory is self._scratch else frames.filled(count)
+        if not frames.greeted:
+            ended = self._take_greeting(bytes(self.memory[:count]))
+        else:
+            ended = frames.take(bytes(self.memory[:count])) if self.memory is self._scratch else frames.filled(count)
         self.memory = frames.target() or self._scratch
         if self._opened is not None:
             self._opened.set_result(None)
             self._opened = None
         if frames.replies:
             self._send(frames.reply())
-        if frames.greeted:
-            self.finish(_GREETING, _GREETED)
         for stream, outcome in ended:
             if isinstance(outcome, GrpcAnswer):
                 self.finish(stream, outcome)
             else:
                 self.fail(stream, outcome)
+
+    def _take_greeting(self, data: bytes) -> list[tuple[int, Outcome]]:
+        ended = self._frames.greet(data)
+        if self._frames.greeted:
+            self.finish(_GREETING, _GREETED)
+        return ended
 
     def _send(self, data: bytes) -> None:
         """Send bytes: at once where a call is alone, else together with those of the other calls of the loop's turn."""

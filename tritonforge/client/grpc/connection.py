@@ -52,7 +52,7 @@ class GrpcConnection:
             count = line.receive(scratch, deadline)
             if not count:
                 raise ConnectionError("the connection was closed")
-            frames.take(bytes(scratch[:count]))
+            frames.greet(bytes(scratch[:count]))
         if not frames.usable:
             raise Unsent("the server is closing the connection")
 

@@ -1,8 +1,9 @@
 """Unary gRPC calls over one HTTP/2 connection (RFC 9113), without I/O: bytes in, bytes out.
 
-Its user sends what `start` gives and what is in `replies`, and hands all that comes to `take`. A small message goes out
-whole or not at all: all that matters of the peer's windows is whether it `fits` in them now. A large one is begun by
-`begin`, and goes out as `more` gives its pieces; a large answer is received right where it stays, which `target` tells.
+Its user sends what `start` gives and what is in `replies`, and hands all that comes to `greet` until the peer has
+`greeted`, then to `take`. A small message goes out whole or not at all: all that matters of the peer's windows is
+whether it `fits` in them now. A large one is begun by `begin`, and goes out as `more` gives its pieces; a large answer
+is received right where it stays, which `target` tells.
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ _OUR_SETTINGS = ((1, 0), (2, 0), (_WINDOW_OF_A_CALL, _HUGE), (_FRAME_SIZE, _LARG
 
 LARGEST_MESSAGE = _LARGEST_FRAME - MESSAGE_HEAD.size
 """The bytes of a message that one frame takes: larger ones are begun, and sent piece by piece."""
+
+_HTTP1 = b"HTTP/"
+_HTTP1_PORT = "what answers there speaks no gRPC: is it the server's HTTP port? then use http://…, or the gRPC port"
+_NOT_HTTP2 = "the answer is not HTTP/2"
 
 _TIMEOUT = encode_field("grpc-timeout", "")[:-1]
 
@@ -180,6 +185,16 @@ class GrpcFrames:
             return b""
         return _frame(_RST, 0, stream, _CANCEL.to_bytes(4, "big"))
 
+    def greet(self, data: bytes) -> list[tuple[int, Outcome]]:
+        """Take bytes that came before the peer has greeted, as `take` does.
+
+        Raise Garbled where they don't begin with settings, as HTTP/2 does (RFC 9113, 3.4), from the fifth byte on.
+        """
+        data, self._rest = self._rest + data, b""
+        if len(data) >= len(_HTTP1) and not _begins_settings(data[: _FRAME.size]):
+            raise Garbled(_HTTP1_PORT if data.startswith(_HTTP1) else _NOT_HTTP2)
+        return self.take(data)
+
     def take(self, data: bytes) -> list[tuple[int, Outcome]]:
         """Take bytes that came; give the calls that have ended, and how.
 
@@ -195,7 +210,7 @@ class GrpcFrames:
                 position = end
                 continue
             if length > _LARGEST_TAKEN:
-                raise Garbled(_not_http2(data, greeted=self.greeted))
+                raise Garbled(_NOT_HTTP2)
             start = position + _FRAME.size
             if start + length > size:
                 if kind == _DATA and not flags & _PADDED:
@@ -376,7 +391,7 @@ def _timeout(seconds: float) -> bytes:
     return b"%dm" % int(seconds * 1e3) if seconds < 99_000 else b"%dS" % int(seconds)
 
 
-def _not_http2(data: bytes, *, greeted: bool) -> str:
-    if data[:5] == b"HTTP/" and not greeted:
-        return "what answers there speaks no gRPC: is it the server's HTTP port? then use http://…, or the gRPC port"
-    return "the answer is not HTTP/2"
+def _begins_settings(head: bytes) -> bool:
+    """Tell whether the head of a frame, as much of it as there is, is one of settings."""
+    high, _, kind, flags, stream = _FRAME.unpack(head.ljust(_FRAME.size, b"\0"))
+    return not high >> 8 and kind == _SETTINGS and not flags & _ACK and not stream & _HUGE
