@@ -148,6 +148,7 @@ def test_dockers_own_log_is_bounded_too(tmp_path: Path) -> None:
         ({"user": ""}, "user: it is empty; leave it out for one that can read the repository"),
         ({"user": "a:"}, "user: found 'a:'"),
         ({"user": "2147483648"}, "user: found '2147483648'"),
+        ({"user": "-1"}, "user: found '-1': write uid:gid, or names that the image has"),
         ({"gpus": "0"}, "gpus: found '0', a number of GPUs: leave it out for none, or write device=0 for the first"),
         ({"cpus": "abc"}, "cpus: found 'abc': a number is wanted"),
         ({"ram": "2g"}, "ram: there is no such setting"),

@@ -23,7 +23,7 @@ Cpus = Annotated[float, Field(ge=0.01, le=1e6, allow_inf_nan=False)]
 _DEVICE = "device="
 _NO_GPU = re.compile("0+")
 
-_USER = re.compile(r"[^:\s]+(?::[^:\s]+)?")
+_USER = re.compile(r"[^:\s-][^:\s]*(?::[^:\s-][^:\s]*)?")
 _GREATEST_ID = (1 << 31) - 1
 """Of users and groups, in a container."""
 
