@@ -73,6 +73,7 @@ def test_a_peer_that_speaks_first_is_told_what_it_is(make, data, words):
 
 def test_a_failure_that_nobody_waits_for_any_more_is_no_complaint_of_the_loop():
     complaints: list[dict[str, Any]] = []
+    answers: list[weakref.ref[asyncio.Future[Any]]] = []
 
     async def main(port: int) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -80,12 +81,12 @@ def test_a_failure_that_nobody_waits_for_any_more_is_no_complaint_of_the_loop():
         answer = connection.expect(1, Deadline(PATIENCE_S))
         connection.fail(1, Dropped("closed"))
         connection.release(1)
-        gone = weakref.ref(answer)
+        answers.append(weakref.ref(answer))
         del answer
-        assert gone() is None, "a collector would be needed, which finds what other tests have left, too"
         connection.close()
         await asyncio.sleep(0)
 
     with FaultServer(Peer.hold) as server:
         asyncio.run(main(server.port))
     assert not complaints
+    assert answers[0]() is None, "a collector would be needed, which finds what other tests have left, too"
