@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
@@ -182,3 +184,10 @@ def test_files_that_are_no_certificates_are_refused_by_name(files, tmp_path, sch
         kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=TLS(certificate=certificate, key=encrypted)))
     with pytest.raises(FileNotFoundError, match=r"absent\.pem"):
         kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=TLS(ca=tmp_path / "absent.pem")))
+
+
+def test_the_command_says_what_failed_and_grpcio_nothing_before_it(urls):
+    command = [sys.executable, "-m", "tritonforge", "infer", "echo", "-i", "x=[[1]]", "--url", urls["grpcs"]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: echo at grpcs://")

@@ -25,6 +25,8 @@ def main() -> None:
     heeded = _heeds_interruptions()
     if sys.argv[1:2] == [_SERVES]:
         gc.disable()  # until all is imported, which is no garbage: `up` turns it on again
+    else:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # grpcio's own lines say less than the errors that come of them
     if heeded:
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))  # an import might change a KeyboardInterrupt
     from tritonforge.cli.commands import prepare, run
