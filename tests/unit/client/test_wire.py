@@ -137,6 +137,10 @@ def test_a_decoded_array_owns_its_memory_and_may_be_written():
         ("BYTES", (1,), b"\1\0\0\0ab", "don't end where"),
         ("BYTES", (1 << 40,), b"\0\0\0\0", "take more than"),
         ("BYTES", (0,), b"\0\0\0\0", "don't end where"),
+        ("FP32", (0, 1 << 70), b"", "no array has the shape"),
+        ("INT8", (1 << 62, 0, 4), b"", "no array has the shape"),
+        ("INT8", (1,) * 65, b"1", "no array has the shape"),
+        ("BYTES", (0, 1 << 70), b"", "no array has the shape"),
     ],
 )
 def test_bytes_that_are_not_the_tensor_are_refused(datatype, shape, data, message):

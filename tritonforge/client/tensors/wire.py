@@ -61,11 +61,17 @@ def decode(datatype: str, shape: tuple[int, ...], data: Buffer) -> Array:
     if shape and min(shape) < 0:
         raise InvalidTensor(f"the shape {list(shape)} has a negative dimension")
     if datatype == "BYTES":
-        return _decode_strings(data, math.prod(shape)).reshape(shape)
+        strings = _decode_strings(data, math.prod(shape))
+        try:
+            return strings.reshape(shape)
+        except ValueError as error:
+            raise _impossible(shape) from error
     try:
         array = np.frombuffer(data, dtype).reshape(shape)
     except ValueError as error:
         wanted = math.prod(shape) * dtype.itemsize
+        if wanted == len(data):
+            raise _impossible(shape) from error
         raise InvalidTensor(f"{datatype}{list(shape)} takes {wanted} bytes, but {len(data)} came") from error
     return array if _is_most_of_its_memory(data) and array.flags.aligned else array.copy()
 
@@ -76,11 +82,8 @@ def stand_in(datatype: str, shape: tuple[int, ...]) -> Array:
     Raise InvalidTensor where there is no such tensor of numbers.
     """
     dtype = numpy_dtype(datatype)
-    try:
-        if dtype is not None and not dtype.hasobject:
-            return np.broadcast_to(np.zeros((), dtype), shape)
-    except ValueError:  # of a dimension below 0
-        pass
+    if dtype is not None and not dtype.hasobject and (array := _repeated(dtype, shape)) is not None:
+        return array
     raise InvalidTensor(f"{datatype}{list(shape)} is no tensor of numbers")
 
 
@@ -88,9 +91,9 @@ def stand_in(datatype: str, shape: tuple[int, ...]) -> Array:
 def small_dtype(datatype: str, shape: tuple[int, ...], size: int) -> np.dtype[Any] | None:
     """Give the dtype of a small tensor of numbers that takes that many bytes; None for any other."""
     dtype = numpy_dtype(datatype)
-    if dtype is None or datatype == "BYTES" or size > _SMALL or min(shape, default=0) < 0:
+    if dtype is None or datatype == "BYTES" or size > _SMALL or size != math.prod(shape) * dtype.itemsize:
         return None
-    return dtype if size == math.prod(shape) * dtype.itemsize else None
+    return None if _repeated(dtype, shape) is None else dtype
 
 
 @cache
@@ -98,6 +101,18 @@ def numpy_dtype(datatype: str) -> np.dtype[Any] | None:
     """Find the NumPy type of a Triton datatype; None for an unknown one."""
     dtype = DTYPES.get(datatype)
     return None if dtype is None else dtype.numpy
+
+
+def _repeated(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array | None:
+    """Make an array of one element, again and again, which takes no memory; None where no array has such a shape."""
+    try:
+        return np.broadcast_to(np.zeros((), dtype), shape)
+    except ValueError:  # of a dimension below 0, of many dimensions, or of more than NumPy counts, also beside a 0
+        return None
+
+
+def _impossible(shape: tuple[int, ...]) -> InvalidTensor:
+    return InvalidTensor(f"no array has the shape {list(shape)}: NumPy can't count that far, or so many dimensions")
 
 
 def _is_most_of_its_memory(data: Buffer) -> bool:
