@@ -32,6 +32,7 @@ class Server:
         self.runs = 0
         self.placed: set[str] = set()
         self.failure: Exception | None = None
+        self.shape_in_memory: tuple[int, ...] | None = None
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         if question.subject == "model_metadata":
@@ -54,7 +55,8 @@ class Server:
                     f"should be at least {size} bytes to hold the results"
                 )
                 raise InferenceFailed(words, Target(self.url, request.model))
-            outputs.append(Tensor(name, "UINT8", (size,), b"" if place else bytes(size)))
+            shape = self.shape_in_memory if place and self.shape_in_memory else (size,)
+            outputs.append(Tensor(name, "UINT8", shape, b"" if place else bytes(size)))
         return Response("m", "1", "", tuple(outputs), {})
 
     async def sleep(self, seconds: float) -> None:
@@ -96,6 +98,16 @@ def test_an_output_that_a_model_has_since_it_was_loaded_anew_comes(server, trans
     assert sizes(transport) == server.answers
     assert sizes(transport) == server.answers
     assert server.placed == {"a", "b"}
+
+
+@pytest.mark.parametrize("shape", [(0, 1 << 70), (1 << 70,)])
+def test_an_answered_shape_may_be_beyond_any_memory(server, transport, shape):
+    """What is wrong with it, whoever reads the tensor says."""
+    sizes(transport)
+    server.shape_in_memory = shape
+    (output,) = finish(transport.infer(REQUEST, Deadline(20))).outputs
+    assert server.placed == {"a"}
+    assert output.shape == shape
 
 
 def test_an_output_that_a_model_has_no_more_is_not_asked_for(server, transport):

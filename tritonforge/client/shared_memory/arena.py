@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -270,4 +271,4 @@ def _aligned(size: int) -> int:
 
 def _size(tensor: Tensor) -> int:
     dtype = numpy_dtype(tensor.datatype)
-    return int(np.prod(tensor.shape, dtype=np.int64)) * (dtype.itemsize if dtype else 1)
+    return math.prod(tensor.shape) * (dtype.itemsize if dtype else 1)
