@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tritonforge.client.http.message import read_response, write_request
+from tritonforge.client.http.message import read_response, usual_of, write_request
 from tritonforge.client.message import Request, Tensor
 from tritonforge.client.tensors.wire import decode
 
@@ -115,6 +115,19 @@ def test_a_number_in_json_that_its_datatype_can_not_hold_is_refused(datatype, nu
 def test_what_is_no_response_raises_one_of_the_errors_that_are_caught(content):
     with pytest.raises((ValueError, LookupError, TypeError, AttributeError)):
         read_response(content, None)
+
+
+@pytest.mark.parametrize("more", [{}, {"parameters": {"p": 1}}])  # the latter is no plain one
+@pytest.mark.parametrize("data", [b"\1\2\3\4\0", b"\1\2\3\4\0\6\7"])
+def test_a_body_has_the_bytes_of_its_outputs_and_no_others(data, more):
+    outputs = [
+        output("a", "INT8", [3], parameters={"binary_data_size": 3}),
+        output("b", "INT8", [3], parameters={"binary_data_size": 3}),
+    ]
+    content, size = body({"model_name": "m", "outputs": outputs, **more}, data)
+    with pytest.raises(ValueError, match=r"has 3 bytes, but 2 are left|have 6 bytes together, and [57] came"):
+        read_response(content, size)
+    assert usual_of(content, size) is None
 
 
 @pytest.mark.parametrize("size", [-1, 10**6])

@@ -84,7 +84,7 @@ def usual_of(body: bytes, header_size: int) -> Usual | None:
     Raise what `read_response` raises.
     """
     plain = _plain_response(body[:header_size])
-    if plain is None or plain.size > len(body) - header_size:
+    if plain is None or plain.size != len(body) - header_size:
         return None
     outputs: list[Output] = []
     start = header_size
@@ -125,8 +125,8 @@ def _plain_response(header: bytes) -> _Plain | None:
 
 
 def _filled(plain: _Plain, body: Buffer, start: int) -> Response:
-    if plain.size > len(body) - start:
-        raise ValueError(f"the outputs have {plain.size} bytes, but {len(body) - start} are left")
+    if plain.size != len(body) - start:
+        raise ValueError(_misfit(plain.size, len(body) - start))
     data = body if len(body) <= _LARGEST_PLAIN else memoryview(body)  # of little data a copy is quicker than a view
     outputs = []
     for name, datatype, _, shape, length in plain.outputs:
@@ -137,6 +137,7 @@ def _filled(plain: _Plain, body: Buffer, start: int) -> Response:
 
 
 def _read_json(answer: Any, data: memoryview, size: int, into: Collection[str]) -> Response:
+    begin = size
     outputs = []
     for output in _outputs(answer):
         length = None if "data" in output else _length(output, into)
@@ -148,10 +149,16 @@ def _read_json(answer: Any, data: memoryview, size: int, into: Collection[str]) 
         else:
             content = _from_json(output)
         outputs.append(Tensor(output["name"], output["datatype"], _shape(output), content))
+    if size != len(data):
+        raise ValueError(_misfit(size - begin, len(data) - begin))
     parameters: Mapping[str, Any] = answer.get("parameters", {})
     return Response(
         answer["model_name"], answer.get("model_version", ""), answer.get("id", ""), tuple(outputs), parameters
     )
+
+
+def _misfit(said: int, came: int) -> str:
+    return f"its outputs have {said} bytes together, and {came} came"
 
 
 def _outputs(answer: Mapping[str, Any]) -> list[Any]:
