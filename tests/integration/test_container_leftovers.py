@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from container_support import run
+from life_support import PROGRAM, block_interruptions
 from repositories import DEADLINE_S, FREE_PORTS, SLOW, UNDER_WAY, infer, until, write_model
 
 from tritonforge.server import Server, ServerError
@@ -162,8 +163,8 @@ def test_no_container_or_network_is_left_of_starts_that_are_killed_at_random_mom
         )
         for number in range(STARTS)
     ]
-    command = [sys.executable, "-m", "tritonforge", "up", str(echo), "--runtime", "docker", "--image", image]
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    command = [sys.executable, "-c", PROGRAM, "up", str(echo), "--runtime", "docker", "--image", image]
+    with ThreadPoolExecutor(SIDE_BY_SIDE, initializer=block_interruptions) as pool:
         list(pool.map(lambda plan: start_and_kill([*command, *NO_PORTS], plan, tmp_path / "state", seed), plans))
     until(lambda: things(docker, echo) == before, f"the containers and networks are those of before (seed {seed})")
 

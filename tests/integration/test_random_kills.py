@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from life_support import PROGRAM, CommandLine, block_interruptions
-from repositories import DEADLINE_S, ECHO, listening_ports, until, write_model
+from repositories import ECHO, listening_ports, until, write_model
 
 from tritonforge.server.guard.abandoned import sweep_abandoned
 from tritonforge.server.ports import free_ports
@@ -77,19 +77,13 @@ def _start_and_kill(cli: CommandLine, plan: Plan, seed: int) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(plan.delay_s)
-    guard = _supervisor(process.pid) if plan.victim != "launcher" else None
-    workspaces = [path.name for path in plan.temporary.iterdir()]
-    if guard is not None:
-        if plan.victim == "both":
-            process.send_signal(signal.SIGSTOP)  # it has no time to see the other's end
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(guard, signal.SIGKILL)
-    if plan.victim == "both":
-        process.kill()
-    elif guard is None:
-        process.send_signal(plan.number)
-    process.wait(DEADLINE_S)
+    try:
+        workspaces = _kill(process, plan)
+        until(lambda: process.poll() is not None, f"it ends (seed {seed}, {plan})")
+    finally:
+        if process.poll() is None:  # else it, and its server, would outlive the tests
+            process.kill()
+            process.wait()
 
     def left() -> Iterator[object]:
         """Find what is left, that which costs little to look for first."""
@@ -103,6 +97,23 @@ def _start_and_kill(cli: CommandLine, plan: Plan, seed: int) -> None:
         yield from _marked(plan.temporary)
 
     until(lambda: next(left(), None) is None, f"nothing is left (seed {seed}, {plan})")
+
+
+def _kill(process: subprocess.Popen[bytes], plan: Plan) -> list[str]:
+    """Kill a start, after a while; give the names of its workspaces."""
+    time.sleep(plan.delay_s)
+    guard = _supervisor(process.pid) if plan.victim != "launcher" else None
+    workspaces = [path.name for path in plan.temporary.iterdir()]
+    if guard is not None:
+        if plan.victim == "both":
+            process.send_signal(signal.SIGSTOP)  # it has no time to see the other's end
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(guard, signal.SIGKILL)
+    if plan.victim == "both":
+        process.kill()
+    elif guard is None:
+        process.send_signal(plan.number)
+    return workspaces
 
 
 def _supervisor(launcher: int) -> int | None:
