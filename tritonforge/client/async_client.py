@@ -18,6 +18,7 @@ from tritonforge.client.calls.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.calls.map_calls import AsyncMapped, map_in_tasks
 from tritonforge.client.calls.mapping import Progress
 from tritonforge.client.calls.methods import Calls
+from tritonforge.client.calls.readiness import is_ready, wait_ready
 from tritonforge.client.calls.sequence_calls import AsyncDefinedSequence, AsyncModelSequence, begin_sequence
 from tritonforge.client.calls.sequences import placed_parameters
 from tritonforge.client.calls.turns import turns_of_tasks
@@ -349,11 +350,11 @@ class AsyncClient:
 
     async def is_ready(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""
-        return await self._calls.is_ready(model, version=version, timeout_s=timeout_s)
+        return await is_ready(self._calls, model, version=version, timeout_s=timeout_s)
 
     async def wait_ready(self, *models: str, timeout_s: float | None = None) -> None:
         """Wait until the server, and each of these models, is ready. Raise DeadlineExceeded where it isn't in time."""
-        await self._calls.wait_ready(models, timeout_s=timeout_s)
+        await wait_ready(self._calls, models, timeout_s=timeout_s)
 
     async def describe(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> ServedModel:
         """Fetch what the server says of a model: signature, versions, batch limit. Later checks use it, too."""

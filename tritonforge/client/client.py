@@ -17,6 +17,7 @@ from tritonforge.client.calls.keywords import MapKeywords, SequenceKeywords
 from tritonforge.client.calls.map_calls import map_in_threads
 from tritonforge.client.calls.mapping import Mapped, Progress
 from tritonforge.client.calls.methods import Calls
+from tritonforge.client.calls.readiness import is_ready, wait_ready
 from tritonforge.client.calls.sequence_calls import DefinedSequence, ModelSequence, begin_sequence
 from tritonforge.client.calls.sequences import placed_parameters
 from tritonforge.client.calls.turns import turns_of_threads
@@ -351,11 +352,11 @@ class Client:
 
     def is_ready(self, model: str = "", *, version: str | int = "", timeout_s: float | None = None) -> bool:
         """Tell whether the server, or a model of it, is ready; False where none can be reached."""
-        return finish(self._calls.is_ready(model, version=version, timeout_s=timeout_s))
+        return finish(is_ready(self._calls, model, version=version, timeout_s=timeout_s))
 
     def wait_ready(self, *models: str, timeout_s: float | None = None) -> None:
         """Wait until the server, and each of these models, is ready. Raise DeadlineExceeded where it isn't in time."""
-        finish(self._calls.wait_ready(models, timeout_s=timeout_s))
+        finish(wait_ready(self._calls, models, timeout_s=timeout_s))
 
     def describe(self, model: str, *, version: str | int = "", timeout_s: float | None = None) -> ServedModel:
         """Fetch what the server says of a model: signature, versions, batch limit. Later checks use it, too."""

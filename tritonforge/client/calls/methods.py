@@ -19,8 +19,6 @@ from tritonforge.client.errors import (
     InferenceFailed,
     InvalidRequest,
     ModelNotFound,
-    ModelNotReady,
-    ServerUnavailable,
     Target,
 )
 from tritonforge.client.message import Parameter, Request
@@ -47,10 +45,6 @@ __all__ = ["Calls"]
 
 R = TypeVar("R")
 
-_POLL_S = 0.05
-_POLLS_A_REASON = 20
-_NOT_READY = "it said that it is not ready"
-_SILENT = "it answers nothing"
 _OF_ONE_MODEL = ("model_metadata", "model_config", "load", "unload")
 
 
@@ -185,40 +179,6 @@ class Calls:
         sent = make_inputs(definition, args, inputs, target)
         known, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
         return self._typed_results(self._results(request, deadline, (), known, target), definition, target)
-
-    async def is_ready(self, model: str, *, version: str | int, timeout_s: float | None) -> bool:
-        """Tell whether the server, or a model of it, is ready; False where none can be reached."""
-        if model != "":
-            require_name(model)
-        target = self.target(model, version)
-        try:
-            return await self._ready(target, self.deadline(timeout_s))
-        except (ServerUnavailable, DeadlineExceeded):
-            return False
-
-    async def wait_ready(self, models: Sequence[str], *, timeout_s: float | None) -> None:
-        """Wait until the server, and each of these models, is ready. Raise DeadlineExceeded where it isn't in time."""
-        for model in models:
-            require_name(model)
-        deadline = self.deadline(timeout_s)
-        waiting = [self.target(model) for model in ("", *models)]
-        last, polls = _SILENT, 0
-        try:
-            while waiting:
-                try:
-                    while waiting and await self._ready(waiting[0], deadline):
-                        waiting.pop(0)
-                        last, polls = _SILENT, 0
-                    if waiting and polls % _POLLS_A_REASON == 0:
-                        last = _NOT_READY
-                        last = await self._unready(waiting[0], deadline)
-                    polls += 1
-                except ServerUnavailable as error:
-                    last = error.reason
-                if waiting:
-                    await self.transport.sleep(min(_POLL_S, deadline.left_s()))
-        except (TimeoutError, DeadlineExceeded) as error:
-            raise DeadlineExceeded(f"not ready within {deadline.given}: {last}", waiting[0]) from error
 
     async def describe(self, model: str, *, version: str | int, timeout_s: float | None) -> ServedModel:
         """Fetch what the server says of a model, and check later requests against it."""
@@ -357,21 +317,6 @@ class Calls:
             async with aclosing(self.transport.stream(nothing, deadline)) as responses:
                 async for _ in responses:
                     return
-
-    async def _ready(self, target: Target, deadline: Deadline) -> bool:
-        subject = "model_ready" if target.model else "server_ready"
-        return bool(await self.transport.ask(Question(subject, target.model, target.version), deadline))
-
-    async def _unready(self, target: Target, deadline: Deadline) -> str:
-        """Say why the server, or a model of it, that said that it is not ready, may not be."""
-        if target.model:
-            try:
-                await self.transport.ask(Question("model_metadata", target.model), deadline)
-            except (ModelNotFound, ModelNotReady) as error:
-                return (await self.catalog.told_apart(error, target, deadline) or error).reason
-            except (InvalidRequest, InferenceFailed):  # as where that wants a key
-                pass
-        return _NOT_READY
 
     async def _results(
         self, request: Request, deadline: Deadline, outputs: Sequence[str], known: Known, target: Target

@@ -1,0 +1,64 @@
+"""What a wait for a server says of itself at its end: whether anything had reached the server by then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tritonforge.client import AsyncClient, Client, DeadlineExceeded
+
+from .fault_server import FaultServer, Peer, free_port
+from .small_servers import full_backlog, ok
+
+
+@contextmanager
+def down() -> Iterator[int]:
+    yield free_port()
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    with FaultServer(Peer.hold) as server:
+        yield server.port
+
+
+@contextmanager
+def unready() -> Iterator[int]:
+    def refuse(peer: Peer) -> None:
+        while peer.request():
+            peer.send(ok(b"").replace(b"200 OK", b"503 Service Unavailable"))
+
+    with FaultServer(refuse) as server:
+        yield server.port
+
+
+def late(url: str) -> DeadlineExceeded:
+    with Client(url) as client, pytest.raises(DeadlineExceeded, match=r"not ready within 0\.4 s") as caught:
+        client.wait_ready("m", timeout_s=0.4)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("server", "scheme", "sent"),
+    [
+        (down, "http", False),
+        (down, "grpc", False),
+        (full_backlog, "http", False),
+        (silent, "http", True),
+        (unready, "http", True),
+    ],
+)
+def test_whether_anything_was_sent_is_told(server, scheme, sent):
+    async def late_in_a_loop(url: str) -> DeadlineExceeded:
+        async with AsyncClient(url) as client:
+            with pytest.raises(DeadlineExceeded) as caught:
+                await client.wait_ready("m", timeout_s=0.4)
+        return caught.value
+
+    with server() as port:
+        url = f"{scheme}://127.0.0.1:{port}"
+        assert late(url).sent is sent
+        assert asyncio.run(late_in_a_loop(url)).sent is sent
