@@ -104,3 +104,16 @@ def test_starting_an_embedded_server_waits_for_no_wire_format_and_no_docker() ->
 
 def test_what_waits_for_a_server_is_not_imported_before_it_starts() -> None:
     assert loaded_by("import tritonforge.server.embedded") & {"http", "ssl"} == set()
+
+
+def lazy_packages() -> Iterator[str]:
+    """Name the packages that import what they offer when it is first asked for."""
+    for file in sorted((ROOT / "tritonforge").rglob("__init__.py")):
+        if "\ndef __getattr__(" in file.read_text(encoding="utf-8"):
+            yield ".".join(file.relative_to(ROOT).parts[:-1])
+
+
+@pytest.mark.parametrize("package", lazy_packages())
+def test_what_is_imported_later_is_listed_all_the_same(package: str) -> None:
+    code = f"import {package} as package; assert set(package.__all__) <= set(dir(package)), dir(package)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=True)

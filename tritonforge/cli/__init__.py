@@ -51,3 +51,7 @@ def __getattr__(name: str) -> object:
     from tritonforge.cli.commands import app
 
     return app
+
+
+def __dir__() -> list[str]:
+    return __all__

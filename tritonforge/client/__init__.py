@@ -100,3 +100,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")
     return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__
