@@ -113,7 +113,7 @@ def lazy_packages() -> Iterator[str]:
             yield ".".join(file.relative_to(ROOT).parts[:-1])
 
 
-@pytest.mark.parametrize("package", lazy_packages())
+@pytest.mark.parametrize("package", [*lazy_packages()])
 def test_what_is_imported_later_is_listed_all_the_same(package: str) -> None:
     code = f"import {package} as package; assert set(package.__all__) <= set(dir(package)), dir(package)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=True)
