@@ -65,6 +65,6 @@ def test_a_server_of_ones_own_is_to_be_reloaded_by_its_name(
     server: Any = Attached({"1": 0}, {"1": 0})
     assert not try_reload(server, "echo")
     assert capsys.readouterr().err == (
-        f"echo: nothing was loaded: {UNCHANGED}\n"
+        f"error: echo: nothing was loaded: {UNCHANGED}\n"
         "  hint: it is your server main, which is shown what changed by its name: --name main in place of --url\n"
     )
