@@ -249,6 +249,9 @@ def _missing(name: str, source: Source) -> str:
             searched = os.path.relpath(folder)
             install = "install your project (pip install -e .), or set" if folder.name == "src" else "set"
             return f"{name} is yours, in {searched}: {install} PYTHONPATH={searched}"
+    if name == "triton_python_backend_utils":
+        raised = "a definition takes and gives arrays, and raises TritonError"
+        return f"only Triton has it: {raised}; a model.py is served as it is by model_files(…)"
     return f"install {name} in this environment, or import it where it is used"
 
 

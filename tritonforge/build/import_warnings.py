@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tritonforge.build.pinned_versions import Pinned
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.ir import ModelConfig
+from tritonforge.ir import ModelConfig, VersionPolicy
 from tritonforge.validate.names import ALLOWED
 
 __all__ = ["versions_in", "warn_of_names", "warn_of_others", "warn_of_steps", "warn_of_versions"]
@@ -29,18 +29,33 @@ def versions_in(folder: Path) -> list[int]:
 
 
 def warn_of_versions(
-    folder: Path, name: str, kept: Mapping[str, int], pinned: Mapping[tuple[str, int], Pinned]
+    folder: Path, config: ModelConfig, kept: Mapping[str, int], pinned: Mapping[tuple[str, int], Pinned]
 ) -> Iterator[Diagnostic]:
     """Name the versions that are left out; `kept` are versions by model, and `pinned` others that are imported, too."""
+    name = config.name
     imported = sorted({kept[name], *(version for model, version in pinned if model == name)})
     others = [other for other in versions_in(folder) if other not in imported]
     if others:
+        lost = [other for other in others if other in _served(config.version_policy, versions_in(folder))]
         are = "s {} are" if imported[1:] else " {} is"
         reason = f"only version{are.format(_listed(imported))} referenced; a build leaves out {_listed(others)}"
-        written = f'model_files("…/{folder.name}", version={others[-1]}, name="{name}_v{others[-1]}", …)'
+        if lost:
+            all_lost = lost == others
+            reason += ", which Triton serves" if all_lost else f"; Triton serves {_listed(lost)} of the repository"
+        example = (lost or others)[-1]
+        written = f'model_files("…/{folder.name}", version={example}, name="{name}_v{example}", …)'
         hint = f"define one that is to be served: {written}. A build refuses folders that it hasn't written: copy them"
         hint += " only into what is deployed"
         yield _warning("TF407", folder, reason, hint)
+
+
+def _served(policy: VersionPolicy | None, versions: Sequence[int]) -> Sequence[int]:
+    """Give those of a model's versions that Triton serves by its policy; without one the newest."""
+    if policy is None:
+        return versions[-1:]
+    if policy.specific is not None:
+        return policy.specific
+    return versions if policy.all else versions[-(policy.latest or 1) :]
 
 
 def warn_of_steps(

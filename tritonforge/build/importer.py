@@ -82,7 +82,7 @@ def import_repository(repository: Path, output: Path) -> Imported:
     imports = _enumerate(sorted(used, key=lambda name: (name[0].islower(), name.lower())))
     source = f"{header}\n{imports}\n{''.join(blocks)}"
     warnings = (
-        *(one for folder, config in configs.items() for one in warn_of_versions(folder, config.name, kept, pinned)),
+        *(one for folder, config in configs.items() for one in warn_of_versions(folder, config, kept, pinned)),
         *warn_of_steps(configs, kept, pinned),
         *warn_of_names(configs),
         *warn_of_others(repository, output, folders),

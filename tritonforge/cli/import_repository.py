@@ -20,8 +20,12 @@ def import_repository(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Write definitions that build to the same configurations as a repository made by hand."""
+    from tritonforge.build.discover import TAKEN
     from tritonforge.build.importer import import_repository as read_repository
 
+    if output.stem in TAKEN:
+        reason = f"a module named {output.stem} would hide the one of Python or of a library, so that no build takes it"
+        raise typer.BadParameter(reason, param_hint="--output")
     if output.exists() and not force:
         raise typer.BadParameter(f"{output} is there already; name another, or take --force", param_hint="--output")
     imported = read_repository(repository.resolve(), output.resolve())

@@ -172,7 +172,7 @@ def _mask(name: str, masks: Mapping[str, Any], signature: Signature) -> Iterator
     try:
         parsed = parse_tensor(parameter, masks[parameter])
     except InexpressibleAnnotation as error:
-        yield f'parameter "{parameter}", the mask of {name}, is annotated with {error.message}', wanted
+        yield f'parameter "{parameter}", the mask of {name}: {error.message}', wanted
         return
     if not parsed.batched or parsed.spec.datatype != "BOOL" or parsed.spec.dims != (name,):
         found = parsed.spec.describe(batched=parsed.batched)

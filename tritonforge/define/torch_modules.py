@@ -103,9 +103,8 @@ def _export(
         while cause.__cause__ is not None:  # the exporter's own error only says that it failed
             cause = cause.__cause__
         reason = f"torch can't export it: {(str(cause).strip() or repr(cause)).splitlines()[0]}"
-        raise _failed(
-            model, reason, "call the module on the example; or script it and use torchscript(path)"
-        ) from error
+        hint = "call the module on the example: mend that where it fails; or script it and use torchscript(path)"
+        raise _failed(model, reason, hint) from error
     if fixed is not None:
         dim, size, shown = fixed
         hint = f"declare {size} in its place; or script the module and use torchscript(path)"

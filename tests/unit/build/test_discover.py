@@ -367,6 +367,7 @@ def test_the_command_line_needs_nothing_on_the_path(project: Project) -> None:
         ),
         ("pk.py", "import pk", "pk is yours, in .: set PYTHONPATH=."),
         ("other/pk.py", "import pk", "install pk in this environment, or import it where it is used"),
+        ("pk.py", "import triton_python_backend_utils", "only Triton has it: a definition takes and gives arrays, and"),
     ],
 )
 def test_a_module_of_the_users_own_that_is_not_found_is_told_how_to_be(

@@ -204,6 +204,23 @@ def test_of_several_versions_the_one_that_is_served_is_taken(project: Project) -
     assert project.versions() == {"m": 2}
 
 
+def test_of_the_versions_that_are_left_out_those_that_are_served_are_named(project: Project) -> None:
+    for number, (served, told, example) in enumerate(
+        (
+            ("specific { versions: [ 1, 3 ] }", "1, 2; Triton serves 1 of the repository", 1),
+            ("latest { num_versions: 2 }", "1, 2; Triton serves 2 of the repository", 2),
+            ("all { }", "1, 2, which Triton serves", 2),
+            ("latest { num_versions: 1 }", "1, 2", 2),
+        )
+    ):
+        hand = project.root / str(number)
+        codes = {f"m/{version}/model.py": CODE for version in (1, 2, 3)}
+        write(hand, {"m/config.pbtxt": f'backend: "python" version_policy {{ {served} }}', **codes})
+        (warning,) = import_repository(hand, project.root / "serving.py").warnings
+        assert warning.message == f"only version 3 is referenced; a build leaves out {told}"
+        assert f'version={example}, name="m_v{example}", …)' in warning.hint
+
+
 def test_the_oldest_of_several_versions_is_taken_where_it_is_the_one_that_is_served(project: Project) -> None:
     policy = 'backend: "python" version_policy { specific { versions: [ 1 ] } }'
     write(project.root / "hand", {"m/config.pbtxt": policy, "m/1/model.py": CODE, "m/2/model.py": f"{CODE}# 2"})

@@ -28,6 +28,13 @@ def test_definitions_are_written_and_the_next_command_is_named(here: Path) -> No
     assert 'm = model_files("hand/m", backend="python")\n' in (here / "m.py").read_text()
 
 
+def test_a_file_that_no_build_takes_is_not_written(here: Path) -> None:
+    refused = CliRunner().invoke(app, ["import", "hand", "-o", "onnx.py"])
+    assert refused.exit_code == 2
+    assert "a module named onnx would hide" in refused.output
+    assert not (here / "onnx.py").exists()
+
+
 def test_a_file_is_replaced_only_if_asked_to(here: Path) -> None:
     (here / "serving.py").write_text("mine")
     refused = CliRunner().invoke(app, ["import", "hand"])
