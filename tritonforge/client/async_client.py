@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
-from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 from weakref import WeakSet
 
 from typing_extensions import Unpack
 
 from tritonforge.client.assembly import assemble_async
-from tritonforge.client.call import Defined
+from tritonforge.client.call import Defined, DefinedAsync
 from tritonforge.client.calls.admin import AsyncAdmin
 from tritonforge.client.calls.generate_calls import generate, generate_stream
 from tritonforge.client.calls.keywords import MapKeywords, SequenceKeywords
@@ -37,7 +36,7 @@ from tritonforge.client.reliable.retries import Retries
 from tritonforge.client.result import Result
 from tritonforge.client.shared_memory.arrays import Shape, SharedArrays, lent_async
 from tritonforge.client.tensors.casts import Cast
-from tritonforge.client.tensors.payload import merge_inputs, version_text
+from tritonforge.client.tensors.payload import version_text
 from tritonforge.client.tensors.wire import Array
 from tritonforge.client.transport import Json
 
@@ -66,9 +65,8 @@ class AsyncClient:
         tracing: Tracing = None,
         metrics: Metrics = False,
     ) -> None:
-        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none.
-
-        Raise TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
+        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none;
+        TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
         """
         self._assembly = parts = assemble_async(
             url,
@@ -114,27 +112,25 @@ class AsyncClient:
         sequence_id: int | str | None = None,
         sequence_start: bool = False,
         sequence_end: bool = False,
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Result:
-        """Send arrays by tensor name, as keywords or in `inputs`, and give the named outputs.
+        """Send arrays by tensor name, as keywords or in `inputs`, and give the named outputs; see `Client.infer`.
 
-        `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions, unless `cast`
-        says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None or left out.
-        `top={"scores": 3}` gives the three highest values of an output as Labels; `into={"scores": array}` has one
-        written to a CudaArray, which the result has as much of as it takes. `sequence_id`, `sequence_start` and
-        `sequence_end` say where in a sequence the request is, for which there is also `sequence`.
+        A name that is also an option's goes into `inputs`. `headers` go beside those of the client's options, as of all
+        calls that take them; of a name in both the call's counts.
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
         if parameters or sequence_id is not None or sequence_start or sequence_end:
             parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
-        calls = self._calls
+        calls = self._calls if headers is None else self._calls.with_headers(headers)
         fast = calls.async_fast if type(request_id) is str and not (request_id or parameters) else None
         if fast and inputs is None and outputs is None and top is None and into is None and cast == "none":
             coming = fast.infer(model, version, named, Deadline(calls.timeout_s if timeout_s is None else timeout_s))
             if coming is not None:
                 return await coming
-        return await self._calls.infer(
+        return await calls.infer(
             model,
             inputs,
             named,
@@ -149,7 +145,7 @@ class AsyncClient:
         )
 
     @overload
-    async def call(self, definition: Defined[Coroutine[Any, Any, R]], /, *args: Any, **options: Any) -> R: ...
+    async def call(self, definition: DefinedAsync[R], /, *args: Any, **options: Any) -> R: ...
     @overload
     async def call(
         self,
@@ -159,6 +155,7 @@ class AsyncClient:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **inputs: Any,
     ) -> R: ...
     async def call(
@@ -169,6 +166,7 @@ class AsyncClient:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **inputs: Any,
     ) -> Any:
         """Call a model through its definition: the arguments and the result are those of the definition called here.
@@ -176,9 +174,8 @@ class AsyncClient:
         Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's;
         TypeError where it is given a name, or anything else that is no definition.
         """
-        return await self._calls.call(
-            definition, args, inputs, version=version, timeout_s=timeout_s, request_id=request_id
-        )
+        calls = self._calls if headers is None else self._calls.with_headers(headers)
+        return await calls.call(definition, args, inputs, version=version, timeout_s=timeout_s, request_id=request_id)
 
     @overload
     def stream(
@@ -192,6 +189,7 @@ class AsyncClient:
         outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> AsyncGenerator[Result, None]: ...
     @overload
@@ -203,16 +201,17 @@ class AsyncClient:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **inputs: Any,
     ) -> AsyncGenerator[R, None]: ...
     async def stream(self, model: Any, /, *args: Any, **options: Any) -> AsyncGenerator[Any, None]:
         """Send one request and give each response of a decoupled model as it comes; gRPC only.
 
-        By name it takes what `infer` takes and gives Results; through a definition it takes what `call` takes, and
-        gives what the definition yields. The timeout is for the whole stream. Closing the generator cancels the
-        request.
+        By name it takes what `infer` takes and gives Results; through a definition what `call` takes, and gives what
+        the definition yields. The timeout is for the whole stream. Closing the generator cancels the request.
         """
-        start = self._calls.stream_by_name if isinstance(model, str) else self._calls.stream_definition
+        calls = self._calls.with_headers(options.pop("headers", None))
+        start = calls.stream_by_name if isinstance(model, str) else calls.stream_definition
         async with aclosing(await start(model, *args, **options)) as items:
             async for item in items:
                 yield item
@@ -226,15 +225,15 @@ class AsyncClient:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Json:
         """Send inputs and parameters as JSON and give the one answer as such, as models of text take it; HTTP only.
 
-        Scalars and lists go as they are; the model's one response comes with its outputs by name, beside model_name
-        and model_version.
+        Scalars and lists go as they are; the one response has its outputs by name, beside model_name and model_version.
         """
-        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
-        return await generate(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+        calls = self._calls.with_headers(headers)
+        return await generate(calls, model, inputs, named, version=version, timeout_s=timeout_s, request_id=request_id)
 
     async def generate_stream(
         self,
@@ -245,12 +244,13 @@ class AsyncClient:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> AsyncGenerator[Json, None]:
         """Send inputs as `generate` does, and give each response as it comes; HTTP only."""
-        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
+        calls = self._calls.with_headers(headers)
         async with aclosing(
-            generate_stream(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
+            generate_stream(calls, model, inputs, named, version=version, timeout_s=timeout_s, request_id=request_id)
         ) as answers:
             async for answer in answers:
                 yield answer
@@ -258,9 +258,7 @@ class AsyncClient:
     @overload
     def map(self, model: str, inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[Result]: ...
     @overload
-    def map(
-        self, model: Defined[Coroutine[Any, Any, R]], inputs: Any, /, **options: Unpack[MapKeywords]
-    ) -> AsyncMapped[R]: ...
+    def map(self, model: DefinedAsync[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[R]: ...
     @overload
     def map(self, model: Defined[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[R]: ...
     def map(
@@ -274,6 +272,7 @@ class AsyncClient:
         batch_size: int | None = None,
         version: str | int = "",
         timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
         progress: Callable[[Progress], object] | None = None,
     ) -> AsyncMapped[Any]:
         """Infer many batches, `concurrency` at a time, and give each one's result: in order, else as they come.
@@ -284,7 +283,7 @@ class AsyncClient:
         `concurrency` requests are held in memory. The timeout is for each request. The first error ends it.
         """
         mapped = map_in_tasks(
-            self._calls,
+            self._calls.with_headers(headers),
             model,
             inputs,
             version=version,
@@ -305,7 +304,7 @@ class AsyncClient:
     def sequence(self, model: str, /, **options: Unpack[SequenceKeywords]) -> AsyncModelSequence: ...
     @overload
     def sequence(
-        self, definition: Defined[Coroutine[Any, Any, R]], /, **options: Unpack[SequenceKeywords]
+        self, definition: DefinedAsync[R], /, **options: Unpack[SequenceKeywords]
     ) -> AsyncDefinedSequence[R]: ...
     @overload
     def sequence(self, definition: Defined[R], /, **options: Unpack[SequenceKeywords]) -> AsyncDefinedSequence[R]: ...
@@ -319,6 +318,7 @@ class AsyncClient:
         closing: Mapping[str, Any] | None = None,
         replay: bool = False,
         timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Begin a sequence: requests with a state between them, all to one instance of the model, on one server.
 
@@ -329,7 +329,7 @@ class AsyncClient:
         takes the definition's arguments, `closing` too, and gives what it returns.
         """
         core = begin_sequence(
-            self._calls,
+            self._calls.with_headers(headers),
             model,
             turns_of_tasks(),
             version=version,
@@ -385,9 +385,7 @@ class AsyncClient:
     async def __aenter__(self) -> AsyncClient:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ text: a String is UTF-8 bytes on the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -20,7 +20,16 @@ from tritonforge.dtypes import from_numpy
 from tritonforge.errors import InvalidTensor
 from tritonforge.ir import Signature, TensorSpec
 
-__all__ = ["Defined", "Definition", "from_wire", "give_back", "make_inputs", "require_definition", "to_wire"]
+__all__ = [
+    "Defined",
+    "DefinedAsync",
+    "Definition",
+    "from_wire",
+    "give_back",
+    "make_inputs",
+    "require_definition",
+    "to_wire",
+]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -53,6 +62,9 @@ class _Decorated(Protocol[R_co]):
 
 Defined = Definition[R] | type[_Decorated[R]]
 """A definition, to any type checker: one of a class is that class still to mypy."""
+
+DefinedAsync = Defined[Coroutine[Any, Any, R]]
+"""A definition of an `async def`, whose calls give what that returns."""
 
 
 def require_definition(definition: object, method: str, by_name: str) -> None:

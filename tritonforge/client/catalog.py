@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 
+from tritonforge.client.call_headers import HeadersTransport
 from tritonforge.client.concurrency.joint import Joint, JointOfThreads, Work
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import (
@@ -17,6 +18,7 @@ from tritonforge.client.errors import (
     Target,
 )
 from tritonforge.client.failures import is_restricted, lacks_endpoint
+from tritonforge.client.message import Headers, joined
 from tritonforge.client.metadata import ModelStatus, read_served_model
 from tritonforge.client.names import near_names
 from tritonforge.client.questions import Question
@@ -33,20 +35,24 @@ _ABSENT = re.compile(r"^requested model .*is not available|^Request for unknown 
 _UNLOADABLE = re.compile(r"^load failed for model|^failed to load '.*', failed to poll from model repository")
 _FOUND = re.compile(r"^load failed for model")  # though in no index, where its files were given
 
+_OF_ONE_CALLER = ("401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED")
+"""Codes of what one call may be refused, and another not: a function gives each its own token."""
 
 Key = tuple[str, str | int]
+Asking = tuple[str, str | int, Headers]
+"""A model that is asked for, with these headers: others may be refused what one is told."""
 
 
 class Catalog:
     """Served models by name and version, usable from several threads and tasks, of whom one asks for all that wait."""
 
-    __slots__ = ("_joint", "_transport", "_unwatched", "models")
+    __slots__ = ("_headers", "_joint", "_transport", "_unwatched", "models")
 
     def __init__(
         self,
         transport: AsyncTransport,
         unwatched: AsyncTransport | None = None,
-        joint: Joint[Key, Known] | None = None,
+        joint: Joint[Asking, Known] | None = None,
     ) -> None:
         """`unwatched` is for what no caller asked: whether it fails is nothing to count, or to trace.
 
@@ -54,8 +60,18 @@ class Catalog:
         """
         self._transport = transport
         self._unwatched = unwatched or transport
-        self._joint: Joint[Key, Known] = joint or JointOfThreads()
+        self._joint: Joint[Asking, Known] = joint or JointOfThreads()
+        self._headers: Headers = ()
         self.models: dict[Key, Known] = {}
+
+    def with_headers(self, headers: Headers) -> Catalog:
+        """Give the same catalog for a call with headers of its own, which what it asks then has, too."""
+        catalog = copy.copy(self)
+        catalog._transport, catalog._unwatched = (
+            HeadersTransport(transport, headers) for transport in (self._transport, self._unwatched)
+        )
+        catalog._headers = joined(headers, self._headers)
+        return catalog
 
     def known(self, target: Target) -> Known | None:
         """Give what is known already."""
@@ -74,7 +90,7 @@ class Catalog:
         Tell whether it was this one that asked. An error is the call's, as of `fetch`.
         """
         require_name(target.model)
-        key = target.model, target.version
+        key = target.model, target.version, self._headers
         while (known := self.known(target)) is None:
             mine: Work[Known] = Work(deadline.timeout_s)
             work = self._joint.works().setdefault(key, mine)
@@ -119,7 +135,7 @@ class Catalog:
 
     async def _do(self, work: Work[Known], target: Target, deadline: Deadline) -> Known:
         """Ask for all that come meanwhile."""
-        key, works = (target.model, target.version), self._joint.works()
+        key, works = (target.model, target.version, self._headers), self._joint.works()
         works[key] = work
         try:
             work.result = known = await self._describe(target, deadline)
@@ -203,6 +219,8 @@ class Catalog:
 
 def _holds_for(deadline: Deadline, work: Work[Known]) -> bool:
     """Tell whether another call's error would be this one's, too; with more time a server may be tried once more."""
+    if isinstance(work.error, ClientError) and work.error.code in _OF_ONE_CALLER:
+        return False
     return not isinstance(work.error, ServerUnavailable) or work.timeout_s >= deadline.timeout_s
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 
 from typing_extensions import Unpack
 
 from tritonforge.client.assembly import assemble_blocking
-from tritonforge.client.call import Defined
+from tritonforge.client.call import Defined, DefinedAsync
 from tritonforge.client.calls.admin import Admin
 from tritonforge.client.calls.generate_calls import generate, generate_stream
 from tritonforge.client.calls.keywords import MapKeywords, SequenceKeywords
@@ -35,7 +34,7 @@ from tritonforge.client.reliable.retries import Retries
 from tritonforge.client.result import Result
 from tritonforge.client.shared_memory.arrays import Shape, SharedArrays, lent
 from tritonforge.client.tensors.casts import Cast
-from tritonforge.client.tensors.payload import merge_inputs, version_text
+from tritonforge.client.tensors.payload import version_text
 from tritonforge.client.tensors.wire import Array
 from tritonforge.client.transport import Json
 
@@ -67,9 +66,8 @@ class Client:
         tracing: Tracing = None,
         metrics: Metrics = False,
     ) -> None:
-        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none.
-
-        Raise TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
+        """Raise ValueError where a URL is not one, `timeout_s` not a finite number above 0, or a setting is none;
+        TritonForgeError where `tracing` or `metrics` want a package that isn't installed.
         """
         self._assembly = assemble_blocking(
             url,
@@ -114,45 +112,45 @@ class Client:
         sequence_id: int | str | None = None,
         sequence_start: bool = False,
         sequence_end: bool = False,
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Result:
         """Send arrays by tensor name, as keywords or in `inputs`, and give the named outputs.
 
-        `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions,
-        unless `cast` says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None
-        or left out.
+        `outputs` asks for some only, in that order. Arrays go as they are, with no added dimensions, unless `cast`
+        says otherwise. A name that is also an option's goes into `inputs`. An optional input may be None or left out.
         `top={"scores": 3}` gives the three highest values of an output as Labels; `into={"scores": array}` has one
         written to a CudaArray, which the result has as much of as it takes. `sequence_id`, `sequence_start` and
-        `sequence_end` say where in a sequence the request is, for which there is also `sequence`.
+        `sequence_end` say where in a sequence the request is, for which there is also `sequence`. `headers` go beside
+        those of the client's options, as of all calls that take them; of a name in both the call's counts.
 
         Raise InvalidRequest before sending where the arrays don't match what the server says of the model.
         """
         if parameters or sequence_id is not None or sequence_start or sequence_end:
             parameters = placed_parameters(parameters, sequence_id, start=sequence_start, end=sequence_end)
-        calls = self._calls
+        calls = self._calls if headers is None else self._calls.with_headers(headers)
         fast = calls.fast if type(request_id) is str and not (request_id or parameters) else None
         if fast and inputs is None and outputs is None and top is None and into is None and cast == "none":
             result = fast.infer(model, version, named, Deadline(calls.timeout_s if timeout_s is None else timeout_s))
             if result is not None:
                 return result
-        return finish(
-            self._calls.infer(
-                model,
-                inputs,
-                named,
-                version=version,
-                timeout_s=timeout_s,
-                outputs=outputs,
-                request_id=request_id,
-                parameters=parameters,
-                cast=cast,
-                top=top,
-                into=into,
-            )
+        coming = calls.infer(
+            model,
+            inputs,
+            named,
+            version=version,
+            timeout_s=timeout_s,
+            outputs=outputs,
+            request_id=request_id,
+            parameters=parameters,
+            cast=cast,
+            top=top,
+            into=into,
         )
+        return finish(coming)
 
     @overload
-    def call(self, definition: Defined[Coroutine[Any, Any, R]], /, *args: Any, **options: Any) -> R: ...
+    def call(self, definition: DefinedAsync[R], /, *args: Any, **options: Any) -> R: ...
     @overload
     def call(
         self,
@@ -162,6 +160,7 @@ class Client:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **inputs: Any,
     ) -> R: ...
     def call(
@@ -172,6 +171,7 @@ class Client:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **inputs: Any,
     ) -> Any:
         """Call a model through its definition: the arguments and the result are those of the definition called here.
@@ -179,9 +179,8 @@ class Client:
         Raise InvalidRequest where the arguments don't match the definition's signature, or that one the server's;
         TypeError where it is given a name, or anything else that is no definition.
         """
-        return finish(
-            self._calls.call(definition, args, inputs, version=version, timeout_s=timeout_s, request_id=request_id)
-        )
+        calls = self._calls if headers is None else self._calls.with_headers(headers)
+        return finish(calls.call(definition, args, inputs, version=version, timeout_s=timeout_s, request_id=request_id))
 
     @overload
     def stream(
@@ -195,6 +194,7 @@ class Client:
         outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Generator[Result, None, None]: ...
     @overload
@@ -206,16 +206,17 @@ class Client:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **inputs: Any,
     ) -> Generator[R, None, None]: ...
     def stream(self, model: Any, /, *args: Any, **options: Any) -> Generator[Any, None, None]:
         """Send one request and give each response of a decoupled model as it comes; gRPC only.
 
-        By name it takes what `infer` takes and gives Results; through a definition it takes what `call` takes, and
-        gives what the definition yields. The timeout is for the whole stream. Closing the generator cancels the
-        request.
+        By name it takes what `infer` takes and gives Results; through a definition what `call` takes, and gives what
+        the definition yields. The timeout is for the whole stream. Closing the generator cancels the request.
         """
-        start = self._calls.stream_by_name if isinstance(model, str) else self._calls.stream_definition
+        calls = self._calls.with_headers(options.pop("headers", None))
+        start = calls.stream_by_name if isinstance(model, str) else calls.stream_definition
         return iterate(finish(start(model, *args, **options)))
 
     def generate(
@@ -227,15 +228,17 @@ class Client:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Json:
         """Send inputs and parameters as JSON and give the one answer as such, as models of text take it; HTTP only.
 
-        Scalars and lists go as they are; the model's one response comes with its outputs by name, beside model_name
-        and model_version.
+        Scalars and lists go as they are; the one response has its outputs by name, beside model_name and model_version.
         """
-        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
-        return finish(generate(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id))
+        calls = self._calls.with_headers(headers)
+        return finish(
+            generate(calls, model, inputs, named, version=version, timeout_s=timeout_s, request_id=request_id)
+        )
 
     def generate_stream(
         self,
@@ -246,20 +249,18 @@ class Client:
         version: str | int = "",
         timeout_s: float | None = None,
         request_id: str = "",
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Generator[Json, None, None]:
         """Send inputs as `generate` does, and give each response as it comes; HTTP only."""
-        merged = merge_inputs(inputs, named, self._calls.target(model, version, request_id))
-        return iterate(
-            generate_stream(self._calls, model, merged, version=version, timeout_s=timeout_s, request_id=request_id)
-        )
+        calls = self._calls.with_headers(headers)
+        came = generate_stream(calls, model, inputs, named, version=version, timeout_s=timeout_s, request_id=request_id)
+        return iterate(came)
 
     @overload
     def map(self, model: str, inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[Result]: ...
     @overload
-    def map(
-        self, model: Defined[Coroutine[Any, Any, R]], inputs: Any, /, **options: Unpack[MapKeywords]
-    ) -> Mapped[R]: ...
+    def map(self, model: DefinedAsync[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[R]: ...
     @overload
     def map(self, model: Defined[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[R]: ...
     def map(
@@ -273,6 +274,7 @@ class Client:
         batch_size: int | None = None,
         version: str | int = "",
         timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
         progress: Callable[[Progress], object] | None = None,
     ) -> Mapped[Any]:
         """Infer many batches, `concurrency` at a time, and give each one's result: in order, else as they come.
@@ -283,7 +285,7 @@ class Client:
         `concurrency` requests are held in memory. The timeout is for each request. The first error ends it.
         """
         return map_in_threads(
-            self._calls,
+            self._calls.with_headers(headers),
             model,
             inputs,
             version=version,
@@ -297,9 +299,7 @@ class Client:
     @overload
     def sequence(self, model: str, /, **options: Unpack[SequenceKeywords]) -> ModelSequence: ...
     @overload
-    def sequence(
-        self, definition: Defined[Coroutine[Any, Any, R]], /, **options: Unpack[SequenceKeywords]
-    ) -> DefinedSequence[R]: ...
+    def sequence(self, definition: DefinedAsync[R], /, **options: Unpack[SequenceKeywords]) -> DefinedSequence[R]: ...
     @overload
     def sequence(self, definition: Defined[R], /, **options: Unpack[SequenceKeywords]) -> DefinedSequence[R]: ...
     def sequence(
@@ -312,6 +312,7 @@ class Client:
         closing: Mapping[str, Any] | None = None,
         replay: bool = False,
         timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Begin a sequence: requests with a state between them, all to one instance of the model, on one server.
 
@@ -322,7 +323,7 @@ class Client:
         takes the definition's arguments, `closing` too, and gives what it returns.
         """
         core = begin_sequence(
-            self._calls,
+            self._calls.with_headers(headers),
             model,
             turns_of_threads(),
             version=version,
@@ -385,9 +386,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

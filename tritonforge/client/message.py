@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from tritonforge.client.tensors.usual import Usual
 
-__all__ = ["Buffer", "Headers", "Kind", "Parameter", "Region", "Request", "Response", "Tensor", "is_sequence"]
+__all__ = [
+    "Buffer",
+    "Headers",
+    "Kind",
+    "Parameter",
+    "Region",
+    "Request",
+    "Response",
+    "Tensor",
+    "is_sequence",
+    "joined",
+]
 
 Buffer = bytes | bytearray | memoryview
 """Bytes of a tensor, or a view of them."""
@@ -93,3 +104,9 @@ class Response(NamedTuple):
 def is_sequence(request: Request) -> bool:
     """Tell whether a request is one of a sequence, which has a state on its server: sending it twice changes that."""
     return "sequence_id" in request.parameters
+
+
+def joined(headers: Headers, more: Headers) -> Headers:
+    """Add more headers to those of a request, which count where both have a name."""
+    names = {name for name, _ in headers}
+    return (*headers, *[header for header in more if header[0].lower() not in names])

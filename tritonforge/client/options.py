@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from os import PathLike
 from types import MappingProxyType
 from typing import Literal
 
-from tritonforge.client.tensors.arguments import kind_of, require_number
+from tritonforge.client.message import Headers
+from tritonforge.client.tensors.arguments import kind_of, named_input, require_number
 
-__all__ = ["TLS", "Compression", "ConnectionOptions", "authorization"]
+__all__ = ["TLS", "Compression", "ConnectionOptions", "authorization", "checked_headers", "require_metadata"]
 
 Compression = Literal["", "gzip", "deflate"]
 """How bodies are compressed; empty: not at all."""
@@ -63,12 +64,7 @@ class ConnectionOptions:
     max_connections: int = 128
 
     def __post_init__(self) -> None:
-        if not hasattr(self.headers, "items"):
-            raise TypeError(
-                f'headers is of type {type(self.headers).__name__}; it takes a mapping: headers={{"x-tenant": "a"}}'
-            )
-        for name, value in self.headers.items():
-            _check_header(name, value)
+        checked_headers(self.headers)
         if self.token and any(name.lower() == "authorization" for name in self.headers):
             raise ValueError("token and the header Authorization are both given; leave one of them out")
         if not isinstance(self.token, str) and not callable(self.token):
@@ -102,7 +98,30 @@ class ConnectionOptions:
         return [*items, *authorization(self.token)] if isinstance(self.token, str) else items
 
 
-def authorization(token: str) -> tuple[tuple[str, str], ...]:
+def checked_headers(headers: Mapping[str, str]) -> Headers:
+    """Give a caller's headers as requests have them. Raise TypeError or ValueError for what is none, or can't be sent.
+
+    Those that the client itself sets are refused, too.
+    """
+    if not hasattr(headers, "items"):
+        hint = named_input("headers", headers)
+        words = f'headers is of type {type(headers).__name__}; it takes a mapping: headers={{"x-tenant": "a"}}'
+        raise TypeError(words + hint)
+    for name, value in headers.items():
+        _check_header(name, value)
+    return tuple([(name.lower(), value) for name, value in headers.items()])
+
+
+def require_metadata(names: Iterable[str]) -> None:
+    """Raise ValueError where headers of these names can't be gRPC's metadata: https://grpc.io/docs/guides/metadata/."""
+    for name in names:
+        if name.lower().endswith("-bin"):
+            raise ValueError(f"the header {name} can't go over gRPC: names in -bin are those of bytes there")
+        if name.lower().startswith("grpc-"):
+            raise ValueError(f"the header {name} can't go over gRPC: names in grpc- are the protocol's own there")
+
+
+def authorization(token: str) -> Headers:
     """Give the header of a token; none of an empty one. Raise TypeError or ValueError for a token that can't be."""
     if not isinstance(token, str):
         raise TypeError(f"the function given as token gave {kind_of(token)}; it is to give a text")

@@ -34,7 +34,7 @@ _HEAD = '''"""Typed access to {count} models. Written by `tritonforge stubs`; ch
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
@@ -110,12 +110,13 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
     return "".join(parts)
 
 
+_HEADERS = "        headers: Mapping[str, str] | None = None,\n"
 _SEQUENCE_CLIENTS = "AsyncClient, AsyncDefinedSequence, Client, DefinedSequence"
 _ARRAYS = {"Any", "NDArray", "np"}  # what annotations of arrays are made of
 # A class hides the module's names, and Python's own, that its methods and fields have: none of its annotations' may be.
 _IN_METHODS = {
     *_ARRAYS,
-    *("AsyncClient", "AsyncDefinedSequence", "AsyncGenerator", "Client", "DefinedSequence", "Generator"),
+    *("AsyncClient", "AsyncDefinedSequence", "AsyncGenerator", "Client", "DefinedSequence", "Generator", "Mapping"),
     *("bool", "float", "int", "str"),
 }
 _IN_MODULE = {
@@ -194,7 +195,7 @@ def _identifier(name: str) -> str:
 
 def _inputs(one: _Named) -> list[str]:
     """Name the arguments of a model's method, none like an option, nor like the constant that its body reads."""
-    taken = {"self", "timeout_s", "request_id", one.constant}
+    taken = {"self", "timeout_s", "request_id", "headers", one.constant}
     return _unique([spec.name for spec in one.stub.signature.inputs], taken)
 
 
@@ -268,10 +269,10 @@ def _method(one: _Named, *, asynchronous: bool) -> str:
     coroutine = asynchronous and not signature.decoupled
     return (
         f"\n    {'async ' if coroutine else ''}def {one.method}(\n        self,\n{arguments}        *,\n"
-        f'        timeout_s: float | None = None,\n        request_id: str = "",\n    ) -> {answer}:\n'
+        f'        timeout_s: float | None = None,\n        request_id: str = "",\n{_HEADERS}    ) -> {answer}:\n'
         f'        """Call {one.stub.name}: {signature}."""\n'
         f"        return {'await ' if coroutine else ''}self.client.{method}(\n"
-        f"            {one.constant}{sent}, timeout_s=timeout_s, request_id=request_id\n        )\n"
+        f"            {one.constant}{sent}, timeout_s=timeout_s, request_id=request_id, headers=headers\n        )\n"
     )
 
 
@@ -282,8 +283,9 @@ def _sequence_method(one: _Named, *, asynchronous: bool) -> str:
     kind = f"{'Async' if asynchronous else ''}DefinedSequence[{_given(one)}]"
     return (
         f"\n    def {one.method}(\n        self,\n        *,\n        sequence_id: int | str | None = None,\n"
-        f"        replay: bool = False,\n        timeout_s: float | None = None,\n    ) -> {kind}:\n"
+        f"        replay: bool = False,\n        timeout_s: float | None = None,\n{_HEADERS}    ) -> {kind}:\n"
         f'        """Begin a sequence of {one.stub.name}: {one.stub.signature}, each request by `infer`."""\n'
         f"        return self.client.sequence(\n"
-        f"            {one.constant}, sequence_id=sequence_id, replay=replay, timeout_s=timeout_s\n        )\n"
+        f"            {one.constant}, sequence_id=sequence_id, replay=replay, timeout_s=timeout_s, headers=headers\n"
+        "        )\n"
     )

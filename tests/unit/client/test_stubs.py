@@ -47,8 +47,9 @@ def use(models: Models, x: NDArray[np.float32]) -> None:
     assert_type(models.of_fer(amount=x).score, NDArray[np.float32])
     for number in models.count(upto=np.array([1], np.int32)):
         assert_type(number, NDArray[np.int32])
-    with models.total(timeout_s=5) as steps:
+    with models.total(timeout_s=5, headers={"x-tenant": "a"}) as steps:
         assert_type(steps.infer(x), NDArray[np.float32])
+    assert_type(models.of_fer(amount=x, headers={"x-tenant": "a"}), OfFer)
     models.of_fer(amount="no")
 
 async def use_async(models: AsyncModels, x: NDArray[np.float32]) -> None:
@@ -64,7 +65,7 @@ def test_the_module_is_strictly_typed_and_always_the_same(tmp_path):
     (tmp_path / "use.py").write_text(USE)
     errors = mypy_errors(tmp_path, "use.py", "made.py")
     assert len(errors) == 1, errors
-    assert errors[0].startswith("use.py:15: ")
+    assert errors[0].startswith("use.py:16: ")
     imported = {name.split(".")[0] for name in re.findall(r"^\s*(?:from|import) ([\w.]+)", text, re.MULTILINE)}
     assert imported == {"__future__", "collections", "contextlib", "numpy", "tritonforge", "typing"}
 
@@ -195,11 +196,14 @@ class Answers:
 
 
 def test_inputs_named_as_options_of_call_go_through():
-    inputs = tuple(tensor(name, "FP32", 1) for name in ("version", "timeout_s", "request_id", "self", "ECHO", "inputs"))
+    taken = ("version", "timeout_s", "request_id", "headers", "self", "ECHO", "inputs")
+    inputs = tuple(tensor(name, "FP32", 1) for name in taken)
     signature = Signature(inputs, (tensor("y", "FP32", 1),), batched=False)
     names: dict[str, Any] = {}
     exec(compile(generate([Stub("echo", signature, only), Stub("client", signature, only)]), "made", "exec"), names)
     models = names["Models"](Answers())
-    given = dict(zip(("version", "timeout_s_", "request_id_", "self_", "ECHO_", "inputs"), range(6), strict=True))
-    assert models.echo(**given, timeout_s=9) == ("echo", (0, 1, 2, 3, 4, 5), {"timeout_s": 9, "request_id": ""})
+    words = ("version", "timeout_s_", "request_id_", "headers_", "self_", "ECHO_", "inputs")
+    given = dict(zip(words, range(7), strict=True))
+    options = {"timeout_s": 9, "request_id": "r", "headers": {"x-tenant": "a"}}
+    assert models.echo(**given, **options) == ("echo", (0, 1, 2, 3, 4, 5, 6), options)
     assert models.client_(**{name.replace("ECHO_", "ECHO"): value for name, value in given.items()})[0] == "client"

@@ -13,6 +13,7 @@ from tritonforge.client.errors import ClientError, InferenceFailed, ModelNotFoun
 from tritonforge.client.http.events import Events, generate_body, mistyped, read_event
 from tritonforge.client.questions import Question
 from tritonforge.client.tensors.arguments import require_name
+from tritonforge.client.tensors.payload import merge_inputs
 from tritonforge.client.transport import Json
 
 __all__ = ["generate", "generate_stream"]
@@ -21,14 +22,15 @@ __all__ = ["generate", "generate_stream"]
 async def generate(
     calls: Calls,
     model: str,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None,
+    named: dict[str, Any],
     *,
     version: str | int,
     timeout_s: float | None,
     request_id: str,
 ) -> Json:
     """Infer over the generate extension: JSON in, JSON out."""
-    question, target = _question("generate", calls, model, inputs, version, request_id)
+    question, target = _question("generate", calls, model, inputs, named, version, request_id)
     data = b""
     async with aclosing(_events(calls, question, target, calls.deadline(timeout_s))) as pieces:
         async for piece in pieces:
@@ -36,17 +38,24 @@ async def generate(
     return read_event(data, target)
 
 
-async def generate_stream(
+def generate_stream(
     calls: Calls,
     model: str,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None,
+    named: dict[str, Any],
     *,
     version: str | int,
     timeout_s: float | None,
     request_id: str,
 ) -> AsyncGenerator[Json, None]:
     """Infer over the generate extension, and give each response as it comes."""
-    question, target = _question("generate_stream", calls, model, inputs, version, request_id)
+    question, target = _question("generate_stream", calls, model, inputs, named, version, request_id)
+    return _answers(calls, question, target, timeout_s)
+
+
+async def _answers(
+    calls: Calls, question: Question, target: Target, timeout_s: float | None
+) -> AsyncGenerator[Json, None]:
     events, deadline = Events(), calls.deadline(timeout_s)
     with StreamCount(deadline) as count:
         async with aclosing(_events(calls, question, target, deadline)) as pieces:
@@ -58,12 +67,18 @@ async def generate_stream(
 
 
 def _question(
-    subject: str, calls: Calls, model: str, inputs: Mapping[str, Any], version: str | int, request_id: str
+    subject: str,
+    calls: Calls,
+    model: str,
+    inputs: Mapping[str, Any] | None,
+    named: dict[str, Any],
+    version: str | int,
+    request_id: str,
 ) -> tuple[Question, Target]:
     """Put what is asked into JSON. Raise InvalidRequest, TypeError or ValueError where it can't be."""
     target = calls.target(model, version, request_id)
     require_name(model)
-    return Question(subject, model, target.version, generate_body(inputs, target)), target
+    return Question(subject, model, target.version, generate_body(merge_inputs(inputs, named, target), target)), target
 
 
 async def _events(calls: Calls, question: Question, target: Target, deadline: Deadline) -> AsyncGenerator[bytes, None]:

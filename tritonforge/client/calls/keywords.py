@@ -18,6 +18,7 @@ class MapKeywords(TypedDict, total=False):
     batch_size: int | None
     version: str | int
     timeout_s: float | None
+    headers: Mapping[str, str] | None
     progress: Callable[[Progress], object] | None
 
 
@@ -29,3 +30,4 @@ class SequenceKeywords(TypedDict, total=False):
     closing: Mapping[str, Any] | None
     replay: bool
     timeout_s: float | None
+    headers: Mapping[str, str] | None

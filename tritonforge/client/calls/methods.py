@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
+from tritonforge.client.call_headers import HeadersTransport
 from tritonforge.client.calls.fast_path import AsyncDirectTransport, AsyncFastPath, Direct, DirectTransport, FastPath
 from tritonforge.client.calls.reading import conclude, read
 from tritonforge.client.calls.stream_count import StreamCount
@@ -23,6 +25,7 @@ from tritonforge.client.errors import (
 )
 from tritonforge.client.message import Parameter, Request
 from tritonforge.client.metadata import ModelStatus, ServedModel
+from tritonforge.client.options import checked_headers, require_metadata
 from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
 from tritonforge.client.tensors.arguments import checked_parameters, list_outputs, require_name, require_request_id
@@ -73,6 +76,22 @@ class Calls:
         self.catalog = Catalog(transport, unwatched, joint)
         self.fast = FastPath(self.catalog, direct) if direct else None
         self.async_fast = AsyncFastPath(self.catalog, async_direct) if async_direct else None
+
+    def with_headers(self, headers: Mapping[str, str] | None) -> Calls:
+        """Give the same calls with headers of their own, which count where the client has a name, too.
+
+        Raise TypeError or ValueError for what is no header, or can't be sent.
+        """
+        if headers is None:
+            return self
+        given = checked_headers(headers)
+        if any(url.startswith("grpc") for url in self.transport.url.split(", ")):
+            require_metadata(headers)
+        calls = copy.copy(self)
+        calls.transport = HeadersTransport(self.transport, given)
+        calls.catalog = self.catalog.with_headers(given)
+        calls.fast = calls.async_fast = None
+        return calls
 
     def deadline(self, timeout_s: float | None) -> Deadline:
         """Start the clock of a call. Raise ValueError where `timeout_s` is not a finite number above 0."""

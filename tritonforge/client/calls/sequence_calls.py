@@ -46,9 +46,9 @@ def begin_sequence(
         require_definition(model, "sequence", "sequence")
     name = model if isinstance(model, str) else model.name
 
-    async def require_closing(inputs: Mapping[str, Any], deadline: Deadline) -> None:
+    async def require_closing(asking: Calls, inputs: Mapping[str, Any], deadline: Deadline) -> None:
         try:
-            await calls.prepare(target, inputs, (), None, deadline)
+            await asking.prepare(target, inputs, (), None, deadline)
         except InvalidRequest as error:
             raise _of_closing(error) from error
 
@@ -57,12 +57,13 @@ def begin_sequence(
     ) -> Result:
         if replay:
             _refuse_replay(inputs)
-        limits = {"timeout_s": timeout_s, "outputs": None, "request_id": "", **options}
+        limits = {"timeout_s": timeout_s, "outputs": None, "request_id": "", "headers": None, **options}
+        asking = calls.with_headers(limits.pop("headers"))
         if closing is not None and "sequence_start" in parameters:
             deadline = calls.deadline(limits["timeout_s"])
-            await require_closing(closing, deadline)
+            await require_closing(asking, closing, deadline)
             limits["timeout_s"] = deadline.left_s()
-        return await calls.infer(name, inputs, {}, version=version, parameters=parameters, **limits)
+        return await asking.infer(name, inputs, {}, version=version, parameters=parameters, **limits)
 
     target = calls.target(name, version)
     if closing is not None and not isinstance(model, str):
@@ -112,10 +113,11 @@ class ModelSequence:
         outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Result:
         """Send the next request, as `Client.infer` does; the first one starts the sequence, `end` ends it."""
-        options = _options(timeout_s, outputs, request_id)
+        options = _options(timeout_s, outputs, request_id, headers)
         merged = merge_inputs(inputs, named, self._core.target)
         given = checked_parameters(parameters)
         return finish(self._core.infer(merged, end=end, parameters=given or {}, options=options))
@@ -142,11 +144,17 @@ class DefinedSequence(Generic[R]):
         return self._core.id
 
     def infer(
-        self, *args: Any, end: bool = False, timeout_s: float | None = None, request_id: str = "", **inputs: Any
+        self,
+        *args: Any,
+        end: bool = False,
+        timeout_s: float | None = None,
+        request_id: str = "",
+        headers: Mapping[str, str] | None = None,
+        **inputs: Any,
     ) -> R:
         """Send the next request, as `Client.call` does; the first one starts the sequence, `end` ends it."""
         sent = make_inputs(self._definition, args, inputs, self._core.target)
-        options = _options(timeout_s, None, request_id)
+        options = _options(timeout_s, None, request_id, headers)
         result = finish(self._core.infer(sent, end=end, parameters={}, options=options))
         return give_back(self._definition, result, self._core.target)
 
@@ -179,10 +187,11 @@ class AsyncModelSequence:
         outputs: Iterable[str] | None = None,
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
+        headers: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Result:
         """Send the next request, as `AsyncClient.infer` does; the first one starts the sequence, `end` ends it."""
-        options = _options(timeout_s, outputs, request_id)
+        options = _options(timeout_s, outputs, request_id, headers)
         merged = merge_inputs(inputs, named, self._core.target)
         given = checked_parameters(parameters)
         return await self._core.infer(merged, end=end, parameters=given or {}, options=options)
@@ -209,11 +218,17 @@ class AsyncDefinedSequence(Generic[R]):
         return self._core.id
 
     async def infer(
-        self, *args: Any, end: bool = False, timeout_s: float | None = None, request_id: str = "", **inputs: Any
+        self,
+        *args: Any,
+        end: bool = False,
+        timeout_s: float | None = None,
+        request_id: str = "",
+        headers: Mapping[str, str] | None = None,
+        **inputs: Any,
     ) -> R:
         """Send the next request, as `AsyncClient.call` does; the first one starts the sequence, `end` ends it."""
         sent = make_inputs(self._definition, args, inputs, self._core.target)
-        options = _options(timeout_s, None, request_id)
+        options = _options(timeout_s, None, request_id, headers)
         result = await self._core.infer(sent, end=end, parameters={}, options=options)
         return give_back(self._definition, result, self._core.target)
 
@@ -226,6 +241,8 @@ class AsyncDefinedSequence(Generic[R]):
         await self._core.close(failed=kind is not None)
 
 
-def _options(timeout_s: float | None, outputs: Iterable[str] | None, request_id: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"outputs": outputs, "request_id": request_id}
+def _options(
+    timeout_s: float | None, outputs: Iterable[str] | None, request_id: str, headers: Mapping[str, str] | None
+) -> dict[str, Any]:
+    options: dict[str, Any] = {"outputs": outputs, "request_id": request_id, "headers": headers}
     return options if timeout_s is None else {**options, "timeout_s": timeout_s}

@@ -19,8 +19,8 @@ from tritonforge.client.grpc.message import from_message
 from tritonforge.client.grpc.unary import CallFailed, takes
 from tritonforge.client.grpc.wire import heads_of, parse_response, serialize_request, usual_of, write_request
 from tritonforge.client.http.answer import Garbled
-from tritonforge.client.message import Buffer, Headers, Kind, Request, Response
-from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.message import Buffer, Headers, Kind, Request, Response, joined
+from tritonforge.client.options import ConnectionOptions, require_metadata
 from tritonforge.client.questions import Question
 from tritonforge.client.result import Result
 from tritonforge.client.tensors.usual import Usual
@@ -96,18 +96,16 @@ class GrpcExchange:
         self.options = (*_OPTIONS, *_more_options(options))
         self.taken_at = 0.0
         """When an answer last came to a call that the server may refuse, on the monotonic clock."""
-        for name in options.headers:
-            if name.lower().endswith("-bin"):
-                raise ValueError(f"the header {name} can't go over gRPC: names in -bin are those of bytes there")
-        self._metadata = tuple((name.lower(), value) for name, value in options.header_items()) or None
+        require_metadata(options.headers)
+        self._metadata = tuple([(name.lower(), value) for name, value in options.header_items()]) or None
         self.unary = takes(options)
         """Whether small calls go over connections of our own."""
         self.heads: dict[Kind, tuple[bytes, ...]] = {}
         """What goes before each tensor of a message, by its kind; of messages that our own connections take."""
 
     def metadata(self, more: Headers = ()) -> Headers | None:
-        """Give the headers of the next request, `more` of its own among them."""
-        return (*(self._metadata or ()), *more) if more else self._metadata
+        """Give the headers of the next request: `more` of its own, which count where the options have a name too."""
+        return joined(more, self._metadata or ()) if more else self._metadata
 
     def write_infer(self, request: Request) -> list[Buffer]:
         """Give the parts of a ModelInferRequest, each tensor's bytes where they are."""

@@ -30,7 +30,7 @@ from tritonforge.client.http.connection import route_to
 from tritonforge.client.http.events import read_event
 from tritonforge.client.http.message import read_response, usual_of, write_request
 from tritonforge.client.http.questions import has_body, is_answer, model_path, request_line
-from tritonforge.client.message import Buffer, Kind, Request, Response
+from tritonforge.client.message import Buffer, Headers, Kind, Request, Response, joined
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
 from tritonforge.client.result import Result
@@ -70,7 +70,9 @@ class HttpExchange:
         self._options = options
         self.compresses = bool(options.compression)
         """Whether requests are compressed: their body comes of `packing`, and they are what `write_packed` gives."""
-        self._headers = self._common_headers()
+        self._own = tuple(options.header_items())
+        self._last = self._last_headers()
+        self._headers = _lines(self._own) + self._last
         self._infer_line = lru_cache(maxsize=1024)(self._make_infer_line)
         self._keeps_heads = not options.compression
         self.heads: dict[Kind, tuple[bytes, ...]] = {}
@@ -157,9 +159,7 @@ class HttpExchange:
         method, path = request_line(question)
         body = json.dumps(dict(question.body)).encode() if question.body or has_body(question) else b""
         line = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._authority}\r\n".encode("latin-1")
-        headers = self._headers
-        if question.headers:
-            headers = _lines(question.headers) + headers
+        headers = self._headers_with(question.headers) if question.headers else self._headers
         return [b"%b%b%d\r\n\r\n%b" % (line, headers, len(body), body)]
 
     def read_reply(self, answer: Answer, question: Question) -> Any:
@@ -243,15 +243,17 @@ class HttpExchange:
 
     def _infer_head(self, request: Request) -> bytes:
         """Write the head of an inference up to the length of its body."""
-        headers = self._headers
-        if request.headers:
-            headers = _lines(request.headers) + headers
+        headers = self._headers_with(request.headers) if request.headers else self._headers
         return self._infer_line(request.model, request.version) + headers
 
-    def _common_headers(self) -> bytes:
-        """Write the headers of the options, and the start of the one that ends each head."""
+    def _headers_with(self, headers: Headers) -> bytes:
+        """Write the headers of a request of its own, and those of the options that it doesn't have itself."""
+        return _lines(joined(headers, self._own)) + self._last
+
+    def _last_headers(self) -> bytes:
+        """Write what comes after the headers of the options, up to the value of the one that ends each head."""
         accepted = f"Accept-Encoding: {self._options.compression}\r\n" if self._options.compression else ""
-        return _lines(self._options.header_items()) + f"{accepted}Content-Length: ".encode("latin-1")
+        return f"{accepted}Content-Length: ".encode("latin-1")
 
 
 def _lines(headers: Iterable[tuple[str, str]]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
 from tritonforge.client.http.events import Events
-from tritonforge.client.message import Headers, Request, Response
+from tritonforge.client.message import Headers, Request, Response, joined
 from tritonforge.client.questions import Question
 
 __all__ = ["Call", "ObservedTransport", "Observer", "Watch", "Watched"]
@@ -112,7 +112,7 @@ class ObservedTransport:
         """Ask the server something."""
         watch = self._begin(self._question(question))
         try:
-            asked = question._replace(headers=watch.headers) if watch else question
+            asked = _asked_with(question, watch.headers) if watch else question
             answer = await self._inner.ask(asked, deadline, watch)
         except BaseException as error:
             if watch is not None:
@@ -137,7 +137,7 @@ class ObservedTransport:
         watch = self._begin(self._question(question))
         if watch is None:
             return self._inner.events(question, deadline)
-        pieces = self._inner.events(question._replace(headers=watch.headers), deadline, watch)
+        pieces = self._inner.events(_asked_with(question, watch.headers), deadline, watch)
         return _watched_pieces(pieces, watch, whole=question.subject == "generate")
 
     async def sleep(self, seconds: float) -> None:
@@ -227,7 +227,11 @@ async def _watched_pieces(
 
 
 def _with_headers(request: Request, headers: Headers) -> Request:
-    return request._replace(headers=headers, kind=None) if headers else request
+    return request._replace(headers=joined(request.headers, headers), kind=None) if headers else request
+
+
+def _asked_with(question: Question, headers: Headers) -> Question:
+    return question._replace(headers=joined(question.headers, headers)) if headers else question
 
 
 def _size(response: Response) -> int:

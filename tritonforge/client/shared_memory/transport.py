@@ -21,7 +21,7 @@ from tritonforge.client.errors import (
     Target,
 )
 from tritonforge.client.failures import lacks_endpoint
-from tritonforge.client.message import Request, Response
+from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.questions import Question
 from tritonforge.client.shared_memory.arena import LEAST_BYTES, Arena, Placed
 from tritonforge.client.shared_memory.regions import (
@@ -141,7 +141,8 @@ class SharedMemoryTransport:
         They are asked for each time: of a model that was loaded anew, an output that is new would never come.
         """
         try:
-            metadata = await self._inner.ask(Question("model_metadata", request.model, request.version), deadline)
+            question = Question("model_metadata", request.model, request.version, headers=request.headers)
+            metadata = await self._inner.ask(question, deadline)
             return tuple([str(output["name"]) for output in metadata["outputs"]])
         except (ServerUnavailable, DeadlineExceeded) as error:
             error.tell_of(self._target(request), sent=False)
@@ -196,7 +197,7 @@ class SharedMemoryTransport:
             if segments and self._releases:
                 await self._releases.go_on(deadline)
             for segment in segments:
-                await self._map(segment, deadline)
+                await self._map(segment, request.headers, deadline)
         except (ServerUnavailable, DeadlineExceeded) as error:
             self._discard(placed)  # the server may have mapped it
             if lacks_endpoint(error):
@@ -227,10 +228,10 @@ class SharedMemoryTransport:
         self._releases.add(segment.name)
         self.arena.forget(segment.name)
 
-    async def _map(self, segment: Segment, deadline: Deadline) -> None:
+    async def _map(self, segment: Segment, headers: Headers, deadline: Deadline) -> None:
         self.arena.told.add(segment.name)
         try:
-            await self._inner.ask(registration(segment), deadline)
+            await self._inner.ask(registration(segment)._replace(headers=headers), deadline)
         except (InvalidRequest, InferenceFailed) as error:
             if not is_known_already(error):
                 raise
