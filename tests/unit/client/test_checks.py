@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 import pytest
 
+from tritonforge.client import Client, DefinedSequence, InvalidRequest, ModelSequence
+from tritonforge.client.stub import Stub, only
 from tritonforge.client.tensors.checks import explain, find_problems
 from tritonforge.dtypes import DTYPES
 from tritonforge.ir import Signature, TensorSpec
@@ -30,6 +36,26 @@ def problem(inputs, outputs=(), *, signature=SIGNATURE, max_batch_size=0):
 
 def one(datatype, dims=("_",)):
     return Signature((TensorSpec("x", datatype, dims),), (), batched=False)
+
+
+def options_of(*calls: Callable[..., Any]) -> list[str]:
+    """List what these take beside inputs."""
+    parameters = [parameter for call in calls for parameter in inspect.signature(call).parameters.values()]
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sorted({parameter.name for parameter in parameters if parameter.kind in named} - {"self"})
+
+
+@pytest.mark.parametrize("name", options_of(Client.infer, Client.call, ModelSequence.infer, DefinedSequence.infer))
+def test_an_input_that_is_missing_may_have_been_taken_for_an_option(name):
+    signature = Signature((TensorSpec(name, "FP32", (2,)),), (), batched=False)
+    hint = f'; an input of the name "{name}" goes by position, or in inputs={{"{name}": …}} where a name is called'
+    assert problem({}, signature=signature) == f'input "{name}" is missing: FP32[2] wanted{hint}'
+
+
+def test_an_input_given_by_keyword_that_is_an_option_of_call_says_how_it_goes():
+    signature = Signature((TensorSpec("timeout_s", "FP32", (2,)),), (), batched=False)
+    with pytest.raises(InvalidRequest, match=r"timeout_s\" is missing: .*; an input of the name .* goes by position, or"):
+        Client("http://127.0.0.1:1").call(Stub("m", signature, only), timeout_s=np.ones(2, np.float32))
 
 
 def test_what_matches_has_no_problems():

@@ -13,6 +13,7 @@ __all__ = [
     "checked_parameters",
     "kind_of",
     "list_outputs",
+    "named_as_option",
     "named_input",
     "require_encodable",
     "require_name",
@@ -25,6 +26,12 @@ __all__ = [
 _KINDS = (bool, int, float, str)
 _PLAIN: tuple[tuple[type[Any], type[Any]], ...] = ((np.bool_, bool), (np.integer, int), (np.floating, float))
 """What NumPy's scalars are to the protocol; its texts are Python's."""
+
+_OPTIONS = frozenset(
+    "cast end headers inputs into outputs parameters request_id sequence_end sequence_id sequence_start timeout_s top "
+    "version".split()
+)
+"""The names of the options that calls have beside inputs."""
 
 _OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
 _FORM_OF_ANSWERS, _RESERVED = "binary_data_output", "triton_"  # the former over HTTP, where no model sees it (24.10)
@@ -147,8 +154,15 @@ def kind_of(value: object) -> str:
 
 def named_input(option: str, value: object) -> str:
     """Give the end of a sentence on an option that is an array: an input may have its name."""
-    if not hasattr(value, "__array__"):
-        return ""
+    return _by_position(option) if hasattr(value, "__array__") else ""
+
+
+def named_as_option(name: str) -> str:
+    """Give the end of a sentence on an input that is missing: as a keyword it may have been taken for an option."""
+    return _by_position(name) if name in _OPTIONS else ""
+
+
+def _by_position(option: str) -> str:
     return f'; an input of the name "{option}" goes by position, or in inputs={{"{option}": …}} where a name is called'
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tritonforge.client.cuda.arrays import CudaArray
-from tritonforge.client.tensors.arguments import kind_of, with_article
+from tritonforge.client.tensors.arguments import kind_of, named_as_option, with_article
 from tritonforge.client.tensors.lists import has_masked, is_read_once, shape_of
 from tritonforge.client.tensors.wire import Array, numpy_dtype
 from tritonforge.dtypes import DTYPES, from_numpy
@@ -40,7 +40,8 @@ def find_problems(
                 problems.append(f'input "{spec.name}": {problem}')
         elif not spec.optional:
             known += spec.name in inputs
-            problems.append(f'input "{spec.name}" is missing: {spec.describe(batched=signature.batched)} wanted')
+            wanted = spec.describe(batched=signature.batched)
+            problems.append(f'input "{spec.name}" is missing: {wanted} wanted{named_as_option(spec.name)}')
         else:
             known += spec.name in inputs
     if known < len(inputs):
