@@ -54,7 +54,7 @@ def test_an_input_that_is_missing_may_have_been_taken_for_an_option(name):
 
 def test_an_input_given_by_keyword_that_is_an_option_of_call_says_how_it_goes():
     signature = Signature((TensorSpec("timeout_s", "FP32", (2,)),), (), batched=False)
-    with pytest.raises(InvalidRequest, match=r"timeout_s\" is missing: .*; an input of the name .* goes by position, or"):
+    with pytest.raises(InvalidRequest, match=r"\" is missing: .*; an input of the name .* goes by position, or"):
         Client("http://127.0.0.1:1").call(Stub("m", signature, only), timeout_s=np.ones(2, np.float32))
 
 

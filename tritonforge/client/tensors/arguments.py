@@ -27,10 +27,10 @@ _KINDS = (bool, int, float, str)
 _PLAIN: tuple[tuple[type[Any], type[Any]], ...] = ((np.bool_, bool), (np.integer, int), (np.floating, float))
 """What NumPy's scalars are to the protocol; its texts are Python's."""
 
-_OPTIONS = frozenset(
-    "cast end headers inputs into outputs parameters request_id sequence_end sequence_id sequence_start timeout_s top "
-    "version".split()
-)
+_OPTIONS = {
+    *("cast", "end", "headers", "inputs", "into", "outputs", "parameters", "request_id"),
+    *("sequence_end", "sequence_id", "sequence_start", "timeout_s", "top", "version"),
+}
 """The names of the options that calls have beside inputs."""
 
 _OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
