@@ -12,7 +12,7 @@ from tritonforge.client import Client, Retries
 from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import DeadlineExceeded, InferenceFailed, InvalidRequest, ServerUnavailable, Target
-from tritonforge.client.message import Request, Response, Tensor
+from tritonforge.client.message import Headers, Request, Response, Tensor
 from tritonforge.client.questions import Question
 from tritonforge.client.shared_memory.arena import LEAST_BYTES
 from tritonforge.client.shared_memory.transport import SharedMemoryTransport
@@ -33,8 +33,10 @@ class Server:
         self.placed: set[str] = set()
         self.failure: Exception | None = None
         self.shape_in_memory: tuple[int, ...] | None = None
+        self.asked: dict[str, Headers] = {}
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
+        self.asked[question.subject] = question.headers
         if question.subject == "model_metadata":
             if self.failure is not None:
                 raise self.failure
@@ -98,6 +100,13 @@ def test_an_output_that_a_model_has_since_it_was_loaded_anew_comes(server, trans
     assert sizes(transport) == server.answers
     assert sizes(transport) == server.answers
     assert server.placed == {"a", "b"}
+
+
+def test_what_is_asked_for_a_request_has_its_headers(server, transport):
+    sizes(transport)
+    assert sizes(transport, REQUEST._replace(headers=(("x-tenant", "a"),))) == {"a": BIG}
+    asked = {subject: server.asked[subject] for subject in ("model_metadata", "register_shared_memory")}
+    assert asked == dict.fromkeys(asked, (("x-tenant", "a"),))
 
 
 @pytest.mark.parametrize("shape", [(0, 1 << 70), (1 << 70,)])
