@@ -108,5 +108,7 @@ def is_sequence(request: Request) -> bool:
 
 def joined(headers: Headers, more: Headers) -> Headers:
     """Add more headers to those of a request, which count where both have a name."""
+    if not (headers and more):
+        return headers or more
     names = {name for name, _ in headers}
     return (*headers, *[header for header in more if header[0].lower() not in names])

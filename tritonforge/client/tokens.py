@@ -33,24 +33,27 @@ class TokenTransport:
 
     async def infer(self, request: Request, deadline: Deadline) -> Response:
         """Send one request and wait for its one response."""
-        return await self._inner.infer(await self._signed_request(request, deadline), deadline)
+        target = Target(self.url, request.model, request.version, request.id)
+        signed = request._replace(headers=await self._with_token(request.headers, target, deadline), kind=None)
+        return await self._inner.infer(signed, deadline)
 
     async def stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[Response, None]:
         """Send one request and give each response as it comes."""
         if self.url.startswith("grpc"):  # any other refuses
-            request = await self._signed_request(request, deadline)
+            target = Target(self.url, request.model, request.version, request.id)
+            request = request._replace(headers=await self._with_token(request.headers, target, deadline))
         async with aclosing(self._inner.stream(request, deadline)) as responses:
             async for response in responses:
                 yield response
 
     async def ask(self, question: Question, deadline: Deadline) -> Any:
         """Ask the server something."""
-        return await self._inner.ask(await self._signed_question(question, deadline), deadline)
+        return await self._inner.ask(await self._signed(question, deadline), deadline)
 
     async def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
         """Ask what is answered piece by piece."""
         if self.url.startswith("http"):
-            question = await self._signed_question(question, deadline)
+            question = await self._signed(question, deadline)
         async with aclosing(self._inner.events(question, deadline)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -67,11 +70,7 @@ class TokenTransport:
         """Close all connections."""
         await self._inner.close()
 
-    async def _signed_request(self, request: Request, deadline: Deadline) -> Request:
-        target = Target(self.url, request.model, request.version, request.id)
-        return request._replace(headers=await self._with_token(request.headers, target, deadline), kind=None)
-
-    async def _signed_question(self, question: Question, deadline: Deadline) -> Question:
+    async def _signed(self, question: Question, deadline: Deadline) -> Question:
         target = Target(self.url, question.model, question.version)
         return question._replace(headers=await self._with_token(question.headers, target, deadline))
 
@@ -81,7 +80,7 @@ class TokenTransport:
         Raise DeadlineExceeded where it comes too late, TypeError or ValueError where it is none, and what the function
         raises.
         """
-        if any(name == "authorization" for name, _ in headers):
+        if headers and any(name == "authorization" for name, _ in headers):
             return headers
         try:
             token = self._function()
