@@ -19,7 +19,7 @@ from tritonforge.define.isolation import in_body, own, run_step
 from tritonforge.define.origin import Origin, variable
 from tritonforge.define.settings import CommonArguments, OptionArguments, Options
 from tritonforge.define.signature import Returns
-from tritonforge.errors import InvalidTensor, Where
+from tritonforge.errors import Diagnostic, InvalidTensor, Where
 from tritonforge.ir import Signature
 
 __all__ = ["Definition"]
@@ -39,6 +39,8 @@ class Definition(ABC, Generic[P, R_co]):
     """
 
     asynchronous: bool = False
+    remarks: tuple[Diagnostic, ...] = ()
+    """Warnings of what its signature was read from."""
 
     def __init__(self, origin: Origin, name: str | None) -> None:
         self._origin = origin

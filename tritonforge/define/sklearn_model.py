@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from tritonforge import dtypes
+from tritonforge.define.annotations import ParsedTensor
 from tritonforge.define.factories import make
 from tritonforge.define.origin import caller
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
+from tritonforge.define.sklearn_check import Check
+from tritonforge.define.sklearn_mends import CLASS
+from tritonforge.define.sklearn_text import conversion_options, first_step, is_vectorizer, vectorizers
 from tritonforge.define.weights import Annotations, OnnxModel
 from tritonforge.errors import Diagnostic, DiagnosticError
+from tritonforge.ir import TensorSpec
 
 if TYPE_CHECKING:
     import onnx
@@ -24,10 +29,6 @@ __all__ = ["sklearn"]
 
 TARGET_OPSET = {"": 18, "ai.onnx.ml": 3}
 """ONNX operator sets of converted estimators: ones that every runtime since Triton 23.08 has."""
-
-
-TEXT = ("CountVectorizer", "HashingVectorizer")
-"""What takes texts, with its subclasses."""
 
 
 def sklearn(
@@ -74,21 +75,28 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
     if not any(hasattr(fitted, method) for method in ("get_params", "predict", "transform")):
         reason = f"it is of type {type(fitted).__name__}, which is no estimator"
         raise _failed(model, reason, "give a fitted estimator, or a function of no arguments that gives one")
+    taken = _taken(fitted, inputs, model)
+    convert = partial(
+        convert_sklearn,
+        fitted,
+        name=model.name or type(fitted).__name__,
+        initial_types=_initial_types(taken, model),
+        target_opset=TARGET_OPSET,
+    )
+    options: dict[Any, Any] = {id(one): conversion_options(one) for one in vectorizers(fitted)}
+    plain = {id(fitted): {"zipmap": False}} if hasattr(fitted, "predict_proba") or _is_classifier(fitted) else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # skl2onnx tells of deprecations of its own dependencies
-            proto: onnx.ModelProto = convert_sklearn(
-                fitted,
-                name=model.name or type(fitted).__name__,
-                initial_types=_initial_types(fitted, inputs, model),
-                options={"zipmap": False} if hasattr(fitted, "predict_proba") else None,
-                target_opset=TARGET_OPSET,
-            )
+            try:
+                proto: onnx.ModelProto = convert(options=options | plain)
+            except NameError:  # LinearSVC has no such option, and gives tensors anyway
+                proto = convert(options=options)
     except DiagnosticError:
         raise
     except (Exception, SystemExit) as error:
         reason = f"skl2onnx can't convert {type(fitted).__name__}: {type(error).__name__}: {error}"
-        raise _failed(model, reason, "see skl2onnx's list of supported estimators") from error
+        raise _failed(model, reason, f"see skl2onnx's list of supported estimators; or {CLASS}") from error
     found = [info.name for info in proto.graph.output]
     if outputs is not None and (isinstance(outputs, str) or not isinstance(outputs, Sequence)):
         raise _failed(model, f"outputs= is {outputs!r}, of type {type(outputs).__name__}", 'write outputs=["label"]')
@@ -99,27 +107,43 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
         raise _failed(model, f"outputs= gives {len(wanted)} names, but it has {len(found)}", "give one name for each")
     _rename(proto.graph, dict(zip(found, wanted, strict=True)))
     proto.opset_import.sort(key=lambda opset: opset.domain)  # skl2onnx 1.20 leaves them in the order of a set
-    return bytes(proto.SerializeToString(deterministic=True))
+    content = bytes(proto.SerializeToString(deterministic=True))
+    check = Check(fitted, [one.spec for one in taken], model.options.examples, model.where)
+    model.remarks = tuple(check(content, wanted, batched=all(one.batched for one in taken)))
+    return content
 
 
 def _is_factory(estimator: Any) -> bool:
     return isinstance(estimator, Callable) and not hasattr(estimator, "get_params")  # type: ignore[arg-type]
 
 
-def _initial_types(fitted: Any, inputs: Annotations | None, model: OnnxModel) -> list[tuple[str, Any]]:
-    from skl2onnx.common import data_types
-    from skl2onnx.common.data_types import FloatTensorType
-
+def _taken(fitted: Any, inputs: Annotations | None, model: OnnxModel) -> tuple[ParsedTensor, ...]:
+    """Say what an estimator takes, by its own word where nothing is declared."""
+    features = getattr(fitted, "n_features_in_", None)
     if inputs is None:
-        features = getattr(fitted, "n_features_in_", None)
         if features is None:
             raise _failed(model, *_undeclared(fitted))
-        return [("features", FloatTensorType([None, features]))]
+        return (ParsedTensor(TensorSpec("features", "FP32", (int(features),)), batched=True),)
+    parsed = parse_tensors(inputs, "input", model.name, model.where)
+    if len(parsed) == 1 and features is not None and parsed[0].batched and len(parsed[0].spec.dims) == 1:
+        spec = parsed[0].spec
+        if isinstance(spec.dims[0], int) and spec.dims[0] != features:
+            where = model.where.at(f'{model.name}, input "{spec.name}"')
+            reason = f"{spec.dims[0]} features are declared; {type(fitted).__name__} takes {features} (n_features_in_)"
+            annotation = dtypes.DTYPES[spec.datatype].annotation
+            hint = f'declare {annotation}[np.ndarray, "batch {features}"], or leave inputs= out'
+            raise DiagnosticError([Diagnostic("TF303", where, reason, hint)])
+    return parsed
+
+
+def _initial_types(taken: Sequence[ParsedTensor], model: OnnxModel) -> list[tuple[str, Any]]:
+    from skl2onnx.common import data_types
+
     by_dtype = {
         "BOOL": "Boolean", "INT32": "Int32", "INT64": "Int64", "FP32": "Float", "FP64": "Double", "BYTES": "String"
     }  # fmt: skip
     types = []
-    for parsed in parse_tensors(inputs, "input", model.name, model.where):
+    for parsed in taken:
         kind = by_dtype.get(parsed.spec.datatype)
         if kind is None:
             annotation = dtypes.DTYPES[parsed.spec.datatype].annotation
@@ -135,10 +159,8 @@ def _undeclared(estimator: Any) -> tuple[str, str]:
     if not _is_fitted(estimator):
         reason = f"{name} is not fitted, or doesn't say how many features it takes"
         return reason, "fit it first, or declare inputs={…}"
-    first = estimator
-    while steps := getattr(first, "steps", None):
-        first = steps[0][1]
-    if any(base.__name__ in TEXT for base in type(first).__mro__):
+    first = first_step(estimator)
+    if is_vectorizer(first):
         taken = "text" if first is estimator else f"text, by its {type(first).__name__}"
         return f"{name} is fitted, but takes {taken}", 'declare inputs={"text": String[np.ndarray, "batch"]}'
     reason = f"{name} is fitted, but doesn't say how many features it takes"
@@ -155,13 +177,40 @@ def _is_fitted(estimator: Any) -> bool:
     return True
 
 
+def _is_classifier(estimator: Any) -> bool:
+    from sklearn.base import is_classifier
+
+    try:
+        return bool(is_classifier(estimator))
+    except Exception:  # whatever an estimator of others raises
+        return False
+
+
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Give a graph's outputs other names, wherever they stand."""
+    """Give a graph's outputs other names, wherever they stand; what has one of those inside gets another."""
+    used = {name for node in graph.node for name in (*node.input, *node.output)}
+    names = dict(names)
+    for name in sorted(used.intersection(names.values()) - names.keys()):
+        free = name
+        while free in used or free in names.values():
+            free += "_"
+        names[name] = free
     for info in graph.output:
         info.name = names[info.name]
+    _rename_values(graph, names)
+
+
+def _rename_values(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for one in (*graph.initializer, *graph.value_info):
+        one.name = names.get(one.name, one.name)
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
+                own = {name for one in inner.node for name in one.output}
+                own.update(one.name for one in (*inner.input, *inner.initializer))
+                _rename_values(inner, {old: new for old, new in names.items() if old not in own})
 
 
 def _failed(model: OnnxModel, message: str, hint: str) -> DiagnosticError:

@@ -72,6 +72,7 @@ def gather(definitions: Iterable[AnyDefinition]) -> Gathered:
         found += _unreachable(definition)
         try:
             _ = definition.signature
+            found += definition.remarks
             if isinstance(definition, Pipeline) and definition.lowering == "bls":
                 graph, told = _straight(definition)
                 if graph is not None:

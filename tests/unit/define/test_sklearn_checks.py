@@ -1,0 +1,178 @@
+"""Converted estimators, held against what they are made of before they are served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jaxtyping import Float32, Float64
+from numpy.typing import NDArray
+
+from tritonforge import String, sklearn
+from tritonforge.build import build
+from tritonforge.define.weights import OnnxModel
+from tritonforge.errors import Diagnostic, DiagnosticError
+
+pytest.importorskip("skl2onnx")
+linear_model = pytest.importorskip("sklearn.linear_model")
+make_pipeline = pytest.importorskip("sklearn.pipeline").make_pipeline
+preprocessing = pytest.importorskip("sklearn.preprocessing")
+text = pytest.importorskip("sklearn.feature_extraction.text")
+
+GERMAN = ["schön gut", "süß gut", "größe übel", "übel schlecht", "schön süß", "übel übel"]
+GERMAN_KINDS = ["pos", "pos", "neg", "neg", "pos", "neg"]
+ENGLISH = ["good film", "don't stop", "bad film", "stop it", "so good don't", "bad bad it"]
+ENGLISH_KINDS = [1, 1, 0, 0, 1, 0]
+
+
+def texts(vectorizer: Any, corpus: list[str], kinds: list[Any], **options: Any) -> tuple[Any, OnnxModel]:
+    estimator = make_pipeline(vectorizer, linear_model.LogisticRegression(C=10)).fit(corpus, kinds)
+    return estimator, sklearn(estimator, inputs={"text": String[np.ndarray, "batch"]}, name="classifier", **options)
+
+
+def fault(definition: OnnxModel) -> Diagnostic:
+    with pytest.raises(DiagnosticError) as raised:
+        _ = definition.signature
+    (found,) = raised.value.diagnostics
+    assert found.severity == "error"
+    return found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},  # lower-casing would take the locale en_US.UTF-8, which images don't have
+        {"lowercase": False},
+        {"lowercase": False, "token_pattern": r"(?u)\b\w+\b"},
+        {"token_pattern": r"\b\w{3,}\b"},
+        {"ngram_range": (1, 2)},
+    ],
+)
+def test_words_are_those_of_scikit_learn(settings: dict[str, Any]) -> None:
+    estimator, definition = texts(text.TfidfVectorizer(**settings), GERMAN, GERMAN_KINDS)
+    rows = np.array(["schön", "Übel", "süß a  SCHÖN", "größe, ü übel's gut!", "nichts", ""], object)
+    label, probability = definition(rows)
+    np.testing.assert_array_equal(label, estimator.predict(rows))
+    np.testing.assert_allclose(probability, estimator.predict_proba(rows), atol=1e-5)
+    assert definition.remarks == ()
+
+
+def test_single_letters_part_no_words_of_n_grams() -> None:
+    estimator, definition = texts(text.TfidfVectorizer(ngram_range=(1, 2)), ENGLISH, ENGLISH_KINDS)
+    rows = np.array(["don't stop", "good a film"], object)
+    np.testing.assert_allclose(definition(rows).probability, estimator.predict_proba(rows), atol=1e-5)
+
+
+def test_what_the_graph_splits_otherwise_is_refused() -> None:
+    vectorizer = text.TfidfVectorizer(token_pattern=r"(?u)\b\w[\w-]*\b")
+    found = fault(texts(vectorizer, GERMAN, GERMAN_KINDS)[1])
+    assert found.code == "TF308"
+    assert "Pipeline gives" in found.message
+    assert "@model class" in found.hint
+
+
+def test_words_that_come_twice_count_otherwise_in_a_graph_of_logarithms() -> None:
+    found = fault(texts(text.TfidfVectorizer(sublinear_tf=True), ENGLISH, ENGLISH_KINDS)[1])
+    assert found.code == "TF308"
+    assert found.hint.startswith("skl2onnx takes log(1 + tf) for sublinear_tf, not 1 + log(tf)")
+
+
+def test_the_examples_of_the_definition_come_first() -> None:
+    vectorizer = text.TfidfVectorizer(token_pattern=r"(?u)\b\w[\w-]*\b")
+    estimator, definition = texts(vectorizer, GERMAN, GERMAN_KINDS, examples={"text": ["gut", "süß schön"]})
+    (kind,) = estimator.predict(["süß schön"])
+    message = fault(definition).message
+    assert 'for "süß schön"' in message
+    assert f'"{kind}"' in message or "probability" in message
+
+
+def test_a_difference_on_odd_texts_only_is_a_warning() -> None:
+    _, definition = texts(text.CountVectorizer(analyzer="char", ngram_range=(1, 2)), ENGLISH, ENGLISH_KINDS)
+    assert definition.signature.batched
+    (found,) = definition.remarks
+    assert (found.code, found.severity) == ("TF308", "warning")
+    assert found.message.startswith(
+        "the graph that skl2onnx makes of it answers otherwise on texts with two spaces: for "
+    )
+
+
+def test_a_build_shows_such_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "serving.py").write_text(
+        "import numpy as np\n"
+        "from sklearn.feature_extraction.text import CountVectorizer\n"
+        "from sklearn.linear_model import LogisticRegression\n"
+        "from sklearn.pipeline import make_pipeline\n"
+        "from tritonforge import String, sklearn\n"
+        "def load():\n"
+        "    letters = CountVectorizer(analyzer='char', ngram_range=(1, 2))\n"
+        f"    return make_pipeline(letters, LogisticRegression(C=10)).fit({ENGLISH}, {ENGLISH_KINDS})\n"
+        'classifier = sklearn(load, inputs={"text": String[np.ndarray, "batch"]})\n'
+    )
+    report = build([tmp_path / "serving.py"], tmp_path / "repository")
+    assert [one.code for one in report.warnings] == ["TF308"]
+    assert report.warnings[0].where.line == 9
+
+
+def test_a_graph_that_cannot_be_loaded_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    """onnxruntime's own log stays silent."""
+    vectorizer = text.CountVectorizer(token_pattern=r"[a-z]+(?![a-z])")
+    found = fault(texts(vectorizer, ENGLISH, ENGLISH_KINDS)[1])
+    assert found.code == "TF304"
+    assert found.message.endswith("Can not digest tokenexp: invalid perl operator: (?!")
+    assert found.hint.startswith("RE2 splits texts there: ")
+    assert "inference_session" not in capfd.readouterr().err
+
+
+def test_a_declared_number_of_features_is_held_against_the_estimator() -> None:
+    estimator = linear_model.LogisticRegression().fit(np.eye(3), [0, 1, 2])
+    found = fault(sklearn(estimator, inputs={"x": Float32[np.ndarray, "batch 4"]}, name="classifier"))
+    assert found.code == "TF303"
+    assert found.message == "4 features are declared; LogisticRegression takes 3 (n_features_in_)"
+    assert found.hint == 'declare Float32[np.ndarray, "batch 3"], or leave inputs= out'
+
+
+def test_what_float32_loses_of_an_example_is_told() -> None:
+    """Of the seconds since 1970 it keeps one in a hundred; Float64 keeps all."""
+    seconds: NDArray[np.float64] = 1.7e9 + 100 * np.random.default_rng(0).normal(size=(200, 1))
+    estimator = make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression(C=100))
+    estimator.fit(seconds, (seconds[:, 0] > 1.7e9).astype(int))
+    rows = seconds[:20].astype(np.float32)
+    found = fault(sklearn(estimator, name="classifier", examples={"features": rows}))
+    assert found.code == "TF308"
+    assert found.hint.startswith("declare Float64 inputs")
+    wide = sklearn(
+        estimator,
+        name="classifier",
+        inputs={"features": Float64[np.ndarray, "batch 1"]},
+        examples={"features": seconds[:20]},
+    )
+    assert wide.signature.batched
+    assert wide.remarks == ()
+
+
+def test_classifiers_without_probabilities_give_tensors() -> None:
+    """Their graphs have a value named "label" inside."""
+    svm = pytest.importorskip("sklearn.svm")
+    rows = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
+    kinds = (rows[:, 0] > 0).astype(int) + (rows[:, 1] > 0)
+    for estimator in (svm.SVC(), svm.LinearSVC(), linear_model.SGDClassifier(random_state=0)):
+        definition = sklearn(estimator.fit(rows, kinds), name="classifier")
+        np.testing.assert_array_equal(definition(rows).label, estimator.predict(rows))
+
+
+def test_a_vectorizer_may_be_served_alone() -> None:
+    """Its graph has a value named "output" inside."""
+    vectorizer = text.TfidfVectorizer().fit(GERMAN)
+    definition = sklearn(vectorizer, inputs={"text": String[np.ndarray, "batch"]}, name="words")
+    np.testing.assert_allclose(definition(np.array(GERMAN, object)), vectorizer.transform(GERMAN).toarray(), atol=1e-6)
+
+
+def test_a_column_of_texts_beside_others() -> None:
+    compose = pytest.importorskip("sklearn.compose")
+    rows = np.array([[one, "b"] for one in GERMAN], object)
+    words = compose.ColumnTransformer([("words", text.TfidfVectorizer(), 0)])
+    estimator = make_pipeline(words, linear_model.LogisticRegression()).fit(rows, GERMAN_KINDS)
+    definition = sklearn(estimator, inputs={"rows": String[np.ndarray, "batch 2"]}, name="classifier")
+    np.testing.assert_array_equal(definition(rows).label, GERMAN_KINDS)

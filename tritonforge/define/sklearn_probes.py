@@ -1,0 +1,172 @@
+"""Rows on which an estimator and the graph that is made of it are held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tritonforge.define.arrays import Array
+from tritonforge.define.sklearn_text import first_step, vectorizers, words_of
+from tritonforge.dtypes import DTYPES
+from tritonforge.ir import TensorSpec
+
+__all__ = ["Probe", "probes"]
+
+_ROWS = 24
+_WORDS = 12
+_ANY_SIZE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Rows by input.
+
+    A difference on `odd` ones is told, and no mistake; on given ones no rounding excuses it;
+    `guessed` ones may lie where the estimator was never meant to be.
+    """
+
+    inputs: Mapping[str, Array]
+    odd: str = ""
+    given: bool = False
+    guessed: bool = False
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def row(self, number: int) -> Probe:
+        """Give one of its rows."""
+        rows = {name: array[number : number + 1] for name, array in self.inputs.items()}
+        return replace(self, inputs=rows)
+
+
+def probes(estimator: Any, inputs: Sequence[TensorSpec], examples: Iterable[Mapping[str, Any]]) -> Iterator[Probe]:
+    """Give the examples, and rows that look like what the estimator was fitted on.
+
+    Texts are words of its vocabularies; numbers lie around the examples, or where its first step says that its features
+    do; categories are those that its first step knows.
+    """
+    given = [probe for example in examples if (probe := _given(example, inputs))]
+    yield from given
+    random = np.random.default_rng(0)
+    if any(spec.datatype == "BYTES" for spec in inputs) and (found := list(vectorizers(estimator))):
+        words = sorted({word for one in found for word in words_of(one)})
+        stops = sorted({word for one in found for word in _stop_words(one)})
+        for kind, texts in _texts(words, stops, random):
+            drawn = {spec.name: _texts_of(spec, texts, random) for spec in inputs}
+            yield Probe(drawn, odd="" if kind == "words" else kind)
+        return
+    first = first_step(estimator)
+    drawn = {spec.name: _drawn(spec, first, [one.inputs[spec.name] for one in given], random) for spec in inputs}
+    yield Probe(drawn, guessed=True)
+
+
+def _given(example: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Probe | None:
+    """Read an example; one that isn't as it should be is told elsewhere."""
+    arrays = {}
+    for spec in inputs:
+        value = example.get(spec.name)
+        dtype = np.dtype(object) if spec.datatype == "BYTES" else DTYPES[spec.datatype].numpy
+        try:
+            array = np.asarray(value, dtype)
+        except (TypeError, ValueError):
+            return None
+        if value is None or array.ndim != 1 + len(spec.dims) or not len(array):
+            return None
+        arrays[spec.name] = _decoded(array) if spec.datatype == "BYTES" else array
+    return Probe(arrays, given=True)
+
+
+def _decoded(array: Array) -> Array:
+    texts = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in array.ravel()]
+    return _strings(texts).reshape(array.shape)
+
+
+def _strings(texts: Sequence[str]) -> Array:
+    array = np.empty(len(texts), object)
+    array[:] = texts
+    return array
+
+
+def _texts(words: Sequence[str], stops: Sequence[str], random: np.random.Generator) -> Iterator[tuple[str, list[str]]]:
+    """Give kinds of texts: of words, then what people write beside them."""
+    if not words:
+        return
+    far = [word for word in words if not word.isascii()]
+    near = [word for word in words if word.isascii()]
+    chosen = [*_some(far, _WORDS // 2, random), *_some(near, _WORDS, random)]
+    pairs = list(zip(chosen, [*chosen[1:], chosen[0]], strict=True))
+    plain = [*chosen, *(" ".join(pair) for pair in pairs), " ".join(chosen[:4])]
+    plain += [f"{one} {one} {other}" for one, other in pairs[:4]]
+    between = _some(stops, _WORDS, random)
+    plain += [f"{one} {between[at % len(between)]} {other}" for at, (one, other) in enumerate(pairs) if between]
+    yield "words", plain
+    some = pairs[:4]
+    yield "upper case", [f"{one.upper()} {other.capitalize()}" for one, other in some]
+    yield (
+        "punctuation",
+        [f"{one}, {other}!" for one, other in some] + [f"({one}) {other}-{one}." for one, other in some],
+    )
+    yield "an apostrophe", [f"{one} {other}'t {one}" for one, other in some]
+    yield "single letters and digits", [f"{one} a {other} 7 {one}" for one, other in some]
+    yield "accents", [f"{one} é {other}ü {one}" for one, other in some]
+    yield "two spaces", [f"{one}  {other}" for one, other in some]
+    yield "a line feed", [f"{one}\n{other}" for one, other in some]
+    yield "no text", [""]
+
+
+def _stop_words(vectorizer: Any) -> Iterable[str]:
+    words = getattr(vectorizer, "get_stop_words", lambda: None)()
+    return words or ()
+
+
+def _some(words: Sequence[str], number: int, random: np.random.Generator) -> list[str]:
+    picked = sorted(random.choice(len(words), min(number, len(words)), replace=False)) if words else []
+    return [words[at] for at in picked]
+
+
+def _texts_of(spec: TensorSpec, texts: Sequence[str], random: np.random.Generator) -> Array:
+    sizes = _sizes(spec)
+    if spec.datatype != "BYTES":
+        return _cast(random.normal(size=(len(texts), *sizes)), spec)
+    times = int(np.prod(sizes))
+    return _strings([text for text in texts for _ in range(times)]).reshape(len(texts), *sizes)
+
+
+def _drawn(spec: TensorSpec, first: Any, given: Sequence[Array], random: np.random.Generator) -> Array:
+    sizes = _sizes(spec)
+    known = getattr(first, "categories_", None)
+    if isinstance(known, list) and sizes == (len(known),):
+        columns = [[kinds[at] for at in random.integers(0, len(kinds), _ROWS)] for kinds in known]
+        rows = np.array(list(zip(*columns, strict=True)), object)
+        return _decoded(rows) if spec.datatype == "BYTES" else rows.astype(DTYPES[spec.datatype].numpy)
+    if spec.datatype == "BYTES":
+        return _strings(["a"] * (_ROWS * int(np.prod(sizes)))).reshape(_ROWS, *sizes)
+    noise = random.normal(size=(_ROWS, *sizes))
+    same = [array.astype(np.float64) for array in given if array.shape[1:] == sizes]
+    if same and DTYPES[spec.datatype].numpy.kind == "f":
+        rows = np.concatenate(same)
+        spread = rows.std(axis=0)
+        return _cast(rows[random.integers(0, len(rows), _ROWS)] + 0.5 * noise * spread, spec)
+    center, width = _fitted_on(first, sizes)
+    return _cast(center + width * noise, spec)
+
+
+def _fitted_on(first: Any, sizes: tuple[int, ...]) -> tuple[Any, Any]:
+    """Say where the features lie that a scaler was fitted on, and how far they spread."""
+    for center, width in (("mean_", "scale_"), ("center_", "scale_"), ("data_min_", "data_range_")):
+        found = [np.asarray(getattr(first, name, None)) for name in (center, width)]
+        if all(one.shape == sizes and one.dtype.kind == "f" for one in found):
+            return found[0], found[1]
+    return 0.0, 1.0
+
+
+def _cast(rows: Array, spec: TensorSpec) -> Array:
+    dtype = DTYPES[spec.datatype].numpy
+    return (rows > 0) if dtype.kind == "b" else (rows if dtype.kind == "f" else np.rint(rows)).astype(dtype)
+
+
+def _sizes(spec: TensorSpec) -> tuple[int, ...]:
+    return tuple(dim if isinstance(dim, int) else _ANY_SIZE for dim in spec.dims)
