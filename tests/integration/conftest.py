@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from container_support import BASE, EXAMPLES, IMAGE, shared
+from container_support import BASE, EXAMPLES, IMAGE, Building, locked, shared
 from repositories import ECHO, write_model, write_wheel
 
 from tritonforge.server import PreflightError, Server
@@ -93,7 +93,32 @@ def docker() -> Iterator[DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
+def workers_folder(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """A folder that all workers of this run have."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if hasattr(pytestconfig, "workerinput") else folder
+
+
+@pytest.fixture(scope="session")
+def building(workers_folder: Path) -> Building:
+    """A lock of all workers, as not all that Docker has of a build says whose it is."""
+    return lambda: locked(workers_folder / "building")
+
+
+@pytest.fixture
+def only_build(building: Building) -> Iterator[None]:
+    """Have no other worker build an image during a test."""
+    with building():
+        yield
+
+
+@pytest.fixture(scope="session")
+def image(
+    docker: DockerClient,
+    tmp_path_factory: pytest.TempPathFactory,
+    workers_folder: Path,
+    building: Building,
+) -> Iterator[str]:
     """The slim image of the examples, their models baked in; one for all workers of this run."""
     from tritonforge.image import ImageOptions, write_context
     from tritonforge.server.docker.client import build_image
@@ -101,11 +126,11 @@ def image(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory, pytest
     def make() -> None:
         context = tmp_path_factory.mktemp("image") / "context"
         write_context(EXAMPLES, context, ImageOptions(base=BASE))
-        build_image(docker, context, IMAGE, lambda line: None)
+        with building():
+            build_image(docker, context, IMAGE, lambda line: None)
 
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if hasattr(pytestconfig, "workerinput") else folder
-    with shared(folder / "users_of_the_image", make=make, remove=lambda: docker.images.remove(IMAGE, force=True)):
+    users = workers_folder / "users_of_the_image"
+    with shared(users, make=make, remove=lambda: docker.images.remove(IMAGE, force=True)):
         yield IMAGE
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from tritonforge.server.docker.server import DockerServer
+
+Building = Callable[[], AbstractContextManager[None]]
+"""A lock: `with building():` has no other worker build an image."""
 
 BASE = "tritonforge-test-base:bookworm"
 IMAGE = "tritonforge-test-slim:latest"
@@ -35,6 +38,14 @@ def run(*arguments: str, exit_code: int | None = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert exit_code in (None, done.returncode), done.stderr
     return done.stdout
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Have one process at a time in such a block."""
+    with file.open("a") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.usefixtures("only_build")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_build_that_is_ended_leaves_nothing(
     docker: DockerClient, image: str, echo: Path, tmp_path: Path, number: signal.Signals
@@ -52,6 +53,7 @@ def stages_of(things: Any, builder: int, **options: Any) -> list[Any]:
     return [one for one in found if f".{builder}." in one.labels["io.tritonforge.stage"]]
 
 
+@pytest.mark.usefixtures("only_build")
 def test_the_command_makes_an_image(docker: DockerClient, image: str, tmp_path: Path, echo: Path) -> None:
     command = [sys.executable, "-m", "tritonforge", "image", str(echo), "--tag", "tritonforge-test-cli:latest"]
     command += ["--base", BASE, "--no-bake", "--no-project-requirements", "--compose", str(tmp_path / "compose")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from container_support import BASE, program, run
+from container_support import BASE, Building, program, run
 from repositories import ECHO, infer, until, write_model
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ ENTRYPOINT ["/usr/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml
 
 
 @pytest.fixture(scope="module")
-def composed(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def composed(
+    docker: DockerClient,
+    tmp_path_factory: pytest.TempPathFactory,
+    building: Building,
+) -> Iterator[Path]:
     """The folder that the command writes, its image built; on free ports, and with the Prometheus that there is.
 
     The models are mounted, and only their owner can read them. Their path has what compose and Docker read in a way of
@@ -40,15 +44,17 @@ def composed(docker: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> 
     models, folder = (tmp_path_factory.mktemp("composed") / name for name in ("mod:els $HOME", "compose"))
     write_model(models, "echo", ECHO)
     models.chmod(0o700)
-    run("image", str(models), "--tag", TAG, "--base", BASE, "--no-bake", "--no-project-requirements",
-        "--compose", str(folder))  # fmt: skip
+    with building():
+        run("image", str(models), "--tag", TAG, "--base", BASE, "--no-bake", "--no-project-requirements",
+            "--compose", str(folder))  # fmt: skip
     compose = yaml.safe_load((folder / "compose.yaml").read_text())
     for service in compose["services"].values():
         service["ports"] = [f"127.0.0.1::{port.rpartition(':')[2]}" for port in service["ports"]]
     (folder / "compose.yaml").write_text(yaml.safe_dump(compose))
     stand_in = not docker.images.list(name := compose["services"]["prometheus"]["image"])
     if stand_in:  # Debian's program, in place of an image that can't be pulled here
-        docker.images.build(fileobj=context(Path(program("prometheus"))), custom_context=True, tag=name, rm=True)
+        with building():
+            docker.images.build(fileobj=context(Path(program("prometheus"))), custom_context=True, tag=name, rm=True)
     yield folder
     for image in (TAG, name) if stand_in else (TAG,):
         docker.images.remove(image, force=True)

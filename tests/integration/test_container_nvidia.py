@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from container_support import EXAMPLES, container, run
+from container_support import EXAMPLES, Building, container, run
 from repositories import FREE_PORTS, infer, write_wheel
 
 from tritonforge.build import build
@@ -56,14 +56,20 @@ def needy(x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:
 
 
 @pytest.fixture(scope="module")
-def nvidia(docker: DockerClient, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def nvidia(
+    docker: DockerClient,
+    image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    building: Building,
+) -> Iterator[str]:
     """A stand-in by the name of NVIDIA's image of release 24.10."""
     try:
         docker.images.get(NVIDIA)
     except Exception:  # it isn't here: the SDK's error, which is imported where it is installed alone
         folder = tmp_path_factory.mktemp("nvidia")
         (folder / "Dockerfile").write_text(STAND_IN.format(image=image))
-        build_image(docker, folder, NVIDIA, lambda line: None)
+        with building():
+            build_image(docker, folder, NVIDIA, lambda line: None)
         yield NVIDIA
         docker.images.remove(NVIDIA, force=True)
     else:
@@ -79,6 +85,7 @@ def test_without_an_image_it_is_nvidias_of_the_repositorys_release(docker: Docke
         assert client.infer("digits", image=np.zeros((1, 8, 8), np.uint8))["digit"].shape == (1, 1)
 
 
+@pytest.mark.usefixtures("only_build")
 def test_an_image_is_built_on_nvidias(docker: DockerClient, nvidia: str, tmp_path: Path) -> None:
     """The packages of the definitions go into its python3, and its models are baked in."""
     write_wheel(tmp_path / "wheels", "2.0")

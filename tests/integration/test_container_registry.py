@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from container_support import program, run
+from container_support import Building, program, run
 from repositories import FREE_PORTS, infer, until
 
 from tritonforge.server import PreflightError, Server
@@ -46,14 +46,14 @@ def address(log: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def stored(docker: DockerClient, image: str, registry: str) -> Iterator[tuple[str, str]]:
+def stored(docker: DockerClient, image: str, registry: str, building: Building) -> Iterator[tuple[str, str]]:
     """An image that is in the registry alone, but for the layers below its last: by tag, and by digest."""
     from docker.errors import ImageNotFound
 
     name = f"{registry}/team/fraud"
-    docker.images.build(
-        fileobj=io.BytesIO(f"FROM {image}\nLABEL of=registry\nRUN true > /tmp/new\n".encode()), tag=name
-    )
+    dockerfile = f"FROM {image}\nLABEL of=registry\nRUN true > /tmp/new\n"
+    with building():
+        docker.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=name)
     pushed = [entry for entry in docker.images.push(name, tag="latest", stream=True, decode=True) if "aux" in entry]
     docker.images.remove(name, force=True)
     by_tag, by_digest = f"{name}:latest", f"{name}@{pushed[0]['aux']['Digest']}"

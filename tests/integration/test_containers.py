@@ -40,8 +40,9 @@ def test_the_image_is_small_and_not_roots(docker: DockerClient, image: str) -> N
     assert facts["Config"]["User"] == "10001:10001"
 
 
+@pytest.mark.usefixtures("only_build")
 def test_nothing_but_the_image_stays_of_a_build(docker: DockerClient, image: str) -> None:
-    """Docker's classic builder leaves the stages before the last one without a name. Others may build meanwhile."""
+    """Docker's classic builder leaves the stages before the last one without a name."""
     stages = {"dangling": True, "label": "io.tritonforge.stage"}
     until(lambda: docker.images.list(filters=stages) == [], "no stage is left")
     assert "io.tritonforge.stage" not in docker.images.get(image).labels

@@ -52,15 +52,6 @@ def test_each_program_that_is_missing_is_installed(
     assert [command[-1] for command in commands if command[1] == "install"] == installed
 
 
-def test_what_needs_docker_is_where_it_is_run() -> None:
-    """.ci/run names the files, as to collect all others takes a while, in each worker."""
-    tests = Path(__file__).parents[1]
-    marked = {path for path in tests.rglob("test_*.py") if "pytest.mark.docker" in path.read_text(encoding="utf-8")}
-    run = set(tests.glob("integration/test_container*.py"))
-    assert "tests/integration/test_container*.py" in (tests.parent / ".ci" / "run").read_text()
-    assert marked - {Path(__file__)} == run
-
-
 DOCKER = """#!/bin/sh
 test -e "${DOCKER_HOST#unix://}"
 """
