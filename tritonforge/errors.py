@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Diagnostic", "DiagnosticError", "InvalidTensor", "Severity", "TritonForgeError", "Where"]
+__all__ = ["Diagnostic", "DiagnosticError", "InvalidTensor", "Severity", "TritonForgeError", "Where", "labelled"]
 
 Severity = Literal["error", "warning"]
 
@@ -77,3 +77,8 @@ def _readable(file: str) -> str:
         return file
     relative = os.path.relpath(file)
     return file if relative.startswith("..") else relative
+
+
+def labelled(error: Exception) -> str:
+    """Give an error's text as commands print it: a diagnostic has its place and its code, any other is called one."""
+    return str(error) if isinstance(error, DiagnosticError) else f"error: {error}"

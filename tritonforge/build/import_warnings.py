@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tritonforge import pbtxt
 from tritonforge.build.pinned_versions import Pinned
+from tritonforge.check.complete import served_versions
 from tritonforge.errors import Diagnostic, Where
-from tritonforge.ir import ModelConfig, VersionPolicy
+from tritonforge.ir import ModelConfig
 from tritonforge.validate.names import ALLOWED
 
 __all__ = ["versions_in", "warn_of_names", "warn_of_others", "warn_of_steps", "warn_of_versions"]
@@ -36,7 +38,8 @@ def warn_of_versions(
     imported = sorted({kept[name], *(version for model, version in pinned if model == name)})
     others = [other for other in versions_in(folder) if other not in imported]
     if others:
-        lost = [other for other in others if other in _served(config.version_policy, versions_in(folder))]
+        served = served_versions(pbtxt.to_message(config), tuple(versions_in(folder)))
+        lost = [other for other in others if other in served]
         are = "s {} are" if imported[1:] else " {} is"
         reason = f"only version{are.format(_listed(imported))} referenced; a build leaves out {_listed(others)}"
         if lost:
@@ -47,15 +50,6 @@ def warn_of_versions(
         hint = f"define one that is to be served: {written}. A build refuses folders that it hasn't written: copy them"
         hint += " only into what is deployed"
         yield _warning("TF407", folder, reason, hint)
-
-
-def _served(policy: VersionPolicy | None, versions: Sequence[int]) -> Sequence[int]:
-    """Give those of a model's versions that Triton serves by its policy; without one the newest."""
-    if policy is None:
-        return versions[-1:]
-    if policy.specific is not None:
-        return policy.specific
-    return versions if policy.all else versions[-(policy.latest or 1) :]
 
 
 def warn_of_steps(

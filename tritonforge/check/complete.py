@@ -56,9 +56,8 @@ def default_filename(config: Any) -> str:
     return ""
 
 
-def served_versions(config: Any, folder: ModelFolder) -> tuple[int, ...]:
-    """Give the versions that the policy picks; without a policy that is the latest one."""
-    versions = folder.versions
+def served_versions(config: Any, versions: tuple[int, ...]) -> tuple[int, ...]:
+    """Give those of a model's ascending versions that the policy picks; without a policy that is the latest one."""
     choice = config.version_policy.WhichOneof("policy_choice")
     if choice == "all":
         return versions

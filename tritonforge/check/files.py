@@ -81,7 +81,7 @@ def _check_model_files(model: Model) -> Iterator[Found]:
     filename = default_filename(model.config)
     if model.is_ensemble or not filename or model.config.cc_model_filenames or model.config.runtime:
         return
-    for version in served_versions(model.config, model.folder):
+    for version in served_versions(model.config, model.folder.versions):
         listing = model.folder.listing(version)
         if not (model.folder.path / str(version) / filename).exists():
             found = f"; there is {', '.join(listing)}" if listing else "; the folder is empty"

@@ -30,7 +30,7 @@ def check_onnx(model: Model) -> Iterator[Found]:
     """Read the graph of each version; complete `model.config` from the last, and compare it with all."""
     if model.config.backend != "onnxruntime":
         return
-    for version in reversed(served_versions(model.config, model.folder)):
+    for version in reversed(served_versions(model.config, model.folder.versions)):
         file = model.folder.path / str(version) / default_filename(model.config)
         file = file / "model.onnx" if file.is_dir() else file
         if not file.is_file():

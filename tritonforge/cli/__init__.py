@@ -22,8 +22,10 @@ _SERVES = "up"
 
 def main() -> None:
     """Run the command line; a mistake of the user's ends it with its text and exit code 1."""
-    heeded = _heeds_interruptions()
-    if sys.argv[1:2] == [_SERVES]:
+    serves = sys.argv[1:2] == [_SERVES]
+    # Where a shell has SIGINT ignored (`&`) it is not heeded, but by `up`, which scripts end so.
+    heeded = serves or signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if serves:
         gc.disable()  # until all is imported, which is no garbage: `up` turns it on again
     else:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # grpcio's own lines say less than the errors that come of them
@@ -32,17 +34,12 @@ def main() -> None:
     from tritonforge.cli.commands import prepare, run
 
     prepare(*sys.argv[1:2])
-    if heeded and sys.argv[1:2] != [_SERVES]:  # `up` has a way of its own, and Python may drop a KeyboardInterrupt
+    if heeded and not serves:  # `up` has a way of its own, and Python may drop a KeyboardInterrupt
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run()
     except KeyboardInterrupt:  # before the command itself
         os._exit(_INTERRUPTED)
-
-
-def _heeds_interruptions() -> bool:
-    """Tell whether SIGINT is heeded: not where a shell has it ignored (`&`), but by `up`, which scripts end so."""
-    return signal.getsignal(signal.SIGINT) is signal.default_int_handler or sys.argv[1:2] == [_SERVES]
 
 
 def __getattr__(name: str) -> object:

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from tritonforge.errors import DiagnosticError, TritonForgeError
+from tritonforge.errors import TritonForgeError, labelled
 
 __all__ = ["app", "prepare", "run"]
 
@@ -136,8 +136,7 @@ def run() -> None:
     except TritonForgeError as error:
         from tritonforge.cli.tls_options import in_options
 
-        label = "" if isinstance(error, DiagnosticError) else "error: "  # a diagnostic has its place and its code
-        sys.stderr.write(f"{label}{in_options(str(error))}\n")
+        sys.stderr.write(f"{in_options(labelled(error))}\n")
         sys.exit(1)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "

@@ -78,14 +78,13 @@ def _requests(server: Server, model: str) -> dict[str, int]:
 def try_reload(server: Server, model: str, *, otherwise: str = "") -> bool:
     """Do the same, and tell what went wrong, and what is so `otherwise`; say whether it went well."""
     from tritonforge.cli.life_options import telling_own
-    from tritonforge.errors import DiagnosticError, TritonForgeError
+    from tritonforge.errors import TritonForgeError, labelled
 
     try:
         with telling_own(server.http_url):
             reload_model(server, model)
     except (TritonForgeError, OSError) as error:
-        label = "" if isinstance(error, DiagnosticError) else "error: "  # a diagnostic has its place and its code
-        typer.echo("\n".join(filter(None, (f"{label}{error}", otherwise))), err=True)
+        typer.echo("\n".join(filter(None, (labelled(error), otherwise))), err=True)
         return False
     return True
 

@@ -14,20 +14,19 @@ from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.options import authorization
 from tritonforge.client.questions import Question
 from tritonforge.client.tensors.arguments import kind_of
-from tritonforge.client.transport import AsyncTransport
+from tritonforge.client.transport import AsyncTransport, TransportOver
 
 __all__ = ["TokenTransport"]
 
 
-class TokenTransport:
+class TokenTransport(TransportOver[AsyncTransport]):
     """Another transport, with a function of the caller's that is asked for the token of each request."""
 
     def __init__(
         self, inner: AsyncTransport, function: Callable[[], str | Awaitable[str]], *, blocking: bool = False
     ) -> None:
         """`blocking`: there is no event loop, in which it could be awaited."""
-        self.url = inner.url
-        self._inner = inner
+        super().__init__(inner)
         self._function = function
         self._blocking = blocking
 
@@ -57,18 +56,6 @@ class TokenTransport:
         async with aclosing(self._inner.events(question, deadline)) as pieces:
             async for piece in pieces:
                 yield piece
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, as the other transport does."""
-        await self._inner.sleep(seconds)
-
-    def renew(self) -> None:
-        """Make connections anew from now on."""
-        self._inner.renew()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._inner.close()
 
     async def _signed(self, question: Question, deadline: Deadline) -> Question:
         target = Target(self.url, question.model, question.version)

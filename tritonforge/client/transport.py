@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.message import Request, Response
 from tritonforge.client.questions import Question
 
-__all__ = ["AsyncTransport", "Json", "Transport"]
+__all__ = ["AsyncTransport", "Json", "Transport", "TransportOver"]
 
 Json = dict[str, Any]
 """An object of the server's, with the names that Triton's HTTP API gives."""
@@ -75,3 +75,26 @@ class AsyncTransport(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
+
+
+T = TypeVar("T", bound=AsyncTransport)
+
+
+class TransportOver(Generic[T]):
+    """What a transport over another leaves to that one."""
+
+    def __init__(self, inner: T) -> None:
+        self.url = inner.url
+        self._inner = inner
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, as the other transport does."""
+        await self._inner.sleep(seconds)
+
+    def renew(self) -> None:
+        """Make connections anew from now on."""
+        self._inner.renew()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._inner.close()

@@ -85,8 +85,8 @@ def _check_member(
         near = get_close_matches(name, models, n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"the models are {', '.join(sorted(models))}"
         yield error("TF670", field, f'there is no model "{name}" in the repository', hint)
-    elif version != -1 and version not in served_versions(models[name].config, models[name].folder):
-        served = ", ".join(map(str, served_versions(models[name].config, models[name].folder)))
+    elif version != -1 and version not in served_versions(models[name].config, models[name].folder.versions):
+        served = ", ".join(map(str, served_versions(models[name].config, models[name].folder.versions)))
         message = f"{name} doesn't serve version {version}; it serves {served}"
         hint = "model_version: -1 takes the latest; left out it is 0"
         yield error("TF670", f"{_STEPS}[{number}].model_version", message, hint)

@@ -57,7 +57,7 @@ def check_python_code(model: Model) -> Iterator[Found]:
     if model.config.backend != "python" or model.config.runtime:
         return
     filename = default_filename(model.config)
-    for version in served_versions(model.config, model.folder):
+    for version in served_versions(model.config, model.folder.versions):
         path, place = model.folder.path / str(version) / filename, f"{model.name}/{version}/{filename}"
         if path.is_dir():
             message = f"{filename} is a folder, and the Python backend loads a file"

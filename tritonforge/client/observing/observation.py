@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol
 
+from tritonforge.client.call_headers import asked_with, with_headers
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.errors import ClientError, Target
 from tritonforge.client.http.events import Events
-from tritonforge.client.message import Headers, Request, Response, joined
+from tritonforge.client.message import Headers, Request, Response
 from tritonforge.client.questions import Question
+from tritonforge.client.transport import TransportOver
 
 __all__ = ["Call", "ObservedTransport", "Observer", "Watch", "Watched"]
 
@@ -81,12 +83,11 @@ class Watched(Protocol):
     async def close(self) -> None: ...
 
 
-class ObservedTransport:
+class ObservedTransport(TransportOver[Watched]):
     """Another transport, whose calls observers watch. Only clients that are observed have one."""
 
     def __init__(self, inner: Watched, observers: Sequence[Observer]) -> None:
-        self.url = inner.url
-        self._inner = inner
+        super().__init__(inner)
         self._observers = observers
         self._batching: set[tuple[str, str]] = set()
 
@@ -100,7 +101,7 @@ class ObservedTransport:
         if watch is None:
             return await self._inner.infer(request, deadline)
         try:
-            response = await self._inner.infer(_with_headers(request, watch.headers), deadline, watch)
+            response = await self._inner.infer(with_headers(request, watch.headers), deadline, watch)
             watch.came(_size(response), response.version)
         except BaseException as error:
             watch.done(error)
@@ -112,7 +113,7 @@ class ObservedTransport:
         """Ask the server something."""
         watch = self._begin(self._question(question))
         try:
-            asked = _asked_with(question, watch.headers) if watch else question
+            asked = asked_with(question, watch.headers) if watch else question
             answer = await self._inner.ask(asked, deadline, watch)
         except BaseException as error:
             if watch is not None:
@@ -130,27 +131,19 @@ class ObservedTransport:
         watch = self._begin(self._inference("stream", request))
         if watch is None:
             return self._inner.stream(request, deadline)
-        return _watched(self._inner.stream(_with_headers(request, watch.headers), deadline, watch), watch)
+        return _watched(self._inner.stream(with_headers(request, watch.headers), deadline, watch), watch)
 
     def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
         """Ask what is answered piece by piece."""
         watch = self._begin(self._question(question))
         if watch is None:
             return self._inner.events(question, deadline)
-        pieces = self._inner.events(_asked_with(question, watch.headers), deadline, watch)
+        pieces = self._inner.events(asked_with(question, watch.headers), deadline, watch)
         return _watched_pieces(pieces, watch, whole=question.subject == "generate")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, as the other transport does."""
-        await self._inner.sleep(seconds)
-
-    def renew(self) -> None:
-        """Make connections anew from now on."""
-        self._inner.renew()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._inner.close()
+        await super().close()
         for observer in self._observers:
             observer.close()
 
@@ -224,14 +217,6 @@ async def _watched_pieces(
         watch.done(error)
         raise
     watch.done(None)
-
-
-def _with_headers(request: Request, headers: Headers) -> Request:
-    return request._replace(headers=joined(request.headers, headers), kind=None) if headers else request
-
-
-def _asked_with(question: Question, headers: Headers) -> Question:
-    return question._replace(headers=joined(question.headers, headers)) if headers else question
 
 
 def _size(response: Response) -> int:

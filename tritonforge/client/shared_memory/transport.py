@@ -34,7 +34,7 @@ from tritonforge.client.shared_memory.regions import (
 )
 from tritonforge.client.shared_memory.releases import Releases
 from tritonforge.client.shared_memory.segments import Segment
-from tritonforge.client.transport import AsyncTransport
+from tritonforge.client.transport import AsyncTransport, TransportOver
 
 __all__ = ["GOODBYE_S", "SharedMemoryTransport", "is_loopback"]
 
@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-class SharedMemoryTransport:
+class SharedMemoryTransport(TransportOver[AsyncTransport]):
     """Another transport, with large tensors beside it. Where the server can't map them, all goes over the wire."""
 
     def __init__(self, inner: AsyncTransport, *, may_repeat: bool = True) -> None:
@@ -56,10 +56,9 @@ class SharedMemoryTransport:
 
         Triton sees that after the model has run. Else outputs come over the wire.
         """
-        self.url = inner.url
+        super().__init__(inner)
         self.arena = Arena()
         self.cuda = CudaRegions(inner)
-        self._inner = inner
         self._releases = Releases(inner.ask, unregistration)
         self._usable = True
         self._may_repeat = may_repeat
@@ -92,14 +91,6 @@ class SharedMemoryTransport:
     def events(self, question: Question, deadline: Deadline) -> AsyncGenerator[bytes, None]:
         """Ask what is answered piece by piece."""
         return self._inner.events(question, deadline)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, as the other transport does."""
-        await self._inner.sleep(seconds)
-
-    def renew(self) -> None:
-        """Make connections anew from now on."""
-        self._inner.renew()
 
     async def close(self) -> None:
         """Unregister and remove all segments, and close the other transport.
