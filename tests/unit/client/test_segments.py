@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from tritonforge.client.message import Request, Response, Tensor
 from tritonforge.client.shared_memory import arena as arena_module
+from tritonforge.client.shared_memory import segments
 from tritonforge.client.shared_memory.arena import Arena
 from tritonforge.client.shared_memory.segments import PREFIX, Segment, abandoned, remove
 
@@ -25,6 +28,10 @@ def response() -> Response:
     return Response("m", "1", "", (Tensor("y", "UINT8", BIG.shape, BIG.data),), {})
 
 
+def own_segments() -> set[str]:
+    return {name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")}
+
+
 def test_a_segment_is_there_until_it_is_closed():
     segment = Segment(100)
     path = Path("/dev/shm", segment.name)
@@ -34,19 +41,58 @@ def test_a_segment_is_there_until_it_is_closed():
     assert not path.exists()
 
 
-def test_a_segment_without_an_owner_is_found():
-    path = Path("/dev/shm", f"{PREFIX}0_test")
+def test_a_segment_without_an_owner_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "_FOLDER", tmp_path)  # clients of other tests clear /dev/shm
+    path = tmp_path / f"{PREFIX}0_test"
     path.write_bytes(b"x")
-    assert path.name in set(abandoned())
+    assert set(abandoned()) == {path.name}
     remove(path.name)
     assert not path.exists()
     remove(path.name)
 
 
+def test_a_segment_that_is_being_made_is_taken_for_abandoned_at_no_moment(monkeypatch):
+    """Another client looks for such segments before it is locked, and goes on while it is."""
+    lock, names = fcntl.flock, []
+
+    def lock_later(file: int, operation: int) -> None:
+        monkeypatch.undo()
+        names.extend(set(abandoned()) & own_segments())
+        for name in names:
+            remove(name)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_later)
+    segment = Segment(100)
+    assert len(names) == 1
+    assert Path("/dev/shm", segment.name).stat().st_size == 100
+    assert segment.name not in set(abandoned())
+    segment.close()
+
+
+def test_a_segment_that_another_client_looks_at_as_it_is_made_is_made_all_the_same(monkeypatch):
+    lock, looked, before = fcntl.flock, [], own_segments()
+
+    def lock_later(file: int, operation: int) -> None:
+        monkeypatch.undo()
+        (name,) = own_segments() - before
+        looked.append(other := os.open(f"/dev/shm/{name}", os.O_RDWR))
+        lock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        threading.Timer(0.05, os.close, [other]).start()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_later)
+    segment = Segment(100)
+    assert looked
+    assert Path("/dev/shm", segment.name).stat().st_size == 100
+    segment.close()
+
+
 def test_no_room_is_an_error_and_leaves_nothing():
+    before = own_segments()
     with pytest.raises(OSError, match=r"space|memory|large"):
         Segment(1 << 60)
-    assert not [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{os.getpid()}_")]
+    assert own_segments() <= before
 
 
 def names_of_segments(count: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,13 +12,16 @@ from pathlib import Path
 import pytest
 
 from tritonforge.load import LoadFailed
+from tritonforge.load.input import segments
 from tritonforge.load.input.segments import Segment, clear_abandoned, ownerless
 from tritonforge.load.input.shared_memory import Regions
 
 HELD = """
-import time
-from tritonforge.load.input.segments import Segment
-kept = Segment(100)
+import sys, time
+from pathlib import Path
+from tritonforge.load.input import segments
+segments._FOLDER = Path(sys.argv[1])
+kept = segments.Segment(100)
 print(kept.name, flush=True)
 time.sleep(60)
 """
@@ -35,16 +39,35 @@ def test_a_segment_is_there_until_it_is_closed() -> None:
     assert ownerless([segment.name, "psm_1"]) == [segment.name]
 
 
-def test_what_a_process_leaves_that_was_killed_is_removed() -> None:
-    with subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE) as process:
+def test_what_a_process_leaves_that_was_killed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of their own: loads of other tests clear /dev/shm."""
+    monkeypatch.setattr(segments, "_FOLDER", tmp_path)
+    with subprocess.Popen([sys.executable, "-c", HELD, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        path = Path("/dev/shm", process.stdout.readline().decode().strip())
+        path = Path(tmp_path, process.stdout.readline().decode().strip())
         clear_abandoned()
         assert path.exists()
         process.send_signal(signal.SIGKILL)
     assert path.exists()
     clear_abandoned()
     assert not path.exists()
+
+
+def test_a_segment_that_is_being_made_is_taken_for_abandoned_at_no_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another load clears away before it is locked."""
+    lock, cleared = fcntl.flock, []
+
+    def lock_later(file: int, operation: int) -> None:
+        monkeypatch.undo()
+        clear_abandoned()
+        cleared.append(os.fstat(file).st_nlink == 0)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_later)
+    segment = Segment(100)
+    assert cleared == [True]
+    assert Path("/dev/shm", segment.name).stat().st_size == 100
+    segment.close()
 
 
 class Control:

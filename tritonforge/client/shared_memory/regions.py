@@ -63,7 +63,7 @@ def cuda_unregistration(name: str) -> Question:
 
 async def sweep(ask: Ask, listing: Question, let_go: LetGo, deadline: Deadline) -> None:
     """Remove what crashed clients have left, and have the server let go of it, as far as it lists that."""
-    for name in set(abandoned()):
+    for name in abandoned():
         remove(name)
     try:
         names = [str(entry["name"]) for entry in await ask(listing, deadline)]

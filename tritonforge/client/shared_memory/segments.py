@@ -34,12 +34,10 @@ class Segment:
 
     def __init__(self, size: int) -> None:
         """Make it, its memory reserved. Raise OSError where /dev/shm is not there, or too full."""
-        self.name = f"{PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
         self.size = size
+        self.name, self._file = _make_file()
         path = _FOLDER / self.name
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.posix_fallocate(self._file, 0, size)  # else a full /dev/shm ends the process with SIGBUS, at a write
             self._memory = mmap.mmap(self._file, size)
         except BaseException:
@@ -63,27 +61,41 @@ class Segment:
 
 
 def abandoned() -> Iterator[str]:
-    """List the names of segments whose owners are gone."""
+    """Give the names of segments whose owners are gone, each locked until the next: remove it before that."""
     try:
         names = [name for name in os.listdir(_FOLDER) if name.startswith(PREFIX)]
     except OSError:
         return
     for name in names:
-        with suppress(OSError):
+        with suppress(OSError):  # BlockingIOError where it has its owner
             file = os.open(_FOLDER / name, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+                yield name
             finally:
                 os.close(file)
-            yield name
 
 
 def remove(name: str) -> None:
     """Remove a segment, if it is still there."""
     with suppress(OSError):
         (_FOLDER / name).unlink()
+
+
+def _make_file() -> tuple[str, int]:
+    """Make a segment's file, locked; give its name and the open file."""
+    while True:
+        name = f"{PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
+        file = os.open(_FOLDER / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)  # another client, which clears away, may hold it for a moment
+            if os.fstat(file).st_nlink:  # else that one took it for abandoned, before it was locked
+                return name, file
+        except BaseException:
+            remove(name)
+            os.close(file)
+            raise
+        os.close(file)
 
 
 def _remove_own(path: Path, file: int, owner: int) -> None:

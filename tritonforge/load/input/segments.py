@@ -25,11 +25,9 @@ class Segment:
 
     def __init__(self, size: int) -> None:
         """Make it, its memory reserved. Raise OSError where /dev/shm is not there, or too full."""
-        self.name = f"{_PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
+        self.name, self._file = _make_file()
         self._path = _FOLDER / self.name
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.posix_fallocate(self._file, 0, size)  # else a full /dev/shm ends the process with SIGBUS, at a write
             self.memory = mmap.mmap(self._file, size)
         except BaseException:
@@ -55,6 +53,22 @@ def clear_abandoned() -> None:
 def ownerless(names: Iterable[str]) -> list[str]:
     """List those of a server's regions that are a load's, and whose segments are gone."""
     return [name for name in names if name.startswith(_PREFIX) and not (_FOLDER / name).exists()]
+
+
+def _make_file() -> tuple[str, int]:
+    """Make a segment's file, locked; give its name and the open file."""
+    while True:
+        name = f"{_PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
+        file = os.open(_FOLDER / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)  # another load, which clears away, may hold it for a moment
+            if os.fstat(file).st_nlink:  # else that one took it for abandoned, before it was locked
+                return name, file
+        except BaseException:
+            (_FOLDER / name).unlink(missing_ok=True)
+            os.close(file)
+            raise
+        os.close(file)
 
 
 def _clear(path: Path) -> None:
