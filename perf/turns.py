@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import psutil
 
@@ -36,17 +38,17 @@ class Figures:
 def take_turns(
     functions: Mapping[str, Callable[[], object]], rounds: int, calls: int, *, server_pid: int | None = None
 ) -> dict[str, Figures]:
-    """Run each function in each round, A B B A …, after one that doesn't count; `calls` are what one run makes.
+    """Run each function in each round, after one that doesn't count; `calls` are what one run makes.
 
+    Each round has another order, and no function runs twice in a row: the server's caches would know its requests.
     The server's time is that of its process and those below it, in the ticks of /proc: 10 ms.
     """
     figures = {name: Figures() for name in functions}
-    order = list(functions)
     processes = []
     if server_pid is not None:
         server = psutil.Process(server_pid)
         processes = [server, *server.children(recursive=True)]
-    for turn in range(rounds + 1):
+    for turn, order in enumerate(islice(_orders(list(functions)), rounds + 1)):
         for name in order:
             there = _seconds(processes)
             here, start = _own_seconds(), time.perf_counter()
@@ -58,7 +60,6 @@ def take_turns(
             found.client.append((_own_seconds() - here) / calls * 1e6)
             if processes:
                 found.server.append((_seconds(processes) - there) / calls * 1e6)
-        order.reverse()
     return figures
 
 
@@ -70,6 +71,16 @@ def pairs(ours: Figures, theirs: Figures) -> float:
 def added_us(call: Figures, least: Figures) -> float:
     """Give the median of the rounds' differences: what a call takes beyond the least, in microseconds."""
     return statistics.median(one - other for one, other in zip(call.wall, least.wall, strict=True))
+
+
+def _orders(names: list[str]) -> Iterator[list[str]]:
+    """Give orders by chance, the same each time, in which none begins with the end of the one before."""
+    chance, last = random.Random(0), ""
+    while True:
+        order = chance.sample(names, len(names))
+        if order[0] != last or len(names) == 1:
+            last = order[-1]
+            yield order
 
 
 def _own_seconds() -> float:
