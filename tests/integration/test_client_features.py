@@ -35,6 +35,7 @@ from tritonforge.client import (
 )
 from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
+from tritonforge.client.shared_memory import transport
 from tritonforge.client.shared_memory.segments import PREFIX
 from tritonforge.client.stub import Stub, only, tensor
 from tritonforge.ir import Signature
@@ -311,8 +312,8 @@ def test_the_deadline_is_sent_as_the_limit_in_the_queue_where_the_model_heeds_on
     assert served.queue_timeout
     assert client.describe("chain").queue_timeout
     assert not client.describe("moody").queue_timeout
-    sent = client._calls.prepare(client._calls.target("queued"), {"x": ONE}, (), None, Deadline(2))
-    assert 1_000_000 < finish(sent)[1].parameters["timeout"] <= 2_000_000
+    sent = client._calls.prepare(client._calls.target("queued"), {"x": ONE}, (), None, Deadline(40))
+    assert 20_000_000 < finish(sent)[1].parameters["timeout"] <= 40_000_000
     assert client.infer("queued", x=ONE * 0.001).y.shape == (1, 1)
 
 
@@ -427,16 +428,23 @@ def test_what_a_killed_client_leaves_is_swept_by_the_next(url):
     )
     with subprocess.Popen([sys.executable, "-c", code, url]) as killed:
         assert killed.wait(60) == -signal.SIGKILL
-    left = [name for name in os.listdir("/dev/shm") if name.startswith(f"{PREFIX}{killed.pid}_")]
-    assert left
     with Client(url) as client:
-        assert set(left) <= {entry["name"] for entry in client.admin.shared_memory()}
+
+        def left() -> set[str]:
+            names = {entry["name"] for entry in client.admin.shared_memory()}
+            return {name for name in names if name.startswith(f"{PREFIX}{killed.pid}_")}
+
+        found, deadline = left(), time.monotonic() + 30
+        assert found  # where the server has it: a client of another test may have cleared /dev/shm meanwhile
         client.infer("identity", x_FP32=LARGE)
-        assert not set(left) & {entry["name"] for entry in client.admin.shared_memory()}
-    assert not set(left) & set(os.listdir("/dev/shm"))
+        while left():  # Triton may let go of the request a moment after its answer, and the region with the next one
+            assert time.monotonic() < deadline
+            client.infer("identity", x_FP32=LARGE)
+    assert not found & set(os.listdir("/dev/shm"))
 
 
-def test_calls_that_are_given_up_leave_no_memory_with_the_server(served, url):
+def test_calls_that_are_given_up_leave_no_memory_with_the_server(served, url, monkeypatch):
+    monkeypatch.setattr(transport, "GOODBYE_S", 30.0)  # on a busy machine a second may be too short for all of them
     slow = np.full((1, 1 << 17), 0.2, np.float32)
     with Client(url, options=OPTIONS) as client:
         for _ in range(4):
@@ -547,7 +555,7 @@ def test_a_dead_server_is_left_out_and_calls_go_on(url):
 
 def test_nothing_to_connect_to_is_an_error_within_the_deadline(url):
     scheme = urllib.parse.urlsplit(url).scheme
-    with Client([f"{scheme}://127.0.0.1:1", f"{scheme}://127.0.0.1:2"], timeout_s=2) as client:
+    with Client([f"{scheme}://127.0.0.1:1", f"{scheme}://127.0.0.1:2"], timeout_s=20) as client:
         for _ in range(12):
             with pytest.raises(ServerUnavailable):
                 client.infer("identity", x_FP32=ONE)
