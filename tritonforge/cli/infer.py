@@ -58,8 +58,8 @@ def infer(
 ) -> None:
     """Call a model once and print its outputs; of a decoupled model each response as it comes (grpc:// only).
 
-    Values are cast to the model's datatypes where that loses nothing: whole numbers are kept exactly or refused, other
-    numbers (FP64 in a file too) become the nearest one of the model's type. A single row gets its batch dimension.
+    Values become the model's datatypes: whole numbers are kept exactly or refused, other numbers (FP64 in a file too)
+    become the nearest one of the model's type. A single row gets its batch dimension.
 
     Mistakes in the inputs are said before anything is sent, and exit with 2; errors of the server's exit with 1.
     """

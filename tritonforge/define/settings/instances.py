@@ -42,7 +42,10 @@ class Instances(Setting):
 
 
 class Resource(Setting):
-    """What an instance must have while it runs; the server is told how much there is by `--rate-limit-resource`."""
+    """What an instance must have while it runs.
+
+    The server's setting `rate_limit_resources` says how much there is (tritonserver's `--rate-limit-resource`).
+    """
 
     record: ClassVar[type[Any]] = ir.Resource
 
@@ -55,7 +58,10 @@ class Resource(Setting):
 
 
 class RateLimiter(Setting):
-    """When an instance may run; counts where the server is started with `--rate-limit=execution_count`."""
+    """When an instance may run.
+
+    It counts where the server's setting `rate_limiter` is true, tritonserver's `--rate-limit=execution_count`.
+    """
 
     record: ClassVar[type[Any]] = ir.RateLimiter
 

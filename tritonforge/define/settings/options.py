@@ -70,7 +70,8 @@ class Options(Setting):
     """Copies of the model, where `instances=Instances(cpu=2)` can't say it: rate limits, host policies, names. They
     replace those of `instances`. Default: `instances`."""
     response_cache: bool | None = None
-    """Whether equal requests are answered from the server's cache, which `--cache-config` sets up. Default: no."""
+    """Whether equal requests are answered from the server's cache, if it has one: `up --set cache_size=64MiB`, which is
+    tritonserver's `--cache-config`. Default: no."""
     warmup: tuple[Any, ...] = ()
     """Requests that the model is run with before it is ready: a dict of arrays by input, as a client would send them;
     a `Warmup`; or several of either. Of a dict of arrays only the first row is kept, and the number of rows: Triton
