@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 
@@ -287,7 +288,7 @@ def test_a_server_that_makes_no_room_ends_in_the_deadline(ask, reading):
     start = time.monotonic()
     with FaultServer(behave) as server, pytest.raises(TimeoutError):
         ask(server.port, bytes(1 << 25), timeout_s=0.5)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 30
 
 
 @both
@@ -393,7 +394,8 @@ def test_small_calls_of_a_loop_pass_a_large_one_by():
     async def main(port: int) -> None:
         unary = AsyncUnaryCalls("/s/m", Endpoint("grpc", "127.0.0.1", port), OPTIONS)
         slow = asyncio.ensure_future(unary.call([MESSAGE], None, Deadline(30)))
-        await asyncio.sleep(0.1)
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
         quick = await asyncio.gather(*[unary.call([b"m"], None, Deadline(10)) for _ in range(5)])
         assert quick == [b"abc"] * 5
         assert not slow.done()
@@ -408,7 +410,10 @@ def test_small_calls_of_a_loop_pass_a_large_one_by():
         for kind, flags, of, _ in coming(peer):
             if kind == DATA and flags & END_STREAM:
                 peer.send(whole(of))
+            elif kind == DATA:
+                begun.set()
 
+    begun = threading.Event()
     with FaultServer(behave) as server:
         asyncio.run(main(server.port))
         assert server.connections == 2

@@ -93,6 +93,11 @@ def kinds(results: list[Any]) -> Counter[str]:
     return Counter(type(result).__name__ for result in results)
 
 
+def waiting(client: Client) -> int:
+    """Count the threads that wait for what another asks."""
+    return sum(len(work._bells) for work in list(client._calls.catalog._joint.works().values()))
+
+
 def in_threads(client: Client, count: int, slow: Slow) -> list[Any]:
     """Call in so many threads at once, before there is an answer to what any of them asks."""
 
@@ -104,8 +109,7 @@ def in_threads(client: Client, count: int, slow: Slow) -> list[Any]:
 
     with ThreadPoolExecutor(count) as pool:
         answers = [pool.submit(call, number) for number in range(count)]
-        until(lambda: slow.asked["/v2/models/m"] > 0)
-        time.sleep(0.05)  # for the others to come
+        until(lambda: slow.asked["/v2/models/m"] > 0 and waiting(client) == count - 1)
         slow.let.set()
         return [answer.result(PATIENCE_S) for answer in answers]
 
@@ -328,8 +332,7 @@ def test_nothing_is_left_of_calls_that_block_and_failed():
         threads = [threading.Thread(target=call, args=(arrays.pop(),)) for _ in range(4)]
         for thread in threads:
             thread.start()
-        until(lambda: slow.asked["/v2/models/m"] == 1)
-        time.sleep(0.05)  # for the others to come
+        until(lambda: slow.asked["/v2/models/m"] == 1 and waiting(client) == 3)
         slow.let.set()
         while threads:
             threads.pop().join(PATIENCE_S)

@@ -248,7 +248,7 @@ def test_what_has_no_answer_at_the_end_is_told_by_its_age_or_by_what_ended_it(
     def answer(connection: socket.socket, number: int) -> bool:
         if number == 1 and took.acquire(blocking=False):
             told.wait(30)
-            time.sleep(0.05)
+            time.sleep(1.0 if closes else 0.05)  # the end is to reach the other process before that
             return not closes and done.wait(30)
         connection.sendall(PLAIN)
         return True
