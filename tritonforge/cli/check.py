@@ -35,16 +35,20 @@ def check(
             metavar="[REPO]", help="A model repository, of tritonforge's or not [default: pyproject.toml's]."
         ),
     ] = None,
-    target: Annotated[str, typer.Option(help="The Triton release that it is for.")] = "24.10",
+    target: Annotated[
+        str | None, typer.Option(help="The Triton release that it is for [default: pyproject.toml's, or 24.10].")
+    ] = None,
     output: Annotated[
         Format, typer.Option("--format", help="text, json (a list), or github (annotations of a workflow).")
     ] = Format.text,
     verify: Annotated[bool, typer.Option("--verify", help="Ask the real server too, and show its words.")] = False,
 ) -> None:
     """Check a model repository; exit 1 if Triton would refuse some of it."""
+    from tritonforge.build import load_project
     from tritonforge.check import check_repository
 
     repository = _choose(repository)
+    target = target or load_project().target
     if not RELEASE.fullmatch(target):
         raise typer.BadParameter(f"{target} is no release; releases are YY.MM, such as 24.10", param_hint="--target")
     report = check_repository(repository, target=target)

@@ -11,9 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from tritonforge.build import Project
-    from tritonforge.server import Workspace
+    from tritonforge.server import ServerSettings, Workspace
 
-__all__ = ["Chosen", "build_chosen", "choose", "warn_of_edits", "warn_of_foreign_code"]
+__all__ = ["Chosen", "build_chosen", "choose", "warn_of_edits", "warn_of_foreign_code", "warn_of_idle_fields"]
 
 _DEFAULT = Path("model_repository")
 
@@ -35,13 +35,14 @@ class Chosen:
 
 def choose(path: Path | None, project: Project, *, definitions: bool = False) -> Chosen:
     """Tell a repository from definitions; without a path, take what the project has, `definitions` first if wished."""
+    from tritonforge.cli.build import shorten
     from tritonforge.errors import Where
     from tritonforge.server.repository.folder import holds_models, is_model, is_repository
 
     if path is None:
         if definitions and project.sources:
             return Chosen(None, project.sources)
-        for folder in (_DEFAULT, project.repository):
+        for folder in (shorten(project.repository), _DEFAULT):
             if is_repository(folder):
                 return Chosen(folder)
         if not project.sources:
@@ -109,3 +110,11 @@ def warn_of_edits(repository: Path) -> None:
     with suppress(InvalidManifest):
         for warning in find_edits(repository):
             typer.echo(str(warning), err=True)
+
+
+def warn_of_idle_fields(repository: Path, settings: ServerSettings) -> None:
+    """Say which fields of its models' configurations do nothing as the server is set."""
+    from tritonforge.server.settings.idle import idle_fields
+
+    for words in idle_fields(repository, settings):
+        typer.echo(f"warning: {words}", err=True)

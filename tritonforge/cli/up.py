@@ -40,7 +40,7 @@ def up(
         Path | None,
         typer.Argument(
             metavar="[REPO or FILE]",
-            help="A model repository, or definitions to build [default: model_repository, or pyproject.toml's].",
+            help="A model repository, or definitions to build [default: pyproject.toml's, or model_repository].",
         ),
     ] = None,
     name: Annotated[
@@ -249,7 +249,12 @@ def _started(
 ) -> Iterator[EmbeddedServer | DockerServer]:
     """Run a server for the block, with its log shown if so wished; a second interruption kills it."""
     from tritonforge.cli.follow import following
-    from tritonforge.cli.served_repository import build_chosen, warn_of_edits, warn_of_foreign_code
+    from tritonforge.cli.served_repository import (
+        build_chosen,
+        warn_of_edits,
+        warn_of_foreign_code,
+        warn_of_idle_fields,
+    )
     from tritonforge.server import Server, Workspace
     from tritonforge.server.preflight import preflight_machine
     from tritonforge.server.settings.writable import needing_room
@@ -266,6 +271,7 @@ def _started(
         warn_of_foreign_code(repository)
         if chosen.repository is not None:
             warn_of_edits(repository)
+        warn_of_idle_fields(repository, settings)
         folder = chosen.repository or chosen.sources[0]
         projects = (project.root, folder.parent.resolve())
         with following(workspace.log) if verbose else nullcontext():

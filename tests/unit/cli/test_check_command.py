@@ -52,6 +52,18 @@ def test_without_a_repository_it_is_the_projects(repository: Path, monkeypatch: 
     assert said.startswith("model_repository/bad/config.pbtxt:2 bad, max_batch_size")
 
 
+def test_without_a_target_it_is_the_projects(repository: Path) -> None:
+    """As a build takes it: what was built for a release isn't held against another one."""
+    (repository / "bad" / "config.pbtxt").write_text(f'backend: "custom"\n{TENSORS}')
+    assert run("repo")[0] == 0
+    Path("pyproject.toml").write_text('[tool.tritonforge]\ntarget = "22.01"\n')
+    (repository / "good" / "config.pbtxt").write_text(f'backend: "custom"\nruntime: "a.so"\n{TENSORS}')
+    code, said = run("repo")
+    assert code == 1
+    assert "TF604" in said
+    assert run("repo", "--target", "24.10")[0] == 0
+
+
 def test_json(repository: Path) -> None:
     code, output = run(str(repository), "--format", "json")
     assert code == 1

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tritonforge.cli.served_repository import warn_of_edits, warn_of_foreign_code
+from tritonforge.build import Project
+from tritonforge.cli.served_repository import choose, warn_of_edits, warn_of_foreign_code
 from tritonforge.server import PreflightError, ServerSettings
 from tritonforge.server.preflight import preflight
 
@@ -83,3 +84,14 @@ def test_a_built_model_whose_files_are_others_is_named_once(
     write_manifest(repository, "ours", schema=99)
     warn_of_edits(repository)
     assert capsys.readouterr().err == ""
+
+
+def test_without_a_path_the_projects_repository_is_served_before_one_that_only_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `build` writes it and `check` takes it."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("model_repository", "built"):
+        (tmp_path / folder / "model" / "1").mkdir(parents=True)
+    assert choose(None, Project(root=tmp_path, output=Path("built"))).repository == Path("built")
+    assert choose(None, Project(root=tmp_path, output=Path("unbuilt"))).repository == Path("model_repository")
