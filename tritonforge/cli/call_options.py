@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,11 @@ KeyFile = Annotated[
     Path | None, typer.Option(help="The file of the key, where the server wants one for what is asked here.")
 ]
 Header = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for each request to the server.")
+    list[str] | None, typer.Option(metavar="NAME: VALUE", help="A header for each request to the server.")
 ]
+
+_HEADER = re.compile(r"\s*(?P<name>[^:=]*[^:=\s])\s*[:=]\s*(?P<value>.*?)\s*")
+"""NAME: VALUE as curl takes it, and NAME=VALUE."""
 
 
 def connection_options(key_file: Path | None, headers: list[str] | None, tls: TLS | None) -> ConnectionOptions:
@@ -33,8 +37,8 @@ def connection_options(key_file: Path | None, headers: list[str] | None, tls: TL
         key = key_file.read_text(encoding="utf-8").strip()
         given = {"triton-key": key, "triton-grpc-protocol-triton-key": key}
     for text in headers or ():
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"found {text}; write NAME=VALUE", param_hint="--header")
-        given[name] = value
+        found = _HEADER.fullmatch(text)
+        if found is None:
+            raise typer.BadParameter(f"found {text}; write NAME: VALUE", param_hint="--header")
+        given[found["name"]] = found["value"]
     return ConnectionOptions(headers=given, tls=tls)
