@@ -188,7 +188,7 @@ def _line(*words: str) -> str:
 
 def _tables(seen: list[_Seen]) -> Group:
     from rich.console import Group
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     parts: list[Text | Table] = []
@@ -197,7 +197,8 @@ def _tables(seen: list[_Seen]) -> Group:
         pid = f", process {server.pid}" if server.pid else ""
         rest = f"  {server.addresses}{pid}  {server.reason}"
         parts.append(Text.assemble((server.name, "bold"), "  ", (server.state, style), rest))
-        table = Table(*_COLUMNS, box=None, pad_edge=False)
+        columns = (Column(name, overflow="fold") for name in _COLUMNS)  # a narrow terminal cuts nothing off
+        table = Table(*columns, box=None, pad_edge=False)
         styles = ["red" if model in server.amiss else "" if model.healthy else "dim" for model in server.models]
         for model, style in zip(server.models, styles, strict=True):
             table.add_row(*(Text(cell) for cell in _cells(model)), style=style)

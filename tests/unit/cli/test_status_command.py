@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
-from tritonforge.cli.status import _look_at
+from tritonforge.cli.status import _look_at, _Seen, _tables
+from tritonforge.server.asking.status import ModelStatus
 from tritonforge.server.errors import ServerError
 from tritonforge.server.state import records
 from tritonforge.server.state.process_identity import ProcessIdentity
@@ -40,3 +43,17 @@ def test_an_end_is_told_of_a_record_that_is_gone_or_anothers_by_now(monkeypatch:
     for find in (gone, lambda _: replace(found, launcher=ProcessIdentity(1, 1, ""), end="another end")):
         monkeypatch.setattr(records, "find_record", find)
         assert _look_at(found).reason == "it ended; its log: tritonforge logs main"
+
+
+def test_a_narrow_terminal_cuts_nothing_off() -> None:
+    model = ModelStatus(
+        name="breast_cancer", version="1", state="READY", kind="ensemble", instances=1, requests=12_345, p99_us=1234.0
+    )
+    console = Console(width=60, file=io.StringIO(), record=True)
+    console.print(_tables([_Seen("main", "running", "http://127.0.0.1:8000", "", (model,))]))
+    shown = console.export_text()
+    assert "…" not in shown
+    assert "running" in shown
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(_tables([_Seen("main", "running", "http://127.0.0.1:8000", "", (model,))]))
+    assert "breast_cancer  1        ensemble  READY  1" in console.export_text()
