@@ -269,8 +269,8 @@ def test_admin(served, client):
     assert client.is_ready("moody", version=1)
     assert not client.is_ready("nope")
     client.wait_ready("moody", "identity", timeout_s=10)
-    with pytest.raises(DeadlineExceeded, match=r"nope at .*not ready within 0\.2 s"):
-        client.wait_ready("moody", "nope", timeout_s=0.2)
+    with pytest.raises(DeadlineExceeded, match=r"nope at .*not ready within 1 s"):
+        client.wait_ready("moody", "nope", timeout_s=1)
     assert client.server()["name"] == "triton"
     states = {status.name: (status.version, status.state) for status in client.models()}
     assert states["moody"] == ("1", "READY")
@@ -417,7 +417,7 @@ def test_the_metrics_port_is_told_though_it_says_that_it_is_ready(served):
         assert not client.is_ready()
         assert not client.is_ready("anything")
         with pytest.raises(DeadlineExceeded, match=words):
-            client.wait_ready(timeout_s=0.5)
+            client.wait_ready(timeout_s=3)
         with pytest.raises(ServerUnavailable, match=words):
             client.infer("moody", x=ONE)
         with pytest.raises(InvalidRequest, match="is it Triton's metrics port"):

@@ -53,6 +53,7 @@ class TritonPythonModel:
 """
 
 STALL = """
+import pathlib
 import time
 
 import triton_python_backend_utils as pb_utils
@@ -63,13 +64,16 @@ class TritonPythonModel:
         self.seen = 0
 
     def execute(self, requests):
-        self.seen += len(requests)
-        if self.seen == 300:
+        gate = pathlib.Path("GATE")
+        self.seen = self.seen + len(requests) if gate.exists() else 0
+        if self.seen >= 300:
+            gate.unlink()
             time.sleep(1)
         return [
             pb_utils.InferenceResponse([pb_utils.Tensor("y", request.inputs()[0].as_numpy())]) for request in requests
         ]
 """
+"""Stalls once, amid what comes while there is a file: for each test, also one that is tried again."""
 
 SEQUENCES = """
 import numpy as np
@@ -124,7 +128,8 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write(repository, "double", f"max_batch_size: 8 {row('input', 'x', 'FP32')} {row('output', 'y', 'FP32')}", DOUBLE)
     wide = f"{tensor('input', 'x', dims=-1)} {tensor('output', 'y', dims=-1)}"
     write(repository, "wide", wide, DOUBLE)
-    write(repository, "stall", f"{tensor('input', 'x')} {tensor('output', 'y')}", STALL)
+    stall = STALL.replace("GATE", str(gate(repository)))
+    write(repository, "stall", f"{tensor('input', 'x')} {tensor('output', 'y')}", stall)
     write(repository, "steps", f"{tensor('input', 'x')} {tensor('output', 'y')} {CONTROLS}", STEPS)
     write(repository, "sequences", f"{tensor('input', 'x')} {tensor('output', 'y')} {CONTROLS}", SEQUENCES)
     write(
@@ -137,6 +142,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write_ensemble(repository)
     with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
+
+
+def gate(repository: Path) -> Path:
+    """Name the file while which there is the model `stall` stalls."""
+    return repository.with_name(f"{repository.name}_gate")
 
 
 def write_ensemble(repository: Path) -> None:
@@ -232,7 +242,7 @@ def test_a_server_that_goes_away_is_told_without_its_statistics_too(tmp_path: Pa
             server_statistics=False,
         )
         with pytest.raises(SweepStopped, match="the server went away: ") as stopped:
-            sweep(settings, on_window=lambda _: dying.stop())
+            sweep(settings, on_window=lambda point: dying.stop() if point.requests else None)
     assert stopped.value.report.points[0].requests > 0
 
 
@@ -412,7 +422,9 @@ def test_a_stall_is_seen_by_the_corrected_latency_only(loaded: Server) -> None:
         duration_s=5.0,
         max_in_flight=2,
     )
+    gate(loaded.repository).touch()
     (point,) = sweep(settings).points
+    assert not gate(loaded.repository).exists()
     assert point.failed == 0
     assert point.latency.percentile_us(99.5) >= 900_000
     assert point.latency_uncorrected.percentile_us(99.5) < 900_000

@@ -35,7 +35,7 @@ def test_all_connections_are_answered_while_a_model_loads(tmp_path: Path) -> Non
     body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [7.0]}]})
     with Server.embedded(models, model_control="explicit", exit_timeout_s=0, **FREE_PORTS) as server:
         address = server.http_url.removeprefix("http://")
-        lines = [http.client.HTTPConnection(address, timeout=10) for _ in range(CONNECTIONS)]
+        lines = [http.client.HTTPConnection(address, timeout=40) for _ in range(CONNECTIONS)]
         _ask(lines, body)  # a connection belongs to a thread from when it is made
         gate.unlink()
         (tmp_path / "loading").unlink()

@@ -14,7 +14,7 @@ from tritonforge.client import Client, ClientError, DeadlineExceeded
 from tritonforge.server import ModelLoadError, Server
 from tritonforge.testing import ModelError, load_model
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 SAID = {
     1: r"ValueError: odd \ud83d word",
     2: r"unknown word \ud83d",

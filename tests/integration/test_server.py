@@ -46,6 +46,7 @@ server.wait()
 """
 
 LARGE_COUNT = 1 << 23
+LARGE_UNDER_WAY = "a large answer is made"
 LARGE = f"""
 import numpy as np
 import triton_python_backend_utils as utils
@@ -53,6 +54,7 @@ import triton_python_backend_utils as utils
 
 class TritonPythonModel:
     def execute(self, requests):
+        print("{LARGE_UNDER_WAY}")
         y = np.zeros((1, {LARGE_COUNT}), np.float32)
         return [utils.InferenceResponse([utils.Tensor("y", y)]) for _ in requests]
 """
@@ -138,7 +140,7 @@ def test_stop_drains_then_leaves_nothing(tmp_path: Path) -> None:
 def test_stop_waits_for_no_client_that_is_idle_over_grpc(tmp_path: Path) -> None:
     """Triton waits until its clients have closed their connections; ours does while nobody calls it."""
     write_model(tmp_path, "slow", SLOW.replace("SECONDS", "0"))
-    with Server.embedded(tmp_path, exit_timeout_s=15, **FREE_PORTS) as server, Client(server.grpc_url) as client:
+    with Server.embedded(tmp_path, exit_timeout_s=60, **FREE_PORTS) as server, Client(server.grpc_url) as client:
         client.infer("slow", x=np.array([[4]], np.float32))
         assert server.stop() == 0
 
@@ -147,7 +149,7 @@ def test_stop_waits_for_no_idle_connection_but_for_requests_on_others(tmp_path: 
     """Triton alone would wait until it is killed; an answer that is computed meanwhile, and read slowly, is whole."""
     write_model(tmp_path, "slow", SLOW.replace("SECONDS", "3"))
     write_model(tmp_path, "large", LARGE)
-    with Server.embedded(tmp_path, exit_timeout_s=15, **FREE_PORTS) as server, ExitStack() as stack:
+    with Server.embedded(tmp_path, exit_timeout_s=60, **FREE_PORTS) as server, ExitStack() as stack:
         idle, slow, large = (
             stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.settings.http_port)))
             for _ in range(3)
@@ -158,7 +160,7 @@ def test_stop_waits_for_no_idle_connection_but_for_requests_on_others(tmp_path: 
         tensor = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [4.0]}
         for model, connection in (("large", large), ("slow", slow)):
             connection.request("POST", f"/v2/models/{model}/infer", json.dumps({"inputs": [tensor]}))
-        until(lambda: UNDER_WAY in server.log_text(), UNDER_WAY)
+        until(lambda: UNDER_WAY in server.log_text() and LARGE_UNDER_WAY in server.log_text(), UNDER_WAY)
         code: list[int] = []
         stopping = threading.Thread(target=lambda: code.append(server.stop()))
         stopping.start()
@@ -200,7 +202,7 @@ def test_stop_cuts_no_stream_between_its_parts(tmp_path: Path) -> None:
     """Its connection looks idle then; where a model streams, Triton waits for all connections."""
     config = f"{PYTHON.replace('max_batch_size: 8', '')} model_transaction_policy {{ decoupled: true }}"
     write_model(tmp_path, "parts", PARTS, config=config)
-    server = Server.embedded(tmp_path, exit_timeout_s=8, **FREE_PORTS)
+    server = Server.embedded(tmp_path, exit_timeout_s=60, **FREE_PORTS)
     with closing(http.client.HTTPConnection("127.0.0.1", server.settings.http_port)) as connection:
         connection.request("POST", "/v2/models/parts/generate_stream", json.dumps({"x": 1.0}))
         answer = connection.getresponse()
