@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,26 @@ from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import File, Model, Repository
 from tritonforge.lower import Gathered
 
-__all__ = ["FOLDER", "add_environments"]
+__all__ = ["FOLDER", "OtherPackage", "add_environments", "other_packages"]
 
 FOLDER = "environment"
 """The folder beside config.pbtxt that holds a model's environment."""
 
 PARAMETER = {"EXECUTION_ENV_PATH": f"$$TRITON_MODEL_DIRECTORY/{FOLDER}"}
+
+_ACTIVATE = f"{FOLDER}/bin/activate"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPackage:
+    """A package of an environment that this Python has in another version; `here` is empty where it has none."""
+
+    name: str
+    version: str
+    here: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({f'here {self.here}' if self.here else 'not here'})"
 
 
 def add_environments(repository: Repository, gathered: Gathered) -> Repository:
@@ -41,6 +56,26 @@ def add_environments(repository: Repository, gathered: Gathered) -> Repository:
     if found:
         raise DiagnosticError(found)
     return Repository(tuple(models))
+
+
+def other_packages(model: Model) -> tuple[OtherPackage, ...]:
+    """List the packages of a model's environment that this Python, which calls definitions in a build, has not as such.
+
+    Of a model without an environment there are none.
+    """
+    found = []
+    for folder in (file.source.parent.parent for file in model.beside if file.path == _ACTIVATE and file.source):
+        for one in metadata.distributions(path=[str(folder / "site-packages")]):
+            name = one.metadata["Name"]
+            found.append(OtherPackage(name, one.version, _version_here(name)))
+    return tuple(sorted((one for one in found if one.version != one.here), key=lambda one: one.name.lower()))
+
+
+def _version_here(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _inside(definition: Definition[..., Any], gathered: Gathered) -> Iterator[Diagnostic]:

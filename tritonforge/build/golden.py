@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tritonforge.build.discover import own_modules
+from tritonforge.build.environments import OtherPackage, other_packages
 from tritonforge.define import Definition
 from tritonforge.define.arrays import Array
 from tritonforge.emit import Built
@@ -29,6 +30,8 @@ __all__ = ["GoldenMaker", "drawn_before", "golden_files"]
 _ROWS = 3
 _LARGEST_DIM = 8
 _EXACT = 1e-9
+_NAMED = 3
+"""Packages that a warning names."""
 
 
 @dataclass(slots=True)
@@ -48,28 +51,30 @@ class GoldenMaker:
     def __call__(self, built: Sequence[Built]) -> Iterator[tuple[Built, File]]:
         """Give each model that has samples, with its entry for the manifest, and the file."""
         definitions = {definition.name: definition for definition in self.gathered.definitions}
-        hashes = {one.model.config.name: one.content_hash for one in built}
+        names = {one.model.config.name: one for one in built}
         for one in built:
             definition = definitions.get(one.model.config.name)
             if definition is None or not (definition.options.examples or self.count):
                 continue
             try:
-                content, entry = self._content(one, definition, hashes)
+                content, entry = self._content(one, definition, names)
             except (Exception, SystemExit) as error:  # the user's own code may raise anything
                 self._fault(definition, error)
                 continue
             yield replace(one, golden=entry), File(entry["file"], content=content)
 
     def _content(
-        self, one: Built, definition: Definition[..., Any], hashes: Mapping[str, str]
+        self, one: Built, definition: Definition[..., Any], built: Mapping[str, Built]
     ) -> tuple[bytes, dict[str, Any]]:
         name = one.model.config.name
-        made_of = self._digest(definition, hashes)
+        made_of = self._digest(definition, built)
         kept = self.previous.get("models", {}).get(name, {}).get("golden", {})
         content = self._kept(kept) if kept.get("of") == made_of else None
         if content is None:
+            given = self._inputs(one, definition)
+            _refuse_other_packages(self._names(definition), built)
             before = set(sys.modules)
-            content = write_golden(_run(definition, inputs) for inputs in self._inputs(one, definition))
+            content = write_golden(_run(definition, inputs) for inputs in given)
             self.diagnostics += _left_behind(one, before)
         sha256 = hashlib.sha256(content).hexdigest()
         examples = len(definition.options.examples)
@@ -81,15 +86,25 @@ class GoldenMaker:
             "sha256": sha256,
         }
 
-    def _digest(self, definition: Definition[..., Any], hashes: Mapping[str, str]) -> str:
-        """Hash what samples are made of: the model, those that it calls, and the examples."""
-        names = sorted({definition.name, *(part.name for part in self.gathered.parts(definition))})
+    def _names(self, definition: Definition[..., Any]) -> list[str]:
+        """Name a model and those that it calls."""
+        return sorted({definition.name, *(part.name for part in self.gathered.parts(definition))})
+
+    def _digest(self, definition: Definition[..., Any], built: Mapping[str, Built]) -> str:
+        """Hash what samples are made of: the model, those that it calls, and the examples.
+
+        Of an environment it says so: builds once made samples with whatever packages they had themselves.
+        """
         examples = [
             Golden({key: np.asarray(value) for key, value in example.items() if value is not None}, {})
             for example in definition.options.examples
         ]
         given = hashlib.sha256(write_golden(examples)).hexdigest() if examples else self.count
-        made_of = [[name, hashes.get(name, "")] for name in names]
+        parts = {name: built.get(name) for name in self._names(definition)}
+        made_of = [
+            [name, one.content_hash if one else "", *(["environment"] if one and one.model.environment else [])]
+            for name, one in parts.items()
+        ]
         return hashlib.sha256(json.dumps([made_of, given]).encode()).hexdigest()
 
     def _kept(self, entry: Mapping[str, Any]) -> bytes | None:
@@ -116,6 +131,12 @@ class GoldenMaker:
         ]
 
     def _fault(self, definition: Definition[..., Any], error: BaseException) -> None:
+        if isinstance(error, OtherPackages):
+            whose = "its environment" if error.model == definition.name else f"the environment of {error.model}"
+            message = f"it has no golden samples, since {whose} has other packages than this Python: {error}"
+            hint = "build with these versions installed, or leave it without"
+            self.diagnostics.append(Diagnostic("TF414", definition.where, message, hint, severity="warning"))
+            return
         ours = isinstance(error, NotOneAnswer | TooManyRows | NotKept)
         words = str(error) if ours else f"{type(error).__name__}: {error}"
         if definition.options.examples:
@@ -138,6 +159,26 @@ class NotOneAnswer(Exception):
 
 class TooManyRows(Exception):
     """An example that no server takes as one request."""
+
+
+class OtherPackages(Exception):
+    """A model whose environment has other packages than this Python, in which it would answer otherwise."""
+
+    def __init__(self, model: str, packages: Sequence[OtherPackage]) -> None:
+        more = f" and {len(packages) - _NAMED} more" if len(packages) > _NAMED else ""
+        super().__init__(", ".join(map(str, packages[:_NAMED])) + more)
+        self.model = model
+
+
+def _refuse_other_packages(names: Iterable[str], built: Mapping[str, Built]) -> None:
+    """Refuse to run models here that are served with other packages.
+
+    Raises:
+        OtherPackages: there is one among them.
+    """
+    for name in names:
+        if name in built and (packages := other_packages(built[name].model)):
+            raise OtherPackages(name, packages)
 
 
 def _left_behind(one: Built, before: Collection[str]) -> Iterator[Diagnostic]:
@@ -185,10 +226,10 @@ def _hint(error: BaseException, definition: Definition[..., Any]) -> str:
         return "leave examples= out, and test it by calls of your own; or give examples whose answers can be kept"
     if isinstance(error, TooManyRows):
         return "make several examples of it, or raise batching's max_batch_size"
-    if isinstance(error, ImportError) and definition.options.environment:
+    if isinstance(error, ModuleNotFoundError) and definition.options.environment:
         return (
-            f"examples run here, outside of its environment: install {error.name or 'what it imports'} in the Python "
-            "that builds too, or leave examples= out"
+            f"examples run here, with the packages of its environment: add {error.name} to "
+            f"{definition.options.environment} and install it here too, or leave examples= out"
         )
     return "an example is a dict of arrays by input, as in a call of the definition, which must run on it here"
 

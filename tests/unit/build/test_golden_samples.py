@@ -73,12 +73,14 @@ def test_a_stream_has_none_and_no_examples_are_asked_of_it(tmp_path: Path) -> No
     assert "examples" not in warning.hint
 
 
-def test_examples_run_outside_of_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_that_imports_what_no_environment_has_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tritonforge.build.builder.add_environments", lambda repository, gathered: repository)
     (tmp_path / "own.txt").touch()
     source = SOURCE.replace('return np.array(["big"', 'import not_here\n    return np.array(["big"')
     source = source.replace("examples={", 'environment="own.txt", examples={')
-    with pytest.raises(DiagnosticError, match="run here, outside of its environment: install not_here in the Python"):
+    with pytest.raises(DiagnosticError, match=r"of its environment: add not_here to own\.txt and install it here"):
         build([write(tmp_path, source)], tmp_path / "repository")
 
 
