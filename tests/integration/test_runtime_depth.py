@@ -224,6 +224,15 @@ def test_a_sequence_is_a_begun_eager_one(caller: Caller, model: str, identity: i
         assert served == (eager if model == "Unbatched" else eager[0]).ravel().tolist()
 
 
+@pytest.mark.parametrize("model", ["oldest", "direct", "Unbatched"])
+def test_ids_are_texts_as_long_as_triton_takes_them(caller: Caller, model: str) -> None:
+    """A control of their own would be a number, past whose end Triton 24.10 writes them until it crashes."""
+    for number in range(40):
+        identity = f"{number:<128}".replace(" ", "x")
+        caller.step(model, identity, 1, starts=True)
+        assert caller.step(model, identity, 2, ends=True)[-1] == (2 if model == "Unbatched" else 3)
+
+
 def test_a_sequence_that_starts_again_has_a_new_state(caller: Caller) -> None:
     assert caller.step("oldest", 5001, 1, starts=True) == [1]
     assert caller.step("oldest", 5001, 2, starts=True) == [2]

@@ -7,7 +7,9 @@ from tritonforge.ir import Control, ControlInput, ControlKind, DirectStrategy, O
 
 __all__ = ["schedule"]
 
-_FLAGS: tuple[ControlKind, ...] = ("CONTROL_SEQUENCE_START", "CONTROL_SEQUENCE_END", "CONTROL_SEQUENCE_READY")
+_CONTROLS: tuple[ControlKind, ...] = ("CONTROL_SEQUENCE_START", "CONTROL_SEQUENCE_END", "CONTROL_SEQUENCE_READY")
+"""Not the id's own, which the runtime asks the request for: Triton 24.10 writes an id that is a text into a tensor of
+numbers past its end, and may crash; where that is a STRING, it refuses any request."""
 
 
 def schedule(sequence: Sequence, batching: Batching | None) -> SequenceBatching:
@@ -19,13 +21,7 @@ def schedule(sequence: Sequence, batching: Batching | None) -> SequenceBatching:
         direct=DirectStrategy(max_queue_delay_us=delay_us) if direct else None,
         oldest=None if direct else OldestStrategy(sequence.max_sequences, preferred, delay_us),
         max_sequence_idle_us=sequence.max_idle_us,
-        control_inputs=(
-            *(_control(Control(kind, int32_false_true=(0, 1))) for kind in _FLAGS),
-            # Also where correlation ids are strings: Triton 24.10 refuses any request where this is a STRING.
-            _control(Control("CONTROL_SEQUENCE_CORRID", data_type="TYPE_UINT64")),
+        control_inputs=tuple(
+            ControlInput(kind.removeprefix("CONTROL_"), (Control(kind, int32_false_true=(0, 1)),)) for kind in _CONTROLS
         ),
     )
-
-
-def _control(control: Control) -> ControlInput:
-    return ControlInput(control.kind.removeprefix("CONTROL_"), (control,))

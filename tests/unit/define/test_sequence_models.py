@@ -70,7 +70,6 @@ def test_triton_is_told_of_the_strategy_and_the_controls() -> None:
         "SEQUENCE_START",
         "SEQUENCE_END",
         "SEQUENCE_READY",
-        "SEQUENCE_CORRID",
     ]
     direct = config(sequence=Sequence(strategy="direct")).sequence_batching
     assert direct is not None

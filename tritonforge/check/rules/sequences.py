@@ -15,6 +15,7 @@ __all__ = ["check_sequence_batching"]
 _CORRID = "CONTROL_SEQUENCE_CORRID"
 _BOOLEANS = ("CONTROL_SEQUENCE_START", "CONTROL_SEQUENCE_END", "CONTROL_SEQUENCE_READY")
 _VALUES = ("int32_false_true", "fp32_false_true", "bool_false_true")
+_ASKED = "the Python backend needs no such input: request.correlation_id()"
 _CORRID_TYPES = ("TYPE_UINT64", "TYPE_INT64", "TYPE_UINT32", "TYPE_INT32", "TYPE_STRING")
 
 
@@ -103,8 +104,11 @@ def _check_corrid(path: str, control: Any) -> Iterator[Found]:
     elif enum_name(control, "data_type") == "TYPE_STRING":
         message = f"Triton 24.10 refuses every request where {_CORRID} is TYPE_STRING"
         yield warning(
-            "TF641", f"{path}.data_type", message, "data_type: TYPE_UINT64: a text as id is a number there, too"
+            "TF641", f"{path}.data_type", message, f"data_type: TYPE_UINT64, and ids that are numbers; {_ASKED}"
         )
-    elif enum_name(control, "data_type") not in _CORRID_TYPES:
+    elif enum_name(control, "data_type") in _CORRID_TYPES:
+        message = "Triton 24.10 may crash on an id that is a text: it writes it into this number, and past its end"
+        yield warning("TF641", f"{path}.data_type", message, f"let callers' ids be numbers; {_ASKED}")
+    else:
         message = f"{_CORRID} is one of {', '.join(_CORRID_TYPES)}; found {enum_name(control, 'data_type')}"
         yield error("TF641", f"{path}.data_type", message, "data_type: TYPE_UINT64")
