@@ -107,8 +107,11 @@ def checked_headers(headers: Mapping[str, str]) -> Headers:
         hint = named_input("headers", headers)
         words = f'headers is of type {type(headers).__name__}; it takes a mapping: headers={{"x-tenant": "a"}}'
         raise TypeError(words + hint)
+    written: dict[str, str] = {}
     for name, value in headers.items():
         _check_header(name, value)
+        if (other := written.setdefault(name.lower(), name)) != name:
+            raise ValueError(f"headers have {other!r} and {name!r}, which are one header: leave one of them out")
     return tuple([(name.lower(), value) for name, value in headers.items()])
 
 

@@ -290,6 +290,7 @@ def test_nor_what_one_task_is_refused_for_its_token(refused):
         ({":path": "a"}, ValueError, "the header name ':path' has characters"),
         ({"x-tenant": "a\r\nx-other: b"}, ValueError, "x-tenant: .* has characters that a header can't hold"),
         ({"x-tenant": "é"}, ValueError, "x-tenant: .* has characters that a header can't hold"),
+        ({"X-Tenant": "a", "x-TENANT": "b"}, ValueError, "have 'X-Tenant' and 'x-TENANT', which are one header"),
         ({"Content-Length": "5"}, ValueError, "the header Content-Length is the client's own to set"),
         ({"x-tenant": 5}, TypeError, "the header x-tenant: its value is of type int"),
         (["x-tenant"], TypeError, "headers is of type list; it takes a mapping"),

@@ -92,6 +92,13 @@ def test_a_number_in_json_that_its_datatype_can_not_hold_is_refused(datatype, nu
         read_response(content, None)
 
 
+@pytest.mark.parametrize(("datatype", "text"), [("FP32", "1.5"), ("BOOL", "false"), ("INT32", "1"), ("BF16", "1")])
+def test_a_text_in_json_is_no_number(datatype, text):
+    content, _ = body({"model_name": "m", "outputs": [output("y", datatype, [2], data=[0, text])]})
+    with pytest.raises(ValueError, match="output 'y' has a text among its numbers"):
+        read_response(content, None)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -52,6 +52,18 @@ def test_settings_that_are_no_whole_numbers_are_refused_by_name(name, value, err
         work([], **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ordered", "no", "is a str; it is True or False"),
+        ("progress", 5, "is an int; it is a function"),
+    ],
+)
+def test_other_settings_are_held_against_their_types_before_the_first_request(name, value, message):
+    with pytest.raises(TypeError, match=f"{name} {message}"):
+        work([], **{name: value})
+
+
 def test_settings_may_be_whole_numbers_of_numpy():
     assert len(list(work(arrays(4, 4), batch_size=np.int64(2), concurrency=np.int32(1)).pieces)) == 2
 

@@ -163,6 +163,10 @@ def make_work(
         require_number("batch_size", batch_size, Integral)
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
+    if not isinstance(ordered, (bool, np.bool_)):
+        raise TypeError(f"ordered is {kind_of(ordered)}; it is True or False")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is {kind_of(progress)}; it is a function, which is told how far the map is")
     most = served.max_batch_size
     size = most if batch_size is None else min(batch_size, most or batch_size)
     if not served.signature.batched:

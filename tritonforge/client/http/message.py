@@ -214,6 +214,8 @@ def _from_json(output: Mapping[str, Any]) -> Buffer:
 def _numbers(output: Mapping[str, Any], data: list[Any]) -> Array:
     """Make an array of an output's dtype. Raise ValueError for a number that it can't hold."""
     dtype = DTYPES[output["datatype"]].numpy
+    if dtype.kind != "O" and any(type(number) is str for number in data):  # NumPy would read it, "false" as True
+        raise ValueError(f"output {output['name']!r} has a text among its numbers")
     fits = True
     if dtype.kind in "iu":  # NumPy 1 wraps integers, and cuts fractions off
         signed = dtype.kind == "i"
