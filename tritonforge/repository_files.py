@@ -6,9 +6,10 @@ import errno
 import os
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["dead_links", "read_bytes", "read_text", "stub_safe"]
+__all__ = ["circular_links", "dead_links", "read_bytes", "read_text", "stub_safe"]
 
 _MOST = 64 << 20
 """Bytes: more than any configuration, manifest, code or list of labels has."""
@@ -50,6 +51,33 @@ def dead_links(folder: Path) -> tuple[str, ...]:
     """
     with os.scandir(folder) as entries:
         return tuple(sorted(each.name for each in entries if each.is_symlink() and not os.path.exists(each.path)))
+
+
+def circular_links(model: Path) -> tuple[str, ...]:
+    """Name the links below a model's folder that lead to a folder that they lie in, by their paths in it.
+
+    Triton (24.10) follows each for the times of the model's files: one to the model itself until no path may be longer,
+    several, or one to a folder with much in it, practically for ever. Of other links, those to versions are followed.
+    """
+    found = []
+    waiting: list[tuple[str, str, tuple[str, ...]]] = [("", os.path.realpath(model), ())]
+    for below, folder, through in waiting:  # grows while it is walked
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                path = below + entry.name
+                if entry.is_symlink():
+                    target = os.path.realpath(entry.path)
+                    if any(_is_in(place, target) for place in (folder, *through)):
+                        found.append(path)
+                    elif not below and os.path.isdir(target):
+                        waiting.append((f"{path}/", target, (folder,)))
+                elif entry.is_dir():
+                    waiting.append((f"{path}/", entry.path, through))
+    return tuple(sorted(found))
+
+
+def _is_in(place: str, folder: str) -> bool:
+    return f"{place}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def stub_safe(path: str) -> bool:

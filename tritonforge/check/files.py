@@ -11,7 +11,7 @@ from tritonforge.check.complete import default_filename, served_versions
 from tritonforge.check.finding import Found, error, warning
 from tritonforge.check.folders import CONFIG, is_version
 from tritonforge.check.model import Model
-from tritonforge.repository_files import read_bytes
+from tritonforge.repository_files import circular_links, read_bytes
 
 __all__ = ["check_files", "check_is_model"]
 
@@ -51,6 +51,7 @@ def check_files(model: Model) -> Iterator[Found]:
     yield from _check_versions(model)
     yield from _check_model_files(model)
     yield from _check_labels(model)
+    yield from _check_circles(model)
 
 
 def _check_versions(model: Model) -> Iterator[Found]:
@@ -108,3 +109,10 @@ def _check_labels(model: Model) -> Iterator[Found]:
                 f'{tensor.label_filename} has {labels} labels, and the output "{tensor.name}" {values} values a row'
             )
             yield warning("TF626", field, message, "one label a line, for each value")
+
+
+def _check_circles(model: Model) -> Iterator[Found]:
+    for name in circular_links(model.folder.path):
+        message = f"the link {name} leads to a folder that it lies in, and Triton 24.10 follows it, maybe without end"
+        hint = "remove it: where there are several such links, or much else to follow, the server never gets ready"
+        yield warning("TF683", "", message, hint, file=f"{model.name}/{name}")

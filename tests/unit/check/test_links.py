@@ -1,4 +1,4 @@
-"""Links that lead nowhere: each is told, and all else too."""
+"""Links that lead nowhere, or to where they lie: each is told, and all else too."""
 
 from __future__ import annotations
 
@@ -63,3 +63,13 @@ def test_links_to_models_and_their_files_are_followed(
     (repository / "m").symlink_to(elsewhere / "m")
     (elsewhere / "m" / "up").symlink_to("..")
     assert told(repository) == [("TF601", "other/config.pbtxt")]
+
+
+@pytest.mark.parametrize("target", ["/", "{repository}", "..", "."])
+def test_a_link_that_leads_to_where_it_lies_is_a_warning(repository: Path, target: str) -> None:
+    """Triton 24.10 starts where there is but one to a small folder."""
+    (repository / "m" / "1" / "sub").mkdir()
+    (repository / "m" / "1" / "sub" / "root").symlink_to(target.format(repository=repository))
+    (found,) = (one for one in check_repository(repository, cores=8).findings if one.model == "m")
+    assert (found.code, found.severity, found.path) == ("TF683", "warning", "m/1/sub/root")
+    assert found.message.startswith("the link 1/sub/root leads to a folder that it lies in, and Triton")

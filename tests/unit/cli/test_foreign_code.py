@@ -68,6 +68,18 @@ def test_a_link_that_leads_nowhere_is_named(repository: Path, capsys: pytest.Cap
     assert capsys.readouterr().err == f"warning: {repository / 'gone'}: the link leads nowhere; it is left out\n"
 
 
+def test_a_link_to_a_folder_that_it_lies_in_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a model; what is none is left out."""
+    (repository / "ours" / "1" / "all").symlink_to("..")
+    (repository / "notes").mkdir()
+    (repository / "notes" / "all").symlink_to("..")
+    warn_of_edits(repository)
+    words = f"the link leads to a folder that it lies in, {repository.resolve() / 'ours'}"
+    assert capsys.readouterr().err == (
+        f"warning: {repository / 'ours' / '1' / 'all'}: {words}, and Triton may follow it without end; remove it\n"
+    )
+
+
 def test_a_built_model_whose_files_are_others_is_named_once(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
