@@ -93,6 +93,16 @@ def test_a_backend_that_the_image_lacks_is_told_before_any_package_is_asked_for(
     assert not (tmp_path / "context").exists()
 
 
+@pytest.mark.parametrize("target", ["..", "/"])
+def test_a_link_to_a_folder_that_it_lies_in_is_not_copied(
+    tmp_path: Path, repository: Path, pip_args: tuple[str, ...], target: str
+) -> None:
+    (repository / "echo" / "1" / "all").symlink_to(target)
+    with pytest.raises(ImageError, match="echo/1/all: the link leads to a folder that it lies in"):
+        write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
+    assert not (tmp_path / "context").exists()
+
+
 @pytest.mark.parametrize("options", [{"nvidia": True}, {"base": "mine:1"}])
 def test_nvidias_image_has_more_backends_and_those_of_another_are_not_known(
     tmp_path: Path, repository: Path, pip_args: tuple[str, ...], options: dict[str, Any]
