@@ -12,7 +12,7 @@ from types import TracebackType
 from tritonforge.load.address import parse_address
 from tritonforge.load.errors import InvalidLoad, LoadFailed
 from tritonforge.load.exports.profile_export import ProfileExport
-from tritonforge.load.figures.breakdown import break_down
+from tritonforge.load.figures.breakdown import break_down, send_overlaps
 from tritonforge.load.figures.little import few_under_way
 from tritonforge.load.figures.merge import make_point
 from tritonforge.load.input.data import as_loaded, guessed_sizes
@@ -50,6 +50,11 @@ _NO_BREAKDOWN = (
     "where the mean latency goes isn't told: the server's mean request took longer than the client's, so that they are "
     "not the same requests"
 )
+_OVERLAP = (
+    "client send reaches into the server's time of a request, as where both share processors: of it the table has what "
+    "that leaves, and the network's time is in it"
+)
+_NO_BINARY = "the server doesn't have the extension for binary tensors, which were sent: carry them as JSON, with body json"
 _NOTHING_COUNTED = (
     "the server counted no request between the windows' edges, at which its statistics are read, a little late: its "
     "own figures are not told"
@@ -278,7 +283,14 @@ class Session:
             "" if apart_ends else few_under_way(point),
             _NOTHING_COUNTED if self._asks and point.requests and not point.server else "",
             _NO_BREAKDOWN if point.requests and point.server and not point.breakdown else "",
+            _OVERLAP if send_overlaps(point) else "",
+            _NO_BINARY if point.failed and self._binary_in_vain else "",
         )
+
+    @property
+    def _binary_in_vain(self) -> bool:
+        binary = not self._address.grpc and self.settings.body == "binary" and not self._plain
+        return binary and "binary_tensor_data" not in self.server.get("extensions", ())
 
     @property
     def _composed(self) -> set[str]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonforge.load import Slo
-from tritonforge.load.figures.breakdown import break_down
+from tritonforge.load import Load, ModelLoad, Settings, Slo
+from tritonforge.load.figures.breakdown import break_down, send_overlaps
 from tritonforge.load.figures.estimates import summarize
 from tritonforge.load.figures.histogram import Histogram
+from tritonforge.load.figures.merge import make_point
 from tritonforge.load.figures.objectives import good_limit_us, missed
 from tritonforge.load.observed.statistics import apart, difference, meanwhile, mostly_others, read_counters
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.results import Window
+from tritonforge.load.workers.job import Tally
 
 
 def entry(
@@ -122,6 +125,24 @@ def test_times_of_the_client_that_nobody_took_are_no_step(client_us: tuple[float
     steps = {step.name: step.mean_us for step in break_down(latency, latency, (), client_us=client_us)}
     assert [steps.get(name) for name in ("client send", "client receive")] == [*client_us]
     assert sum(steps.values()) == pytest.approx(9)
+
+
+@pytest.mark.parametrize(("send", "told", "network"), [(3.0, 3.0, 1.5), (5.0, 4.5, 0.0), (8.0, 4.5, 0.0)])
+def test_a_send_that_overlaps_the_servers_time_has_what_that_leaves(send: float, told: float, network: float) -> None:
+    """The sender lost its processor to the server within the call: of the mean of 9 µs, 4 are the server's."""
+    raw = entry(10, infer_ns=30_000, total_ns=40_000, executions=10)
+    server = difference({}, read_counters({"model_stats": [raw]}), {"m": False})
+    latency = summarize([Histogram.of([9_000] * 10)])
+    breakdown = break_down(latency, latency, server, client_us=(send, 0.5))
+    steps = {step.name: step.mean_us for step in breakdown}
+    assert steps["client send"] == pytest.approx(told)
+    assert steps["network + server send/receive"] == pytest.approx(network)
+    assert sum(steps.values()) == pytest.approx(9)
+    window = Tally(0, NS, Histogram.of([9_000] * 10), Histogram.of([9_000] * 10), Histogram.of([0] * 10))
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),))
+    point = make_point(Load("concurrency", 1), settings, [window], 1, agreed=True)
+    assert send_overlaps(replace(point, breakdown=breakdown, client_send_us=send)) is (send > told)
+    assert not send_overlaps(point)
 
 
 def test_a_server_that_says_more_than_the_client_saw_is_not_broken_down() -> None:

@@ -47,8 +47,11 @@ PAGES: dict[str, dict[str, Any]] = {
 
 
 @contextmanager
-def serving(*answers: bytes) -> Iterator[str]:
-    """Serve the model `m`, whose answers are those in turn, the last one for good; without statistics."""
+def serving(*answers: bytes, binary: bool = True) -> Iterator[str]:
+    """Serve the model `m`, whose answers are those in turn, the last one for good; without statistics.
+
+    Without `binary` it refuses requests with tensors that aren't JSON.
+    """
     left = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -60,7 +63,10 @@ def serving(*answers: bytes) -> Iterator[str]:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer(left.pop(0) if len(left) > 1 else left[0])
+            if not binary and "Inference-Header-Content-Length" in self.headers:
+                self.answer(b'{"error": "no JSON"}', 400)
+            else:
+                self.answer(left.pop(0) if len(left) > 1 else left[0])
 
         def answer(self, data: bytes, status: int = 200) -> None:
             self.send_response(status)
@@ -117,6 +123,16 @@ def test_the_first_answer_is_looked_at(answer: bytes, words: str, load: Load) ->
 def test_no_answer_after_the_first_is_looked_at() -> None:
     with serving(RIGHT, b"") as url:
         assert measure(url, Load("concurrency", 1)).requests == 20
+
+
+@pytest.mark.parametrize(("body", "failed"), [("binary", 20), ("json", 0)])
+def test_a_server_that_takes_no_binary_tensors_is_told_with_the_way_without_them(body: str, failed: int) -> None:
+    """Where it fails: one that says nothing of the extension may have it all the same."""
+    with serving(RIGHT, binary=False) as url:
+        point = measure(url, body=body)
+    assert point.failed == failed
+    told = [warning for warning in point.generator.warnings if "carry them as JSON, with body json" in warning]
+    assert len(told) == bool(failed)
 
 
 def test_shared_memory_that_a_server_lacks_is_told() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from tritonforge.load.results import Latency, ModelStatistics, Step
+from tritonforge.load.results import Latency, ModelStatistics, Point, Step
 
-__all__ = ["break_down"]
+__all__ = ["break_down", "send_overlaps"]
 
 _STREAM = "until the last response: model, server, network"
+_SEND = "client send"
 _EDGES = 0.02
 _PARTS = ("queue", "compute_input", "compute_infer", "compute_output")
 
@@ -30,6 +31,9 @@ def break_down(
     requests leave of the rest; not below 0. Of streams the server's own time doesn't reach to the last response, so
     that this has most of the model's work, too, and is named for it.
 
+    A sender that shares processors with the server may lose its own to it within the call that sends: that time is the
+    server's, and `client send` what the server leaves of it; see `send_overlaps`.
+
     Nothing is told where the known parts are greater than the whole: they are of other requests, since at the windows'
     edges a few are counted on one side alone.
     """
@@ -37,9 +41,11 @@ def break_down(
     requests = sum(statistics.requests for statistics in asked)
     sent = max(0.0, latency.mean_us.value - uncorrected.mean_us.value)
     send, receive = client_us
-    client = [Step("client queue", sent), *_known("client send", send)]
-    outside = uncorrected.mean_us.value - (send or 0.0) - (receive or 0.0)
     inside = sum(statistics.request_us * statistics.requests for statistics in asked) / max(requests, 1)
+    if send is not None and requests:
+        send = min(send, max(0.0, uncorrected.mean_us.value - (receive or 0.0) - inside))
+    client = [Step("client queue", sent), *_known(_SEND, send)]
+    outside = uncorrected.mean_us.value - (send or 0.0) - (receive or 0.0)
     if inside - outside > _EDGES * latency.mean_us.value:
         return ()
     if not requests:
@@ -57,6 +63,14 @@ def break_down(
             steps.append(Step(f"{statistics.model}: {name}" if len(ran) > 1 else name, value))
             known += value
     return (*steps, Step("server overhead", max(0.0, inside - known)), *_known("client receive", receive))
+
+
+def send_overlaps(point: Point) -> bool:
+    """Tell whether the time in the call that sends is noticeably more than the server's time leaves of the latency."""
+    told = next((step.mean_us for step in point.breakdown if step.name == _SEND), None)
+    if told is None or point.client_send_us is None:
+        return False
+    return point.client_send_us - told > _EDGES * point.latency.mean_us.value
 
 
 def _known(name: str, us: float | None) -> tuple[Step, ...]:
