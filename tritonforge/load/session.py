@@ -54,7 +54,9 @@ _OVERLAP = (
     "client send reaches into the server's time of a request, as where both share processors: of it the table has what "
     "that leaves, and the network's time is in it"
 )
-_NO_BINARY = "the server doesn't have the extension for binary tensors, which were sent: carry them as JSON, with body json"
+_NO_BINARY = (
+    "the server doesn't have the extension for binary tensors, which were sent: carry them as JSON, with body json"
+)
 _NOTHING_COUNTED = (
     "the server counted no request between the windows' edges, at which its statistics are read, a little late: its "
     "own figures are not told"
