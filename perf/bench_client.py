@@ -47,8 +47,9 @@ from tritonforge import pipeline
 fused = pipeline(lowering="fused")(breast_cancer)
 """
 IN_FLIGHT, THREADS = 32, 16
-SHORTER = 5
-"""How many times shorter the turns of calls that follow one another are, and how many times as many."""
+SHORTER, MORE = 5, 4
+"""How many times shorter the turns of calls that follow one another are; and how many times as many calls they make:
+what a call adds is small beside what turns differ by."""
 
 ADDED_US = 80.0
 ADDED_SHARE = 80 / 190
@@ -83,7 +84,7 @@ def main() -> None:
 
 def sequential(server: EmbeddedServer, rounds: int, calls: int) -> None:
     """Compare one call after another, in short turns: what a call adds is a small share of what a slow moment does."""
-    rounds, calls = rounds * SHORTER, max(1, calls // SHORTER)
+    rounds, calls = rounds * SHORTER * MORE, max(1, calls // SHORTER)
     http, grpc = addresses(server)
     callers: dict[str, Call] = {
         "http, raw": raw(http),
