@@ -1,16 +1,13 @@
 """Shared memory segments of this process: made, kept for the next request, and cleared away after a crash.
 
-A segment is a file of /dev/shm on which its owner holds a lock (flock), which ends with the process however it ends, in
-whatever PID namespace it ran. So one that can be locked has no owner left, and is removed when the next client starts.
+A segment is a file of /dev/shm that its process owns; one without an owner is removed when the next client starts.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import mmap
 import os
-import secrets
 import sys
 import weakref
 from collections.abc import Iterator
@@ -20,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tritonforge.client.tensors.wire import Array
+from tritonforge.owned_files import abandoned_files, make_owned_file
 
 __all__ = ["PREFIX", "Segment", "abandoned", "remove"]
 
@@ -35,7 +33,7 @@ class Segment:
     def __init__(self, size: int) -> None:
         """Make it, its memory reserved. Raise OSError where /dev/shm is not there, or too full."""
         self.size = size
-        self.name, self._file = _make_file()
+        self.name, self._file = make_owned_file(_FOLDER, PREFIX)
         path = _FOLDER / self.name
         try:
             os.posix_fallocate(self._file, 0, size)  # else a full /dev/shm ends the process with SIGBUS, at a write
@@ -62,40 +60,13 @@ class Segment:
 
 def abandoned() -> Iterator[str]:
     """Give the names of segments whose owners are gone, each locked until the next: remove it before that."""
-    try:
-        names = [name for name in os.listdir(_FOLDER) if name.startswith(PREFIX)]
-    except OSError:
-        return
-    for name in names:
-        with suppress(OSError):  # BlockingIOError where it has its owner
-            file = os.open(_FOLDER / name, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield name
-            finally:
-                os.close(file)
+    return abandoned_files(_FOLDER, PREFIX)
 
 
 def remove(name: str) -> None:
     """Remove a segment, if it is still there."""
     with suppress(OSError):
         (_FOLDER / name).unlink()
-
-
-def _make_file() -> tuple[str, int]:
-    """Make a segment's file, locked; give its name and the open file."""
-    while True:
-        name = f"{PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
-        file = os.open(_FOLDER / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)  # another client, which clears away, may hold it for a moment
-            if os.fstat(file).st_nlink:  # else that one took it for abandoned, before it was locked
-                return name, file
-        except BaseException:
-            remove(name)
-            os.close(file)
-            raise
-        os.close(file)
 
 
 def _remove_own(path: Path, file: int, owner: int) -> None:
