@@ -102,13 +102,13 @@ def warn_of_foreign_code(repository: Path) -> None:
 def warn_of_edits(repository: Path) -> None:
     """Say of a repository which of its models aren't what was built, and which links lead nowhere or into circles."""
     from tritonforge.manifest import InvalidManifest, find_edits
-    from tritonforge.repository_files import circular_links, dead_links
-    from tritonforge.server.repository.folder import model_folders
+    from tritonforge.repository_files import dead_links
+    from tritonforge.server.repository.folder import circles
 
     with suppress(OSError):  # what is no repository stops the start later
         for name in dead_links(repository):
             typer.echo(f"warning: {repository / name}: the link leads nowhere; it is left out", err=True)
-        for link in (model / name for model in model_folders(repository) for name in circular_links(model)):
+        for link in circles(repository):
             words = f"the link leads to a folder that it lies in, {link.resolve()}"
             typer.echo(f"warning: {link}: {words}, and Triton may follow it without end; remove it", err=True)
     with suppress(InvalidManifest):

@@ -15,12 +15,11 @@ from tritonforge.image.conflicts import naming_models
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
 from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
-from tritonforge.repository_files import circular_links
 from tritonforge.resources import model_templates, python_backends
 from tritonforge.server.docker.settings import release_image
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.preflight import check_repository
-from tritonforge.server.repository.folder import is_model, model_folders
+from tritonforge.server.repository.folder import circles, is_model
 from tritonforge.server.repository.manifest import check_environments, check_manifest
 from tritonforge.server.settings.command import SLEEPING_THREADS
 
@@ -154,7 +153,7 @@ def _write(repository: Path, folder: Path, options: ImageOptions) -> None:
 
 
 def _refuse_circles(repository: Path) -> None:
-    for link in (model / name for model in model_folders(repository) for name in circular_links(model)):
+    for link in circles(repository):
         reason = f"{link}: the link leads to a folder that it lies in, {link.resolve()}"
         raise ImageError(f"{reason}\n  hint: remove it: what it leads to would be copied without end")
 

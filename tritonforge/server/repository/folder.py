@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from tritonforge.manifest import MANIFEST
-from tritonforge.repository_files import read_text
+from tritonforge.repository_files import circular_links, read_text
 from tritonforge.text_format import TokenError, tokenize
 
 __all__ = [
     "CONFIG",
+    "circles",
     "config_fields",
     "config_text",
     "holds_models",
@@ -52,6 +53,11 @@ def model_folders(repository: Path) -> list[Path]:
     if not repository.is_dir():
         return []
     return sorted(path for path in repository.iterdir() if path.is_dir() and is_model(path))
+
+
+def circles(repository: Path) -> list[Path]:
+    """List the links in a repository's models that lead to a folder that they lie in."""
+    return [model / name for model in model_folders(repository) for name in circular_links(model)]
 
 
 def config_fields(folder: Path) -> dict[str, tuple[str, int]]:
