@@ -4,7 +4,6 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv="${1:-.venv}"
-pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 
 if ! "$venv/bin/python" scripts/check_python.py >/dev/null 2>&1; then
     python="$(scripts/find_python.sh)"
@@ -14,14 +13,11 @@ if ! "$venv/bin/python" scripts/check_python.py >/dev/null 2>&1; then
     else # Debian's python3 with python3-pip but without python3-venv
         "$python" -m venv --clear --without-pip "$venv"
         site="$("$python" -c "import os, pip; print(os.path.dirname(os.path.dirname(pip.__file__)))")"
-        PYTHONPATH="$site" "${pip[@]}" install --quiet --ignore-installed pip
+        PYTHONPATH="$site" "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --ignore-installed pip
     fi
 fi
 
-# Nothing is compiled ahead (--no-compile): Python does it as modules are first imported, and most never are.
-#
-# torch goes first and by itself, so that where pip finds a CPU build (2.13.0+cpu) it takes that. Elsewhere Linux gets
-# the default build with its CUDA libraries, some gigabytes: point PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS at a CPU build
-# to avoid them.
-"${pip[@]}" install --quiet --no-compile --constraint constraints.txt torch
-"${pip[@]}" install --quiet --no-compile --constraint constraints.txt --editable ".[dev]"
+# Where a CPU build of torch is found (2.13.0+cpu), that is taken. Elsewhere Linux gets the default build with its CUDA
+# libraries, some gigabytes: point PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS at a CPU build to avoid them.
+# Nothing is compiled ahead: Python does it as modules are first imported, and most never are.
+"$venv/bin/python" scripts/install_packages.py --constraint constraints.txt --editable ".[dev]"
