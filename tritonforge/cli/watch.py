@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["refuse_watching", "serve_watching"]
 
 _POLL_S = 0.2
+_PATIENCE_S = 6.0
+_LONGEST_PATIENCE_S = 48.0
+"""What a build has before a save ends it, where those before it were ended by saves."""
 _LOG = "build.log"
 """What imported modules write, beside the server's log."""
 _MENDED = "mended: what is saved is served again"
@@ -84,15 +88,23 @@ def _renew(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: Bu
 
 
 def _build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess) -> Outcome:
-    """Build into the folder that is served; again, if something was saved meanwhile."""
+    """Build into the folder that is served; again, if something was saved meanwhile.
+
+    What was built the second time is served all the same, and each build that is given up leaves the next more time:
+    whoever saves more often than a build takes is served too.
+    """
+    patience_s = 0.0
     while True:
-        outcome = _one_build(server, watch, builds)
-        if outcome is not None and not watch.changed():
+        outcome = _one_build(server, watch, builds, patience_s)
+        if outcome is not None and ((patience_s and not outcome.failure) or not watch.changed()):
             return outcome
+        patience_s = min(2 * patience_s or _PATIENCE_S, _LONGEST_PATIENCE_S)
 
 
-def _one_build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess) -> Outcome | None:
-    """Build once; None where that took long, and was given up as something was saved meanwhile."""
+def _one_build(
+    server: EmbeddedServer | DockerServer, watch: SourceWatch, builds: BuildProcess, patience_s: float
+) -> Outcome | None:
+    """Build once; None where that took long, and more than `patience_s`, and was given up as something was saved."""
     from tritonforge.server.watching.build_process import Outcome
 
     try:
@@ -100,14 +112,15 @@ def _one_build(server: EmbeddedServer | DockerServer, watch: SourceWatch, builds
         builds.start()
     except (TritonForgeError, OSError) as error:
         return Outcome(failure=str(error))
-    told = ""
+    told, given_up_from = "", time.monotonic() + patience_s
     while (outcome := builds.poll(_POLL_S)) is None:
         if server.wait(0) is not None:
             return Outcome(failure="the server ended amid the build")
-        if told and watch.changed():
+        if told and time.monotonic() >= given_up_from and watch.changed():
             typer.echo("given up; building what is saved now", err=True)
             builds.give_up()
             return None
         if not told and (told := builds.doing()):
-            typer.echo(f"still {told} …; it is given up once something is saved", err=True)
+            after = f"after {patience_s:g} s " if patience_s else ""
+            typer.echo(f"still {told} …; {after}it is given up once something is saved", err=True)
     return outcome
