@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,12 +20,20 @@ from tritonforge.report import write_report
 from .sample_report import report
 
 
-@pytest.fixture
-def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write base.json, again.json (the same server) and slow.json (30 % slower) into the working directory."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with base.json, again.json (the same server) and slow.json (30 % slower)."""
+    folder = tmp_path_factory.mktemp("reports")
     for name, made in {"base": report(), "again": report(seed=1), "slow": report(seed=2, slower=1.3)}.items():
-        write_report(made, Path(f"{name}.json"), "json")
+        write_report(made, folder / f"{name}.json", "json")
+    return folder
+
+
+@pytest.fixture
+def reports(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have these reports in the working directory."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
 
 
 def compare(*arguments: str) -> Result:
