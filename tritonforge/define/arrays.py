@@ -73,10 +73,7 @@ def _check(place: str, spec: TensorSpec, value: object, signature: Signature, si
     dtype = dtypes.DTYPES[spec.datatype]
     if found is not dtype:
         name = found.name if found else str(value.dtype)
-        raise InvalidTensor(
-            f"{place} is {name}{list(value.shape)}; wanted {wanted}"
-            + ("" if "BYTES" in (name, dtype.name) else f' (convert it: .astype("{dtype.numpy_name}"))')
-        )
+        raise InvalidTensor(f"{place} is {name}{list(value.shape)}; wanted {wanted}{_how_to_cast(name, dtype)}")
     dims: tuple[Dim, ...] = (("batch",) if signature.batched else ()) + spec.dims
     if len(dims) != value.ndim:
         raise InvalidTensor(
@@ -139,6 +136,16 @@ def _how_to_convert(value: object, spec: TensorSpec) -> str:
     if isinstance(value, list | tuple | int | float | str | bytes):
         return f' (np.asarray(…, dtype="{dtypes.DTYPES[spec.datatype].numpy_name}") makes one)'
     return ""
+
+
+def _how_to_cast(found: str, wanted: dtypes.DType) -> str:
+    if "BYTES" in (found, wanted.name):
+        return ""
+    if wanted.name != "BF16":
+        return f' (convert it: .astype("{wanted.numpy_name}"))'
+    if found in ("INT16", "UINT16"):  # what holds its bits where there is no such type
+        return " (its bits: .view(ml_dtypes.bfloat16); its numbers: .astype(ml_dtypes.bfloat16))"
+    return " (convert it: .astype(ml_dtypes.bfloat16))"
 
 
 def _count(rank: int) -> str:

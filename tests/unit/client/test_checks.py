@@ -220,6 +220,24 @@ def test_the_hint_for_bf16_names_its_library():
     assert find_problems(one("BF16"), {"x": np.zeros(2, ml_dtypes.bfloat16)}) == []
 
 
+@pytest.mark.parametrize("dtype", ["int16", "uint16"])
+def test_integers_that_may_be_the_bits_of_bf16_have_a_mend_for_bits_and_one_for_numbers(dtype):
+    values = np.array([1, -2.5], ml_dtypes.bfloat16)
+    bits = values.view(dtype)
+    told = problem({"x": bits}, signature=one("BF16")).partition("; to take its bits: ")[2]
+    of_bits, _, of_numbers = told.partition(", to cast its numbers: ")
+    names = {"x": bits, "ml_dtypes": ml_dtypes}
+    assert eval(of_bits, names).tolist() == values.tolist()
+    assert eval(of_numbers, names).tolist() == bits.astype(ml_dtypes.bfloat16).tolist()
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(">i2", "BF16"), ("int32", "BF16"), ("int8", "BF16"), ("int16", "FP16")])
+def test_integers_that_are_no_bits_of_bf16_are_cast(given, wanted):
+    told = problem({"x": np.zeros(2, given)}, signature=one(wanted))
+    assert "bits" not in told
+    assert "; to cast it: x.astype(" in told
+
+
 def test_a_datatype_of_a_later_triton_is_left_to_the_server():
     assert find_problems(one("FP8"), {"x": np.zeros(2, np.uint8)}) == []
 

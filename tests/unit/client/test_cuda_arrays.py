@@ -17,6 +17,8 @@ from tritonforge.client import CudaArray
 from tritonforge.client.cuda.arrays import CudaMemory
 from tritonforge.client.cuda.driver import CudaDriver
 from tritonforge.client.shared_memory.segments import PREFIX, abandoned
+from tritonforge.client.tensors.checks import find_problems
+from tritonforge.ir import Signature, TensorSpec
 
 from .cuda_stand_in import StandIn
 
@@ -119,6 +121,13 @@ def test_bf16_has_no_name_in_that_interface(memory):
         _ = array.__cuda_array_interface__
     assert array.view(np.int16).__cuda_array_interface__["typestr"] == "<i2"
     assert array.numpy().dtype == ml_dtypes.bfloat16
+
+
+def test_bf16_that_is_given_as_the_integers_that_torch_takes_has_its_mend(memory: CudaMemory):
+    signature = Signature((TensorSpec("x", "BF16", (4, 3)),), (), batched=False)
+    bits = array_of(memory, dtype=np.int16)
+    mend = find_problems(signature, {"x": bits})[0].partition("; to take its bits: ")[2]
+    assert not find_problems(signature, {"x": eval(mend, {"x": bits, "ml_dtypes": ml_dtypes})})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -243,6 +244,13 @@ def test_bf16_is_ml_dtypes() -> None:
         return x
 
     assert echo(np.ones(2, ml_dtypes.bfloat16)).dtype == ml_dtypes.bfloat16
+    for dtype, mend in (
+        (np.float32, "convert it: .astype(ml_dtypes.bfloat16)"),
+        (np.int16, "its bits: .view(ml_dtypes.bfloat16); its numbers: .astype(ml_dtypes.bfloat16)"),
+        (np.uint16, "its bits: .view(ml_dtypes.bfloat16); its numbers: .astype(ml_dtypes.bfloat16)"),
+    ):
+        with pytest.raises(InvalidTensor, match=re.escape(f"wanted BF16[n] ({mend})")):
+            echo(np.ones(2, dtype))
 
 
 @pytest.mark.parametrize(

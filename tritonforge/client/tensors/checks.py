@@ -212,14 +212,23 @@ def _makes_array(spec: TensorSpec, value: Any) -> bool:
 
 
 def _cast_hint(spec: TensorSpec, value: Array | CudaArray) -> str:
+    bits = f"; to take its bits: {spec.name}.view(ml_dtypes.bfloat16)" if _may_be_bits(spec, value) else ""
     if isinstance(value, CudaArray):
-        return ""
+        return bits
     if spec.datatype == "BYTES":
         return "" if value.dtype.kind == "V" else "; for its values as text: .astype(str)"
     numbers = from_numpy(value.dtype) is not None or value.dtype.kind in "biuf"  # not complex ones, dates or records
     if value.dtype.kind == "O":
         numbers = isinstance(_first(value), (bool, int, float, np.number, np.bool_))
-    return f"; to cast it: {spec.name}.astype({_dtype_code(spec)})" if numbers else ""
+    cast = f"{spec.name}.astype({_dtype_code(spec)})"
+    if bits:
+        return f"{bits}, to cast its numbers: {cast}"
+    return f"; to cast it: {cast}" if numbers else ""
+
+
+def _may_be_bits(spec: TensorSpec, value: Array | CudaArray) -> bool:
+    """Tell whether integers may be what BF16 is held as where there is no such type, as torch and C give it."""
+    return spec.datatype == "BF16" and value.dtype in (np.int16, np.uint16) and value.dtype.isnative
 
 
 def _dtype_code(spec: TensorSpec) -> str:
