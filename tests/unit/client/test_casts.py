@@ -118,11 +118,15 @@ def test_the_text_among_numbers_that_can_not_be_cast_is_named(numbers):
         cast("FP32", numbers)
 
 
-def test_a_tensor_of_torch_that_makes_no_array_is_refused_by_name():
+@pytest.mark.parametrize("datatype", ["FP32", "INT64", "BF16"])
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_a_tensor_of_torch_that_makes_no_array_is_refused_by_name_with_its_mend(datatype, kind):
     torch = pytest.importorskip("torch")
-    for tensor in (torch.ones((1, 3), requires_grad=True), torch.ones((1, 3), dtype=torch.bfloat16)):
-        with pytest.raises(InvalidRequest, match='m at http://h:1: input "x": Tensor makes no array: '):
-            cast("FP32", tensor)
+    tensor = torch.ones((1, 3), dtype=getattr(torch, kind), requires_grad=True)
+    with pytest.raises(InvalidRequest, match='m at http://h:1: input "x": Tensor makes no array: ') as refused:
+        cast(datatype, tensor)
+    mend = refused.value.reason.partition("; make one: x = ")[2]
+    assert cast(datatype, eval(mend, {"x": tensor, "ml_dtypes": ml_dtypes})).tolist() == [[1, 1, 1]]
 
 
 LARGE = (1 << 53) + 1  # which is no float64

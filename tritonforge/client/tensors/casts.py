@@ -10,7 +10,7 @@ import numpy as np
 from tritonforge.client.cuda.arrays import CudaArray
 from tritonforge.client.errors import InvalidRequest, Target
 from tritonforge.client.tensors.arguments import kind_of
-from tritonforge.client.tensors.checks import masked_list, uneven_list
+from tritonforge.client.tensors.checks import array_code, masked_list, uneven_list
 from tritonforge.client.tensors.lists import has_masked, is_flat, is_read_once
 from tritonforge.client.tensors.narrowing import cast_array, cast_each, is_number
 from tritonforge.client.tensors.wire import Array, numpy_dtype
@@ -58,7 +58,10 @@ def _cast(spec: TensorSpec, value: Any, cast: Cast, signature: Signature, target
     except ValueError as error:
         raise InvalidRequest(f'input "{spec.name}": its lists make no array: {error}', target) from error
     except (TypeError, RuntimeError) as error:  # torch's words for tensors of the GPU, with a gradient, or bfloat16
-        raise InvalidRequest(f'input "{spec.name}": {type(value).__name__} makes no array: {error}', target) from error
+        code = array_code(spec, value, batched=signature.batched)
+        mend = f"; make one: {spec.name} = {code}" if code else ""
+        told = f"{type(value).__name__} makes no array: {str(error).rstrip('.')}{mend}"
+        raise InvalidRequest(f'input "{spec.name}": {told}', target) from error
     rank = len(spec.dims) + signature.batched
     if array.ndim == 0 and rank:
         array = array.reshape((1,) * rank)

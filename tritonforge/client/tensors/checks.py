@@ -15,7 +15,7 @@ from tritonforge.client.tensors.wire import Array, numpy_dtype
 from tritonforge.dtypes import DTYPES, from_numpy
 from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 
-__all__ = ["explain", "find_problems", "masked_list", "uneven_list"]
+__all__ = ["array_code", "explain", "find_problems", "masked_list", "uneven_list"]
 
 _OPTIONS = frozenset({"cast", "into", "outputs", "parameters", "top"})
 _OF_ALL_CALLS = ("request_id", "timeout_s", "version")
@@ -182,11 +182,11 @@ def _not_an_array(spec: TensorSpec, value: object, *, batched: bool) -> str:
         return masked_list(spec, value)
     if uneven := uneven_list(value):
         return f"{given}: {uneven}"
-    code = _array_code(spec, value, batched=batched)
+    code = array_code(spec, value, batched=batched)
     return f"{given}; make one: {spec.name} = {code}" if code else given
 
 
-def _array_code(spec: TensorSpec, value: object, *, batched: bool) -> str:
+def array_code(spec: TensorSpec, value: object, *, batched: bool) -> str:
     """Write what makes an array of a value; nothing where that doesn't work."""
     kind = type(value)
     if kind.__module__.startswith("torch") and hasattr(value, "detach"):
