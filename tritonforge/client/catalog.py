@@ -39,8 +39,8 @@ _OF_ONE_CALLER = ("401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED")
 """Codes of what one call may be refused, and another not: a function gives each its own token."""
 
 Key = tuple[str, str | int]
-Asking = tuple[str, str | int, Headers]
-"""A model that is asked for, with these headers: others may be refused what one is told."""
+Asking = tuple[str, str | int, Headers | None]
+"""A model that is asked for: for all calls, or for those with these headers, others having been told no answer."""
 
 
 class Catalog:
@@ -87,16 +87,21 @@ class Catalog:
     async def obtain(self, target: Target, deadline: Deadline) -> tuple[Known, bool]:
         """Give what is known of a model, or what another call is told that asks already; else ask for this one.
 
-        Tell whether it was this one that asked. An error is the call's, as of `fetch`.
+        Tell whether it was this one that asked. An error is the call's, as of `fetch`. What a call with other headers
+        is told holds for this one, but not that it fails, or takes long: it may be refused what this one isn't.
         """
         require_name(target.model)
-        key = target.model, target.version, self._headers
+        apart = False
         while (known := self.known(target)) is None:
-            mine: Work[Known] = Work(deadline.timeout_s)
-            work = self._joint.works().setdefault(key, mine)
-            if work is mine or not await self._over(work, target, deadline):
+            mine: Work[Known] = Work(deadline.timeout_s, self._headers)
+            work = self._joint.works().setdefault(self._key(target, apart=apart), mine)
+            over = work is not mine and await self._over(work, target, deadline)
+            if work.by != self._headers and (not over or work.error is not None):
+                apart = True
+                continue
+            if not over:
                 try:
-                    return await self._do(mine, target, deadline), True
+                    return await self._do(mine, target, deadline, apart=apart), True
                 except ClientError as error:
                     error.tell_of(target, sent=False)
                     raise
@@ -106,14 +111,18 @@ class Catalog:
                 raise _told(work.error, target)
         return known, False
 
+    def _key(self, target: Target, *, apart: bool = False) -> Asking:
+        return target.model, target.version, self._headers if apart else None
+
     async def _over(self, work: Work[Known], target: Target, deadline: Deadline) -> bool:
         """Wait for somebody else's work; False where this call had better do it itself. Raise DeadlineExceeded.
 
-        Who has more time may spend all of this call's at a server that hangs, and ask another one then.
+        Who has more time, or other headers, may spend all of this call's at a server that hangs, or hangs for them, and
+        this call ask another one then, or the same.
         """
-        short = work.timeout_s > deadline.timeout_s
+        doubtful = work.timeout_s > deadline.timeout_s or work.by != self._headers
         try:
-            if await self._joint.wait(work, (deadline.share() if short else deadline).left_s()):
+            if await self._joint.wait(work, (deadline.share() if doubtful else deadline).left_s()):
                 return True
             deadline.left_s()
         except TimeoutError as error:
@@ -131,11 +140,11 @@ class Catalog:
     async def describe(self, target: Target, deadline: Deadline) -> Known:
         """Ask the server. Raise any ClientError, ModelNotFound and ModelNotReady among them."""
         require_name(target.model)
-        return await self._do(Work(deadline.timeout_s), target, deadline)
+        return await self._do(Work(deadline.timeout_s, self._headers), target, deadline)
 
-    async def _do(self, work: Work[Known], target: Target, deadline: Deadline) -> Known:
-        """Ask for all that come meanwhile."""
-        key, works = (target.model, target.version, self._headers), self._joint.works()
+    async def _do(self, work: Work[Known], target: Target, deadline: Deadline, *, apart: bool = False) -> Known:
+        """Ask for all that come meanwhile; `apart`: for those with the same headers."""
+        key, works = self._key(target, apart=apart), self._joint.works()
         works[key] = work
         try:
             work.result = known = await self._describe(target, deadline)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Barrier
 from typing import Any
 
 import grpc
@@ -237,30 +235,8 @@ def test_a_trace_goes_with_them():
     assert traces[2] != ["mine"]
 
 
-def test_what_one_caller_is_refused_is_not_told_to_another():
-    both = Barrier(2, timeout=20)
-
-    def serve(peer: Peer) -> None:
-        while request := peer.request():
-            if request.startswith(b"GET /v2/models/m HTTP"):
-                both.wait()
-            if b"x-key: good" in request:
-                answer_question(peer, request) if request.startswith(b"GET") else peer.send(ANSWER)
-            else:
-                peer.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
-
-    def ask(key: str) -> Any:
-        return client.infer("m", x=X, headers={"x-key": key})
-
-    with FaultServer(serve) as server, Client(server.url, timeout_s=20) as client, ThreadPoolExecutor(2) as pool:
-        bad, good = pool.submit(ask, "bad"), pool.submit(ask, "good")
-        assert good.result().y.tolist() == [1, 2]
-        with pytest.raises(InvalidRequest):
-            bad.result()
-
-
 @pytest.mark.parametrize("refused", [b"401 Unauthorized", b"403 Forbidden"])
-def test_nor_what_one_task_is_refused_for_its_token(refused):
+def test_what_one_task_is_refused_for_its_token_is_told_to_no_other(refused):
     async def ask(client: AsyncClient, token: str) -> Any:
         user.set(token)
         return await client.infer("m", x=X)
