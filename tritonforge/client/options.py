@@ -144,4 +144,6 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"the header {name} is the client's own to set")
     if value and not _VALUE.fullmatch(value):
         shown = "its value" if name == "token" else f"{value!r}"
+        if not (stripped := value.strip()) or _VALUE.fullmatch(stripped):
+            raise ValueError(f"{name}: {shown} begins or ends with white space, which a header can't; strip it")
         raise ValueError(f"{name}: {shown} has characters that a header can't hold; visible ASCII and spaces can be")

@@ -213,6 +213,7 @@ def test_what_is_no_token_and_what_the_function_raises_come_as_they_are():
     for token, error, words in (
         (lambda: 3, TypeError, "the function given as token gave an int; it is to give a text"),
         (lambda: "a\nb", ValueError, "token: its value has characters that a header can't hold"),
+        (lambda: "a ", ValueError, "token: its value begins or ends with white space, .*; strip it"),
         (fail, TimeoutError, "the vault is busy"),
     ):
         with Client("http://127.0.0.1:1", **options_of(token)) as client, pytest.raises(error, match=words) as caught:
