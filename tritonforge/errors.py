@@ -66,6 +66,9 @@ class DiagnosticError(TritonForgeError):
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
+    def __reduce__(self) -> tuple[type[DiagnosticError], tuple[object, ...]]:
+        return type(self), (self.diagnostics,)
+
 
 class InvalidTensor(TritonForgeError, ValueError):
     """An argument or a result of a call that doesn't match the signature: wrong name, type, dtype or shape."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,13 @@ def test_an_error_holds_all_diagnostics_and_shows_them_in_order() -> None:
     assert error.diagnostics == tuple(found)
     assert str(error) == "a.py:1: one  [TF1]\na.py:2: two\n  hint: mend  [TF2]"
     assert isinstance(error, TritonForgeError)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_an_error_of_diagnostics_travels_between_processes(copied: Callable[[DiagnosticError], DiagnosticError]) -> None:
+    error = DiagnosticError([Diagnostic("TF1", Where("a.py", 1), "one"), Diagnostic("TF2", Where(), "two", "mend")])
+    there = copied(error)
+    assert (there.diagnostics, str(there)) == (error.diagnostics, str(error))
 
 
 def test_an_invalid_tensor_is_also_a_value_error() -> None:

@@ -92,6 +92,11 @@ class ConnectionOptions:
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def __reduce__(self) -> tuple[type[ConnectionOptions], tuple[object, ...]]:
+        """Be pickled and copied, headers and token in clear; a view of a dictionary can't be."""
+        values = [getattr(self, setting.name) for setting in fields(self)]
+        return type(self), (dict(self.headers), *values[1:])
+
     def header_items(self) -> list[tuple[str, str]]:
         """List the headers that are the same for each request: without a token that a function gives."""
         items = list(self.headers.items())
