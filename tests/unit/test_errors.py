@@ -67,7 +67,9 @@ def test_an_error_holds_all_diagnostics_and_shows_them_in_order() -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_an_error_of_diagnostics_travels_between_processes(copied: Callable[[DiagnosticError], DiagnosticError]) -> None:
+def test_an_error_of_diagnostics_travels_between_processes(
+    copied: Callable[[DiagnosticError], DiagnosticError],
+) -> None:
     error = DiagnosticError([Diagnostic("TF1", Where("a.py", 1), "one"), Diagnostic("TF2", Where(), "two", "mend")])
     there = copied(error)
     assert (there.diagnostics, str(there)) == (error.diagnostics, str(error))
