@@ -110,6 +110,7 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
     return "".join(parts)
 
 
+_VERSION = '        version: str | int = "",\n'
 _HEADERS = "        headers: Mapping[str, str] | None = None,\n"
 _SEQUENCE_CLIENTS = "AsyncClient, AsyncDefinedSequence, Client, DefinedSequence"
 _ARRAYS = {"Any", "NDArray", "np"}  # what annotations of arrays are made of
@@ -195,7 +196,7 @@ def _identifier(name: str) -> str:
 
 def _inputs(one: _Named) -> list[str]:
     """Name the arguments of a model's method, none like an option, nor like the constant that its body reads."""
-    taken = {"self", "timeout_s", "request_id", "headers", one.constant}
+    taken = {"self", "version", "timeout_s", "request_id", "headers", one.constant}
     return _unique([spec.name for spec in one.stub.signature.inputs], taken)
 
 
@@ -269,10 +270,12 @@ def _method(one: _Named, *, asynchronous: bool) -> str:
     coroutine = asynchronous and not signature.decoupled
     return (
         f"\n    {'async ' if coroutine else ''}def {one.method}(\n        self,\n{arguments}        *,\n"
-        f'        timeout_s: float | None = None,\n        request_id: str = "",\n{_HEADERS}    ) -> {answer}:\n'
+        f"{_VERSION}        timeout_s: float | None = None,\n"
+        f'        request_id: str = "",\n{_HEADERS}    ) -> {answer}:\n'
         f'        """Call {one.stub.name}: {signature}."""\n'
         f"        return {'await ' if coroutine else ''}self.client.{method}(\n"
-        f"            {one.constant}{sent}, timeout_s=timeout_s, request_id=request_id, headers=headers\n        )\n"
+        f"            {one.constant}{sent}, "
+        "version=version, timeout_s=timeout_s, request_id=request_id, headers=headers\n        )\n"
     )
 
 
@@ -282,10 +285,12 @@ def _sequence_method(one: _Named, *, asynchronous: bool) -> str:
         return f"\n    # {one.method} streams its responses within a sequence: the client has no call for that.\n"
     kind = f"{'Async' if asynchronous else ''}DefinedSequence[{_given(one)}]"
     return (
-        f"\n    def {one.method}(\n        self,\n        *,\n        sequence_id: int | str | None = None,\n"
-        f"        replay: bool = False,\n        timeout_s: float | None = None,\n{_HEADERS}    ) -> {kind}:\n"
+        f"\n    def {one.method}(\n        self,\n        *,\n{_VERSION}        sequence_id: int | str | None = None,\n"
+        "        closing: Mapping[str, Any] | None = None,\n        replay: bool = False,\n"
+        f"        timeout_s: float | None = None,\n{_HEADERS}    ) -> {kind}:\n"
         f'        """Begin a sequence of {one.stub.name}: {one.stub.signature}, each request by `infer`."""\n'
         f"        return self.client.sequence(\n"
-        f"            {one.constant}, sequence_id=sequence_id, replay=replay, timeout_s=timeout_s, headers=headers\n"
-        "        )\n"
+        f"            {one.constant},\n            version=version,\n            sequence_id=sequence_id,\n"
+        "            closing=closing,\n            replay=replay,\n            timeout_s=timeout_s,\n"
+        "            headers=headers,\n        )\n"
     )

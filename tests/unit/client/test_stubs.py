@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
 import runpy
@@ -14,6 +15,7 @@ import pytest
 from type_checks import mypy_errors
 
 from tritonforge.build import build
+from tritonforge.client import Client
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.stub import SchemaChanged, Stub, check_schema, fingerprint, only, tensor
 from tritonforge.client.stubs import generate, read_repository
@@ -47,9 +49,9 @@ def use(models: Models, x: NDArray[np.float32]) -> None:
     assert_type(models.of_fer(amount=x).score, NDArray[np.float32])
     for number in models.count(upto=np.array([1], np.int32)):
         assert_type(number, NDArray[np.int32])
-    with models.total(timeout_s=5, headers={"x-tenant": "a"}) as steps:
+    with models.total(version=1, closing={"x": x}, timeout_s=5, headers={"x-tenant": "a"}) as steps:
         assert_type(steps.infer(x), NDArray[np.float32])
-    assert_type(models.of_fer(amount=x, headers={"x-tenant": "a"}), OfFer)
+    assert_type(models.of_fer(amount=x, version="1", headers={"x-tenant": "a"}), OfFer)
     models.of_fer(amount="no")
 
 async def use_async(models: AsyncModels, x: NDArray[np.float32]) -> None:
@@ -194,6 +196,8 @@ class Answers:
     def call(self, stub, *args, **options):
         return stub.name, args, options
 
+    stream = sequence = call
+
 
 def test_inputs_named_as_options_of_call_go_through():
     taken = ("version", "timeout_s", "request_id", "headers", "self", "ECHO", "inputs")
@@ -202,8 +206,31 @@ def test_inputs_named_as_options_of_call_go_through():
     names: dict[str, Any] = {}
     exec(compile(generate([Stub("echo", signature, only), Stub("client", signature, only)]), "made", "exec"), names)
     models = names["Models"](Answers())
-    words = ("version", "timeout_s_", "request_id_", "headers_", "self_", "ECHO_", "inputs")
+    words = ("version_", "timeout_s_", "request_id_", "headers_", "self_", "ECHO_", "inputs")
     given = dict(zip(words, range(7), strict=True))
-    options = {"timeout_s": 9, "request_id": "r", "headers": {"x-tenant": "a"}}
+    options = {"version": 2, "timeout_s": 9, "request_id": "r", "headers": {"x-tenant": "a"}}
     assert models.echo(**given, **options) == ("echo", (0, 1, 2, 3, 4, 5, 6), options)
     assert models.client_(**{name.replace("ECHO_", "ECHO"): value for name, value in given.items()})[0] == "client"
+
+
+class AsyncAnswers:
+    async def call(self, stub, *args, **options):
+        return stub.name, args, options
+
+
+INPUTS = {"call": ("amount", "in_put"), "stream": ("upto",), "sequence": ()}
+
+
+@pytest.mark.parametrize(("kind", "signature"), [("call", SIGNATURE), ("stream", COUNT), ("sequence", TOTAL)])
+@pytest.mark.parametrize("models", ["Models", "AsyncModels"])
+def test_a_method_takes_all_options_of_the_call_that_it_makes(kind, signature, models):
+    names: dict[str, Any] = {}
+    exec(compile(generate([Stub("m", signature, only)]), "made", "exec"), names)
+    called = names[models](AsyncAnswers() if (kind, models) == ("call", "AsyncModels") else Answers()).m
+    # What a stream of a definition takes is what a call of one does.
+    taken = inspect.signature(Client.sequence if kind == "sequence" else Client.call).parameters.values()
+    given = {one.name: "given" for one in taken if one.kind is one.KEYWORD_ONLY}
+    sent = () if kind == "sequence" else tuple(range(len(signature.inputs)))
+    inputs = dict(zip(INPUTS[kind], sent, strict=True))
+    found = called(**inputs, **given)
+    assert (asyncio.run(found) if inspect.isawaitable(found) else found) == ("m", sent, given)
