@@ -6,7 +6,9 @@ import asyncio
 import socket
 import threading
 from contextlib import closing
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tritonforge.load import LoadFailed
@@ -95,3 +97,24 @@ def test_a_server_that_takes_no_more_connections_is_told(monkeypatch: pytest.Mon
         pytest.raises(LoadFailed, match=r"of 9 requests at a time [1-8] have a connection, .* max_in_flight"),
     ):
         asyncio.run(connect(listener.getsockname()[1]))
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_reads_checked_answers_is_there_before_the_load(checked: bool) -> None:
+    """Protobuf takes long to import: amid the load, that would be in latencies. Who checks nothing doesn't need it."""
+    expected = {"y": np.zeros(1, np.float32)} if checked else None
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(SETTINGS)
+            asked(connection, 30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, Workers(1) as workers:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        workers.wait_ready()
+        target = Target("127.0.0.1", listener.getsockname()[1], "/a.B/C")
+        workers.connect([Job(target, (Payload(MESSAGE, expected=expected),), NS, 1, 1)])
+        loaded = Path(f"/proc/{workers._processes[0].pid}/maps").read_text(encoding="utf-8")
+        workers.stop()
+    assert ("/google/_upb/" in loaded) is checked

@@ -24,7 +24,7 @@ import uvloop
 from tritonforge.load.errors import LoadFailed
 from tritonforge.load.exports.trace import Tracer
 from tritonforge.load.figures.recorder import Recorder
-from tritonforge.load.input.answers import NotAnAnswer
+from tritonforge.load.input.answers import NotAnAnswer, prepare_checks
 from tritonforge.load.links.dial import connect, connect_all, disconnect
 from tritonforge.load.links.lane import Lane
 from tritonforge.load.pacing.clock import NS, now_ns
@@ -49,11 +49,15 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     stdin = os.fdopen(0, "rb", buffering=0)
-    # What was imported is never garbage: a collection that looks at it would be a pause in somebody's latency.
-    gc.freeze()
+    _keep_imports()
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     with contextlib.suppress(BrokenPipeError):  # the parent was ended: nobody is left to tell
         _take_jobs(stdin, out)
+
+
+def _keep_imports() -> None:
+    """Have no collection look at what was imported: it is never garbage, and a pause in somebody's latency."""
+    gc.freeze()
 
 
 def _take_jobs(stdin: BinaryIO, out: BinaryIO) -> None:
@@ -89,6 +93,8 @@ async def _do(job: Job, out: BinaryIO, orders: Orders) -> Finished:
     )
     tracer = recorder if isinstance(recorder, Tracer) else None
     pending: set[asyncio.Task[None]] = set()
+    prepare_checks(job.payloads, grpc=bool(job.target.method))
+    _keep_imports()
 
     loop = asyncio.get_running_loop()
     faults: list[Exception] = []
