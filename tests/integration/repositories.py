@@ -8,12 +8,12 @@ import os
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tritonforge.server import Server, Workspace
+from tritonforge.server import EmbeddedServer, Server, Workspace
 
 TENSORS = 'input { name: "x" data_type: TYPE_FP32 dims: [1] } output { name: "y" data_type: TYPE_FP32 dims: [1] }'
 PYTHON = f'backend: "python" max_batch_size: 8 {TENSORS}'
@@ -54,6 +54,26 @@ def write_model(repository: Path, name: str, code: str | None, *, config: str | 
     if code is not None:
         (version / "model.py").write_text(code)
     return version
+
+
+@contextlib.contextmanager
+def renewed(start: Callable[[], EmbeddedServer]) -> Iterator[Callable[[], Server]]:
+    """Give what gives a server to each test: the same, or a new one where that has ended.
+
+    Triton 24.10 can crash as a gRPC call is broken off (docs/guides/client.md). A test's second try has a server then,
+    and so have the tests after it.
+    """
+    with contextlib.ExitStack() as stack:
+        server: EmbeddedServer | None = None
+
+        def living() -> Server:
+            nonlocal server
+            if server is None or server.wait(0) is not None:
+                stack.close()
+                server = stack.enter_context(start())
+            return server
+
+        yield living
 
 
 def ensemble_of(model: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from client_models import write_client_models
+from repositories import FREE_PORTS, renewed
 
 from tritonforge.client import (
     AsyncClient,
@@ -29,11 +30,16 @@ PROTOCOLS = ["http", "grpc"]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
     folder: Path = tmp_path_factory.mktemp("async_client_models")
     write_client_models(folder)
-    with Server.embedded(folder, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
-        yield server
+    with renewed(lambda: Server.embedded(folder, **FREE_PORTS, exit_timeout_s=0)) as serving:
+        yield serving
+
+
+@pytest.fixture
+def served(serving: Callable[[], Server]) -> Server:
+    return serving()
 
 
 @pytest.fixture(params=PROTOCOLS)

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -18,6 +18,7 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from client_models import IDENTITY, MOODY, MORTAL, tensor, write, write_client_models
+from repositories import FREE_PORTS, renewed
 
 from tritonforge.client import (
     AsyncClient,
@@ -49,18 +50,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(repository: Path) -> Iterator[Server]:
+def serving(repository: Path) -> Iterator[Callable[[], Server]]:
     """A server that loads and unloads on request, as some of these tests do with models of their own."""
-    with Server.embedded(
-        repository,
-        http_port=0,
-        grpc_port=0,
-        metrics_port=0,
-        exit_timeout_s=0,
-        model_control="explicit",
-        restricted_apis=(),
-    ) as server:
-        yield server
+    settings: dict[str, Any] = {"exit_timeout_s": 0, "model_control": "explicit", "restricted_apis": ()}
+    with renewed(lambda: Server.embedded(repository, **FREE_PORTS, **settings)) as serving:
+        yield serving
+
+
+@pytest.fixture
+def served(serving: Callable[[], Server]) -> Server:
+    return serving()
 
 
 @pytest.fixture(params=["http", "grpc"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from repositories import FREE_PORTS, renewed
 
 from tritonforge.build import build
 from tritonforge.client import AsyncClient, Client
@@ -46,13 +47,18 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, ended: Path) -> Iterator[str]:
+def serving(tmp_path_factory: pytest.TempPathFactory, ended: Path) -> Iterator[Callable[[], Server]]:
     project = tmp_path_factory.mktemp("endless")
     (project / "endless_stream.py").write_text(ENDLESS.replace("FOLDER", repr(str(ended))))
     build((project / "endless_stream.py",), project / "repository")
     sys.modules.pop("endless_stream", None)
-    with Server.embedded(project / "repository", http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
-        yield server.grpc_url
+    with renewed(lambda: Server.embedded(project / "repository", **FREE_PORTS, exit_timeout_s=0)) as serving:
+        yield serving
+
+
+@pytest.fixture
+def url(serving: Callable[[], Server]) -> str:
+    return serving().grpc_url
 
 
 def call(number: int) -> dict[str, np.ndarray]:

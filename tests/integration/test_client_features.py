@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from feature_models import write_feature_models
+from repositories import FREE_PORTS, renewed
 
 from tritonforge.client import (
     AsyncClient,
@@ -50,13 +51,17 @@ LARGE = np.random.default_rng(0).random((4, 1 << 17), np.float32)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
     folder = tmp_path_factory.mktemp("feature_models")
     write_feature_models(folder)
-    with Server.embedded(
-        folder, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0, model_control="explicit", restricted_key=KEY
-    ) as server:
-        yield server
+    settings: dict[str, Any] = {"exit_timeout_s": 0, "model_control": "explicit", "restricted_key": KEY}
+    with renewed(lambda: Server.embedded(folder, **FREE_PORTS, **settings)) as serving:
+        yield serving
+
+
+@pytest.fixture
+def served(serving: Callable[[], Server]) -> Server:
+    return serving()
 
 
 @pytest.fixture(params=["http", "grpc"])

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from fault_proxy import Fault, Proxy
 from feature_models import write_feature_models
+from repositories import FREE_PORTS, renewed
 
 from tritonforge.client import (
     AsyncClient,
@@ -101,11 +102,16 @@ HTTP_ONLY = {"busy", "short"}
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
     folder: Path = tmp_path_factory.mktemp("fault_models")
     write_feature_models(folder)
-    with Server.embedded(folder, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
-        yield server
+    with renewed(lambda: Server.embedded(folder, **FREE_PORTS, exit_timeout_s=0)) as serving:
+        yield serving
+
+
+@pytest.fixture
+def served(serving: Callable[[], Server]) -> Server:
+    return serving()
 
 
 @pytest.fixture(params=["http", "grpc"])
