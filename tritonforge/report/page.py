@@ -93,10 +93,11 @@ def _cards(report: Report) -> list[str]:
         words, loads = f"{nothing_ended(report.points).capitalize()}.", _table(point_table(report.points))
         return [_card("Nothing was measured", words, loads, whole=True)]
     main = _both(draw_lines, plots.throughput_and_latency(points, report))
+    lines = f"{plots.percentiles_shown(points)}; the tail is to the right."
     told = plots.breakdown(points)
     cards = [
         _card("Throughput against latency", "Right is more work done, down is faster. Each point is a load.", main),
-        _card("Latency by percentile", "A line for each load; the tail is to the right.", _percentiles(points)),
+        _card("Latency by percentile", lines, _percentiles(points)),
     ]
     if told:
         hint = "Steps of the mean latency, a bar for each load."

@@ -19,12 +19,13 @@ __all__ = [
     "latency_histogram",
     "latency_over_time",
     "percentiles",
+    "percentiles_shown",
     "throughput_and_latency",
     "throughput_over_time",
 ]
 
 _BINS = 48
-_CURVES = 6
+_CURVES = 8
 _STYLES = 12
 
 
@@ -69,7 +70,7 @@ def _latency_series(points: Sequence[Point], name: str, style: int, every: Seque
 
 
 def percentiles(points: Sequence[Point]) -> LinePlot:
-    """Plot the latency at every percentile, the tail drawn out, for at most six of the loads."""
+    """Plot the latency at every percentile, the tail drawn out, for at most eight of the loads."""
     chosen = _spaced(points, _CURVES)
     places = [(0.0, "0"), *((-math.log10(1 - percent / 100), f"{percent:g}") for percent in (50, 90, 99, 99.9, 99.99))]
     most = max(point.latency.count for point in chosen)
@@ -86,13 +87,23 @@ def percentiles(points: Sequence[Point]) -> LinePlot:
     return LinePlot(
         "percentiles",
         "Latency by percentile",
-        "For each load, the latency that a share of the requests stays below; the tail is drawn out to the right.",
+        f"{percentiles_shown(points)}: the latency that a share of the requests stays below; the tail is drawn out to "
+        "the right.",
         "% of requests that are at least as fast",
         "latency",
         tuple(series),
         y_is_time=True,
         marks=tuple(places),
     )
+
+
+def percentiles_shown(points: Sequence[Point]) -> str:
+    """Say which loads the plot of percentiles has lines of."""
+    chosen = {id(point) for point in _spaced(points, _CURVES)}
+    left_out = [name for point, name in zip(points, short_labels(points), strict=True) if id(point) not in chosen]
+    if not left_out:
+        return "A line for each load"
+    return f"Lines of {len(chosen)} of the {len(points)} loads, not of {', '.join(left_out)}"
 
 
 def breakdown(points: Sequence[Point]) -> StackedBars | None:

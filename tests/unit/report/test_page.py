@@ -15,10 +15,11 @@ import pytest
 from tritonforge.load import Data, Load, ModelLoad, Report
 from tritonforge.report import page
 from tritonforge.report.charts.numbers import compact, moment
-from tritonforge.report.plots import breakdown
+from tritonforge.report.plots import breakdown, percentiles
 from tritonforge.report.summary import facts, knee_words, tiles
 from tritonforge.report.tables import point_table
 
+from .sample_report import point as point_at
 from .sample_report import report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -73,6 +74,23 @@ def test_ids_are_unique_and_labels_refer_to_them() -> None:
     labels = [attributes["aria-labelledby"] for tag, attributes in found if tag == "svg"]
     assert labels
     assert {part for label in labels for part in (label or "").split()} <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("loads", "words"),
+    [
+        (range(1, 9), "A line for each load"),
+        (range(1, 12), "Lines of 8 of the 11 loads, not of 3, 6, 9"),
+    ],
+)
+def test_the_plot_of_percentiles_says_which_loads_it_leaves_out(loads: range, words: str) -> None:
+    points = tuple(point_at(concurrency) for concurrency in loads)
+    plot = percentiles(points)
+    left_out = set(words.partition(", not of ")[2].split(", ")) - {""}
+    assert {series.name for series in plot.series} == {str(load) for load in loads} - left_out
+    text = page(replace(report(), points=points))
+    assert f'<p class="hint">{words}; the tail is to the right.</p>' in text
+    assert f'<desc id="percentiles-wide-desc">{words}: the latency' in text
 
 
 def test_what_the_server_says_is_escaped() -> None:
