@@ -265,6 +265,8 @@ class Report:
     """Whether all was measured that was asked for; of a search that wasn't, `best` is the best so far."""
     at_end: bool = False
     """Whether `best` is the end of the range that was searched: the server may take more."""
+    ended_by: str = ""
+    """Why it isn't complete, and at which load it ended."""
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:

@@ -87,14 +87,20 @@ def keeping(report: Callable[[tuple[Report, ...]], Report | None], kept: Kept | 
         found = report((error.report,) if isinstance(error, SweepStopped) else ())
         if found is None:
             raise
-        raise SweepStopped(f"ended at {at}: {error}" if at else str(error), found) from error
+        reason = f"ended at {at}: {error}" if at else str(error)
+        raise SweepStopped(reason, _with_reason(found, reason)) from error
     except KeyboardInterrupt as error:
         reason = str(error) or "interrupted"
         at = _cut_short(kept, reason)
         found = report((error.report,) if isinstance(error, SweepInterrupted) else ())
         if found is None:
             raise
-        raise SweepInterrupted(f"{reason} at {at}" if at else reason, found) from error
+        reason = f"{reason} at {at}" if at else reason
+        raise SweepInterrupted(reason, _with_reason(found, reason)) from error
+
+
+def _with_reason(report: Report, reason: str) -> Report:
+    return report if report.complete else replace(report, ended_by=reason)
 
 
 def _cut_short(kept: Kept | None, reason: str) -> Load | None:

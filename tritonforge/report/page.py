@@ -53,6 +53,7 @@ def page(report: Report) -> str:
     body = "\n".join(
         [
             _header(report, models),
+            _banner(report),
             _tiles(report),
             _notice(warnings_of(report)),
             f'<div class="grid-of-cards">{"".join(_cards(report))}</div>',
@@ -69,6 +70,15 @@ def _header(report: Report, models: str) -> str:
         f'<header><div><h1>{escape(models)}</h1><p class="sub">{where}</p></div>'
         '<button id="theme" type="button" aria-label="Switch between light and dark">◐ theme</button></header>'
     )
+
+
+def _banner(report: Report) -> str:
+    """Say of a sweep that was cut off that it was, before any figure."""
+    if report.complete:
+        return ""
+    reason = f"{escape(report.ended_by)}; " if report.ended_by else ""
+    words = f"{reason}the figures are of what was measured until then."
+    return f'<section class="notice" role="alert"><strong>Not all was measured</strong><p>{words}</p></section>'
 
 
 def _tiles(report: Report) -> str:

@@ -89,6 +89,7 @@ def test_nothing_is_lost_where_it_is_ended_after_the_last_load(
         (load, True, "") for load in LOADS
     ]
     assert early.report.complete
+    assert not early.report.ended_by
     assert early.report.best == (LOADS[-1] if measure is find_max else None)
     assert str(early) == words
 
@@ -105,4 +106,8 @@ def test_the_load_that_is_cut_short_says_why(
     ]
     assert not early.report.complete
     assert "at concurrency 2" in str(early)
-    assert Report.from_json(early.report.to_json()).points[1].ended_by == words
+    written = early.report.to_json()
+    assert Report.from_json(written).points[1].ended_by == words
+    assert Report.from_json(written).ended_by == str(early)
+    del written["ended_by"]  # as in reports of before
+    assert Report.from_json(written).ended_by == ""

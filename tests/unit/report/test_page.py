@@ -93,6 +93,14 @@ def test_the_plot_of_percentiles_says_which_loads_it_leaves_out(loads: range, wo
     assert f'<desc id="percentiles-wide-desc">{words}: the latency' in text
 
 
+def test_a_sweep_that_was_cut_off_says_so_before_its_figures() -> None:
+    assert "Not all was measured" not in page(report())
+    cut = replace(report(), complete=False, ended_by="ended at concurrency 2: <it> went away")
+    for made, reason in ((cut, "ended at concurrency 2: &lt;it&gt; went away; "), (replace(cut, ended_by=""), "")):
+        before, _, _ = page(made).partition('<dl class="tiles">')
+        assert f"<strong>Not all was measured</strong><p>{reason}the figures are of what" in before
+
+
 def test_what_the_server_says_is_escaped() -> None:
     text = page(report(errors=1))
     assert "has &lt;no&gt; batch" in text
