@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 
 from tritonforge.load import ModelStatistics, Point, Report
+from tritonforge.load.figures.breakdown import send_outside_us
 
 __all__ = ["perf_analyzer_csv"]
 
@@ -22,7 +23,8 @@ def perf_analyzer_csv(report: Report) -> str:
     As in perf_analyzer's `report_writer.cc` (2.50): server columns are means of the models that were called, weighted
     by their requests, those of computing over requests that the cache didn't answer; an ensemble's are the server's own
     for it. Network and server is what all columns leave of the mean latency, from the actual start, so that the
-    server's overhead is in it. The client's send and receive are means over a sample.
+    server's overhead is in it. The client's send and receive are means over a sample, the send without what reaches
+    into the server's time, as in the table of where the time goes: so the columns add up to the latency.
     """
     cached = any(model.cache_hits or model.cache_misses for point in report.points for model in point.server)
     kinds = {point.load.kind for point in report.points}
@@ -52,10 +54,11 @@ def _row(point: Point, *, cached: bool) -> list[str]:
         _mean(models, lambda model: model.cache_hit_us, lambda model: model.cache_hits),
         _mean(models, lambda model: model.cache_miss_us, lambda model: model.cache_misses),
     ]
-    accounted = sum(server) + sum(cache) + (point.client_send_us or 0.0) + (point.client_receive_us or 0.0)
+    send = send_outside_us(point)
+    accounted = sum(server) + sum(cache) + (send or 0.0) + (point.client_receive_us or 0.0)
     told: list[float | None] = [max(latency.mean_us.value - accounted, 0.0), *server, *(cache if cached else ())]
     times: list[float | None] = [
-        point.client_send_us,
+        send,
         *(told if models else [None] * len(told)),
         point.client_receive_us,
         *(latency.percentile_us(percent) for percent in (50, 90, 95, 99)),

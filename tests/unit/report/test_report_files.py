@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tritonforge.load.figures.breakdown import break_down
 from tritonforge.report import (
     BadReport,
     PngUnavailable,
@@ -151,6 +152,20 @@ def test_csv_has_no_client_times_where_nobody_took_them() -> None:
     timed = replace(whole.points[0], client_send_us=3.0, client_receive_us=0.2)
     rows = csv.DictReader(perf_analyzer_csv(replace(whole, points=(whole.points[0], timed))).splitlines())
     assert [(row["Client Send"], row["Client Recv"]) for row in rows] == [("", ""), ("3", "0")]
+
+
+def test_csv_has_the_send_of_the_table_and_parts_that_add_up_to_the_latency() -> None:
+    """A sender that lost its processor to the server was in the call that sends for most of the latency."""
+    whole = report().points[0]
+    mean = whole.latency.mean_us.value
+    client_us = (mean * 0.8, mean * 0.01)
+    steps = break_down(whole.latency, whole.latency, whole.server, {"fraud"}, client_us=client_us)
+    point = replace(whole, breakdown=steps, client_send_us=client_us[0], client_receive_us=client_us[1])
+    (row,) = csv.DictReader(perf_analyzer_csv(replace(report(), points=(point,))).splitlines())
+    sent = next(step.mean_us for step in steps if step.name == "client send")
+    assert row["Client Send"] == str(round(sent))
+    parts = [int(cell) for name, cell in row.items() if name.startswith(("Client", "Network", "Server"))]
+    assert sum(parts) == pytest.approx(mean, abs=len(parts) / 2 + 0.5)
 
 
 def test_csv_has_nothing_of_a_server_that_tells_nothing_of_itself() -> None:

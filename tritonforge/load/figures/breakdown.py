@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 
 from tritonforge.load.results import Latency, ModelStatistics, Point, Step
 
-__all__ = ["break_down", "send_overlaps"]
+__all__ = ["break_down", "send_outside_us", "send_overlaps"]
 
 _STREAM = "until the last response: model, server, network"
 _SEND = "client send"
@@ -67,10 +67,20 @@ def break_down(
 
 def send_overlaps(point: Point) -> bool:
     """Tell whether the time in the call that sends is noticeably more than the server's time leaves of the latency."""
-    told = next((step.mean_us for step in point.breakdown if step.name == _SEND), None)
+    told = _told_send(point)
     if told is None or point.client_send_us is None:
         return False
     return point.client_send_us - told > _EDGES * point.latency.mean_us.value
+
+
+def send_outside_us(point: Point) -> float | None:
+    """Give the client's sending as the breakdown has it, without what reaches into the server's time."""
+    told = _told_send(point)
+    return point.client_send_us if told is None else told
+
+
+def _told_send(point: Point) -> float | None:
+    return next((step.mean_us for step in point.breakdown if step.name == _SEND), None)
 
 
 def _known(name: str, us: float | None) -> tuple[Step, ...]:
