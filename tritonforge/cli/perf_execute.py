@@ -83,6 +83,8 @@ def execute(
     with printed(aside=aside):
         for words in failing:
             typer.echo(f"{words}, more than --max-errors {scenario.max_errors or _ERRORS}")
+        for words in _wrong(report):
+            typer.echo(f"{words}: any is too many, whatever --max-errors allows")
     code = _FAILED if failing else _judge(report, scenario, comparison)
     return MISUSED if unwritten and code != _FAILED else code
 
@@ -225,14 +227,24 @@ def _failing(report: Report, limit: float) -> list[str]:
     return found
 
 
-def _judge(report: Report, scenario: Scenario, comparison: Comparison | None) -> int:
+def _wrong(report: Report) -> list[str]:
+    """Say at which loads answers were wrong."""
     from tritonforge.load.input.answers import WRONG
+    from tritonforge.report.labels import labels
 
+    found = []
+    for point, label in zip(report.points, labels(report.points), strict=True):
+        if count := sum(error.count for error in point.errors if error.kind == WRONG):
+            found.append(f"{label}: {count:,} wrong answer{'s'[: count != 1]}")
+    return found
+
+
+def _judge(report: Report, scenario: Scenario, comparison: Comparison | None) -> int:
     points = report.points
     failed = (
         any(not point.requests or (point.silent and not scenario.find_max) for point in points),
         comparison is not None and comparison.regressions,
-        any(error.kind == WRONG for point in points for error in point.errors),
+        bool(_wrong(report)),
         report.best is None if scenario.find_max else any(point.slo_met is False for point in points),
     )
     if any(failed):

@@ -184,6 +184,20 @@ def test_requests_without_an_answer_fail_the_run(
     assert words in result.output
 
 
+@pytest.mark.parametrize(("count", "words"), [(1, "1 wrong answer"), (2, "2 wrong answers")])
+def test_a_run_that_fails_for_wrong_answers_says_so(count: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(*_: Any, **__: Any) -> Report:
+        latency = Histogram.of([10**7] * 100)
+        tally = Tally(0, 10**9, latency, latency, errors={"wrong answer": count})
+        found = report()
+        return replace(found, points=(make_point(Load("rate", 100), found.settings, [tally], 1, agreed=True),))
+
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", measured)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1", "--max-errors", "50%"])
+    assert result.exit_code == 1, result.output
+    assert result.output.endswith(f"rate 100: {words}: any is too many, whatever --max-errors allows\n")
+
+
 @pytest.mark.parametrize("kind", [ServerGone, GeneratorGone])
 def test_what_goes_away_before_the_first_figures_is_no_misuse(
     kind: type[LoadFailed], monkeypatch: pytest.MonkeyPatch
