@@ -76,6 +76,8 @@ class Errors:
     kind: str
     count: int
     example: str = ""
+    models: Mapping[str, int] = field(default_factory=dict)
+    """Of a mix: how many were which model's, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)

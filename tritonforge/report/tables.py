@@ -215,7 +215,7 @@ def warnings_of(report: Report) -> list[str]:
         errors.update(_counted(point))
     for point, label in named:  # what failed explains the rest
         for name in _counted(point):
-            told.setdefault(f"{errors[name]:,} × {name}", []).append(label)
+            told.setdefault(f"{errors[name]:,} × {name}{_failing_models(report.points, name)}", []).append(label)
     for point, label in named:
         for warning in _open_at_end(point):
             told.setdefault(warning, []).append(label)
@@ -233,6 +233,17 @@ def warnings_of(report: Report) -> list[str]:
 def _counted(point: Point) -> dict[str, int]:
     """Count failed requests by their kind with the words of one, in one line: servers may say anything."""
     return {_line(f"{error.kind}: {error.example}").rstrip(": "): error.count for error in point.errors}
+
+
+def _failing_models(points: Sequence[Point], name: str) -> str:
+    """Name the models of a mix whose requests failed so, those first that failed most."""
+    models: Counter[str] = Counter()
+    for point in points:
+        for error in point.errors:
+            if name == _line(f"{error.kind}: {error.example}").rstrip(": "):
+                models.update(error.models)
+    told = [model if len(models) == 1 else f"{model} {count:,}" for model, count in models.most_common()]
+    return f" ({_line(', '.join(told))})" if told else ""
 
 
 def _line(words: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tritonforge.load.figures.merge import merge_tallies
 from tritonforge.load.figures.recorder import Recorder
 from tritonforge.load.input.answers import Answers
 from tritonforge.load.links.lane import Lane
@@ -211,6 +212,27 @@ def test_what_is_lost_before_the_start_starts_with_the_others(monkeypatch: pytes
     drive.start(Start(2 * NS, 2 * NS))
     clock.run(3 * NS)
     assert sent == [2 * NS] * 2
+
+
+@pytest.mark.parametrize("how", ["answered", "lost"])
+def test_what_fails_of_a_mix_is_counted_by_its_model(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, tallies = Clock(), list[Tally]()
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
+    recorder = Recorder(NS, tallies.append)
+    mix = (Payload(b"x", model="fast"), Payload(b"y", model="rare"))
+    drive = Drive(Job(Target("", 1), mix, NS, 1, concurrency=2), recorder, lambda _: None)
+    drive.lanes = [Lane(), Lane()]
+    for lane in drive.lanes:
+        lane.link = Line([], clock)
+    drive.start(Start(NS, NS))
+    clock.run(NS)
+    if how == "lost":
+        drive.lost(drive.lanes[1], "gone")
+    else:
+        drive.ended(drive.lanes[1], "connection: gone", b"")
+    recorder.finish(clock.now + NS // 2)
+    assert merge_tallies(tallies * 2).models == {"connection": {"rare": 2}}
 
 
 @pytest.mark.parametrize("requests", [2, 3, 7])

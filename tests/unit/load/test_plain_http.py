@@ -16,6 +16,7 @@ import pytest
 from tritonforge.load import HttpRequest, InvalidLoad, Load, ModelLoad, Point, Session, Settings
 from tritonforge.load.address import parse_address
 from tritonforge.load.codec import decode, encode
+from tritonforge.load.input.payloads import make_payloads
 from tritonforge.load.input.plain_http import pick, prepare_plain
 
 LOAD, COUNT = Load("concurrency", 2), 20
@@ -137,3 +138,13 @@ def test_settings_with_a_request_survive_json() -> None:
     request = HttpRequest("/p", "{}", expected={"/a": (1.0, 2.0)})
     settings = Settings("http://host:1", (ModelLoad("m", request=request),))
     assert decode(Settings, json.loads(json.dumps(encode(settings)))) == settings
+
+
+def test_requests_of_a_mix_know_whose_they_are() -> None:
+    models = tuple(ModelLoad(name, request=HttpRequest(f"/{name}", "{}")) for name in ("a", "b"))
+    address = parse_address("http://127.0.0.1:1")
+    for chosen, names in ((models, {"a", "b"}), (models[:1], {""})):
+        settings = Settings("http://127.0.0.1:1", chosen, (LOAD,))
+        payloads = make_payloads(settings, address, {}, {}, None)  # type: ignore[arg-type] # nothing is shared
+        assert {payload.model for payload in payloads} == names
+        assert all(f"/{payload.model}".encode() in payload.data for payload in payloads)

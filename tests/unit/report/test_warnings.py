@@ -38,6 +38,17 @@ def test_what_failed_is_told_before_the_rest_in_one_line_each() -> None:
     ]
 
 
+def test_what_failed_of_a_mix_names_its_models() -> None:
+    made = report()
+    one = Errors("gRPC 13", 3, "refused", {"rare": 3})
+    both = Errors("timeout", 5, "", {"rare": 1, "fast": 4})
+    points = (replace(made.points[0], errors=(one, both)), replace(made.points[1], errors=(one,)))
+    assert warnings_of(replace(made, points=points)) == [
+        "all loads: 6 × gRPC 13: refused (rare)",
+        "concurrency 1: 5 × timeout (fast 4, rare 1)",
+    ]
+
+
 def test_a_load_that_was_cut_short_says_why() -> None:
     """Whether its windows agree was never asked."""
     made = report(stable=False)

@@ -34,6 +34,10 @@ def merge_tallies(tallies: Sequence[Tally]) -> Tally:
         for bound, count in tally.overdue.items():
             merged.overdue[bound] = merged.overdue.get(bound, 0) + count
         merged.examples = tally.examples | merged.examples
+        for kind, models in tally.models.items():
+            whole = merged.models.setdefault(kind, {})
+            for model, count in models.items():
+                whole[model] = whole.get(model, 0) + count
     for name in _SHARES:
         setattr(merged, name, max(getattr(tally, name) for tally in tallies))
     for name in ("held_back", "sent", "sending_ns", "received", "receiving_ns"):
@@ -161,7 +165,9 @@ def _windows(windows: Sequence[Tally], measured: int, settings: Settings) -> tup
 def _errors(windows: Sequence[Tally]) -> tuple[Errors, ...]:
     merged = merge_tallies(windows)
     order = sorted(merged.errors.items(), key=lambda item: -item[1])
-    return tuple(Errors(kind, count, merged.examples.get(kind, "")) for kind, count in order)
+    return tuple(
+        Errors(kind, count, merged.examples.get(kind, ""), merged.models.get(kind, {})) for kind, count in order
+    )
 
 
 def _stream(histograms: Sequence[Histogram]) -> Latency | None:

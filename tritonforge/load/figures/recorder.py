@@ -93,8 +93,11 @@ class Recorder:
         """Count the time that an answer took to be checked."""
         self._tally.checking_ns += ns
 
-    def add_error(self, error: str, started: int = _NEVER) -> None:
-        """Count a request that failed, by what precedes the first colon; one that was never sent has no start."""
+    def add_error(self, error: str, started: int = _NEVER, model: str = "") -> None:
+        """Count a request that failed, by what precedes the first colon; one that was never sent has no start.
+
+        `model` is whose it was, of a mix.
+        """
         self._first_start = min(self._first_start, started)
         kind, _, words = error.partition(": ")
         errors = self._tally.errors
@@ -102,6 +105,9 @@ class Recorder:
             kind = "other"
         errors[kind] = errors.get(kind, 0) + 1
         self._tally.examples.setdefault(kind, words)
+        if model:
+            models = self._tally.models.setdefault(kind, {})
+            models[model] = models.get(model, 0) + 1
 
     def roll(self, now: int) -> None:
         """Close the windows whose end has passed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from tritonforge.load.address import Address
@@ -45,7 +45,11 @@ def make_payloads(
             raise InvalidLoad(f"{', '.join(asked)} takes no sequences: leave sequence_length out")
     preparation = _Preparation(settings, address, models, regions, note)
     by_model = [preparation.of(load) for load in settings.models]
-    return tuple(by_model[0]) if len(by_model) == 1 else _mix(by_model, settings)
+    if len(by_model) == 1:
+        return tuple(by_model[0])
+    names = [f"{load.name}:{load.version}" if load.version else load.name for load in settings.models]
+    named = [[replace(payload, model=name) for payload in own] for name, own in zip(names, by_model, strict=True)]
+    return _mix(named, settings)
 
 
 def _mix(by_model: Sequence[Sequence[Payload]], settings: Settings) -> tuple[Payload, ...]:

@@ -201,8 +201,8 @@ class Drive:
             if lane.busy:
                 self.tick()
                 lane.busy = False
-                lane.payload = None
                 self._failed(lane, f"connection: {reason}")
+                lane.payload = None
                 if self._spent(lane, now_ns()):
                     return
             for idle in (self._idle, self._begun):
@@ -238,8 +238,9 @@ class Drive:
         self.tick()
         for lane in self.lanes:
             if lane.busy and lane.started <= now - timeout and self._running:
-                lane.busy, lane.payload = False, None
+                lane.busy = False
                 self._failed(lane, self._timed_out)
+                lane.payload = None
                 link, lane.link = lane.link, None
                 if link is not None:
                     link.abandon(lane)
@@ -251,7 +252,7 @@ class Drive:
 
     def _failed(self, lane: Lane, error: str) -> None:
         if lane.intended >= self._counts_from:
-            self._recorder.add_error(error, lane.started)
+            self._recorder.add_error(error, lane.started, lane.payload.model if lane.payload is not None else "")
 
     def _spent(self, lane: Lane, now: int) -> bool:
         """Count an end, and tell whether its lane sends no more: those under way are as many as are still asked for.

@@ -38,7 +38,8 @@ class Payload:
     Of a sequence, `parts` are its first, middle and last request, and one that is both first and last, or, where it is
     `spelled`, each of its requests; each in two pieces between which the sequence's number goes. `expected` are the
     outputs to hold the answer against; of a `plain` one, which isn't of the protocol, numbers by their places in the
-    JSON. `outputs` are the names that the model's answers over HTTP have, one of which is looked at.
+    JSON. `outputs` are the names that the model's answers over HTTP have, one of which is looked at. `model` is whose
+    request it is, of a mix.
     """
 
     data: bytes
@@ -50,6 +51,7 @@ class Payload:
     tolerance: float = 1e-4
     plain: bool = False
     outputs: tuple[str, ...] = ()
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Tally:
     between: Histogram = field(default_factory=Histogram)
     errors: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
+    models: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Of a mix: by the kind of error, how often it was which model's."""
     cpu_ns: int = 0
     waited_ns: int = 0
     """How long the process could have run, but others had the processors."""
