@@ -155,6 +155,13 @@ class ServerProcesses:
     shm_bytes: int
     gpu_utilization: float | None = None
     gpu_memory_bytes: int | None = None
+    cpu_step: float = 0.0
+    """What one tick of the system's counters is in `cpu_cores`: in short windows, much of it."""
+
+    @property
+    def cpu_known(self) -> bool:
+        """Whether the counters tell `cpu_cores`: to 0.005, or of ten ticks or more."""
+        return self.cpu_step <= 0.005 or self.cpu_cores >= 9.5 * self.cpu_step
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ def process_table(points: Sequence[Point]) -> Table:
     columns = ("load", "processes", "CPU cores", "memory", "/dev/shm", *(("GPU", "GPU memory") if graphical else ()))
     rows = []
     for label, used in known:
-        row = [label, str(used.processes), f"{used.cpu_cores:.2f}", _mib(used.memory_bytes), _mib(used.shm_bytes)]
+        cores = f"{used.cpu_cores:.2f}" if used.cpu_known else "–"
+        row = [label, str(used.processes), cores, _mib(used.memory_bytes), _mib(used.shm_bytes)]
         if graphical:
             row += [
                 "–" if used.gpu_utilization is None else f"{used.gpu_utilization:.0%}",

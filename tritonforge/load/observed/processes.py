@@ -63,13 +63,15 @@ def between(before: Usage, after: Usage) -> ServerProcesses:
     spent = sum(cpu - before.cpu_ns.get(pid, 0) for pid, cpu in after.cpu_ns.items())
     told = [used.gpu.utilization for used in (before, after) if used.gpu is not None]
     busy = [share for share in told if share is not None]
+    elapsed_ns = max(after.at_ns - before.at_ns, 1)
     return ServerProcesses(
         len(after.cpu_ns),
-        spent / max(after.at_ns - before.at_ns, 1),
+        spent / elapsed_ns,
         after.memory_bytes,
         after.shm_bytes,
         sum(busy) / len(busy) if busy else None,
         after.gpu.memory_bytes if after.gpu is not None else None,
+        _TICK_NS / elapsed_ns,
     )
 
 
