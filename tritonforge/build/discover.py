@@ -28,7 +28,7 @@ from tritonforge.define.redefinitions import in_classes, made_definitions, repla
 from tritonforge.define.settings.explanations import explain
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 
-__all__ = ["Discovered", "Source", "find_sources", "importing", "own_modules"]
+__all__ = ["Discovered", "Source", "find_sources", "importing", "missing_module", "own_modules"]
 
 SKIPPED = ("test_*.py", "*_test.py", "conftest.py", "setup.py")
 DEFINERS = frozenset({"model", "model_files", "onnx", "torchscript", "torch_module", "sklearn", "pipeline"})
@@ -234,16 +234,19 @@ def _cannot_import(source: Source, error: BaseException) -> Diagnostic:
     elif isinstance(error, FileNotFoundError):
         hint = 'name a file that travels with its model by asset("…"), which looks beside the file that names it'
     if isinstance(error, ModuleNotFoundError) and error.name:
-        hint = _missing(error.name.partition(".")[0], source)
+        hint = missing_module(error.name.partition(".")[0], source.file, otherwise=", or import it where it is used")
     elif isinstance(error, ImportError) and "no known parent package" in str(error):
         hint = f"make its folder a package: put an empty __init__.py beside {Path(where.file).name}"
     return Diagnostic("TF101", where, f"it can't be imported: {reason}{at}", hint)
 
 
-def _missing(name: str, source: Source) -> str:
-    """Say how a module is found: one of the project's own, which lies in a folder that isn't searched, or any other."""
-    project = project_root(source.file)
-    folders = [folder for folder in source.file.parents if folder.is_relative_to(project)]
+def missing_module(name: str, file: Path, *, otherwise: str = "") -> str:
+    """Say how a module that `file` imports is found: one of the project's own, in a folder that isn't searched, or any.
+
+    `otherwise` is what else may be done about an installed one.
+    """
+    project = project_root(file)
+    folders = [folder for folder in file.parents if folder.is_relative_to(project)]
     for folder in (*(folder / "src" for folder in folders), *folders):
         if (folder / f"{name}.py").is_file() or any((folder / name).glob("*.py")):
             searched = os.path.relpath(folder)
@@ -252,7 +255,7 @@ def _missing(name: str, source: Source) -> str:
     if name == "triton_python_backend_utils":
         raised = "a definition takes and gives arrays, and raises TritonError"
         return f"only Triton has it: {raised}; a model.py is served as it is by model_files(…)"
-    return f"install {name} in this environment, or import it where it is used"
+    return f"install {name} in this environment{otherwise}"
 
 
 def _is_ours(error: BaseException) -> bool:

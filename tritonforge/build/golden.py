@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from tritonforge.build.discover import own_modules
-from tritonforge.build.environments import OtherPackage, other_packages
+from tritonforge.build.environments import other_packages
+from tritonforge.build.golden_faults import NotOneAnswer, OtherPackages, TooManyRows, fault
 from tritonforge.define import Definition
 from tritonforge.define.arrays import Array
 from tritonforge.emit import Built
@@ -30,8 +31,6 @@ __all__ = ["GoldenMaker", "drawn_before", "golden_files"]
 _ROWS = 3
 _LARGEST_DIM = 8
 _EXACT = 1e-9
-_NAMED = 3
-"""Packages that a warning names."""
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ class GoldenMaker:
             try:
                 content, entry = self._content(one, definition, names)
             except (Exception, SystemExit) as error:  # the user's own code may raise anything
-                self._fault(definition, error)
+                self.diagnostics.append(fault(definition, error))
                 continue
             yield replace(one, golden=entry), File(entry["file"], content=content)
 
@@ -130,45 +129,6 @@ class GoldenMaker:
             for number in range(self.count)
         ]
 
-    def _fault(self, definition: Definition[..., Any], error: BaseException) -> None:
-        if isinstance(error, OtherPackages):
-            whose = "its environment" if error.model == definition.name else f"the environment of {error.model}"
-            message = f"it has no golden samples, since {whose} has other packages than this Python: {error}"
-            hint = "build with these versions installed, or leave it without"
-            self.diagnostics.append(Diagnostic("TF414", definition.where, message, hint, severity="warning"))
-            return
-        ours = isinstance(error, NotOneAnswer | TooManyRows | NotKept)
-        words = str(error) if ours else f"{type(error).__name__}: {error}"
-        if definition.options.examples:
-            hint = _hint(error, definition)
-            message = f"it has no golden samples of its examples: {words}"
-            self.diagnostics.append(Diagnostic("TF411", definition.where, message, hint))
-            return
-        message = f"it has no golden samples, since it doesn't run on random input here: {words}"
-        hint = "give it examples=, or leave it without"
-        if isinstance(error, NotOneAnswer):
-            message, hint = f"it has no golden samples: {words}", "test it by client.stream or client.sequence calls"
-        elif isinstance(error, NotKept):
-            message, hint = f"it has no golden samples: {words}", "test it by calls of your own"
-        self.diagnostics.append(Diagnostic("TF412", definition.where, message, hint, severity="warning"))
-
-
-class NotOneAnswer(Exception):
-    """A definition whose answers can't be kept: there are none, or several, to a request, or they hang on others."""
-
-
-class TooManyRows(Exception):
-    """An example that no server takes as one request."""
-
-
-class OtherPackages(Exception):
-    """A model whose environment has other packages than this Python, in which it would answer otherwise."""
-
-    def __init__(self, model: str, packages: Sequence[OtherPackage]) -> None:
-        more = f" and {len(packages) - _NAMED} more" if len(packages) > _NAMED else ""
-        super().__init__(", ".join(map(str, packages[:_NAMED])) + more)
-        self.model = model
-
 
 def _refuse_other_packages(names: Iterable[str], built: Mapping[str, Built]) -> None:
     """Refuse to run models here that are served with other packages.
@@ -214,24 +174,6 @@ def _fit(examples: Sequence[Mapping[str, Any]], limit: int) -> None:
         rows = max((len(value) for value in example.values() if np.ndim(value)), default=0)
         if limit and rows > limit:
             raise TooManyRows(f"example {number} has {rows} rows, and max_batch_size is {limit}")
-
-
-def _hint(error: BaseException, definition: Definition[..., Any]) -> str:
-    """Say how examples that fail are mended."""
-    if isinstance(error, SystemExit):
-        return "take out what ends the process: sys.exit, or a parser of arguments"
-    if isinstance(error, NotOneAnswer):
-        return "leave examples= out, and test it by client.stream or client.sequence calls"
-    if isinstance(error, NotKept):
-        return "leave examples= out, and test it by calls of your own; or give examples whose answers can be kept"
-    if isinstance(error, TooManyRows):
-        return "make several examples of it, or raise batching's max_batch_size"
-    if isinstance(error, ModuleNotFoundError) and definition.options.environment:
-        return (
-            f"examples run here, with the packages of its environment: add {error.name} to "
-            f"{definition.options.environment} and install it here too, or leave examples= out"
-        )
-    return "an example is a dict of arrays by input, as in a call of the definition, which must run on it here"
 
 
 def _names(signature: Signature) -> list[str]:

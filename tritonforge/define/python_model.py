@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -26,7 +27,7 @@ from tritonforge.define.signature import ParsedFunction, parse_function
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import PaddedDim, PadValue
 
-__all__ = ["PythonModel", "model"]
+__all__ = ["PythonModel", "being_made", "model"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -175,6 +176,13 @@ class PythonModel(FunctionDefinition[P, R_co]):
         wanted = instance_parameter(self.target)
         made: Callable[..., Any] = self.target(**{wanted: instance} if wanted else {})
         return made
+
+
+def being_made(error: BaseException) -> PythonModel[..., Any] | None:
+    """Find the model whose class was being made, in its `__init__`, as an error was raised."""
+    making = vars(PythonModel)["_function"].func.__code__
+    found = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is making]
+    return found[-1].f_locals["self"] if found else None
 
 
 def _unfit_parameters(parameters: Mapping[str, Any]) -> Iterator[Exception]:
