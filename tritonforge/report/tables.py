@@ -24,6 +24,10 @@ __all__ = [
     "warnings_of",
 ]
 
+_FOR_P999 = 1000
+_FEW = (
+    "few requests: p99.9 needs 1,000, p99 100, p95 20 and p90 10; of fewer it is the slowest one's latency, or nearly"
+)
 _SIGNS: dict[Verdict, str] = {
     "same": "same",
     "better": "better",
@@ -222,6 +226,8 @@ def warnings_of(report: Report) -> list[str]:
             told.setdefault(warning, []).append(label)
         if not point.requests:
             told.setdefault(f"nothing was measured: {nothing_ended([point])}", []).append(label)
+        elif point.latency.count < _FOR_P999:
+            told.setdefault(_FEW, []).append(label)
         for warning in point.generator.warnings:
             told.setdefault(warning, []).append(label)
         if point.ended_by:

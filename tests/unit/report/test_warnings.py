@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from tritonforge.load import Errors, Point
 from tritonforge.load.figures.estimates import estimate
 from tritonforge.report import point_table, warnings_of
 from tritonforge.report.page import page
 
-from .sample_report import report
+from .sample_report import latency, report
 
 
 def test_warnings_name_the_loads_once() -> None:
@@ -36,6 +38,16 @@ def test_what_failed_is_told_before_the_rest_in_one_line_each() -> None:
         "concurrency 1: nothing was measured: no request succeeded within a window",
         "concurrency 1: the generator waited",
     ]
+
+
+def test_percentiles_of_few_requests_are_noted_once() -> None:
+    made = report()
+    few, enough = (latency(np.full(count, 5.0)) for count in (999, 1000))
+    points = (replace(made.points[0], latency=few), replace(made.points[1], latency=enough))
+    assert [words.partition(":")[0] for words in warnings_of(replace(made, points=points))] == ["concurrency 1"]
+    points = (points[0], replace(points[1], latency=latency(np.array([1.0, 2.0, 3.0]))))
+    (words,) = warnings_of(replace(made, points=points))
+    assert words.startswith("all loads: few requests: p99.9 needs 1,000, p99 100, ")
 
 
 def test_what_failed_of_a_mix_names_its_models() -> None:
