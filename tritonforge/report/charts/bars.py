@@ -125,10 +125,11 @@ def draw_histogram(plot: Histogram, frame: Frame) -> str:
     for time_us, name in plot.lines:
         x = x_scale(time_us / size)
         body += tag("line", x1=x, y1=top - 8, x2=x, y2=bottom, class_="limit")
-        if x > free:
-            half = 3.4 * len(name)
-            body += text(name, min(max(x, left + half), right - half), top - 12, anchor="middle", class_="limit-name")
-            free = x + 2 * half + 6
+        half = 3.6 * len(name)
+        middle = min(max(x, left + half), right - half)
+        if middle - half > free:
+            body += text(name, middle, top - 12, anchor="middle", class_="limit-name")
+            free = middle + half + 4
     return picture(
         body,
         width=shape.width,
