@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tritonforge.define.annotations import InexpressibleAnnotation, ParsedTensor, is_tensor, parse_tensor
+from tritonforge.define.streams import input_returned
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Signature, TensorSpec
 
@@ -98,6 +99,10 @@ def parse_function(
     returned, decoupled = _stream(hints.get("return", inspect.Signature.empty))
     if "return" in hints:
         found += _mistaken_stream(inspect.unwrap(function), hints["return"], where.at(name), decoupled=decoupled)
+    if decoupled and (once := input_returned(function, {parsed.spec.name for parsed in inputs})):
+        reason = f'it is annotated as a stream, but returns its input "{once}", which is no iterator'
+        hint = "yield its results, or take Iterator[…] off the annotation"
+        found.append(Diagnostic("TF110", where.at(name), reason, hint))
     returns, outputs = _outputs(returned, name, where, found)
     batched = _agree_on_batch([*inputs, *outputs], name, where, found)
     if found:

@@ -135,7 +135,7 @@ def test_a_stream_that_is_no_generator_is_told_at_the_call() -> None:
 
     @model
     def once(start: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
-        return start
+        return start + 1
 
     with pytest.raises(InvalidTensor, match="once: returned ndarray; wanted an iterator, as a generator"):
         once(np.array([1]))
