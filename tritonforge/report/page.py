@@ -65,7 +65,9 @@ def page(report: Report) -> str:
 
 
 def _header(report: Report, models: str) -> str:
-    where = f"{escape(report.settings.url)} · <span>{escape(moment(report.environment.started))}</span>"
+    protocols = list(dict.fromkeys(point.protocol for point in report.points))
+    others = f" and {', '.join(protocols[1:])}" if len(protocols) > 1 else ""  # at which URL isn't in a report
+    where = f"{escape(report.settings.url)}{escape(others)} · <span>{escape(moment(report.environment.started))}</span>"
     return (
         f'<header><div><h1>{escape(models)}</h1><p class="sub">{where}</p></div>'
         '<button id="theme" type="button" aria-label="Switch between light and dark">◐ theme</button></header>'

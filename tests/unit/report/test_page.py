@@ -101,6 +101,13 @@ def test_a_sweep_that_was_cut_off_says_so_before_its_figures() -> None:
         assert f"<strong>Not all was measured</strong><p>{reason}the figures are of what" in before
 
 
+def test_the_header_names_each_protocol() -> None:
+    made = report()
+    assert '<p class="sub">http://127.0.0.1:8000 · ' in page(made)
+    both = replace(made, points=(made.points[0], replace(made.points[0], protocol="grpc")))
+    assert '<p class="sub">http://127.0.0.1:8000 and grpc · ' in page(both)
+
+
 def test_what_the_server_says_is_escaped() -> None:
     text = page(report(errors=1))
     assert "has &lt;no&gt; batch" in text
