@@ -19,6 +19,8 @@ __all__ = ["ParsedFunction", "Returns", "parse_function", "parse_tensors"]
 
 _STREAMS = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
 _ASYNC_STREAMS = (collections.abc.AsyncIterator, collections.abc.AsyncGenerator, collections.abc.AsyncIterable)
+_SCALARS = {bool: "Bool", int: "Int64", float: "Float32", str: "String", bytes: "Bytes"}
+"""The tensors that hold Python's plain values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,9 @@ def _inputs(
         constant = parameter.default is not parameter.empty and parameter.default is not None
         if constant and not is_tensor(annotation):
             continue
+        if isinstance(annotation, type) and (scalar := _SCALARS.get(annotation)):
+            found.append(_of_python(scalar, annotation, where.at(f'{name}, input "{parameter.name}"')))
+            continue
         tensor = _tensor(parameter.name, annotation, "input", name, where, found)
         if tensor is not None and constant:
             found.append(
@@ -208,6 +213,12 @@ def _inputs(
     if not inputs and not found:
         found.append(Diagnostic("TF110", where.at(name), "it has no inputs", "a model takes at least one tensor"))
     return inputs
+
+
+def _of_python(tensor: str, annotation: type, where: Where) -> Diagnostic:
+    """Say how a parameter that is a plain value is written: as a tensor, or as no input."""
+    hint = f'annotate it as {tensor}[np.ndarray, "batch"], one value a row; or give it a default: then it is no input'
+    return Diagnostic("TF103", where, f"{annotation.__name__} is not a tensor", hint)
 
 
 def _outputs(annotation: Any, name: str, where: Where, found: list[Diagnostic]) -> tuple[Returns, list[ParsedTensor]]:

@@ -242,6 +242,22 @@ def test_what_triton_cannot_express_is_refused_with_its_reason(target: Any, code
     assert all(diagnostic.where.file for diagnostic in raised.value.diagnostics)
 
 
+@pytest.mark.parametrize(
+    ("kind", "tensor"), [(bool, "Bool"), (int, "Int64"), (float, "Float32"), (str, "String"), (bytes, "Bytes")]
+)
+def test_a_plain_value_is_told_as_a_tensor_or_as_no_input(kind: type, tensor: str) -> None:
+    def scale(x: Float32[np.ndarray, "batch 4"], by: Any) -> Float32[np.ndarray, "batch 4"]:
+        return x * by
+
+    scale.__annotations__["by"] = kind
+    with pytest.raises(DiagnosticError) as raised:
+        _ = model(scale).signature
+    (one,) = raised.value.diagnostics
+    assert (one.code, one.message) == ("TF103", f"{kind.__name__} is not a tensor")
+    way = f'annotate it as {tensor}[np.ndarray, "batch"], one value a row'
+    assert one.hint == f"{way}; or give it a default: then it is no input"
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     def wrong(a, b: float, *c):  # type: ignore[no-untyped-def]
         return a
