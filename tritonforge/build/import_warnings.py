@@ -37,8 +37,14 @@ def warn_of_versions(
     name = config.name
     imported = sorted({kept[name], *(version for model, version in pinned if model == name)})
     others = [other for other in versions_in(folder) if other not in imported]
+    served = served_versions(pbtxt.to_message(config), tuple(versions_in(folder)))
+    renamed = {version: pinned[name, version].config.name for version in served if (name, version) in pinned}
+    if renamed:
+        now = ", ".join(f'{version} as "{own}"' for version, own in renamed.items())
+        reason = f'Triton serves versions {_listed(served)} of it; a build has {kept[name]} as "{name}", and {now}'
+        asked = " and ".join(f'for "{own}" in place of version {version}' for version, own in renamed.items())
+        yield _warning("TF407", folder, reason, f'have clients that ask "{name}" for a version ask {asked}')
     if others:
-        served = served_versions(pbtxt.to_message(config), tuple(versions_in(folder)))
         lost = [other for other in others if other in served]
         are = "s {} are" if imported[1:] else " {} is"
         reason = f"only version{are.format(_listed(imported))} referenced; a build leaves out {_listed(others)}"
@@ -49,6 +55,8 @@ def warn_of_versions(
         written = f'model_files("…/{folder.name}", version={example}, name="{name}_v{example}", …)'
         hint = f"define one that is to be served: {written}. A build refuses folders that it hasn't written: copy them"
         hint += " only into what is deployed"
+        if lost:
+            hint += f". Clients that ask for version {example} ask for {name}_v{example} then"
         yield _warning("TF407", folder, reason, hint)
 
 

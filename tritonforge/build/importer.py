@@ -20,7 +20,7 @@ from tritonforge.build.import_warnings import (
     warn_of_versions,
 )
 from tritonforge.build.imported_onnx import onnx_arguments
-from tritonforge.build.pinned_versions import pinned_versions, point_steps
+from tritonforge.build.pinned_versions import of_one_version, pinned_versions, point_steps
 from tritonforge.build.typed_config import typed
 from tritonforge.define import ModelFiles
 from tritonforge.define.origin import Origin
@@ -69,7 +69,11 @@ def import_repository(repository: Path, output: Path) -> Imported:
     blocks: list[str] = []
     kept = {config.name: _version(folder, config) or 1 for folder, config in configs.items()}
     pinned = pinned_versions(configs, kept)
-    defined = [(folder, point_steps(config, pinned), _version(folder, config)) for folder, config in configs.items()]
+    defined = [
+        (folder, of_one_version(point_steps(config, pinned), version), version)
+        for folder, config in configs.items()
+        for version in (_version(folder, config),)
+    ]
     defined += [(one.folder, one.config, one.version) for one in pinned.values()]
     for folder, config, version in sorted(defined, key=lambda one: one[0]):
         variable = _variable(config.name, taken)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tritonforge.ir import ModelConfig
 
-__all__ = ["Pinned", "pinned_versions", "point_steps"]
+__all__ = ["Pinned", "of_one_version", "pinned_versions", "point_steps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,14 @@ def pinned_versions(configs: Mapping[Path, ModelConfig], kept: Mapping[str, int]
         own = _free(f"{name}_v{version}", taken)
         found[name, version] = Pinned(folder, version, replace(config, name=own, version_policy=policy))
     return found
+
+
+def of_one_version(config: ModelConfig, version: int | None) -> ModelConfig:
+    """Leave out a policy that picks other versions beside the one that a build has; without it, that one is served."""
+    policy = config.version_policy
+    if policy is None or not policy.specific or version not in policy.specific or set(policy.specific) == {version}:
+        return config
+    return replace(config, version_policy=None)
 
 
 def point_steps(config: ModelConfig, pinned: Mapping[tuple[str, int], Pinned]) -> ModelConfig:

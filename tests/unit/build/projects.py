@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from tritonforge.build import BuildReport, build, check_build
 from tritonforge.errors import DiagnosticError
@@ -108,3 +111,17 @@ def until(condition: Callable[[], bool], *, timeout_s: float = 20) -> bool:
 def strays(folder: Path, expected: Sequence[str]) -> list[str]:
     """List what is in a folder and isn't expected there."""
     return sorted(name for name in os.listdir(folder) if name not in expected)
+
+
+def write(repository: Path, files: dict[str, str]) -> None:
+    """Write a repository made by hand: texts by their paths."""
+    for path, content in files.items():
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text(dedent(content))
+
+
+def read_config(path: Path) -> model_config_pb2.ModelConfig:
+    """Read a config.pbtxt, as Triton's own client knows it; the name is that of its folder where it says none."""
+    config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+    config.name = config.name or path.parent.name
+    return config

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from google.protobuf import text_format
 from onnx import TensorProto, helper
-from projects import Project
-from tritonclient.grpc import model_config_pb2
+from projects import Project, read_config, write
 
 from tritonforge.build import build
 from tritonforge.build.importer import import_repository
@@ -118,18 +115,6 @@ REPOSITORIES = {
 }
 
 
-def write(repository: Path, files: dict[str, str]) -> None:
-    for path, content in files.items():
-        (repository / path).parent.mkdir(parents=True, exist_ok=True)
-        (repository / path).write_text(dedent(content))
-
-
-def read_config(path: Path) -> model_config_pb2.ModelConfig:
-    config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
-    config.name = config.name or path.parent.name
-    return config
-
-
 @pytest.mark.parametrize("files", REPOSITORIES.values(), ids=REPOSITORIES)
 def test_what_is_imported_builds_to_an_equal_repository(project: Project, files: dict[str, str]) -> None:
     hand = project.root / "hand"
@@ -187,82 +172,6 @@ def test_settings_are_typed_and_the_rest_is_kept_in_extra(project: Project) -> N
         )
         '''
     )
-
-
-def test_of_several_versions_the_one_that_is_served_is_taken(project: Project) -> None:
-    hand = project.root / "hand"
-    policy = 'backend: "python" version_policy { specific { versions: [ 2 ] } }'
-    codes = {f"m/{number}/model.py": f"{CODE}# {number}" for number in (1, 2, 3)}
-    write(hand, {"m/config.pbtxt": policy, **codes})
-    imported = import_repository(hand, project.root / "serving.py")
-    assert [(one.code, one.severity, one.message) for one in imported.warnings] == [
-        ("TF407", "warning", "only version 2 is referenced; a build leaves out 1, 3")
-    ]
-    project.write({"serving.py": imported.source})
-    build([project.root / "serving.py"], project.output)
-    assert [path.read_text() for path in (project.output / "m").glob("*/model.py")] == [f"{CODE}# 2"]
-    assert project.versions() == {"m": 2}
-
-
-def test_of_the_versions_that_are_left_out_those_that_are_served_are_named(project: Project) -> None:
-    for number, (served, told, example) in enumerate(
-        (
-            ("specific { versions: [ 1, 3 ] }", "1, 2; Triton serves 1 of the repository", 1),
-            ("latest { num_versions: 2 }", "1, 2; Triton serves 2 of the repository", 2),
-            ("all { }", "1, 2, which Triton serves", 2),
-            ("latest { num_versions: 1 }", "1, 2", 2),
-        )
-    ):
-        hand = project.root / str(number)
-        codes = {f"m/{version}/model.py": CODE for version in (1, 2, 3)}
-        write(hand, {"m/config.pbtxt": f'backend: "python" version_policy {{ {served} }}', **codes})
-        (warning,) = import_repository(hand, project.root / "serving.py").warnings
-        assert warning.message == f"only version 3 is referenced; a build leaves out {told}"
-        assert f'version={example}, name="m_v{example}", …)' in warning.hint
-
-
-def test_the_oldest_of_several_versions_is_taken_where_it_is_the_one_that_is_served(project: Project) -> None:
-    policy = 'backend: "python" version_policy { specific { versions: [ 1 ] } }'
-    write(project.root / "hand", {"m/config.pbtxt": policy, "m/1/model.py": CODE, "m/2/model.py": f"{CODE}# 2"})
-    project.write({"serving.py": import_repository(project.root / "hand", project.root / "serving.py").source})
-    build([project.root / "serving.py"], project.output)
-    assert [path.read_text() for path in (project.output / "m").glob("*/model.py")] == [CODE]
-
-
-def test_a_version_that_an_ensemble_names_becomes_a_model_of_its_own(project: Project) -> None:
-    """A build writes one version of each model; the ensemble answers as before."""
-    tensors = """
-        max_batch_size: 8
-        input { name: "x" data_type: TYPE_FP32 dims: [ 3 ] }
-        output { name: "y" data_type: TYPE_FP32 dims: [ 3 ] }
-        """
-    maps = 'input_map { key: "x" value: "%s" } output_map { key: "y" value: "%s" }'
-    steps = [
-        f'step {{ model_name: "clf" model_version: {version} {maps % tensors_of_step} }}'
-        for version, tensors_of_step in {1: ("x", "a"), -1: ("a", "b"), 3: ("b", "y")}.items()
-    ]
-    files = {
-        "clf/config.pbtxt": f'backend: "python" version_policy {{ all {{ }} }} {tensors}',
-        **{f"clf/{number}/model.py": f"{CODE}# {number}" for number in (1, 2, 3)},
-        "clf_v1/config.pbtxt": f'backend: "python" {tensors}',
-        "clf_v1/1/model.py": CODE,
-        "both/config.pbtxt": f'platform: "ensemble" {tensors} ensemble_scheduling {{ {" ".join(steps)} }}',
-    }
-    write(project.root / "hand", files)
-    imported = import_repository(project.root / "hand", project.root / "serving.py")
-    assert sorted(imported.models) == ["both", "clf", "clf_v1", "clf_v1_2"]
-    project.write({"serving.py": imported.source})
-    build([project.root / "serving.py"], project.output)
-    built = {path.parent.relative_to(project.output): path.read_text() for path in project.output.glob("*/*/model.py")}
-    assert built == {
-        Path("clf/3"): f"{CODE}# 3",
-        Path("clf_v1/1"): CODE,
-        Path("clf_v1_2/1"): f"{CODE}# 1",
-    }
-    taken = read_config(project.output / "both" / "config.pbtxt").ensemble_scheduling.step
-    assert [(step.model_name, step.model_version) for step in taken] == [("clf_v1_2", -1), ("clf", -1), ("clf", 3)]
-    kept = read_config(project.output / "clf" / "config.pbtxt")
-    assert kept == read_config(project.root / "hand" / "clf" / "config.pbtxt")
 
 
 @pytest.mark.parametrize(
@@ -352,6 +261,12 @@ def test_what_an_import_leaves_behind_is_told(project: Project) -> None:
     write(hand, files)
     imported = import_repository(hand, project.root / "serving.py")
     assert [(one.code, one.where.subject, one.message, one.hint) for one in imported.warnings] == [
+        (
+            "TF407",
+            "m",
+            'Triton serves versions 1, 2 of it; a build has 2 as "m", and 1 as "m_v1"',
+            'have clients that ask "m" for a version ask for "m_v1" in place of version 1',
+        ),
         (
             "TF407",
             "m",
