@@ -12,7 +12,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from tritonforge.define.arrays import Array
-from tritonforge.define.origin import caller
+from tritonforge.define.origin import Origin, caller
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
 from tritonforge.define.torch_tensors import is_text, to_numpy, to_torch
@@ -49,7 +49,7 @@ def torchscript(
         options: the rest of the configuration: `response_cache`, `warmup`, `version_policy`, …; see `Options`.
     """
     return TorchScriptModel(
-        path, inputs, outputs, origin=caller(), name=name, batching=batching, instances=instances
+        path, origin=caller(), name=name, batching=batching, instances=instances, inputs=inputs, outputs=outputs
     ).configured(options)
 
 
@@ -58,8 +58,18 @@ class TorchScriptModel(WeightsModel):
 
     kind = "torchscript"
 
-    def __init__(self, path: str | PathLike[str], inputs: Annotations, outputs: Annotations, **common: Any) -> None:
-        super().__init__(**common)
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        origin: Origin,
+        name: str | None,
+        batching: Batching | None,
+        instances: Instances | None,
+        inputs: Annotations,
+        outputs: Annotations,
+    ) -> None:
+        super().__init__(origin=origin, name=name, batching=batching, instances=instances)
         self._path = path
         self._inputs = inputs
         self._outputs = outputs

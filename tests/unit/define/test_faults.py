@@ -1,0 +1,40 @@
+"""Settings that a kind of definition doesn't take: what it takes is listed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tritonforge import model_files, onnx, torchscript
+from tritonforge.define.faults import UnknownSetting
+
+
+def of_torchscript(**settings: Any) -> object:
+    return torchscript("net.pt", inputs={}, outputs={}, **settings)
+
+
+def of_onnx(**settings: Any) -> object:
+    return onnx("net.onnx", **settings)
+
+
+def of_files(**settings: Any) -> object:
+    return model_files("net", backend="python", **settings)
+
+
+@pytest.mark.parametrize("define", [of_torchscript, of_onnx, of_files])
+def test_weights_are_told_all_settings_that_they_take(define: Callable[..., object]) -> None:
+    with pytest.raises(UnknownSetting, match="its settings are") as raised:
+        define(zzz=1)
+    listed = re.split(r",\s*", str(raised.value).partition("its settings are ")[2])
+    assert {"batching", "instances", "name", "inputs", "outputs", "response_cache"} <= set(listed)
+
+
+@pytest.mark.parametrize("define", [of_torchscript, of_onnx, of_files])
+def test_a_mistyped_one_is_recognized(define: Callable[..., object]) -> None:
+    with pytest.raises(UnknownSetting, match='no setting "bacthing"; did you mean "batching"?'):
+        define(bacthing=1)
+    with pytest.raises(UnknownSetting, match='no setting "max_queue_delay_us": that is one of batching'):
+        define(max_queue_delay_us=1)
