@@ -23,6 +23,8 @@ _collected: ContextVar[list[Fault] | None] = ContextVar("collected", default=Non
 _GROUPS: Mapping[str, type[BaseModel]] = {"batching": Batching, "instances": Instances}
 """Settings that are groups of others."""
 
+_PADDING = ("pad", "pad_to")
+
 
 class UnknownSetting(TypeError):
     """A keyword argument that a kind of definition doesn't take; `hint` says what to write."""
@@ -85,6 +87,10 @@ def unknown(definition: type, given: Mapping[str, Any]) -> Iterator[UnknownSetti
         if inside:
             group = f"{inside}={_GROUPS[inside].__name__}({name}={_shown(given[name])})"
             yield UnknownSetting(f'it has no setting "{name}": that is one of {inside}', f"write {group}")
+            continue
+        if name in _PADDING:
+            reason = f'it has no setting "{name}": that is one of @model'
+            yield UnknownSetting(reason, "leave it out; a @model with it, before this one in a pipeline, can fill up")
             continue
         close = get_close_matches(name, known, n=1)
         rest = f'did you mean "{close[0]}"?' if close else f"its settings are {', '.join(sorted(known))}"

@@ -34,7 +34,16 @@ def test_weights_are_told_all_settings_that_they_take(define: Callable[..., obje
 
 @pytest.mark.parametrize("define", [of_torchscript, of_onnx, of_files])
 def test_a_mistyped_one_is_recognized(define: Callable[..., object]) -> None:
-    with pytest.raises(UnknownSetting, match='no setting "bacthing"; did you mean "batching"?'):
+    with pytest.raises(UnknownSetting, match=r'no setting "bacthing"; did you mean "batching"\?'):
         define(bacthing=1)
     with pytest.raises(UnknownSetting, match='no setting "max_queue_delay_us": that is one of batching'):
         define(max_queue_delay_us=1)
+
+
+@pytest.mark.parametrize("define", [of_torchscript, of_onnx])
+@pytest.mark.parametrize("padding", [{"pad": {"seq": 0}}, {"pad_to": [32]}])
+def test_padding_is_told_as_a_setting_of_models(define: Callable[..., object], padding: dict[str, Any]) -> None:
+    (name,) = padding
+    with pytest.raises(UnknownSetting, match=f'it has no setting "{name}": that is one of @model') as raised:
+        define(**padding)
+    assert raised.value.hint == "leave it out; a @model with it, before this one in a pipeline, can fill up"

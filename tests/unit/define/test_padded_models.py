@@ -79,3 +79,13 @@ def test_values_of_every_kind_fit() -> None:
     made = padded(masked, pad={"seq": float("-inf")}, pad_to=[4])
 
     np.testing.assert_array_equal(made(scores=IDS.astype(np.float32)), IDS)
+
+
+def test_an_output_whose_dimension_no_input_has_stays_filled_up() -> None:
+    """As before weights, which see few shapes then."""
+
+    @model(pad={"seq": 7}, pad_to=[4, 8])
+    def fill(ids: Int64[np.ndarray, "batch seq"]) -> Int64[np.ndarray, "batch width"]:
+        return ids
+
+    assert fill(np.array([[1, 2, 3]])).tolist() == [[1, 2, 3, 7]]
