@@ -114,6 +114,10 @@ _HINTS = (
         re.compile(r"must specify batch-size 1 due to requirements of sequence"),
         "each request of a sequence is one row: send the rows one after the other",
     ),
+    (
+        re.compile(r"use generate stream for model"),
+        "it is decoupled: client.generate_stream(…) gives each response as it comes",
+    ),
     (re.compile(r"[Cc]onnection refused"), IS_IT_UP),
     (REFUSED, "the server has refused the call unread, as one does that has as many as it takes"),
     (re.compile(r"^HTTP 413\b"), _LARGER),
@@ -320,7 +324,7 @@ def with_hint(words: str, *, secure: bool = False) -> str:
     if secure and _ENDED.search(words):
         return f"{words}; {_ENDED_OVER_TLS}"
     hint = next((hint for pattern, hint in _HINTS if pattern.search(words)), "")
-    return f"{words}; {hint}" if hint else words
+    return f"{words.rstrip()}; {hint}" if hint else words
 
 
 def is_restricted(words: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import pairwise
 
@@ -85,3 +86,15 @@ def test_ids_that_triton_would_cut_off_are_refused():
         generate_body({"sequence_id": "a\0b"}, TARGET)
     with pytest.raises(ValueError, match=r"request_id is .* before the NUL"):
         generate_body({}, TARGET._replace(request_id="a\0b"))
+
+
+def test_the_one_answer_of_a_decoupled_model_names_the_call_that_gives_all():
+    """Triton 24.10 says this of one that gives none, or several."""
+    words = (
+        "generate expects model to produce exactly 1 response, use generate stream for model that generates various "
+        "number of responses "
+    )
+    with pytest.raises(InferenceFailed) as raised:
+        read_event(json.dumps({"error": words}).encode(), TARGET)
+    hint = "it is decoupled: client.generate_stream(…) gives each response as it comes"
+    assert raised.value.reason == f"{words.rstrip()}; {hint}"
