@@ -12,6 +12,7 @@ from tritonforge.server.asking.control import load_model
 from tritonforge.server.asking.health import Health, ModelState
 from tritonforge.server.diagnosis.failures import explain_failures
 from tritonforge.server.diagnosis.sources import Sources
+from tritonforge.server.docker.hints import hints_of_image
 from tritonforge.server.errors import ModelLoadError
 
 WORDS = "Internal: failed to run warmup sample 'sample_0': "
@@ -90,6 +91,28 @@ def test_a_module_of_the_users_own_is_not_to_be_installed(
     (found,) = explain_failures([ModelState("price", "1", "UNAVAILABLE", words)], "", sources, ready=False)
     assert found.code == "TF520"
     assert found.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("built", "hint"),
+    [
+        (
+            True,
+            "its environment lacks it: add scikit-learn to the requirements file that environment= names, and build",
+        ),
+        (False, "its environment lacks it: put scikit-learn into the one that EXECUTION_ENV_PATH names"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["Internal: ", WORDS])
+def test_a_package_goes_into_the_models_own_environment(tmp_path: Path, prefix: str, built: bool, hint: str) -> None:
+    """Neither into the Python that runs the other models nor, in a container, into the image."""
+    (tmp_path / "price").mkdir()
+    (tmp_path / "price" / "config.pbtxt").write_text('parameters { key: "EXECUTION_ENV_PATH" }')
+    sources = Sources(tmp_path, tmp_path, {"price": {}} if built else {})
+    words = f"{prefix}ModuleNotFoundError: No module named 'sklearn.svm'"
+    found = explain_failures([ModelState("price", "1", "UNAVAILABLE", words)], "", sources, ready=False)
+    assert [one.hint for one in found] == [hint]
+    assert hints_of_image(found) == found
 
 
 def test_a_resource_that_the_server_lacks_is_named_as_its_setting(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from tritonforge.errors import Diagnostic, Where
 from tritonforge.server.asking.health import ModelState
 from tritonforge.server.asking.stubs import DeadStub
 from tritonforge.server.diagnosis.definition import definition_of
-from tritonforge.server.diagnosis.hints import hint_for, hint_for_end
+from tritonforge.server.diagnosis.hints import INSTALL, hint_for, hint_for_end
 from tritonforge.server.diagnosis.log import Failure, loading_models, printed_by, read_failures
 from tritonforge.server.diagnosis.python_error import Frame, crash_frames, parse_error
 from tritonforge.server.diagnosis.sources import Sources
+from tritonforge.server.repository.folder import config_text
 
 __all__ = ["explain_dead_stubs", "explain_failures"]
 
@@ -30,6 +31,8 @@ _WARMUP = re.compile(
 """Our runtime ends an error's text with its place; Triton puts one error after another, with `;`."""
 _NO_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _MISSING_FILE = re.compile(r"Python model file not found in '(?P<file>[^']+)'")
+_ENVIRONMENT = "EXECUTION_ENV_PATH"
+"""The parameter that names a model's own environment."""
 
 _LAST_LINES, _WIDEST = 5, 300
 """How many lines are told of what a process printed before it died, and how many characters of each."""
@@ -136,7 +139,17 @@ def _hint(text: str, where: Where, model: str, sources: Sources) -> str:
             )
         if file := sources.own_module(name.partition(".")[0], model):
             return f"{name.partition('.')[0]} is yours ({Where(file)}), and has no module {name} in it"
-    return hint_for(text)
+    return _installing(hint_for(text), model, sources)
+
+
+def _installing(hint: str, model: str, sources: Sources) -> str:
+    """Have a package that is missing put into the model's own environment, if it has one; other hints stay."""
+    if not hint.startswith(INSTALL) or _ENVIRONMENT not in config_text(sources.folder(model)):
+        return hint
+    package = hint.rpartition(" ")[2]
+    if model in sources.models:
+        return f"its environment lacks it: add {package} to the requirements file that environment= names, and build"
+    return f"its environment lacks it: put {package} into the one that {_ENVIRONMENT} names"
 
 
 def _explain_syntax(failure: Failure, sources: Sources, subject: str) -> Diagnostic:
@@ -153,7 +166,7 @@ def _explain_warmup(found: re.Match[str], model: str, sources: Sources, subject:
     where, _ = _place(frames, model, sources)
     text = _indent(found["text"].strip())
     message = f'failed to load: it fails on its warm-up request "{found["sample"]}": {text}'
-    hint = hint_for(text) or "mend the model, or give its warmup= what a client would send"
+    hint = _installing(hint_for(text), model, sources) or "mend the model, or give its warmup= what a client would send"
     return Diagnostic("TF520", where.at(subject), message, hint)
 
 
