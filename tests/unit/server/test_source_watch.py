@@ -61,10 +61,17 @@ def test_new_and_removed_modules_count_and_everything_does_after_a_failed_build(
     (tmp_path / "helper.py").unlink()
     assert watch.changed() == [tmp_path / "helper.py", tmp_path / "other.py"]
     watch.follow(everything=True)
-    (tmp_path / "labels.txt").write_text("a\nb\n")
-    assert watch.changed() == [tmp_path / "labels.txt"]
+    (tmp_path / "labels.csv").write_text("a\nb\n")
+    assert watch.changed() == [tmp_path / "labels.csv"]
     watch.follow()
     assert watch.changed() == []
+
+
+@pytest.mark.parametrize("name", ["env.txt", "requirements.in"])
+def test_requirements_of_an_environment_count(tmp_path: Path, name: str) -> None:
+    watch = watched(tmp_path)
+    (tmp_path / name).write_text("numpy\n")
+    assert watch.changed() == [tmp_path / name]
 
 
 @pytest.mark.parametrize(

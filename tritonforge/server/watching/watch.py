@@ -1,7 +1,7 @@
 """Seeing that files of definitions were saved: by polling, which works on every file system, and by content.
 
-What counts is what a build reads: Python files beside the definitions, weights, and the files that the last manifest
-names. A file that is only touched, or that an editor or the interpreter leaves beside them, is no change.
+What counts is what a build reads: Python files beside the definitions, weights, requirements, and the files that the
+last manifest names. A file that is only touched, or that an editor or the interpreter leaves beside them, is no change.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from tritonforge.manifest import MANIFEST, InvalidManifest, read_manifest
 __all__ = ["SourceWatch"]
 
 _SUFFIXES = (".py", ".onnx", ".data", ".pt", ".pth", ".ts", ".safetensors", ".npz", ".npy", ".pkl", ".joblib")
+_REQUIREMENTS = (".txt", ".in")
+"""What `environment=` names, and such a file includes."""
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages"})
 _LEFTOVERS = ("~", "#", ".swp", ".swx", ".tmp", ".bak", ".orig", ".pyc", "___jb_tmp___", "___jb_old___")
 _SETTLING_S = 0.03
@@ -101,7 +103,7 @@ class SourceWatch:
         found: dict[Path, _Stamp] = {}
         for root in self._roots:
             for entry in _files(root):
-                if self._everything or entry.name.endswith(_SUFFIXES):
+                if self._everything or entry.name.endswith(_SUFFIXES + _REQUIREMENTS):
                     _note(Path(entry.path), found)
         for path in (*self._named, *self._paths):
             if path not in found and not path.is_dir():
