@@ -144,13 +144,16 @@ def _make(
 ) -> None:
     """Write the context, and build it unless it was asked for itself; an interruption leaves nothing."""
     from tritonforge.build.write import temporary_folder
-    from tritonforge.image import write_context
+    from tritonforge.image import from_elsewhere, write_context
     from tritonforge.server.docker.client import build_image, connect
 
     if output:
         _check_output(output, repository)
     client = None if output else connect()
     interruptions.at_once = False
+    for link in from_elsewhere(repository) if options.bake else ():
+        reason = f"{link} leads out of the repository: the image gets {link.resolve()}, for all to read"
+        typer.echo(f"warning: {reason}", err=True)
     typer.echo(f"packages for CPython {options.base_python}, from pip", err=True)
     if client is None:
         assert output is not None

@@ -2,6 +2,7 @@
 
 from tritonforge.image.compose import check_compose, composing
 from tritonforge.image.context import SLIM_RELEASE, ImageOptions, check_python, write_context
+from tritonforge.image.copied import from_elsewhere
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import project_requirements, required_packages
 
@@ -12,6 +13,7 @@ __all__ = [
     "check_compose",
     "check_python",
     "composing",
+    "from_elsewhere",
     "project_requirements",
     "required_packages",
     "write_context",

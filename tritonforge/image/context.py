@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from tritonforge.build.write import temporary_folder
 from tritonforge.image.backends import missing_backends
 from tritonforge.image.conflicts import naming_models
+from tritonforge.image.copied import refuse_uncopied
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
 from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
@@ -19,7 +20,7 @@ from tritonforge.resources import model_templates, python_backends
 from tritonforge.server.docker.settings import release_image
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.preflight import check_repository
-from tritonforge.server.repository.folder import circles, is_model
+from tritonforge.server.repository.folder import is_model
 from tritonforge.server.repository.manifest import check_environments, check_manifest
 from tritonforge.server.settings.command import SLEEPING_THREADS
 
@@ -93,8 +94,8 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
 
     Raises:
         PreflightError: the folder is no model repository, or the image has no backend for one of its models.
-        ImageError: the packages can't be had, or the release, or its image has another CPython than is named; or a link
-            in a model leads to a folder that it lies in, which has no end.
+        ImageError: the packages can't be had, or the release, or its image has another CPython than is named; or
+            what is in a model can't be copied.
         OSError: a file can't be written.
     """
     try:
@@ -111,7 +112,7 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
         reason = f"the repository is built for Triton {options.release}, and a slim image has {SLIM_RELEASE}"
         raise ImageError(f"{reason}\n  hint: take NVIDIA's image (--nvidia), or build for {SLIM_RELEASE}")
     if options.bake:
-        _refuse_circles(repository)
+        refuse_uncopied(repository)
     there = next(above for above in folder.absolute().parents if above.exists())
     with temporary_folder(there / folder.name) as new:
         _write(repository, new, options)
@@ -150,12 +151,6 @@ def _write(repository: Path, folder: Path, options: ImageOptions) -> None:
     if options.bake:
         shutil.copytree(repository, folder / "models", ignore=partial(_no_models, repository))
         _make_readable(folder / "models")
-
-
-def _refuse_circles(repository: Path) -> None:
-    for link in circles(repository):
-        reason = f"{link}: the link leads to a folder that it lies in, {link.resolve()}"
-        raise ImageError(f"{reason}\n  hint: remove it: what it leads to would be copied without end")
 
 
 def _no_models(repository: Path, folder: str, names: list[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import trustme
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
-from tritonforge.image import ImageError, ImageOptions, write_context
+from tritonforge.image import ImageError, ImageOptions, from_elsewhere, write_context
 from tritonforge.server.docker.settings import release_image
 from tritonforge.server.errors import PreflightError
 
@@ -101,6 +102,25 @@ def test_a_link_to_a_folder_that_it_lies_in_is_not_copied(
     with pytest.raises(ImageError, match="echo/1/all: the link leads to a folder that it lies in"):
         write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
     assert not (tmp_path / "context").exists()
+
+
+def test_what_cannot_be_copied_is_named(tmp_path: Path, repository: Path, pip_args: tuple[str, ...]) -> None:
+    odd = repository / "echo" / "1" / "odd"
+    odd.symlink_to("nonesuch")
+    with pytest.raises(ImageError, match=r"echo/1/odd: the link leads nowhere, to nonesuch\n  hint: remove it"):
+        write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
+    odd.unlink()
+    os.mkfifo(odd)
+    with pytest.raises(ImageError, match="echo/1/odd: it is neither a file nor a folder"):
+        write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
+    assert not (tmp_path / "context").exists()
+
+
+def test_links_that_lead_out_of_the_repository_are_found(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "secret").write_text("")
+    (repository / "echo" / "1" / "weights.bin").symlink_to(tmp_path / "secret")
+    (repository / "echo" / "1" / "inside.pbtxt").symlink_to("../config.pbtxt")
+    assert from_elsewhere(repository) == [repository / "echo" / "1" / "weights.bin"]
 
 
 @pytest.mark.parametrize("options", [{"nvidia": True}, {"base": "mine:1"}])
