@@ -82,7 +82,8 @@ def _show(report: BuildReport, took_s: float) -> None:
     with console.capture() as captured:
         console.print(table)
     typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
-    typer.echo(f"{len(report.models)} models in {report.output} ({took_s:.2f} s)")
+    count = len(report.models)
+    typer.echo(f"{count} model{'s'[: count != 1]} in {report.output} ({took_s:.2f} s)")
 
 
 def _explain(choice: Choice) -> str:

@@ -32,4 +32,5 @@ def import_repository(
     output.write_text(imported.source, encoding="utf-8")
     for warning in imported.warnings:
         typer.echo(str(warning), err=True)
-    typer.echo(f"{len(imported.models)} models in {output}; build them with: tritonforge build {output}")
+    count = len(imported.models)
+    typer.echo(f"{count} model{'s'[: count != 1]} in {output}; build them with: tritonforge build {output}")

@@ -42,4 +42,4 @@ def stubs(
             raise typer.Exit(1)
         return
     output.write_text(text, encoding="utf-8")
-    typer.echo(f"{len(models)} models in {output}")
+    typer.echo(f"{len(models)} model{'s'[: len(models) != 1]} in {output}")

@@ -26,7 +26,7 @@ _NUMPY = {
     "BF16": "Any",
 }
 
-_HEAD = '''"""Typed access to {count} models. Written by `tritonforge stubs`; changes here are lost.
+_HEAD = '''"""Typed access to {count}. Written by `tritonforge stubs`; changes here are lost.
 
     with connect("{url}") as models:
         {example}
@@ -93,7 +93,7 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
     named = _named(stubs)
     parts = [
         _HEAD.format(
-            count=len(stubs),
+            count=f"{len(stubs)} model{'s'[: len(stubs) != 1]}",
             url=url,
             clients=_SEQUENCE_CLIENTS if any(stub.signature.sequence for stub in stubs) else "AsyncClient, Client",
             example=_example(named[0]),

@@ -104,7 +104,8 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
         outputs or (["label", "probability"] if len(found) == 2 else ["output"] if len(found) == 1 else found)
     )
     if len(wanted) != len(found):
-        raise _failed(model, f"outputs= gives {len(wanted)} names, but it has {len(found)}", "give one name for each")
+        given = f"{len(wanted)} name{'s'[: len(wanted) != 1]}"
+        raise _failed(model, f"outputs= gives {given}, but it has {len(found)}", "give one name for each")
     _rename(proto.graph, dict(zip(found, wanted, strict=True)))
     proto.opset_import.sort(key=lambda opset: opset.domain)  # skl2onnx 1.20 leaves them in the order of a set
     content = bytes(proto.SerializeToString(deterministic=True))

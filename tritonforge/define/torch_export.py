@@ -42,7 +42,8 @@ def export(
     results = _call(module, examples)
     names = [*results]
     if outputs is not None and len(outputs) != len(names):
-        raise ValueError(f"outputs= gives {len(outputs)} names, forward gives {len(names)} tensors")
+        given = f"{len(outputs)} name{'s'[: len(outputs) != 1]}"
+        raise ValueError(f"outputs= gives {given}, forward gives {len(names)}")
     if outputs is not None and set(outputs) != set(names):  # else a dict has them, in an order of its own
         names = [*outputs]
     kwargs = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in examples.items()}

@@ -348,7 +348,7 @@ def test_the_command_line_needs_nothing_on_the_path(project: Project) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "1 models in model_repository" in done.stdout
+    assert "1 model in model_repository" in done.stdout
     assert project.versions() == {"scale": 1}
 
 

@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_definitions_are_written_and_the_next_command_is_named(here: Path) -> None:
     result = CliRunner().invoke(app, ["import", "hand", "-o", "m.py"])
-    assert (result.exit_code, result.output) == (0, "1 models in m.py; build them with: tritonforge build m.py\n")
+    assert (result.exit_code, result.output) == (0, "1 model in m.py; build them with: tritonforge build m.py\n")
     assert 'm = model_files("hand/m", backend="python")\n' in (here / "m.py").read_text()
 
 

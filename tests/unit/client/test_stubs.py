@@ -63,6 +63,8 @@ async def use_async(models: AsyncModels, x: NDArray[np.float32]) -> None:
 def test_the_module_is_strictly_typed_and_always_the_same(tmp_path):
     text = generate(STUBS)
     assert text == generate(STUBS)
+    assert text.startswith(f'"""Typed access to {len(STUBS)} models. ')
+    assert generate(STUBS[:1]).startswith('"""Typed access to 1 model. ')
     (tmp_path / "made.py").write_text(text, encoding="utf-8")
     (tmp_path / "use.py").write_text(USE)
     errors = mypy_errors(tmp_path, "use.py", "made.py")

@@ -55,7 +55,7 @@ def test_a_transformer_too() -> None:
 def test_outputs_get_other_names(classifier: Any) -> None:
     definition = sklearn(classifier, outputs=("kind", "chance"), name="classifier")
     assert definition(X)._fields == ("kind", "chance")
-    with pytest.raises(DiagnosticError, match="outputs= gives 1 names, but it has 2"):
+    with pytest.raises(DiagnosticError, match="outputs= gives 1 name, but it has 2"):
         _ = sklearn(classifier, outputs=("kind",), name="classifier").signature
 
 

@@ -129,7 +129,7 @@ def test_arguments_are_held_against_the_example(exported: tuple[Any, Any]) -> No
     [
         (Pair(), (X, X, X), {}, "3 example arrays"),
         (Pair(), {"left": X, "rihgt": X}, {}, "the example has rihgt"),
-        (NETWORK, X, {"outputs": ("a", "b")}, "outputs= gives 2 names"),
+        (NETWORK, X, {"outputs": ("a", "b")}, "outputs= gives 2 names, forward gives 1"),
         (Broken(), X, {}, "torch can't export it: Could not guard on data-dependent expression"),
         (Network(), X.astype(np.complex64), {}, 'the example of "features" is complex64[5, 4]'),
         (lambda: "no module", X, {}, "<lambda>() gave a str"),
