@@ -298,7 +298,7 @@ def _announce(
     """Record what is served, and where; say so; and leave the terminal, if that is wished."""
     from tritonforge.cli.notices import show_notices
     from tritonforge.cli.served import show_served
-    from tritonforge.server.state.records import save
+    from tritonforge.server.state.records import needing_state, save
 
     key = server.settings.restricted_key.get_secret_value() if server.settings.restricted_key else ""
     record = replace(
@@ -316,7 +316,8 @@ def _announce(
         target=project.target,
         log=str(server.log_path),
     )
-    save(record, key=key)
+    with needing_state():  # it had room for the first record, which is shorter
+        save(record, key=key)
     with nullcontext() if background is None else suppress(OSError):  # it is ready, whoever reads that (`| head -1`)
         models = show_notices(server)
         show_served(server, models, key_file=record.key_file if key else None, detached=background is not None)

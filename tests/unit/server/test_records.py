@@ -6,10 +6,14 @@ import errno
 import os
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from tritonforge.server import ServerError
+from tritonforge.build import Project
+from tritonforge.cli import up
+from tritonforge.cli.served_repository import Chosen
+from tritonforge.server import EmbeddedServer, ServerError, ServerSettings
 from tritonforge.server.errors import PreflightError
 from tritonforge.server.state.process_identity import ProcessIdentity, identify
 from tritonforge.server.state.recorded import RecordedServer, end
@@ -207,3 +211,18 @@ def test_nothing_is_left_of_a_name_whose_record_finds_no_room(monkeypatch: pytes
     with pytest.raises(PreflightError, match="No space left"):
         claim("main", fallback="", runtime="embedded", detached=True)
     assert not (servers_folder() / "main").exists()
+
+
+def test_a_state_folder_that_fills_up_as_a_server_starts_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have room for the record that a start makes first, and none for that of a server which is ready."""
+    record = claim("", fallback="models", runtime="embedded", detached=True)
+    server = Mock(spec=EmbeddedServer, settings=ServerSettings(), repository=Path("models"), python_backends=())
+    server.configure_mock(pid=1, http_url="", grpc_url="", metrics_url="", log_path=Path("log"))
+    server.configure_mock(container_id="", served=Mock(folder=Path("models")))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tritonforge.server.state.records._write", fail)
+    with pytest.raises(PreflightError, match=r"(?s)can't: No space left on device\n  hint: .*TF514"):
+        up._announce(server, record, Chosen(Path("models")), Project(root=Path()), None)

@@ -31,6 +31,7 @@ __all__ = [
     "claim",
     "find_record",
     "forget",
+    "needing_state",
     "own_ports",
     "read_records",
     "read_unreadable",
@@ -112,12 +113,23 @@ def claim(name: str, *, fallback: str, runtime: str, detached: bool) -> ServerRe
     """
     if name and not _NAME.fullmatch(name):
         raise ServerError(f"{name!r} is no name for a server: ASCII letters, digits and _.- are fine, 64 at most")
-    try:
+    with needing_state():
         record = _claim(name, fallback, runtime, detached=detached)
         read_records()  # which forgets what is gone
+    return record
+
+
+@contextmanager
+def needing_state() -> Iterator[None]:
+    """Say of what is written to the state folder in the block that it can't be, and what that folder is for.
+
+    Raises:
+        PreflightError: it can't be made or written to: it is full, say.
+    """
+    try:
+        yield
     except OSError as error:
         raise PreflightError([state_unusable(servers_folder(), error)]) from error
-    return record
 
 
 def _claim(name: str, fallback: str, runtime: str, *, detached: bool) -> ServerRecord:
