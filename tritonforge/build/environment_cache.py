@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -23,6 +24,7 @@ __all__ = ["UnbuildableEnvironment", "environment_folder", "python_version"]
 _INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(?P<file>\S+)", re.MULTILINE)
 _PASSED_OVER = "ERROR: Ignored the following "
 _VERSIONS = re.compile(r"(\(from versions: )(?:[^,()]+, )+((?:[^,()]+, ){2}[^,()]+\))")
+_MOVE = "free some space, or set XDG_CACHE_HOME to a folder that you can write to, where environments are then kept"
 _NUMPY = "numpy<2\n"
 """Every stub imports NumPy, and that of 24.10 corrupts the tensors of NumPy 2."""
 
@@ -52,23 +54,33 @@ def environment_folder(requirements: Path) -> Path:
     It is found again by a hash of the requirements file, of those that it includes, and of the Python version.
 
     Raises:
-        UnbuildableEnvironment: a file is missing, or pip fails.
+        UnbuildableEnvironment: a file is missing, pip fails, or the cache can't be written to.
     """
     files = list(_included(requirements))
     facts = [python_version(), platform.machine(), _activate(), _PREPARE, _NUMPY, *(text for _, text in files)]
     digest = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32]
     folder = _cache() / digest
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
-            made = Path(scratch) / "environment"
-            _make(made, requirements)
-            try:
-                made.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another build was faster
-                    raise
+    try:
+        _provide(folder, requirements)
+    except OSError as error:
+        reason = f"its environment is made in {folder.parent}, which can't be written to: {error.strerror or error}"
+        raise UnbuildableEnvironment(reason, hint=_MOVE) from error
     return folder
+
+
+def _provide(folder: Path, requirements: Path) -> None:
+    """Make an environment in one step, if it isn't there."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
+        made = Path(scratch) / "environment"
+        _make(made, requirements)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another build was faster
+                raise
 
 
 def _make(folder: Path, requirements: Path) -> None:
@@ -82,6 +94,8 @@ def _make(folder: Path, requirements: Path) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
         hint = "the packages must go together, and with NumPy 1.26; pip's own settings say where they come from"
+        if os.strerror(errno.ENOSPC) in answer.stderr:
+            hint = f"{_MOVE}; pip unpacks packages in TMPDIR"
         raise UnbuildableEnvironment(f"pip can't install {requirements.name}: {_reasons(answer.stderr)}", hint=hint)
     constraint.unlink()
     shutil.rmtree(packages / "bin", ignore_errors=True)  # programs, which name this machine's Python

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -86,6 +87,38 @@ def test_packages_that_pip_cant_find_are_told(tmp_path: Path, cache: Path) -> No
     with pytest.raises(UnbuildableEnvironment, match=r"pip can't install requirements\.txt: ERROR"):
         environment_folder(requirements)
     assert not list((cache / "tritonforge" / "environments").iterdir())
+
+
+@pytest.mark.parametrize("cache_home", ["/proc/nope", "/dev/null"])
+def test_a_cache_that_can_not_be_written_to_is_told_at_the_definition(
+    project: Project, monkeypatch: pytest.MonkeyPatch, cache_home: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", cache_home)
+    settings = '@model(environment="requirements.txt")'
+    project.write({"requirements.txt": "", "serving.py": scale().replace("@model", settings)})
+    place, hint = project.refused().rstrip().splitlines()
+    made = f"its environment is made in {cache_home}/tritonforge/environments, which can't be written to: "
+    assert place.startswith(f"serving.py:9 scale: {made}")
+    assert "set XDG_CACHE_HOME to a folder that you can write to" in hint
+    assert hint.endswith("[TF306]")
+
+
+@pytest.mark.parametrize("where", ["cache", "pip"])
+def test_a_full_disk_is_told_with_what_moves_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fail(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
+        if where == "cache":
+            raise full
+        return subprocess.CompletedProcess([], 1, "", f"ERROR: Could not install packages due to an OSError: {full}\n")
+
+    monkeypatch.setattr("tritonforge.build.environment_cache.subprocess.run", fail)
+    (tmp_path / "requirements.txt").touch()
+    with pytest.raises(UnbuildableEnvironment, match=r"No space left on device") as refused:
+        environment_folder(tmp_path / "requirements.txt")
+    assert "XDG_CACHE_HOME" in refused.value.hint
 
 
 def test_of_many_versions_the_newest_are_told(tmp_path: Path) -> None:
