@@ -77,7 +77,8 @@ def read_manifest(repository: Path) -> dict[str, Any]:
 def find_edits(repository: Path) -> list[Diagnostic]:
     """Warn of each model that is there and whose files aren't those that were built (TF516), by the manifest's hashes.
 
-    Files of more than 1 MiB count by being there, and files that the manifest doesn't know not at all.
+    Files of more than 1 MiB count by being there, and files that the manifest doesn't know not at all. A model that
+    can't be looked into is told as that.
 
     Raises:
         InvalidManifest: as `read_manifest` does.
@@ -86,6 +87,11 @@ def find_edits(repository: Path) -> list[Diagnostic]:
     found = []
     for name, entry in sorted(read_manifest(repository).get("models", {}).items()):
         folder = repository / name
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+            message = f"can't be read: {os.strerror(errno.EACCES)}"
+            mend = "let the user who serves it read it, and what is in it: chmod -R u+rX"
+            found.append(Diagnostic("TF516", Where(str(folder), 0, name), message, mend, "warning"))
+            continue
         files = entry.get("files", {}) if folder.is_dir() else {}
         edited = [path for path, digest in sorted(files.items()) if not _unchanged(folder / path, digest)]
         if edited:

@@ -80,6 +80,20 @@ def test_a_built_model_that_was_edited_is_a_warning(tmp_path: Path) -> None:
     assert find_edits(tmp_path) == []
 
 
+@pytest.mark.parametrize("lacking", [os.R_OK, os.X_OK])
+def test_a_built_model_that_can_not_be_read_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: int
+) -> None:
+    """Not as one whose files are all missing. The system is stood in for: to root nothing is forbidden."""
+    shutil.copytree(GENERATED, tmp_path, dirs_exist_ok=True)
+    model = tmp_path / "normalize"
+    monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == model and mode & lacking))
+    (found,) = find_edits(tmp_path)
+    assert (str(found.where), found.severity) == (f"{model} normalize", "warning")
+    assert found.message == "can't be read: Permission denied"
+    assert "chmod -R u+rX" in found.hint
+
+
 def test_golden_samples_that_are_missing_are_told(tmp_path: Path) -> None:
     definitions = (
         "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import model\n\n"
