@@ -16,6 +16,7 @@ from tritonforge.image.copied import refuse_uncopied
 from tritonforge.image.errors import ImageError
 from tritonforge.image.requirements import SERVER, required_packages
 from tritonforge.image.wheels import download, download_alone, lock, pip_wheel
+from tritonforge.repository_files import dead_links
 from tritonforge.resources import model_templates, python_backends
 from tritonforge.server.docker.settings import release_image
 from tritonforge.server.errors import PreflightError
@@ -154,10 +155,11 @@ def _write(repository: Path, folder: Path, options: ImageOptions) -> None:
 
 
 def _no_models(repository: Path, folder: str, names: list[str]) -> set[str]:
-    """Leave out bytecode, and beside the models folders that are none (.git): Triton would refuse them."""
+    """Leave out bytecode, and beside the models dead links and folders that are none (.git): Triton refuses them."""
     left_out = set(_BYTECODE(folder, names))
     if Path(folder) == repository:
         left_out |= {name for name in names if (repository / name).is_dir() and not is_model(repository / name)}
+        left_out.update(dead_links(repository))
     return left_out
 
 

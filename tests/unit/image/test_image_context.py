@@ -116,6 +116,15 @@ def test_what_cannot_be_copied_is_named(tmp_path: Path, repository: Path, pip_ar
     assert not (tmp_path / "context").exists()
 
 
+def test_a_dead_link_beside_the_models_is_left_out_as_by_up(
+    tmp_path: Path, repository: Path, pip_args: tuple[str, ...]
+) -> None:
+    (repository / "dead").symlink_to("nonesuch")
+    write_context(repository, tmp_path / "context", ImageOptions(pip_args=pip_args))
+    assert not (tmp_path / "context" / "models" / "dead").is_symlink()
+    assert (tmp_path / "context" / "models" / "echo" / "1" / "model.py").is_file()
+
+
 def test_links_that_lead_out_of_the_repository_are_found(tmp_path: Path, repository: Path) -> None:
     (tmp_path / "secret").write_text("")
     (repository / "echo" / "1" / "weights.bin").symlink_to(tmp_path / "secret")
