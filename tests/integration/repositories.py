@@ -41,6 +41,38 @@ class TritonPythonModel:
         return [utils.InferenceResponse([utils.Tensor("y", x)]) for x in inputs]
 """
 
+PARAMETERS = """
+import json
+
+import numpy as np
+import triton_python_backend_utils as utils
+
+
+class TritonPythonModel:
+    def initialize(self, args):
+        config = json.loads(args["model_config"])
+        self.streams = config["model_transaction_policy"]["decoupled"]
+        self.expected = json.loads(config["parameters"].get("expected", {}).get("string_value", "null"))
+
+    def execute(self, requests):
+        answers = [self.answer(request) for request in requests]
+        if not self.streams:
+            return answers
+        for request, answer in zip(requests, answers):
+            sender = request.get_response_sender()
+            sender.send(answer)
+            sender.send(answer, flags=utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def answer(self, request):
+        found = json.loads(request.parameters())
+        own = {name: value for name, value in found.items() if not name.startswith(("sequence_", "triton_"))}
+        if self.expected not in (None, own):
+            return utils.InferenceResponse([], utils.TritonError(f"{own} came, not {self.expected}"))
+        text = json.dumps(own, sort_keys=True)
+        return utils.InferenceResponse([utils.Tensor("y", np.array([text], object))])
+"""
+"""Answers with the parameters of a request, or with an error where its own expects others."""
+
 FREE_PORTS: dict[str, Any] = {"http_port": 0, "grpc_port": 0, "metrics_port": 0}
 DEADLINE_S = 90.0
 
@@ -54,6 +86,18 @@ def write_model(repository: Path, name: str, code: str | None, *, config: str | 
     if code is not None:
         (version / "model.py").write_text(code)
     return version
+
+
+def write_parameter_model(
+    repository: Path, name: str, more: str = "", *, streams: bool = False, expected: dict[str, Any] | None = None
+) -> None:
+    """Write a model that answers with the parameters of a request, as JSON, or twice so, or refuses any but these."""
+    tensors = 'input { name: "x" data_type: TYPE_FP32 dims: [1] } output { name: "y" data_type: TYPE_STRING dims: [1] }'
+    policy = f"model_transaction_policy {{ decoupled: {str(streams).lower()} }}"
+    words = json.dumps(json.dumps(expected, sort_keys=True))
+    wanted = f'parameters {{ key: "expected" value: {{ string_value: {words} }} }}' if expected is not None else ""
+    config = f'backend: "python" {tensors} {policy} {wanted} {more}'
+    write_model(repository, name, PARAMETERS, config=config)
 
 
 @contextlib.contextmanager

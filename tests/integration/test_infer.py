@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from feature_models import write_feature_models
+from repositories import write_parameter_model
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
@@ -21,6 +22,8 @@ from tritonforge.server import Server
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     repository = tmp_path_factory.mktemp("infer_models")
     write_feature_models(repository)
+    write_parameter_model(repository, "told")
+    write_parameter_model(repository, "tells", streams=True)
     with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as server:
         yield server
 
@@ -68,6 +71,27 @@ def test_files_go_in_and_out(infer, tmp_path):
     with np.load(tmp_path / "out.npz") as found:
         assert found["y_INT64"].tolist() == array.tolist()
         assert found["y_BOOL"].tolist() == (array > 2).tolist()
+
+
+PARAMETERS = ("-p", "tenant=a", "-p", "temperature=0.2", "-p", 'id="7"', "--parameter", "top=3", "-p", "raw=true")
+TOLD = {"tenant": "a", "temperature": 0.2, "id": "7", "top": 3, "raw": True}
+
+
+def test_parameters_reach_the_model_with_their_types(infer):
+    found = outputs(infer("told", "-i", "x=1", *PARAMETERS, "--format", "json"))
+    assert repr(json.loads(found["y"]["data"][0])) == repr(dict(sorted(TOLD.items())))
+    assert json.loads(outputs(infer("told", "-i", "x=1", "--format", "json"))["y"]["data"][0]) == {}
+
+
+def test_parameters_reach_a_stream(served):
+    command = ["infer", "tells", "-i", "x=1", "--url", served.grpc_url, *PARAMETERS, "--format", "json"]
+    answers = [json.loads(line)["outputs"] for line in CliRunner().invoke(app, command).stdout.splitlines()]
+    assert [json.loads(output["data"][0]) for (output,) in answers] == [TOLD, TOLD]
+
+
+def test_parameters_are_refused_before_the_model_is_asked_for(infer):
+    result = infer("no_such_model", "-p", "x=[1]")
+    assert (result.exit_code, "no_such_model" in result.stderr) == (2, False)
 
 
 def test_each_response_of_a_stream_is_printed(served, tmp_path):

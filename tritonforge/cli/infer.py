@@ -40,6 +40,15 @@ def infer(
             "a BYTES input); or @FILE.npz, @FILE.json for several.",
         ),
     ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME=VALUE",
+            help="A parameter of the request. VALUE: a number, a boolean or a quoted text of JSON, else the text.",
+        ),
+    ] = None,
     url: Annotated[
         str, typer.Option(envvar="TRITONFORGE_URL", help="http://host:port or grpc://host:port; https, grpcs for TLS.")
     ] = "http://127.0.0.1:8000",
@@ -61,19 +70,30 @@ def infer(
     Values become the model's datatypes: whole numbers are kept exactly or refused, other numbers (FP64 in a file too)
     become the nearest one of the model's type. A single row gets its batch dimension.
 
-    Mistakes in the inputs are said before anything is sent, and exit with 2; errors of the server's exit with 1.
+    Mistakes in inputs and parameters are said before anything is sent, and exit with 2; errors of the server's exit
+    with 1.
     """
     options = connection_options(key_file, header, tls_of(url, ca, certificate, key, server_name))
-    for result in _responses(model, inputs or [], url, timeout, version, options, single=output_file is not None):
+    given = (inputs or [], parameters or [])
+    for result in _responses(model, *given, url, timeout, version, options, single=output_file is not None):
         if output_file is not None:
             _write(result, output_file)
         _show(result, format)
 
 
 def _responses(
-    model: str, inputs: list[str], url: str, timeout: float, version: str, options: ConnectionOptions, *, single: bool
+    model: str,
+    inputs: list[str],
+    parameters: list[str],
+    url: str,
+    timeout: float,
+    version: str,
+    options: ConnectionOptions,
+    *,
+    single: bool,
 ) -> Iterator[Result]:
     """Give the responses as they come: one, but of a decoupled model any number, which `single` refuses."""
+    from tritonforge.cli.infer_parameters import read_parameters
     from tritonforge.cli.infer_values import BadInput, make_arrays, read_sources
     from tritonforge.cli.life_options import who_runs
     from tritonforge.client import (
@@ -86,6 +106,7 @@ def _responses(
 
     try:
         sources = read_sources(inputs)
+        sent = read_parameters(parameters)
         with Client(url, timeout_s=timeout, options=options) as client:
             deadline = time.monotonic() + timeout
             signature = client.describe(model, version=version).signature
@@ -95,13 +116,13 @@ def _responses(
                 _fail(f"{error}\n  signature: {model}{signature}", code=2)
             left_s = max(deadline - time.monotonic(), 1e-3)
             if not signature.decoupled:
-                yield client.infer(model, arrays, version=version, timeout_s=left_s)
+                yield client.infer(model, arrays, version=version, timeout_s=left_s, parameters=sent)
                 return
             if not url.startswith(("grpc://", "grpcs://")):
                 _fail(f"{model} streams its responses, which goes over gRPC only: {_GRPC}", code=2)
             if single:
                 _fail(f"{model} streams its responses; --output-file takes one: print them with --format json", code=2)
-            yield from client.stream(model, arrays, version=version, timeout_s=left_s)
+            yield from client.stream(model, arrays, version=version, timeout_s=left_s, parameters=sent)
     except InvalidRequest as error:
         _fail(in_options(str(error)), code=1 if error.code else 2)  # with a code the server, or the model, has said so
     except DeadlineExceeded as error:
@@ -110,7 +131,7 @@ def _responses(
         _fail(f"{in_options(str(error))}{'' if error.code else who_runs(url)}", code=1)
     except ClientError as error:
         _fail(str(error), code=1)
-    except ValueError as error:  # of the input options, the URL, the timeout or the version
+    except ValueError as error:  # of the inputs, the parameters, the URL, the timeout or the version
         _fail(str(error), code=2)
 
 

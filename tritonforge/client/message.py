@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from tritonforge.request_parameters import Parameter
+
 if TYPE_CHECKING:
     from tritonforge.client.tensors.usual import Usual
 
@@ -27,9 +29,6 @@ __all__ = [
 
 Buffer = bytes | bytearray | memoryview
 """Bytes of a tensor, or a view of them."""
-
-Parameter = bool | int | float | str
-"""A value of the protocol's parameters extension."""
 
 
 Headers = tuple[tuple[str, str], ...]

@@ -55,6 +55,8 @@ def test_the_url_may_come_from_the_environment():
         (["--version", "new"], "version is 'new'"),
         (["--input", "x=@/no/such.npy"], "/no/such.npy: No such file or directory"),
         (["--input", "x"], "wanted name=value"),
+        (["--parameter", "tenant"], "--parameter tenant: wanted NAME=VALUE"),
+        (["-p", "x=[1]"], 'the parameter "x" is [1]; the protocol has bool, int, float and text'),
         (["--ca", __file__], f"{NOBODY} is not over TLS; with https:// or grpcs:// it would be"),
         (["--url", "grpcs://127.0.0.1:1", "--key", __file__], "--certificate, --key: the two go together"),
         (["--url", "grpcs://127.0.0.1:1", "--ca", "/no/such.pem"], "'/no/such.pem' does not exist"),
@@ -70,6 +72,7 @@ def test_help_shows_the_options():
     text = run("--help").output
     for option in (
         "--input",
+        "--parameter",
         "--url",
         "TRITONFORGE_URL",
         "--format",

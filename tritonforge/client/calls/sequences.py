@@ -22,7 +22,8 @@ from tritonforge.client.errors import (
 )
 from tritonforge.client.message import Parameter
 from tritonforge.client.result import Result
-from tritonforge.client.tensors.arguments import checked_parameters, kind_of, require_encodable
+from tritonforge.client.tensors.arguments import checked_parameters, kind_of
+from tritonforge.request_parameters import require_encodable
 
 __all__ = ["SequenceCore", "placed_parameters", "sequence_parameters"]
 

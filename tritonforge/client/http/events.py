@@ -15,9 +15,10 @@ import numpy as np
 from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, ServerUnavailable, Target
 from tritonforge.client.failures import inference_failed
 from tritonforge.client.names import shown
-from tritonforge.client.tensors.arguments import require_encodable, require_request_id
+from tritonforge.client.tensors.arguments import require_request_id
 from tritonforge.client.transport import Json
 from tritonforge.client.unreadable import quoted
+from tritonforge.request_parameters import require_encodable
 
 __all__ = ["Events", "generate_body", "mistyped", "read_event"]
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from tritonforge.request_parameters import check_parameter, require_encodable
+
 __all__ = [
     "checked_parameters",
     "kind_of",
     "list_outputs",
     "named_as_option",
     "named_input",
-    "require_encodable",
     "require_name",
     "require_number",
     "require_request_id",
@@ -33,9 +34,7 @@ _OPTIONS = {
 }
 """The names of the options that calls have beside inputs."""
 
-_OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
-_FORM_OF_ANSWERS, _RESERVED = "binary_data_output", "triton_"  # the former over HTTP, where no model sees it (24.10)
-_OF_QUEUES = {"priority": "a level of the model's queue", "timeout": "the limit in the queue in microseconds"}
+_SEQUENCES = "client.sequence(…), or infer(…, {name}=…)"
 
 
 def require_name(model: object) -> None:
@@ -92,47 +91,15 @@ def checked_parameters(parameters: Mapping[str, Any] | None) -> Mapping[str, Any
         checked[name] = value
         if not isinstance(name, str):
             raise TypeError(f"the parameter {name!r} has {kind_of(name)} for its name; it is a text")
-        if name in _OF_SEQUENCES:
-            raise ValueError(f'the parameter "{name}" is of sequences: client.sequence(…), or infer(…, {name}=…)')
-        if name == _FORM_OF_ANSWERS or name.startswith(_RESERVED):
-            raise ValueError(f'the parameter "{name}" has a name that Triton takes for itself; take another')
         if not isinstance(value, _KINDS):
             raise TypeError(f'the parameter "{name}" is {kind_of(value)}; the protocol has bool, int, float and str')
-        if name in _OF_QUEUES:
-            _require_count(name, value)
-        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-            raise ValueError(f'the parameter "{name}" is {value}; an integer of the protocol has 64 bits')
-        require_encodable("a parameter's name", name)
-        if isinstance(value, str):
-            require_encodable(f'the parameter "{name}"', value)
+        check_parameter(name, value, sequences=_SEQUENCES.format(name=name))
     return checked
 
 
 def _plain(value: object) -> object:
     """Give a scalar of NumPy's as Python has it; anything else as it is."""
     return next((plain(value) for kind, plain in _PLAIN if isinstance(value, kind)), value)
-
-
-def _require_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f'the parameter "{name}" is {kind_of(value)}; it is {_OF_QUEUES[name]}, an int')
-    if value < 0:
-        raise ValueError(f'the parameter "{name}" is {value}; it is {_OF_QUEUES[name]}, 0 or more')
-
-
-def require_encodable(what: str, text: str) -> None:
-    """Raise ValueError where a text has no form in UTF-8, as one with half of a surrogate pair, or has a NUL in it.
-
-    Triton (24.10) takes such a text for what comes before the NUL: two sequences would be one.
-    """
-    if "\0" in text:
-        raise ValueError(f"{what} is {text!r}: Triton takes it for what comes before the NUL; leave that out")
-    if text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{what} is {text!r}, which has no form in UTF-8: {error.reason}") from error
 
 
 def require_setting(name: str, value: object, kind: type[Any], example: str) -> None:
