@@ -64,7 +64,7 @@ class AsyncExecution:
         self._failures = failures
         self._outputs = Outputs(spec)
         self._padding = padding
-        self._names = (*(tensor.name for tensor in spec.inputs), *(padding.masks if padding else ()))
+        self._names = (*spec.arguments, *(padding.masks if padding else ()))
         self._stacked = stacked and spec.batched
         self._loop = Loop(_MOST_CALLS)
 
@@ -175,7 +175,7 @@ class AsyncStreams:
         self._function = function
         self._failures = failures
         self._outputs = Outputs(spec)
-        self._names = tuple(tensor.name for tensor in spec.inputs)
+        self._names = spec.arguments
         self._loop = Loop(_MOST_STREAMS)
 
     def __call__(self, requests: Sequence[Request]) -> None:

@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Inputs", "all_rows", "group", "rows", "split", "stack"]
+__all__ = ["Array", "Inputs", "RequestParameters", "all_rows", "group", "join", "kind", "rows", "split", "stack"]
 
 Array = NDArray[Any]
 
-Inputs = tuple[Array | None, ...]
-"""One request's arrays in the order of the model's inputs; None for an optional input that isn't there."""
+Inputs = tuple[Any, ...]
+"""One request's arrays in the order of the model's inputs; None for an optional input that isn't there. Of a model that
+takes the request's parameters those come last, as RequestParameters."""
+
+
+class RequestParameters(dict[str, Any]):
+    """What a request says beside its tensors. Requests share a call where they say the same: have one `key`."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, text: str, hidden: str) -> None:
+        """Read Triton's JSON of them, but for the parameter that is `hidden`."""
+        super().__init__(json.loads(text) if text else {})
+        self.pop(hidden, None)
+        self.key = json.dumps(self, sort_keys=True)
 
 
 def group(requests: Iterable[tuple[int, Inputs]]) -> list[list[tuple[int, Inputs]]]:
-    """Put together the requests that can be stacked: the same inputs present, of the same shapes but for the batch.
+    """Put together the requests that can be stacked: the same inputs present, of the same shapes but for the batch, and
+    the same parameters.
 
     Requests keep their order within a group, and groups the order of their first request.
     """
-    groups: dict[tuple[tuple[int, ...] | None, ...], list[tuple[int, Inputs]]] = {}
+    groups: dict[tuple[object, ...], list[tuple[int, Inputs]]] = {}
     for index, inputs in requests:
-        key = tuple(None if array is None else array.shape[1:] for array in inputs)
+        key = tuple(map(kind, inputs))
         groups.setdefault(key, []).append((index, inputs))
     return list(groups.values())
 
 
-def rows(inputs: Iterable[Array | None]) -> int | None:
+def kind(given: Any) -> object:
+    """Give what two requests must have in common in one place to be stacked."""
+    if type(given) is RequestParameters:
+        return given.key
+    return None if given is None else given.shape[1:]
+
+
+def rows(inputs: Iterable[Any]) -> int | None:
     """Count a request's rows; None where no input is there to tell."""
     for array in inputs:
-        if array is not None:
+        if array is not None and type(array) is not RequestParameters:
             return len(array)
     return None
 
@@ -39,8 +61,8 @@ def rows(inputs: Iterable[Array | None]) -> int | None:
 def all_rows(requests: Sequence[Inputs]) -> list[int] | None:
     """Count the rows of each request of one group; None where no input is there to tell."""
     for place, array in enumerate(requests[0]):
-        if array is not None:  # in a group all are there, or none
-            return [len(inputs[place]) for inputs in requests]  # type: ignore[arg-type]
+        if array is not None and type(array) is not RequestParameters:  # in a group all are there, or none
+            return [len(inputs[place]) for inputs in requests]
     return None
 
 
@@ -50,10 +72,16 @@ def stack(requests: Sequence[Inputs]) -> Inputs:
         return requests[0]
     if len(requests[0]) == 1 and requests[0][0] is not None:  # as of most models
         return (np.concatenate([array for (array,) in requests]),)  # in a group all are there
-    return tuple(
-        None if column[0] is None else np.concatenate(column)  # in a group all are there, or none
-        for column in zip(*requests, strict=True)
-    )
+    return tuple(map(join, zip(*requests, strict=True)))
+
+
+def join(column: Sequence[Any]) -> Any:
+    """Join what the requests of one group have in one place: all are there, or none."""
+    if len(column) == 1:
+        return column[0]
+    if type(column[0]) is RequestParameters:
+        return column[0].copy()  # each has its own left, should the function change this one, and fail
+    return None if column[0] is None else np.concatenate(column)
 
 
 def split(array: Array, sizes: Iterable[int]) -> list[Array]:

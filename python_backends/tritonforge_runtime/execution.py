@@ -42,10 +42,10 @@ class Execution:
         self._failures = failures
         self._outputs = Outputs(spec)
         self._padding = padding
-        self._names = (*(tensor.name for tensor in spec.inputs), *(padding.masks if padding else ()))
+        self._names = (*spec.arguments, *(padding.masks if padding else ()))
         self._batched = spec.batched
         varying = any(tensor.optional or -1 in tensor.dims for tensor in spec.inputs)
-        self._uniform = bool(spec.inputs) and padding is None and not varying
+        self._uniform = bool(spec.inputs) and padding is None and not varying and not spec.request_parameters
         self._last_call_s = 0.0
         plain = wire.passing if self._uniform and spec.batched else None
         self._pass_on = self._pass_arrays if plain is None else self._shortcut(plain, spec.outputs[0])

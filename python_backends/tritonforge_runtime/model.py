@@ -44,7 +44,8 @@ class Loaded:
     itself, for several at once.
     `padding` are the dimensions in which stacked requests may differ; `ragged` is what a graph gets end to end. Of a
     `sequence` model the function has a method `start`, which gives the state that it takes first; one that is
-    `stateful` takes and gives the implicit state. `spec` is the model as its graph sees it, where that has more inputs.
+    `stateful` takes and gives the implicit state. The argument `request_parameters` takes those. `spec` is the model as
+    its graph sees it, where that has more inputs.
     `notices` go to the server's log: what differs from the native backend for which this stands in.
     """
 
@@ -59,6 +60,7 @@ class Loaded:
     sequence: bool = False
     ragged: Ragged | None = None
     stateful: bool = False
+    request_parameters: str = ""
     spec: ModelSpec | None = None
     notices: Sequence[str] = ()
 
@@ -120,6 +122,7 @@ class PythonModel(ServedModel):
     dims: ClassVar[Sequence[NamedDim]] = ()
     """The named dimensions that more than one tensor has, but those that are padded."""
     sequence: ClassVar[bool] = False
+    request_parameters: ClassVar[str] = ""
 
     def load(self, spec: ModelSpec, args: Mapping[str, str]) -> Loaded:
         """Import the user's module from beside the file that the subclass is in."""
@@ -149,6 +152,7 @@ class PythonModel(ServedModel):
             stacked=self.stacked,
             padding=self.padding,
             sequence=self.sequence,
+            request_parameters=self.request_parameters,
         )
 
 
@@ -182,15 +186,15 @@ def _async_execution() -> ModuleType:
 
 
 def _as_defined(spec: ModelSpec, loaded: Loaded) -> ModelSpec:
-    """Add to the outputs what the definition says of them."""
+    """Add what the definition says, and the configuration doesn't."""
     outputs = (
         replace(tensor, text=tensor.name in loaded.text_outputs, spelled=loaded.spelled.get(tensor.name, ""))
         for tensor in spec.outputs
     )
-    return replace(spec, outputs=tuple(outputs))
+    return replace(spec, outputs=tuple(outputs), request_parameters=loaded.request_parameters)
 
 
 def _padding(dims: Sequence[PaddedDim], spec: ModelSpec) -> Padding | None:
     if not dims:
         return None
-    return Padding(dims, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])
+    return Padding(dims, spec.arguments, [tensor.name for tensor in spec.outputs])

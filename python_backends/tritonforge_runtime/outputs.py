@@ -65,6 +65,8 @@ class Arguments:
         self._batched = spec.batched
         self._checks = {tensor.name: _Check(tensor, batched=spec.batched, what="argument") for tensor in spec.inputs}
         self._required = frozenset(tensor.name for tensor in spec.inputs if not tensor.optional)
+        self._names = spec.arguments
+        self._parameters = spec.request_parameters
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give a call's arguments by name; one that is pending isn't looked at.
@@ -72,12 +74,14 @@ class Arguments:
         Raises:
             InvalidArgument: one is missing, unknown, or not of its input's dtype or shape.
         """
-        given = {**dict(zip(self._checks, args, strict=False)), **kwargs}
+        given = {**dict(zip(self._names, args, strict=False)), **kwargs}
         there = {name for name, value in given.items() if value is not None}
-        if len(args) > len(self._checks) or not self._required <= there or not given.keys() <= self._checks.keys():
+        if len(args) > len(self._names) or not self._required <= there or not given.keys() <= set(self._names):
             count = f"{len(args)} argument{'s' * (len(args) > 1)}" if args else ""
             found = ", ".join(filter(None, [count, *kwargs])) or "nothing"
-            raise InvalidArgument(f"{self._model} takes {', '.join(self._checks)}; got {found}")
+            raise InvalidArgument(f"{self._model} takes {', '.join(self._names)}; got {found}")
+        if self._parameters:
+            given[self._parameters] = dict(given.pop(self._parameters, None) or {})  # after what has rows
         rows: int | None = None
         for name, check in self._checks.items():
             if name in there and type(given[name]) is not Pending:

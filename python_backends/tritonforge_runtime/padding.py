@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .awaitables import then
-from .batch import Array, Inputs
+from .batch import Array, Inputs, join, kind
 from .errors import InvalidResult, Refused
 
 __all__ = ["PaddedDim", "Padding"]
@@ -37,7 +37,10 @@ class PaddedDim:
 
 
 class Padding:
-    """The padding of one model. Requests are given and taken as tuples in the order of its inputs and outputs."""
+    """The padding of one model. Requests are given and taken as tuples in the order of its inputs and outputs.
+
+    The last of `inputs` may be the argument that takes the request's parameters.
+    """
 
     def __init__(self, dims: Sequence[PaddedDim], inputs: Sequence[str], outputs: Sequence[str]) -> None:
         self._dims = dims
@@ -66,12 +69,12 @@ class Padding:
             groups.setdefault(key, []).append((index, inputs))
         return list(groups.values())
 
-    def stack(self, requests: Sequence[Inputs], rows: Sequence[int]) -> tuple[tuple[Array | None, ...], Cut]:
+    def stack(self, requests: Sequence[Inputs], rows: Sequence[int]) -> tuple[Inputs, Cut]:
         """Join requests along the batch, filled up; the masks come last. Gives how to cut results, too."""
         sizes = [self.sizes(inputs) for inputs in requests]
         targets = [dim.target(of) for dim, of in zip(self._dims, zip(*sizes, strict=True), strict=True)]
         columns = [
-            None if column[0] is None else self._column(column, padded, targets)
+            self._column(column, padded, targets) if padded and column[0] is not None else join(column)
             for column, padded in zip(zip(*requests, strict=True), self._padded, strict=True)
         ]
         masks = [
@@ -123,9 +126,9 @@ class Padding:
         return known
 
     @staticmethod
-    def _shape(array: Array | None, padded: dict[int, tuple[int, object]]) -> tuple[int, ...] | None:
-        if array is None:
-            return None
+    def _shape(array: Any, padded: dict[int, tuple[int, object]]) -> object:
+        if array is None or not padded:
+            return kind(array)
         return tuple(-1 if axis in padded else size for axis, size in enumerate(array.shape[1:], start=1))
 
     @staticmethod

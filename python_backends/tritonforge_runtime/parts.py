@@ -36,7 +36,8 @@ class PartSpec:
     on so many `threads` where those don't say. `remote` says that Triton serves the model, and that the call goes
     there. `copied` are the inputs that are read by others, too, after it: it gets copies, to write into. `nested` says
     that the code of another model calls it, which nothing has checked; such a one may be a stream (`decoupled`).
-    `most_rows` is how many rows Triton takes for it at a time; 0 where nothing is known of it.
+    `most_rows` is how many rows Triton takes for it at a time; 0 where nothing is known of it. `request_parameters` is
+    its argument of that kind, which code that calls it gives, or leaves out.
     """
 
     module: str
@@ -56,11 +57,13 @@ class PartSpec:
     nested: bool = False
     decoupled: bool = False
     most_rows: int = 0
+    request_parameters: str = ""
 
     @property
     def model(self) -> ModelSpec:
         """The model as such."""
-        return ModelSpec(self.name, self.batched, False, tuple(self.inputs), tuple(self.outputs))
+        inputs, outputs = tuple(self.inputs), tuple(self.outputs)
+        return ModelSpec(self.name, self.batched, False, inputs, outputs, request_parameters=self.request_parameters)
 
 
 class FunctionPart:
@@ -181,7 +184,7 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
     Its results are held against its outputs, and told as results of `target`, which is the user's own.
     """
     spec = part.model
-    names, results = [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs]
+    names, results = spec.arguments, [tensor.name for tensor in spec.outputs]
     strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
     texts = [(place, f'output "{t.name}"') for place, t in enumerate(spec.outputs) if t.datatype == "BYTES"]
     left_out = {tensor.name: None for tensor in spec.inputs if tensor.optional}

@@ -26,7 +26,7 @@ class Sequences:
         self._function: Callable[..., Any] = target
         self._failures = failures
         self._outputs = Outputs(spec)
-        self._names = tuple(tensor.name for tensor in spec.inputs)
+        self._names = spec.arguments
         self._states = States(sequence.idle_s)
 
     def __call__(self, requests: Sequence[Request]) -> list[Response]:

@@ -67,7 +67,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model's name and tensors; `batched`: each tensor has a leading dimension that Triton batches along."""
+    """A model's name and tensors; `batched`: each tensor has a leading dimension that Triton batches along.
+
+    `request_parameters` is the argument of its function that takes the request's parameters, if it has one.
+    """
 
     name: str
     batched: bool
@@ -75,6 +78,13 @@ class ModelSpec:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     sequence: SequenceSpec | None = None
+    request_parameters: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of what the function is given of a request, in the order of `Inputs`."""
+        names = tuple(tensor.name for tensor in self.inputs)
+        return (*names, self.request_parameters) if self.request_parameters else names
 
 
 @dataclass(frozen=True, slots=True)

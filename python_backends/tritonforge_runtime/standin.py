@@ -99,6 +99,7 @@ _NAMES: dict[str, Any] = {
     **dict.fromkeys(_SETTINGS, _Setting),
     "Bytes": type("Bytes", (_Annotation,), {}),
     "Instance": Instance,
+    "RequestParameters": type("RequestParameters", (_Annotation,), {}),
     "Sequence": _Setting,
     "String": type("String", (_Annotation,), {}),
     "TritonError": TritonError,

@@ -39,7 +39,7 @@ class Streams:
         self._function = function
         self._failures = failures
         self._outputs = Outputs(spec)
-        self._names = tuple(tensor.name for tensor in spec.inputs)
+        self._names = spec.arguments
         self._free = threading.BoundedSemaphore(_MOST_STREAMS)
         self._running: set[threading.Thread] = set()
         self._closing = False

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import triton_python_backend_utils as pb_utils
 
 from . import bfloat16, strings
-from .batch import Array, Inputs, split
+from .batch import Array, Inputs, RequestParameters, split
 from .errors import CODES, Refused, TritonError
 from .messages import sendable
 from .spec import ModelSpec, TensorSpec
@@ -55,7 +55,8 @@ class Wire:
         self._required = [place for place, tensor in enumerate(spec.inputs) if varies and not tensor.optional]
         self._names = [tensor.name for tensor in spec.inputs]
         self._ready = spec.sequence.ready if spec.sequence else ""
-        alone = len(readers) == 1 and not spec.inputs[0].optional and not controls
+        self._tells = bool(spec.request_parameters)
+        alone = len(readers) == 1 and not spec.inputs[0].optional and not controls and not self._tells
         self._only = readers[0] if alone else None
         self._writers = [_writer(tensor) for tensor in spec.outputs]
         self._write = self._writers[0] if len(self._writers) == 1 else None
@@ -65,7 +66,8 @@ class Wire:
             self.passing = Passing(self._only, self._write, self._response)
 
     def read(self, request: Request) -> Inputs:
-        """Give a request's arrays in the order of the model's inputs; None for an optional one that isn't there.
+        """Give a request's arrays in the order of the model's inputs; None for an optional one that isn't there. Its
+        parameters come last, where the function takes them.
 
         Raises:
             InvalidText: an input that should be text isn't UTF-8.
@@ -74,7 +76,7 @@ class Wire:
         tensors = request.inputs()
         if self._only is not None:  # as of most models
             return (self._only(tensors[0]),)
-        arrays: list[Array | None] = [None] * len(self._readers)
+        arrays: list[Any] = [None] * len(self._readers)
         for tensor in tensors:
             name = tensor.name()
             if name not in self._unread:
@@ -83,6 +85,8 @@ class Wire:
         for place in self._required:
             if arrays[place] is None:
                 raise Refused(f'input "{self._names[place]}" is missing, which is not optional', "INVALID_ARG")
+        if self._tells:
+            arrays.append(RequestParameters(_parameters(request), _ASKS))
         return tuple(arrays)
 
     def read_all(self, requests: Sequence[Request]) -> list[Inputs]:
@@ -124,8 +128,7 @@ class Wire:
     @staticmethod
     def asks(request: Request) -> bool:
         """Say whether a request is from a model of ours, which wants an error's code `told`."""
-        parameters = getattr(request, "parameters", None)
-        return parameters is not None and _ASKS in parameters()
+        return _ASKS in _parameters(request)
 
     @staticmethod
     def warn(messages: Sequence[str]) -> None:
@@ -199,6 +202,12 @@ class Exchange:
             failure = TritonError(message, code)
         failure.model = self._spec.name
         return failure
+
+
+def _parameters(request: Request) -> str:
+    """Give the JSON of a request's parameters; of an early release, which has none, nothing."""
+    parameters = getattr(request, "parameters", None)
+    return "" if parameters is None else str(parameters())
 
 
 def _question() -> dict[str, Any]:

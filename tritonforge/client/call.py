@@ -7,13 +7,14 @@ text: a String is UTF-8 bytes on the wire.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.names import shown
 from tritonforge.client.result import Result
+from tritonforge.client.tensors.arguments import checked_parameters
 from tritonforge.client.tensors.checks import explain, find_problems
 from tritonforge.client.tensors.wire import Array
 from tritonforge.dtypes import from_numpy
@@ -27,6 +28,7 @@ __all__ = [
     "from_wire",
     "give_back",
     "make_inputs",
+    "read_arguments",
     "require_definition",
     "to_wire",
 ]
@@ -78,14 +80,40 @@ def require_definition(definition: object, method: str, by_name: str) -> None:
         raise TypeError(f"{method}() takes a definition, such as @model and @pipeline make, not {found}")
 
 
+class Sent(NamedTuple):
+    """What a request says: its tensors by input name, and its parameters."""
+
+    inputs: dict[str, Any]
+    parameters: Mapping[str, Any] | None
+
+
+def read_arguments(definition: Definition[Any], args: Sequence[Any], named: Mapping[str, Any], target: Target) -> Sent:
+    """Make what a request says of a definition's arguments. Raise InvalidRequest where they don't match it."""
+    signature = definition.signature
+    own = signature.request_parameters
+    parameters = None
+    if own and own in named:
+        parameters = named[own]
+        named = {name: value for name, value in named.items() if name != own}
+    elif own and len(args) == len(signature.inputs) + 1:
+        *args, parameters = args
+    try:
+        return Sent(to_wire(signature, args, named), checked_parameters(parameters))
+    except (InvalidTensor, TypeError, ValueError) as error:
+        raise InvalidRequest(str(error), target) from error
+
+
 def make_inputs(
     definition: Definition[Any], args: Sequence[Any], named: Mapping[str, Any], target: Target
 ) -> dict[str, Any]:
-    """Make the inputs of a request of a definition's arguments. Raise InvalidRequest where they don't match it."""
-    try:
-        return to_wire(definition.signature, args, named)
-    except InvalidTensor as error:
-        raise InvalidRequest(str(error), target) from error
+    """Make the inputs of a request of a definition's arguments, none of which are the request's parameters.
+
+    Raise InvalidRequest where they don't match it.
+    """
+    sent = read_arguments(definition, args, named, target)
+    if sent.parameters is not None:
+        raise InvalidRequest("request parameters are sent by call() and stream() only, and by sequences", target)
+    return sent.inputs
 
 
 def give_back(definition: Definition[R], result: Result, target: Target) -> R:

@@ -7,6 +7,7 @@ from tritonforge.define.model_folder import ModelFiles, model_files
 from tritonforge.define.origin import asset
 from tritonforge.define.pipelines import Pipeline, pipeline
 from tritonforge.define.python_model import PythonModel, model
+from tritonforge.define.request_parameters import RequestParameters
 from tritonforge.define.sequences import Sequence
 from tritonforge.define.served_errors import TritonError
 from tritonforge.define.settings import (
@@ -77,6 +78,7 @@ __all__ = [
     "PythonModel",
     "QueuePolicy",
     "RateLimiter",
+    "RequestParameters",
     "Resource",
     "SecondaryDevice",
     "Sequence",

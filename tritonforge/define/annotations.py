@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,9 +66,11 @@ def parse_tensor(name: str, annotation: Any) -> ParsedTensor:
     """
     inner, optional = _strip_optional(annotation)
     if not _is_jaxtyping(inner):
-        raise InexpressibleAnnotation(
-            f"{_spell(annotation)} is not a tensor", 'annotate it as Float32[np.ndarray, "batch 20"], say'
-        )
+        hint = 'annotate it as Float32[np.ndarray, "batch 20"], say'
+        kind = typing.get_origin(inner) or inner
+        if isinstance(kind, type) and issubclass(kind, Mapping):
+            hint += "; RequestParameters, if it is to take the parameters of the request"
+        raise InexpressibleAnnotation(f"{_spell(annotation)} is not a tensor", hint)
     if getattr(inner.array_type, "__name__", "") != "ndarray":
         raise InexpressibleAnnotation(
             f"{_spell(inner)} is an array of {_spell(inner.array_type)}; models take and give np.ndarray",

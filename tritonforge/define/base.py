@@ -17,6 +17,7 @@ from tritonforge.define.asynchronous import then
 from tritonforge.define.faults import settle, unknown
 from tritonforge.define.isolation import in_body, own, run_step
 from tritonforge.define.origin import Origin, variable
+from tritonforge.define.request_parameters import check_request_parameters
 from tritonforge.define.settings import CommonArguments, OptionArguments, Options
 from tritonforge.define.signature import Returns
 from tritonforge.errors import Diagnostic, InvalidTensor, Where
@@ -118,8 +119,10 @@ class Definition(ABC, Generic[P, R_co]):
         """The form in which it hands over its outputs."""
 
     @abstractmethod
-    def run(self, inputs: Mapping[str, Array | None]) -> Any:
-        """Run on checked inputs in this process; give the result in the form of `returns`."""
+    def run(self, inputs: Mapping[str, Any]) -> Any:
+        """Run on checked arrays in this process, with the request's parameters where they are taken; give the result
+        in the form of `returns`.
+        """
 
     def wrap(self, outputs: Mapping[str, Array]) -> R_co:
         """Put outputs by name into the definition's own return type, as a client does with a response."""
@@ -144,10 +147,12 @@ class Definition(ABC, Generic[P, R_co]):
         if faults:
             raise InvalidTensor(f"{self.name}: {'; '.join(fault for _, fault in faults)}; it takes {signature}")
         sizes = Sizes()
-        inputs = check_inputs(self.name, signature, given, sizes)
+        inputs: dict[str, Any] = check_inputs(self.name, signature, given, sizes)
+        if name := signature.request_parameters:
+            inputs[name] = check_request_parameters(self.name, name, given.get(name))
         return cast(R_co, run_step(lambda: self._run(signature, inputs, sizes)))
 
-    def _run(self, signature: Signature, inputs: Mapping[str, Array | None], sizes: Sizes) -> Any:
+    def _run(self, signature: Signature, inputs: Mapping[str, Any], sizes: Sizes) -> Any:
         result = self.run(inputs)
         if signature.decoupled:
             if isinstance(result, AsyncIterator):

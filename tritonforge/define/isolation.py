@@ -9,13 +9,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, Literal, TypeVar
 
-from tritonforge.define.arrays import Array
+import numpy as np
+
 from tritonforge.define.served_errors import TritonError
 from tritonforge.errors import DiagnosticError, InvalidTensor
 
 __all__ = ["in_body", "own", "run_body", "run_function", "run_step"]
 
-Given = TypeVar("Given", Array, Array | None)
+Given = TypeVar("Given")
 
 _Caller = Literal["", "pipeline", "bls"]
 
@@ -27,7 +28,7 @@ def in_body() -> bool:
     return bool(_caller.get())
 
 
-def run_body(body: Callable[..., Any], inputs: Mapping[str, Array | None], *, bls: bool) -> Any:
+def run_body(body: Callable[..., Any], inputs: Mapping[str, Any], *, bls: bool) -> Any:
     """Run a pipeline's body: the functions that it calls are steps."""
     return _run(lambda: body(**inputs), "bls" if bls else "pipeline")
 
@@ -77,7 +78,11 @@ def own(arrays: Mapping[str, Given]) -> Mapping[str, Given]:
     """
     if not _caller.get():
         return arrays
-    return {name: array if array is None or array.dtype.hasobject else array.copy() for name, array in arrays.items()}
+    return {name: _own(array) for name, array in arrays.items()}
+
+
+def _own(given: Any) -> Any:
+    return given.copy() if isinstance(given, np.ndarray) and not given.dtype.hasobject else given
 
 
 def _run(call: Callable[[], Any], caller: _Caller) -> Any:

@@ -19,6 +19,7 @@ from tritonforge.define.origin import Origin, caller
 from tritonforge.define.presence import trace_whatever_is_there
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import ParsedFunction, parse_function
+from tritonforge.errors import Diagnostic, DiagnosticError
 
 __all__ = ["Lowering", "Pipeline", "pipeline"]
 
@@ -76,7 +77,13 @@ class Pipeline(FunctionDefinition[P, R_co]):
 
     @cached_property
     def _parsed(self) -> ParsedFunction:
-        return parse_function(self.body, self.name, self.where)
+        parsed = parse_function(self.body, self.name, self.where)
+        if name := parsed.signature.request_parameters:
+            place = self.where.at(f'{self.name}, parameter "{name}"')
+            reason = "a pipeline's body hands on tensors only, and none of its models takes the request's parameters"
+            hint = "make what they say an input, or take them in a @model that is called by itself"
+            raise DiagnosticError([Diagnostic("TF110", place, reason, hint)])
+        return parsed
 
 
 @overload

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from typing_extensions import Self, Unpack
 
-from tritonforge.define.arrays import Array
 from tritonforge.define.asynchronous import then
 from tritonforge.define.faults import settle
 from tritonforge.define.function_definition import FunctionDefinition, wrappable
@@ -104,7 +103,7 @@ class PythonModel(FunctionDefinition[P, R_co]):
             return ()
         return parse_padding(self._pad, self._pad_to, self.signature, self._parsed.internal, self.where)
 
-    def run(self, inputs: Mapping[str, Array | None]) -> Any:
+    def run(self, inputs: Mapping[str, Any]) -> Any:
         """Call the function, or the instance (made at the first call); padded as a request that is served alone.
 
         Inside a pipeline it gets copies: what it writes into its inputs is seen by nobody else, as when it is served.
@@ -264,6 +263,7 @@ def model(
     A leading dimension named `batch` is the one that Triton batches along: the function gets the rows of many requests
     at once and returns as many. A generator function, annotated `Iterator[…]`, gives many responses to one request.
     An `async` function, or generator (`AsyncIterator[…]`), shares its instance with other calls while it awaits.
+    An argument after the inputs annotated with `RequestParameters` gets the parameters of the request.
     A class is made once, when Triton loads the model, and its `__call__` is the function; `finalize`, if it has one,
     is called at the end. A parameter of its `__init__` annotated with `Instance` gets the kind, device, names and
     parameters of the copy that it serves.

@@ -6,11 +6,12 @@ import collections.abc
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tritonforge.define.annotations import InexpressibleAnnotation, ParsedTensor, is_tensor, parse_tensor
+from tritonforge.define.request_parameters import takes_request_parameters
 from tritonforge.define.streams import input_returned
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Signature, TensorSpec
@@ -77,7 +78,7 @@ def parse_function(
     """Read the signature of a function whose parameters and result are annotated with jaxtyping.
 
     A parameter that has a default other than None and no tensor annotation is not an input: it keeps its default. Nor
-    are those that `internal` names.
+    are those that `internal` names, nor the one, after the inputs, that is annotated with RequestParameters.
 
     Raises:
         DiagnosticError: everything in it that Triton can't express, collected.
@@ -97,7 +98,10 @@ def parse_function(
             ]
         ) from error
     parameters = inspect.signature(function).parameters.values()
-    inputs = _inputs([one for one in parameters if one.name not in internal], hints, name, where, found)
+    told = [one.name for one in parameters if takes_request_parameters(hints.get(one.name))]
+    inputs = _inputs([one for one in parameters if one.name not in {*internal, *told}], hints, name, where, found)
+    names = [parsed.spec.name for parsed in inputs]
+    found += _misplaced(told, names, [one.name for one in parameters], where.at(name))
     returned, decoupled = _stream(hints.get("return", inspect.Signature.empty))
     if "return" in hints:
         found += _mistaken_stream(inspect.unwrap(function), hints["return"], where.at(name), decoupled=decoupled)
@@ -111,7 +115,22 @@ def parse_function(
         raise DiagnosticError(found)
     specs = tuple(parsed.spec for parsed in inputs), tuple(parsed.spec for parsed in outputs)
     given = {one.name: hints.get(one.name, one.empty) for one in parameters if one.name in internal}
-    return ParsedFunction(Signature(*specs, batched=batched, decoupled=decoupled), returns, given)
+    signature = Signature(*specs, batched=batched, decoupled=decoupled, request_parameters="".join(told))
+    return ParsedFunction(signature, returns, given)
+
+
+def _misplaced(
+    told: Sequence[str], inputs: Sequence[str], parameters: Sequence[str], where: Where
+) -> Iterator[Diagnostic]:
+    """Say where the request's parameters are taken twice, or before the inputs."""
+    if len(told) > 1:
+        hint = "take them once"
+        yield Diagnostic("TF110", where, f"it takes the request's parameters as {' and as '.join(told)}", hint)
+    for name in told:
+        after = [one for one in inputs if parameters.index(one) > parameters.index(name)]
+        if after:
+            hint = f"write {name} last, so that the arguments of a call are the inputs first"
+            yield Diagnostic("TF110", where, f'it takes the request\'s parameters before its input "{after[0]}"', hint)
 
 
 def _mistaken_stream(function: Any, annotation: Any, where: Where, *, decoupled: bool) -> list[Diagnostic]:

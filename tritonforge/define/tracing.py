@@ -177,6 +177,7 @@ class Tracer:
         given, faults = bind(signature, args, kwargs)
         for code, fault in faults:
             self.diagnostics.append(Diagnostic(code, where, fault, f"{model.name} takes {signature}"))
+        given.pop(signature.request_parameters, None)
         inputs = [
             (name, value.reference)
             for name, value in given.items()
@@ -297,6 +298,9 @@ def unchainable(model: Traceable) -> tuple[str, str] | None:
     if model.signature.decoupled:
         reason = f"{model.name} gives a stream; a pipeline chains models that answer once"
         return reason, "call the stream by itself, or give its results at once"
+    if model.signature.request_parameters:
+        reason = f"{model.name} takes the request's parameters; a pipeline's body hands on tensors only"
+        return reason, "call the model by itself, or make what they say an input"
     if model.signature.sequence:
         reason = f"{model.name} keeps a state between requests; a pipeline chains models that keep none"
         return reason, "call the sequence model by itself"
@@ -307,7 +311,7 @@ def require_chainable(model: Traceable) -> None:
     """Refuse a call that a pipeline's body makes on arrays, where it couldn't be served.
 
     Raises:
-        DiagnosticError: the model is a stream, or keeps a state.
+        DiagnosticError: the model is a stream, keeps a state, or takes the request's parameters.
     """
     unfit = unchainable(model)
     if unfit is not None:
@@ -347,8 +351,10 @@ def _same(one: str, other: str) -> bool:
 def bind(
     signature: Signature, args: Iterable[object], kwargs: Mapping[str, object]
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Match arguments with inputs: the values by input name, and (code, message) of each fault."""
+    """Match arguments with inputs and the request's parameters: values by name, and (code, message) of each fault."""
     names = [spec.name for spec in signature.inputs]
+    if signature.request_parameters:
+        names.append(signature.request_parameters)
     positional = list(args)
     given: dict[str, Any] = dict(zip(names, positional, strict=False))
     faults = []

@@ -74,7 +74,7 @@ class Shim:
     that hold `str`, and `spelled` says how the definition spells outputs with variable dimensions, which have no names
     in a configuration; `parts` are the models that a pipeline's body calls; a function that isn't
     `stacked` is called for each request by itself; `padding` are the dimensions that are padded, `dims` the other named
-    ones that must agree; a `sequence` keeps a state.
+    ones that must agree; a `sequence` keeps a state; the argument `request_parameters` takes those.
     """
 
     module: str
@@ -89,6 +89,7 @@ class Shim:
     padding: tuple[PaddedDim, ...] = ()
     sequence: bool = False
     dims: tuple[NamedDim, ...] = ()
+    request_parameters: str = ""
 
     @property
     def names_dims(self) -> bool:

@@ -40,7 +40,8 @@ class TensorSpec:
 class Signature:
     """What a model takes and gives. `batched`: every tensor has a leading dimension that Triton batches along.
 
-    A `sequence` model keeps a state between the requests of one correlation id.
+    A `sequence` model keeps a state between the requests of one correlation id. `request_parameters` is the argument,
+    after the inputs, that takes the parameters of the request; empty where none does.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -48,6 +49,7 @@ class Signature:
     batched: bool
     decoupled: bool = False
     sequence: bool = False
+    request_parameters: str = ""
 
     def input(self, name: str) -> TensorSpec | None:
         """Find an input by its name."""

@@ -40,7 +40,7 @@ def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
         return model
     config = model.config
     faults = [*_impossible(config, options), *_unknown_tensors(config, options), *check_extra(definition)]
-    faults += _wrong_stream(definition)
+    faults += [*_wrong_stream(definition), *_cached_blindly(definition)]
     if isinstance(definition, WeightsModel) and definition.kind == "onnx":
         faults += _ragged(options)
     found = [Diagnostic(code, definition.where, text, hint) for code, text, hint in faults]
@@ -129,6 +129,14 @@ def _wrong_stream(definition: Definition[..., Any]) -> list[tuple[str, str, str]
         hint = "yield the results, annotated Iterator[…]: a generator is decoupled by itself"
         return [("TF114", "decoupled is set, but the function returns once", hint)]
     return [("TF114", "decoupled=False is set, but it yields, as a stream does", "leave it out, or return once")]
+
+
+def _cached_blindly(definition: Definition[..., Any]) -> list[tuple[str, str, str]]:
+    """Say where a cache would give one request the answer to another, which says something else beside its inputs."""
+    if not definition.options.response_cache or not definition.signature.request_parameters:
+        return []
+    reason = f"response_cache is set, but {definition.signature.request_parameters} takes the request's parameters"
+    return [("TF114", reason, "leave it out: Triton caches by the inputs alone; or make what they say an input")]
 
 
 def _ragged(options: Options) -> list[tuple[str, str, str]]:

@@ -33,6 +33,7 @@ def _told(code: Code, definition: PythonModel[..., Any]) -> Code:
         padding=definition.padding,
         dims=shared_dims(definition.signature, but={dim.name for dim in definition.padding}),
         sequence=definition.sequence is not None,
+        request_parameters=definition.signature.request_parameters,
         parts=tuple(_within(definition)),
     )
     return replace(code, shim=shim)

@@ -42,7 +42,8 @@ class LoadedModel:
     def infer(self, **inputs: Any) -> dict[str, Any]:
         """Call it with one request of these arrays, in the shapes that clients send; give its outputs by name.
 
-        One value a row is `[rows, 1]`, as on the wire.
+        One value a row is `[rows, 1]`, as on the wire. The request's parameters are given as the argument that takes
+        them.
 
         Raises:
             ModelError: it answered with an error, or the server would have refused the request.
@@ -120,8 +121,10 @@ class LoadedModel:
         return [response.sent() for response in responses]
 
     def _request(self, inputs: Mapping[str, Any], **sequence: Any) -> InferenceRequest | ModelError:
+        told = getattr(self._model, "request_parameters", "")
+        tensors = {name: value for name, value in inputs.items() if name != told}
         try:
-            return request(self._config, inputs, **sequence)
+            return request(self._config, tensors, parameters=inputs.get(told), **sequence)
         except ModelError as refused:
             return refused
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -34,7 +35,12 @@ class ModelError(TritonForgeError):
 
 
 def request(
-    config: ModelConfig, inputs: Mapping[str, Any], *, correlation_id: int | str = 0, flags: int = 0
+    config: ModelConfig,
+    inputs: Mapping[str, Any],
+    *,
+    correlation_id: int | str = 0,
+    flags: int = 0,
+    parameters: Mapping[str, Any] | None = None,
 ) -> InferenceRequest:
     """Make the request that a model gets of what a client sends.
 
@@ -51,7 +57,8 @@ def request(
         for name, array in inputs.items()
     }
     tensors = [*InferenceRequest.tensors(shaped), *_controls(config, correlation_id, flags)]
-    return InferenceRequest(inputs=tensors, correlation_id=correlation_id, flags=flags)
+    told = json.dumps(dict(parameters or {}))
+    return InferenceRequest(inputs=tensors, correlation_id=correlation_id, flags=flags, parameters=told)
 
 
 def answer(config: ModelConfig, response: InferenceResponse) -> dict[str, Any] | ModelError:

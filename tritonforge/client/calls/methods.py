@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
+from tritonforge.client.call import Definition, give_back, read_arguments, require_definition
 from tritonforge.client.call_headers import HeadersTransport
 from tritonforge.client.calls.fast_path import AsyncDirectTransport, AsyncFastPath, Direct, DirectTransport, FastPath
 from tritonforge.client.calls.reading import conclude, read
@@ -153,8 +153,10 @@ class Calls:
         """Infer through a definition."""
         require_definition(definition, "call", "infer")
         target = self.target(definition.name, version, request_id)
-        sent = make_inputs(definition, args, inputs, target)
-        result = await self.infer_checked(target, sent, self.deadline(timeout_s), defined=definition.signature)
+        sent, parameters = read_arguments(definition, args, inputs, target)
+        result = await self.infer_checked(
+            target, sent, self.deadline(timeout_s), parameters=parameters, defined=definition.signature
+        )
         return give_back(definition, result, target)
 
     async def stream_by_name(
@@ -195,8 +197,8 @@ class Calls:
         deadline = self.deadline(timeout_s)
         target = self.target(definition.name, version, request_id)
         await self._require_streams(target, deadline)
-        sent = make_inputs(definition, args, inputs, target)
-        known, request = await self.prepare(target, sent, (), None, deadline, definition.signature)
+        sent, parameters = read_arguments(definition, args, inputs, target)
+        known, request = await self.prepare(target, sent, (), parameters, deadline, definition.signature)
         return self._typed_results(self._results(request, deadline, (), known, target), definition, target)
 
     async def describe(self, model: str, *, version: str | int, timeout_s: float | None) -> ServedModel:

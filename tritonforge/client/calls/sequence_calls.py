@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from tritonforge.client.call import Definition, give_back, make_inputs, require_definition
+from tritonforge.client.call import Definition, give_back, make_inputs, read_arguments, require_definition
 from tritonforge.client.calls.methods import Calls
 from tritonforge.client.calls.sequences import SequenceCore
 from tritonforge.client.calls.turns import Turns
@@ -153,9 +153,9 @@ class DefinedSequence(Generic[R]):
         **inputs: Any,
     ) -> R:
         """Send the next request, as `Client.call` does; the first one starts the sequence, `end` ends it."""
-        sent = make_inputs(self._definition, args, inputs, self._core.target)
+        sent, parameters = read_arguments(self._definition, args, inputs, self._core.target)
         options = _options(timeout_s, None, request_id, headers)
-        result = finish(self._core.infer(sent, end=end, parameters={}, options=options))
+        result = finish(self._core.infer(sent, end=end, parameters=parameters or {}, options=options))
         return give_back(self._definition, result, self._core.target)
 
     def __enter__(self) -> DefinedSequence[R]:
@@ -227,9 +227,9 @@ class AsyncDefinedSequence(Generic[R]):
         **inputs: Any,
     ) -> R:
         """Send the next request, as `AsyncClient.call` does; the first one starts the sequence, `end` ends it."""
-        sent = make_inputs(self._definition, args, inputs, self._core.target)
+        sent, parameters = read_arguments(self._definition, args, inputs, self._core.target)
         options = _options(timeout_s, None, request_id, headers)
-        result = await self._core.infer(sent, end=end, parameters={}, options=options)
+        result = await self._core.infer(sent, end=end, parameters=parameters or {}, options=options)
         return give_back(self._definition, result, self._core.target)
 
     async def __aenter__(self) -> AsyncDefinedSequence[R]:

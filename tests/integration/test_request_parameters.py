@@ -1,0 +1,100 @@
+"""Request parameters in the real server: by each of our transports, by tritonclient, and as plain JSON."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import parametric_definitions as definitions
+import pytest
+import tritonclient.grpc
+import tritonclient.http
+
+from tritonforge.build import build
+from tritonforge.client import Client, InvalidRequest
+from tritonforge.server import Server
+
+X = np.ones((1, 2), np.float32)
+TOLD = {"name": "a", "count": 3, "ratio": 0.5, "flag": True}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("parametric") / "model_repository"
+    build([Path(definitions.__file__)], folder)
+    with Server.embedded(folder, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
+        yield running
+
+
+@pytest.fixture(params=["http", "grpc"])
+def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
+    with Client(server.http_url if request.param == "http" else server.grpc_url) as connected:
+        yield connected
+
+
+def test_a_definition_is_told_what_a_call_says(client: Client) -> None:
+    assert json.loads(client.call(definitions.told, X, TOLD)[0]) == TOLD
+    assert json.loads(client.call(definitions.told, X, options={"a": -1})[0]) == {"a": -1}
+    assert client.call(definitions.told, X).tolist() == ["{}"]  # type: ignore[call-arg, unused-ignore]
+    assert json.loads(client.infer("told", x=X, parameters=TOLD)["output"][0, 0]) == TOLD
+
+
+def test_requests_that_wait_together_have_what_they_say(client: Client) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        wanted = [1, 2, 3] * 8
+        answers = list(pool.map(lambda by: client.call(definitions.scale, X, options={"by": by}), wanted))
+
+    assert [answer.output_0.tolist() for answer in answers] == [[[by, by]] for by in wanted]
+    assert max(answer.rows[0] for answer in answers) > 1  # those that said the same were stacked
+
+
+def test_async_calls_and_sequences_are_told(client: Client) -> None:
+    assert client.call(definitions.ascale, X, {"by": 5}).tolist() == [[5, 5]]
+    with client.sequence(definitions.Total) as steps:
+        assert steps.infer(X, {"by": 3}).tolist() == [[3, 3]]
+        assert steps.infer(X, end=True).tolist() == [[4, 4]]
+
+
+@pytest.mark.parametrize("name", ["tokens", "atokens"])
+def test_streams_are_told(server: Server, name: str) -> None:
+    stream: Any = getattr(definitions, name)
+    prompt = np.array(["a"], object)
+    with Client(server.grpc_url) as client:
+        texts = [str(answer[0]) for answer in client.stream(stream, prompt, options={"max_tokens": 3})]
+    with Client(server.http_url) as client:
+        generated = [answer["output"] for answer in client.generate_stream(name, prompt="a", max_tokens=3)]
+
+    assert texts == generated == ["a0", "a1", "a2"]
+
+
+def test_what_can_not_be_sent_is_refused(client: Client) -> None:
+    for wrong in ({"sequence_id": 1}, {"a": [1]}, [1]):
+        with pytest.raises(InvalidRequest, match="parameter"):
+            client.call(definitions.told, X, wrong)  # type: ignore[arg-type, unused-ignore]
+    with pytest.raises(InvalidRequest, match=r"request parameters are sent by call\(\)"):
+        list(client.map(definitions.told, [{"x": X, "options": {"a": 1}}]))
+
+
+def test_stock_clients_say_them_as_they_do(server: Server) -> None:
+    http, grpc = server.http_url.removeprefix("http://"), server.grpc_url.removeprefix("grpc://")
+    for module, url in ((tritonclient.http, http), (tritonclient.grpc, grpc)):
+        given = module.InferInput("x", [1, 2], "FP32")
+        given.set_data_from_numpy(X)
+        with module.InferenceServerClient(url) as stock:
+            told = {name: value for name, value in TOLD.items() if name != "ratio" or module is tritonclient.http}
+            answer = stock.infer("told", [given], parameters=told).as_numpy("output")
+        assert json.loads(answer[0, 0]) == told
+
+
+def test_a_json_request_says_them_in_its_field(server: Server) -> None:
+    body = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 1]}], "parameters": TOLD}
+    sent = urllib.request.Request(f"{server.http_url}/v2/models/told/infer", json.dumps(body).encode())
+    with urllib.request.urlopen(sent, timeout=30) as response:
+        (output,) = json.load(response)["outputs"]
+
+    assert json.loads(output["data"][0]) == TOLD
