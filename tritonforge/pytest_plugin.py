@@ -28,7 +28,7 @@ __all__ = ["perf_sweep", "triton"]
 
 _SENT = (
     "batch_size", "sequence_length", "data", "shape", "payloads", "string_length", "body", "shared_memory", "arrivals",
-    "gamma_shape", "burst",
+    "gamma_shape", "burst", "request_parameter",
 )  # fmt: skip
 """Options that are in a benchmark's name. Not the URL: its port may be another in each run."""
 _JUDGING = ("baseline", "max_regression", "strict", "max_errors")

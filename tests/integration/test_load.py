@@ -14,6 +14,7 @@ from subprocess import Popen
 import numpy as np
 import pytest
 from client_models import COUNTER, row, tensor, write
+from repositories import write_parameter_model
 
 from tritonforge.load import (
     Data,
@@ -119,6 +120,9 @@ sequence_batching {
 }
 """
 
+TOLD = {"tenant": "a", "top": -3, "share": 0.5, "raw": True}
+"""Parameters of requests, of each type."""
+
 QUICK = Settings("", (ModelLoad("double"),), window_s=0.3, warmup_s=0.1, stability=10.0)
 
 
@@ -139,6 +143,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "model_transaction_policy { decoupled: true }",
         COUNTER,
     )
+    write_parameter_model(repository, "told", expected=TOLD)
+    write_parameter_model(repository, "tells", streams=True, expected=TOLD)
+    write_parameter_model(repository, "told_steps", CONTROLS, expected=TOLD)
     write_ensemble(repository)
     with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
@@ -198,6 +205,17 @@ def test_so_many_requests_are_sent_and_their_answers_checked(loaded: Server, tmp
         assert point.requests + point.failed == 120
         assert point.failed == wrong
         assert {error.kind for error in point.errors} == ({"wrong answer"} if wrong else set())
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("model", [ModelLoad("told"), ModelLoad("tells"), ModelLoad("told_steps", sequence_length=3)])
+def test_parameters_go_with_each_request(loaded: Server, protocol: str, model: ModelLoad) -> None:
+    settings = replace(QUICK, url=url(loaded, protocol), models=(model,), requests=60, warmup_s=0.0, parameters=TOLD)
+    (point,) = sweep(settings).points
+    assert (point.requests, point.failed) == (60, 0)
+    if not model.sequence_length:
+        (untold,) = sweep(replace(settings, parameters={})).points
+        assert untold.failed == 60
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])

@@ -116,6 +116,9 @@ def measure(
     processes: Annotated[int | None, _option("Processes that send [default: 1].", _HOW)] = None,
     timeout: Annotated[float | None, _option("Seconds until a request has failed [default: 30].", _HOW)] = None,
     header: Annotated[list[str] | None, _option("NAME: VALUE, sent with each request.", _HOW, "--header", "-H")] = None,
+    request_parameter: Annotated[
+        list[str] | None, _option("NAME:VALUE:TYPE, sent with each request; of bool, int, double, string.", _INPUT)
+    ] = None,
     ca: Annotated[Path | None, _option("Of TLS: PEM of whom to trust [default: the system's].", _HOW)] = None,
     certificate: Annotated[Path | None, _option("Of mutual TLS: PEM of the client's certificate.", _HOW)] = None,
     key: Annotated[Path | None, _option("Of mutual TLS: PEM of its key.", _HOW)] = None,

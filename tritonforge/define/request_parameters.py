@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tritonforge.errors import InvalidTensor
+from tritonforge.request_parameters import Parameter
 
 __all__ = ["RequestParameters", "check_request_parameters", "takes_request_parameters"]
 
-RequestParameters = Mapping[str, str | int | float | bool]
+RequestParameters = Mapping[str, Parameter]
 """The parameters of a request, by name: a function's argument of this type, after its inputs, gets them.
 
 Clients give them as `parameters`: `client.infer(…, parameters={"top_k": 3})`; in a JSON request the field of that name,
@@ -28,7 +29,7 @@ def takes_request_parameters(annotation: Any) -> bool:
     return bool(annotation == RequestParameters)
 
 
-def check_request_parameters(model: str, name: str, given: object) -> dict[str, str | int | float | bool]:
+def check_request_parameters(model: str, name: str, given: object) -> dict[str, Parameter]:
     """Check what an eager call gives as the argument `name`; nothing is no parameters.
 
     Raises:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tritonforge.load.trust import TlsFiles
+from tritonforge.request_parameters import Parameter
 from tritonforge.samples import TOLERANCE
 
 __all__ = ["Data", "HttpRequest", "Load", "ModelLoad", "Settings", "Slo", "parse_loads", "parse_slo"]
@@ -136,7 +137,8 @@ class Settings:
     many at once. `max_in_flight` bounds the requests of an open loop; what is due waits for one to end, and that is in
     its latency. `repeat_s` above 0 begins `times_s` anew after so long. With `shared_memory`, inputs and outputs lie
     in it. Over the connection come answers that are checked, streams, and outputs whose size the signature doesn't
-    tell, unless `output_bytes` makes room for each. `tls` are files for a URL of TLS.
+    tell, unless `output_bytes` makes room for each. `parameters` go with each request. `tls` are files for a URL of
+    TLS.
     """
 
     url: str
@@ -162,6 +164,7 @@ class Settings:
     max_in_flight: int = 256
     timeout_s: float = 30.0
     headers: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     tls: TlsFiles = field(default_factory=TlsFiles)
     slo: tuple[Slo, ...] = ()
     seed: int = 0

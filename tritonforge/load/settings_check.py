@@ -13,6 +13,7 @@ from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.pacing.times import LATEST_S
 from tritonforge.load.settings import Settings
 from tritonforge.load.workers.shares import check_connections
+from tritonforge.request_parameters import check_parameter
 
 __all__ = ["check_settings"]
 
@@ -23,6 +24,7 @@ _BURSTIEST = 0.01
 """The least shape of gaps: their standard deviation is 1/√shape of their mean, and 1/shape of them make a burst."""
 _PROCESSES = 16
 """More of the generator for each processor only take turns on it, and a start of 0.3 s and 30 MB each."""
+_SEQUENCES = "those of a load have numbers of their own; their length is sequence_length"
 _UNFIT = re.compile(r"[^ -~]")
 
 
@@ -33,6 +35,7 @@ def check_settings(settings: Settings) -> None:
         (not settings.models, "no model is named"),
         (plain and settings.protocol == "grpc", f"a request of its own goes over HTTP; the URL is {settings.url}"),
         (any(load.sequence_length for load in plain), "a request of its own is no sequence: leave sequence_length out"),
+        (plain and settings.parameters, "a request of its own is sent as it is written: leave parameters out"),
         *((not holds, text) for holds, text in _bounds(settings)),
         (
             settings.duration_s is not None and settings.requests is not None,
@@ -61,6 +64,7 @@ def check_settings(settings: Settings) -> None:
             if (value := getattr(settings, name)) is not None and LATEST_S < value < math.inf
         ),
         *((True, text) for text in _unfit_headers(settings)),
+        *((True, text) for text in _unfit_parameters(settings)),
     )
     for found, text in problems:
         if found:
@@ -79,6 +83,18 @@ def _unfit_headers(settings: Settings) -> Iterator[str]:
             yield f"header {name!r}: it is no name of a header; {allowed}"
         if found := _UNFIT.search(value):
             yield f"header {name!r}: its value has {found[0]!r}; it is printable ASCII, in one line"
+
+
+def _unfit_parameters(settings: Settings) -> Iterator[str]:
+    """Say which parameters can't be sent."""
+    for name, value in settings.parameters.items():
+        if not isinstance(name, str) or not name or not isinstance(value, (bool, int, float, str)):
+            yield f"parameters has {name!r}: {value!r}; a parameter has a name, and is a bool, int, float or str"
+            continue
+        try:
+            check_parameter(name, value, sequences=_SEQUENCES)
+        except (TypeError, ValueError) as error:
+            yield str(error)
 
 
 def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:

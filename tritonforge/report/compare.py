@@ -200,5 +200,6 @@ def _said(settings: Settings) -> dict[str, str]:
     for name in ("version", "weight", "batch_size", "sequence_length"):
         said[name] = ", ".join(str(getattr(model, name)) or "–" for model in models)
     said["data"] = ", ".join(model.data.source.partition(":")[0] for model in models)
+    said["parameters"] = ", ".join(f"{name}={value!r}" for name, value in sorted(settings.parameters.items())) or "–"
     said["shapes"] = ", ".join(str(dict(model.data.shapes)) for model in models)
     return said

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tritonforge.errors import TritonForgeError
+from tritonforge.request_parameters import Parameter, check_parameter
 
 __all__ = [
     "SAME",
@@ -20,6 +22,7 @@ __all__ = [
     "parse_share",
     "read",
     "read_headers",
+    "read_parameters",
     "read_shape",
     "times_of",
 ]
@@ -41,6 +44,14 @@ _WORDS = {
     "tolerance is": "--tolerance is",
 }
 """Other words for settings in errors of the engine, and the options."""
+_SEQUENCES = "those of a load have numbers of their own, and --sequence-length requests"
+_TYPES: dict[str, tuple[str, Callable[[str], Parameter]]] = {
+    "bool": (r"(?i)true|false", lambda text: text.lower() == "true"),
+    "int": (r"[-+]?[0-9]{1,20}", int),
+    "double": (r"(?i)[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", float),
+    "string": (r"(?s).*", str),
+}
+"""The types of a parameter's value, perf_analyzer's and the protocol's double: how it is written, and is read."""
 _ARGUMENTS = {"model": "MODEL", "repository": "REPO or FILE"}
 T = TypeVar("T")
 
@@ -93,7 +104,7 @@ def check_words(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Say of each option whose words can be read by themselves why they can't be: its name, and the reason."""
     from tritonforge.load import parse_loads, parse_slo
 
-    readers: dict[str, Callable[[str], object]] = {
+    readers: dict[str, Callable[[Any], object]] = {
         "concurrency": lambda text: parse_loads(text, "concurrency"),
         "rate": lambda text: parse_loads(text, "rate"),
         "slo": parse_slo,
@@ -101,11 +112,12 @@ def check_words(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "max_errors": lambda text: parse_share("max_errors", text, all_too=True),
         "shape": read_shape,
         "header": lambda text: read_headers((text,)),
+        "request_parameter": lambda given: read_parameters(given if isinstance(given, Mapping) else (given,)),
     }
     for name, reader in readers.items():
         value = options.get(name)
         for text in value if isinstance(value, list) else (value,):
-            if isinstance(text, str):
+            if isinstance(text, (str, Mapping)):
                 try:
                     reader(text)
                 except (BadOption, ValueError) as error:
@@ -121,6 +133,38 @@ def read_headers(texts: tuple[str, ...]) -> dict[str, str]:
             raise BadOption("header", f"{text!r} is not NAME: VALUE")
         headers[name.strip()] = value.strip()
     return headers
+
+
+def read_parameters(given: Mapping[str, Parameter] | tuple[str, ...]) -> dict[str, Parameter]:
+    """Read `NAME:VALUE:TYPE`, each, or take values by their names. Raise BadOption for what can't be sent."""
+    named = given.items() if isinstance(given, Mapping) else map(_read_parameter, given)
+    parameters: dict[str, Parameter] = {}
+    for name, value in named:
+        if name in parameters:
+            raise BadOption("request_parameter", f'"{name}" is given twice; a request has it once')
+        if not name:
+            raise BadOption("request_parameter", f"{value!r} has no name")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadOption("request_parameter", f'"{name}" is {value}; it is a finite number')
+        try:
+            check_parameter(name, value, sequences=_SEQUENCES)
+        except (TypeError, ValueError) as error:
+            raise BadOption("request_parameter", str(error)) from error
+        parameters[name] = value
+    return parameters
+
+
+def _read_parameter(text: str) -> tuple[str, Parameter]:
+    """Read `NAME:VALUE:TYPE`, in whose value there may be colons. Raise BadOption for anything else."""
+    name, _, rest = text.partition(":")
+    words, colon, written = rest.rpartition(":")
+    kind = written.lower()
+    if not name or not colon or kind not in _TYPES:
+        raise BadOption("request_parameter", f"{text!r} is not NAME:VALUE:TYPE with a type of {', '.join(_TYPES)}")
+    pattern, reader = _TYPES[kind]
+    if not re.fullmatch(pattern, words):
+        raise BadOption("request_parameter", f"{text!r}: {words!r} is no {kind}")
+    return name, reader(words)
 
 
 def read_shape(text: str) -> tuple[str, tuple[int, ...]]:

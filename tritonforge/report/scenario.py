@@ -21,9 +21,11 @@ from tritonforge.report.options import (
     mean_rate,
     read,
     read_headers,
+    read_parameters,
     read_shape,
     times_of,
 )
+from tritonforge.request_parameters import Parameter
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,8 +52,11 @@ _NAMES = "names are the options of tritonforge perf measure --help, without dash
 _JUDGED_S = 50.0
 """A duration from which on windows are of 5 s, and held against each other."""
 _KINDS = ("random", "zeros")
+_PARAMETERS = 'it is "NAME:VALUE:TYPE", a list of these, or a table of names with bool, int, float or text values'
 _SPELLED = {"header": '"NAME: VALUE"', "shape": '"NAME=3"', "url": "an address"}
 """How one value of an option is written that takes several."""
+_LISTED = ("url", "shape", "header", "request_parameter")
+"""Options that take several values."""
 _FLAGS = ("check", "find_max", "server_statistics", "strict")
 
 
@@ -96,6 +101,7 @@ class Scenario:
     max_in_flight: int | None = None
     timeout: float | None = None
     header: tuple[str, ...] = ()
+    request_parameter: tuple[str, ...] | Mapping[str, Parameter] = ()
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
@@ -139,6 +145,7 @@ class Scenario:
             loads,
             times_s=times,
             headers=read_headers(self.header),
+            parameters=read_parameters(self.request_parameter),
             tls=TlsFiles(*(str(file or "") for file in (self.ca, self.certificate, self.key))),
             slo=slo,
             server_statistics=self.server_statistics,
@@ -322,7 +329,7 @@ def scenario_of(options: Mapping[str, Any], *, where: str | None = None) -> Scen
     # Where a number is wanted, pydantic takes true for 1.
     flags = {name: value for name, value in data.items() if isinstance(value, bool) and name not in _FLAGS}
     mistakes = [(name, f"{str(value).lower()} is none of its values") for name, value in flags.items()]
-    data |= {name: [data[name]] for name in ("url", "shape", "header") if isinstance(data.get(name), str)}
+    data |= {name: [data[name]] for name in _LISTED if isinstance(data.get(name), str)}
     scenario = None
     try:
         scenario = TypeAdapter(Scenario).validate_python(data)
@@ -344,6 +351,8 @@ def scenario_of(options: Mapping[str, Any], *, where: str | None = None) -> Scen
 
 def _reason(mistake: Mapping[str, Any]) -> str:
     """Say what is wrong, by a mistake that pydantic found; of a name that is none, which one is near it."""
+    if mistake["loc"][:1] == ("request_parameter",):
+        return _PARAMETERS
     if mistake["type"] == "tuple_type" and mistake["loc"][0] in _SPELLED:
         return f"it is {_SPELLED[mistake['loc'][0]]}, or a list of these"
     if mistake["type"] != "unexpected_keyword_argument":

@@ -96,6 +96,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         value = getattr(settings, field.name)
         if field.name == "headers":
             value = tuple(value)  # their names alone: values may be secrets
+        if field.name == "parameters":
+            value = tuple(f"{name}={each}" for name, each in value.items())
         if field.name != "models" and field.name not in idle and value not in (None, (), ""):
             yield field.name, _words(value)
     for name, words in report.environment.hardware.items():

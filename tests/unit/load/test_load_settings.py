@@ -83,6 +83,14 @@ def test_other_objectives_are_refused(text: str) -> None:
     ("changed", "words"),
     [
         ({"models": ()}, "no model is named"),
+        (
+            {"parameters": {"a": [1]}},
+            r"parameters has 'a': \[1\]; a parameter has a name, and is a bool, int, float or",
+        ),
+        ({"parameters": {3: 1}}, "parameters has 3: 1; a parameter has a name"),
+        ({"parameters": {"": 1}}, "parameters has '': 1; a parameter has a name"),
+        ({"parameters": {"sequence_end": True}}, '"sequence_end" is of sequences: .*their length is sequence_length'),
+        ({"parameters": {"binary_data_output": False}}, "has a name that Triton takes for itself"),
         ({"window_s": 0.0}, "window_s is 0; it is above 0"),
         ({"window_s": float("inf")}, "window_s is inf; it is a finite number, above 0"),
         ({"timeout_s": 0.0}, "timeout_s is 0; it is above 0"),

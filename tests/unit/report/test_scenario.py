@@ -34,6 +34,20 @@ def test_options_reach_the_settings() -> None:
     assert (settings.headers, settings.processes, settings.seed) == ({"X-Key": "a:b"}, 2, 9)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["tenant:a:b:string", "top:-3:int", "share:5e-1:Double", "raw:True:bool", "none::string"],
+        {"tenant": "a:b", "top": -3, "share": 0.5, "raw": True, "none": ""},
+    ],
+    ids=["list", "table"],
+)
+def test_parameters_of_requests_have_types(given: object) -> None:
+    parameters = scenario_of({"model": "m", "request-parameter": given}).settings(URL).parameters
+    wanted = {"tenant": "a:b", "top": -3, "share": 0.5, "raw": True, "none": ""}
+    assert repr(parameters) == repr(wanted)  # 1 is true, and 1.0 is 1
+
+
 @pytest.mark.parametrize("written", ["1:4:x2", "1,2,4", (1, 2, 4), [1, 2, 4]])
 def test_loads_are_words_or_lists(written: object) -> None:
     loads = scenario_of({"model": "m", "concurrency": written}).settings(URL).loads
@@ -48,6 +62,19 @@ def test_loads_are_words_or_lists(written: object) -> None:
         ({"slo": "p99<5"}, "--slo: 'p99<5' is not an objective"),
         ({"shape": ["seq"]}, "--shape: 'seq' is not NAME=SIZE"),
         ({"header": ["X"]}, "--header: 'X' is not NAME: VALUE"),
+        ({"request_parameter": "a:1"}, "--request-parameter: 'a:1' is not NAME:VALUE:TYPE with a type of bool, int, d"),
+        ({"request_parameter": "a:1:float"}, "--request-parameter: 'a:1:float' is not NAME:VALUE:TYPE"),
+        ({"request_parameter": ":1:int"}, "--request-parameter: ':1:int' is not NAME:VALUE:TYPE"),
+        ({"request_parameter": "a:1.5:int"}, "--request-parameter: 'a:1.5:int': '1.5' is no int"),
+        ({"request_parameter": f"a:{'9' * 5000}:int"}, "--request-parameter: 'a:9"),
+        ({"request_parameter": "a:1:bool"}, "--request-parameter: 'a:1:bool': '1' is no bool"),
+        ({"request_parameter": "a:nan:double"}, "--request-parameter: 'a:nan:double': 'nan' is no double"),
+        ({"request_parameter": "a:1e999:double"}, '--request-parameter: "a" is inf; it is a finite number'),
+        ({"request_parameter": ["a:1:int", "a:1:int"]}, '--request-parameter: "a" is given twice'),
+        ({"request_parameter": {"": 1}}, "--request-parameter: 1 has no name"),
+        ({"request_parameter": "triton_a:1:int"}, '--request-parameter: the parameter "triton_a" has a name that Tr'),
+        ({"request_parameter": "sequence_id:1:int"}, '--request-parameter: the parameter "sequence_id" is of sequenc'),
+        ({"request_parameter": {"priority": "high"}}, '--request-parameter: the parameter "priority" is a str; it is'),
         ({"model": "=2"}, "MODEL: '=2' is not NAME"),
         ({"model": "m=x"}, "MODEL: 'm=x' is not NAME, NAME:VERSION or NAME=WEIGHT"),
         ({"model": "m="}, "MODEL: 'm=' is not NAME, NAME:VERSION or NAME=WEIGHT"),

@@ -24,7 +24,9 @@ __all__ = ["check_generate", "prepare_generate"]
 
 def prepare_generate(wanted: Wanted, inputs: Mapping[str, tuple[str, NDArray[Any]]]) -> Payload:
     """Write a request whose answer is a stream: each input as its values, flat, which is all that Triton reads."""
-    values = {name: to_values(array) for name, (_, array) in inputs.items()}
+    values: dict[str, Any] = {name: to_values(array) for name, (_, array) in inputs.items()}
+    if wanted.parameters:
+        values["parameters"] = dict(wanted.parameters)
     body = json.dumps(values, separators=(",", ":")).encode()
     lines = [
         f"POST {wanted.address.path}{model_path(wanted.model, wanted.version)}/generate_stream HTTP/1.1",
@@ -46,6 +48,11 @@ def check_generate(served: ServedModel, load: ModelLoad, settings: Settings) -> 
     if settings.shared_memory != "none":
         raise InvalidLoad(f"{served.name}: streams over HTTP don't take shared memory; use gRPC")
     for tensor in served.inputs:
+        if tensor.name in settings.parameters or (settings.parameters and tensor.name == "parameters"):
+            raise InvalidLoad(
+                f'{served.name}: "{tensor.name}" is an input: streams over HTTP tell parameters and inputs apart by '
+                "their names alone; use gRPC"
+            )
         if tensor.dims.count(-1) + (load.batch_size > 1) > 1:
             raise InvalidLoad(
                 f'{served.name}: input "{tensor.name}" has the shape {list(tensor.dims)}: streams over HTTP tell how '

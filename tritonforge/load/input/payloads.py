@@ -99,6 +99,7 @@ class _Preparation:
             stream,
             load.data.tolerance,
             () if stream or self.address.grpc else tuple(tensor.name for tensor in served.outputs),
+            self.settings.parameters,
         )
         samples = make_samples(served, load, self.settings.seed, note=self.note)
         if lengths:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from tritonforge.load.address import Address, model_path
 from tritonforge.load.input.tensors import to_bytes, to_values
 from tritonforge.load.workers.job import Payload
+from tritonforge.request_parameters import Parameter
 
 __all__ = ["Region", "Wanted", "prepare", "prepare_sequence"]
 
 _PLACE = 4_000_000_000
 """A sequence's number in the JSON, where the real one of as many digits goes."""
+_FIELDS = ((bool, "bool_param"), (int, "int64_param"), (float, "double_param"), (str, "string_param"))
+"""Where gRPC has a parameter, by the first type that it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Wanted:
     stream: bool = False
     tolerance: float = 1e-4
     outputs: tuple[str, ...] = ()
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 
 def prepare(
@@ -109,6 +113,7 @@ def _http(
     parameters: dict[str, Any] = {"binary_data_output": True} if wanted.body == "binary" else {}
     if flags:
         parameters |= {"sequence_id": _PLACE, "sequence_start": flags[0], "sequence_end": flags[1]}
+    parameters |= wanted.parameters  # behind the sequence's number, whose place is the first that has its digits
     if parameters:
         request = {"parameters": parameters} | request
     head = json.dumps(request, separators=(",", ":")).encode()
@@ -152,6 +157,8 @@ def _grpc(
         asked = message.outputs.add(name=name)
         if region:
             _refer(asked.parameters, region)
+    for key, value in wanted.parameters.items():
+        _set(message.parameters, key, value)
     if not flags:
         return message.SerializeToString(), b""
     message.parameters["sequence_start"].bool_param = flags[0]
@@ -166,4 +173,8 @@ def _grpc(
 
 def _refer(parameters: Any, region: Region) -> None:
     for key, value in _reference(region).items():
-        setattr(parameters[key], "string_param" if isinstance(value, str) else "int64_param", value)
+        _set(parameters, key, value)
+
+
+def _set(parameters: Any, name: str, value: Parameter) -> None:
+    setattr(parameters[name], next(place for kind, place in _FIELDS if isinstance(value, kind)), value)
