@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "judge", "show_comparison"]
 
-_ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed", "request_parameter")
-_LIVE = (*_ASKED, "ca", "certificate", "key")
+_ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed", "body")
+_LIVE = (*_ASKED, "header", "request_parameter", "timeout", "ca", "certificate", "key")
 """Options that say nothing of saved reports."""
 _LEAST_SURE = 0.5
 _ALONE = Path("-")
@@ -43,7 +43,10 @@ def compare(
     batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1)] = 1,
     data: Annotated[str, typer.Option(help="As of measure.")] = "random",
     shape: Annotated[list[str] | None, typer.Option(help="As of measure.")] = None,
+    body: Annotated[Literal["binary", "json"] | None, typer.Option(help="As of measure.")] = None,
+    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="As of measure.")] = None,
     request_parameter: Annotated[list[str] | None, typer.Option(help="As of measure.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="As of measure.")] = None,
     ca: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
     key: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
@@ -96,8 +99,8 @@ def compare(
                     raise typer.BadParameter("live servers need the model's name", param_hint="--model")
                 scenario = Scenario(
                     model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
-                    data=data, shape=tuple(shape or ()), request_parameter=tuple(request_parameter or ()),
-                    ca=ca, certificate=certificate, key=key,
+                    data=data, shape=tuple(shape or ()), body=body, header=tuple(header or ()), timeout=timeout,
+                    request_parameter=tuple(request_parameter or ()), ca=ca, certificate=certificate, key=key,
                     seed=seed if data == "random" else None,
                 )  # fmt: skip
                 check_places(written, scenario.inputs)
