@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from client_models import COUNTER, row, tensor, write
 from repositories import write_parameter_model
+from typer.testing import CliRunner
 
+from tritonforge.cli import app
 from tritonforge.load import (
     Data,
     InvalidLoad,
@@ -216,6 +218,52 @@ def test_parameters_go_with_each_request(loaded: Server, protocol: str, model: M
     if not model.sequence_length:
         (untold,) = sweep(replace(settings, parameters={})).points
         assert untold.failed == 60
+
+
+def test_a_parameter_named_as_an_input_needs_grpc(loaded: Server) -> None:
+    settings = replace(QUICK, models=(ModelLoad("tells"),), parameters={"x": 1}, requests=4, warmup_s=0.0)
+    with pytest.raises(InvalidLoad, match=r'tells: "x" is an input: streams over HTTP tell .* use gRPC'):
+        sweep(replace(settings, url=loaded.http_url))
+    (point,) = sweep(replace(settings, url=loaded.grpc_url)).points
+    assert "{'x': 1} came, not" in point.errors[0].example
+
+
+@pytest.mark.parametrize("body", ["binary", "json"])
+def test_the_options_of_parameters_reach_the_model(loaded: Server, tmp_path: Path, body: str) -> None:
+    given = [word for name, value in TOLD.items() for word in ("--request-parameter", spell(name, value))]
+    quick = ["--requests", "20", "--warmup", "0", "--body", body, "--json", str(tmp_path / "out.json")]
+    result = CliRunner().invoke(app, ["perf", "told", "--url", loaded.http_url, *given, *quick])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "out.json").read_text())["settings"]["parameters"] == TOLD
+    file = tmp_path / "told.toml"
+    table = 'request-parameter = { tenant = "a", top = -3, share = 0.5, raw = true }'
+    file.write_text(f'model = "told"\nurl = "{loaded.grpc_url}"\nrequests = 20\nwarmup = 0\n{table}\n')
+    result = CliRunner().invoke(app, ["perf", "run", str(file)])
+    assert result.exit_code == 0, result.output
+
+
+def test_live_servers_get_the_parameters(loaded: Server) -> None:
+    command = [
+        "perf",
+        "compare",
+        loaded.http_url,
+        loaded.grpc_url,
+        "--model",
+        "told",
+        "--pairs",
+        "2",
+        "--window",
+        "0.1",
+    ]
+    given = [word for name, value in TOLD.items() for word in ("--request-parameter", spell(name, value))]
+    assert "failed" not in CliRunner().invoke(app, [*command, *given]).output
+    assert "failed" in CliRunner().invoke(app, command).output
+
+
+def spell(name: str, value: object) -> str:
+    """Write a parameter as NAME:VALUE:TYPE."""
+    kind = {bool: "bool", int: "int", float: "double", str: "string"}[type(value)]
+    return f"{name}:{value}:{kind}"
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])

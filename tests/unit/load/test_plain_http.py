@@ -111,6 +111,10 @@ def test_the_servers_processes_may_be_others_than_the_one_that_listens(url: str)
     [
         (Settings("grpc://host:1", (ModelLoad("m", request=HttpRequest("/")),)), "goes over HTTP"),
         (Settings("http://host:1", (ModelLoad("m", sequence_length=2, request=HttpRequest("/")),)), "no sequence"),
+        (
+            Settings("http://host:1", (ModelLoad("m", request=HttpRequest("/")),), parameters={"a": 1}),
+            "a request of its own is sent as it is written: leave parameters out",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(settings: Settings, words: str) -> None:
@@ -138,6 +142,13 @@ def test_settings_with_a_request_survive_json() -> None:
     request = HttpRequest("/p", "{}", expected={"/a": (1.0, 2.0)})
     settings = Settings("http://host:1", (ModelLoad("m", request=request),))
     assert decode(Settings, json.loads(json.dumps(encode(settings)))) == settings
+
+
+def test_parameters_survive_json_with_their_types() -> None:
+    parameters: dict[str, bool | int | float | str] = {"raw": True, "top": 1, "share": 1.0, "tenant": "1"}
+    settings = Settings("http://host:1", (ModelLoad("m"),), parameters=parameters)
+    read = decode(Settings, json.loads(json.dumps(encode(settings))))
+    assert repr(read.parameters) == repr(parameters)  # 1 is true, and 1.0
 
 
 def test_requests_of_a_mix_know_whose_they_are() -> None:

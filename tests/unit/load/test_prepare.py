@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2
 
 from tritonforge.load.address import parse_address
+from tritonforge.load.input.generate import prepare_generate
 from tritonforge.load.input.prepare import Region, Wanted, prepare
 from tritonforge.load.links.stream_message import only_ends, stream_error
 from tritonforge.load.pacing.drive import _varint
@@ -18,6 +20,10 @@ INPUTS: dict[str, tuple[str, Any]] = {
     "x": ("FP32", np.array([[1.5, 2.5]], np.float32)),
     "words": ("BYTES", np.array([["a", "bé"]], object)),
 }
+
+
+PARAMETERS: dict[str, bool | int | float | str] = {"tenant": "4000000000", "top": -3, "share": 1.0, "raw": True}
+"""A text among them that looks like the place of a sequence's number."""
 
 
 def http(data: bytes) -> tuple[list[str], dict[str, Any], bytes]:
@@ -80,6 +86,38 @@ def test_grpc_messages_of_sequences(number: int) -> None:
         assert message.parameters["sequence_end"].bool_param == bool(last)
         assert [tensor.name for tensor in message.inputs] == ["x", "words"]
         assert len(message.raw_input_contents) == 2
+
+
+@pytest.mark.parametrize("body", ["binary", "json"])
+def test_parameters_go_with_each_request_over_http(body: Literal["binary", "json"]) -> None:
+    wanted = Wanted(parse_address("http://host:1"), "m", body=body, parameters=PARAMETERS)
+    own = {"binary_data_output": True} if body == "binary" else {}
+    _, request, _ = http(prepare(wanted, INPUTS).data)
+    assert repr(sorted(request["parameters"].items())) == repr(sorted((own | PARAMETERS).items()))  # 1 is true, and 1.0
+    for before, after in prepare(replace(wanted, sequence_length=5), INPUTS).parts:
+        _, request, _ = http(before + b"1234567890" + after)
+        assert request["parameters"].pop("sequence_id") == 1_234_567_890
+        assert {name: request["parameters"][name] for name in own | PARAMETERS} == own | PARAMETERS
+        assert len(request["parameters"]) == len(own) + len(PARAMETERS) + 2
+
+
+def test_parameters_go_with_each_request_over_grpc() -> None:
+    wanted = Wanted(parse_address("grpc://host:1"), "m", parameters=PARAMETERS)
+    sequence = prepare(replace(wanted, sequence_length=5), INPUTS)
+    messages = [before + _varint(4_000_000_000) + after for before, after in sequence.parts]
+    for data in (prepare(wanted, INPUTS).data, *messages):
+        found = service_pb2.ModelInferRequest.FromString(data).parameters
+        assert found["tenant"].string_param == "4000000000"
+        assert found["top"].int64_param == -3
+        assert found["share"].WhichOneof("parameter_choice") == "double_param"
+        assert found["raw"].WhichOneof("parameter_choice") == "bool_param"
+        assert data not in messages or found["sequence_id"].int64_param == 4_000_000_000
+
+
+def test_parameters_of_streams_over_http_stand_beside_the_inputs() -> None:
+    wanted = Wanted(parse_address("http://host:1"), "m", stream=True, parameters=PARAMETERS)
+    _, request, _ = http(prepare_generate(wanted, INPUTS).data)
+    assert request == {"x": [1.5, 2.5], "words": ["a", "bé"], "parameters": PARAMETERS}
 
 
 def test_errors_of_streams_are_found_in_their_messages() -> None:

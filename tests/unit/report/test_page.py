@@ -381,7 +381,9 @@ def test_the_page_says_what_was_sent_and_no_setting_without_effect() -> None:
         facts(
             replace(
                 made,
-                settings=replace(made.settings, models=models, headers={"X-Key": "secret"}),
+                settings=replace(
+                    made.settings, models=models, headers={"X-Key": "secret"}, parameters={"tenant": "a", "top": 3}
+                ),
                 environment=replace(made.environment, hardware=hardware),
             )
         )
@@ -391,9 +393,11 @@ def test_the_page_says_what_was_sent_and_no_setting_without_effect() -> None:
     assert words["sent to fraud"] == "zeros, batch size 8, weight 3, seq=128"
     assert words["sent to steps"] == "random, batch size 1, version 2, weight 1, sequences of 5, 16 payloads"
     assert (words["protocol"], words["memory"], words["headers"]) == ("http", "23.5 GiB", "X-Key")
+    assert words["parameters"] == "tenant=a, top=3"
     assert not {"gamma_shape", "burst", "arrivals", "max_in_flight", "repeat_s", "models"} & set(words)
     rate = replace(made.settings, loads=(Load("rate", 5),), duration_s=1.0)
     drawn = dict(facts(replace(made, settings=rate)))
+    assert "parameters" not in drawn
     assert (drawn["arrivals"], drawn["burst"], "stability" in drawn) == ("constant", "1", False)
 
 

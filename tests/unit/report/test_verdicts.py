@@ -282,6 +282,9 @@ def test_reports_of_different_models_are_refused() -> None:
     assert str(error.value) == "two models are not compared: a.json is of fraud, b.json of shout"
     larger = replace(base, settings=replace(base.settings, models=(ModelLoad("fraud", batch_size=8),)))
     assert "other settings: batch_size 1 → 8" in compare_reports(base, larger, names=("a", "b")).warnings
+    tenant = replace(base, settings=replace(base.settings, parameters={"tenant": "a"}))
+    said = compare_reports(base, tenant, names=("a", "b")).warnings
+    assert "other settings: parameters – → tenant='a'" in said
 
 
 def failing(base: float, new: float, **rules: float) -> Comparison:
