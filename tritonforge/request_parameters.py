@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_SEQUENCES", "Parameter", "check_parameter", "require_encodable"]
+__all__ = ["OF_QUEUES", "OF_SEQUENCES", "Parameter", "check_parameter", "require_encodable"]
 
 Parameter = bool | int | float | str
 """A value of the protocol's parameters extension."""
 OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
 
 _FORM_OF_ANSWERS, _RESERVED = "binary_data_output", "triton_"  # the former over HTTP, where no model sees it (24.10)
-_OF_QUEUES = {"priority": "a level of the model's queue", "timeout": "the limit in the queue in microseconds"}
+OF_QUEUES = {"priority": "a level of the model's queue", "timeout": "the limit in the queue in microseconds"}
 
 
 def check_parameter(name: str, value: Parameter, *, sequences: str) -> None:
@@ -21,7 +21,7 @@ def check_parameter(name: str, value: Parameter, *, sequences: str) -> None:
         raise ValueError(f'the parameter "{name}" is of sequences: {sequences}')
     if name == _FORM_OF_ANSWERS or name.startswith(_RESERVED):
         raise ValueError(f'the parameter "{name}" has a name that Triton takes for itself; take another')
-    if name in _OF_QUEUES:
+    if name in OF_QUEUES:
         _require_count(name, value)
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise ValueError(f'the parameter "{name}" is {value}; an integer of the protocol has 64 bits')
@@ -47,6 +47,6 @@ def require_encodable(what: str, text: str) -> None:
 
 def _require_count(name: str, value: Parameter) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f'the parameter "{name}" is a {type(value).__name__}; it is {_OF_QUEUES[name]}, an int')
+        raise TypeError(f'the parameter "{name}" is a {type(value).__name__}; it is {OF_QUEUES[name]}, an int')
     if value < 0:
-        raise ValueError(f'the parameter "{name}" is {value}; it is {_OF_QUEUES[name]}, 0 or more')
+        raise ValueError(f'the parameter "{name}" is {value}; it is {OF_QUEUES[name]}, 0 or more')

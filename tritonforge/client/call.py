@@ -98,8 +98,12 @@ def read_arguments(definition: Definition[Any], args: Sequence[Any], named: Mapp
     elif own and len(args) == len(signature.inputs) + 1:
         *args, parameters = args
     try:
-        return Sent(to_wire(signature, args, named), checked_parameters(parameters))
-    except (InvalidTensor, TypeError, ValueError) as error:
+        checked = checked_parameters(parameters)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(str(error), target) from error
+    try:
+        return Sent(to_wire(signature, args, named), checked)
+    except InvalidTensor as error:
         raise InvalidRequest(str(error), target) from error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tritonforge.errors import InvalidTensor
-from tritonforge.request_parameters import Parameter
+from tritonforge.request_parameters import OF_QUEUES, Parameter, check_parameter
 
 __all__ = ["RequestParameters", "check_request_parameters", "takes_request_parameters"]
 
@@ -30,7 +30,8 @@ def takes_request_parameters(annotation: Any) -> bool:
 
 
 def check_request_parameters(model: str, name: str, given: object) -> dict[str, Parameter]:
-    """Check what an eager call gives as the argument `name`; nothing is no parameters.
+    """Check what an eager call gives as the argument `name`, and give what the function gets of it, as served: not what
+    is for Triton's queues. Nothing is no parameters.
 
     Raises:
         InvalidTensor: it is no mapping of names to what a request can say.
@@ -46,4 +47,8 @@ def check_request_parameters(model: str, name: str, given: object) -> dict[str, 
         if not isinstance(value, str | int | float):
             kind = type(value).__name__
             raise InvalidTensor(f'{place} has "{key}" of type {kind}; a parameter is a str, int, float or bool')
-    return dict(given)
+        try:
+            check_parameter(key, value, sequences="no model sees it")
+        except (TypeError, ValueError) as error:
+            raise InvalidTensor(f"{place}: {error}") from error
+    return {key: value for key, value in given.items() if key not in OF_QUEUES}

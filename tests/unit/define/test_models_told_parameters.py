@@ -77,6 +77,10 @@ def test_what_is_left_out_is_an_empty_mapping() -> None:
     assert defaulted(X, options={"a": True}).tolist() == ['{"a": true}']
 
 
+def test_what_is_for_queues_reaches_no_function() -> None:
+    assert defaulted(X, options={"timeout": 5, "priority": 1, "a": 2}).tolist() == ['{"a": 2}']
+
+
 def test_the_function_has_a_mapping_of_its_own() -> None:
     kept: list[Any] = []
 
@@ -98,6 +102,9 @@ def test_the_function_has_a_mapping_of_its_own() -> None:
         ({"by": [1]}, 'scale: argument "options" has "by" of type list; a parameter is a str, int, float or bool'),
         ({"by": None}, 'has "by" of type NoneType'),
         ({1: 2}, 'scale: argument "options" has the key 1; a parameter\'s name is a str'),
+        ({"sequence_id": 1}, 'scale: argument "options": the parameter "sequence_id" is of sequences'),
+        ({"triton_x": 1}, 'the parameter "triton_x" has a name that Triton takes for itself'),
+        ({"by": 1 << 63}, "an integer of the protocol has 64 bits"),
     ],
 )
 def test_what_no_request_can_say_is_refused(given: Any, words: str) -> None:

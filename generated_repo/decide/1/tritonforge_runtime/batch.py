@@ -21,13 +21,17 @@ takes the request's parameters those come last, as RequestParameters."""
 class RequestParameters(dict[str, Any]):
     """What a request says beside its tensors. Requests share a call where they say the same: have one `key`."""
 
-    __slots__ = ("key",)
+    __slots__ = ()
 
     def __init__(self, text: str, hidden: str) -> None:
         """Read Triton's JSON of them, but for the parameter that is `hidden`."""
         super().__init__(json.loads(text) if text else {})
         self.pop(hidden, None)
-        self.key = json.dumps(self, sort_keys=True)
+
+    @property
+    def key(self) -> str:
+        """What tells those that say the same: 1, 1.0 and true don't."""
+        return json.dumps(self, sort_keys=True)
 
 
 def group(requests: Iterable[tuple[int, Inputs]]) -> list[list[tuple[int, Inputs]]]:
