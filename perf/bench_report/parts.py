@@ -53,7 +53,7 @@ _ALL = (
         "A generated Python model over the same written by hand",
         ("perf/bench_runtime.py",),
         quick=("--starts", "1", "--rounds", "3"),
-        full=("--starts", "3", "--rounds", "4"),
+        full=("--starts", "5", "--rounds", "6"),
     ),
     Part(
         "lowerings",
