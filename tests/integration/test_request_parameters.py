@@ -17,6 +17,7 @@ import tritonclient.http
 
 from tritonforge.build import build
 from tritonforge.client import Client, InvalidRequest
+from tritonforge.client.stubs import generate, read_server
 from tritonforge.server import Server
 
 X = np.ones((1, 2), np.float32)
@@ -70,6 +71,25 @@ def test_streams_are_told(server: Server, name: str) -> None:
         generated = [answer["output"] for answer in client.generate_stream(name, prompt="a", max_tokens=3)]
 
     assert texts == generated == ["a0", "a1", "a2"]
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_a_generated_module_says_them_to_any_model(server: Server, protocol: str) -> None:
+    """A server doesn't tell which models read them."""
+    url = server.http_url if protocol == "http" else server.grpc_url
+    names: dict[str, Any] = {}
+    exec(compile(generate(read_server(url)), "made", "exec"), names)
+    with names["connect"](url) as models:
+        assert json.loads(models.told(X, parameters=TOLD)[0, 0]) == TOLD
+        assert models.told(X).tolist() == [[b"{}"]]
+        assert json.loads(models.client.call(names["TOLD"], x=X, parameters={"a": 1})[0, 0]) == {"a": 1}
+        with models.Total() as steps:
+            assert steps.infer(X, parameters={"by": 3}).tolist() == [[3, 3]]
+        with pytest.raises(InvalidRequest, match="parameter"):
+            models.told(X, parameters={"sequence_id": 1})
+        if protocol == "grpc":
+            prompt = np.array(["a"], object)
+            assert len(list(models.tokens(prompt, parameters={"max_tokens": 2}))) == 2
 
 
 def test_what_can_not_be_sent_is_refused(client: Client) -> None:

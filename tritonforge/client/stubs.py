@@ -112,6 +112,7 @@ def generate(stubs: Sequence[Stub[Any]], *, url: str = "http://127.0.0.1:8000") 
 
 _VERSION = '        version: str | int = "",\n'
 _HEADERS = "        headers: Mapping[str, str] | None = None,\n"
+_PARAMETERS = "        parameters: Mapping[str, bool | int | float | str] | None = None,\n"
 _SEQUENCE_CLIENTS = "AsyncClient, AsyncDefinedSequence, Client, DefinedSequence"
 _ARRAYS = {"Any", "NDArray", "np"}  # what annotations of arrays are made of
 # A class hides the module's names, and Python's own, that its methods and fields have: none of its annotations' may be.
@@ -196,7 +197,7 @@ def _identifier(name: str) -> str:
 
 def _inputs(one: _Named) -> list[str]:
     """Name the arguments of a model's method, none like an option, nor like the constant that its body reads."""
-    taken = {"self", "version", "timeout_s", "request_id", "headers", one.constant}
+    taken = {"self", "version", "timeout_s", "request_id", "headers", "parameters", one.constant}
     return _unique([spec.name for spec in one.stub.signature.inputs], taken)
 
 
@@ -228,11 +229,20 @@ def _stub(one: _Named) -> str:
     flags = f"        batched={signature.batched},\n        decoupled={signature.decoupled},\n"
     if signature.sequence:
         flags += "        sequence=True,\n"
+    flags += f'        request_parameters="{_parameters(signature)}",\n'
     given = f"Iterator[{_given(one)}]" if signature.decoupled else _given(one)
     return (
         f"{one.constant}: Stub[{given}] = Stub(\n    {json.dumps(one.stub.name)},\n"
         f"    Signature(\n{sides}{flags}    ),\n    {build},\n)\n"
     )
+
+
+def _parameters(signature: Signature) -> str:
+    """Name the argument that sends request parameters, which any model may read: no input has that name."""
+    name = "parameters"
+    while signature.input(name) is not None:
+        name += "_"
+    return name
 
 
 def _tensor(spec: TensorSpec) -> str:
@@ -271,10 +281,10 @@ def _method(one: _Named, *, asynchronous: bool) -> str:
     return (
         f"\n    {'async ' if coroutine else ''}def {one.method}(\n        self,\n{arguments}        *,\n"
         f"{_VERSION}        timeout_s: float | None = None,\n"
-        f'        request_id: str = "",\n{_HEADERS}    ) -> {answer}:\n'
+        f'        request_id: str = "",\n{_HEADERS}{_PARAMETERS}    ) -> {answer}:\n'
         f'        """Call {one.stub.name}: {signature}."""\n'
         f"        return {'await ' if coroutine else ''}self.client.{method}(\n"
-        f"            {one.constant}{sent}, "
+        f"            {one.constant}{sent}, parameters, "
         "version=version, timeout_s=timeout_s, request_id=request_id, headers=headers\n        )\n"
     )
 

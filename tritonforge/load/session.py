@@ -13,7 +13,7 @@ from tritonforge.load.address import parse_address
 from tritonforge.load.errors import InvalidLoad, LoadFailed
 from tritonforge.load.exports.profile_export import ProfileExport
 from tritonforge.load.figures.breakdown import break_down, send_overlaps
-from tritonforge.load.figures.little import few_under_way
+from tritonforge.load.figures.little import few_under_way, left_over
 from tritonforge.load.figures.merge import make_point
 from tritonforge.load.input.data import as_loaded, guessed_sizes
 from tritonforge.load.input.payloads import make_payloads
@@ -283,6 +283,7 @@ class Session:
             _UNTIMED if untimed else "",
             _MIXTURE if len(self.settings.models) > 1 else "",
             "" if apart_ends else few_under_way(point),
+            left_over(point),
             _NOTHING_COUNTED if self._asks and point.requests and not point.server else "",
             _NO_BREAKDOWN if point.requests and point.server and not point.breakdown else "",
             _OVERLAP if send_overlaps(point) else "",

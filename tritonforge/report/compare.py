@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tritonforge.errors import TritonForgeError
 from tritonforge.load import Point, Report, Settings, Window
 from tritonforge.load.codec import encode
+from tritonforge.report.failing import ways_of_failing
 from tritonforge.report.verdicts import Comparison, Rules, Windows, compare_points
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "check_models",
     "compare_reports",
     "failed_share",
+    "failures",
     "said_settings",
     "stalls",
     "windows_of",
@@ -118,6 +121,18 @@ def failed_share(points: Sequence[Point]) -> float:
     return lost / max(lost + sum(point.requests for point in points), 1)
 
 
+def failures(whose: str, points: Iterable[Point]) -> list[str]:
+    """Say how many requests failed, and in what way most of them did; nothing where none did."""
+    ways: Counter[str] = Counter()
+    for point in points:
+        ways.update(ways_of_failing(point))
+    if not ways:
+        return []
+    words, count = ways.most_common(1)[0]
+    most = "all" if len(ways) == 1 else f"{count:,}"
+    return [f"{ways.total():,} requests {whose} failed ({most}: {words}); figures are of those that succeeded"]
+
+
 def said_settings(settings: Settings) -> dict[str, Any]:
     """Give settings as JSON takes them, without headers, whose values may be secrets."""
     return {name: value for name, value in encode(settings).items() if name != "headers"}
@@ -183,9 +198,7 @@ def _warnings(base: Report, new: Report, common: int) -> list[str]:
     if left_out:
         told.append(f"{left_out} load{'s are' if left_out > 1 else ' is'} in one report alone, and left out")
     for name, report in (("base", base), ("new", new)):
-        failed = sum(point.failed for point in report.points)
-        if failed:
-            told.append(f"{failed:,} requests of the {name} failed; figures are of those that succeeded")
+        told += failures(f"of the {name}", report.points)
         unanswered = sum(point.unanswered for point in report.points)
         if unanswered:
             told.append(f"{unanswered:,} requests of the {name} had no answer at the end; they are in no figure")

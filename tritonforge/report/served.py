@@ -50,6 +50,7 @@ def served(scenario: Scenario, *, warn: Callable[[str], None] = lambda text: Non
         )
     if scenario.repository is None:
         named = tuple(url for host in scenario.url or (DEFAULT_HOST,) for url in _urls(host, wanted))
+        _check_protocols(named, wanted)
         _check_apart(named)
         yield Served(named)
         return
@@ -57,6 +58,26 @@ def served(scenario: Scenario, *, warn: Callable[[str], None] = lambda text: Non
     with _serving(scenario.repository, warn, golden) as (server, repository):
         urls = {"http": server.http_url, "grpc": server.grpc_url}
         yield Served(tuple(urls[name] for name in wanted), _dimensions(repository), repository)
+
+
+def _check_protocols(urls: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuse protocols that the URLs contradict. HTTP alone may be nobody's wish: it is the default."""
+    spoken = {url: _protocol(url) for url in urls}
+    if wanted == ["http"]:
+        return
+    for url, protocol in spoken.items():
+        if protocol not in wanted:
+            hint = "leave --protocol out, which is for hosts alone, and give --url for each"
+            raise BadOption(
+                "protocol", f"{','.join(wanted)} is asked for beside the URL {url}, which says its own; {hint}"
+            )
+    if lacking := [protocol for protocol in wanted if protocol not in spoken.values()]:
+        hint = f"give --url {lacking[0]}://… too, or a host alone"
+        raise BadOption("protocol", f"{lacking[0]} is asked for, and no URL is over it: {', '.join(urls)}; {hint}")
+
+
+def _protocol(url: str) -> str:
+    return url.partition("://")[0].removesuffix("s")
 
 
 def _check_apart(urls: Sequence[str]) -> None:
@@ -74,11 +95,6 @@ def _check_apart(urls: Sequence[str]) -> None:
 def _urls(url: str, wanted: list[str]) -> list[str]:
     """Give a URL as it is, and a host, whose ports are the default ones, by each protocol."""
     if "://" in url:
-        if wanted != ["http"] and wanted != [url.partition("://")[0].removesuffix("s")]:
-            hint = "leave --protocol out, which is for hosts alone, and give --url for each"
-            raise BadOption(
-                "protocol", f"{','.join(wanted)} is asked for beside the URL {url}, which says its own; {hint}"
-            )
         return [url]
     if ":" in url and len(wanted) > 1:
         raise BadOption(

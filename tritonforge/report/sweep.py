@@ -10,7 +10,7 @@ from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Sessi
 from tritonforge.load import sweep as sweep_one
 from tritonforge.load.address import parse_address
 from tritonforge.load.stopped import keeping
-from tritonforge.report.compare import failed_share, said_settings, stalls, windows_of
+from tritonforge.report.compare import failed_share, failures, said_settings, stalls, windows_of
 from tritonforge.report.interleave import take_turns
 from tritonforge.report.options import BadOption
 from tritonforge.report.places import check_places
@@ -115,7 +115,10 @@ def _compared(settings: Sequence[Settings], taken: Mapping[str, list[list[Point]
     rounds = {label: min(map(len, sides), default=0) for label, sides in taken.items()}
     whole = {label: [side[: rounds[label]] for side in sides] for label, sides in taken.items() if rounds[label]}
     windows = {label: [[point.windows[-1] for point in side] for side in sides] for label, sides in whole.items()}
-    failed = [sum(point.failed for sides in whole.values() for point in sides[index]) for index in range(len(urls))]
+    failed = [
+        failures(f"to {url}", (point for sides in whole.values() for point in sides[index]))
+        for index, url in enumerate(urls)
+    ]
     stalled = [stalls(url, (sides[index] for sides in windows.values())) for index, url in enumerate(urls)]
     points = {label: [windows_of(side) for side in sides] for label, sides in windows.items()}
     shares = {label: [failed_share(side) for side in sides] for label, sides in whole.items()}
@@ -129,7 +132,8 @@ def _compared(settings: Sequence[Settings], taken: Mapping[str, list[list[Point]
             failed={label: (sides[0], sides[index]) for label, sides in shares.items()},
             warnings=[
                 *_itself(urls[0], urls[index]),
-                *_failures(urls, failed, index),
+                *failed[0],
+                *failed[index],
                 *stalled[0],
                 *stalled[index],
             ],
@@ -156,11 +160,3 @@ def _measure_all(sessions: Sequence[Session], load: Load) -> list[Point]:
 
 def _measurer(session: Session, load: Load) -> Callable[[], Point]:
     return lambda: session.measure(load, windows=1)
-
-
-def _failures(urls: Sequence[str], failed: Sequence[int], index: int) -> list[str]:
-    return [
-        f"{failed[side]:,} requests to {urls[side]} failed; figures are of those that succeeded"
-        for side in (0, index)
-        if failed[side]
-    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tritonforge.load import Estimate, Point, Report
 from tritonforge.report.charts.numbers import compact, duration, percent
+from tritonforge.report.failing import line, ways_of_failing
 from tritonforge.report.labels import labels
 from tritonforge.report.verdicts import Comparison, FigureChange, PointChange, Verdict
 
@@ -217,9 +218,9 @@ def warnings_of(report: Report) -> list[str]:
     named = list(zip(report.points, labels(report.points), strict=True))
     errors: Counter[str] = Counter()
     for point, _ in named:
-        errors.update(_counted(point))
+        errors.update(ways_of_failing(point))
     for point, label in named:  # what failed explains the rest
-        for name in _counted(point):
+        for name in ways_of_failing(point):
             told.setdefault(f"{errors[name]:,} × {name}{_failing_models(report.points, name)}", []).append(label)
     for point, label in named:
         for warning in _open_at_end(point):
@@ -231,15 +232,10 @@ def warnings_of(report: Report) -> list[str]:
         for warning in point.generator.warnings:
             told.setdefault(warning, []).append(label)
         if point.ended_by:
-            told.setdefault(f"ended early: {_line(point.ended_by)}", []).append(label)
+            told.setdefault(f"ended early: {line(point.ended_by)}", []).append(label)
         elif point.requests and not point.stable:
             told.setdefault("not stable: the windows differ by more than the stability allows", []).append(label)
     return [f"{_where(loads, len(report.points))}: {warning}" for warning, loads in told.items()]
-
-
-def _counted(point: Point) -> dict[str, int]:
-    """Count failed requests by their kind with the words of one, in one line: servers may say anything."""
-    return {_line(f"{error.kind}: {error.example}").rstrip(": "): error.count for error in point.errors}
 
 
 def _failing_models(points: Sequence[Point], name: str) -> str:
@@ -247,14 +243,10 @@ def _failing_models(points: Sequence[Point], name: str) -> str:
     models: Counter[str] = Counter()
     for point in points:
         for error in point.errors:
-            if name == _line(f"{error.kind}: {error.example}").rstrip(": "):
+            if name == line(f"{error.kind}: {error.example}").rstrip(": "):
                 models.update(error.models)
     told = [model if len(models) == 1 else f"{model} {count:,}" for model, count in models.most_common()]
-    return f" ({_line(', '.join(told))})" if told else ""
-
-
-def _line(words: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
+    return f" ({line(', '.join(told))})" if told else ""
 
 
 def _open_at_end(point: Point) -> Iterator[str]:

@@ -9,6 +9,7 @@ import re
 import runpy
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def use(models: Models, x: NDArray[np.float32]) -> None:
         assert_type(number, NDArray[np.int32])
     with models.total(version=1, closing={"x": x}, timeout_s=5, headers={"x-tenant": "a"}) as steps:
         assert_type(steps.infer(x), NDArray[np.float32])
-    assert_type(models.of_fer(amount=x, version="1", headers={"x-tenant": "a"}), OfFer)
+    assert_type(models.of_fer(amount=x, version="1", headers={"x-tenant": "a"}, parameters={"top": 3}), OfFer)
     models.of_fer(amount="no")
 
 async def use_async(models: AsyncModels, x: NDArray[np.float32]) -> None:
@@ -202,16 +203,18 @@ class Answers:
 
 
 def test_inputs_named_as_options_of_call_go_through():
-    taken = ("version", "timeout_s", "request_id", "headers", "self", "ECHO", "inputs")
+    taken = ("version", "timeout_s", "request_id", "headers", "self", "ECHO", "inputs", "parameters")
     inputs = tuple(tensor(name, "FP32", 1) for name in taken)
     signature = Signature(inputs, (tensor("y", "FP32", 1),), batched=False)
     names: dict[str, Any] = {}
     exec(compile(generate([Stub("echo", signature, only), Stub("client", signature, only)]), "made", "exec"), names)
     models = names["Models"](Answers())
-    words = ("version_", "timeout_s_", "request_id_", "headers_", "self_", "ECHO_", "inputs")
-    given = dict(zip(words, range(7), strict=True))
+    words = ("version_", "timeout_s_", "request_id_", "headers_", "self_", "ECHO_", "inputs", "parameters_")
+    given = dict(zip(words, range(8), strict=True))
     options = {"version": 2, "timeout_s": 9, "request_id": "r", "headers": {"x-tenant": "a"}}
-    assert models.echo(**given, **options) == ("echo", (0, 1, 2, 3, 4, 5, 6), options)
+    assert models.echo(**given, **options) == ("echo", (*range(8), None), options)
+    assert models.echo(**given, parameters={"a": 1}) == ("echo", (*range(8), {"a": 1}), dict.fromkeys(options, ANY))
+    assert names["ECHO"].signature.request_parameters == "parameters_"
     assert models.client_(**{name.replace("ECHO_", "ECHO"): value for name, value in given.items()})[0] == "client"
 
 
@@ -235,4 +238,6 @@ def test_a_method_takes_all_options_of_the_call_that_it_makes(kind, signature, m
     sent = () if kind == "sequence" else tuple(range(len(signature.inputs)))
     inputs = dict(zip(INPUTS[kind], sent, strict=True))
     found = called(**inputs, **given)
-    assert (asyncio.run(found) if inspect.isawaitable(found) else found) == ("m", sent, given)
+    parameters = () if kind == "sequence" else (None,)
+    expected = ("m", (*sent, *parameters), given)
+    assert (asyncio.run(found) if inspect.isawaitable(found) else found) == expected

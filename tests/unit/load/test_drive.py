@@ -266,3 +266,48 @@ def test_a_number_of_streams_has_all_of_their_responses_whatever_the_warm_up_lef
     counted = [at for at in sent if at >= 2 * NS + tenth // 2]
     assert len(counted) == requests
     assert tally.duration_ns == max(counted) + 3 * tenth - min(counted)
+
+
+@pytest.mark.parametrize("how", ["refused", "lost"])
+def test_a_sequence_that_lost_a_request_is_ended_uncounted_before_the_next_begins(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place in the server would be held until that drops it, and the next sequences wait."""
+    clock, tallies, sent = Clock(), list[Tally](), list[bytes]()
+
+    class Wire(Line):
+        """A connection that notes what is sent."""
+
+        def send(self, lane: Lane, data: bytes) -> None:
+            sent.append(data)
+
+    def reconnect(lane: Lane) -> None:
+        lane.link = Wire([], clock)
+        drive.connected(lane)
+
+    monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
+    monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
+    sequence = Payload(b"", tuple((part, b"") for part in (b"first ", b"amid ", b"last ", b"only ")), sequence_length=4)
+    job = Job(Target("", 1), (sequence,), 60 * NS, 1, concurrency=1, requests=5)
+    recorder = Recorder(job.window_ns, tallies.append)
+    drive = Drive(job, recorder, reconnect)
+    drive.lanes = [lane := Lane()]
+    lane.link = Wire([], clock)
+    drive.start(Start(NS, NS))
+    clock.run(NS)
+    drive.ended(lane, "", b"")
+    if how == "refused":
+        drive.ended(lane, "HTTP 500: no", b"")
+    else:
+        drive.lost(lane, "gone")
+    assert drive.under_way
+    assert list(recorder.under_way()) == [], "the end of a sequence is none of the load's"
+    for _ in range(4):
+        clock.run(clock.now + NS // 5)
+        drive.ended(lane, "", b"")
+    (tally,) = tallies
+    numbers = [data.split()[1] for data in sent]
+    assert [data.split()[0] for data in sent] == [b"first", b"amid", b"last", b"first", b"amid", b"amid"]
+    assert numbers == [numbers[0]] * 3 + [numbers[3]] * 3
+    assert numbers[0] != numbers[3]
+    assert (tally.latency.count, sum(tally.errors.values())) == (4, 1)

@@ -69,6 +69,17 @@ def test_a_variable_dimension_without_a_size_is_refused() -> None:
         make_samples(SERVED, load(Data()), seed=0)
 
 
+def test_all_inputs_that_lack_a_size_are_named_at_once() -> None:
+    served = replace(
+        SERVED, inputs=(Tensor("a", "FP32", (-1,)), Tensor("b", "FP32", (2,)), Tensor("c", "FP32", (-1, 4)))
+    )
+    words = r'2 inputs .*: "a" \[-1\]: seq=128, or a=128; "c" \[-1, 4\]: c=128,4$'
+    with pytest.raises(InvalidLoad, match=words):
+        make_samples(served, load(Data(dimensions={"a": ("seq",)})), seed=0)
+    with pytest.raises(InvalidLoad, match=r'input "c" .* sizes in shapes: c=128,4$'):
+        make_samples(served, load(Data(shapes={"a": (3,)})), seed=0)
+
+
 def test_sizes_of_dimensions_whose_names_are_not_known_are_told_as_such() -> None:
     with pytest.raises(InvalidLoad, match=r"ids=128; its dimensions have no names here: not seq, k$"):
         make_samples(SERVED, load(Data(shapes={"seq": (7,), "k": (3,)})), seed=0)

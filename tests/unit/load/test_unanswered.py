@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tritonforge.load import Load, ModelLoad, Point, Settings, parse_slo
 from tritonforge.load.figures.histogram import Histogram
-from tritonforge.load.figures.little import few_under_way
+from tritonforge.load.figures.little import few_under_way, left_over
 from tritonforge.load.figures.merge import make_point
 from tritonforge.load.workers.job import Tally
 
@@ -109,3 +110,24 @@ def test_fewer_under_way_than_the_concurrency_are_told_where_nothing_explains_it
 ) -> None:
     assert bool(few_under_way(point(latencies, load=Load("concurrency", concurrency), **more))) is told  # type: ignore[arg-type]
     assert not few_under_way(point(latencies, **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("latencies", "load", "more", "told"),
+    [
+        ([20] * 50, Load("concurrency", 1), {}, ""),
+        ([20] * 50 + [50], Load("concurrency", 1), {}, ""),
+        ([20] * 40 + [500], Load("concurrency", 1), {}, "1.3 requests were under way on average.* and 1 can be"),
+        ([1] * 100, Load("rate", 100), {}, ""),
+        ([1] * 5, Load("rate", 3), {}, ""),  # of so few, chance
+        ([1] * 150, Load("rate", 100), {}, "150 requests ended, and 100 were due"),
+        ([1] * 100, Load("rate", 100), {"errors": {"HTTP 500": 50}}, "150 requests ended, and 100 were due"),
+        ([1] * 150, Load("rate", 200), {}, ""),
+    ],
+)
+def test_what_waited_since_before_the_windows_is_told(
+    latencies: list[int], load: Load, more: dict[str, object], told: str
+) -> None:
+    """As where the server stalls in the warm-up: the answers to what waited come within the windows."""
+    found = left_over(point(latencies, load=load, **more))  # type: ignore[arg-type]
+    assert re.match(told, found) if told else found == ""

@@ -58,3 +58,9 @@ def test_one_that_is_compared_with_itself_is_told() -> None:
     said = "http://good:8000/ is compared with itself: what differs is what measuring varies by"
     assert said in itself.warnings
     assert not any("itself" in words for words in other.warnings)
+
+
+def test_how_requests_failed_is_told() -> None:
+    (told,) = compared(GOOD, FAILING)
+    words = f"24,000 requests to {FAILING} failed (all: HTTP 400: input 'x' has <no> batch)"
+    assert f"{words}; figures are of those that succeeded" in told.warnings

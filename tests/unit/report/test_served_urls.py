@@ -18,6 +18,8 @@ from tritonforge.report.served import served
         (("gpu-box:9000",), "grpc", ("grpc://gpu-box:9000",)),
         (("grpcs://gpu-box",), "grpc", ("grpcs://gpu-box",)),
         (("grpc://a:1", "http://b:2"), "http", ("grpc://a:1", "http://b:2")),
+        (("grpc://a:1", "https://b:2"), "http,grpc", ("grpc://a:1", "https://b:2")),
+        (("grpc://a:1", "https://b:2"), "grpc,http", ("grpc://a:1", "https://b:2")),
     ],
 )
 def test_a_host_alone_is_measured_by_each_protocol(
@@ -30,8 +32,8 @@ def test_a_host_alone_is_measured_by_each_protocol(
 @pytest.mark.parametrize(
     ("url", "protocol", "reason"),
     [
-        ("http://a:1", "http,grpc", "http,grpc is asked for beside the URL http://a:1, .* leave --protocol out"),
-        ("http://a:1", "grpc", "grpc is asked for beside the URL http://a:1"),
+        ("http://a:1", "http,grpc", "grpc is asked for, and no URL is over it: http://a:1; give --url grpc://… too"),
+        ("http://a:1", "grpc", "grpc is asked for beside the URL http://a:1, .* leave --protocol out"),
         ("a:1", "http,grpc", "a:1 is one port"),
         ("a", "http,ftp", "'ftp' is unknown"),
         ("a", "http,http", "http,http has http more than once"),

@@ -59,6 +59,7 @@ def make_samples(
     if served.sequences and load.batch_size > 1:
         raise InvalidLoad(f"{served.name}: batch size {load.batch_size}; a request of a sequence has a batch of 1")
     if load.data.source in ("random", "zeros"):
+        served.check_sized(load.data.shapes, load.data.dimensions)
         _check_size(served, load)
         return list(_made(served, load, np.random.default_rng(seed)))
     return list(_read(served, load, note))

@@ -9,7 +9,11 @@ from typing import Any
 from tritonforge.dtypes import DTYPES
 from tritonforge.load.errors import InvalidLoad, LoadFailed
 
-__all__ = ["ServedModel", "Tensor", "read_model"]
+__all__ = ["ServedModel", "Tensor", "Unsized", "read_model"]
+
+
+class Unsized(InvalidLoad):
+    """A variable dimension of an input has no size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class ServedModel:
 
         `sizes` has whole shapes by the input's name, and sizes by a dimension's name. `names` are those of the
         dimensions, where they are known; a variable one without a name takes the one size given to no input.
-        Raise InvalidLoad where a variable dimension has no size, or several.
+        Raise InvalidLoad where a variable dimension has no size (Unsized), or several.
         """
         whole = sizes.get(tensor.name, ())
         if len(whole) == len(tensor.dims):
@@ -78,9 +82,27 @@ class ServedModel:
             if size < 0 and len(given) > 1:
                 raise InvalidLoad(self._oversized(tensor, name, given))
             if size < 0 and not given:
-                raise InvalidLoad(self._unsized(tensor, sizes, names))
+                raise Unsized(
+                    f'{self.name}: input "{tensor.name}" has the shape {list(tensor.dims)}; give its variable '
+                    f"dimensions sizes in shapes: {self._ways(tensor, sizes, names)}"
+                )
             found.append(size if size >= 0 else given[0])
         return tuple(found)
+
+    def check_sized(self, sizes: Mapping[str, tuple[int, ...]], names: Mapping[str, Sequence[str]]) -> None:
+        """Raise Unsized that names all inputs whose variable dimensions have no size, where it is several."""
+        lacking = []
+        for tensor in self.inputs:
+            try:
+                self.shape(tensor, sizes, names.get(tensor.name, ()))
+            except Unsized:
+                ways = self._ways(tensor, sizes, names.get(tensor.name, ()))
+                lacking.append(f'"{tensor.name}" {list(tensor.dims)}: {ways}')
+        if len(lacking) > 1:
+            raise Unsized(
+                f"{self.name}: {len(lacking)} inputs have variable dimensions without sizes; give them in shapes: "
+                f"{'; '.join(lacking)}"
+            )
 
     def used(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str] = ()) -> set[str]:
         """Name those of the sizes that decide the shape of an input; of what `shape` refuses, those that are meant."""
@@ -110,18 +132,15 @@ class ServedModel:
             return f'{self.name}: {given}; a dimension of "{tensor.name}", of the shape {list(tensor.dims)}, has one'
         return f'{self.name}: {given}; "{name}" has {count} dimension{"s"[: count != 1]}, {list(tensor.dims)}'
 
-    def _unsized(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> str:
-        """Say which sizes an input wants, by names that there are."""
+    def _ways(self, tensor: Tensor, sizes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> str:
+        """Say how an input's variable dimensions can be given sizes, by names that there are."""
         variable = [place for place, size in enumerate(tensor.dims) if size < 0]
         called = [names[place] if place < len(names) else "" for place in variable]
         by_name = "".join(f"{name}=128, " for name in dict.fromkeys(called)) + "or " if all(called) else ""
         whole = ",".join("128" if size < 0 else str(size) for size in tensor.dims)
         loose = self._loose(sizes)
         untold = "" if all(called) or len(loose) < 2 else f"; its dimensions have no names here: not {', '.join(loose)}"
-        return (
-            f'{self.name}: input "{tensor.name}" has the shape {list(tensor.dims)}; give its variable dimensions '
-            f"sizes in shapes: {by_name}{tensor.name}={whole}{untold}"
-        )
+        return f"{by_name}{tensor.name}={whole}{untold}"
 
 
 def read_model(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> ServedModel:

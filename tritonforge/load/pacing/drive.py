@@ -18,6 +18,8 @@ __all__ = ["Drive"]
 
 _AT_ONCE = 1000
 _WAITING = 1_000_000
+_UNCOUNTED = -1
+"""When a request was meant to start that is none of the load's."""
 _SOONEST_S = 0.001
 """What an event loop's timers tell apart."""
 Reconnect = Callable[[Lane], None]
@@ -42,6 +44,7 @@ class Drive:
         self._exhausted = False
         self._idle: deque[Lane] = deque()
         self._begun: deque[Lane] = deque()  # idle amid a sequence
+        self._broken: set[Lane] = set()  # whose connection was lost amid a request
         self._due: deque[int] = deque()
         self._times: Iterator[int] = iter(())
         self._next = 0
@@ -87,7 +90,7 @@ class Drive:
     def stop(self) -> None:
         """Start no more. What is under way may end; it is not counted."""
         if self._running:
-            self._open_at_end = {lane: lane.intended for lane in self.lanes if lane.busy}
+            self._open_at_end = {lane: lane.intended for lane in self._under_load()}
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
@@ -126,8 +129,11 @@ class Drive:
 
     def _open(self) -> Iterator[int]:
         """Give when each request was meant to start that is under way, or due and not sent yet."""
-        yield from (lane.intended for lane in self.lanes if lane.busy)
+        yield from (lane.intended for lane in self._under_load())
         yield from self._due
+
+    def _under_load(self) -> Iterator[Lane]:
+        return (lane for lane in self.lanes if lane.busy and lane.intended != _UNCOUNTED)
 
     def close_sequences(self) -> None:
         """End, uncounted, what a stop left open: the server has room for some sequences, and drops them late."""
@@ -139,7 +145,8 @@ class Drive:
         payload = lane.payload
         if payload is not None and lane.link is not None and 0 < lane.sent < payload.sequence_length:
             lane.sent = payload.sequence_length - 1
-            self._send(lane, now_ns())
+            self._send(lane, _UNCOUNTED)
+            lane.started = now_ns()
 
     def responded(self, lane: Lane) -> None:
         """Take note of one response of a stream."""
@@ -166,10 +173,11 @@ class Drive:
             recorder.add_check(free - now)
         if error:
             self._failed(lane, error)
-            lane.payload = None  # a sequence that lost a request isn't gone on with
         elif lane.intended >= self._counts_from:
             recorder.add(lane, now)
         if (self._left > 0 or self._exhausted) and self._spent(lane, now):
+            return
+        if error and self._gives_up(lane):
             return
         if self._closed:
             self._send(lane, free)
@@ -177,6 +185,13 @@ class Drive:
             self._send(lane, self._due.popleft())
         else:
             self._rest(lane)
+
+    def _gives_up(self, lane: Lane) -> bool:
+        """End a sequence that lost a request, and tell whether that is under way: no use in going on with it."""
+        self._close_sequence(lane)
+        if not lane.busy:
+            lane.payload = None
+        return lane.busy
 
     def _first_ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
         """Look at the first answer of each model, whatever else is checked: an error may have the status 200."""
@@ -202,7 +217,7 @@ class Drive:
                 self.tick()
                 lane.busy = False
                 self._failed(lane, f"connection: {reason}")
-                lane.payload = None
+                self._broken.add(lane)
                 if self._spent(lane, now_ns()):
                     return
             for idle in (self._idle, self._begun):
@@ -216,6 +231,10 @@ class Drive:
         """Go on with a lane that was lost."""
         if not self._running or not self._load_ns:  # else it starts with the others
             return
+        if lane in self._broken:
+            self._broken.remove(lane)
+            if self._gives_up(lane):
+                return
         if self._closed:
             self._begin(lane)
         elif self._due:
@@ -260,7 +279,7 @@ class Drive:
         Stop where it was the last of these, or of a schedule that is over.
         """
         rests = False
-        if self._left > 0:
+        if self._left > 0 and lane.intended != _UNCOUNTED:
             if now < self._windows_ns:
                 self._uncounted += 1
             else:
