@@ -442,6 +442,28 @@ def test_sequences_run_from_start_to_end(loaded: Server, tmp_path: Path, protoco
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize(("kind", "value"), [("concurrency", 3), ("rate", 100)])
+def test_sequences_that_lose_a_request_hold_no_place(loaded: Server, protocol: str, kind: Kind, value: int) -> None:
+    """The model fails each request, and would keep its one slot for a minute for a sequence that isn't ended."""
+    model = ModelLoad("steps", sequence_length=3)
+    loads = (Load(kind, value),)
+    settings = replace(QUICK, url=url(loaded, protocol), models=(model,), loads=loads, requests=30, timeout_s=10)
+    (point,) = sweep(replace(settings, warmup_s=0.0)).points
+    assert (point.requests, point.failed) == (0, 30)
+    assert {error.kind for error in point.errors} == {"HTTP 500" if protocol == "http" else "gRPC 13"}
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_a_number_of_requests_may_end_amid_a_sequence(loaded: Server, protocol: str) -> None:
+    """The last ones of others wait for its place in the model."""
+    model = ModelLoad("sequences", sequence_length=4)
+    settings = replace(QUICK, url=url(loaded, protocol), models=(model,), loads=(Load("concurrency", 3),), timeout_s=10)
+    for requests in (13, 14, 15):
+        (point,) = sweep(replace(settings, requests=requests, warmup_s=0.0)).points
+        assert (point.requests, point.errors) == (requests, ())
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_sequences_of_a_file_are_sent_as_they_are_written(loaded: Server, tmp_path: Path, protocol: str) -> None:
     file = tmp_path / "sequences.json"
     streams = [[{"x": [1.0]}, {"x": [102.0]}], [{"x": [1.0]}, {"x": [2.0]}, {"x": [103.0]}], [{"x": [101.0]}]]

@@ -268,7 +268,7 @@ def test_a_number_of_streams_has_all_of_their_responses_whatever_the_warm_up_lef
     assert tally.duration_ns == max(counted) + 3 * tenth - min(counted)
 
 
-@pytest.mark.parametrize("how", ["refused", "lost"])
+@pytest.mark.parametrize("how", ["refused", "lost", "late"])
 def test_a_sequence_that_lost_a_request_is_ended_uncounted_before_the_next_begins(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +288,7 @@ def test_a_sequence_that_lost_a_request_is_ended_uncounted_before_the_next_begin
     monkeypatch.setattr("tritonforge.load.pacing.drive.now_ns", lambda: clock.now)
     monkeypatch.setattr("tritonforge.load.pacing.drive.asyncio.get_running_loop", lambda: clock)
     sequence = Payload(b"", tuple((part, b"") for part in (b"first ", b"amid ", b"last ", b"only ")), sequence_length=4)
-    job = Job(Target("", 1), (sequence,), 60 * NS, 1, concurrency=1, requests=5)
+    job = Job(Target("", 1), (sequence,), 60 * NS, 1, concurrency=1, requests=5, timeout_s=2)
     recorder = Recorder(job.window_ns, tallies.append)
     drive = Drive(job, recorder, reconnect)
     drive.lanes = [lane := Lane()]
@@ -298,8 +298,10 @@ def test_a_sequence_that_lost_a_request_is_ended_uncounted_before_the_next_begin
     drive.ended(lane, "", b"")
     if how == "refused":
         drive.ended(lane, "HTTP 500: no", b"")
-    else:
+    elif how == "lost":
         drive.lost(lane, "gone")
+    else:
+        clock.run(clock.now + 2 * NS)
     assert drive.under_way
     assert list(recorder.under_way()) == [], "the end of a sequence is none of the load's"
     for _ in range(4):

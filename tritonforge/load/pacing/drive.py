@@ -44,7 +44,7 @@ class Drive:
         self._exhausted = False
         self._idle: deque[Lane] = deque()
         self._begun: deque[Lane] = deque()  # idle amid a sequence
-        self._broken: set[Lane] = set()  # whose connection was lost amid a request
+        self._broken: set[Lane] = set()  # whose request has no answer, and the connection is gone
         self._due: deque[int] = deque()
         self._times: Iterator[int] = iter(())
         self._next = 0
@@ -176,6 +176,8 @@ class Drive:
         elif lane.intended >= self._counts_from:
             recorder.add(lane, now)
         if (self._left > 0 or self._exhausted) and self._spent(lane, now):
+            if self._running:  # the others may wait for its sequence's place
+                self._close_sequence(lane)
             return
         if error and self._gives_up(lane):
             return
@@ -192,6 +194,10 @@ class Drive:
         if not lane.busy:
             lane.payload = None
         return lane.busy
+
+    def _left_open(self, lane: Lane) -> bool:
+        """Tell whether a lane that is to send no more is to be connected anew, to end its sequence."""
+        return self._running and lane.payload is not None and 0 < lane.sent < lane.payload.sequence_length
 
     def _first_ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
         """Look at the first answer of each model, whatever else is checked: an error may have the status 200."""
@@ -218,7 +224,7 @@ class Drive:
                 lane.busy = False
                 self._failed(lane, f"connection: {reason}")
                 self._broken.add(lane)
-                if self._spent(lane, now_ns()):
+                if self._spent(lane, now_ns()) and not self._left_open(lane):
                     return
             for idle in (self._idle, self._begun):
                 if lane in idle:
@@ -259,11 +265,11 @@ class Drive:
             if lane.busy and lane.started <= now - timeout and self._running:
                 lane.busy = False
                 self._failed(lane, self._timed_out)
-                lane.payload = None
+                self._broken.add(lane)
                 link, lane.link = lane.link, None
                 if link is not None:
                     link.abandon(lane)
-                if not self._spent(lane, now):
+                if not self._spent(lane, now) or self._left_open(lane):
                     self._reconnect(lane)
         if self._running:
             due = min((lane.started for lane in self.lanes if lane.busy), default=now) + timeout
@@ -278,7 +284,7 @@ class Drive:
 
         Stop where it was the last of these, or of a schedule that is over.
         """
-        rests = False
+        rests = lane in self._resting
         if self._left > 0 and lane.intended != _UNCOUNTED:
             if now < self._windows_ns:
                 self._uncounted += 1
