@@ -124,13 +124,16 @@ def failed_share(points: Sequence[Point]) -> float:
 def failures(whose: str, points: Iterable[Point]) -> list[str]:
     """Say how many requests failed, and in what way most of them did; nothing where none did."""
     ways: Counter[str] = Counter()
+    succeeded = 0
     for point in points:
         ways.update(ways_of_failing(point))
+        succeeded += point.requests
     if not ways:
         return []
     words, count = ways.most_common(1)[0]
     most = "all" if len(ways) == 1 else f"{count:,}"
-    return [f"{ways.total():,} requests {whose} failed ({most}: {words}); figures are of those that succeeded"]
+    rest = "; figures are of those that succeeded" if succeeded else ""
+    return [f"{ways.total():,} requests {whose} failed ({most}: {words}){rest}"]
 
 
 def said_settings(settings: Settings) -> dict[str, Any]:

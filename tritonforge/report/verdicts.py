@@ -277,9 +277,9 @@ def _compare_point(
 
 
 def _failures(point: PointChange, names: tuple[str, str]) -> Iterator[str]:
-    """Say of which side too many requests failed."""
+    """Say of which side too many requests failed, but not all, which is said in other words."""
     for name, share in zip(names, point.failed, strict=True):
-        if share > point.max_errors:
+        if point.max_errors < share < 1:
             yield (
                 f"{point.label}: {share * 100:.1f} % of the requests of {name} failed or had no answer, more than "
                 f"{point.max_errors * 100:g} %; figures are of the others alone, and not judged"

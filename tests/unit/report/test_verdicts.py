@@ -258,6 +258,15 @@ def test_a_load_at_which_nothing_succeeded_has_no_verdict(paired: bool) -> None:
     assert headline(comparison) == "2 loads: 1 same, 1 not measured"
 
 
+def test_that_all_requests_failed_is_told_once() -> None:
+    sides = {"concurrency 1": (side(1000, 100, 500), {})}
+    comparison = compare_points(
+        sides, base="a", new="b", rules=Rules(), paired=False, failed={"concurrency 1": (0.0, 1.0)}
+    )
+    assert comparison.points[0].verdict == "failing"
+    assert comparison.warnings == ("concurrency 1: nothing succeeded of b, so that there is nothing to compare",)
+
+
 def test_the_columns_of_saved_reports_are_those_of_the_ratio() -> None:
     base, new = [100.0] * 9, [100.0] * 5 + [300.0] * 4
     comparison = compare({"throughput": base}, {"throughput": new}, paired=False)
