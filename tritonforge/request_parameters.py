@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 __all__ = ["OF_QUEUES", "OF_SEQUENCES", "Parameter", "check_parameter", "require_encodable"]
 
 Parameter = bool | int | float | str
@@ -23,6 +25,8 @@ def check_parameter(name: str, value: Parameter, *, sequences: str) -> None:
         raise ValueError(f'the parameter "{name}" has a name that Triton takes for itself; take another')
     if name in OF_QUEUES:
         _require_count(name, value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f'the parameter "{name}" is {value}; it is a finite number, as JSON has no other')
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise ValueError(f'the parameter "{name}" is {value}; an integer of the protocol has 64 bits')
     require_encodable("a parameter's name", name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -144,8 +143,6 @@ def read_parameters(given: Mapping[str, Parameter] | tuple[str, ...]) -> dict[st
             raise BadOption("request_parameter", f'"{name}" is given twice; a request has it once')
         if not name:
             raise BadOption("request_parameter", f"{value!r} has no name")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise BadOption("request_parameter", f'"{name}" is {value}; it is a finite number')
         try:
             check_parameter(name, value, sequences=_SEQUENCES)
         except (TypeError, ValueError) as error:

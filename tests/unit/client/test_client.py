@@ -121,6 +121,7 @@ def test_what_is_no_definition_is_not_called(given, message):
             '"binary_data_output" has a name that Triton takes',
         ),
         ({"parameters": {"triton_x": 1}}, ValueError, '"triton_x" has a name that Triton takes for itself'),
+        ({"parameters": {"a": float("nan")}}, ValueError, 'the parameter "a" is nan; it is a finite number'),
         ({"parameters": {"a": 1 << 63}}, ValueError, 'the parameter "a" is 9223372036854775808; an integer .* 64 bits'),
         ({"parameters": {"a": "\ud800"}}, ValueError, r'the parameter "a" is .\\ud800., which has no form in UTF-8'),
         ({"parameters": {"\ud800": 1}}, ValueError, r"a parameter's name is .\\ud800., which has no form in UTF-8"),

@@ -104,6 +104,7 @@ def test_the_function_has_a_mapping_of_its_own() -> None:
         ({1: 2}, 'scale: argument "options" has the key 1; a parameter\'s name is a str'),
         ({"sequence_id": 1}, 'scale: argument "options": the parameter "sequence_id" is of sequences'),
         ({"triton_x": 1}, 'the parameter "triton_x" has a name that Triton takes for itself'),
+        ({"by": float("inf")}, "is inf; it is a finite number"),
         ({"by": 1 << 63}, "an integer of the protocol has 64 bits"),
     ],
 )
