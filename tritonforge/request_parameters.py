@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-__all__ = ["OF_QUEUES", "OF_SEQUENCES", "Parameter", "check_parameter", "require_encodable"]
+import numpy as np
+
+__all__ = ["OF_QUEUES", "OF_SEQUENCES", "Parameter", "check_parameter", "plain", "require_encodable"]
 
 Parameter = bool | int | float | str
 """A value of the protocol's parameters extension."""
@@ -12,6 +15,15 @@ OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
 
 _FORM_OF_ANSWERS, _RESERVED = "binary_data_output", "triton_"  # the former over HTTP, where no model sees it (24.10)
 OF_QUEUES = {"priority": "a level of the model's queue", "timeout": "the limit in the queue in microseconds"}
+
+
+_PLAIN: tuple[tuple[type[Any], type[Any]], ...] = ((np.bool_, bool), (np.integer, int), (np.floating, float))
+"""What NumPy's scalars are to the protocol; its texts are Python's."""
+
+
+def plain(value: object) -> object:
+    """Give a scalar of NumPy's as Python has it; anything else as it is."""
+    return next((python(value) for kind, python in _PLAIN if isinstance(value, kind)), value)
 
 
 def check_parameter(name: str, value: Parameter, *, sequences: str) -> None:

@@ -1,15 +1,17 @@
 """Samples of tensors: drawn at random, held against each other, and kept in a file: a model's golden samples.
 
 A golden file is an .npz of arrays named `NUMBER/in/TENSOR` and `NUMBER/out/TENSOR`, as clients send and get them: with
-the batch dimension, strings as UTF-8. NumPy keeps strings at one width and fills them up with NUL.
+the batch dimension, strings as UTF-8. NumPy keeps strings at one width and fills them up with NUL. Parameters of a
+request are the bytes of JSON, at `NUMBER/parameters/`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from tritonforge.dtypes import DTYPES
 from tritonforge.manifest import MANIFEST, read_manifest
 from tritonforge.repository_files import read_bytes
+from tritonforge.request_parameters import Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,10 +44,11 @@ class NotKept(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """The tensors of one request, by name, and of its answer."""
+    """The tensors of one request, by name, and of its answer; the parameters of the request."""
 
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 
 def draw(datatype: str, shape: tuple[int, ...], random: np.random.Generator, *, string_length: int = 16) -> Array:
@@ -97,6 +101,9 @@ def write_golden(samples: Iterable[Golden]) -> bytes:
         for side, tensors in (("in", sample.inputs), ("out", sample.outputs)):
             for name, array in sorted(tensors.items()):
                 arrays[f"{number}/{side}/{name}"] = _kept(name, array)
+        if sample.parameters:
+            text = json.dumps(dict(sample.parameters), sort_keys=True).encode()
+            arrays[f"{number}/parameters/"] = np.frombuffer(text, np.uint8)
     file = io.BytesIO()
     np.savez(file, **arrays)
     return file.getvalue()
@@ -108,12 +115,16 @@ def read_golden(content: bytes) -> Sequence[Golden]:
     Raises:
         ValueError: it is something else.
     """
-    samples: dict[int, tuple[dict[str, Array], dict[str, Array]]] = {}
+    samples: dict[int, tuple[dict[str, Array], dict[str, Array], dict[str, Parameter]]] = {}
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             for key in file.files:
                 number, side, name = key.split("/", 2)
-                samples.setdefault(int(number), ({}, {}))[{"in": 0, "out": 1}[side]][name] = _read(file[key])
+                inputs, outputs, parameters = samples.setdefault(int(number), ({}, {}, {}))
+                if side == "parameters":
+                    parameters.update(json.loads(file[key].tobytes()))
+                else:
+                    {"in": inputs, "out": outputs}[side][name] = _read(file[key])
     except (OSError, KeyError, ValueError, EOFError) as error:
         raise ValueError(f"not a file of golden samples: {error}") from error
     return [Golden(*samples[number]) for number in sorted(samples)]

@@ -30,7 +30,7 @@ def scale(x: Row, options: RequestParameters) -> Scaled:
     return Scaled(x * np.float32(options.get("by", 1)), np.full(len(x), len(x)))
 
 
-@model
+@model(examples={"x": np.ones((1, 2), np.float32), "options": {"by": np.int64(3), "priority": 1}})
 async def ascale(x: Row, options: RequestParameters) -> Row:
     return x * np.float32(options.get("by", 1))
 

@@ -85,6 +85,18 @@ def test_a_model_whose_samples_cannot_be_read_is_told_and_the_others_go_on(golde
     assert (result.exit_code, result.output.splitlines()) == (1, said)
 
 
+def test_a_model_that_is_not_served_is_told_and_the_others_go_on(golden: Golden, tmp_path: Path) -> None:
+    shutil.copytree(golden.repository, tmp_path / "more")
+    manifest = tmp_path / "more" / "tritonforge.json"
+    content = json.loads(manifest.read_bytes())
+    content["models"]["another"] = content["models"]["double"]
+    manifest.write_text(json.dumps(content))
+    result = run("verify", tmp_path / "more", "--url", golden.url("http"))
+    assert result.exit_code == 1
+    assert result.output.splitlines()[0].startswith("another: another at http://")
+    assert result.output.splitlines()[1:] == ["double: 3 of 3 as built", "judge: 1 of 1 as built"]
+
+
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_the_answers_of_golden_samples_are_checked_under_load(golden: Golden, protocol: str, tmp_path: Path) -> None:
     counts = []

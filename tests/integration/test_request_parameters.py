@@ -18,6 +18,9 @@ import tritonclient.http
 from tritonforge.build import build
 from tritonforge.client import Client, InvalidRequest
 from tritonforge.client.stubs import generate, read_server
+from tritonforge.client.verify import verify
+from tritonforge.load import Data, InvalidLoad, Load, ModelLoad, Settings, sweep
+from tritonforge.samples import golden_of
 from tritonforge.server import Server
 
 X = np.ones((1, 2), np.float32)
@@ -25,10 +28,15 @@ TOLD = {"name": "a", "count": 3, "ratio": 0.5, "flag": True}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("parametric") / "model_repository"
     build([Path(definitions.__file__)], folder)
-    with Server.embedded(folder, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(repository: Path) -> Iterator[Server]:
+    with Server.embedded(repository, http_port=0, grpc_port=0, metrics_port=0, exit_timeout_s=0) as running:
         yield running
 
 
@@ -90,6 +98,25 @@ def test_a_generated_module_says_them_to_any_model(server: Server, protocol: str
         if protocol == "grpc":
             prompt = np.array(["a"], object)
             assert len(list(models.tokens(prompt, parameters={"max_tokens": 2}))) == 2
+
+
+def test_golden_samples_have_those_of_their_examples(client: Client, repository: Path) -> None:
+    (kept,) = golden_of(repository, "ascale")
+    assert kept.parameters == {"by": 3}
+    assert kept.outputs["output"].tolist() == [[3, 3]]
+    held = [(one.samples, one.wrong, one.untried) for one in verify(client, repository) if one.model == "ascale"]
+    assert held == [(1, (), "")]
+    load = ModelLoad("ascale", data=Data(f"golden:{repository}"))
+    with pytest.raises(InvalidLoad, match="samples of ascale have request parameters"):
+        sweep(Settings(client.url, (load,), loads=(Load("concurrency", 1),)))
+
+
+def test_an_input_that_generate_has_no_name_for_is_refused(server: Server) -> None:
+    with (
+        Client(server.http_url) as client,
+        pytest.raises(InvalidRequest, match=r'input "id": Triton takes .* infer\(\)'),
+    ):
+        client.generate("told", x=[1, 1], id=3)
 
 
 def test_what_can_not_be_sent_is_refused(client: Client) -> None:

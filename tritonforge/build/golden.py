@@ -20,10 +20,12 @@ from tritonforge.build.environments import other_packages
 from tritonforge.build.golden_faults import NotOneAnswer, OtherPackages, TooManyRows, fault
 from tritonforge.define import Definition
 from tritonforge.define.arrays import Array
+from tritonforge.define.request_parameters import check_request_parameters
 from tritonforge.emit import Built
 from tritonforge.errors import Diagnostic
 from tritonforge.ir import ANONYMOUS, File, Signature, TensorSpec
 from tritonforge.lower import Gathered
+from tritonforge.request_parameters import Parameter
 from tritonforge.samples import Golden, NotKept, draw, matches, write_golden
 
 __all__ = ["GoldenMaker", "drawn_before", "golden_files"]
@@ -94,8 +96,13 @@ class GoldenMaker:
 
         Of an environment it says so: builds once made samples with whatever packages they had themselves.
         """
+        own = definition.signature.request_parameters
         examples = [
-            Golden({key: np.asarray(value) for key, value in example.items() if value is not None}, {})
+            Golden(
+                {key: np.asarray(value) for key, value in example.items() if value is not None and key != own},
+                {},
+                parameters=_parameters(definition, example),
+            )
             for example in definition.options.examples
         ]
         given = hashlib.sha256(write_golden(examples)).hexdigest() if examples else self.count
@@ -196,7 +203,14 @@ def _run(definition: Definition[..., Any], inputs: Mapping[str, Any]) -> Golden:
     return Golden(
         {spec.name: _wire(spec, given[spec.name]) for spec in signature.inputs if spec.name in given},
         {spec.name: _wire(spec, first[spec.name]) for spec in signature.outputs},
+        parameters=_parameters(definition, given),
     )
+
+
+def _parameters(definition: Definition[..., Any], example: Mapping[str, Any]) -> Mapping[str, Parameter]:
+    """Give the parameters of the request that an example has."""
+    own = definition.signature.request_parameters
+    return check_request_parameters(definition.name, own, example.get(own)) if own else {}
 
 
 def _outputs(definition: Definition[..., Any], inputs: Mapping[str, Any]) -> dict[str, Array]:

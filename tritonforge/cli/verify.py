@@ -46,10 +46,10 @@ def verify(
             for model in hold(client, folder, tolerance=TOLERANCE if tolerance is None else tolerance):
                 right = model.samples - len(model.wrong)
                 said = f"{right} of {model.samples} as built" if model.samples else "no golden samples"
-                typer.echo(f"{model.model}: {model.unread or said}")
+                typer.echo(f"{model.model}: {model.untried or said}")
                 for words in model.wrong:
                     typer.echo(f"  {in_options(words)}")
-                held, failed = held + model.samples, failed + len(model.wrong) + bool(model.unread)
+                held, failed = held + model.samples, failed + len(model.wrong) + bool(model.untried)
     except ServerUnavailable as error:
         typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(url)}", err=True)
         raise typer.Exit(1) from None

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tritonforge.client.client import Client
-from tritonforge.client.errors import InferenceFailed, InvalidRequest
+from tritonforge.client.errors import InferenceFailed, InvalidRequest, ModelNotFound, ModelNotReady
 from tritonforge.errors import TritonForgeError
 from tritonforge.manifest import MANIFEST, read_manifest
-from tritonforge.samples import TOLERANCE, differing, golden_of
+from tritonforge.samples import TOLERANCE, Golden, differing, golden_of
 
 __all__ = ["NotVerifiable", "Verified", "verify"]
 
@@ -23,13 +23,13 @@ class NotVerifiable(TritonForgeError):
 class Verified:
     """How a model did: how many samples there are, and the words of each that was answered otherwise.
 
-    `unread` says why its samples can't be read; there are none then.
+    `untried` says why none was tried: they can't be read, or the server doesn't serve the model.
     """
 
     model: str
     samples: int
     wrong: tuple[str, ...] = ()
-    unread: str = ""
+    untried: str = ""
 
 
 def verify(client: Client, repository: Path, *, tolerance: float = TOLERANCE) -> Iterator[Verified]:
@@ -46,22 +46,30 @@ def verify(client: Client, repository: Path, *, tolerance: float = TOLERANCE) ->
         try:
             samples = golden_of(repository, model)
         except FileNotFoundError as error:
-            yield Verified(model, 0, unread=f"{error.filename} is missing; put it back, or build again")
+            yield Verified(model, 0, untried=f"{error.filename} is missing; put it back, or build again")
             continue
         except (OSError, ValueError) as error:
-            yield Verified(model, 0, unread=str(error))
+            yield Verified(model, 0, untried=str(error))
             continue
-        wrong = []
-        for number, sample in enumerate(samples):
-            try:
-                found = client.infer(model, dict(sample.inputs)).outputs
-            except (InferenceFailed, InvalidRequest) as error:
-                difference = str(error)
-            else:
-                difference = differing(found, sample.outputs, tolerance)
-            if difference:
-                wrong.append(f"sample {number}: {difference}")
-        yield Verified(model, len(samples), tuple(wrong))
+        try:
+            wrong = [
+                f"sample {number}: {difference}"
+                for number, sample in enumerate(samples)
+                if (difference := _difference(client, model, sample, tolerance))
+            ]
+        except (ModelNotFound, ModelNotReady) as error:
+            yield Verified(model, len(samples), untried=str(error))
+        else:
+            yield Verified(model, len(samples), tuple(wrong))
+
+
+def _difference(client: Client, model: str, sample: Golden, tolerance: float) -> str:
+    """Say in what a server's answer isn't the sample's; nothing where it is."""
+    try:
+        found = client.infer(model, dict(sample.inputs), parameters=sample.parameters).outputs
+    except (InferenceFailed, InvalidRequest) as error:
+        return str(error)
+    return differing(found, sample.outputs, tolerance)
 
 
 def _models(repository: Path) -> list[str]:

@@ -15,7 +15,7 @@ from tritonforge.define.argument_types import mistyped
 from tritonforge.define.arrays import Array, Sizes, check_inputs, check_outputs
 from tritonforge.define.asynchronous import then
 from tritonforge.define.faults import settle, unknown
-from tritonforge.define.isolation import in_body, own, run_step
+from tritonforge.define.isolation import copied, in_body, own, run_step
 from tritonforge.define.origin import Origin, variable
 from tritonforge.define.request_parameters import check_request_parameters
 from tritonforge.define.settings import CommonArguments, OptionArguments, Options
@@ -165,19 +165,20 @@ class Definition(ABC, Generic[P, R_co]):
 
     async def _async_stream(self, results: AsyncIterator[Any]) -> AsyncIterator[R_co]:
         async for result in results:
-            yield self._checked(result, Sizes())
+            yield self._checked(result, Sizes(), copy=True)
 
     def _stream(self, results: Iterator[Any]) -> Iterator[R_co]:
         for result in results:
-            yield self._checked(result, Sizes())
+            yield self._checked(result, Sizes(), copy=True)
 
-    def _checked(self, result: Any, sizes: Sizes) -> R_co:
+    def _checked(self, result: Any, sizes: Sizes, *, copy: bool = False) -> R_co:
         names = tuple(spec.name for spec in self.signature.outputs)
         try:
             outputs = self.returns.unpack(result, names)
         except ValueError as error:
             raise InvalidTensor(f"{self.name}: {error}") from error
-        return self.wrap(own(check_outputs(self.name, self.signature, outputs, sizes)))
+        checked = check_outputs(self.name, self.signature, outputs, sizes)
+        return self.wrap(copied(checked) if copy else own(checked))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'without a name'}>"

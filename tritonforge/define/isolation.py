@@ -14,7 +14,7 @@ import numpy as np
 from tritonforge.define.served_errors import TritonError
 from tritonforge.errors import DiagnosticError, InvalidTensor
 
-__all__ = ["in_body", "own", "run_body", "run_function", "run_step"]
+__all__ = ["copied", "in_body", "own", "run_body", "run_function", "run_step"]
 
 Given = TypeVar("Given")
 
@@ -76,8 +76,11 @@ def own(arrays: Mapping[str, Given]) -> Mapping[str, Given]:
     Outside of a pipeline they are the caller's and the function's own. Arrays of strings are new in any case, since the
     check made them.
     """
-    if not _caller.get():
-        return arrays
+    return copied(arrays) if _caller.get() else arrays
+
+
+def copied(arrays: Mapping[str, Given]) -> Mapping[str, Given]:
+    """Give copies, as of what a stream yields: it may fill its arrays again while the caller has them, as served."""
     return {name: _own(array) for name, array in arrays.items()}
 
 

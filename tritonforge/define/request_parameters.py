@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tritonforge.errors import InvalidTensor
-from tritonforge.request_parameters import OF_QUEUES, Parameter, check_parameter
+from tritonforge.request_parameters import OF_QUEUES, Parameter, check_parameter, plain
 
 __all__ = ["RequestParameters", "check_request_parameters", "takes_request_parameters"]
 
@@ -41,7 +41,9 @@ def check_request_parameters(model: str, name: str, given: object) -> dict[str, 
         return {}
     if not isinstance(given, Mapping):
         raise InvalidTensor(f"{place} is of type {type(given).__name__}; wanted a mapping: the request's parameters")
-    for key, value in given.items():
+    told: dict[str, Parameter] = {}
+    for key, each in given.items():
+        value = plain(each)
         if not isinstance(key, str):
             raise InvalidTensor(f"{place} has the key {key!r}; a parameter's name is a str")
         if not isinstance(value, str | int | float):
@@ -51,4 +53,6 @@ def check_request_parameters(model: str, name: str, given: object) -> dict[str, 
             check_parameter(key, value, sequences="no model sees it")
         except (TypeError, ValueError) as error:
             raise InvalidTensor(f"{place}: {error}") from error
-    return {key: value for key, value in given.items() if key not in OF_QUEUES}
+        if key not in OF_QUEUES:
+            told[key] = value
+    return told

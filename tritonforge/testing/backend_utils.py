@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -203,14 +204,15 @@ class InferenceRequest:
         correlation_id: int | str = 0,
         flags: int = 0,
         timeout: int = 0,
-        parameters: str = "{}",
+        parameters: str | Mapping[str, bool | int | float | str] = "{}",
         requested_output_names: Iterable[str] = (),
         is_cancelled: Callable[[], bool] = lambda: False,
         **_more: object,
     ) -> None:
         self._model = model_name
         self._tensors = list(inputs)
-        self._told = (request_id, correlation_id, flags, timeout, parameters, list(requested_output_names))
+        text = parameters if isinstance(parameters, str) else json.dumps(dict(parameters))
+        self._told = (request_id, correlation_id, flags, timeout, text, list(requested_output_names))
         self.is_cancelled = is_cancelled
         self.sender = ResponseSender(is_cancelled)
 

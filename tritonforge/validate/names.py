@@ -14,9 +14,10 @@ __all__ = ["check"]
 ALLOWED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A model's name is a folder and a part of URLs, which Triton's HTTP server doesn't decode (seen in 24.10)."""
 
-
 LONGEST = 200
 """Of a name's characters: Linux takes 255 for a file's, and golden samples' files have an ending more."""
+
+_STATISTICS = "stats"
 
 
 def check(repository: Repository) -> Iterator[Diagnostic]:
@@ -45,6 +46,14 @@ def check(repository: Repository) -> Iterator[Diagnostic]:
                 model.where,
                 f'Triton can\'t serve a model named "{name}"',
                 "use letters of ASCII, digits, _ . and -, the first one no - or .",
+            )
+        elif name == _STATISTICS:
+            yield Diagnostic(
+                "TF107",
+                model.where,
+                f"over HTTP Triton answers /v2/models/{name}, for its metadata, with the statistics of all models",
+                "rename it: clients that ask for metadata find none",
+                severity="warning",
             )
         first.setdefault(name, model.where)
         yield from _tensors(model)

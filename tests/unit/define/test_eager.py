@@ -130,6 +130,17 @@ def test_a_generator_gives_a_stream() -> None:
     assert [int(one[0]) for one in count(np.array([5]))] == [5, 6, 7]
 
 
+def test_a_stream_may_fill_one_array_again_as_served() -> None:
+    @model
+    def refilled(start: Int64[np.ndarray, "1"]) -> Iterator[Int64[np.ndarray, "1"]]:
+        number = start.copy()
+        for _ in range(3):
+            yield number
+            number += 1
+
+    assert [one.tolist() for one in refilled(np.array([5]))] == [[5], [6], [7]]
+
+
 def test_a_stream_that_is_no_generator_is_told_at_the_call() -> None:
     """In the words of the server."""
 

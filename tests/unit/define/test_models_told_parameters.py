@@ -114,6 +114,11 @@ def test_what_no_request_can_say_is_refused(given: Any, words: str) -> None:
     assert words in str(refused.value)
 
 
+def test_scalars_of_numpy_are_what_the_client_makes_of_them() -> None:
+    given = {"a": np.int64(2), "b": np.float32(0.5), "c": np.bool_(True)}
+    assert json.loads(str(defaulted(X, options=given)[0])) == {"a": 2, "b": 0.5, "c": True}
+
+
 def test_a_misspelled_name_is_guessed() -> None:
     with pytest.raises(InvalidTensor, match="did you mean options"):
         scale(X, optoins={"by": 3})  # type: ignore[call-arg]

@@ -34,6 +34,12 @@ def test_names_that_triton_cannot_serve(name: str) -> None:
     assert (one.code, one.message) == ("TF107", f'Triton can\'t serve a model named "{name}"')
 
 
+def test_a_name_whose_metadata_no_client_gets_is_told() -> None:
+    (one,) = found(model("stats", PLAIN))
+    assert (one.code, one.severity) == ("TF107", "warning")
+    assert "/v2/models/stats" in one.message
+
+
 def test_a_name_that_two_models_have_is_told_at_the_later_one() -> None:
     (one,) = found(model("same", PLAIN, line=7), model("other", PLAIN), model("same", PLAIN, line=3))
     assert (one.code, one.where.line) == ("TF106", 7)

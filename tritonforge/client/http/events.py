@@ -34,6 +34,12 @@ def generate_body(inputs: Mapping[str, Any], target: Target) -> Json:
     Raise ValueError for an id of the request, or of its sequence, that Triton would cut off.
     """
     require_request_id(target.request_id)
+    if "id" in inputs:
+        raise InvalidRequest(
+            'input "id": Triton takes a generate request\'s id for that of the request: request_id="…" gives it, and '
+            "infer() sends an input of that name",
+            target,
+        )
     if isinstance(sequence := inputs.get("sequence_id"), str):
         require_encodable("sequence_id", sequence)
     request = {"id": target.request_id, **inputs} if target.request_id else dict(inputs)

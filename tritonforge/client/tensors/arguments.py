@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
-from tritonforge.request_parameters import check_parameter, require_encodable
+from tritonforge.request_parameters import check_parameter, plain, require_encodable
 
 __all__ = [
     "checked_parameters",
@@ -25,8 +23,6 @@ __all__ = [
 ]
 
 _KINDS = (bool, int, float, str)
-_PLAIN: tuple[tuple[type[Any], type[Any]], ...] = ((np.bool_, bool), (np.integer, int), (np.floating, float))
-"""What NumPy's scalars are to the protocol; its texts are Python's."""
 
 _OPTIONS = {
     *("cast", "end", "headers", "inputs", "into", "outputs", "parameters", "request_id"),
@@ -87,7 +83,7 @@ def checked_parameters(parameters: Mapping[str, Any] | None) -> Mapping[str, Any
         raise TypeError(f'parameters is {kind_of(parameters)}; it takes a mapping: parameters={{"tenant": "a"}}')
     checked = {}
     for name, given in parameters.items():
-        value = given if isinstance(given, _KINDS) else _plain(given)
+        value = given if isinstance(given, _KINDS) else plain(given)
         checked[name] = value
         if not isinstance(name, str):
             raise TypeError(f"the parameter {name!r} has {kind_of(name)} for its name; it is a text")
@@ -95,11 +91,6 @@ def checked_parameters(parameters: Mapping[str, Any] | None) -> Mapping[str, Any
             raise TypeError(f'the parameter "{name}" is {kind_of(value)}; the protocol has bool, int, float and str')
         check_parameter(name, value, sequences=_SEQUENCES.format(name=name))
     return checked
-
-
-def _plain(value: object) -> object:
-    """Give a scalar of NumPy's as Python has it; anything else as it is."""
-    return next((plain(value) for kind, plain in _PLAIN if isinstance(value, kind)), value)
 
 
 def require_setting(name: str, value: object, kind: type[Any], example: str) -> None:

@@ -189,6 +189,11 @@ def _golden_rows(served: ServedModel, repository: Path) -> list[dict[str, Any]]:
             f"data golden: {repository} has no golden samples of {served.name}; "
             "build it with --golden 8, or give its definition examples="
         )
+    if any(sample.parameters for sample in samples):
+        raise InvalidLoad(
+            f"data golden: samples of {served.name} have request parameters, each its own, and a load has the same for "
+            "all: give rows of a file, and parameters"
+        )
     rows: list[dict[str, Any]] = []
     for sample in samples:
         tensors = {**sample.inputs, **{f"{_ANSWER}{name}": array for name, array in sample.outputs.items()}}
