@@ -196,9 +196,9 @@ class Point:
 
     `unanswered` requests, the oldest of them for `unanswered_s`, had no answer at the end, though it was waited for,
     and are older than every success. Those that reached the timeout in that wait, or lost their connection, are among
-    `errors`. `overdue` has, by the objective's name, how many more requests had been under way
-    for longer than its limit at the end of the measured windows than at their start. Neither kind is in any other
-    figure, but both count where objectives are judged.
+    `errors`, and `failed_after` is how many they are. `overdue` has, by the objective's name, how many more requests
+    had been under way for longer than its limit at the end of the measured windows than at their start. Neither kind is
+    in any other figure, but both count where objectives are judged.
     """
 
     load: Load
@@ -224,6 +224,7 @@ class Point:
     processes: ServerProcesses | None = None
     unanswered: int = 0
     unanswered_s: float = 0.0
+    failed_after: int = 0
     overdue: Mapping[str, int] = field(default_factory=dict)
     short_of: int = 0
     """How many requests a rate had due in the measured windows, where less than 98 % of them succeeded; else 0."""
@@ -234,8 +235,15 @@ class Point:
 
     @property
     def silent(self) -> bool:
-        """Whether the server stopped answering: none of a closed loop's requests under way had an answer at the end."""
-        return self.load.kind == "concurrency" and self.unanswered >= self.load.value
+        """Whether the server stopped answering: none of a closed loop's requests under way had an answer at the end.
+
+        Some that reached the timeout then tell it where none had done so before, as those of a slow server do.
+        """
+        if self.load.kind != "concurrency":
+            return False
+        late = sum(error.count for error in self.errors if error.kind == "timeout")
+        after = self.failed_after if late <= self.failed_after else 0
+        return self.unanswered + after >= self.load.value
 
     @property
     def failed(self) -> int:

@@ -50,6 +50,7 @@ class Run:
         if self.requests is not None:
             self.limit = UNLIMITED
         self.stable_windows = settings.stable_windows
+        self.failed_after = 0
         self.tallies: dict[int, list[Tally]] = {}
         self.windows: list[Tally] = []
         self.readings: list[Reading] = []
@@ -118,6 +119,7 @@ class Run:
             last, (kind, _, words) = self.windows[-1], error.partition(": ")
             last.errors[kind] = last.errors.get(kind, 0) + 1
             last.examples.setdefault(kind, words)
+        self.failed_after = len(errors) if self.windows else 0
 
     def _judge(self) -> None:
         agreed = stable(self.windows, self.settings)

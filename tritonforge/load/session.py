@@ -244,6 +244,7 @@ class Session:
             run.measured,
             agreed=run.agreed,
             unanswered_ns=self._workers.unanswered_ns,
+            failed_after=run.failed_after,
         )
         before, after = run.readings[0], run.readings[-1]
         server = difference(before.counters, after.counters, self._composing)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 
 from tritonforge.load import Load, Point, ProfileExport, Progress, Report, Session, Settings, find_max
 from tritonforge.load import sweep as sweep_one
 from tritonforge.load.address import parse_address
+from tritonforge.load.observed.control import connect
 from tritonforge.load.stopped import keeping
 from tritonforge.report.compare import failed_share, failures, said_settings, stalls, windows_of
 from tritonforge.report.interleave import take_turns
@@ -59,11 +60,21 @@ def sweep(
         with served(scenario, warn=warn) as what, own or nullcontext():
             if scenario.find_max and len(what.urls) > 1:
                 raise BadOption("find_max", "a search is on one URL and protocol")
+            for url in what.urls[1:]:
+                _ask(scenario.settings(url, what.dimensions, golden=what.repository))
             to_measure += what.urls
             for url in what.urls:
                 settings = scenario.settings(url, what.dimensions, golden=what.repository)
                 reports.append(measure(settings, on_window=on_window, on_point=on_point, export=export or own))
         return _joined(reports, len(to_measure))
+
+
+def _ask(settings: Settings) -> None:
+    """Raise LoadFailed where no server answers: before minutes are spent on another one."""
+    if all(load.request is not None for load in settings.models):
+        return
+    with closing(connect(parse_address(settings.url), settings.headers, settings.tls)) as control:
+        control.server()
 
 
 def _joined(reports: Sequence[Report], wanted: int) -> Report:

@@ -150,9 +150,14 @@ def short(count: int, load: Load, duration_ms: int, latency_ms: int = 2, **setti
 
 @pytest.mark.parametrize(("rate", "requests", "lasted_ms"), [(50, 300, 6190), (1e9, 10, 5)])
 def test_the_wait_for_the_last_answer_is_no_want_of_requests(rate: float, requests: int, lasted_ms: int) -> None:
-    for warmup_s in (0.0, 1.0):
-        assert not short(requests, Load("rate", rate), lasted_ms, requests=requests, warmup_s=warmup_s)
+    assert not short(requests, Load("rate", rate), lasted_ms, requests=requests)
     assert short(requests * 9 // 10, Load("rate", rate), lasted_ms, requests=requests)
+
+
+@pytest.mark.parametrize(("lasted_ms", "told"), [(6000, False), (6100, False), (6190, True), (12000, True)])
+def test_a_number_of_requests_after_a_warm_up_took_as_long_as_the_rate_says(lasted_ms: int, told: bool) -> None:
+    """More are due until so many have ended: a server that keeps up takes no longer."""
+    assert short(300, Load("rate", 50), lasted_ms, requests=300, warmup_s=1.0) is told
 
 
 def test_what_is_under_way_at_the_end_of_windows_that_begin_with_the_load_is_none_either() -> None:

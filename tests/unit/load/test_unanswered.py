@@ -27,6 +27,7 @@ def point(
     slo: str = "p99=10ms",
     unanswered_ms: Sequence[int] = (),
     tallies: int = 1,
+    failed_after: int = 0,
     **more: object,
 ) -> Point:
     """Make the figures of requests that ended in windows of a second."""
@@ -34,7 +35,9 @@ def point(
     each = [Histogram.of([value * MS for value in latencies_ms[place::tallies]]) for place in range(tallies)]
     windows = [Tally(index, 10**9, latency, latency, **more) for index, latency in enumerate(each)]  # type: ignore[arg-type]
     ages = [age * MS for age in unanswered_ms]
-    return make_point(load or Load("rate", 1), settings, windows, tallies, agreed=True, unanswered_ns=ages)
+    return make_point(
+        load or Load("rate", 1), settings, windows, tallies, agreed=True, unanswered_ns=ages, failed_after=failed_after
+    )
 
 
 @given(
@@ -131,3 +134,20 @@ def test_what_waited_since_before_the_windows_is_told(
     """As where the server stalls in the warm-up: the answers to what waited come within the windows."""
     found = left_over(point(latencies, load=load, **more))  # type: ignore[arg-type]
     assert re.match(told, found) if told else found == ""
+
+
+@pytest.mark.parametrize(("timeouts", "after", "silent"), [(2, 2, True), (1, 1, False), (3, 2, False), (0, 0, False)])
+def test_timeouts_of_all_that_was_under_way_tell_that_the_server_stopped_answering(
+    timeouts: int, after: int, silent: bool
+) -> None:
+    """Where others had timed out before, it is slow; with one in flight answered, it is there."""
+    load = Load("concurrency", 2)
+    found = point([1] * 1000, load=load, slo="p50=10ms", errors={"timeout": timeouts}, failed_after=after)
+    assert (found.silent, found.slo_met) == (silent, not silent)
+
+
+def test_requests_that_fail_in_the_wait_at_the_end_count_once() -> None:
+    """They were overdue at the windows' end, too: 180 of 252 are within the limit."""
+    late = {"errors": {"timeout": 72}, "failed_after": 72, "overdue": {100 * MS: 60}}
+    assert point([1] * 180, slo="p71=100ms", **late).slo_met  # type: ignore[arg-type]
+    assert not point([1] * 180, slo="p73=100ms", **late).slo_met  # type: ignore[arg-type]

@@ -28,6 +28,7 @@ def serving(monkeypatch: pytest.MonkeyPatch, ends: BaseException) -> None:
         raise ends
 
     monkeypatch.setattr("tritonforge.report.sweep.served", served)
+    monkeypatch.setattr("tritonforge.report.sweep._ask", lambda settings: None)
 
 
 @pytest.mark.parametrize(("ends", "kind"), [(KeyboardInterrupt(), SweepInterrupted), (LoadFailed("no"), SweepStopped)])
@@ -71,4 +72,11 @@ def test_an_error_of_the_servers_start_is_itself(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("tritonforge.report.sweep.served", served)
     with pytest.raises(LoadFailed, match="doesn't start") as error:
         sweep(Scenario("fraud"))
+    assert not isinstance(error.value, SweepStopped)
+
+
+def test_all_urls_are_asked_before_any_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tritonforge.report.sweep.sweep_one", lambda settings, **_: report())
+    with pytest.raises(LoadFailed, match=r"127\.0\.0\.1:2") as error:
+        sweep(Scenario("fraud", url=(HTTP, "grpc://127.0.0.1:2")))
     assert not isinstance(error.value, SweepStopped)

@@ -69,7 +69,7 @@ def test_loads_are_words_or_lists(written: object) -> None:
         ({"request_parameter": f"a:{'9' * 5000}:int"}, "--request-parameter: 'a:9"),
         ({"request_parameter": "a:1:bool"}, "--request-parameter: 'a:1:bool': '1' is no bool"),
         ({"request_parameter": "a:nan:double"}, "--request-parameter: 'a:nan:double': 'nan' is no double"),
-        ({"request_parameter": "a:1e999:double"}, 'request-parameter: the parameter "a" is inf; it is a finite number'),
+        ({"request_parameter": "a:1e999:double"}, '--request-parameter: the parameter "a" is inf; it is a finite'),
         ({"request_parameter": ["a:1:int", "a:1:int"]}, '--request-parameter: "a" is given twice'),
         ({"request_parameter": {"": 1}}, "--request-parameter: 1 has no name"),
         ({"request_parameter": "triton_a:1:int"}, '--request-parameter: the parameter "triton_a" has a name that Tr'),

@@ -77,11 +77,12 @@ def make_point(
     *,
     agreed: bool,
     unanswered_ns: Sequence[int] = (),
+    failed_after: int = 0,
 ) -> Point:
     """Make the figures of the last `measured` windows; the server's side is put in by the caller.
 
     `unanswered_ns` are the ages of requests that had no answer at the end, though it was waited for. Those that are
-    older than every success count: others may be slow alone.
+    older than every success count: others may be slow alone. `failed_after` of the errors came in that wait.
     """
     last = windows[-measured:]
     durations = [tally.duration_ns / 1e9 for tally in last]
@@ -93,7 +94,8 @@ def make_point(
     limit = good_limit_us(settings.slo)
     unanswered = [age for age in unanswered_ns if age > latency.histogram.maximum]
     overdue = merge_tallies(last).overdue
-    unmet = missed(settings.slo, latency, sum(error.count for error in errors), len(unanswered), overdue)
+    failed = sum(error.count for error in errors) - failed_after
+    unmet = missed(settings.slo, latency, failed, len(unanswered) + failed_after, overdue)
     good = [tally.latency.share_below(limit * 1e3) * tally.latency.count for tally in last] if limit else []
     point = Point(
         load=load,
@@ -116,6 +118,7 @@ def make_point(
         client_receive_us=_mean_us(last, "receiving_ns", "received"),
         unanswered=len(unanswered),
         unanswered_s=max(unanswered, default=0) / 1e9,
+        failed_after=failed_after,
         overdue={slo.statistic: count for slo in settings.slo if (count := overdue.get(slo.limit_ns, 0)) > 0},
     )
     if due := shortfall(point, settings):

@@ -20,7 +20,8 @@ def missed(
 ) -> tuple[str, ...]:
     """Name those that aren't met, with what never succeeded ranked past every success; nothing measured meets none.
 
-    `unanswered` are those that had no answer at the end. `overdue` has, by an objective's limit in ns, how many more
+    `unanswered` are those that were under way at the end, and had no answer though it was waited for, or failed in that
+    time; `failed` are others. `overdue` has, by an objective's limit in ns, how many more
     requests older than that were under way at the end of the windows than at their start: each is known to take longer,
     and those that did so at the start and have ended since are among the successes.
     """

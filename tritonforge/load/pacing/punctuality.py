@@ -23,7 +23,8 @@ _COUNTED = 10_000_000
 def due_rate(load: Load, settings: Settings, windows: Sequence[Tally], measured: int) -> float:
     """Give how many requests a second a rate had due in the measured windows; 0 of other loads.
 
-    Arrivals may be drawn. A number of requests is all that is due, and the time may go on until the last has ended.
+    Arrivals may be drawn. A number of requests that begin with the windows is all that is due, and the time may go on
+    until the last has ended. After a warm-up, others are due until so many have ended.
     """
     lasted = sum(tally.duration_ns for tally in windows[-measured:])
     if load.kind != "rate" or not lasted:
@@ -32,7 +33,11 @@ def due_rate(load: Load, settings: Settings, windows: Sequence[Tally], measured:
     rate = load.value
     if settings.arrivals != "constant" and rate * (start + lasted) / 1e9 <= _COUNTED:
         rate = due_between(schedule_of(load, settings), start, start + lasted) / lasted * 1e9
-    return min(rate, settings.requests / lasted * 1e9) if settings.requests else rate
+    return min(rate, settings.requests / lasted * 1e9) if settings.requests and not _leads(settings) else rate
+
+
+def _leads(settings: Settings) -> bool:
+    return bool(settings.warmup_s or settings.ramp_s)
 
 
 def shortfall(point: Point, settings: Settings) -> int:
@@ -43,9 +48,9 @@ def shortfall(point: Point, settings: Settings) -> int:
     """
     measured = [window for window in point.windows if window.measured]
     due = point.generator.due_rate * sum(window.duration_s for window in measured)
-    leads = settings.warmup_s or settings.ramp_s or len(measured) < len(point.windows)
+    leads = _leads(settings) or len(measured) < len(point.windows)
     usual = 0.0 if leads else point.generator.due_rate * point.latency.mean_us.value / 1e6
-    under_way = 0.0 if settings.requests else max(usual, 1.0)
+    under_way = 0.0 if settings.requests and not _leads(settings) else max(usual, 1.0)
     if point.requests + under_way >= _ENOUGH * due:
         return 0
     return round(due)
