@@ -71,7 +71,8 @@ def unfit(target: Any, signature: Signature, where: Where, *, padded: bool) -> l
     """Say what else keeps a model from being a sequence model."""
     found = []
     if signature.decoupled:
-        found.append(("sequence is set on a stream", "answer each request once"))
+        hint = "answer each request once; or take what was said before as an input, and leave sequence out"
+        found.append(("sequence is set on a stream", hint))
     if is_async(target):
         found.append(
             ("sequence is set on an async class", "make __call__ a plain method: one request follows the other")
