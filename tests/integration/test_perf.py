@@ -125,13 +125,14 @@ def test_misuse_exits_with_2(arguments: list[str], reason: str, server: Server) 
     assert reason in " ".join(result.output.replace("│", " ").split())
 
 
-def test_what_was_measured_before_a_failure_is_kept(server: Server, tmp_path: Path) -> None:
+def test_a_url_that_nobody_answers_at_is_told_before_another_is_measured(server: Server, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     urls = ("--url", server.http_url, "--url", "grpc://127.0.0.1:1")
     result = perf("echo", *urls, *QUICK, "--json", str(out))
-    assert result.exit_code == 4
-    assert "is this its gRPC port?; the figures are of what was measured until then" in result.output
-    assert [point.load.value for point in read_report(out).points] == [1]
+    assert result.exit_code == 2
+    assert "is this its gRPC port?" in result.output
+    assert "concurrency 1" not in result.output
+    assert not out.exists()
 
 
 def test_failed_requests_fail_the_run_beyond_a_limit(tmp_path: Path) -> None:
