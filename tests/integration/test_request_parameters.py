@@ -17,7 +17,8 @@ import tritonclient.http
 
 from tritonforge.build import build
 from tritonforge.client import Client, InvalidRequest
-from tritonforge.client.stubs import generate, read_server
+from tritonforge.client.stub import fingerprint
+from tritonforge.client.stubs import generate, read_repository, read_server
 from tritonforge.client.verify import verify
 from tritonforge.load import Data, InvalidLoad, Load, ModelLoad, Settings, sweep
 from tritonforge.samples import golden_of
@@ -79,6 +80,13 @@ def test_streams_are_told(server: Server, name: str) -> None:
         generated = [answer["output"] for answer in client.generate_stream(name, prompt="a", max_tokens=3)]
 
     assert texts == generated == ["a0", "a1", "a2"]
+
+
+def test_a_server_and_a_manifest_tell_of_models_alike(server: Server, repository: Path) -> None:
+    """Of which one keeps a state between requests, and one streams."""
+    told = [read_repository(repository), *map(read_server, (server.http_url, server.grpc_url))]
+    assert {(stub.signature.decoupled, stub.signature.sequence) for stub in told[0]} > {(True, False), (False, True)}
+    assert len({fingerprint(stubs) for stubs in told}) == 1
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])

@@ -16,6 +16,12 @@ from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 
 __all__ = ["SchemaChanged", "Stub", "check_schema", "check_schema_async", "fingerprint", "only", "tensor"]
 
+_KINDS = {
+    "decoupled": ("with one response for a request", "with a stream of responses for a request"),
+    "sequence": ("without a state", "with a state for each sequence of requests"),
+}
+"""What a signature's words don't show, and what each says: where it isn't so, and where it is."""
+
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -99,7 +105,13 @@ def _noting_absence(stub: Stub[Any], lines: list[str]) -> Iterator[None]:
 def _changes(stub: Stub[Any], served: ServedModel) -> list[str]:
     if _visible(stub.signature) == _visible(served.signature):
         return []
-    return [f"{stub.name}: generated for {stub.signature}, served is {served.signature}"]
+    generated, now = stub.signature, served.signature
+    other = [kind for kind in _KINDS if getattr(generated, kind) != getattr(now, kind)]
+    return [f"{stub.name}: generated for {_spell(generated, other)}, served is {_spell(now, other)}"]
+
+
+def _spell(signature: Signature, kinds: Iterable[str]) -> str:
+    return ", ".join((str(signature), *(_KINDS[kind][getattr(signature, kind)] for kind in kinds)))
 
 
 def _require_none(lines: list[str], url: str) -> None:
@@ -109,7 +121,8 @@ def _require_none(lines: list[str], url: str) -> None:
 
 
 def _visible(signature: Signature) -> dict[str, Any]:
-    return {
+    sequence = {"sequence": True} if signature.sequence else {}  # fingerprints of others stay what they were
+    return sequence | {
         "batched": signature.batched,
         "decoupled": signature.decoupled,
         "inputs": [_tensor(spec, batched=signature.batched) for spec in signature.inputs],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,3 +84,29 @@ def test_an_answer_that_lacks_an_output_is_told_as_that_with_a_way_to_take_it():
     other = Result({name: np.ones((2, 3), np.float32) for name in ("y", "z")})
     with pytest.raises(InferenceFailed, match=r"another state of the definition$"):
         give_back(STUBS[0], other, Target(URL, "one"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "before", "after"),
+    [
+        ({"decoupled": True}, "with one response for a request", "with a stream of responses for a request"),
+        ({"sequence": True}, "without a state", "with a state for each sequence of requests"),
+        (
+            {"decoupled": True, "sequence": True},
+            "with one response for a request, without a state",
+            "with a stream of responses for a request, with a state for each sequence of requests",
+        ),
+    ],
+)
+def test_a_change_of_the_kind_is_named(changed: dict[str, bool], before: str, after: str):
+    other = replace(SAME, **changed)
+    (line,) = changes(one=other, two=SAME, three=SAME, four=SAME)
+    assert line == f"  one: generated for {SAME}, {before}, served is {SAME}, {after}"
+    back = [Stub("one", other, lambda *outputs: outputs)]
+    with pytest.raises(SchemaChanged, match=f"{after}, served is .*, {before}$"):
+        check_schema(Serves(one=SAME), back)
+
+
+def test_what_a_kind_has_in_common_is_not_named():
+    (line,) = changes(one=OTHER, two=SAME, three=SAME, four=SAME)
+    assert line == f"  one: generated for {SAME}, served is {OTHER}"

@@ -7,6 +7,7 @@ import asyncio
 import inspect
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -150,6 +151,8 @@ def test_a_built_repository_tells_which_models_take_sequences(tmp_path):
     (stub,) = read_repository(tmp_path / "repository")
     assert stub.signature.sequence
     assert [spec.name for spec in stub.signature.inputs] == ["x"]
+    plain = Stub(stub.name, replace(stub.signature, sequence=False), only)
+    assert fingerprint([stub]) != fingerprint([plain])
 
 
 def test_a_stub_builds_its_result_in_the_models_order():
