@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from repositories import ECHO, FREE_PORTS, PYTHON, write_model
 from tls_proxy import tls_proxy
 from typer.testing import CliRunner
@@ -118,4 +119,24 @@ def test_the_command_takes_the_files(server: Server, certificate: tuple[Path, Pa
     with tls_proxy(context, behind) as port:
         asked = ["perf", "echo", "--url", f"https://localhost:{port}", "--requests", "20", "--warmup", "0"]
         done = CliRunner().invoke(app, [*asked, "--ca", str(certificate[0])])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_a_certificate_of_another_name_is_taken_by_that(server: Server, tmp_path: Path, scheme: str) -> None:
+    """As behind a port-forward: questions and requests alike."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("models.example").configure_cert(context)
+    context.set_alpn_protocols(["h2" if scheme == "grpcs" else "http/1.1"])
+    behind = urlsplit(server.http_url if scheme == "https" else server.grpc_url).port
+    assert behind is not None
+    with tls_proxy(context, behind) as port:
+        asked = ["perf", "echo", "--url", f"{scheme}://127.0.0.1:{port}", "--requests", "20", "--warmup", "0"]
+        asked += ["--ca", str(tmp_path / "ca.pem")]
+        refused = CliRunner().invoke(app, asked)
+        done = CliRunner().invoke(app, [*asked, "--server-name", "models.example"])
+    assert refused.exit_code == 2, refused.output
+    assert "its certificate is for another name: use that in the URL, or give --server-name" in refused.output
     assert done.exit_code == 0, done.output

@@ -122,6 +122,9 @@ def measure(
     ca: Annotated[Path | None, _option("Of TLS: PEM of whom to trust [default: the system's].", _HOW)] = None,
     certificate: Annotated[Path | None, _option("Of mutual TLS: PEM of the client's certificate.", _HOW)] = None,
     key: Annotated[Path | None, _option("Of mutual TLS: PEM of its key.", _HOW)] = None,
+    server_name: Annotated[
+        str | None, _option("Of TLS: the name in the server's certificate, if not the URL's host.", _HOW)
+    ] = None,
     seed: Annotated[int | None, _option("Of random input and arrivals [default: 0].", _HOW)] = None,
     server_statistics: Annotated[bool, _option("Ask the server for its own figures.", _HOW)] = True,
     slo: Annotated[str | None, _option("An objective: p99=5ms, or several: p50=1ms,p99=5ms.", "Objectives")] = None,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "judge", "show_comparison"]
 
 _ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed", "body")
-_LIVE = (*_ASKED, "header", "request_parameter", "timeout", "ca", "certificate", "key")
+_LIVE = (*_ASKED, "header", "request_parameter", "timeout", "ca", "certificate", "key", "server_name")
 """Options that say nothing of saved reports."""
 _LEAST_SURE = 0.5
 _ALONE = Path("-")
@@ -50,6 +50,7 @@ def compare(
     ca: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
     key: Annotated[Path | None, typer.Option(help="As of measure.")] = None,
+    server_name: Annotated[str | None, typer.Option(help="As of measure.")] = None,
     max_regression: Annotated[
         str | None, typer.Option(help="Exit 1 where one is significantly worse by more than this: 5%.")
     ] = None,
@@ -101,7 +102,7 @@ def compare(
                     model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
                     data=data, shape=tuple(shape or ()), body=body, header=tuple(header or ()), timeout=timeout,
                     request_parameter=tuple(request_parameter or ()), ca=ca, certificate=certificate, key=key,
-                    seed=seed if data == "random" else None,
+                    server_name=server_name, seed=seed if data == "random" else None,
                 )  # fmt: skip
                 check_places(written, scenario.inputs)
                 try:

@@ -72,7 +72,7 @@ def check_settings(settings: Settings) -> None:
     for load in settings.loads:
         check_connections(load, settings)
     if parse_address(settings.url).tls:
-        settings.tls.context()
+        settings.tls.check()
 
 
 def _unfit_headers(settings: Settings) -> Iterator[str]:

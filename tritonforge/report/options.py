@@ -33,7 +33,7 @@ SAME = (
 """Options that are settings of the same name."""
 SECONDS = ("repeat", "window", "warmup", "ramp", "duration", "timeout")
 """Options that are settings with `_s` behind their name."""
-_OTHERS = ("sequence_length", "batch_size", "string_length")
+_OTHERS = ("sequence_length", "batch_size", "string_length", "server_name")
 """Options that the settings have further inside."""
 _WORDS = {
     "share them among several: processes=": "share them among several: --processes ",

@@ -57,6 +57,7 @@ _SPELLED = {"header": '"NAME: VALUE"', "shape": '"NAME=3"', "url": "an address"}
 """How one value of an option is written that takes several."""
 _LISTED = ("url", "shape", "header", "request_parameter")
 """Options that take several values."""
+_TLS = ("ca", "certificate", "key", "server_name")
 _FLAGS = ("check", "find_max", "server_statistics", "strict")
 
 
@@ -105,6 +106,7 @@ class Scenario:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    server_name: str | None = None
     slo: str | None = None
     find_max: bool = False
     seed: int | None = None
@@ -146,7 +148,7 @@ class Scenario:
             times_s=times,
             headers=read_headers(self.header),
             parameters=read_parameters(self.request_parameter),
-            tls=TlsFiles(*(str(file or "") for file in (self.ca, self.certificate, self.key))),
+            tls=TlsFiles(*(str(given or "") for given in (self.ca, self.certificate, self.key, self.server_name))),
             slo=slo,
             server_statistics=self.server_statistics,
             **chosen,
@@ -195,7 +197,7 @@ class Scenario:
             "payloads": (self.data == "random", "--data random"),
             "string_length": (self.data == "random", "--data random"),
             "shape": (self.data in ("random", "zeros"), "--data random or zeros: a file has shapes of its own"),
-            **dict.fromkeys(("ca", "certificate", "key"), (self._over_tls(), "TLS: --url https://… or grpcs://…")),
+            **dict.fromkeys(_TLS, (self._over_tls(), "TLS: --url https://… or grpcs://…")),
             "tolerance": (self.check or self._golden(), "--check, or golden samples"),
             "max_regression": (self.baseline, "--baseline"),
         }.items():

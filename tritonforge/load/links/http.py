@@ -212,6 +212,8 @@ async def connect(
 ) -> None:
     """Give a lane a connection of its own. Raise OSError where there is none."""
     loop = asyncio.get_running_loop()
-    tls = target.tls.context() if target.tls else None
-    _, link = await loop.create_connection(lambda: make(events, lane), target.host, target.port, ssl=tls)
+    tls, name = (target.tls.context(), target.tls.server_name or target.host) if target.tls else (None, None)
+    _, link = await loop.create_connection(
+        lambda: make(events, lane), target.host, target.port, ssl=tls, server_hostname=name
+    )
     lane.link = link

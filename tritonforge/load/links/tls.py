@@ -27,7 +27,9 @@ class TlsLink:
     """One channel for many lanes; each request is a call of its own."""
 
     def __init__(self, target: Target, events: Events, *, stream: bool) -> None:
-        self._channel = grpc.aio.secure_channel(target.authority, (target.tls or TlsFiles()).credentials(), _OPTIONS)
+        tls = target.tls or TlsFiles()
+        options = (*_OPTIONS, *tls.channel_options)
+        self._channel = grpc.aio.secure_channel(target.authority, tls.credentials(), options)
         self._method: Any = (self._channel.stream_stream if stream else self._channel.unary_unary)(target.method)
         self._metadata = [(name.lower(), value) for name, value in target.headers]
         self._events, self._stream = events, stream

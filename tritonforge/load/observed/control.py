@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import ssl
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from tritonforge.load.address import Address, model_path
 from tritonforge.load.errors import LoadFailed, ServerGone
-from tritonforge.load.trust import UNTRUSTED, TlsFiles
+from tritonforge.load.trust import TlsFiles, distrust
 
 __all__ = ["Control", "check_listening", "connect"]
 
@@ -75,10 +74,25 @@ def check_listening(address: Address, *, closing: bool = True) -> None:
         raise ServerGone(f"{address}: the server went away: {error}") from error
 
 
+class _TlsConnection(http.client.HTTPConnection):
+    """HTTPS to a server whose certificate may have another name than the address; http.client knows one name alone."""
+
+    default_port = http.client.HTTPS_PORT
+
+    def __init__(self, address: Address, tls: TlsFiles) -> None:
+        super().__init__(address.host, address.port, timeout=_TIMEOUT_S)
+        self._tls, self._name = tls.context(), tls.server_name or address.host
+
+    def connect(self) -> None:
+        """Connect, and shake hands."""
+        super().connect()
+        self.sock: socket.socket = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+
+
 class _HttpControl:
     def __init__(self, address: Address, headers: Mapping[str, str], tls: TlsFiles) -> None:
         self._connection = (
-            http.client.HTTPSConnection(address.host, address.port, timeout=_TIMEOUT_S, context=tls.context())
+            _TlsConnection(address, tls)
             if address.tls
             else http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
         )
@@ -147,7 +161,7 @@ class _HttpControl:
                 self._connection.close()
                 if attempt:  # an idle connection may have been closed: once anew
                     hint = "is a server listening there?" if isinstance(error, OSError) else "is this its HTTP port?"
-                    hint = UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else hint
+                    hint = distrust(str(error)) or hint
                     words = error if isinstance(error, OSError) else repr(error)
                     raise LoadFailed(f"{self._address}: {words}; {hint}") from error
         if answer.status != 200:

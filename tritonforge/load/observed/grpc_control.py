@@ -12,7 +12,7 @@ from tritonclient.grpc import service_pb2_grpc
 
 from tritonforge.load.address import Address
 from tritonforge.load.errors import LoadFailed
-from tritonforge.load.trust import UNTRUSTED, TlsFiles
+from tritonforge.load.trust import TlsFiles, distrust
 
 __all__ = ["GrpcControl"]
 
@@ -27,7 +27,8 @@ class GrpcControl:
     def __init__(self, address: Address, headers: Mapping[str, str], tls: TlsFiles) -> None:
         options = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
         if address.tls:
-            self._channel = grpc.secure_channel(address.authority, tls.credentials(), options)
+            named = (*options, *tls.channel_options)
+            self._channel = grpc.secure_channel(address.authority, tls.credentials(), named)
         else:
             self._channel = grpc.insecure_channel(address.authority, options)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
@@ -81,6 +82,6 @@ class GrpcControl:
         except grpc.RpcError as error:
             away = error.code() is grpc.StatusCode.UNAVAILABLE
             hint = "; is a server listening there, and is this its gRPC port?" if away else ""
-            hint = f"; {UNTRUSTED}" if "CERTIFICATE_VERIFY_FAILED" in str(error.details()) else hint
+            hint = f"; {why}" if (why := distrust(str(error.details()))) else hint
             raise LoadFailed(f"{self._address}: {error.code().name}: {error.details()}{hint}") from error
         return dict(MessageToDict(answer, preserving_proto_field_name=True))
