@@ -55,3 +55,18 @@ class Total:
     def __call__(self, state: list[float], x: Row, options: RequestParameters) -> Row:
         state[0] += float(options.get("by", 1))
         return x * np.float32(state[0])
+
+
+@model(sequence=Sequence())
+class Last:
+    """Gives rows times what the request before said, of whichever sequence that was."""
+
+    def __init__(self) -> None:
+        self.said = 0.0
+
+    def start(self) -> None:
+        return None
+
+    def __call__(self, state: None, x: Row, options: RequestParameters) -> Row:
+        before, self.said = self.said, float(options.get("by", 1))
+        return x * np.float32(before)

@@ -223,6 +223,17 @@ def test_a_lost_sequence_is_replayed_if_asked(client):
             sequence.infer(x=ONE)
 
 
+def test_a_replay_sends_what_was_sent_of_arrays_that_are_filled_anew(client):
+    with client.shared(x=(ONE.shape, ONE.dtype)) as lent, client.sequence("adder", replay=True) as sequence:
+        own = np.zeros_like(ONE)
+        for number in (1, 2):
+            for x in (own, lent["x"]):
+                x[:] = number
+                sequence.infer(x=x)
+        client.infer("adder", x=ONE, sequence_id=sequence.id, sequence_end=True)
+        assert sequence.infer(x=ONE * 4).y.item() == 10
+
+
 def test_a_sequence_stays_on_one_server(url):
     with Client([url, url]) as client, client.sequence("adder") as sequence:
         assert [sequence.infer(x=ONE).y.item() for _ in range(4)] == [1, 2, 3, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import tritonclient.grpc
 import tritonclient.http
 
 from tritonforge.build import build
-from tritonforge.client import Client, InvalidRequest
+from tritonforge.client import AsyncClient, Client, DeadlineExceeded, InvalidRequest
 from tritonforge.client.stub import fingerprint
 from tritonforge.client.stubs import generate, read_repository, read_server
 from tritonforge.client.verify import verify
@@ -68,6 +69,47 @@ def test_async_calls_and_sequences_are_told(client: Client) -> None:
     with client.sequence(definitions.Total) as steps:
         assert steps.infer(X, {"by": 3}).tolist() == [[3, 3]]
         assert steps.infer(X, end=True).tolist() == [[4, 4]]
+
+
+def test_a_replayed_sequence_is_told_again(client: Client) -> None:
+    """Where a request was late, and where the server has ended the sequence, as it does after max_idle_us."""
+    with client.sequence(definitions.Total, replay=True) as steps, client.sequence("Total", replay=True) as named:
+        for _ in range(2):
+            steps.infer(X, {"by": 10})
+            named.infer(x=X, parameters={"by": 10})
+        with pytest.raises(DeadlineExceeded):
+            steps.infer(X, {"by": 100}, timeout_s=1e-5)
+        with pytest.raises(DeadlineExceeded):
+            named.infer(x=X, parameters={"by": 100}, timeout_s=1e-5)
+        assert steps.infer(X).tolist() == named.infer(x=X)["output"].tolist() == [[21, 21]]
+        for sequence in (steps, named):
+            client.infer("Total", x=X, sequence_id=sequence.id, sequence_end=True)
+        assert steps.infer(X, {"by": 3}).tolist() == [[24, 24]]
+        assert named.infer(x=X, parameters={"by": 3}, outputs=iter(["output"]))["output"].tolist() == [[24, 24]]
+
+
+def test_a_replayed_sequence_of_tasks_is_told_again(client: Client) -> None:
+    async def main() -> None:
+        async with AsyncClient(client.url) as tasks:
+            steps, named = tasks.sequence(definitions.Total, replay=True), tasks.sequence("Total", replay=True)
+            async with steps, named:
+                await steps.infer(X, {"by": 10})
+                await named.infer(x=X, parameters={"by": 10})
+                for sequence in (steps, named):
+                    with pytest.raises(DeadlineExceeded):
+                        await sequence.infer(x=X, timeout_s=1e-5)
+                assert (await steps.infer(X)).tolist() == [[11, 11]]
+                assert (await named.infer(x=X))["output"].tolist() == [[11, 11]]
+
+    asyncio.run(main())
+
+
+def test_what_closes_a_sequence_is_told_too(client: Client) -> None:
+    with client.sequence(definitions.Last, closing={"x": X, "options": {"by": 7}}) as steps:
+        steps.infer(X)
+    with client.sequence(definitions.Last) as steps:
+        assert steps.infer(X).tolist() == [[7, 7]]
+        steps.infer(X, end=True)
 
 
 @pytest.mark.parametrize("name", ["tokens", "atokens"])

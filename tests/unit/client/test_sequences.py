@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tritonforge.client import Client, DeadlineExceeded, InvalidRequest, Result
-from tritonforge.client.calls.sequences import SequenceCore
+from tritonforge.client import Client, DeadlineExceeded, InferenceFailed, InvalidRequest, Result
+from tritonforge.client.calls.sequences import Said, SequenceCore
 from tritonforge.client.calls.turns import Turns, turns_of_tasks, turns_of_threads
 from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.deadline import Deadline
@@ -50,7 +50,9 @@ class Model:
         return Result({"y": np.array(inputs["x"])}, model="m", model_version="1", id="", parameters={})
 
 
-def core(send: Any, turns: Turns, *, closing: Mapping[str, Any] | None = None, timeout_s: float = 60) -> SequenceCore:
+def core(
+    send: Any, turns: Turns, *, closing: Said | None = None, timeout_s: float = 60, replay: bool = False
+) -> SequenceCore:
     return SequenceCore(
         send,
         Target("http://h:1", "m"),
@@ -58,7 +60,7 @@ def core(send: Any, turns: Turns, *, closing: Mapping[str, Any] | None = None, t
         clock=lambda given: Deadline(timeout_s if given is None else given),
         sequence_id=None,
         closing=closing,
-        replay=False,
+        replay=replay,
     )
 
 
@@ -169,7 +171,7 @@ def test_a_sequence_that_the_server_has_no_more_is_told_as_that():
 
 def test_after_the_block_nothing_is_sent_but_what_closes_it():
     model = Model()
-    sequence = core(model.block, turns_of_threads(), closing={"x": 9})
+    sequence = core(model.block, turns_of_threads(), closing=Said({"x": 9}, {}, {}))
     finish(infer(sequence, 0))
     finish(sequence.close(failed=False))
     assert model.sent == [(0, True, False), (9, False, True)]
@@ -177,8 +179,75 @@ def test_after_the_block_nothing_is_sent_but_what_closes_it():
         finish(infer(sequence, 1))
 
 
+class Kept:
+    """Keeps what was sent, as it was then, and raises the error that it is given for once."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[list[int], dict[str, Any], dict[str, Any]]] = []
+        self.errors: dict[int, BaseException] = {}
+
+    async def send(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        own = {name: value for name, value in parameters.items() if name != "sequence_id"}
+        self.sent.append((inputs["x"].tolist(), own, dict(options)))
+        if error := self.errors.pop(len(self.sent), None):
+            raise error
+        return Result({}, model="m", model_version="1", id="", parameters={})
+
+
+def test_a_replay_says_what_each_request_said_in_the_time_of_the_one_that_asks_for_it():
+    kept = Kept()
+    kept.errors[3] = DeadlineExceeded("late", Target("http://h:1", "m"), sent=True)
+    sequence = core(kept.send, turns_of_threads(), replay=True)
+    x, parameters, headers = np.zeros(2, np.int64), {"by": 0}, {"tenant": "a"}
+
+    def step(number: int, **options: Any) -> None:
+        x[:] = parameters["by"] = number
+        headers["tenant"] = f"a{number}"
+        coming = sequence.infer({"x": x}, end=False, parameters=parameters, options={"headers": headers, **options})
+        finish(coming)
+
+    step(1, request_id="one", timeout_s=7)
+    step(2, outputs=["y"])
+    with pytest.raises(DeadlineExceeded):
+        step(3)
+    step(4, timeout_s=9)
+    assert kept.sent[3:] == [
+        ([1, 1], {"by": 1, "sequence_start": True}, {"headers": {"tenant": "a1"}, "request_id": "one", "timeout_s": 9}),
+        ([2, 2], {"by": 2}, {"headers": {"tenant": "a2"}, "outputs": ["y"], "timeout_s": 9}),
+        ([4, 4], {"by": 4}, {"headers": {"tenant": "a4"}, "timeout_s": 9}),
+    ]
+
+
+def test_a_replay_that_fails_half_way_is_begun_anew():
+    kept = Kept()
+    kept.errors[3] = DeadlineExceeded("late", Target("http://h:1", "m"), sent=True)
+    kept.errors[5] = InferenceFailed("no memory", Target("http://h:1", "m"))
+    sequence = core(kept.send, turns_of_threads(), replay=True)
+
+    def step(number: int) -> None:
+        finish(sequence.infer({"x": np.array([number])}, end=False, parameters={}, options={}))
+
+    step(1)
+    step(2)
+    for error in (DeadlineExceeded, InferenceFailed):
+        with pytest.raises(error):
+            step(3)
+    step(4)
+    assert [x[0] for x, *_ in kept.sent] == [1, 2, 3, 1, 2, 1, 2, 4]
+    assert kept.sent[5][1] == {"sequence_start": True}
+
+
 def test_what_is_wrong_with_the_inputs_that_are_to_close_a_sequence_is_told_of_those():
     total = Stub("m", Signature((TensorSpec("x", "FP32", (2,)),), (), batched=False), only)
     with pytest.raises(InvalidRequest) as caught:
         Client("http://127.0.0.1:1").sequence(total, closing={"y": np.ones(2, np.float32)})
     assert caught.value.reason.startswith("closing: 2 mistakes\n")
+
+
+def test_what_is_wrong_with_the_parameters_that_are_to_close_a_sequence_is_told_of_those():
+    total = Stub(
+        "m", Signature((TensorSpec("x", "FP32", (2,)),), (), batched=False, request_parameters="options"), only
+    )
+    with pytest.raises(InvalidRequest) as caught:
+        Client("http://127.0.0.1:1").sequence(total, closing={"x": np.ones(2, np.float32), "options": {"by": [1]}})
+    assert caught.value.reason.startswith('closing: the parameter "by" is a list')

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from tritonforge.client.call import Definition, give_back, make_inputs, read_arguments, require_definition
+from tritonforge.client.call import Definition, give_back, read_arguments, require_definition
 from tritonforge.client.calls.methods import Calls
-from tritonforge.client.calls.sequences import SequenceCore
+from tritonforge.client.calls.sequences import Said, SequenceCore
 from tritonforge.client.calls.turns import Turns
 from tritonforge.client.concurrency.blocking import finish
 from tritonforge.client.cuda.arrays import CudaArray
 from tritonforge.client.deadline import Deadline
-from tritonforge.client.errors import InvalidRequest
+from tritonforge.client.errors import InvalidRequest, Target
 from tritonforge.client.message import Parameter
 from tritonforge.client.result import Result
-from tritonforge.client.tensors.arguments import checked_parameters, kind_of
+from tritonforge.client.tensors.arguments import checked_parameters, kind_of, list_outputs
 from tritonforge.client.tensors.payload import merge_inputs
 
 __all__ = ["AsyncDefinedSequence", "AsyncModelSequence", "DefinedSequence", "ModelSequence", "begin_sequence"]
@@ -46,9 +46,9 @@ def begin_sequence(
         require_definition(model, "sequence", "sequence")
     name = model if isinstance(model, str) else model.name
 
-    async def require_closing(asking: Calls, inputs: Mapping[str, Any], deadline: Deadline) -> None:
+    async def require_closing(asking: Calls, last: Said, deadline: Deadline) -> None:
         try:
-            await asking.prepare(target, inputs, (), None, deadline)
+            await asking.prepare(target, last.inputs, (), last.parameters, deadline)
         except InvalidRequest as error:
             raise _of_closing(error) from error
 
@@ -59,27 +59,34 @@ def begin_sequence(
             _refuse_replay(inputs)
         limits = {"timeout_s": timeout_s, "outputs": None, "request_id": "", "headers": None, **options}
         asking = calls.with_headers(limits.pop("headers"))
-        if closing is not None and "sequence_start" in parameters:
+        if last is not None and "sequence_start" in parameters:
             deadline = calls.deadline(limits["timeout_s"])
-            await require_closing(asking, closing, deadline)
+            await require_closing(asking, last, deadline)
             limits["timeout_s"] = deadline.left_s()
         return await asking.infer(name, inputs, {}, version=version, parameters=parameters, **limits)
 
     target = calls.target(name, version)
-    if closing is not None and not isinstance(model, str):
-        try:
-            closing = make_inputs(model, (), closing, target)
-        except InvalidRequest as error:
-            raise _of_closing(error) from error
+    last = None if closing is None else _last(model, closing, target)
     return SequenceCore(
         send,
         target,
         turns=turns,
         clock=lambda limit: calls.deadline(timeout_s if limit is None else limit),
         sequence_id=sequence_id,
-        closing=closing,
+        closing=last,
         replay=replay,
     )
+
+
+def _last(model: str | Definition[Any], closing: Mapping[str, Any], target: Target) -> Said:
+    """Read what closes a sequence: a model's inputs, or a definition's arguments, its request parameters among them."""
+    if isinstance(model, str):
+        return Said(closing, {}, {})
+    try:
+        inputs, parameters = read_arguments(model, (), closing, target)
+    except InvalidRequest as error:
+        raise _of_closing(error) from error
+    return Said(inputs, parameters or {}, {})
 
 
 def _of_closing(error: InvalidRequest) -> InvalidRequest:
@@ -244,5 +251,6 @@ class AsyncDefinedSequence(Generic[R]):
 def _options(
     timeout_s: float | None, outputs: Iterable[str] | None, request_id: str, headers: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    options: dict[str, Any] = {"outputs": outputs, "request_id": request_id, "headers": headers}
+    names = None if outputs is None else list_outputs(outputs)  # a replay asks for them again
+    options: dict[str, Any] = {"outputs": names, "request_id": request_id, "headers": headers}
     return options if timeout_s is None else {**options, "timeout_s": timeout_s}

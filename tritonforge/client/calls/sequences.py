@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,10 +25,28 @@ from tritonforge.client.result import Result
 from tritonforge.client.tensors.arguments import checked_parameters, kind_of
 from tritonforge.request_parameters import require_encodable
 
-__all__ = ["SequenceCore", "placed_parameters", "sequence_parameters"]
+__all__ = ["Said", "SequenceCore", "placed_parameters", "sequence_parameters"]
 
 Send = Callable[[Mapping[str, Any], Mapping[str, Parameter], Mapping[str, Any]], Awaitable[Result]]
 """Sends inputs with these parameters and with the options of `infer`."""
+
+
+class Said(NamedTuple):
+    """What a request of a sequence says, but for its place."""
+
+    inputs: Mapping[str, Any]
+    parameters: Mapping[str, Parameter]
+    options: Mapping[str, Any]
+
+    def kept(self) -> Said:
+        """Give a copy, for a caller may write to the same arrays again; without the time that this request had."""
+        inputs = {
+            name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in self.inputs.items()
+        }
+        options = {name: value for name, value in self.options.items() if name != "timeout_s"}
+        if isinstance(headers := options.get("headers"), Mapping):
+            options["headers"] = dict(headers)
+        return Said(inputs, dict(self.parameters), options)
 
 
 def sequence_parameters(sequence_id: int | str, *, start: bool = False, end: bool = False) -> dict[str, Parameter]:
@@ -56,9 +74,9 @@ def placed_parameters(
 class SequenceCore:
     """One sequence: which request is first and last, and what becomes of it when the server loses it.
 
-    With `replay`, the inputs so far are kept, and where the server no longer knows the sequence, or can't be known to
-    have taken a request, they are sent again as a new one. Requests go one at a time, in the order in which they are
-    asked for: each builds on the state that the one before has left.
+    With `replay`, copies of the requests so far are kept, and where the server no longer knows the sequence, or can't
+    be known to have taken a request, they are sent again as a new one. Requests go one at a time, in the order in which
+    they are asked for: each builds on the state that the one before has left.
     """
 
     def __init__(
@@ -69,7 +87,7 @@ class SequenceCore:
         turns: Turns,
         clock: Callable[[float | None], Deadline],
         sequence_id: int | str | None,
-        closing: Mapping[str, Any] | None,
+        closing: Said | None,
         replay: bool,
     ) -> None:
         self.id: int | str = _new_id() if sequence_id is None else _checked(sequence_id)
@@ -80,7 +98,7 @@ class SequenceCore:
         self.target = target
         self._closing = closing
         self._replay = replay
-        self._past: list[Mapping[str, Any]] = []
+        self._past: list[Said] = []
         self._begun = self._ended = self._closed = False
         self._doubt = ""
 
@@ -95,7 +113,7 @@ class SequenceCore:
             async with self._turns.turn(deadline) as waited:
                 if waited:
                     options = {**options, "timeout_s": deadline.left_s()}
-                return await self._infer(inputs, end=end, parameters=parameters, options=options)
+                return await self._infer(Said(inputs, parameters, options), end=end)
         except DeadlineExceeded:
             raise
         except TimeoutError as error:
@@ -113,7 +131,7 @@ class SequenceCore:
         try:
             async with self._turns.turn(self._clock(None)):
                 if self._begun and not self._ended and not self._doubt:
-                    await self._next(self._closing, end=True, parameters={}, options={})
+                    await self._next(self._closing, end=True)
         except ClientError:
             if not failed:  # else it would hide what went wrong first
                 raise
@@ -121,35 +139,32 @@ class SequenceCore:
             if not failed:
                 raise DeadlineExceeded("not ended: a request of the sequence is under way", self.target) from error
 
-    async def _infer(
-        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
-    ) -> Result:
+    async def _infer(self, said: Said, *, end: bool) -> Result:
         if self._ended:
             raise RuntimeError("the sequence has ended; begin another with client.sequence()")
+        if self._doubt and not self._replay:
+            reason = f"the state of the sequence is unknown since {self._doubt}: begin another, or use replay=True"
+            raise InvalidRequest(reason, self.target)
+        kept = said.kept() if self._replay and not end else None
         if self._doubt:
-            if not self._replay:
-                reason = f"the state of the sequence is unknown since {self._doubt}: begin another, or use replay=True"
-                raise InvalidRequest(reason, self.target)
-            await self._again(options)
+            await self._again(said.options)
         try:
-            result = await self._next(inputs, end=end, parameters=parameters, options=options)
+            result = await self._next(said, end=end)
         except InvalidRequest as error:
             if not self._begun or "START flag" not in error.reason:
                 raise
             if not self._replay:
                 raise _forgotten(error) from error
-            await self._again(options)
-            result = await self._next(inputs, end=end, parameters=parameters, options=options)
-        if self._replay:
-            self._past.append(dict(inputs))
+            await self._again(said.options)
+            result = await self._next(said, end=end)
+        if kept:
+            self._past.append(kept)
         return result
 
-    async def _next(
-        self, inputs: Mapping[str, Any], *, end: bool, parameters: Mapping[str, Parameter], options: Mapping[str, Any]
-    ) -> Result:
+    async def _next(self, said: Said, *, end: bool) -> Result:
         place = sequence_parameters(self.id, start=not self._begun, end=end)
         try:
-            result = await self._send(inputs, {**parameters, **place}, options)
+            result = await self._send(said.inputs, {**said.parameters, **place}, said.options)
         except BaseException as error:
             self._in_doubt(error)
             raise
@@ -158,12 +173,15 @@ class SequenceCore:
         return result
 
     async def _again(self, options: Mapping[str, Any]) -> None:
-        """Begin anew, with all that has been sent."""
+        """Begin anew, with all that has been sent, each in the time that these options give."""
         if not self._fixed_id:
             self.id = _new_id()
-        self._begun, self._doubt = False, ""
-        for inputs in self._past:
-            await self._next(inputs, end=False, parameters={}, options=options)
+        self._begun = False
+        self._doubt = self._doubt or "its requests were not all sent again"  # until they are
+        limit = {name: value for name, value in options.items() if name == "timeout_s"}
+        for said in self._past:
+            await self._next(said._replace(options={**said.options, **limit}), end=False)
+        self._doubt = ""
 
     def _in_doubt(self, error: BaseException) -> None:
         """Note that a request may or may not have reached the model: after a failure, or broken off by its caller."""
