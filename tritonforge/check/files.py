@@ -17,6 +17,8 @@ __all__ = ["check_files", "check_is_model"]
 
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 _MEANT = re.compile(r"[vV]_?[0-9]+|version_?[0-9]+")
+_NAMED = 8
+"""Files that a message names."""
 
 
 def check_is_model(model: Model) -> Iterator[Found]:
@@ -85,7 +87,8 @@ def _check_model_files(model: Model) -> Iterator[Found]:
     for version in served_versions(model.config, model.folder.versions):
         listing = model.folder.listing(version)
         if not (model.folder.path / str(version) / filename).exists():
-            found = f"; there is {', '.join(listing)}" if listing else "; the folder is empty"
+            more = f" and {len(listing) - _NAMED} more" if len(listing) > _NAMED else ""
+            found = f"; there is {', '.join(listing[:_NAMED])}{more}" if listing else "; the folder is empty"
             if filename in listing:
                 found = "; the link leads nowhere"
             message = f"version {version} has no {filename}, which the {model.config.backend} backend loads{found}"

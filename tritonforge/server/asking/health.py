@@ -15,7 +15,10 @@ __all__ = ["KEY_HINT", "Health", "ModelState", "quoted", "refusal", "said"]
 
 _TIMEOUT_S = 5.0
 
-KEY_HINT = "give key=, or --key-file: a server of `tritonforge up` has it in its folder (tritonforge/servers/NAME/key)"
+KEY_HINT = (
+    "give key=, or --key-file: a server of `tritonforge up` has it in its folder (tritonforge/servers/NAME/key), one "
+    "of Server.embedded in its settings.restricted_key"
+)
 
 _PLAIN = "!$&'()*+,;=:@%"
 
