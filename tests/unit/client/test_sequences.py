@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -211,11 +212,37 @@ def test_a_replay_says_what_each_request_said_in_the_time_of_the_one_that_asks_f
     with pytest.raises(DeadlineExceeded):
         step(3)
     step(4, timeout_s=9)
+    left = [options.pop("timeout_s") for *_, options in kept.sent[3:]]
+    assert 9 > left[0] > left[1] > left[2] > 0
     assert kept.sent[3:] == [
-        ([1, 1], {"by": 1, "sequence_start": True}, {"headers": {"tenant": "a1"}, "request_id": "one", "timeout_s": 9}),
-        ([2, 2], {"by": 2}, {"headers": {"tenant": "a2"}, "outputs": ["y"], "timeout_s": 9}),
-        ([4, 4], {"by": 4}, {"headers": {"tenant": "a4"}, "timeout_s": 9}),
+        ([1, 1], {"by": 1, "sequence_start": True}, {"headers": {"tenant": "a1"}, "request_id": "one"}),
+        ([2, 2], {"by": 2}, {"headers": {"tenant": "a2"}, "outputs": ["y"]}),
+        ([4, 4], {"by": 4}, {"headers": {"tenant": "a4"}}),
     ]
+
+
+def test_a_replay_takes_no_longer_than_the_call_that_asks_for_it():
+    class Slow(Kept):
+        async def send(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], options: Any) -> Any:
+            time.sleep(0.1)
+            return await super().send(inputs, parameters, options)
+
+    slow = Slow()
+    slow.errors[4] = DeadlineExceeded("late", Target("http://h:1", "m"), sent=True)
+    sequence = core(slow.send, turns_of_threads(), replay=True)
+
+    def step(number: int, **options: Any) -> None:
+        finish(sequence.infer({"x": np.array([number])}, end=False, parameters={}, options=options))
+
+    for number in (1, 2, 3):
+        step(number)
+    with pytest.raises(DeadlineExceeded):
+        step(4)
+    with pytest.raises(DeadlineExceeded, match=r"not sent within 0\.15 s: the requests before it are sent again"):
+        step(4, timeout_s=0.15)
+    assert len(slow.sent) == 6
+    step(4)
+    assert [x for (x,), *_ in slow.sent[6:]] == [1, 2, 3, 4]
 
 
 def test_a_replay_that_fails_half_way_is_begun_anew():

@@ -48,6 +48,10 @@ class Said(NamedTuple):
             options["headers"] = dict(headers)
         return Said(inputs, dict(self.parameters), options)
 
+    def within(self, deadline: Deadline) -> Said:
+        """Give it with the time that is left. Raise TimeoutError where none is."""
+        return self._replace(options={**self.options, "timeout_s": deadline.left_s()})
+
 
 def sequence_parameters(sequence_id: int | str, *, start: bool = False, end: bool = False) -> dict[str, Parameter]:
     """Spell a request's place in a sequence. Raise TypeError or ValueError for an id that is none."""
@@ -113,7 +117,7 @@ class SequenceCore:
             async with self._turns.turn(deadline) as waited:
                 if waited:
                     options = {**options, "timeout_s": deadline.left_s()}
-                return await self._infer(Said(inputs, parameters, options), end=end)
+                return await self._infer(Said(inputs, parameters, options), deadline, end=end)
         except DeadlineExceeded:
             raise
         except TimeoutError as error:
@@ -139,7 +143,7 @@ class SequenceCore:
             if not failed:
                 raise DeadlineExceeded("not ended: a request of the sequence is under way", self.target) from error
 
-    async def _infer(self, said: Said, *, end: bool) -> Result:
+    async def _infer(self, said: Said, deadline: Deadline, *, end: bool) -> Result:
         if self._ended:
             raise RuntimeError("the sequence has ended; begin another with client.sequence()")
         if self._doubt and not self._replay:
@@ -147,7 +151,7 @@ class SequenceCore:
             raise InvalidRequest(reason, self.target)
         kept = said.kept() if self._replay and not end else None
         if self._doubt:
-            await self._again(said.options)
+            said = await self._again(said, deadline)
         try:
             result = await self._next(said, end=end)
         except InvalidRequest as error:
@@ -155,8 +159,7 @@ class SequenceCore:
                 raise
             if not self._replay:
                 raise _forgotten(error) from error
-            await self._again(said.options)
-            result = await self._next(said, end=end)
+            result = await self._next(await self._again(said, deadline), end=end)
         if kept:
             self._past.append(kept)
         return result
@@ -172,16 +175,23 @@ class SequenceCore:
         self._ended = end
         return result
 
-    async def _again(self, options: Mapping[str, Any]) -> None:
-        """Begin anew, with all that has been sent, each in the time that these options give."""
+    async def _again(self, said: Said, deadline: Deadline) -> Said:
+        """Begin anew, with all that has been sent; give what is to be sent next, with the time that is left for it."""
         if not self._fixed_id:
             self.id = _new_id()
         self._begun = False
         self._doubt = self._doubt or "its requests were not all sent again"  # until they are
-        limit = {name: value for name, value in options.items() if name == "timeout_s"}
-        for said in self._past:
-            await self._next(said._replace(options={**said.options, **limit}), end=False)
+        try:
+            for past in self._past:
+                await self._next(past.within(deadline), end=False)
+            said = said.within(deadline)
+        except TimeoutError as error:
+            if isinstance(error, DeadlineExceeded):
+                raise
+            reason = f"not sent within {deadline.given}: the requests before it are sent again"
+            raise DeadlineExceeded(reason, self.target, sent=False) from error
         self._doubt = ""
+        return said
 
     def _in_doubt(self, error: BaseException) -> None:
         """Note that a request may or may not have reached the model: after a failure, or broken off by its caller."""
