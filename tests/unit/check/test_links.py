@@ -55,6 +55,15 @@ def test_links_further_down_are_the_models_own_affair_but_for_its_file(repositor
     assert found.message.endswith("has no model.py, which the python backend loads; the link leads nowhere")
 
 
+def test_of_a_folder_without_the_models_file_a_few_others_are_named(repository: Path) -> None:
+    """It may be a link to a folder of thousands."""
+    (repository / "m" / "config.pbtxt").write_text(CONFIG.format(backend="python"))
+    for number in range(30):
+        (repository / "m" / "1" / f"{number:02}").touch()
+    (found, _) = check_repository(repository, cores=8).errors
+    assert found.message.endswith("loads; there is 00, 01, 02, 03, 04, 05, 06, 07 and 22 more")
+
+
 def test_links_to_models_and_their_files_are_followed(
     repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
