@@ -15,28 +15,27 @@ OPTIONS = ["--body", "json", "-H", "triton-key: k", "--timeout", "3", "--request
 _OF_LIVE = [*(OPTIONS[place : place + 2] for place in range(0, len(OPTIONS), 2)), ["--server-name", "x"]]
 
 
-def test_servers_are_reached_as_measure_reaches_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[Any] = []
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The scenarios that are to be compared, of which nothing is measured."""
+    found: list[Any] = []
 
     def live(scenario: Any, *_: object) -> None:
-        taken.append(scenario)
+        found.append(scenario)
         raise typer.Exit(0)
 
     monkeypatch.setattr(perf_compare, "_live", live)
+    return found
+
+
+def test_servers_are_reached_as_measure_reaches_them(taken: list[Any]) -> None:
     assert CliRunner().invoke(app, [*LIVE, *OPTIONS]).exit_code == 0
     settings = taken[0].settings("http://127.0.0.1:1")
     assert (settings.body, settings.headers, settings.timeout_s) == ("json", {"triton-key": "k"}, 3.0)
     assert settings.parameters == {"top": 3}
 
 
-def test_the_name_of_a_certificate_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[Any] = []
-
-    def live(scenario: Any, *_: object) -> None:
-        taken.append(scenario)
-        raise typer.Exit(0)
-
-    monkeypatch.setattr(perf_compare, "_live", live)
+def test_the_name_of_a_certificate_is_told(taken: list[Any]) -> None:
     urls = ["https://127.0.0.1:1", "https://127.0.0.1:2"]
     asked = ["perf", "compare", *urls, "--model", "m", "--server-name", "models.example"]
     assert CliRunner().invoke(app, asked).exit_code == 0

@@ -143,7 +143,7 @@ class Drive:
 
     def _close_sequence(self, lane: Lane) -> None:
         payload = lane.payload
-        if payload is not None and lane.link is not None and 0 < lane.sent < payload.sequence_length:
+        if payload is not None and lane.link is not None and self._amid(lane):
             lane.sent = payload.sequence_length - 1
             self._send(lane, _UNCOUNTED)
             lane.started = now_ns()
@@ -195,9 +195,10 @@ class Drive:
             lane.payload = None
         return lane.busy
 
-    def _left_open(self, lane: Lane) -> bool:
-        """Tell whether a lane that is to send no more is to be connected anew, to end its sequence."""
-        return self._running and lane.payload is not None and 0 < lane.sent < lane.payload.sequence_length
+    @staticmethod
+    def _amid(lane: Lane) -> bool:
+        """Tell whether a lane's sequence is open: one that is to send no more is connected anew to end it."""
+        return lane.payload is not None and 0 < lane.sent < lane.payload.sequence_length
 
     def _first_ended(self, lane: Lane, error: str, body: bytes | bytearray | memoryview) -> None:
         """Look at the first answer of each model, whatever else is checked: an error may have the status 200."""
@@ -224,7 +225,7 @@ class Drive:
                 lane.busy = False
                 self._failed(lane, f"connection: {reason}")
                 self._broken.add(lane)
-                if self._spent(lane, now_ns()) and not self._left_open(lane):
+                if self._spent(lane, now_ns()) and not self._amid(lane):
                     return
             for idle in (self._idle, self._begun):
                 if lane in idle:
@@ -269,7 +270,7 @@ class Drive:
                 link, lane.link = lane.link, None
                 if link is not None:
                     link.abandon(lane)
-                if not self._spent(lane, now) or self._left_open(lane):
+                if not self._spent(lane, now) or self._amid(lane):
                     self._reconnect(lane)
         if self._running:
             due = min((lane.started for lane in self.lanes if lane.busy), default=now) + timeout
