@@ -44,6 +44,10 @@ def test_the_least_busy_is_taken():
     assert replicas.choose() is second
 
 
+def test_a_pause_longer_than_the_longest_is_as_long_as_it_says():
+    assert [Breaker(pause_s=5).pause_after_s(pauses) for pauses in (0, 1)] == [5, 5]
+
+
 def test_a_circuit_opens_pauses_longer_each_time_and_closes():
     clock = Clock()
     replicas = Replicas(["a"], breaker=Breaker(failures=2, pause_s=1, longest_pause_s=3), clock=clock)

@@ -30,8 +30,9 @@ _LATE = 2
 class Breaker:
     """When a server is left alone: after `failures` in a row, for `pause_s`, doubled each time up to `longest_pause_s`.
 
-    Then it is asked whether it is ready, for `probe_s` at most, and takes calls again once it says so. So one that has
-    come back is noticed within `longest_pause_s`; to ask so often costs a dead server nothing.
+    A `pause_s` that is longer is always as long. Then it is asked whether it is ready, for `probe_s` at most, and takes
+    calls again once it says so. So one that has come back is noticed within `longest_pause_s`; to ask so often costs a
+    dead server nothing.
     """
 
     failures: int = 5
@@ -48,6 +49,10 @@ class Breaker:
             require_number(name, getattr(self, name))
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be a finite number of seconds above 0")
+
+    def pause_after_s(self, pauses: int) -> float:
+        """Tell for how long a server is left alone after so many pauses in a row."""
+        return min(self.pause_s * 2.0 ** min(pauses, 30), max(self.pause_s, self.longest_pause_s))
 
 
 class Replica(Generic[T]):
@@ -219,8 +224,7 @@ class Replicas(Generic[T]):
                 replica.retry_at = self._clock() + self.breaker.pause_s
             # One that was under way when the circuit opened says nothing new.
             if replica.probing or (not was_open and replica.failures >= self.breaker.failures):
-                pause_s = self.breaker.pause_s * 2.0 ** min(replica.pauses, 30)
-                replica.retry_at = self._clock() + min(pause_s, self.breaker.longest_pause_s)
+                replica.retry_at = self._clock() + self.breaker.pause_after_s(replica.pauses)
                 replica.pauses += 1
                 replica.probing = False
             opened = replica.open and not was_open
