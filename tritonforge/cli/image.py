@@ -145,7 +145,7 @@ def _make(
     """Write the context, and build it unless it was asked for itself; an interruption leaves nothing."""
     from tritonforge.build.write import temporary_folder
     from tritonforge.image import from_elsewhere, write_context
-    from tritonforge.server.docker.client import build_image, connect
+    from tritonforge.server.docker.client import build_image, connect, find_image
 
     if output:
         _check_output(output, repository)
@@ -154,15 +154,23 @@ def _make(
     for link in from_elsewhere(repository) if options.bake else ():
         reason = f"{link} leads out of the repository: the image gets {link.resolve()}, for all to read"
         typer.echo(f"warning: {reason}", err=True)
-    typer.echo(f"packages for CPython {options.base_python}, from pip", err=True)
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    def checked() -> None:
+        if client is not None:  # without it the packages would be for nothing
+            find_image(client, options.base_image, progress=say, as_base=True)
+        say(f"packages for CPython {options.base_python}, from pip")
+
     if client is None:
         assert output is not None
-        write_context(repository, output, options)
+        write_context(repository, output, options, checked=checked)
         typer.echo(f"docker build --tag {shlex.quote(name)} {shlex.quote(str(output))}")
         return
     with temporary_folder(Path(tempfile.gettempdir()) / "tritonforge-image") as folder:
-        write_context(repository, folder / "context", options)
-        image = build_image(client, folder / "context", name, lambda line: typer.echo(line, err=True))
+        write_context(repository, folder / "context", options, checked=checked)
+        image = build_image(client, folder / "context", name, say)
     typer.echo(f"{image.name} ({image.size / 1e6:.0f} MB)")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,8 +91,12 @@ class ImageOptions:
         return "3.12" if self.release >= _NEW_PYTHON else "3.10"
 
 
-def write_context(repository: Path, folder: Path, options: ImageOptions) -> None:
+def write_context(
+    repository: Path, folder: Path, options: ImageOptions, *, checked: Callable[[], object] = lambda: None
+) -> None:
     """Write the files that `docker build` needs into a new folder: all of them, or nothing.
+
+    `checked` is called once the repository and the options have passed, before any package is got.
 
     Raises:
         PreflightError: the folder is no model repository, or the image has no backend for one of its models.
@@ -114,6 +119,7 @@ def write_context(repository: Path, folder: Path, options: ImageOptions) -> None
         raise ImageError(f"{reason}\n  hint: take NVIDIA's image (--nvidia), or build for {SLIM_RELEASE}")
     if options.bake:
         refuse_uncopied(repository)
+    checked()
     there = next(above for above in folder.absolute().parents if above.exists())
     with temporary_folder(there / folder.name) as new:
         _write(repository, new, options)

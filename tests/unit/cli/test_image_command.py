@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from docker.errors import ImageNotFound
 from typer.testing import CliRunner
 
 from tritonforge.cli import app
@@ -82,6 +84,34 @@ def test_a_python_that_the_image_cannot_have_is_refused_first(tmp_path: Path, py
     said = refusal(str(tmp_path / "models"), "--output", str(tmp_path / "out"), "--python", python)
     assert words in said
     assert "packages for" not in said
+
+
+def test_a_base_image_that_cannot_be_had_is_told_before_packages_are_got(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But after what is wrong with the repository: the base may be of many gigabytes."""
+    monkeypatch.setattr("tritonforge.server.docker.client.connect", DaemonWithoutNetwork)
+    refused = CliRunner().invoke(app, ["image", str(tmp_path / "models")])
+    assert "the model repository does not exist" in str(refused.exception)
+    model = tmp_path / "models" / "echo"
+    (model / "1").mkdir(parents=True)
+    (model / "1" / "model.py").touch()
+    (model / "config.pbtxt").write_text('backend: "python"')
+    refused = CliRunner().invoke(app, ["image", str(tmp_path / "models"), "--no-project-requirements"])
+    assert "the base image debian:bookworm-slim: is not on this machine" in str(refused.exception)
+    assert "packages for" not in refused.output
+
+
+class DaemonWithoutNetwork:
+    """A Docker daemon that has no image, and gets none."""
+
+    def __init__(self) -> None:
+        refused = [{"error": "no such host"}]
+        self.api = SimpleNamespace(pull=lambda *_, **__: iter(refused))
+        self.images = SimpleNamespace(get=self._get)
+
+    def _get(self, name: str) -> None:
+        raise ImageNotFound(name)
 
 
 @pytest.mark.parametrize("name", ["weather.py", "."])

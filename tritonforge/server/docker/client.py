@@ -40,7 +40,6 @@ _OFFLINE = (
 )
 
 _NO_BASE = "load it from a file (`docker load`), or name another with --base"
-_BASE = re.compile(r"Step \d+/\d+ : FROM (?P<name>\S+)(?: .*)?")
 
 
 _MENDS = (
@@ -123,27 +122,30 @@ def find_image(
     *,
     pull: Literal["missing", "never", "always"] = "missing",
     progress: Callable[[str], None] = lambda line: None,
+    as_base: bool = False,
 ) -> Image:
-    """Find an image, pulled if need be; `progress` gets a line now and then.
+    """Find an image, pulled if need be; `progress` gets a line now and then. `as_base`: another is built on it.
 
     Raises:
         PreflightError: it isn't here, and can't be had.
     """
     from docker.errors import APIError, ImageNotFound
 
-    where = Where(subject=f"image {name}")
+    where, offline = (
+        (Where(subject=f"the base image {name}"), _NO_BASE) if as_base else (Where(subject=f"image {name}"), _OFFLINE)
+    )
     try:
         if pull != "always":
             return _image(client, name)
     except ImageNotFound as error:
         if pull == "never":
-            raise PreflightError([Diagnostic("TF531", where, "is not on this machine", _OFFLINE)]) from error
+            raise PreflightError([Diagnostic("TF531", where, "is not on this machine", offline)]) from error
     try:
         for line in _pulled(client, name):
             progress(line)
         return _image(client, name)
     except (APIError, ServerError, OSError) as error:
-        message, hint = f"is not on this machine, and can't be pulled: {_reason(error)}", _OFFLINE
+        message, hint = f"is not on this machine, and can't be pulled: {_reason(error)}", offline
         if pull == "always" and _is_here(client, name):
             message, hint = (
                 f"can't be pulled: {_reason(error)}",
@@ -159,7 +161,6 @@ def build_image(client: DockerClient, context: Path, tag: str, progress: Callabl
     so do those of a build that ends early, and what builds left that were killed.
 
     Raises:
-        PreflightError: the base image isn't here, and can't be pulled.
         ServerError: a step fails; with the end of what it printed.
     """
     from docker.errors import APIError, DockerException
@@ -193,10 +194,6 @@ def build_image(client: DockerClient, context: Path, tag: str, progress: Callabl
 
 
 def _build_error(reason: str, said: Sequence[str]) -> ServerError:
-    """Say why a build ended: in its first step the base image is pulled."""
-    if base := _BASE.fullmatch(said[-1] if said else ""):
-        message = f"is not on this machine, and can't be pulled: {reason}"
-        return PreflightError([Diagnostic("TF531", Where(subject=f"the base image {base['name']}"), message, _NO_BASE)])
     end = "\n".join(said[-12:])
     return ServerError(f"the image can't be built: {reason}\nthe end of its output:\n{end}")
 
