@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jaxtyping import AbstractDtype
 
 from tritonforge import dtypes
@@ -70,7 +71,8 @@ def parse_tensor(name: str, annotation: Any) -> ParsedTensor:
         kind = typing.get_origin(inner) or inner
         if isinstance(kind, type) and issubclass(kind, Mapping):
             hint += "; RequestParameters, if it is to take the parameters of the request"
-        raise InexpressibleAnnotation(f"{_spell(annotation)} is not a tensor", hint)
+        reason = "is an array whose shape isn't said" if kind is np.ndarray else "is not a tensor"
+        raise InexpressibleAnnotation(f"{_spell(annotation)} {reason}", hint)
     if getattr(inner.array_type, "__name__", "") != "ndarray":
         raise InexpressibleAnnotation(
             f"{_spell(inner)} is an array of {_spell(inner.array_type)}; models take and give np.ndarray",

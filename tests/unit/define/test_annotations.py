@@ -90,7 +90,11 @@ def test_dimensions_that_triton_has_not_are_refused(dims: str, message: str) -> 
     [
         (int, "int is not a tensor"),
         (None, "None is not a tensor"),
-        (np.ndarray, "ndarray is not a tensor"),
+        (np.ndarray, "ndarray is an array whose shape isn't said"),
+        (
+            np.ndarray[Any, np.dtype[np.int8]],
+            "numpy.ndarray[Any, numpy.dtype[numpy.int8]] is an array whose shape isn't said",
+        ),
         (list[int], "list[int] is not a tensor"),
         (jaxtyping.Float[np.ndarray, "batch"], "Float is not one of Triton's data types"),
         (jaxtyping.Complex128[np.ndarray, "batch"], "Complex128 is not one of Triton's data types"),
