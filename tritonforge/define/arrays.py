@@ -124,12 +124,9 @@ def _spell(value: object) -> str:
     if value is None:
         return "None"
     kind = type(value)
-    article = "an" if kind.__name__[:1].lower() in "aeiou" else "a"
-    return (
-        f"{article} {kind.__module__.split('.')[0]}.{kind.__name__}"
-        if kind.__module__ != "builtins"
-        else (f"{article} {kind.__name__}")
-    )
+    package = kind.__module__.partition(".")[0]
+    name = kind.__name__ if package == "builtins" else f"{package}.{kind.__name__}"
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _how_to_convert(value: object, spec: TensorSpec) -> str:

@@ -291,8 +291,8 @@ def test_bf16_is_ml_dtypes() -> None:
         ),
         (lambda: scale(object()), 'scale: argument "x" is an object; wanted an np.ndarray of FP32[batch, 3]'),  # type: ignore[arg-type]
         (
-            lambda: scale(np.float32(1)),  # type: ignore[arg-type]
-            'scale: argument "x" is a numpy.float32; wanted an np.ndarray of FP32[batch, 3]',
+            lambda: scale(np.int32(1)),  # type: ignore[arg-type]
+            'scale: argument "x" is a numpy.int32; wanted an np.ndarray of FP32[batch, 3]',
         ),
         (
             lambda: join(np.ones((2, 3), np.float32), np.ones((2, 4), np.float32)),
