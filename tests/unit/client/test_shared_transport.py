@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,33 @@ def test_memory_of_calls_that_are_all_given_up_does_not_add_up(server, transport
         give_up(server, transport, 1)
         server.in_use.clear()
     assert len(server.regions) <= 2
+
+
+def test_the_kept_error_of_a_call_that_was_given_up_keeps_no_memory(server, transport):
+    """It has a traceback, and that the segment."""
+    server.hangs = True
+    with pytest.raises(DeadlineExceeded) as error:
+        infer(transport)
+    (name,) = server.in_use
+    assert error.value.__traceback__ is not None
+    assert name not in Path("/proc/self/maps").read_text()
+    assert not any(name in os.readlink(file) for file in open_files())
+
+
+def test_memory_of_a_closed_client_is_gone_though_somebody_keeps_it(server, transport):
+    infer(transport)
+    (name,) = server.regions
+    kept = list(transport.arena._idle)
+    finish(transport.close())
+    assert kept
+    assert name not in Path("/proc/self/maps").read_text()
+
+
+def open_files() -> Iterator[str]:
+    for file in os.listdir("/proc/self/fd"):
+        path = f"/proc/self/fd/{file}"
+        if os.path.lexists(path):  # but the one that lists them
+            yield path
 
 
 def test_closing_waits_for_what_uses_memory_still(server, transport):

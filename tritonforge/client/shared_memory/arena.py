@@ -154,7 +154,7 @@ class Arena:
         """Let go of a segment that the server may still write to: a request was given up half-way."""
         if placed.segment is not None:
             self.forget(placed.segment.name)
-            placed.segment.close()
+            placed.segment.discard()
 
     def forget(self, name: str) -> None:
         """Leave a segment to whoever has the server let go of it."""
@@ -203,13 +203,15 @@ class Arena:
         """Remove all segments, that of a call under way at its end; name those that the server may know."""
         names = sorted(self.told) if self._owner == os.getpid() else []
         with self._lock:
-            segments = [*self._idle, *self._lent, *self._fixed.values()]
+            idle, in_use = [*self._idle], [*self._lent, *self._fixed.values()]
             self._closed = True
             self._idle.clear()
             self._fixed.clear()
             self.registered.clear()
             self.told.clear()
-        for segment in segments:
+        for segment in idle:
+            segment.discard()
+        for segment in in_use:
             segment.close()
         return names
 
@@ -239,7 +241,7 @@ class Arena:
             if self._owner != os.getpid():
                 return
             if self._closed:
-                segment.close()
+                segment.discard()
             else:
                 self._idle.append(segment)
 

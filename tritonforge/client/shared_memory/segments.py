@@ -57,6 +57,16 @@ class Segment:
         """Remove the segment; arrays that lie in it stay readable."""
         self._removal()
 
+    def discard(self) -> None:
+        """Remove a segment in which no array lies any more, with its memory: whoever keeps it keeps an empty one.
+
+        So does a caller who keeps the error of a call, and with it all that the call's functions had at hand.
+        """
+        self.close()
+        self.array = np.empty(0, np.uint8)
+        with suppress(BufferError):  # another thread looks at it: its memory goes with the last view
+            self._memory.close()
+
 
 def abandoned() -> Iterator[str]:
     """Give the names of segments whose owners are gone, each locked until the next: remove it before that."""

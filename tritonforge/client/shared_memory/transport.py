@@ -171,7 +171,7 @@ class SharedMemoryTransport(TransportOver[AsyncTransport]):
         surplus = self.arena.surplus()
         for segment in surplus:
             self._leave(segment)
-            segment.close()
+            segment.discard()
         for segment in surplus:
             await self._releases.let_go(segment.name, deadline)
         if self._releases:
