@@ -28,7 +28,7 @@ def stubs(
 ) -> None:
     """Write a typed client module: a method for each model, for mypy and editors."""
     from tritonforge.cli.life_options import who_runs
-    from tritonforge.client import ServerUnavailable
+    from tritonforge.client import ClientError, ServerUnavailable
     from tritonforge.client.stubs import generate, read_repository, read_server
 
     is_url = "://" in source
@@ -40,6 +40,9 @@ def stubs(
     except ServerUnavailable as error:
         typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(source)}", err=True)
         raise typer.Exit(1) from None
+    except ClientError as error:  # some are ValueErrors, too
+        typer.echo(f"error: {in_options(str(error))}", err=True)
+        raise typer.Exit(1) from None
     except ValueError as error:  # of the URL, or of TLS's files
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -47,7 +50,7 @@ def stubs(
     if check:
         there = output.read_text(encoding="utf-8") if output.exists() else ""
         if there != text:
-            typer.echo(f"{output} is not what `tritonforge stubs {source} -o {output}` writes", err=True)
+            typer.echo(f"{output} is not what is written of {source} now: run this without --check", err=True)
             raise typer.Exit(1)
         return
     output.write_text(text, encoding="utf-8")

@@ -34,7 +34,7 @@ def verify(
     """Send a repository's golden samples to a server; exit 1 where it answers otherwise than the definitions did."""
     from tritonforge.build import load_project
     from tritonforge.cli.life_options import who_runs
-    from tritonforge.client import Client, ServerUnavailable
+    from tritonforge.client import Client, ClientError, ServerUnavailable
     from tritonforge.client.verify import verify as hold
     from tritonforge.samples import TOLERANCE
 
@@ -46,12 +46,15 @@ def verify(
             for model in hold(client, folder, tolerance=TOLERANCE if tolerance is None else tolerance):
                 right = model.samples - len(model.wrong)
                 said = f"{right} of {model.samples} as built" if model.samples else "no golden samples"
-                typer.echo(f"{model.model}: {model.untried or said}")
+                typer.echo(f"{model.model}: {in_options(model.untried) or said}")
                 for words in model.wrong:
                     typer.echo(f"  {in_options(words)}")
                 held, failed = held + model.samples, failed + len(model.wrong) + bool(model.untried)
     except ServerUnavailable as error:
         typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(url)}", err=True)
+        raise typer.Exit(1) from None
+    except ClientError as error:  # some are ValueErrors, too
+        typer.echo(f"error: {in_options(str(error))}", err=True)
         raise typer.Exit(1) from None
     except ValueError as error:  # of the URL
         typer.echo(f"error: {error}", err=True)

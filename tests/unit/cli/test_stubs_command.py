@@ -1,7 +1,10 @@
-"""`tritonforge stubs` of a server over TLS: what can't be used of its files is told in a line."""
+"""`tritonforge stubs` of a server: what can't be used of TLS's files, and a key that is missing, are told in a line."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -54,3 +57,47 @@ def test_a_server_that_is_away_is_told_in_a_line(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("error: http://127.0.0.1:1: ")
     assert not (tmp_path / "made.py").exists()
+
+
+class Restricted(BaseHTTPRequestHandler):
+    """A Triton with keys, as 24.10 says it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = b'{"error":"This API is restricted, expecting header \'triton-key\'"}'
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def restricted() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Restricted)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_a_key_that_is_missing_is_asked_for_by_its_option(tmp_path: Path, restricted: str) -> None:
+    result = CliRunner().invoke(app, ["stubs", restricted, "-o", str(tmp_path / "made.py")])
+    assert result.exit_code == 1
+    assert "This API is restricted" in result.stderr
+    assert "it is the key: --key-file;" in result.stderr
+
+
+def test_a_check_is_mended_by_the_same_command(tmp_path: Path) -> None:
+    """With all of its options."""
+    repository, made = Path(__file__).parents[3] / "generated_repo", tmp_path / "made.py"
+    result = CliRunner().invoke(app, ["stubs", str(repository), "-o", str(made), "--check"])
+    assert result.exit_code == 1
+    assert result.stderr == f"{made} is not what is written of {repository} now: run this without --check\n"
