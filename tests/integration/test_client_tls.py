@@ -63,10 +63,10 @@ def urls(mutual: bool, files: Files, tmp_path_factory: pytest.TempPathFactory) -
         behind = urlsplit(server.http_url).port
         assert behind is not None
         port = stack.enter_context(tls_proxy(files.context(mutual=mutual), behind))
-        yield {"https": f"https://127.0.0.1:{port}", "grpcs": server.grpc_url}
+        yield {"https": f"https://127.0.0.1:{port}", "grpcs": server.grpc_url, "http": server.http_url}
 
 
-def ask_both(url: str, options: ConnectionOptions) -> None:
+def ask_both(url: str | list[str], options: ConnectionOptions) -> None:
     """Ask with both kinds of client, twice, so that a connection is used again."""
 
     async def ask() -> None:
@@ -97,6 +97,10 @@ def refusals(url: str, options: ConnectionOptions) -> list[str]:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_client_that_trusts_the_server_and_shows_its_certificate_is_served(urls, files, mutual, scheme):
     ask_both(urls[scheme], files.options(certificate=mutual))
+
+
+def test_both_ports_of_a_triton_of_which_one_has_tls_are_asked(urls, files, mutual):
+    ask_both([urls["http"], urls["grpcs"]], files.options(certificate=mutual))
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "keepalive"])

@@ -18,7 +18,7 @@ from tritonforge.client.shared_memory.transport import SharedMemoryTransport, is
 from tritonforge.client.tensors.arguments import require_setting
 from tritonforge.client.tokens import TokenTransport
 from tritonforge.client.transport import AsyncTransport, Transport
-from tritonforge.client.url import parse_url
+from tritonforge.client.url import Endpoint, parse_url
 
 __all__ = ["Assembly", "assemble_async", "assemble_blocking"]
 
@@ -115,15 +115,23 @@ def _assemble(
         raise ValueError("there is no URL; a client takes one, or a list of them")
     transports: list[AsyncTransport] = []
     shared = []
-    for one in urls:
-        transport = connect(one, options or ConnectionOptions())
-        if shared_memory and is_loopback(parse_url(one).host):
+    settings = options or ConnectionOptions()
+    endpoints = [parse_url(one) for one in urls]
+    for one, endpoint in zip(urls, endpoints, strict=True):
+        transport = connect(one, replace(settings, tls=None) if _is_beside_tls(endpoint, endpoints) else settings)
+        if shared_memory and is_loopback(endpoint.host):
             transport = SharedMemoryTransport(transport, may_repeat=_may_repeat(reliability.retries))
             shared.append(transport)
         transports.append(transport)
     reliable = ReliableTransport(transports, reliability, beside, observers)
     transport = ObservedTransport(reliable, observers) if observers else reliable
     return Assembly(transport, reliable, tuple(shared))
+
+
+def _is_beside_tls(endpoint: Endpoint, endpoints: Sequence[Endpoint]) -> bool:
+    """Tell whether settings of TLS are for the servers of the other protocol alone: Triton has none over HTTP."""
+    beside = [other for other in endpoints if other.secure]
+    return bool(beside) and not any(other.speaks_grpc == endpoint.speaks_grpc for other in beside)
 
 
 def _asks_token(options: ConnectionOptions | None) -> bool:

@@ -205,3 +205,13 @@ def test_a_file_that_is_not_there_is_told_with_its_argument(kind, scheme, ca):
         tls = TLS(**{"ca": ca, "certificate": ca, "key": ca, given: "nope.pem"})
         with pytest.raises(FileNotFoundError, match=rf"TLS\({given}='nope.pem'\) can't be read: No such file"):
             kind(f"{scheme}://127.0.0.1:1", options=ConnectionOptions(tls=tls))
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_settings_of_tls_are_for_the_protocol_that_has_it(kind: type[Client], ca: Path) -> None:
+    """Triton itself has it over gRPC alone. But a URL that lacks the s beside one that has it is a mistake."""
+    options = ConnectionOptions(tls=TLS(ca=ca))
+    kind(["http://127.0.0.1:1", "grpcs://127.0.0.1:2"], options=options)
+    for urls in (["http://127.0.0.1:1"], ["https://127.0.0.1:1", "http://127.0.0.1:2"], ["grpcs://a:1", "grpc://b:2"]):
+        with pytest.raises(ValueError, match="is not over TLS, but TLS settings are given"):
+            kind(urls, options=options)
