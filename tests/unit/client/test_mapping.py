@@ -130,6 +130,16 @@ def test_what_is_no_iterable_of_batches_is_refused_with_its_kind(given):
     assert " a int" not in str(caught.value)
 
 
+def test_a_data_frame_is_told_how_it_is_given():
+    """To iterate over one of pandas gives the names of its columns."""
+
+    frame = type("DataFrame", (), {"__iter__": lambda self: iter("a"), "columns": "a", "to_numpy": None})()
+    with pytest.raises(
+        InvalidRequest, match=r"this is a DataFrame: \{name: frame\[name\]\.to_numpy\(\) for name in frame"
+    ):
+        work(frame)
+
+
 def test_an_asynchronous_generator_is_refused_by_that_name():
     async def batches():
         yield arrays(1, 1)

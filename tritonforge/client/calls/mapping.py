@@ -174,8 +174,9 @@ def make_work(
     read = _reader(model, served, target)
     if isinstance(inputs, (Mapping, np.ndarray, CudaArray)):
         items: Iterable[Mapping[str, Any]] = slices_of(read(inputs), size)
-    elif isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable):
+    elif isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable) or _is_frame(inputs):
         hint = ", which it can't read from: [item async for item in …]" if isinstance(inputs, AsyncIterable) else ""
+        hint = ": {name: frame[name].to_numpy() for name in frame.columns}" if _is_frame(inputs) else hint
         words = f"map() takes arrays, or an iterable of batches; this is {kind_of(inputs)}{hint}"
         raise InvalidRequest(words.replace("async_generator", "async generator"), target)
     else:
@@ -183,6 +184,11 @@ def make_work(
     convert = (lambda result: result) if isinstance(model, str) else (lambda result: give_back(model, result, target))
     pieces = pieces_of(items, size)
     return Work(pieces, convert, concurrency, ordered, progress, served.signature.batched, target)
+
+
+def _is_frame(inputs: object) -> bool:
+    """Tell whether it is a table, as of pandas or polars: to iterate over one gives names or columns, not batches."""
+    return hasattr(inputs, "columns") and hasattr(inputs, "to_numpy")
 
 
 def run_in_threads(work: Work[Any], infer: Callable[[Piece], Result]) -> Generator[tuple[int, Result], None, None]:
