@@ -130,7 +130,7 @@ def declared_signature(
 ) -> Signature:
     """Hold declared tensors against a graph's, and give the signature that they make with it.
 
-    Where only one side is declared, the other is the graph's own.
+    Where only one side is declared, the other is the graph's own, with a batch where the declared one has it.
 
     Raises:
         DiagnosticError: a name, data type, rank or fixed dimension disagrees.
@@ -142,7 +142,7 @@ def declared_signature(
     if outputs is not None:
         _compare(outputs, graph.outputs, "output", where, found)
     declared = [*(inputs or ()), *(outputs or ())]
-    batched = any(tensor.batched for tensor in declared)
+    batched = any(tensor.batched for tensor in declared) if declared else None
     if any(tensor.batched != batched for tensor in declared):
         found.append(
             Diagnostic(
@@ -154,11 +154,12 @@ def declared_signature(
         )
     if found:
         raise DiagnosticError(found)
-    own = graph if inputs is not None and outputs is not None else None
-    derived = None if own is not None else graph.signature(where, batched=batched or None)
-    ins = tuple(t.spec for t in inputs) if inputs is not None else derived.inputs if derived else ()
-    outs = tuple(t.spec for t in outputs) if outputs is not None else derived.outputs if derived else ()
-    return Signature(ins, outs, batched=batched)
+    if inputs is None or outputs is None:
+        derived = graph.signature(where, batched=batched)
+        ins = derived.inputs if inputs is None else tuple(t.spec for t in inputs)
+        outs = derived.outputs if outputs is None else tuple(t.spec for t in outputs)
+        return Signature(ins, outs, batched=derived.batched)
+    return Signature(tuple(t.spec for t in inputs), tuple(t.spec for t in outputs), batched=bool(batched))
 
 
 def _compare(

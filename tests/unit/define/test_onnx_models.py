@@ -198,6 +198,23 @@ def test_a_variable_first_dimension_may_be_declared_no_batch(path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("declared", "x", "y"),
+    [
+        ({"inputs": {"x": Float32[np.ndarray, "rows 3"]}}, "rows", "N"),
+        ({"outputs": {"y": Float32[np.ndarray, "rows 3"]}}, "N", "rows"),
+    ],
+)
+def test_the_side_that_is_not_declared_keeps_its_first_dimension_where_the_other_has_no_batch(
+    path: Path, declared: Any, x: str, y: str
+) -> None:
+    onnx.save(onnx_files.identity(("N", 3)), path)
+    definition = onnx_model(path, name="model", **declared)
+    assert definition.signature == Signature((fp32("x", x, 3),), (fp32("y", y, 3),), batched=False)
+    rows = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(definition(rows), rows)
+
+
+@pytest.mark.parametrize(
     ("declared", "messages"),
     [
         (
