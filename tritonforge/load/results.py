@@ -78,6 +78,8 @@ class Errors:
     example: str = ""
     models: Mapping[str, int] = field(default_factory=dict)
     """Of a mix: how many were which model's, as far as that is known."""
+    after: int = 0
+    """How many of them were under way at the end, and failed in the wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +239,12 @@ class Point:
     def silent(self) -> bool:
         """Whether the server stopped answering: none of a closed loop's requests under way had an answer at the end.
 
-        Some that reached the timeout then tell it where none had done so before, as those of a slow server do.
+        Those that reached the timeout then, or lost their connection, tell it where none had failed alike before, as
+        those of a slow server do, and of one that closes connections now and then.
         """
         if self.load.kind != "concurrency":
             return False
-        late = sum(error.count for error in self.errors if error.kind == "timeout")
-        after = self.failed_after if late <= self.failed_after else 0
+        after = sum(error.after for error in self.errors if error.after == error.count)
         return self.unanswered + after >= self.load.value
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -50,7 +51,7 @@ class Run:
         if self.requests is not None:
             self.limit = UNLIMITED
         self.stable_windows = settings.stable_windows
-        self.failed_after = 0
+        self.failed_after: Counter[str] = Counter()
         self.tallies: dict[int, list[Tally]] = {}
         self.windows: list[Tally] = []
         self.readings: list[Reading] = []
@@ -114,12 +115,15 @@ class Run:
             self._judge()
 
     def fail(self, errors: Sequence[str]) -> None:
-        """Count in the last window what failed after it, of the requests that were under way at its end."""
+        """Count in the last window what failed after it, of the requests that were under way at its end.
+
+        `failed_after` has how many of each kind they are.
+        """
         for error in errors if self.windows else ():
             last, (kind, _, words) = self.windows[-1], error.partition(": ")
             last.errors[kind] = last.errors.get(kind, 0) + 1
             last.examples.setdefault(kind, words)
-        self.failed_after = len(errors) if self.windows else 0
+            self.failed_after[kind] += 1
 
     def _judge(self) -> None:
         agreed = stable(self.windows, self.settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ def point(
     slo: str = "p99=10ms",
     unanswered_ms: Sequence[int] = (),
     tallies: int = 1,
-    failed_after: int = 0,
+    failed_after: Mapping[str, int] | None = None,
     **more: object,
 ) -> Point:
     """Make the figures of requests that ended in windows of a second."""
@@ -35,8 +35,9 @@ def point(
     each = [Histogram.of([value * MS for value in latencies_ms[place::tallies]]) for place in range(tallies)]
     windows = [Tally(index, 10**9, latency, latency, **more) for index, latency in enumerate(each)]  # type: ignore[arg-type]
     ages = [age * MS for age in unanswered_ms]
+    after = failed_after or {}
     return make_point(
-        load or Load("rate", 1), settings, windows, tallies, agreed=True, unanswered_ns=ages, failed_after=failed_after
+        load or Load("rate", 1), settings, windows, tallies, agreed=True, unanswered_ns=ages, failed_after=after
     )
 
 
@@ -136,18 +137,32 @@ def test_what_waited_since_before_the_windows_is_told(
     assert re.match(told, found) if told else found == ""
 
 
-@pytest.mark.parametrize(("timeouts", "after", "silent"), [(2, 2, True), (1, 1, False), (3, 2, False), (0, 0, False)])
-def test_timeouts_of_all_that_was_under_way_tell_that_the_server_stopped_answering(
-    timeouts: int, after: int, silent: bool
+@pytest.mark.parametrize(
+    ("errors", "after", "silent"),
+    [
+        ({"timeout": 2}, {"timeout": 2}, True),
+        ({"timeout": 1}, {"timeout": 1}, False),
+        ({"timeout": 3}, {"timeout": 2}, False),
+        ({}, {}, False),
+        ({"connection": 2}, {"connection": 2}, True),
+        ({"connection": 3}, {"connection": 2}, False),
+        ({"timeout": 1, "connection": 1}, {"timeout": 1, "connection": 1}, True),
+        ({"timeout": 3, "connection": 2}, {"connection": 2}, True),
+        ({"timeout": 2, "connection": 9}, {"timeout": 2}, True),
+        ({"HTTP 500": 9, "connection": 2}, {"connection": 2}, True),
+    ],
+)
+def test_failures_of_all_that_was_under_way_tell_that_the_server_stopped_answering(
+    errors: dict[str, int], after: dict[str, int], silent: bool
 ) -> None:
-    """Where others had timed out before, it is slow; with one in flight answered, it is there."""
+    """Where others had failed alike before, it is slow, or closes connections; with one answered, it is there."""
     load = Load("concurrency", 2)
-    found = point([1] * 1000, load=load, slo="p50=10ms", errors={"timeout": timeouts}, failed_after=after)
-    assert (found.silent, found.slo_met) == (silent, not silent)
+    found = point([1] * 1000, load=load, slo="p50=10ms", errors=errors, failed_after=after)
+    assert (found.silent, found.slo_met, found.failed_after) == (silent, not silent, sum(after.values()))
 
 
 def test_requests_that_fail_in_the_wait_at_the_end_count_once() -> None:
     """They were overdue at the windows' end, too: 180 of 252 are within the limit."""
-    late = {"errors": {"timeout": 72}, "failed_after": 72, "overdue": {100 * MS: 60}}
+    late = {"errors": {"timeout": 72}, "failed_after": {"timeout": 72}, "overdue": {100 * MS: 60}}
     assert point([1] * 180, slo="p71=100ms", **late).slo_met  # type: ignore[arg-type]
     assert not point([1] * 180, slo="p73=100ms", **late).slo_met  # type: ignore[arg-type]

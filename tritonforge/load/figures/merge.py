@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from tritonforge.load.figures.estimates import is_stable, pool, pooled_rate, summarize
 from tritonforge.load.figures.histogram import Histogram
@@ -77,12 +78,13 @@ def make_point(
     *,
     agreed: bool,
     unanswered_ns: Sequence[int] = (),
-    failed_after: int = 0,
+    failed_after: Mapping[str, int] = MappingProxyType({}),
 ) -> Point:
     """Make the figures of the last `measured` windows; the server's side is put in by the caller.
 
     `unanswered_ns` are the ages of requests that had no answer at the end, though it was waited for. Those that are
-    older than every success count: others may be slow alone. `failed_after` of the errors came in that wait.
+    older than every success count: others may be slow alone. `failed_after` are, by their kind,
+    the errors that came in that wait.
     """
     last = windows[-measured:]
     durations = [tally.duration_ns / 1e9 for tally in last]
@@ -90,12 +92,12 @@ def make_point(
     inferences = [float(tally.latency.count * batch_size(settings)) for tally in last]
     rate = pooled_rate(counts, durations)
     latency = summarize([tally.latency for tally in last])
-    errors = _errors(last)
+    errors, after = _errors(last, failed_after), sum(failed_after.values())
     limit = good_limit_us(settings.slo)
     unanswered = [age for age in unanswered_ns if age > latency.histogram.maximum]
     overdue = merge_tallies(last).overdue
-    failed = sum(error.count for error in errors) - failed_after
-    unmet = missed(settings.slo, latency, failed, len(unanswered) + failed_after, overdue)
+    failed = sum(error.count for error in errors) - after
+    unmet = missed(settings.slo, latency, failed, len(unanswered) + after, overdue)
     good = [tally.latency.share_below(limit * 1e3) * tally.latency.count for tally in last] if limit else []
     point = Point(
         load=load,
@@ -118,7 +120,7 @@ def make_point(
         client_receive_us=_mean_us(last, "receiving_ns", "received"),
         unanswered=len(unanswered),
         unanswered_s=max(unanswered, default=0) / 1e9,
-        failed_after=failed_after,
+        failed_after=after,
         overdue={slo.statistic: count for slo in settings.slo if (count := overdue.get(slo.limit_ns, 0)) > 0},
     )
     if due := shortfall(point, settings):
@@ -165,11 +167,12 @@ def _windows(windows: Sequence[Tally], measured: int, settings: Settings) -> tup
     return tuple(found)
 
 
-def _errors(windows: Sequence[Tally]) -> tuple[Errors, ...]:
+def _errors(windows: Sequence[Tally], after: Mapping[str, int]) -> tuple[Errors, ...]:
     merged = merge_tallies(windows)
     order = sorted(merged.errors.items(), key=lambda item: -item[1])
     return tuple(
-        Errors(kind, count, merged.examples.get(kind, ""), merged.models.get(kind, {})) for kind, count in order
+        Errors(kind, count, merged.examples.get(kind, ""), merged.models.get(kind, {}), after.get(kind, 0))
+        for kind, count in order
     )
 
 
