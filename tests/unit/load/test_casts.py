@@ -82,6 +82,8 @@ def test_what_a_type_has_is_taken(value: Any, datatype: str, kept: Any) -> None:
         ([["a"], ["b", "c"]], "BYTES", r"\['a'\] is no text"),
         (["a", None], "BYTES", "null is no text"),
         (["a", 1], "BYTES", "1 is no text"),
+        (["a", "b\ud800"], "BYTES", r"'\\ud800' is no character, .* half of a surrogate pair"),
+        (np.array(["\udfff"]), "BYTES", "half of a surrogate pair"),
     ],
     ids=str,
 )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tritonforge.load import Data, InvalidLoad, ModelLoad
 from tritonforge.load.input.data import as_loaded, check_shapes, check_strings, guessed_sizes, make_samples
+from tritonforge.load.input.files import sequence_lengths
 from tritonforge.load.input.signature import ServedModel, Tensor, read_model
 from tritonforge.samples import TOLERANCE, differing
 
@@ -145,6 +146,11 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
         ("a.jsonl", '{"x": [1, null]}', 'row 1: "x" is no FP32: null is no number'),
         ("a.json", '{"data": [{"x": [1, 2]}, {"x": [1, 1e39]}]}', r'row 2: "x" is no FP32: 1e\+39'),
         ("a.json", '{"data": [{"x": {"content": [1.5, true]}}]}', 'row 1: "x" is no FP32: True is no number'),
+        ("a.jsonl", '{"x": [1, 2]}\n{"x": [1, -1e400]}', r'row 2: "x" is no FP32: -1E\+400 is too large'),
+        ("a.jsonl", '{"x": [1, 1e99999999999999999999]}', "line 1 is no JSON: 1e99999999999999999999 is too large"),
+        ("a.json", '{"data": [{"x": [1, 1e400]}]}', r'row 1: "x" is no FP32: 1E\+400 is too large'),
+        ("a.json", '{"data": [1e400]}', r'step 1 of "data" is no object of tensors: "1E\+400"'),
+        ("a.json", '{"data": [{"x": {"b64": 1e400}}]}', r'row 1: "x": "1E\+400" is no base64'),
         ("a.json", "{", "it is no JSON"),
         ("a.json", '{"data": 5}', '"data" is no list of steps'),
         ("a.json", '{"data": [{"x": [1, 2]}, 5]}', 'step 2 of "data" is no object of tensors: 5'),
@@ -161,6 +167,25 @@ def test_unfit_files_are_refused(tmp_path: Path, name: str, text: str, words: st
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidLoad, match=words):
         make_samples(ONE, load(Data(str(tmp_path / name))), seed=0)
+
+
+@pytest.mark.parametrize("text", ['{"t": ["a"]}\n{"t": ["\\ud800"]}', '{"data": [{"t": ["a"]}, {"t": ["\\ud800"]}]}'])
+def test_half_of_a_surrogate_pair_is_refused_with_its_row(tmp_path: Path, text: str) -> None:
+    """It has no UTF-8, in which texts go out."""
+    path = tmp_path / ("a.json" if "data" in text else "a.jsonl")
+    path.write_text(text)
+    served = replace(ONE, inputs=(Tensor("t", "BYTES", (1,)),))
+    with pytest.raises(InvalidLoad, match=rf"{path.name}: row 2: \"t\" is no BYTES: '\\ud800' is no character"):
+        make_samples(served, load(Data(str(path))), seed=0)
+
+
+def test_a_byte_order_mark_is_passed_over_and_a_separator_within_a_text_is_its_own(tmp_path: Path) -> None:
+    served = replace(ONE, inputs=(Tensor("t", "BYTES", (1,)),))
+    for name, text in (("a.jsonl", '{"t": ["a\u2028b"]}\r\n'), ("a.json", '{"data": [[{"t": ["a\u2028b"]}]]}')):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        (sample,) = make_samples(served, load(Data(str(tmp_path / name))), seed=0)
+        assert sample.inputs["t"][1].tolist() == [["a\u2028b"]]
+    assert sequence_lengths(str(tmp_path / "a.json")) == [1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ becomes infinite.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -23,6 +24,7 @@ Array = NDArray[Any]
 
 _EXACT = 2.0**53
 """Below this a whole number has a float of 64 bits of its own."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TRUTH = "it is true or false, or 0 or 1"
 _WHOLE = "it is a whole number"
 _WRITTEN_AS_FLOAT = "a whole number that is written as a float is below 2**53"
@@ -158,6 +160,9 @@ def _texts(value: Any) -> Array:
     wrong = [item for item in array.ravel().tolist() if not isinstance(item, (str, bytes))]
     if wrong:
         raise ValueError(f"{_spelled(wrong[0])} is no text")
+    for item in array.ravel().tolist():
+        if isinstance(item, str) and (found := _SURROGATE.search(item)):
+            raise ValueError(f"{found[0]!r} is no character, and has no UTF-8: half of a surrogate pair")
     return array
 
 

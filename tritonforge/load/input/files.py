@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ __all__ = ["READERS", "Raw", "sequence_lengths"]
 
 Row = dict[str, Any]
 _ANSWER = "expected:"
+_UTF8 = "utf-8-sig"
+"""A byte order mark, as editors of Windows write, is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +57,26 @@ def _array(file: Mapping[str, Any], name: str) -> Any:
 
 
 def _jsonl(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding=_UTF8).split("\n"), 1):  # U+2028, say, may be within a text
         if line.strip():
             try:
-                row = json.loads(line)
+                row = json.loads(line, parse_float=_float)
             except ValueError as error:
                 raise ValueError(f"line {number} is no JSON: {error}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is no object of inputs")
             yield row
+
+
+def _float(text: str) -> float | Decimal:
+    """Read a number; one that is too large for a float stays what it is, which is refused as such."""
+    number = float(text)
+    if not math.isinf(number):
+        return number
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text} is too large") from None
 
 
 def _parquet(path: Path) -> Iterator[Row]:
@@ -78,7 +93,7 @@ def _perf_analyzer(path: Path) -> Iterator[Row]:
     A tensor is a flat list, or has `content` and `shape`, or `b64`, its bytes (of a BYTES one, its one element).
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding=_UTF8), parse_float=_float)
     except ValueError as error:
         raise ValueError(f"it is no JSON: {error}") from error
     if not isinstance(document, dict) or "data" not in document:
@@ -99,7 +114,7 @@ def sequence_lengths(source: str) -> list[int]:
     if path.suffix != ".json" or not path.is_file():
         return []
     try:
-        streams = json.loads(path.read_text(encoding="utf-8"))["data"]
+        streams = json.loads(path.read_text(encoding=_UTF8))["data"]
     except (ValueError, KeyError, TypeError):
         return []  # the reader of rows says what is wrong
     nested = isinstance(streams, list) and all(isinstance(stream, list) and stream for stream in streams)
@@ -114,7 +129,7 @@ def _flat(steps: Any, key: str) -> list[Mapping[str, Any]]:
     flat = [item for step in steps for item in (step if isinstance(step, list) else [step])]
     for number, step in enumerate(flat, 1):
         if not isinstance(step, dict):
-            raise TypeError(f'step {number} of "{key}" is no object of tensors: {json.dumps(step)[:40]}')
+            raise TypeError(f'step {number} of "{key}" is no object of tensors: {json.dumps(step, default=str)[:40]}')
     return flat
 
 
@@ -135,7 +150,7 @@ def _tensor(value: Any) -> Any:
         try:
             return Raw(base64.b64decode(value["b64"], validate=True))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{json.dumps(value['b64'])[:40]} is no base64: {error}") from error
+            raise ValueError(f"{json.dumps(value['b64'], default=str)[:40]} is no base64: {error}") from error
     if "content" not in value:
         raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(value) or "nothing"}')
     array = unpromoted(value["content"])
