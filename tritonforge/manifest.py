@@ -182,7 +182,10 @@ def _whole(entry: Any) -> bool:
 
 
 def _tensor(entry: Any) -> bool:
-    return _has(entry, _TENSOR) and all(isinstance(dim, int | str) for dim in entry["dims"])
+    if not _has(entry, _TENSOR) or not all(isinstance(dim, int | str) for dim in entry["dims"]):
+        return False
+    reshaped = entry.get("reshaped", [])
+    return isinstance(reshaped, list) and all(isinstance(dim, int) for dim in reshaped)
 
 
 def _has(entry: Any, kinds: Mapping[str, type]) -> bool:

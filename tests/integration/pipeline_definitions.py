@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import BFloat16, Bool, Float32, Int64
 
-from tritonforge import Batching, Bytes, Instances, String, TritonError, model, pipeline, sklearn
+from tritonforge import Batching, Bytes, Instances, String, Tensor, TritonError, model, pipeline, sklearn
 
 
 @model
@@ -45,6 +45,11 @@ def fan_out(x: Float32[np.ndarray, "batch n"]) -> FanOut:
     """Fan out, join, use a model twice, give an input and a result under two names, hand rank 1 on."""
     twice = double(x)
     return FanOut(x, x, twice, twice, is_large(total(add(twice, double(twice)))))
+
+
+class Folded(NamedTuple):
+    sums: Float32[np.ndarray, "batch"]
+    cut: Float32[np.ndarray, "batch 3 2"]
 
 
 class Beside(NamedTuple):
@@ -255,6 +260,36 @@ bls_normed = BLS(normed)
 bls_written = BLS(written)
 bls_refilled = BLS(refilled)
 bls_scored = BLS(scored)
+
+
+@model
+def negated(x: Float32[np.ndarray, "batch 6"]) -> Float32[np.ndarray, "batch 6"]:
+    return -x
+
+
+@model(
+    tensors={"x": Tensor(dims=(2, 3), reshape=(6,)), "cut": Tensor(dims=(3, 1, 2), reshape=(3, 2))},
+    warmup={"x": np.ones((1, 6), np.float32)},
+)
+def folded(x: Float32[np.ndarray, "batch 6"]) -> Folded:
+    """Is sent, and answers, in other shapes than these."""
+    return Folded(x.sum(axis=1), x.reshape(-1, 3, 2))
+
+
+def refolded(x: Float32[np.ndarray, "batch 6"]) -> Folded:
+    return folded(negated(x))
+
+
+fused_refolded = FUSED(refolded)
+bls_refolded = BLS(refolded)
+
+
+@pipeline(lowering="bls")
+def folded_by_halves(x: Float32[np.ndarray, "batch 6"]) -> Float32[np.ndarray, "batch 3 2"]:
+    """Branch on what a model says that clients see otherwise."""
+    sums, cut = folded(x)
+    return cut * 2 if (sums > 0).all() else folded(np.ascontiguousarray(x[:, ::-1]))[1]
+
 
 AUTO = pipeline(lowering="auto")
 auto_fan_out = AUTO(fan_out)

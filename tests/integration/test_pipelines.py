@@ -18,6 +18,7 @@ from tritonforge.client import Client, ClientError, InvalidRequest
 from tritonforge.server import Server
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
+SIX = np.arange(1, 13, dtype=np.float32).reshape(2, 6)
 TEXT = np.array([["plain"], ["größer"], [""]], dtype=object)
 
 CALLS: list[tuple[Any, dict[str, Any]]] = [
@@ -65,6 +66,11 @@ ROUTED: list[tuple[Any, dict[str, Any]]] = [
     (definitions.some_rows, {"x": -X - 1}),
     (definitions.written_into, {"x": X}),
     (definitions.told, {"x": -X}),
+    (definitions.folded, {"x": SIX}),
+    (definitions.fused_refolded, {"x": SIX}),
+    (definitions.bls_refolded, {"x": SIX}),
+    (definitions.folded_by_halves, {"x": SIX}),
+    (definitions.folded_by_halves, {"x": -SIX}),
 ]
 
 

@@ -201,8 +201,8 @@ def _run(definition: Definition[..., Any], inputs: Mapping[str, Any]) -> Golden:
         raise NotKept(f'output "{changing[0]}" differs from call to call')
     signature = definition.signature
     return Golden(
-        {spec.name: _wire(spec, given[spec.name]) for spec in signature.inputs if spec.name in given},
-        {spec.name: _wire(spec, first[spec.name]) for spec in signature.outputs},
+        _sent(signature.inputs, given, batched=signature.batched),
+        _sent(signature.outputs, first, batched=signature.batched),
         parameters=_parameters(definition, given),
     )
 
@@ -224,6 +224,7 @@ async def _awaited(result: Any) -> Any:
     return await result
 
 
-def _wire(spec: TensorSpec, array: Array) -> Array:
-    """Shape a tensor as clients have it: one value a row is `[rows, 1]`."""
-    return array if spec.dims else array[..., np.newaxis]
+def _sent(specs: Iterable[TensorSpec], arrays: Mapping[str, Array], *, batched: bool) -> dict[str, Array]:
+    """Shape the tensors that are there as clients have them: one value a row is `[rows, 1]`."""
+    there = {spec.name: (spec, arrays[spec.name]) for spec in specs if spec.name in arrays}
+    return {name: array.reshape(spec.sent_shape(array.shape, batched=batched)) for name, (spec, array) in there.items()}

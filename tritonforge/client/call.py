@@ -1,7 +1,7 @@
 """Calling a model through its definition: arguments bound and outputs shaped as the definition's own signature says.
 
-Triton has no batched tensor of rank 1: where a definition says `batch` alone, clients see `[batch, 1]`. And it has no
-text: a String is UTF-8 bytes on the wire.
+Triton has no batched tensor of rank 1: where a definition says `batch` alone, clients see `[batch, 1]`. Where a setting
+reshapes a tensor, they see another shape, too. And Triton has no text: a String is UTF-8 bytes on the wire.
 """
 
 from __future__ import annotations
@@ -150,10 +150,32 @@ def to_wire(signature: Signature, args: Sequence[Any], named: Mapping[str, Any])
         raise InvalidTensor(explain(problems, signature))
     specs = {spec.name: spec for spec in signature.inputs}
     return {
-        name: value if specs[name].dims else value[..., np.newaxis]
+        name: _sent(specs[name], value, batched=signature.batched)
         for name, value in inputs.items()
         if value is not None
     }
+
+
+def _sent(spec: TensorSpec, value: Any, *, batched: bool) -> Any:
+    if spec.dims and spec.reshaped is None:
+        return value
+    try:
+        return value.reshape(spec.sent_shape(value.shape, batched=batched))
+    except ValueError as error:
+        given, wanted = list(value.shape), ["batch"] * batched + ["_" if dim < 0 else dim for dim in spec.wire]
+        shape = f"[{', '.join(map(str, wanted))}]"
+        raise InvalidTensor(f'input "{spec.name}": {given} given, which clients send as {shape}') from error
+
+
+def _read(spec: TensorSpec, array: Array, *, batched: bool) -> Array:
+    """Give an output of the shape that clients see as the definition has it, and any other as it came."""
+    shape = array.shape[batched:]
+    if len(shape) != len(spec.wire) or any(dim not in (-1, size) for dim, size in zip(spec.wire, shape, strict=True)):
+        return array
+    try:
+        return array.reshape(spec.read_shape(array.shape, batched=batched))
+    except ValueError:
+        return array
 
 
 def from_wire(signature: Signature, outputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -166,8 +188,8 @@ def _output(spec: TensorSpec, outputs: Mapping[str, Array], *, batched: bool) ->
     if array is None:
         found = ", ".join(outputs) or "none"
         raise InvalidTensor(f'output "{spec.name}" of the definition is not in the answer, which has: {found}')
-    if not spec.dims and array.shape[-1:] == (1,):
-        array = array[..., 0]
+    if not spec.dims or spec.reshaped is not None:
+        array = _read(spec, array, batched=batched)
     dims = ("batch", *spec.dims) if batched else spec.dims
     fits = len(dims) == array.ndim and all(dim in (size, str(dim)) for dim, size in zip(dims, array.shape, strict=True))
     datatype = from_numpy(array.dtype)

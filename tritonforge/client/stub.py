@@ -48,9 +48,16 @@ def only(output: Array) -> Array:
     return output
 
 
-def tensor(name: str, datatype: str, *dims: int | str, optional: bool = False, text: bool = False) -> TensorSpec:
+def tensor(
+    name: str,
+    datatype: str,
+    *dims: int | str,
+    optional: bool = False,
+    text: bool = False,
+    reshaped: tuple[int, ...] | None = None,
+) -> TensorSpec:
     """Spell an input or output."""
-    return TensorSpec(name, datatype, tuple(dims), optional=optional, text=text)
+    return TensorSpec(name, datatype, tuple(dims), optional=optional, text=text, reshaped=reshaped)
 
 
 def fingerprint(stubs: Iterable[Stub[Any]]) -> str:
@@ -132,5 +139,5 @@ def _visible(signature: Signature) -> dict[str, Any]:
 
 def _tensor(spec: TensorSpec, *, batched: bool) -> list[Any]:
     """Spell a tensor as clients see it: variable dimensions without their names, `batch` alone as `[batch, 1]`."""
-    dims = [dim if isinstance(dim, int) else ANONYMOUS for dim in spec.dims]
+    dims = [ANONYMOUS if size < 0 else size for size in (spec.sizes if spec.reshaped is None else spec.reshaped)]
     return [spec.name, spec.datatype, dims or ([1] if batched else []), spec.optional]

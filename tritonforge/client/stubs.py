@@ -168,7 +168,14 @@ def _example(one: _Named) -> str:
 def _signature(entry: dict[str, Any], *, sequence: bool) -> Signature:
     def read(tensors: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
         return tuple(
-            TensorSpec(t["name"], t["datatype"], tuple(t["dims"]), bool(t.get("optional")), bool(t.get("text")))
+            TensorSpec(
+                t["name"],
+                t["datatype"],
+                tuple(t["dims"]),
+                bool(t.get("optional")),
+                bool(t.get("text")),
+                None if t.get("reshaped") is None else tuple(t["reshaped"]),
+            )
             for t in tensors
         )
 
@@ -248,6 +255,7 @@ def _parameters(signature: Signature) -> str:
 def _tensor(spec: TensorSpec) -> str:
     dims = "".join(f", {json.dumps(dim)}" for dim in spec.dims)
     flags = "".join(f", {flag}=True" for flag in ("optional", "text") if getattr(spec, flag))
+    flags += "" if spec.reshaped is None else f", reshaped={spec.reshaped}"
     return f'tensor({json.dumps(spec.name)}, "{spec.datatype}"{dims}{flags})'
 
 

@@ -10,6 +10,7 @@ from tritonforge.define.asynchronous import is_async
 from tritonforge.define.base import Definition
 from tritonforge.define.origin import Origin
 from tritonforge.define.redefinitions import note
+from tritonforge.define.reshapes import reshaped
 from tritonforge.define.signature import ParsedFunction, Returns
 from tritonforge.errors import Where
 from tritonforge.ir import Signature
@@ -63,7 +64,7 @@ class FunctionDefinition(Definition[P, R_co]):
     @property
     def signature(self) -> Signature:
         """What it takes and gives, read from its annotations."""
-        return self._parsed.signature
+        return reshaped(self._parsed.signature, self.options.tensors)
 
     @property
     def returns(self) -> Returns:

@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.origin import Origin, caller
+from tritonforge.define.reshapes import reshaped
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
 from tritonforge.define.torch_tensors import is_text, to_numpy, to_torch
@@ -87,9 +88,8 @@ class TorchScriptModel(WeightsModel):
         if any(tensor.batched != batched for tensor in tensors):
             reason = "some of its declared tensors have a batch dimension, some have none"
             raise self._failed("TF104", reason, 'begin every annotation with "batch", or none')
-        return Signature(
-            tuple(tensor.spec for tensor in inputs), tuple(tensor.spec for tensor in outputs), batched=batched
-        )
+        specs, given = (tuple(tensor.spec for tensor in side) for side in (inputs, outputs))
+        return reshaped(Signature(specs, given, batched=batched), self.options.tensors)
 
     @property
     def files(self) -> tuple[File, ...]:

@@ -21,6 +21,7 @@ from tritonforge.define.base import Definition
 from tritonforge.define.onnx_graph import OnnxGraph, declared_signature, read_graph
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.redefinitions import note
+from tritonforge.define.reshapes import reshaped
 from tritonforge.define.sequence_tensors import SequenceTensors, sequence_tensors
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import Returns, parse_tensors
@@ -113,6 +114,9 @@ class OnnxModel(WeightsModel):
     @cached_property
     def signature(self) -> Signature:
         """What the graph takes and gives, as far as it isn't declared."""
+        return reshaped(self._read_signature(), self.options.tensors)
+
+    def _read_signature(self) -> Signature:
         inputs, outputs = self._declared("input"), self._declared("output")
         kept = self._kept_by_triton
         if inputs is None and outputs is None:

@@ -76,13 +76,14 @@ def _model(built: Built) -> dict[str, Any]:
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {
+    entry = {
         "name": spec.name,
         "datatype": spec.datatype,
         "dims": list(spec.dims),
         "optional": spec.optional,
         "text": spec.text,
     }
+    return entry if spec.reshaped is None else {**entry, "reshaped": list(spec.reshaped)}
 
 
 def _graph(graph: Graph) -> dict[str, Any]:

@@ -63,8 +63,7 @@ def _sample(definition: Definition[..., Any], name: str, sample: Any) -> tuple[W
         if signature.batched:
             rows, array = max(1, len(array)), array[:1]  # Triton repeats the data of one row
         path = f"{name}.{spec.name}"
-        shape = array.shape[1:] if signature.batched else array.shape
-        dims = shape or (1,)  # one value a row has a dimension in config.pbtxt
+        dims = spec.sent_shape(array.shape, batched=signature.batched)[signature.batched :]
         inputs.append((spec.name, WarmupInput(DTYPES[spec.datatype].config, dims, data_file=path)))
         files.append(File(f"warmup/{path}", content=_raw(array, spec)))
     return WarmupConfig(name, rows, tuple(sorted(inputs)), 0), files

@@ -64,6 +64,27 @@ def test_definitions_are_run_on_examples_or_at_random(tmp_path: Path) -> None:
     assert golden_of(repository, "lookup") == ()
 
 
+def test_samples_have_the_shapes_that_clients_see(tmp_path: Path) -> None:
+    source = """
+import numpy as np
+from jaxtyping import Float32
+from tritonforge import Tensor, model
+
+@model(tensors={"x": Tensor(dims=(2, 3), reshape=(6,)), "output": Tensor(dims=(3, 2), reshape=(6,))})
+def folded(x: Float32[np.ndarray, "batch 6"]) -> Float32[np.ndarray, "batch 6"]:
+    return -x
+"""
+    repository = tmp_path / "repository"
+    build([write(tmp_path, source)], repository, golden=1)
+    (sample,) = golden_of(repository, "folded")
+    assert (sample.inputs["x"].shape, sample.outputs["output"].shape) == ((1, 2, 3), (1, 3, 2))
+    signature = json.loads((repository / "tritonforge.json").read_text())["models"]["folded"]["signature"]
+    assert [(one["dims"], one["reshaped"]) for one in signature["inputs"] + signature["outputs"]] == [
+        ([6], [2, 3]),
+        ([6], [3, 2]),
+    ]
+
+
 def test_a_stream_has_none_and_no_examples_are_asked_of_it(tmp_path: Path) -> None:
     source = SOURCE.replace('-> Int64[np.ndarray, "n"]:\n    return', '-> Iterator[Int64[np.ndarray, "n"]]:\n    yield')
     source = f"from collections.abc import Iterator\n{source}"

@@ -33,6 +33,35 @@ def test_a_scalar_of_a_model_without_a_batch_has_one_dimension_on_the_wire():
     assert from_wire(signature, {"y": np.array([5], np.float32)})["y"].shape == ()
 
 
+def test_what_a_setting_reshapes_is_sent_and_read_as_clients_see_it():
+    """Variable sizes keep their order, as Triton has it."""
+    signature = Signature(
+        inputs=(
+            TensorSpec("x", "FP32", (6,), reshaped=(2, 3)),
+            TensorSpec("n", "FP32", ("n", "m"), reshaped=(-1, 1, -1)),
+            TensorSpec("loose", "FP32", ("k",), optional=True, reshaped=(2, 2)),
+        ),
+        outputs=(
+            TensorSpec("y", "FP32", (3, "n"), reshaped=(-1, 3, 1)),
+            TensorSpec("one", "INT64", (), reshaped=(1, 1)),
+        ),
+        batched=True,
+    )
+    x, n = np.arange(12, dtype=np.float32).reshape(2, 6), np.zeros((2, 4, 5), np.float32)
+    sent = to_wire(signature, (x, n), {})
+    assert {name: array.shape for name, array in sent.items()} == {"x": (2, 2, 3), "n": (2, 4, 1, 5)}
+    assert sent["x"].ravel().tolist() == x.ravel().tolist()
+    answer = {"y": np.zeros((2, 4, 3, 1), np.float32), "one": np.array([[[1]], [[2]]])}
+    outputs = from_wire(signature, answer)
+    assert {name: array.shape for name, array in outputs.items()} == {"y": (2, 3, 4), "one": (2,)}
+    with pytest.raises(InvalidTensor, match=r'input "x": FP32\[2, 2, 3\] given, FP32\[batch, 6\] wanted'):
+        to_wire(signature, (x.reshape(2, 2, 3), n), {})
+    with pytest.raises(InvalidTensor, match=r'input "loose": \[2, 5\] given, which clients send as \[batch, 2, 2\]'):
+        to_wire(signature, (x, n, np.zeros((2, 5), np.float32)), {})
+    with pytest.raises(InvalidTensor, match=r'"y" came as FP32\[2, 3\]; the definition says FP32\[batch, 3, n\]'):
+        from_wire(signature, answer | {"y": np.zeros((2, 3), np.float32)})
+
+
 @pytest.mark.parametrize(
     ("args", "named", "message"),
     [

@@ -22,7 +22,7 @@ from tritonforge.client.metadata import ServedModel
 from tritonforge.client.stub import SchemaChanged, Stub, check_schema, fingerprint, only, tensor
 from tritonforge.client.stubs import generate, read_repository
 from tritonforge.errors import TritonForgeError
-from tritonforge.ir import Signature
+from tritonforge.ir import ANONYMOUS, Signature
 
 ROOT = Path(__file__).resolve().parents[3]
 SIGNATURE = Signature(
@@ -153,6 +153,21 @@ def test_a_built_repository_tells_which_models_take_sequences(tmp_path):
     assert [spec.name for spec in stub.signature.inputs] == ["x"]
     plain = Stub(stub.name, replace(stub.signature, sequence=False), only)
     assert fingerprint([stub]) != fingerprint([plain])
+
+
+def test_a_tensor_that_clients_see_otherwise_is_told_with_both_shapes(tmp_path):
+    (tmp_path / "models.py").write_text(
+        "import numpy as np\nfrom jaxtyping import Float32\nfrom tritonforge import Tensor, model\n\n"
+        '@model(tensors={"x": Tensor(dims=(-1, 1), reshape=(-1,))})\n'
+        'def folded(x: Float32[np.ndarray, "batch n"]) -> Float32[np.ndarray, "batch"]:\n    return x.sum(1)\n'
+    )
+    build([tmp_path / "models.py"], tmp_path / "repository")
+    (stub,) = read_repository(tmp_path / "repository")
+    assert 'tensor("x", "FP32", "n", reshaped=(-1, 1)),' in generate([stub])
+    served = replace(
+        stub.signature, inputs=(tensor("x", "FP32", ANONYMOUS, 1),), outputs=(tensor("output", "FP32", 1),)
+    )
+    assert fingerprint([stub]) == fingerprint([replace(stub, signature=served)])
 
 
 def test_a_stub_builds_its_result_in_the_models_order():

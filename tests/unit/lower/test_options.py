@@ -44,6 +44,15 @@ def lowered(*definitions: Definition[..., Any]) -> dict[str, Model]:
     return dict(repository.by_name())
 
 
+def test_warm_up_arrays_have_the_shape_that_clients_see() -> None:
+    @model(tensors={"x": Tensor(dims=(3, 1), reshape=(3,))}, warmup={"x": ROWS})
+    def narrow(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+        return x
+
+    ((_, given),) = lowered(narrow)["narrow"].config.warmups[0].inputs
+    assert given.dims == (3, 1)
+
+
 @model(
     batching=Batching(max_batch_size=8),
     version_policy=VersionPolicy(latest=2),

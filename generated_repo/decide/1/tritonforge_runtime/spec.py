@@ -33,8 +33,8 @@ class TensorSpec:
     """An input or output: its Triton datatype (`FP32`), and its dimensions as the model sees them, without the batch.
 
     -1 is a variable dimension. Where the configuration reshapes, clients see other dimensions than these. `text` says
-    that the user's Python has BYTES as `str`, and `spelled` is how the definition spells the tensor; a configuration
-    doesn't know these.
+    that the user's Python has BYTES as `str`, `spelled` is how the definition spells the tensor, and `reshaped` are the
+    other dimensions that clients see; these are said where no configuration is read.
     """
 
     name: str
@@ -43,6 +43,7 @@ class TensorSpec:
     optional: bool = False
     text: bool = False
     spelled: str = ""
+    reshaped: tuple[int, ...] | None = None
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -56,6 +57,10 @@ class TensorSpec:
 
             return np.dtype(ml_dtypes.bfloat16)
         return np.dtype(_NUMPY[self.datatype])
+
+    def wire(self, *, batched: bool) -> tuple[int, ...]:
+        """Give the dimensions as clients see them; Triton wants at least one beside the batch."""
+        return (self.dims or (1,) * batched) if self.reshaped is None else self.reshaped
 
     def describe(self, *, batched: bool) -> str:
         """Spell it as people read it: `FP32[batch, 20]`."""

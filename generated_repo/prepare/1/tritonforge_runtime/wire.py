@@ -166,8 +166,9 @@ class Exchange:
         self._writers = {tensor.name: _writer(tensor) for tensor in spec.inputs}
         self._readers = {tensor.name: _reader(tensor, text=tensor.text) for tensor in spec.outputs}
         self._strings = frozenset(tensor.name for tensor in spec.inputs if tensor.datatype == "BYTES")
-        # One value a row: [n] for Python, [n, 1] on the wire.
-        self._flat = frozenset(t.name for t in (*spec.inputs, *spec.outputs) if spec.batched and not t.dims)
+        batched = spec.batched
+        self._sent = {t.name: (t.dims, t.wire(batched=batched)) for t in spec.inputs if _differs(t, batched=batched)}
+        self._read = {t.name: (t.wire(batched=batched), t.dims) for t in spec.outputs if _differs(t, batched=batched)}
 
     def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Send arrays by input name; give the outputs by name.
@@ -183,13 +184,19 @@ class Exchange:
         for tensor in response.output_tensors():
             name = tensor.name()
             array = self._readers[name](tensor)
-            outputs[name] = array.reshape(len(array)) if name in self._flat else array
+            outputs[name] = self._reshaped(array, *self._read[name]) if name in self._read else array
         return outputs
 
     def _outgoing(self, name: str, array: Array) -> Array:
         if name in self._strings:
             array = strings.as_bytes(array, name)
-        return array.reshape(len(array), 1) if name in self._flat else array
+        return self._reshaped(array, *self._sent[name]) if name in self._sent else array
+
+    def _reshaped(self, array: Array, dims: tuple[int, ...], to: tuple[int, ...]) -> Array:
+        """Reshape as Triton does: variable sizes keep their order."""
+        batch = array.shape[: self._spec.batched]
+        variable = iter([size for dim, size in zip(dims, array.shape[len(batch) :], strict=True) if dim < 0])
+        return array.reshape(batch + tuple(next(variable, -1) if dim < 0 else dim for dim in to))
 
     def _failure(self, error: Any) -> TritonError:
         message = error.message()
@@ -202,6 +209,11 @@ class Exchange:
             failure = TritonError(message, code)
         failure.model = self._spec.name
         return failure
+
+
+def _differs(spec: TensorSpec, *, batched: bool) -> bool:
+    """Say whether clients see another shape than Python: [n, 1], say, for one value a row."""
+    return spec.wire(batched=batched) != spec.dims
 
 
 def _parameters(request: Request) -> str:
