@@ -14,7 +14,10 @@ from tritonforge.define.sklearn_probes import Probe
 from tritonforge.define.sklearn_text import first_step, is_vectorizer
 from tritonforge.ir import TensorSpec
 
-__all__ = ["Answer", "answers"]
+__all__ = ["Answer", "answers", "scores"]
+
+_SCORES = {"predict_proba": "probability", "decision_function": "score", "transform": "distance"}
+"""What an estimator gives beside its labels, by the first of these methods that it has: what skl2onnx's graph gives."""
 
 _TOLERANCE = 1e-3
 """What float32 may change in a value, as a share of it and of the largest one; and what a label's lead must exceed."""
@@ -77,7 +80,14 @@ def _functions(estimator: Any, outputs: int) -> list[tuple[Callable[[Any], Any] 
     predict = getattr(estimator, "predict", None)
     if outputs == 1:
         return [(predict or estimator.transform, False)]
-    return [(predict, True), (getattr(estimator, "predict_proba", None), False)]
+    return [(predict, True), (scores(estimator)[1], False)]
+
+
+def scores(estimator: Any) -> tuple[str, Callable[[Any], Any] | None]:
+    """Name what an estimator gives beside its labels, and the method that gives it; neither where it has none."""
+    return next(
+        ((name, found) for method, name in _SCORES.items() if (found := getattr(estimator, method, None))), ("", None)
+    )
 
 
 def _answer(estimator: Any, function: Callable[[Any], Any], rows: Any, moved: Sequence[Any], *, label: bool) -> Answer:

@@ -15,6 +15,7 @@ from tritonforge.define.factories import make
 from tritonforge.define.origin import caller
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import parse_tensors
+from tritonforge.define.sklearn_answers import scores
 from tritonforge.define.sklearn_check import Check
 from tritonforge.define.sklearn_mends import CLASS
 from tritonforge.define.sklearn_text import conversion_options, first_step, is_vectorizer, vectorizers
@@ -43,8 +44,9 @@ def sklearn(
 ) -> OnnxModel:
     """Serve a fitted scikit-learn estimator (or pipeline of them) as ONNX.
 
-    A classifier gives `label` and `probability`, everything else gives `output`. Eager calls run the converted graph,
-    which is what is served: it computes in float32, where the estimator itself may compute in float64.
+    A classifier gives `label` and `probability`, or `score` where it has a decision function only, as detectors of
+    outliers have; a clusterer gives `label` and `distance`, everything else gives `output`. Eager calls run the
+    converted graph, which is what is served: it computes in float32, where the estimator itself may compute in float64.
 
     Args:
         estimator: the fitted estimator, or a function of no arguments that gives it (then no server imports
@@ -98,11 +100,14 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
         reason = f"skl2onnx can't convert {type(fitted).__name__}: {type(error).__name__}: {error}"
         raise _failed(model, reason, f"see skl2onnx's list of supported estimators; or {CLASS}") from error
     found = [info.name for info in proto.graph.output]
+    if lists := [info.name for info in proto.graph.output if not info.type.HasField("tensor_type")]:
+        reason = (
+            f'the graph that skl2onnx makes of {type(fitted).__name__} gives "{lists[0]}" as a list, not as a tensor'
+        )
+        raise _failed(model, reason, CLASS)
     if outputs is not None and (isinstance(outputs, str) or not isinstance(outputs, Sequence)):
         raise _failed(model, f"outputs= is {outputs!r}, of type {type(outputs).__name__}", 'write outputs=["label"]')
-    wanted = list(
-        outputs or (["label", "probability"] if len(found) == 2 else ["output"] if len(found) == 1 else found)
-    )
+    wanted = list(outputs or _names(fitted, found))
     if len(wanted) != len(found):
         given = f"{len(wanted)} name{'s'[: len(wanted) != 1]}"
         raise _failed(model, f"outputs= gives {given}, but it has {len(found)}", "give one name for each")
@@ -112,6 +117,13 @@ def _convert(estimator: Any, inputs: Annotations | None, outputs: Sequence[str] 
     check = Check(fitted, [one.spec for one in taken], model.options.examples, model.where)
     model.remarks = tuple(check(content, wanted, batched=all(one.batched for one in taken)))
     return content
+
+
+def _names(fitted: Any, found: Sequence[str]) -> Sequence[str]:
+    """Name a graph's outputs after what the estimator gives."""
+    if len(found) == 2:
+        return ["label", scores(fitted)[0] or found[1]]
+    return ["output"] if len(found) == 1 else found
 
 
 def _is_factory(estimator: Any) -> bool:

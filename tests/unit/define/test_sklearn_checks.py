@@ -162,6 +162,18 @@ def test_classifiers_without_probabilities_give_tensors() -> None:
         np.testing.assert_array_equal(definition(rows).label, estimator.predict(rows))
 
 
+def test_scores_are_held_against_the_decision_function() -> None:
+    """Inside OneVsRestClassifier skl2onnx scales them."""
+    svm, multiclass = pytest.importorskip("sklearn.svm"), pytest.importorskip("sklearn.multiclass")
+    rows = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
+    kinds = (rows[:, 0] > 0).astype(int) + (rows[:, 1] > 0)
+    estimator = multiclass.OneVsRestClassifier(svm.LinearSVC()).fit(rows, kinds)
+    found = fault(sklearn(estimator, name="classifier"))
+    assert found.code == "TF308"
+    assert "score is [" in found.message
+    assert "@model class" in found.hint
+
+
 def test_a_vectorizer_may_be_served_alone() -> None:
     """Its graph has a value named "output" inside."""
     vectorizer = text.TfidfVectorizer().fit(GERMAN)

@@ -47,6 +47,42 @@ def test_a_regressor_gives_one_output() -> None:
     np.testing.assert_allclose(definition(X).reshape(-1), regressor.predict(X), rtol=1e-4, atol=1e-5)
 
 
+def estimators_without_probabilities() -> list[tuple[Any, str, str]]:
+    svm, cluster = pytest.importorskip("sklearn.svm"), pytest.importorskip("sklearn.cluster")
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    scaler, means = preprocessing.StandardScaler(), cluster.KMeans(3, n_init=1, random_state=0)
+    return [
+        (svm.SVC(), "score", "decision_function"),
+        (svm.LinearSVC(), "score", "decision_function"),
+        (ensemble.IsolationForest(n_estimators=5, random_state=0), "score", "decision_function"),
+        (means, "distance", "transform"),
+        (make_pipeline(scaler, means), "distance", "transform"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "method"),
+    estimators_without_probabilities(),
+    ids=lambda value: type(value).__name__ if hasattr(value, "fit") else value,
+)
+def test_only_probabilities_are_called_so(estimator: Any, name: str, method: str) -> None:
+    """Decision functions are scores, and what clusterers transform to are distances."""
+    definition = sklearn(estimator.fit(X, Y), name="m")
+    assert [spec.name for spec in definition.signature.outputs] == ["label", name]
+    expected = getattr(estimator, method)(X)
+    np.testing.assert_allclose(definition(X)[1], expected.reshape(len(X), -1), rtol=1e-3, atol=1e-4)
+
+
+def test_an_estimator_whose_graph_gives_lists_is_for_a_model_class() -> None:
+    """The export is its own: no option of skl2onnx is named that nobody can set here."""
+    multioutput = pytest.importorskip("sklearn.multioutput")
+    several = multioutput.MultiOutputClassifier(linear_model.LogisticRegression()).fit(X, np.c_[Y, Y > 0])
+    assert hint_of(several) == (
+        'the graph that skl2onnx makes of MultiOutputClassifier gives "probabilities" as a list, not as a tensor; '
+        "call the estimator in a @model class"
+    )
+
+
 def test_a_transformer_too() -> None:
     scaler = preprocessing.StandardScaler().fit(X)
     np.testing.assert_allclose(sklearn(scaler, name="scaler")(X), scaler.transform(X), rtol=1e-5, atol=1e-6)
