@@ -22,7 +22,15 @@ from tritonforge.load.input.signature import ServedModel, read_model
 from tritonforge.load.observed.control import check_listening, connect
 from tritonforge.load.observed.processes import Usage, between, find_server, usage
 from tritonforge.load.observed.readings import Readings
-from tritonforge.load.observed.statistics import Counters, apart, difference, meanwhile, mostly_others, read_counters
+from tritonforge.load.observed.statistics import (
+    WITHOUT,
+    Counters,
+    apart,
+    difference,
+    meanwhile,
+    mostly_others,
+    read_counters,
+)
 from tritonforge.load.pacing.clock import NS, now_ns
 from tritonforge.load.pacing.schedule import schedule_of
 from tritonforge.load.results import Point
@@ -231,7 +239,12 @@ class Session:
             run.tallies.setdefault(tally.index, []).append(tally)
 
     def _counters(self) -> Counters:
-        return read_counters(self._control.statistics()) if self._asks else {}
+        if not self._asks:
+            return {}
+        try:
+            return read_counters(self._control.statistics())
+        except ValueError as error:
+            raise LoadFailed(f"{self._address}: its statistics are none of Triton's: {error}; {WITHOUT}") from error
 
     def _usage(self) -> Usage | None:
         return usage(self._pid) if self._pid is not None else None
@@ -332,10 +345,9 @@ class Session:
     def _names(self) -> list[tuple[str, str]]:
         """Ask for the models and versions that are there: statistics name them, also where the index wants a key."""
         try:
-            entries = self._control.statistics().get("model_stats", ())
-        except LoadFailed:
+            return sorted(read_counters(self._control.statistics()))
+        except (LoadFailed, ValueError):
             return []
-        return sorted((entry["name"], str(entry.get("version", ""))) for entry in entries)
 
     def _steps(self) -> dict[str, bool]:
         """Find the models of the load and, below them, the steps of ensembles."""

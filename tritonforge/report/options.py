@@ -38,7 +38,6 @@ _OTHERS = ("sequence_length", "batch_size", "string_length", "server_name")
 _WORDS = {
     "share them among several: processes=": "share them among several: --processes ",
     "in shapes": "by --shape",
-    "server_statistics=False": "--no-server-statistics",
     **{f"{name} is": f"--{name} is" for name in ("requests", "payloads", "processes", "burst", "stability", "seed")},
     "tolerance is": "--tolerance is",
 }

@@ -165,11 +165,29 @@ def test_a_model_without_inputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         measure(url)
 
 
-def test_statistics_that_are_none_are_told_with_the_way_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ([], "no JSON object"),
+        ({"model_stats": 5}, "none of Triton's: model_stats is no list of models with their counts and times"),
+        ({"model_stats": [5]}, "model_stats is no list of models"),
+        ({"model_stats": [{"version": "1"}]}, "model_stats is no list of models"),
+        ({"model_stats": [{"name": "m", "batch_stats": [{"compute_infer": []}]}]}, "model_stats is no list of models"),
+        ({"model_stats": [{"name": "m", "inference_count": "lots"}]}, "inference_count is 'lots', which is no number"),
+        ({"model_stats": [{"name": "m", "execution_count": float("nan")}]}, "execution_count is nan, which is no"),
+        ({"model_stats": [{"name": "m", "inference_stats": {"queue": {"ns": float("inf")}}}]}, "ns is inf, which"),
+        ({"model_stats": [{"name": "m", "inference_stats": {"queue": {"count": None}}}]}, "count is None, which"),
+    ],
+    ids=str,
+)
+def test_statistics_that_are_none_are_told_with_the_way_without_them(
+    answer: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(PAGES, "/v2", {"name": "odd", "version": "1", "extensions": ["statistics"]})
-    monkeypatch.setitem(PAGES, "/v2/models/stats", [])  # type: ignore[arg-type]
+    monkeypatch.setitem(PAGES, "/v2/models/stats", answer)
+    without = "; --no-server-statistics, or server_statistics=False, measures without them$"
     with serving(RIGHT) as url:
-        with pytest.raises(LoadFailed, match="no JSON object; server_statistics=False measures without them"):
+        with pytest.raises(LoadFailed, match=f"^{url}: its statistics are .*{words}.*{without}"):
             measure(url)
         assert measure(url, server_statistics=False).requests == 20
 

@@ -158,7 +158,6 @@ def test_errors_of_the_engine_name_options() -> None:
     assert in_options("requests is 0; it is at least 1") == "--requests is 0; it is at least 1"
     assert in_options("m: payloads is 0; it is at least 1") == "m: --payloads is 0; it is at least 1"
     assert in_options("give each a size in shapes") == "give each a size by --shape"
-    assert in_options("server_statistics=False measures") == "--no-server-statistics measures"
 
 
 def test_a_truth_value_is_no_number() -> None:

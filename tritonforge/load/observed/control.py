@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 
 from tritonforge.load.address import Address, model_path
 from tritonforge.load.errors import LoadFailed, ServerGone
+from tritonforge.load.observed.statistics import WITHOUT
 from tritonforge.load.trust import TlsFiles, distrust
 
 __all__ = ["Control", "check_listening", "connect"]
@@ -123,9 +124,7 @@ class _HttpControl:
                 raise
             answer = None
         if not isinstance(answer, dict):
-            raise LoadFailed(
-                f"{self._address}: its statistics are no JSON object; server_statistics=False measures without them"
-            )
+            raise LoadFailed(f"{self._address}: its statistics are no JSON object; {WITHOUT}")
         return cast(Json, answer)
 
     def server(self) -> Json:

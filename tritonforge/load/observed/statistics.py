@@ -8,10 +8,13 @@ from typing import Any
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.results import ModelStatistics, Window
 
-__all__ = ["Counters", "apart", "difference", "meanwhile", "mostly_others", "read_counters"]
+__all__ = ["WITHOUT", "Counters", "apart", "difference", "meanwhile", "mostly_others", "read_counters"]
 
 _DRIFT, _FEW = 0.05, 10
 _LATE_SHARE = 0.1
+
+WITHOUT = "--no-server-statistics, or server_statistics=False, measures without them"
+"""What to do where they can't be read."""
 
 Counters = dict[tuple[str, str], dict[str, int]]
 """By model and version: counts and sums of ns, `queue.count`, `queue.ns`, …, `batch.8` the executions of that size."""
@@ -20,8 +23,16 @@ _TIMES = ("success", "fail", "queue", "compute_input", "compute_infer", "compute
 
 
 def read_counters(answer: Mapping[str, Any]) -> Counters:
-    """Flatten an answer of the statistics endpoint, over HTTP or gRPC (there, zeros are left out, and text)."""
-    return {(entry["name"], entry.get("version", "")): _flat(entry) for entry in answer.get("model_stats", ())}
+    """Flatten an answer of the statistics endpoint, over HTTP or gRPC (there, zeros are left out, and text).
+
+    Raise ValueError where it isn't what that answers.
+    """
+    try:
+        return {
+            (str(entry["name"]), str(entry.get("version", ""))): _flat(entry) for entry in answer.get("model_stats", ())
+        }
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("model_stats is no list of models with their counts and times") from None
 
 
 def difference(before: Counters, after: Counters, composing: Mapping[str, bool]) -> tuple[ModelStatistics, ...]:
@@ -94,15 +105,22 @@ def meanwhile(windows: Sequence[Window], late_ns: int) -> float:
 
 def _flat(entry: Mapping[str, Any]) -> dict[str, int]:
     counters = {
-        "inferences": int(entry.get("inference_count", 0)),
-        "executions": int(entry.get("execution_count", 0)),
+        "inferences": _count(entry, "inference_count"),
+        "executions": _count(entry, "execution_count"),
     }
     for name in _TIMES:
         times = entry.get("inference_stats", {}).get(name, {})
-        counters[f"{name}.count"], counters[f"{name}.ns"] = int(times.get("count", 0)), int(times.get("ns", 0))
+        counters[f"{name}.count"], counters[f"{name}.ns"] = _count(times, "count"), _count(times, "ns")
     for batch in entry.get("batch_stats", ()):
-        counters[f"batch.{int(batch.get('batch_size', 0))}"] = int(batch.get("compute_infer", {}).get("count", 0))
+        counters[f"batch.{_count(batch, 'batch_size')}"] = _count(batch.get("compute_infer", {}), "count")
     return counters
+
+
+def _count(of: Mapping[str, Any], name: str) -> int:
+    try:
+        return int(of.get(name, 0))
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"{name} is {of[name]!r}, which is no number of anything") from None
 
 
 def _statistics(name: str, version: str, composing: bool, gained: Mapping[str, int]) -> ModelStatistics:
