@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from tritonforge.cli.perf_compare import compare
 from tritonforge.cli.perf_ending import ending
+from tritonforge.cli.perf_once import Once
 from tritonforge.cli.perf_run import run
 
 __all__ = ["perf"]
@@ -35,15 +36,15 @@ perf = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-perf.command("compare")(compare)
-perf.command("run")(run)
+perf.command("compare", cls=Once)(compare)
+perf.command("run", cls=Once)(run)
 
 
 def _option(text: str, panel: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
-@perf.command("measure")
+@perf.command("measure", cls=Once)
 def measure(
     context: typer.Context,
     model: Annotated[
