@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import threading
 import time
 import weakref
@@ -361,3 +362,27 @@ def test_nothing_is_left_of_calls_in_a_loop_that_failed():
     with served(slow) as url:
         asyncio.run(main(url))
     assert slow.asked["/v2/models/m"] == 1
+
+
+def test_a_handler_of_a_signal_does_not_wait_for_what_its_own_thread_asks():
+    slow, answers = Slow(), []
+
+    def handle(*_: object) -> None:
+        slow.let.set()
+        answers.append(client.infer("m", x=X).y.tolist())
+
+    def interrupt() -> None:
+        until(lambda: slow.asked["/v2/models/m"] == 1)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with served(slow) as url, Client(url, **OPTIONS) as client:
+            interrupting = threading.Thread(target=interrupt)
+            interrupting.start()
+            answers.append(client.infer("m", x=X).y.tolist())
+            interrupting.join(PATIENCE_S)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert answers == [[1, 2]] * 2
+    assert slow.asked["/v2/models/m"] == 2

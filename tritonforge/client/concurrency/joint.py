@@ -26,15 +26,17 @@ class Bell(Protocol):
 class Work(Generic[T]):
     """What one does for all. Once it is over it has a `result`, or the `error` to tell; neither where it was given up.
 
-    `timeout_s` is how long whoever does it was given, `by` what tells them from others. It needs no lock, which a fork
-    could find held: lists grow in one step, and who waits looks whether it is over after it has said that it waits.
+    `timeout_s` is how long whoever does it was given, `by` what tells them from others, `thread` in which it is done.
+    It needs no lock, which a fork could find held: lists grow in one step, and who waits looks whether it is over after
+    it has said that it waits.
     """
 
-    __slots__ = ("_bells", "by", "error", "over", "result", "timeout_s")
+    __slots__ = ("_bells", "by", "error", "over", "result", "thread", "timeout_s")
 
     def __init__(self, timeout_s: float, by: object = None) -> None:
         self.timeout_s = timeout_s
         self.by = by
+        self.thread = threading.get_ident()
         self.result: T | None = None
         self.error: Exception | None = None
         self.over = False
@@ -77,7 +79,9 @@ class JointOfThreads(Generic[K, T]):
         return self._works
 
     async def wait(self, work: Work[T], seconds: float) -> bool:
-        """Block the thread."""
+        """Block the thread; not for what it does itself, as where a signal's handler has come in between."""
+        if work.thread == threading.get_ident():
+            return work.over
         bell = threading.Event()
         work.expect(bell)
         return bell.wait(seconds)
