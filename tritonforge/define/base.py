@@ -104,6 +104,14 @@ class Definition(ABC, Generic[P, R_co]):
         """The line that defines it."""
         return self._origin.where.at(self.name)
 
+    def find_beside(self, path: str) -> Path:
+        """Find a file that a setting names, from the folder of the file that makes the definition.
+
+        Raises:
+            MissingFile: nothing is there.
+        """
+        return self._origin.beside(path, self.name)
+
     @property
     @abstractmethod
     def signature(self) -> Signature:

@@ -12,7 +12,8 @@ from tritonforge.define import Definition, Options, Pipeline, PythonModel, Tenso
 from tritonforge.define.settings import Setting
 from tritonforge.define.settings.explanations import WHERE_TOLD
 from tritonforge.errors import Diagnostic, DiagnosticError
-from tritonforge.ir import Ensemble, Model, ModelConfig, TensorConfig
+from tritonforge.ir import Ensemble, File, Model, ModelConfig, TensorConfig
+from tritonforge.lower.data_files import carry_states, distinct
 from tritonforge.lower.extra import check_extra
 from tritonforge.lower.tensors import label_files, refine_tensor
 from tritonforge.lower.warmups import lower_warmups
@@ -50,6 +51,7 @@ def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
         found += error.diagnostics
     if found:
         raise DiagnosticError(found)
+    options, states = _with_states(definition)
     config = replace(
         config,
         **{**_default_instances(definition), **_plain(options)},
@@ -67,7 +69,17 @@ def apply_options(model: Model, definition: Definition[..., Any]) -> Model:
         raise DiagnosticError(
             [Diagnostic("TF115", definition.where, f"Triton has no place for it: {error}", WHERE_TOLD)]
         ) from error
-    return replace(model, config=config, beside=(*model.beside, *written, *label_files(options.tensors)))
+    labels = label_files(options.tensors)
+    return replace(model, config=config, beside=(*model.beside, *distinct(definition, (*written, *states)), *labels))
+
+
+def _with_states(definition: Definition[..., Any]) -> tuple[Options, tuple[File, ...]]:
+    """Give the options with the files of initial states as they are named in the built model, and the files."""
+    options = definition.options
+    if options.sequence_batching is None:
+        return options, ()
+    batching, files = carry_states(definition, options.sequence_batching)
+    return options.model_copy(update={"sequence_batching": batching}), files
 
 
 def _plain(options: Options) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tritonforge.dtypes import DTYPES
 from tritonforge.errors import Diagnostic, DiagnosticError, InvalidTensor
 from tritonforge.ir import File, TensorSpec, WarmupInput
 from tritonforge.ir import Warmup as WarmupConfig
+from tritonforge.lower.data_files import carry_warmup
 
 __all__ = ["lower_warmups"]
 
@@ -21,16 +22,19 @@ __all__ = ["lower_warmups"]
 def lower_warmups(
     definition: Definition[..., Any], max_batch_size: int
 ) -> tuple[tuple[WarmupConfig, ...], tuple[File, ...]]:
-    """Give the `model_warmup` entries of a definition, and the files of the arrays among them.
+    """Give the `model_warmup` entries of a definition, and the files of their values.
 
     Raises:
-        DiagnosticError: an array doesn't match the signature, or a request has more rows than a batch.
+        DiagnosticError: an array doesn't match the signature, a file isn't there, or a request has more rows than a
+            batch.
     """
     configs: list[WarmupConfig] = []
     files: list[File] = []
     for number, sample in enumerate(definition.options.warmup):
         if isinstance(sample, Warmup):
-            configs.append(sample.lower())
+            named, carried = carry_warmup(definition, sample)
+            configs.append(named.lower())
+            files += carried
             continue
         config, written = _sample(definition, f"sample_{number}", sample)
         configs.append(config)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from jaxtyping import Float32, Int64
+from onnx import TensorProto, helper
 
 from tritonforge import (
     Batching,
@@ -27,6 +30,7 @@ from tritonforge import (
     pbtxt,
     pipeline,
 )
+from tritonforge.build import build
 from tritonforge.define import Definition
 from tritonforge.errors import DiagnosticError
 from tritonforge.ir import Code, Model, Repository, Shim
@@ -263,3 +267,65 @@ def test_a_field_that_the_target_cannot_parse_is_refused_with_its_first_release(
         ("TF405", "model_metrics is known to Triton since 24.11, and the target is 24.10")
     ]
     assert list(check_target(repository, "24.11")) == []
+
+
+def test_files_that_settings_name_lie_beside_the_definition_and_travel(tmp_path: Path) -> None:
+    """Their names in the configuration are those in the built model's folders."""
+    source = """
+import numpy as np
+from jaxtyping import Float32
+from tritonforge import InitialState, SequenceBatching, State, Warmup, WarmupInput, model, onnx
+
+state = State(
+    input_name="before", output_name="after", data_type="FP32", dims=(1,),
+    initial_states=[InitialState(name="first", data_type="FP32", dims=(1,), data_file="data/first.bin")],
+)
+total = onnx("total.onnx", sequence_batching=SequenceBatching(states=[state]))
+FILE = WarmupInput(data_type="FP32", dims=(2,), data_file="w.bin")
+
+@model(warmup=[Warmup(name="one", inputs={"x": FILE}), Warmup(name="again", inputs={"x": FILE})])
+def same(x: Float32[np.ndarray, "batch 2"]) -> Float32[np.ndarray, "batch 2"]:
+    return x
+"""
+    nodes = [helper.make_node("Add", ["x", "before"], ["y"]), helper.make_node("Identity", ["y"], ["after"])]
+    inputs, outputs = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", 1)) for name in names]
+        for names in (("x", "before"), ("y", "after"))
+    )
+    graph = helper.make_graph(nodes, "total", inputs, outputs)
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "total.onnx")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "first.bin").write_bytes(np.float32(100).tobytes())
+    (tmp_path / "models.py").write_text(source)
+    with pytest.raises(DiagnosticError, match=r'TF301|"w.bin" is missing beside models.py'):
+        build([tmp_path / "models.py"], tmp_path / "repository")
+    (tmp_path / "w.bin").write_bytes(ROWS[0, :2].tobytes())
+    build([tmp_path / "models.py"], tmp_path / "repository")
+    built = tmp_path / "repository"
+    assert (built / "same" / "warmup" / "w.bin").read_bytes() == ROWS[0, :2].tobytes()
+    assert (built / "total" / "initial_state" / "first.bin").read_bytes() == np.float32(100).tobytes()
+    assert 'data_file: "first.bin"' in (built / "total" / "config.pbtxt").read_text()
+
+
+def test_two_files_for_one_place_are_refused(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "w.bin").write_bytes(b"\0\0\0\0")
+
+    def lower_with(*files: Path) -> None:
+        given = [WarmupInput(data_type="FP32", dims=(1,), data_file=str(file)) for file in files]
+
+        @model(name="m", warmup=[Warmup(name="one", inputs={"x": one}) for one in given])
+        def same(x: Float32[np.ndarray, "batch 1"]) -> Float32[np.ndarray, "batch 1"]:
+            return x
+
+        lowered(same)
+
+    with pytest.raises(
+        DiagnosticError, match=r"two files would be warmup/w\.bin of the model, one of them .*/b/w\.bin"
+    ):
+        lower_with(*(folder / "w.bin" for folder in folders))
+    with pytest.raises(DiagnosticError, match=r'data_file=".*/a" is no file'):
+        lower_with(folders[0])

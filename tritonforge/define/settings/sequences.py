@@ -94,7 +94,8 @@ class InitialState(Setting):
     zero_data: bool | None = None
     """It is zeros."""
     data_file: str | None = None
-    """It is the content of a file in the model's folder `initial_state`."""
+    """It is the raw content of a file beside the definition, which the build copies into the model's folder
+    `initial_state`; of `model_files`, a file in that folder."""
 
     @model_validator(mode="after")
     def _agrees(self) -> InitialState:

@@ -28,7 +28,8 @@ class WarmupInput(Setting):
     random_data: bool | None = None
     """It is random values."""
     data_file: str | None = None
-    """It is the raw content of a file in the model's folder `warmup`."""
+    """It is the raw content of a file beside the definition, which the build copies into the model's folder `warmup`;
+    of `model_files`, a file in that folder."""
 
     @model_validator(mode="after")
     def _agrees(self) -> WarmupInput:
