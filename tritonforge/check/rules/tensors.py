@@ -29,7 +29,7 @@ def check_tensors(model: Model) -> Iterator[Found]:
         if not tensor.name:
             yield error("TF620", f"{path}.name", f"an {kind} has no name", "give it one")
             continue
-        yield from _check_type_and_dims(kind, path, tensor)
+        yield from _check_type_and_dims(kind, path, tensor, batched=model.batched)
         if tensor.HasField("reshape"):
             yield from _check_reshape(kind, path, tensor, batched=model.batched)
         yield from _check_format(kind, path, tensor, model.config.platform)
@@ -45,14 +45,16 @@ def check_duplicates(model: Model) -> Iterator[Found]:
         seen.add((kind, tensor.name))
 
 
-def _check_type_and_dims(kind: str, path: str, tensor: Any) -> Iterator[Found]:
+def _check_type_and_dims(kind: str, path: str, tensor: Any, *, batched: bool) -> Iterator[Found]:
     subject = f'{kind} "{tensor.name}"'
     if enum_name(tensor, "data_type") == "TYPE_INVALID":
         yield error(
             "TF621", f"{path}.data_type", f"{subject} has no data_type", "TYPE_FP32, TYPE_INT64, TYPE_STRING, …"
         )
     if not tensor.dims:
-        hint = "write the dimensions without the batch; one value a row is dims: [ 1 ] with reshape: { shape: [] }"
+        hint = "without a batch there are no scalars: give it a dimension in the graph, or in a @model class that runs it"
+        if batched:
+            hint = "write the dimensions without the batch; one value a row is dims: [ 1 ] with reshape: { shape: [] }"
         yield error("TF622", f"{path}.dims", f"{subject} has no dims", hint)
     for number, dim in enumerate(tensor.dims):
         if dim < 1 and dim != -1:
