@@ -52,7 +52,9 @@ def _check_type_and_dims(kind: str, path: str, tensor: Any, *, batched: bool) ->
             "TF621", f"{path}.data_type", f"{subject} has no data_type", "TYPE_FP32, TYPE_INT64, TYPE_STRING, …"
         )
     if not tensor.dims:
-        hint = "without a batch there are no scalars: give it a dimension in the graph, or in a @model class that runs it"
+        hint = (
+            "without a batch there are no scalars: give it a dimension in the graph, or in a @model class that runs it"
+        )
         if batched:
             hint = "write the dimensions without the batch; one value a row is dims: [ 1 ] with reshape: { shape: [] }"
         yield error("TF622", f"{path}.dims", f"{subject} has no dims", hint)
