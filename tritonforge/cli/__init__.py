@@ -9,15 +9,17 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tritonforge.cli.commands import app
 
-__all__ = ["app", "main"]
+__all__ = ["app", "end_start", "main"]
 
 _INTERRUPTED = 128 + signal.SIGINT
-_SERVES = "up"
+_SERVES, _MEASURES = "up", "perf"
+_NOT_YET = b"interrupted: nothing was measured yet\n"
 
 
 def main() -> None:
@@ -30,16 +32,25 @@ def main() -> None:
     else:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # grpcio's own lines say less than the errors that come of them
     if heeded:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))  # an import might change a KeyboardInterrupt
+        signal.signal(signal.SIGINT, end_start)
     from tritonforge.cli.commands import prepare, run
 
     prepare(*sys.argv[1:2])
-    if heeded and not serves:  # `up` has a way of its own, and Python may drop a KeyboardInterrupt
+    # `up` and `perf` have a way of their own, and Python may drop a KeyboardInterrupt.
+    if heeded and not serves and sys.argv[1:2] != [_MEASURES]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run()
     except KeyboardInterrupt:  # before the command itself
         os._exit(_INTERRUPTED)
+
+
+def end_start(number: int, frame: object) -> None:
+    """End this process at once, as an import might change a KeyboardInterrupt; of a measurement, say so."""
+    if sys.argv[1:2] == [_MEASURES]:
+        with suppress(OSError):
+            os.write(2, _NOT_YET)
+    os._exit(_INTERRUPTED)
 
 
 def __getattr__(name: str) -> object:

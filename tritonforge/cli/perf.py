@@ -170,9 +170,11 @@ def measure(
     if repository is not None and source is not None and source.name == "ENVIRONMENT":
         del given["url"]  # said for runs without a repository
     with ending() as end:
-        from tritonforge.cli.perf_execute import execute
-        from tritonforge.cli.perf_misuse import misused
-        from tritonforge.report.scenario import scenario_of
+        with end.importing():
+            import tritonforge.report.sweep  # noqa: F401  with it, all that measures
+            from tritonforge.cli.perf_execute import execute
+            from tritonforge.cli.perf_misuse import misused
+            from tritonforge.report.scenario import scenario_of
 
         with misused():
             scenario = scenario_of(given)

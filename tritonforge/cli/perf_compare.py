@@ -72,12 +72,14 @@ def compare(
     can't be judged, as nothing succeeded, or too much failed of BASE.
     """
     with ending() as end:
-        from tritonforge.cli.perf_misuse import misused
-        from tritonforge.report import Rules
-        from tritonforge.report.options import BadOption, parse_share
-        from tritonforge.report.places import check_places
-        from tritonforge.report.rounds import CompareInterrupted, CompareStopped
-        from tritonforge.report.scenario import Scenario
+        with end.importing():
+            import tritonforge.report.sweep  # noqa: F401  with it, all that measures
+            from tritonforge.cli.perf_misuse import misused
+            from tritonforge.report import Rules
+            from tritonforge.report.options import BadOption, parse_share
+            from tritonforge.report.places import check_places
+            from tritonforge.report.rounds import CompareInterrupted, CompareStopped
+            from tritonforge.report.scenario import Scenario
 
         with misused():
             limit = None if max_regression is None else parse_share("max_regression", max_regression)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 import typer
 
+from tritonforge.cli import end_start
 from tritonforge.cli.perf_stderr import say
 
 __all__ = ["Ending", "ending"]
@@ -24,6 +26,7 @@ class Ending:
         self._interrupted = False
         self._terminated = False
         self._settled = False
+        self._importing = False
         self.measured = False
         """Whether there are figures: a window is over."""
 
@@ -45,6 +48,19 @@ class Ending:
             return f"{ended}: the results are not all shown and written"
         return f"{ended}: nothing was measured yet, as no window was over"
 
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Have either end the process at once: an import might drop a KeyboardInterrupt, or change it."""
+        self._importing = True
+        try:
+            yield
+        finally:
+            self._importing = False
+
+    def _end(self) -> None:
+        say(self.words)
+        os._exit(self.code)
+
     def settle(self) -> None:
         """Let neither interrupt what follows, where none came before: what was measured is shown and written.
 
@@ -60,12 +76,16 @@ class Ending:
     def interrupt(self, number: int, frame: object) -> None:
         """Interrupt, each time anew: it is somebody at a terminal."""
         first, self._interrupted = not self.came, True
+        if self._importing:
+            self._end()
         if not (first and self._settled):
             raise KeyboardInterrupt
 
     def terminate(self, number: int, frame: object) -> None:
         """Interrupt, once: what ends a measurement isn't to be interrupted itself."""
         first, self._terminated = not self._terminated, True
+        if self._importing:
+            self._end()
         if first and not self._settled:
             raise KeyboardInterrupt(_SIGTERM)
 
@@ -77,8 +97,10 @@ def ending(end: Ending | None = None) -> Iterator[Ending]:
     before = {}
     if threading.current_thread() is threading.main_thread():  # no other may handle signals
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, end.terminate)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored (`&`)
-            before[signal.SIGINT] = signal.signal(signal.SIGINT, end.interrupt)
+        # Not where a shell has it ignored (`&`). What follows is no start any more.
+        if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, end_start):
+            signal.signal(signal.SIGINT, end.interrupt)
+            before[signal.SIGINT] = signal.default_int_handler
     try:
         yield end
     except KeyboardInterrupt as error:

@@ -107,9 +107,10 @@ def _measure(
                 live.window(point)
 
             found.append(sweep(scenario, on_window=window, on_point=live.point, warn=live.warn, export=export))
+            end.go_on()
     except (SweepStopped, SweepInterrupted) as early:
         return early.report, early
-    except KeyboardInterrupt as error:  # while the export is closed
+    except KeyboardInterrupt as error:  # while the export is closed, or in the end of the sweep
         if not found:
             raise
         return found[0], SweepInterrupted(str(error) or "interrupted", found[0])

@@ -64,11 +64,13 @@ def _prints_a_file(scenario: Scenario) -> bool:
 
 def _read(files: Sequence[Path], also: Sequence[Mapping[str, Path]]) -> list[Scenario]:
     """Read all of them, and see that none is to be written where another one is."""
-    with ending():
-        from tritonforge.cli.perf_execute import outputs_of
-        from tritonforge.cli.perf_misuse import misused
-        from tritonforge.report.places import check_places
-        from tritonforge.report.scenario import read_scenario
+    with ending() as end:
+        with end.importing():
+            import tritonforge.report.sweep  # noqa: F401  with it, all that measures
+            from tritonforge.cli.perf_execute import outputs_of
+            from tritonforge.cli.perf_misuse import misused
+            from tritonforge.report.places import check_places
+            from tritonforge.report.scenario import read_scenario
 
         with misused():
             scenarios = [read_scenario(file) for file in files]

@@ -35,6 +35,19 @@ def test_an_interruption_of_the_imports_is_quiet(module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize(
+    "module",
+    ["typer", "tritonforge.cli.perf_compare", "tritonforge.report.scenario", "numpy", "tritonforge.load.session"],
+)
+def test_an_interruption_of_a_measurements_imports_is_told(module: str) -> None:
+    """Those of the command's own, too, in which Python may drop a KeyboardInterrupt."""
+    code = AT_IMPORT.format(module=module, before="", command="perf")
+    code = code.replace('"--help"', '"m", "--url", "http://127.0.0.1:1"')
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.removesuffix(", as no window was over\n").rstrip() == "interrupted: nothing was measured yet"
+
+
 def test_an_interruption_that_the_shell_has_ignored_stays_so() -> None:
     """Of a command in the background of a script."""
     code = AT_IMPORT.format(module="typer", before="signal.signal(signal.SIGINT, signal.SIG_IGN)", command="status")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,26 @@ def test_a_second_interruption_after_a_window_does_not_say_that_nothing_was_meas
     monkeypatch.setattr("tritonforge.report.sweep.sweep", interrupted)
     result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
     assert (result.exit_code, result.output) == (130, "interrupted: the results are not all shown and written\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_dropped_amid_the_sweep_is_told_beside_the_figures(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no window came after it, at which it would have been raised."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def measured(*_: Any, **__: Any) -> Report:
+        Finalized()
+        return report()
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", measured)
+    result = CliRunner().invoke(app, ["perf", "echo", "--url", "http://127.0.0.1:1"])
+    assert (result.exit_code, "all was measured by then" in result.output) == (code, True), result.output
 
 
 def test_an_export_that_could_not_be_written_is_told_beside_the_figures(
