@@ -340,6 +340,14 @@ def test_gives_up_on_a_model_that_takes_too_long(tmp_path: Path) -> None:
     assert not workspace.folder.exists()
 
 
+def test_a_server_without_grpc_names_no_address_for_it(echo_repository: Path) -> None:
+    flags = ("--allow-grpc=false",)
+    with Server.embedded(echo_repository, extra_args=flags, model_control="explicit", **FREE_PORTS) as server:
+        assert server.grpc_url == ""
+        server.reload("echo")  # most often over gRPC
+        assert [state.state for state in server.models()] == ["READY"]
+
+
 def test_tells_the_last_words_of_a_server_that_dies_while_starting(echo_repository: Path) -> None:
     """Here it refuses a flag's value."""
     with pytest.raises(

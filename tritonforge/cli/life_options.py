@@ -94,5 +94,6 @@ def who_runs(url: str) -> str:
     running = [record for record in read_records() if record.alive() and record.ready]
     if not running or any(url.rstrip("/") in (record.http_url, record.grpc_url) for record in running):
         return ""
-    addresses = ", ".join(f"{record.name}: {record.http_url} or {record.grpc_url}" for record in running)
+    urls = ((record.name, filter(None, (record.http_url, record.grpc_url))) for record in running)
+    addresses = ", ".join(f"{name}: {' or '.join(own)}" for name, own in urls)
     return f"\n  hint: name the server's address with --url; what runs is {addresses}"

@@ -96,7 +96,9 @@ class EmbeddedServer(Server):
 
     @property
     def grpc_url(self) -> str:
-        """The address for gRPC clients: `grpc://127.0.0.1:8001`, or `grpcs://…`; tritonclient takes no scheme."""
+        """The address for gRPC clients, `grpc://127.0.0.1:8001` (TLS: `grpcs://…`); empty where there is none."""
+        if not self.settings.serves_grpc:
+            return ""
         return f"{self.settings.grpc_scheme}://{local_host(self.settings.host)}:{self.settings.grpc_port}"
 
     @property

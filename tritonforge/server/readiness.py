@@ -69,7 +69,7 @@ def await_ready(
 def health_of(settings: ServerSettings) -> Health:
     """Give what asks the server of some settings, with its key."""
     host = local_host(settings.host)
-    grpc_address = "" if settings.grpc_tls_cert else f"{host}:{settings.grpc_port}"
+    grpc_address = "" if settings.grpc_tls_cert or not settings.serves_grpc else f"{host}:{settings.grpc_port}"
     return Health(host, settings.http_port, key_header(settings), grpc_address=grpc_address)
 
 

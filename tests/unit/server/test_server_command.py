@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tritonforge.server import ServerSettings
 from tritonforge.server.installed.backends import assemble_backends, keep_environments_in
 from tritonforge.server.installed.installation import Installation, find_installation
+from tritonforge.server.readiness import health_of
 from tritonforge.server.settings.command import served_ports, server_command, server_environment, server_flags
 
 
@@ -57,6 +59,18 @@ def test_services_that_are_off_are_not_waited_for(metrics: bool, extra_args: tup
     """The flags are given with = or as two words."""
     settings = ServerSettings(http_port=1, grpc_port=2, metrics_port=3, metrics=metrics, extra_args=extra_args)
     assert served_ports(settings) == ports
+
+
+@pytest.mark.parametrize(("flag", "address"), [("--allow-grpc=false", ""), ("--allow-grpc=true", "127.0.0.1:2")])
+def test_a_server_without_grpc_is_not_asked_over_it(flag: str, address: str) -> None:
+    assert health_of(ServerSettings(grpc_port=2, extra_args=(flag,))).grpc_address == address
+
+
+@pytest.mark.parametrize("flag", ["--allow-http=false", "--allow-http", "--allow-h=0"])
+def test_http_stays_on(flag: str) -> None:
+    """The server is asked over it whether it serves."""
+    with pytest.raises(ValidationError, match="tritonforge asks the server over HTTP, which stays on"):
+        ServerSettings(extra_args=(flag,))
 
 
 def test_backends_have_the_runtime_and_no_bytecode(installation: Installation, tmp_path: Path) -> None:

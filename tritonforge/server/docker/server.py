@@ -107,7 +107,9 @@ class DockerServer(Server):
 
     @property
     def grpc_url(self) -> str:
-        """The address for gRPC clients."""
+        """The address for gRPC clients; empty where there is none."""
+        if not self.settings.serves_grpc:
+            return ""
         return f"{self.settings.grpc_scheme}://{self._host}:{self.settings.grpc_port}"
 
     @property

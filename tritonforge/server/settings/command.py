@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from pathlib import Path
 
 from tritonforge.server.installed.installation import Installation
@@ -14,8 +13,6 @@ __all__ = ["SLEEPING_THREADS", "served_ports", "server_command", "server_environ
 
 _QUANTILES = "0.5:0.05,0.9:0.01,0.99:0.001"
 """Each with the error that its estimate may have."""
-
-_FALSE = {"0", "false", "False"}
 
 SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
 """Let the threads of OpenMP (torch, scikit-learn) and of NumPy's OpenBLAS sleep while they wait for work.
@@ -143,10 +140,8 @@ def server_environment(base: Mapping[str, str], *, python: Path | None, librarie
 
 def served_ports(settings: ServerSettings) -> set[int]:
     """Give the ports that the server will listen on: all three, but for services that are switched off."""
-    arguments = " ".join(settings.extra_args).replace("=", " ").split()
-    off = {flag for flag, value in pairwise(arguments) if value in _FALSE}
     ports = {settings.http_port}
-    if "--allow-grpc" not in off:
+    if settings.serves_grpc:
         ports.add(settings.grpc_port)
     if settings.metrics:
         ports.add(settings.metrics_port)

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -66,7 +67,10 @@ _PUBLIC: tuple[Api, ...] = ("model-repository", "shared-memory", "trace", "loggi
 _OPENING = ("--allow-s", "--allow-v")
 """How flags of services begin that listen on all addresses (24.10), of SageMaker's and Vertex AI's, also shortened."""
 
+_FALSE = {"0", "false", "False"}
+
 _OURS = {
+    "--allow-http": "",
     "--allow-metrics": "metrics",
     "--backend-directory": "",
     "--cache-directory": "",
@@ -172,6 +176,12 @@ class ServerSettings(BaseModel):
         return "grpc" if self.grpc_tls_cert is None else "grpcs"
 
     @property
+    def serves_grpc(self) -> bool:
+        """Whether there is a gRPC port: `extra_args` may switch it off."""
+        words = " ".join(self.extra_args).replace("=", " ").split()
+        return not any(flag == "--allow-grpc" and value in _FALSE for flag, value in pairwise(words))
+
+    @property
     def restricted(self) -> tuple[Api, ...]:
         """The APIs that want the key."""
         if self.restricted_apis == ():
@@ -246,6 +256,8 @@ class ServerSettings(BaseModel):
         for argument in extra_args:
             flag = argument.partition("=")[0]
             meant = [flag] if flag in _OURS else [ours for ours in _OURS if len(flag) > 2 and ours.startswith(flag)]
+            if meant == ["--allow-http"]:
+                raise ValueError("tritonforge asks the server over HTTP, which stays on")
             if meant:
                 name = flag if meant == [flag] else f"{flag}, short for {' or '.join(meant)},"
                 settings = ", ".join(dict.fromkeys(_OURS[ours] for ours in meant if _OURS[ours]))
