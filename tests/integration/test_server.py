@@ -345,7 +345,7 @@ def test_a_server_without_grpc_names_no_address_for_it(echo_repository: Path) ->
     with Server.embedded(echo_repository, extra_args=flags, model_control="explicit", **FREE_PORTS) as server:
         assert server.grpc_url == ""
         server.reload("echo")  # most often over gRPC
-        assert [state.state for state in server.models()] == ["READY"]
+        assert {state.state for state in server.models()} == {"READY"}
 
 
 def test_tells_the_last_words_of_a_server_that_dies_while_starting(echo_repository: Path) -> None:
