@@ -25,7 +25,6 @@ from tritonforge.client.questions import Question
 from tritonforge.client.tensors.arguments import require_name
 from tritonforge.client.tensors.kinds import Known
 from tritonforge.client.transport import AsyncTransport, Json
-from tritonforge.client.unreadable import what_is_wrong
 
 __all__ = ["Catalog", "read_index"]
 
@@ -162,12 +161,7 @@ class Catalog:
     async def _describe(self, target: Target, deadline: Deadline) -> Known:
         self.forget(target)
         metadata = await self._metadata(target, deadline)
-        try:
-            served = read_served_model(metadata, await self._config(target, deadline))
-        except ClientError:
-            raise
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ServerUnavailable(f"the model's metadata are not Triton's: {what_is_wrong(error)}", target) from error
+        served = read_served_model(metadata, await self._config(target, deadline))
         self.models[target.model, target.version] = known = Known(served)
         return known
 

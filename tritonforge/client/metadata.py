@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tritonforge.client.names import shown
+from tritonforge.client.questions import Question
 from tritonforge.client.transport import Json
+from tritonforge.client.unreadable import what_is_wrong
 from tritonforge.ir import ANONYMOUS, Dim, Signature, TensorSpec
 
-__all__ = ["ModelStatus", "ServedModel", "read_served_model"]
+__all__ = ["ModelStatus", "ServedModel", "read_served_model", "require_description"]
+
+_NO_TENSORS: Json = {"name": "", "inputs": (), "outputs": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,22 @@ class ModelStatus:
     version: str
     state: str
     reason: str
+
+
+def require_description(question: Question, answer: Any) -> None:
+    """Raise ValueError where an answer to what describes a model is not what the protocol says, or is of another."""
+    if question.subject not in ("model_metadata", "model_config"):
+        return
+    try:
+        if question.subject == "model_metadata":
+            name = read_served_model(answer, {}).name
+        else:
+            read_served_model(_NO_TENSORS, answer)
+            name = answer.get("name", question.model)  # which other servers may leave out
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(what_is_wrong(error)) from error
+    if name != question.model:
+        raise ValueError(f"it is of {shown(name) if isinstance(name, str) and name else 'none'}")
 
 
 def read_served_model(metadata: Json, config: Json) -> ServedModel:

@@ -15,7 +15,7 @@ from tritonforge.client.observing.observation import Observer
 from tritonforge.client.reliable.replicas import Breaker
 from tritonforge.client.reliable.retries import Retries
 
-REQUEST = Request("m", (Tensor("x", "FP32", (2, 3), bytes(24)),), version="2", id="r-7")
+REQUEST = Request("m", (Tensor("x", "FP32", (2, 3), bytes(24)),), version="03", id="r-7")
 
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy"
 """A proxy's words of the server behind it."""

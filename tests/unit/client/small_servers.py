@@ -113,6 +113,10 @@ def grpc_server(
         "ModelInfer": (infer, service_pb2.ModelInferRequest),
         "ModelMetadata": (metadata, service_pb2.ModelMetadataRequest),
         "ModelConfig": (config, service_pb2.ModelConfigRequest),
+        "ServerLive": (
+            lambda request, context: service_pb2.ServerLiveResponse(live=True),
+            service_pb2.ServerLiveRequest,
+        ),
         "ServerReady": (
             lambda request, context: service_pb2.ServerReadyResponse(ready=True),
             service_pb2.ServerReadyRequest,

@@ -82,7 +82,7 @@ def test_a_call_is_a_client_span_and_its_context_goes_along(spans):
         assert dict(inner.attributes) == {
             "http.request.method": "POST",
             "url.template": "/v2/models/{model}/infer",
-            "url.full": f"{server.url}/v2/models/m/versions/2/infer",
+            "url.full": f"{server.url}/v2/models/m/versions/03/infer",
             "server.address": "127.0.0.1",
             "server.port": server.port,
             "triton.model.name": "m",
@@ -103,7 +103,7 @@ def test_the_batch_is_told_once_the_model_is_known_to_batch(spans):
         answer_all(peer)
 
     with FaultServer(configured) as server, observed(server.url, spans.tracer) as line:
-        finish(line.transport.ask(Question("model_config", "m", "2"), Deadline(20)))
+        finish(line.transport.ask(Question("model_config", "m", "03"), Deadline(20)))
         line.infer()
     asked, inferred = spans.exporter.get_finished_spans()
     assert asked.name == "GET /v2/models/{model}/config"

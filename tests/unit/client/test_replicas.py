@@ -269,7 +269,7 @@ def test_a_server_that_was_silent_is_passed_over_while_another_was_not_and_probe
     clock = Clock()
     replicas = Replicas(["a", "b"], breaker=Breaker(pause_s=1), clock=clock)
     silent, well = replicas.all
-    replicas.failed(silent, silent=True)
+    replicas.failed(silent, pass_over=True)
     assert set(names(replicas, 4)) == {"b"}
     assert replicas.choose([well]) is silent, "rather than the same one again"
     assert not silent.open
@@ -285,15 +285,15 @@ def test_a_server_that_was_silent_is_passed_over_while_another_was_not_and_probe
 def test_where_all_were_silent_each_has_its_turn():
     replicas = Replicas(["a", "b"])
     for replica in replicas.all:
-        replicas.failed(replica, silent=True)
+        replicas.failed(replica, pass_over=True)
     assert set(names(replicas, 4)) == {"a", "b"}
 
 
 def test_an_only_server_that_was_silent_is_asked_on():
     replicas = Replicas(["a"])
-    replicas.failed(replicas.all[0], silent=True)
+    replicas.failed(replicas.all[0], pass_over=True)
     assert names(replicas, 1) == ["a"]
-    assert not replicas.all[0].silent
+    assert not replicas.all[0].passed_over
 
 
 def test_an_attempt_has_a_share_of_the_time_while_another_server_can_follow():
@@ -304,7 +304,7 @@ def test_an_attempt_has_a_share_of_the_time_while_another_server_can_follow():
     call.failed(first, ServerUnavailable("no connection", TARGET, sent=False, silent=True))
     call.begin()
     assert call.limit() is call.deadline
-    assert first.silent
+    assert first.passed_over
 
 
 def test_a_question_about_a_model_has_a_share_of_the_time_and_goes_on_to_the_next_server():
@@ -339,7 +339,7 @@ def test_a_stream_that_had_answers_does_not_make_its_server_a_silent_one():
     chosen = call.begin()
     with pytest.raises(DeadlineExceeded):
         call.failed(chosen, DeadlineExceeded("late", TARGET), answered=True)
-    assert not chosen.silent
+    assert not chosen.passed_over
 
 
 def test_a_sequence_that_could_not_begin_on_one_server_begins_on_another():

@@ -182,7 +182,7 @@ def test_a_late_token_is_held_against_no_server():
                     await client.infer("m", x=X, timeout_s=0.2)
             delays.clear()
             replicas = client._assembly.reliable.replicas.all
-            assert [(each.failures, each.open, each.silent, each.in_flight) for each in replicas] == [
+            assert [(each.failures, each.open, each.passed_over, each.in_flight) for each in replicas] == [
                 (0, False, False, 0)
             ] * 2
             await client.infer("m", x=X)

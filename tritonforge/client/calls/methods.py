@@ -37,6 +37,7 @@ from tritonforge.client.tensors.payload import (
     make_request_of,
     merge_inputs,
     require_outputs,
+    require_own,
     version_text,
     with_timeout,
 )
@@ -345,6 +346,7 @@ class Calls:
         with StreamCount(deadline) as count:
             async with aclosing(self.transport.stream(request, deadline)) as responses:
                 async for response in responses:
+                    require_own(response, target)
                     yield await read(response, known, self.catalog, target, deadline, outputs)
                     count.given += 1
 

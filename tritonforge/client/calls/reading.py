@@ -10,7 +10,7 @@ from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.message import Response
 from tritonforge.client.result import Result
 from tritonforge.client.tensors.kinds import Known
-from tritonforge.client.tensors.payload import read_result, require_own
+from tritonforge.client.tensors.payload import read_result
 
 __all__ = ["conclude", "read"]
 
@@ -44,7 +44,6 @@ async def read(
 
     The model may have been loaded anew since. Raise InferenceFailed where the outputs are others still.
     """
-    require_own(response, target)
     try:
         return read_result(response, outputs or known.output_names, target, known.datatypes)
     except InferenceFailed:

@@ -9,6 +9,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from tritonforge.client.grpc.admin import message_body, worded_answer
 from tritonforge.client.grpc.message import to_json
+from tritonforge.client.metadata import require_description
 from tritonforge.client.questions import Question
 
 __all__ = ["SUBJECTS", "parse_answer", "procedure", "serialize_question"]
@@ -55,7 +56,9 @@ def serialize_question(question: Question) -> bytes:
 
 
 def parse_answer(question: Question, data: bytes) -> Any:
-    """Read the response message. Raise google.protobuf's DecodeError where it is not one."""
+    """Read the response message. Raise google.protobuf's DecodeError, or ValueError, where it is not one."""
     name, field = SUBJECTS[question.subject]
     answer = to_json(getattr(pb, f"{name}Response").FromString(data))
-    return worded_answer(question, answer.get(field) if field else answer)
+    worded = worded_answer(question, answer.get(field) if field else answer)
+    require_description(question, worded)
+    return worded

@@ -31,6 +31,7 @@ from tritonforge.client.http.events import read_event
 from tritonforge.client.http.message import read_response, usual_of, write_request
 from tritonforge.client.http.questions import has_body, is_answer, model_path, request_line
 from tritonforge.client.message import Buffer, Headers, Kind, Request, Response, joined
+from tritonforge.client.metadata import require_description
 from tritonforge.client.options import TLS, ConnectionOptions
 from tritonforge.client.questions import READINESS, Question
 from tritonforge.client.result import Result
@@ -48,6 +49,7 @@ _WHO = Question("server_metadata")
 _MOST_KINDS = 1024
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _JOIN_BELOW = 1 << 14
+_SPACE = 64  # within which a page begins
 _NO_SUCH_PATH = "Not Found"
 """What Triton (24.10) says of a path that it hasn't; of a model, it says more."""
 
@@ -164,9 +166,11 @@ class HttpExchange:
 
     def read_reply(self, answer: Answer, question: Question) -> Any:
         """Read the answer to a question. Raise the error that it tells of, or one of FAILURES where it is none."""
-        if question.subject in READINESS:
-            return answer.status == 200
         target = Target(self.url, question.model, question.version)
+        if question.subject in READINESS:
+            if not question.model:
+                _require_health(answer, target)
+            return answer.status == 200
         body = answer.body
         if answer.status != 200:
             raise _refusal(answer, body, target)
@@ -177,6 +181,7 @@ class HttpExchange:
         if not is_answer(question, content):
             words = f"the answer is not Triton's: {quoted(body)}"
             raise ServerUnavailable(METRICS_PORT if _may_be_metrics(answer) else words, target, foreign=True)
+        require_description(question, content)
         return content
 
     def in_doubt(self, answer: Answer, question: Question) -> list[Buffer] | None:
@@ -191,7 +196,7 @@ class HttpExchange:
     def resolve(self, answer: Answer) -> None:
         """Raise ServerUnavailable where what asked again was answered as Triton's metrics port does."""
         if _may_be_metrics(answer):
-            raise ServerUnavailable(METRICS_PORT, Target(self.url))
+            raise ServerUnavailable(METRICS_PORT, Target(self.url), foreign=True)
 
     def read_rest(self, answer: Answer, question: Question) -> bytes:
         """Give what is left of an answer that was read piece by piece. Raise the error that it tells of."""
@@ -264,6 +269,18 @@ def _may_be_metrics(answer: Answer) -> bool:
     """Tell whether it is what the metrics port (24.10) gives for any other path; the HTTP port names no charset."""
     kind = answer.headers.get("content-type", "")
     return answer.status == 200 and not answer.body and kind == "text/plain; charset=utf-8"
+
+
+def _require_health(answer: Answer, target: Target) -> None:
+    """Raise ServerUnavailable where an answer about a server's health is a web server's page, or says that it has none.
+
+    Triton's (24.10) has no body, and those of other servers of the protocol have some of their own.
+    """
+    if answer.status == 200 and not bytes(answer.body[:_SPACE]).lstrip().startswith(b"<"):
+        return
+    error = _error_of(answer.status, answer.body, target, of_inference=False)
+    if isinstance(error, ServerUnavailable) and error.foreign:
+        raise error
 
 
 def _refusal(answer: Answer, body: Buffer, target: Target, *, of_inference: bool = False) -> ClientError:

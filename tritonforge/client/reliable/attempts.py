@@ -36,7 +36,6 @@ class Attempts(Generic[T]):
         "_budget",
         "_failure",
         "_idempotent",
-        "_lacking",
         "_model",
         "_replicas",
         "_request",
@@ -45,6 +44,7 @@ class Attempts(Generic[T]):
         "_steady",
         "_target",
         "_tried",
+        "_uncounted",
         "_unsent",
         "deadline",
     )
@@ -74,7 +74,7 @@ class Attempts(Generic[T]):
         self._idempotent = idempotent and self._request is None
         self._steady = steady
         self._tried: list[Replica[T]] = []
-        self._lacking = 0  # how many of them don't have the model
+        self._uncounted = 0  # how many of them don't have the model, or aren't Triton
         self._absence: ModelNotFound | ModelNotReady | None = None  # what one of those said
         self._failure: ClientError | None = None  # of the last attempt that counts
         self._unsent = False  # whether that one can't have reached the server
@@ -144,14 +144,11 @@ class Attempts(Generic[T]):
 
     def _weigh(self, replica: Replica[T], error: ClientError, *, answered: bool) -> tuple[float | None, ClientError]:
         """Give how long to wait after a failure, None where the call ends with it; and the error that tells of it."""
-        if isinstance(error, (ModelNotFound, ModelNotReady)):
-            absence = self._miss(replica, error)
-            fixed = answered or self._pinned
-            if not fixed and self._others(having=False) and not self.deadline.over:
-                return 0.0, error
-            if fixed or self._failure is None:
-                return None, absence
-            error = self._failure  # of one that may have the model, and be asked again
+        if isinstance(error, (ModelNotFound, ModelNotReady)) or _is_foreign(error):
+            follows = self._pass_on(replica, error, answered=answered)
+            if follows is not None:
+                return follows
+            error = self._failure or error
         timed_out = isinstance(error, DeadlineExceeded) and not error.code  # with a code, the server has said so
         if error is not self._failure:
             if not self._note(replica, error, timed_out=timed_out, answered=answered):
@@ -171,17 +168,49 @@ class Attempts(Generic[T]):
         free = others and (self._unsent or late)
         return (delay_s if free or self._budget.spend() else None), error
 
+    def _pass_on(
+        self, replica: Replica[T], error: ClientError, *, answered: bool
+    ) -> tuple[float | None, ClientError] | None:
+        """Give what follows where a server lacks the model, or isn't Triton, which is no attempt that counts.
+
+        None where that is for the last failure to say, of a server that may have the model, and be asked again.
+        """
+        told: ClientError
+        may = not (answered or self._pinned)
+        if isinstance(error, (ModelNotFound, ModelNotReady)):
+            told = self._miss(replica, error)
+            others, ends = self._others(having=False), self._failure is None
+        else:
+            may = may and may_retry(error, idempotent=self._idempotent, elsewhere=True)
+            told = self._disown(replica, error, answered=answered)
+            others, ends = self._others(), replica in self._able
+        if may and others and not self.deadline.over:
+            return 0.0, told
+        if may and not ends:
+            return None
+        return None, told if told is self._absence else self._beside_absence(told)
+
     def _miss(self, replica: Replica[T], error: ModelNotFound | ModelNotReady) -> ModelNotFound | ModelNotReady:
-        """Note that the server lacks the model, where nothing was done then: it is no attempt that counts.
+        """Note that the server lacks the model, where nothing was done then.
 
         Give the error that tells most of those that said so.
         """
         self._answered(replica)
         self._replicas.lacks(replica, self._model)
-        self._lacking += 1
+        self._uncounted += 1
         if self._absence is None or isinstance(error, ModelNotReady):  # which tells more
             self._absence = error
         return self._absence
+
+    def _disown(self, replica: Replica[T], error: ClientError, *, answered: bool) -> ClientError:
+        """Note that the server isn't Triton: it is not asked again for this call."""
+        self._blame(replica, error, timed_out=False, answered=answered)
+        self._able = [able for able in self._able if able is not replica] or self._able
+        self._uncounted += 1
+        told = self._whole(error)
+        if self._failure is None or _is_foreign(self._failure):
+            self._failure = told
+        return told
 
     def _answered(self, replica: Replica[T]) -> None:
         self._replicas.done(replica)
@@ -206,24 +235,24 @@ class Attempts(Generic[T]):
         self._replicas.done(replica)
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.
         if not timed_out or len(self._replicas.all) > 1 or replica.probing:
-            silent = not answered and (timed_out or (isinstance(error, ServerUnavailable) and error.silent))
-            self._replicas.failed(replica, error.reason, silent=silent)
+            vain = timed_out or (isinstance(error, ServerUnavailable) and (error.silent or error.foreign))
+            self._replicas.failed(replica, error.reason, pass_over=vain and not answered)
 
     def _others(self, *, willing: bool = False, having: bool = True) -> bool:
         """Tell whether there are servers that are untried and not left alone.
 
-        `willing` ones were not silent last; those `having` the model have not said that they lack it.
+        `willing` ones are not passed over; those `having` the model have not said that they lack it.
         """
         lacking = self._replicas.lacking(self._model) if having else ()
         return any(
-            other not in self._tried and not other.open and not (willing and other.silent) and other not in lacking
+            other not in self._tried and not other.open and not (willing and other.passed_over) and other not in lacking
             for other in self._able
         )
 
     @property
     def _some_may_have(self) -> bool:
-        """Whether a server is left that may have the model, where some have said that they lack it."""
-        if not self._lacking:
+        """Whether a server is left that may have the model, where some lack it, or aren't Triton."""
+        if not self._uncounted:
             return True
         lacking = self._replicas.lacking(self._model)
         return any(not each.open and each not in lacking for each in self._able)
@@ -237,11 +266,11 @@ class Attempts(Generic[T]):
     @property
     def _made(self) -> int:
         """The attempts that are counted."""
-        return len(self._tried) - self._lacking
+        return len(self._tried) - self._uncounted
 
     @property
     def _may_go_on(self) -> bool:
-        """Whether another server can be asked after the attempt that has begun, and wasn't silent last."""
+        """Whether another server can be asked after the attempt that has begun, and isn't passed over."""
         return not self._pinned and self._made < self._retries.attempts and self._others(willing=True)
 
     @property
@@ -261,3 +290,8 @@ class Attempts(Generic[T]):
             error.reason = f"{error.reason}; {before}{'' if repeats else f': {self._sent}'}"
             error.sent = error.sent or not self._steady  # what is asked about a model is no part of the call's request
         return error
+
+
+def _is_foreign(error: ClientError) -> bool:
+    """Tell whether what answered isn't Triton."""
+    return isinstance(error, ServerUnavailable) and error.foreign

@@ -59,8 +59,8 @@ class Replica(Generic[T]):
     """One server: how to reach it, and how it has been doing."""
 
     __slots__ = (
-        *("failures", "heard", "in_flight", "last_failure", "late", "pauses", "probing", "renewed_at", "retry_at"),
-        *("silent", "transport"),
+        *("failures", "heard", "in_flight", "last_failure", "late", "passed_over", "pauses", "probing", "renewed_at"),
+        *("retry_at", "transport"),
     )
 
     def __init__(self, transport: T) -> None:
@@ -74,7 +74,7 @@ class Replica(Generic[T]):
         self.probing = False
         self.late = 0
         self.renewed_at = 0.0
-        self.silent = False  # the last call had no answer: others are asked, as long as there are any
+        self.passed_over = False  # it answered nothing, or nothing of Triton's: others are asked, while there are any
 
     @property
     def open(self) -> bool:
@@ -135,9 +135,9 @@ class Replicas(Generic[T]):
         `able` are those that can serve it, where not all can.
         `steady` chooses the same one each time, as long as it is healthy; another client may choose another.
 
-        One that lacks the `model` is chosen where all do that are healthy; one that was silent where all others have
-        been tried, or are silent too. One whose circuit is open is chosen only where no other is left and its pause is
-        over: the request is its trial then. None where all are to be left alone.
+        One that lacks the `model` is chosen where all do that are healthy; one that is passed over where all others
+        have been tried, or are passed over too. One whose circuit is open is chosen only where no other is left and its
+        pause is over: the request is its trial then. None where all are to be left alone.
         """
         if (only := self.only) is not None:
             return only
@@ -147,7 +147,7 @@ class Replicas(Generic[T]):
             lacking = self._lacking.servers(model) if self._lacking else ()
             having = [replica for replica in healthy if replica not in lacking] or healthy
             fresh = [replica for replica in having if replica not in tried] or having
-            fresh = [replica for replica in fresh if not replica.silent] or fresh
+            fresh = [replica for replica in fresh if not replica.passed_over] or fresh
             chosen = (self._steadiest(fresh) if steady else self._pick(fresh)) if fresh else self._trial(servers)
             if chosen is not None:
                 chosen.in_flight += 1
@@ -207,20 +207,20 @@ class Replicas(Generic[T]):
             with self._lock:
                 was_open = replica.open
                 replica.failures = replica.pauses = replica.late = 0
-                replica.probing = replica.silent = False
+                replica.probing = replica.passed_over = False
             self._tell(replica, changed=was_open)
 
-    def failed(self, replica: Replica[T], reason: str = "", *, silent: bool = False) -> None:
+    def failed(self, replica: Replica[T], reason: str = "", *, pass_over: bool = False) -> None:
         """Count a failure, and open the circuit after enough of them, or after a failed trial.
 
-        After a `silent` one, in which the server answered nothing, others are asked meanwhile, if there are any.
+        `pass_over`: others are asked meanwhile, if there are any, until this one says that it is ready.
         """
         with self._lock:
             was_open = replica.open
             replica.last_failure = reason or replica.last_failure
             replica.failures += 1
-            if silent and self._only is None and not was_open:
-                replica.silent = True
+            if pass_over and self._only is None and not was_open:
+                replica.passed_over = True
                 replica.retry_at = self._clock() + self.breaker.pause_s
             # One that was under way when the circuit opened says nothing new.
             if replica.probing or (not was_open and replica.failures >= self.breaker.failures):
@@ -252,7 +252,7 @@ class Replicas(Generic[T]):
             return []
         with self._lock:
             now = self._clock()
-            found = [r for r in self.all if (r.open or r.silent) and not r.probing and r.retry_at <= now]
+            found = [r for r in self.all if (r.open or r.passed_over) and not r.probing and r.retry_at <= now]
             if len(found) == len(self.all):
                 return []  # there is nobody else to serve the call: it is the trial itself
             for replica in found:

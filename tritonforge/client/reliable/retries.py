@@ -27,7 +27,7 @@ class Retries:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/. All calls of a client together make no
     more retries than `budget` times their number, and `burst` beside, so that retries don't keep a server down. Where
     nothing was sent to one server, or a question was not answered in its share of the time, asking another one that
-    is untried isn't counted.
+    is untried isn't counted; nor, as no attempt either, where one isn't Triton, or lacks the model.
     """
 
     attempts: int = 3

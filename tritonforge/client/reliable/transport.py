@@ -20,6 +20,7 @@ from tritonforge.client.questions import CHANGES, READINESS, Question
 from tritonforge.client.reliable.attempts import Attempts
 from tritonforge.client.reliable.replicas import Balance, Breaker, Replica, Replicas
 from tritonforge.client.reliable.retries import Budget, Retries
+from tritonforge.client.tensors.payload import require_own
 from tritonforge.client.transport import AsyncTransport
 
 __all__ = ["Reliability", "ReliableTransport", "in_task", "in_thread"]
@@ -70,12 +71,15 @@ class ReliableTransport:
         *,
         begun: Awaitable[Response] | None = None,
     ) -> Response:
-        """Send one request and wait for its one response. `begun` is the only server's first attempt, if made."""
+        """Send one request and wait for its one response. `begun` is the only server's first attempt, if made.
+
+        A response of another model, or to another request, is none.
+        """
         self.budget.earn()
         only, attempts = self.replicas.all[0] if begun else self.replicas.only, None
         if only is not None and watch is None:  # most calls end here, with their first attempt
             try:
-                response = await (begun or only.transport.infer(request, deadline))
+                response = await _own(begun or only.transport.infer(request, deadline), request, only.transport.url)
             except ClientError as error:
                 attempts = self._inference(request, deadline)
                 attempts.began(only)
@@ -84,7 +88,11 @@ class ReliableTransport:
                 self.replicas.succeeded(only)
                 return response
         attempts = attempts or self._inference(request, deadline)
-        return await self._run(attempts, lambda transport, limit: transport.infer(request, limit), watch)
+        return await self._run(
+            attempts,
+            lambda transport, limit: _own(transport.infer(request, limit), request, transport.url),
+            watch,
+        )
 
     async def ask(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> Any:
         """Ask a server something; of readiness, whether any says yes."""
@@ -232,7 +240,7 @@ class ReliableTransport:
     async def _ready(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> bool:
         """Ask each once, whatever its circuit: who asks this wants to know, and will ask again."""
         failure: ClientError | None = None
-        asked = sorted(self.replicas.all, key=lambda replica: (replica.open, replica.silent))
+        asked = sorted(self.replicas.all, key=lambda replica: (replica.open, replica.passed_over))
         for replica in asked:
             if watch is not None:
                 watch.attempt(replica.transport.url)
@@ -252,7 +260,7 @@ class ReliableTransport:
     async def _hear(self, attempts: Attempts[AsyncTransport], replica: Replica[AsyncTransport]) -> None:
         """Have a server that never answered say something, before a request goes there that will be waited for.
 
-        Raise ServerUnavailable, of a request that wasn't sent, where it answers nothing.
+        Raise ServerUnavailable, of a request that wasn't sent, where it answers nothing, or isn't Triton.
         """
         limit = attempts.hearing(replica)
         if limit is None:
@@ -260,7 +268,7 @@ class ReliableTransport:
         try:
             await replica.transport.ask(Question("server_live"), limit)
         except ServerUnavailable as error:
-            if not error.code:
+            if error.foreign or not error.code:
                 error.sent = False
                 raise
         except DeadlineExceeded as error:
@@ -296,6 +304,13 @@ class ReliableTransport:
             _LOG.debug("%s takes calls again", url)
         for observer in self._observers:
             observer.circuit(url, opened=replica.open)
+
+
+async def _own(answering: Awaitable[Response], request: Request, url: str) -> Response:
+    """Await a response. Raise ServerUnavailable where it is of another model, or to another request."""
+    response = await answering
+    require_own(response, Target(url, request.model, request.version, request.id))
+    return response
 
 
 def _note_retry(url: str, error: ClientError, delay_s: float, watch: Watch | None) -> None:

@@ -166,10 +166,10 @@ def require_own(response: Response, target: Target) -> None:
     if response.model != target.model or _differ(response.version, target.version):
         version = response.version and f" version {shown(response.version)}"
         words = f"it is of {shown(response.model) or 'none'}{version}"
-        raise ServerUnavailable(f"the answer is not of this model: {words}", target)
+        raise ServerUnavailable(f"the answer is not of this model: {words}", target, foreign=True)
     if target.request_id and response.id not in (target.request_id, ""):
         words = f"its id is {shown(response.id)}, and that of the request {shown(target.request_id)}"
-        raise ServerUnavailable(f"the answer is not of this request: {words}", target)
+        raise ServerUnavailable(f"the answer is not of this request: {words}", target, foreign=True)
 
 
 def _differ(version: str, asked: str) -> bool:
