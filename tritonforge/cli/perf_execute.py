@@ -174,19 +174,15 @@ def _write(report: Report, files: Sequence[Output], export: ProfileExport | None
 
 def _show(report: Report, scenario: Scenario, written: Sequence[Path]) -> None:
     from tritonforge.report import point_table, text_table, warnings_of
-    from tritonforge.report.charts.numbers import plain
-    from tritonforge.report.labels import labels
-    from tritonforge.report.summary import best_words, knee_words
+    from tritonforge.report.summary import best_words, knee_words, little_words
 
     typer.echo(text_table(point_table(report.points)))
     for title, table in _details(report):
         typer.echo(f"\n{title}")
         typer.echo(text_table(table))
     typer.echo("")
-    for point, label in zip(report.points, labels(report.points), strict=True):
-        if point.load.kind == "concurrency" and point.requests:
-            without = f", without the {point.failed:,} requests that failed" if point.failed else ""
-            typer.echo(f"Little's law at {label}: rate × mean latency = {plain(point.in_flight)}{without}")
+    for line in little_words(report):
+        typer.echo(line)
     for warning in warnings_of(report):
         typer.echo(f"warning: {warning}")
     if scenario.find_max:

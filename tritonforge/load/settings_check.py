@@ -129,4 +129,5 @@ def _bounds(settings: Settings) -> Iterator[tuple[bool, str]]:
             model.data.string_length >= 0,
             f"{model.name}: string_length is {model.data.string_length}; it is at least 0",
         )
-        yield model.data.tolerance >= 0, f"{model.name}: tolerance is {model.data.tolerance:g}; it is at least 0"
+        tolerance = model.data.tolerance
+        yield 0 <= tolerance < math.inf, f"{model.name}: tolerance is {tolerance:g}; it is a finite number, at least 0"

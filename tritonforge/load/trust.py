@@ -17,6 +17,8 @@ __all__ = ["TlsFiles", "distrust"]
 
 _UNTRUSTED = "its certificate is by none that is trusted: name its authority's file, --ca or TlsFiles(ca=…)"
 _MISNAMED = "its certificate is for another name: use that in the URL, or give --server-name or TlsFiles(server_name=…)"
+_BOTH = "--certificate and --key, or TlsFiles(certificate=…, key=…)"
+_CLOSED = re.compile(r"Remote end closed|reset by peer|[Bb]roken pipe|EOF occurred|Socket closed|Unwrap failed|_ALERT_")
 _OTHER_NAME = re.compile(
     r"Hostname mismatch|IP address mismatch|[Pp]eer name .* is not in peer certificate|[Hh]ostname Verif"
 )
@@ -49,7 +51,7 @@ class TlsFiles:
             raise InvalidLoad(f"{self.key} is encrypted, which the load generator has no password for; {hint}")
 
         if bool(self.certificate) != bool(self.key):
-            raise InvalidLoad("certificate and key go together")
+            raise InvalidLoad(f"certificate and key go together: {_BOTH}")
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
             if self.certificate:
@@ -60,6 +62,11 @@ class TlsFiles:
             named = ", ".join(filter(None, (self.ca, self.certificate, self.key)))
             raise InvalidLoad(f"{named}: not files for TLS, in PEM: {error}") from error
         return context
+
+    def lacking(self, words: str) -> str:
+        """Say that a server may want a client's certificate, where it closed a connection without one; else nothing."""
+        closed = not self.certificate and _CLOSED.search(words)
+        return f"it may want a certificate of the client's, for mutual TLS: {_BOTH}" if closed else ""
 
     def credentials(self) -> grpc.ChannelCredentials:
         """Make those of gRPC."""

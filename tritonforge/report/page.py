@@ -15,7 +15,7 @@ from tritonforge.report.charts.lines import draw_lines
 from tritonforge.report.charts.numbers import moment
 from tritonforge.report.labels import labels
 from tritonforge.report.server_tables import batch_table, server_table
-from tritonforge.report.summary import facts, tiles
+from tritonforge.report.summary import facts, little_words, tiles
 from tritonforge.report.tables import Table, nothing_ended, point_table, process_table, stream_table, warnings_of
 
 __all__ = ["ASSETS", "page"]
@@ -122,7 +122,7 @@ def _cards(report: Report) -> list[str]:
         _card(
             "All loads",
             "Latencies run from when a request was meant to start.",
-            _table(point_table(report.points)),
+            _table(point_table(report.points)) + _lines(little_words(report)),
             whole=True,
         )
     )
@@ -205,6 +205,10 @@ def _table(table: Table) -> str:
         f"<tr>{''.join(_cell(cell, style) for cell, style in zip(row, styles, strict=True))}</tr>" for row in table.rows
     )
     return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _lines(texts: Sequence[str]) -> str:
+    return "".join(f'<p class="hint">{escape(text)}</p>' for text in texts)
 
 
 def _cell(cell: str, style: str) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from tritonforge.load import ModelLoad, Report, Settings, Slo
-from tritonforge.report.charts.numbers import compact, duration, moment
-from tritonforge.report.labels import label
+from tritonforge.report.charts.numbers import compact, duration, moment, plain
+from tritonforge.report.labels import label, labels
 
-__all__ = ["Tile", "best_words", "facts", "knee_words", "tiles"]
+__all__ = ["Tile", "best_words", "facts", "knee_words", "little_words", "tiles"]
 
 _AT_END = "the end of the range: the server may take more"
 
@@ -68,6 +68,16 @@ def best_words(report: Report) -> str:
     """Name what a search found, and say where it is no limit of the server's, or not the last word."""
     so_far = "" if report.complete else " so far; the search was not finished"
     return f"{report.best or 'none'}{f', {_AT_END}' if report.at_end else ''}{so_far}"
+
+
+def little_words(report: Report) -> list[str]:
+    """Tell, for each closed loop, how many requests were under way on average: rate times mean latency."""
+    found = []
+    for point, name in zip(report.points, labels(report.points), strict=True):
+        if point.load.kind == "concurrency" and point.requests:
+            without = f", without the {point.failed:,} requests that failed" if point.failed else ""
+            found.append(f"Little's law at {name}: rate × mean latency = {plain(point.in_flight)}{without}")
+    return found
 
 
 def knee_words(report: Report) -> str | None:

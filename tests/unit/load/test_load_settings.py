@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -101,6 +102,13 @@ def test_other_objectives_are_refused(text: str) -> None:
         ({"duration_s": -1.0}, "duration_s is -1; it is above 0"),
         ({"warmup_s": -1.0}, "warmup_s is -1; it is at least 0"),
         ({"ramp_s": -1.0}, "ramp_s is -1; it is at least 0"),
+        *(
+            (
+                {"models": (ModelLoad("m", data=Data(tolerance=each)),)},
+                f"m: tolerance is {each}; it is a finite number, at",
+            )
+            for each in (-1, math.nan, math.inf)
+        ),
         ({"stability": float("nan")}, "stability is nan; it is a finite number, at least 0"),
         ({"seed": -1}, "seed is -1; it is at least 0"),
         ({"requests": 0}, "requests is 0; it is at least 1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
@@ -13,7 +14,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from tritonforge.load import InvalidLoad, ModelLoad, Settings, TlsFiles
+from tritonforge.load import InvalidLoad, LoadFailed, ModelLoad, Settings, TlsFiles
 from tritonforge.load.address import parse_address
 from tritonforge.load.links.http import connect as connect_link
 from tritonforge.load.observed.control import connect
@@ -31,7 +32,7 @@ def test_without_files_the_system_says_whom_to_trust() -> None:
     [
         ({"ca": "/no/such.pem"}, "/no/such.pem: not files for TLS, in PEM: "),
         ({"ca": __file__}, "not files for TLS, in PEM: "),
-        ({"certificate": __file__}, "certificate and key go together"),
+        ({"certificate": __file__}, "certificate and key go together: --certificate and --key, or TlsFiles"),
         ({"certificate": __file__, "key": __file__}, "not files for TLS, in PEM: "),
     ],
 )
@@ -82,6 +83,37 @@ def test_why_a_certificate_is_not_trusted_is_told(words: str, hint: str) -> None
 
 def test_other_words_say_nothing_of_trust() -> None:
     assert distrust("Connection refused") == ""
+    assert TlsFiles().lacking("Connection refused") == ""
+    assert TlsFiles(certificate="own.pem", key="own.key").lacking("Remote end closed connection") == ""
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_a_server_that_wants_a_certificate_is_told_with_the_option(scheme: str, tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    def refuse() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connection.settimeout(10)
+                with contextlib.suppress(OSError), connection, context.wrap_socket(connection, server_side=True):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        address = parse_address(f"{scheme}://localhost:{listener.getsockname()[1]}")
+        control = connect(address, {}, TlsFiles(ca=str(tmp_path / "ca.pem")))
+        with pytest.raises(LoadFailed, match=r"it may want a certificate of the client's, .*: --certificate"):
+            control.server()
+        control.close()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
 
 
 def test_the_name_is_asked_for_by_questions_and_by_links(tmp_path: Path) -> None:

@@ -20,4 +20,5 @@ def test_names_of_marked_times_are_not_over_each_other(tail: float, frame: Frame
     found = re.findall(r'<text x="([0-9.]+)"[^>]*limit-name[^>]*>([^<]+)<', drawn)
     assert found[0][1] == "p50"
     places = [(float(x) - 3.5 * len(name), float(x) + 3.5 * len(name)) for x, name in found]
+    assert len(found) == drawn.count('class="limit"')
     assert all(end < start for (_, end), (start, _) in pairwise(places))

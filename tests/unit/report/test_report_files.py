@@ -10,6 +10,7 @@ import re
 import resource
 import sys
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from tritonforge.report import (
     write_report,
 )
 from tritonforge.report.places import Unwritable, check_places
+from tritonforge.report.summary import little_words
 
 from .sample_report import as_read, report
 
@@ -358,3 +360,9 @@ def test_a_report_that_cannot_be_written_whole_leaves_the_one_before(kind: str, 
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_page_has_littles_law_of_each_closed_loop() -> None:
+    found = report()
+    assert little_words(found)
+    assert all(escape(line) in page(found) for line in little_words(found))

@@ -97,7 +97,7 @@ class _HttpControl:
             if address.tls
             else http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
         )
-        self._address, self._headers = address, dict(headers)
+        self._address, self._headers, self._tls = address, dict(headers), tls
 
     def metadata(self, model: str, version: str) -> Json:
         path = model_path(model, version)
@@ -160,7 +160,8 @@ class _HttpControl:
                 self._connection.close()
                 if attempt:  # an idle connection may have been closed: once anew
                     hint = "is a server listening there?" if isinstance(error, OSError) else "is this its HTTP port?"
-                    hint = distrust(str(error)) or hint
+                    lacking = self._tls.lacking(str(error)) if self._address.tls else ""
+                    hint = distrust(str(error)) or lacking or hint
                     words = error if isinstance(error, OSError) else repr(error)
                     raise LoadFailed(f"{self._address}: {words}; {hint}") from error
         if answer.status != 200:

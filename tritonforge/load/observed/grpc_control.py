@@ -32,7 +32,7 @@ class GrpcControl:
         else:
             self._channel = grpc.insecure_channel(address.authority, options)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
-        self._address = address
+        self._address, self._tls = address, tls
         self._headers = tuple((name.lower(), value) for name, value in headers.items())
 
     def metadata(self, model: str, version: str) -> Json:
@@ -82,6 +82,8 @@ class GrpcControl:
         except grpc.RpcError as error:
             away = error.code() is grpc.StatusCode.UNAVAILABLE
             hint = "; is a server listening there, and is this its gRPC port?" if away else ""
-            hint = f"; {why}" if (why := distrust(str(error.details()))) else hint
+            words = str(error.details())
+            lacking = self._tls.lacking(words) if self._address.tls and away else ""
+            hint = f"; {why}" if (why := distrust(words) or lacking) else hint
             raise LoadFailed(f"{self._address}: {error.code().name}: {error.details()}{hint}") from error
         return dict(MessageToDict(answer, preserving_proto_field_name=True))

@@ -105,7 +105,7 @@ def _legend(parts: Sequence[tuple[str, int]], frame: Frame) -> tuple[str, float]
 
 
 def draw_histogram(plot: Histogram, frame: Frame) -> str:
-    """Draw counts over a logarithmic axis of time, and marked times as lines with their names."""
+    """Draw counts over a logarithmic axis of time, and marked times as lines with names, as far as these have room."""
     shape = replace(frame, right=16, top=frame.top + 16)
     left, top, right, bottom = shape.inner
     edges = plot.edges_us
@@ -124,10 +124,10 @@ def draw_histogram(plot: Histogram, frame: Frame) -> str:
     free = float("-inf")
     for time_us, name in plot.lines:
         x = x_scale(time_us / size)
-        body += tag("line", x1=x, y1=top - 8, x2=x, y2=bottom, class_="limit")
         half = 3.6 * len(name)
         middle = min(max(x, left + half), right - half)
-        if middle - half > free:
+        if middle - half > free:  # a line without its name would tell nothing
+            body += tag("line", x1=x, y1=top - 8, x2=x, y2=bottom, class_="limit")
             body += text(name, middle, top - 12, anchor="middle", class_="limit-name")
             free = middle + half + 4
     return picture(
