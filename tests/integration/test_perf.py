@@ -149,15 +149,22 @@ def test_failed_requests_fail_the_run_beyond_a_limit(tmp_path: Path) -> None:
 
 
 def test_restricted_inference_is_opened_by_a_header(tmp_path: Path) -> None:
-    """By another name over gRPC, as the guide says."""
+    """By another name over gRPC. A file of the key does for both, and keeps it off the command line and the report."""
+    (tmp_path / "key").write_text("sesame-open\n")
+    own = ["--key-file", str(tmp_path / "key"), "--json", str(tmp_path / "report.json")]
     write_model(tmp_path / "repository", "echo", ECHO)
     restricted: dict[str, Any] = {"restricted_apis": ("inference",), "restricted_key": "sesame-open"}
     with Server.embedded(tmp_path / "repository", exit_timeout_s=0, **FREE_PORTS, **restricted) as closed:
         for url, name in ((closed.http_url, "triton-key"), (closed.grpc_url, "triton-grpc-protocol-triton-key")):
             result = perf("echo", "--url", url, *QUICK)
             assert result.exit_code == 1
-            assert f"expecting header '{name}'" in result.stdout
+            assert f"expecting header '{name}'; it is the key: --key-file" in result.stdout
             assert perf("echo", "--url", url, *QUICK, "--header", f"{name}: sesame-open").exit_code == 0
+            assert perf("echo", "--url", url, *QUICK, *own).exit_code == 0
+            assert "sesame-open" not in (tmp_path / "report.json").read_text()
+        live = ["--model", "echo", "--concurrency", "1", "--pairs", "1", *own[:2]]
+        compared = CliRunner().invoke(app, ["perf", "compare", closed.http_url, closed.grpc_url, *live])
+        assert "failed" not in compared.stdout, compared.output
 
 
 def test_a_wrong_answer_fails_the_run(server: Server, tmp_path: Path) -> None:

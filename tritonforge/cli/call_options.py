@@ -30,12 +30,9 @@ def connection_options(key_file: Path | None, headers: list[str] | None, tls: TL
     Raises:
         BadParameter: a header has no value.
     """
-    from tritonforge.client import ConnectionOptions
+    from tritonforge.client.options import ConnectionOptions, key_headers
 
-    given: dict[str, str] = {}
-    if key_file is not None:
-        key = key_file.read_text(encoding="utf-8").strip()
-        given = {"triton-key": key, "triton-grpc-protocol-triton-key": key}
+    given = {} if key_file is None else key_headers(key_file)
     for text in headers or ():
         found = _HEADER.fullmatch(text)
         if found is None:

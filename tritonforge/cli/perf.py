@@ -116,6 +116,9 @@ def measure(
     requests: Annotated[int | None, _option("Requests for each load, instead of stability.", _HOW)] = None,
     processes: Annotated[int | None, _option("Processes that send [default: 1].", _HOW)] = None,
     timeout: Annotated[float | None, _option("Seconds until a request has failed [default: 30].", _HOW)] = None,
+    key_file: Annotated[
+        Path | None, _option("The file of the key, where the server wants one for what is asked here.", _HOW)
+    ] = None,
     header: Annotated[list[str] | None, _option("NAME: VALUE, sent with each request.", _HOW, "--header", "-H")] = None,
     request_parameter: Annotated[
         list[str] | None, _option("NAME:VALUE:TYPE, sent with each request; of bool, int, double, string.", _INPUT)

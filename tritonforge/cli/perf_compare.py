@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "judge", "show_comparison"]
 
 _ASKED = ("model", "concurrency", "rate", "pairs", "window", "batch_size", "data", "shape", "seed", "body")
-_LIVE = (*_ASKED, "header", "request_parameter", "timeout", "ca", "certificate", "key", "server_name")
+_LIVE = (*_ASKED, "key_file", "header", "request_parameter", "timeout", "ca", "certificate", "key", "server_name")
 """Options that say nothing of saved reports."""
 _LEAST_SURE = 0.5
 _ALONE = Path("-")
@@ -44,6 +44,7 @@ def compare(
     data: Annotated[str, typer.Option(help="As of measure.")] = "random",
     shape: Annotated[list[str] | None, typer.Option(help="As of measure.")] = None,
     body: Annotated[Literal["binary", "json"] | None, typer.Option(help="As of measure.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="As of measure, the same for each.")] = None,
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="As of measure.")] = None,
     request_parameter: Annotated[list[str] | None, typer.Option(help="As of measure.")] = None,
     timeout: Annotated[float | None, typer.Option(help="As of measure.")] = None,
@@ -103,8 +104,8 @@ def compare(
                 scenario = Scenario(
                     model, url=(base, *new), concurrency=concurrency, rate=rate, window=window, batch_size=batch_size,
                     data=data, shape=tuple(shape or ()), body=body, header=tuple(header or ()), timeout=timeout,
-                    request_parameter=tuple(request_parameter or ()), ca=ca, certificate=certificate, key=key,
-                    server_name=server_name, seed=seed if data == "random" else None,
+                    key_file=key_file, request_parameter=tuple(request_parameter or ()), ca=ca,
+                    certificate=certificate, key=key, server_name=server_name, seed=seed if data == "random" else None,
                 )  # fmt: skip
                 check_places(written, scenario.inputs)
                 try:

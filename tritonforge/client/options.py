@@ -6,13 +6,22 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from tritonforge.client.message import Headers
 from tritonforge.client.tensors.arguments import kind_of, named_input, require_number
 
-__all__ = ["TLS", "Compression", "ConnectionOptions", "authorization", "checked_headers", "require_metadata"]
+__all__ = [
+    "TLS",
+    "Compression",
+    "ConnectionOptions",
+    "authorization",
+    "checked_headers",
+    "key_headers",
+    "require_metadata",
+]
 
 Compression = Literal["", "gzip", "deflate"]
 """How bodies are compressed; empty: not at all."""
@@ -118,6 +127,15 @@ def checked_headers(headers: Mapping[str, str]) -> Headers:
         if (other := written.setdefault(name.lower(), name)) != name:
             raise ValueError(f"headers have {other!r} and {name!r}, which are one header: leave one of them out")
     return tuple([(name.lower(), value) for name, value in headers.items()])
+
+
+def key_headers(file: Path) -> dict[str, str]:
+    """Give the headers that open a server's restricted APIs over either protocol, by the file of their key.
+
+    They have the names that a server of `tritonforge up` wants. Raise OSError where it can't be read.
+    """
+    key = file.read_text(encoding="utf-8").strip()
+    return {"triton-key": key, "triton-grpc-protocol-triton-key": key}
 
 
 def require_metadata(names: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tritonforge.client.options import key_headers
 from tritonforge.errors import TritonForgeError
 from tritonforge.report.options import (
     SAME,
@@ -57,7 +58,8 @@ _SPELLED = {"header": '"NAME: VALUE"', "shape": '"NAME=3"', "url": "an address"}
 """How one value of an option is written that takes several."""
 _LISTED = ("url", "shape", "header", "request_parameter")
 """Options that take several values."""
-_TLS = ("ca", "certificate", "key", "server_name")
+_FILES_OF_TLS = ("ca", "certificate", "key")
+_TLS = (*_FILES_OF_TLS, "server_name")
 _FLAGS = ("check", "find_max", "server_statistics", "strict")
 
 
@@ -101,6 +103,7 @@ class Scenario:
     processes: int | None = None
     max_in_flight: int | None = None
     timeout: float | None = None
+    key_file: Path | None = None
     header: tuple[str, ...] = ()
     request_parameter: tuple[str, ...] | Mapping[str, Parameter] = ()
     ca: Path | None = None
@@ -146,7 +149,7 @@ class Scenario:
             self._models(dimensions or {}, golden),
             loads,
             times_s=times,
-            headers=read_headers(self.header),
+            headers=self._headers(),
             parameters=read_parameters(self.request_parameter),
             tls=TlsFiles(*(str(given or "") for given in (self.ca, self.certificate, self.key, self.server_name))),
             slo=slo,
@@ -203,6 +206,15 @@ class Scenario:
         }.items():
             if getattr(self, option) not in (None, ()) and not used:
                 raise BadOption(option, f"it says nothing without {needs}")
+
+    def _headers(self) -> dict[str, str]:
+        if self.key_file is None:
+            return read_headers(self.header)
+        try:
+            key = key_headers(self.key_file)
+        except (OSError, ValueError) as error:
+            raise BadOption("key_file", f"{self.key_file} can't be read: {error}") from error
+        return key | read_headers(self.header)
 
     def _golden(self) -> bool:
         return self.data.partition(":")[0] == "golden"
@@ -272,7 +284,7 @@ class Scenario:
         """The files and folders that are read, each with what names it: `--data`, say."""
         data = self.data.partition(":")[2] if self._golden() else "" if self.data in _KINDS else self.data
         named = {
-            name: getattr(self, name) for name in ("schedule", "replay", "ca", "certificate", "key", "baseline")
+            name: getattr(self, name) for name in ("schedule", "replay", "key_file", *_FILES_OF_TLS, "baseline")
         } | {"data": Path(data) if data else None, "repository": self.repository}
         return [(as_option(name), path) for name, path in named.items() if path is not None]
 
