@@ -85,6 +85,9 @@ def test_slices_along_the_first_dimension_lie_in_it(memory):
         assert np.array_equal(array[cut].numpy(), ROWS[cut])
     assert np.array_equal(array[1:][1:].numpy(), ROWS[2:])
     assert array[..., np.newaxis].shape == (4, 3, 1)
+    assert np.array_equal(array.reshape((2, 6)).numpy(), ROWS.reshape(2, 6))
+    with pytest.raises(ValueError, match=r"has no shape \[5\]"):
+        array.reshape((5,))
 
 
 @pytest.mark.parametrize("key", [0, (0, 1), slice(None, None, 2), (slice(1), slice(1)), ..., None, "x"])

@@ -151,6 +151,12 @@ class CudaArray:
             raise ValueError(f"{self!r} has elements of {self._dtype.itemsize} bytes; those of {wanted} are others")
         return CudaArray(self._memory, self._offset, self._shape, wanted)
 
+    def reshape(self, shape: tuple[int, ...]) -> CudaArray:
+        """Give the same elements in another shape. Raise ValueError for one of more or fewer."""
+        if math.prod(shape) != math.prod(self._shape):
+            raise ValueError(f"{self!r} has no shape {list(shape)}: that is of more elements, or fewer")
+        return CudaArray(self._memory, self._offset, shape, self._dtype)
+
     def started(self, shape: tuple[int, ...]) -> CudaArray:
         """Give what of it an array of this shape takes, from its start on. Raise ValueError where it is larger."""
         begun = CudaArray(self._memory, self._offset, shape, self._dtype)
