@@ -102,6 +102,7 @@ class Check:
         self, session: onnxruntime.InferenceSession, probe: Probe, expected: Mapping[str, Answer | None]
     ) -> _Difference | None:
         found = dict(zip(expected, self._run(session, probe, expected), strict=True))
+        self._require_declared(session, found)
         for name, answer in expected.items():
             if answer is None:
                 continue
@@ -110,6 +111,17 @@ class Check:
                 rows = found[name].reshape(len(probe), -1)
                 return _Difference(probe.row(row), name, rows[row], answer.rows[row])
         return None
+
+    def _require_declared(self, session: onnxruntime.InferenceSession, found: Mapping[str, Array]) -> None:
+        """Raise DiagnosticError where an output has another size than the graph itself says: no server gives it."""
+        for output in session.get_outputs():
+            array = found.get(output.name)
+            if array is None or array.ndim != len(output.shape):
+                continue
+            if any(isinstance(dim, int) and dim != size for dim, size in zip(output.shape, array.shape, strict=True)):
+                declared, given = ([*shape][1:] for shape in (output.shape, array.shape))
+                words = f'the graph that skl2onnx makes of it says that "{output.name}" is {declared} a row'
+                raise DiagnosticError([self._found("TF304", f"{words}, and gives {given}", CLASS)])
 
     def _run(
         self, session: onnxruntime.InferenceSession, probe: Probe, expected: Mapping[str, Answer | None]

@@ -188,3 +188,13 @@ def test_a_column_of_texts_beside_others() -> None:
     estimator = make_pipeline(words, linear_model.LogisticRegression()).fit(rows, GERMAN_KINDS)
     definition = sklearn(estimator, inputs={"rows": String[np.ndarray, "batch 2"]}, name="classifier")
     np.testing.assert_array_equal(definition(rows).label, GERMAN_KINDS)
+
+
+def test_a_graph_that_gives_another_size_than_it_says_is_refused() -> None:
+    """As skl2onnx's of a RidgeClassifier of two classes: each call of it would fail."""
+    rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    kinds = (rows[:, 0] > 0).astype(int)
+    found = fault(sklearn(linear_model.RidgeClassifier().fit(rows, kinds), name="classifier"))
+    assert found.code == "TF304"
+    assert found.message.endswith('says that "score" is [2] a row, and gives [1]')
+    assert found.hint == "call the estimator in a @model class"
