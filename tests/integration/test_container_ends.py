@@ -14,7 +14,7 @@ from container_support import BASE, container, run
 from repositories import DEADLINE_S, ECHO, FREE_PORTS, infer, until, write_model
 
 from tritonforge.server import ModelLoadError, PreflightError, Server, ServerDied
-from tritonforge.server.docker.client import build_image
+from tritonforge.server.docker.client import find_image
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -120,15 +120,14 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_an_image_that_is_not_here_is_told(docker: DockerClient, echo: Path, tmp_path: Path) -> None:
+def test_an_image_that_is_not_here_is_told(docker: DockerClient, echo: Path) -> None:
     with pytest.raises(PreflightError, match="is not on this machine") as missing:
         Server.docker(echo, image="tritonforge-no-such-image:1", pull="never", **FREE_PORTS)
     assert "docker load" in str(missing.value)
     with pytest.raises(PreflightError, match=r"can't be pulled: .*connection refused"):
         Server.docker(echo, image="127.0.0.1:1/no/such:image", **FREE_PORTS)
-    (tmp_path / "Dockerfile").write_text("FROM 127.0.0.1:1/no/such:image\n")
     with pytest.raises(PreflightError, match=r"base image 127.* can't be pulled: .*\n  hint: .* another with --base"):
-        build_image(docker, tmp_path, "tritonforge-test-none", lambda line: None)
+        find_image(docker, "127.0.0.1:1/no/such:image", as_base=True)
 
 
 @pytest.mark.parametrize(("control", "missing"), [("none", "tritonserver"), ("explicit", "python3")])
