@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from queue import SimpleQueue
 from typing import Any
@@ -53,14 +55,14 @@ def test_under_a_restart_policy_an_end_is_one_only_if_it_lasts(
     monkeypatch.setattr(docker_guard, "_LOOK_S", 0.01)
     monkeypatch.setattr(docker_guard, "_RESTART_S", 0.5)
     container: Any = Container(policy, *statuses)
-    assert docker_guard._lives(container, threading.Event()) is lives
+    assert docker_guard._lives(container, docker_guard.Told()) is lives
 
 
 def test_docker_is_asked_again_only_when_it_answers_or_its_connection_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_guard, "_LOOK_S", 0.01)
     container: Any = Container("no", "running", "running", "exited")
     over = threading.Event()
-    watch = threading.Thread(target=docker_guard._watch, args=(container, threading.Event(), over), daemon=True)
+    watch = threading.Thread(target=docker_guard._watch, args=(container, docker_guard.Told(), over), daemon=True)
     watch.start()
     container.waits.get(timeout=PATIENCE_S)
     assert not over.wait(0.1)
@@ -80,5 +82,22 @@ def test_a_container_that_docker_knows_no_more_has_ended(monkeypatch: pytest.Mon
     container: Any = Container("no", "running")
     container.reload = lambda: (_ for _ in ()).throw(NotFound("gone"))
     over = threading.Event()
-    docker_guard._watch(container, threading.Event(), over)
+    docker_guard._watch(container, docker_guard.Told(), over)
     assert over.is_set()
+
+
+def test_a_signal_amid_a_wait_for_signals_is_heeded() -> None:
+    """An Event's own lock is held within its wait, for a handler of the same thread to wait for without end."""
+    code = """
+import signal, time
+from tritonforge.server.docker.guard import Told
+told = Told()
+signal.signal(signal.SIGALRM, lambda *_: told.set())
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    told._told = False
+    told.wait(0.0001)
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)

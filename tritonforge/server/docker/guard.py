@@ -43,9 +43,30 @@ _LAST_WORDS_S = 10.0
 """How long the rest of the log may take once the container has ended."""
 
 
+class Told:
+    """Whether a signal has come. A handler that sets an Event may wait for a lock of the very wait that it is amid."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def is_set(self) -> bool:
+        """Say whether it has."""
+        return self._told
+
+    def set(self) -> None:
+        """Tell it."""
+        self._told = True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for some time, if it hasn't been told; say whether it has."""
+        if not self._told:
+            time.sleep(seconds)
+        return self._told
+
+
 def main(launch: str, seconds: int) -> int:
     """Watch over the container from when it is there to its end, and remove it; give its exit code."""
-    stopping, killing, over = threading.Event(), threading.Event(), threading.Event()
+    stopping, killing, over = Told(), Told(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: (killing if stopping.is_set() else stopping).set())
     _outlive_the_supervisor(stopping)
@@ -80,7 +101,7 @@ def main(launch: str, seconds: int) -> int:
     return code
 
 
-def _watch(container: Container, stopping: threading.Event, over: threading.Event) -> None:
+def _watch(container: Container, stopping: Told, over: threading.Event) -> None:
     """Say when the container has ended, or Docker tells of it no more.
 
     Docker tells of an end itself: questions all the time would take more of a processor than the guard does.
@@ -93,7 +114,7 @@ def _watch(container: Container, stopping: threading.Event, over: threading.Even
     over.set()
 
 
-def _lives(container: Container, stopping: threading.Event) -> bool:
+def _lives(container: Container, stopping: Told) -> bool:
     """Tell whether the container runs, or will again: `docker restart` has it end in between.
 
     Without a restart policy the end is the end.
@@ -108,7 +129,7 @@ def _lives(container: Container, stopping: threading.Event) -> bool:
             return False
 
 
-def _outlive_the_supervisor(stopping: threading.Event) -> None:
+def _outlive_the_supervisor(stopping: Told) -> None:
     """Stop at the supervisor's end, where the kernel would have killed this process."""
     supervisor = os.getppid()
     os.setsid()
@@ -117,7 +138,7 @@ def _outlive_the_supervisor(stopping: threading.Event) -> None:
         stopping.set()
 
 
-def _started(client: DockerClient, launch: str, stopping: threading.Event) -> Container | None:
+def _started(client: DockerClient, launch: str, stopping: Told) -> Container | None:
     """Wait until the container has been started; None if the end comes first, in which it is removed.
 
     Docker goes on creating one whose launcher is killed meanwhile.
@@ -139,7 +160,7 @@ def _started(client: DockerClient, launch: str, stopping: threading.Event) -> Co
             return None
 
 
-def _stop(container: Container, seconds: int, killing: threading.Event) -> None:
+def _stop(container: Container, seconds: int, killing: Told) -> None:
     """Stop the container, which takes up to so many seconds; kill it as soon as that is wished."""
 
     def stop() -> None:
