@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from tritonforge.client import TLS, ConnectionOptions
 
-__all__ = ["Header", "KeyFile", "connection_options"]
+__all__ = ["Header", "KeyFile", "connection_options", "telling_failures"]
 
 KeyFile = Annotated[
     Path | None, typer.Option(help="The file of the key, where the server wants one for what is asked here.")
@@ -39,3 +41,21 @@ def connection_options(key_file: Path | None, headers: list[str] | None, tls: TL
             raise typer.BadParameter(f"found {text}; write NAME: VALUE", param_hint="--header")
         given[found["name"]] = found["value"]
     return ConnectionOptions(headers=given, tls=tls)
+
+
+@contextmanager
+def telling_failures(url: str) -> Iterator[None]:
+    """End the command with a line where what the block asks of a server fails: 1, or 2 for a URL or files of no use."""
+    from tritonforge.cli.life_options import who_runs
+    from tritonforge.cli.tls_options import in_options
+    from tritonforge.client import ClientError, ServerUnavailable
+
+    try:
+        yield
+    except ClientError as error:  # some are ValueErrors, too
+        reached = not isinstance(error, ServerUnavailable) or error.code
+        typer.echo(f"error: {in_options(str(error))}{'' if reached else who_runs(url)}", err=True)
+        raise typer.Exit(1) from None
+    except ValueError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None

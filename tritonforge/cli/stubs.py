@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tritonforge.cli.call_options import Header, KeyFile, connection_options
-from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, in_options, tls_of
+from tritonforge.cli.call_options import Header, KeyFile, connection_options, telling_failures
+from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, tls_of
 
 __all__ = ["stubs"]
 
@@ -27,25 +27,14 @@ def stubs(
     server_name: ServerName = "",
 ) -> None:
     """Write a typed client module: a method for each model, for mypy and editors."""
-    from tritonforge.cli.life_options import who_runs
-    from tritonforge.client import ClientError, ServerUnavailable
     from tritonforge.client.stubs import generate, read_repository, read_server
 
     is_url = "://" in source
     if not is_url and not Path(source).is_dir():
         raise typer.BadParameter(f"{source} is neither a URL nor a folder", param_hint="URL|REPO")
     options = connection_options(key_file, header, tls_of(source, ca, certificate, key, server_name))
-    try:
+    with telling_failures(source):
         models = read_server(source, options=options) if is_url else read_repository(Path(source))
-    except ServerUnavailable as error:
-        typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(source)}", err=True)
-        raise typer.Exit(1) from None
-    except ClientError as error:  # some are ValueErrors, too
-        typer.echo(f"error: {in_options(str(error))}", err=True)
-        raise typer.Exit(1) from None
-    except ValueError as error:  # of the URL, or of TLS's files
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
     text = generate(models)
     if check:
         there = output.read_text(encoding="utf-8") if output.exists() else ""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tritonforge.cli.call_options import Header, KeyFile, connection_options
+from tritonforge.cli.call_options import Header, KeyFile, connection_options, telling_failures
 from tritonforge.cli.tls_options import Ca, Certificate, Key, ServerName, in_options, tls_of
 
 __all__ = ["verify"]
@@ -33,32 +33,21 @@ def verify(
 ) -> None:
     """Send a repository's golden samples to a server; exit 1 where it answers otherwise than the definitions did."""
     from tritonforge.build import load_project
-    from tritonforge.cli.life_options import who_runs
-    from tritonforge.client import Client, ClientError, ServerUnavailable
+    from tritonforge.client import Client
     from tritonforge.client.verify import verify as hold
     from tritonforge.samples import TOLERANCE
 
     options = connection_options(key_file, header, tls_of(url, ca, certificate, key, server_name))
     folder = repository or load_project().repository
     held = failed = 0
-    try:
-        with Client(url, options=options) as client:
-            for model in hold(client, folder, tolerance=TOLERANCE if tolerance is None else tolerance):
-                right = model.samples - len(model.wrong)
-                said = f"{right} of {model.samples} as built" if model.samples else "no golden samples"
-                typer.echo(f"{model.model}: {in_options(model.untried) or said}")
-                for words in model.wrong:
-                    typer.echo(f"  {in_options(words)}")
-                held, failed = held + model.samples, failed + len(model.wrong) + bool(model.untried)
-    except ServerUnavailable as error:
-        typer.echo(f"error: {in_options(str(error))}{'' if error.code else who_runs(url)}", err=True)
-        raise typer.Exit(1) from None
-    except ClientError as error:  # some are ValueErrors, too
-        typer.echo(f"error: {in_options(str(error))}", err=True)
-        raise typer.Exit(1) from None
-    except ValueError as error:  # of the URL
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+    with telling_failures(url), Client(url, options=options) as client:
+        for model in hold(client, folder, tolerance=TOLERANCE if tolerance is None else tolerance):
+            right = model.samples - len(model.wrong)
+            said = f"{right} of {model.samples} as built" if model.samples else "no golden samples"
+            typer.echo(f"{model.model}: {in_options(model.untried) or said}")
+            for words in model.wrong:
+                typer.echo(f"  {in_options(words)}")
+            held, failed = held + model.samples, failed + len(model.wrong) + bool(model.untried)
     if not held and not failed:
         typer.echo("nothing to verify: build with --golden 8, or give definitions examples=", err=True)
     raise typer.Exit(1 if failed or not held else 0)

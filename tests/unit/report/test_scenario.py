@@ -333,3 +333,14 @@ def test_a_url_has_a_whole_address() -> None:
         Scenario("m").settings("http://me:secret@host:8000")
     assert "they go in a header: --header 'authorization: …'" in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_a_scenarios_key_lies_beside_it_and_opens_both_protocols(tmp_path: Path) -> None:
+    file = tmp_path / "nightly.toml"
+    file.write_text('model = "m"\nkey_file = "key"\nheader = ["x-tenant: a"]')
+    with pytest.raises(BadOption, match="key can't be read"):
+        read_scenario(file).settings("http://127.0.0.1:1")
+    (tmp_path / "key").write_text("sesame-open\n")
+    headers = read_scenario(file).settings("http://127.0.0.1:1").headers
+    own = {"triton-key": "sesame-open", "triton-grpc-protocol-triton-key": "sesame-open"}
+    assert headers == own | {"x-tenant": "a"}

@@ -175,9 +175,7 @@ def make_work(
     if isinstance(inputs, (Mapping, np.ndarray, CudaArray)):
         items: Iterable[Mapping[str, Any]] = slices_of(read(inputs), size)
     elif isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable) or _is_frame(inputs):
-        hint = ", which it can't read from: [item async for item in …]" if isinstance(inputs, AsyncIterable) else ""
-        hint = ": {name: frame[name].to_numpy() for name in frame.columns}" if _is_frame(inputs) else hint
-        words = f"map() takes arrays, or an iterable of batches; this is {kind_of(inputs)}{hint}"
+        words = f"map() takes arrays, or an iterable of batches; this is {kind_of(inputs)}{_how_to_give(inputs)}"
         raise InvalidRequest(words.replace("async_generator", "async generator"), target)
     else:
         items = _read_each(inputs, read)
@@ -189,6 +187,12 @@ def make_work(
 def _is_frame(inputs: object) -> bool:
     """Tell whether it is a table, as of pandas or polars: to iterate over one gives names or columns, not batches."""
     return hasattr(inputs, "columns") and hasattr(inputs, "to_numpy")
+
+
+def _how_to_give(inputs: object) -> str:
+    if isinstance(inputs, AsyncIterable):
+        return ", which it can't read from: [item async for item in …]"
+    return ": {name: frame[name].to_numpy() for name in frame.columns}" if _is_frame(inputs) else ""
 
 
 def run_in_threads(work: Work[Any], infer: Callable[[Piece], Result]) -> Generator[tuple[int, Result], None, None]:
