@@ -23,15 +23,14 @@ class RequestParameters(dict[str, Any]):
 
     __slots__ = ()
 
-    def __init__(self, text: str, hidden: str) -> None:
-        """Read Triton's JSON of them, but for the parameter that is `hidden`."""
-        super().__init__(json.loads(text) if text else {})
-        self.pop(hidden, None)
-
     @property
     def key(self) -> str:
-        """What tells those that say the same: 1, 1.0 and true don't."""
+        """What tells those that say the same, as JSON: 1, 1.0 and true don't."""
         return json.dumps(self, sort_keys=True)
+
+    def copy(self) -> RequestParameters:
+        """Give the same once more, for a function that may change them."""
+        return RequestParameters(self)
 
 
 def group(requests: Iterable[tuple[int, Inputs]]) -> list[list[tuple[int, Inputs]]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from tritonforge import Batching, RequestParameters, Sequence, String, model
+from tritonforge import Batching, RequestParameters, Sequence, String, TritonError, model, pipeline
 
 Row = Float32[np.ndarray, "batch 2"]
 Text = String[np.ndarray, "1"]
@@ -70,3 +70,57 @@ class Last:
     def __call__(self, state: None, x: Row, options: RequestParameters) -> Row:
         before, self.said = self.said, float(options.get("by", 1))
         return x * np.float32(before)
+
+
+@model
+def add(x: Row, options: RequestParameters) -> Row:
+    if options.get("fails"):
+        raise TritonError("as asked", code="INVALID_ARG")
+    return x + np.float32(options.get("add", 0))
+
+
+@model
+def weigh(options_weight: Row, options: RequestParameters) -> Scaled:
+    rows = len(options_weight)
+    return Scaled(options_weight * np.float32(options.get("by", 1)), np.full(rows, rows))
+
+
+@pipeline(examples={"x": np.ones((1, 2), np.float32), "options": {"by": 3, "add": 0.5}})
+def chained(x: Row, options: RequestParameters) -> Scaled:
+    return weigh(add(x, options), options)
+
+
+@pipeline
+def chained_within(x: Row, told: RequestParameters | None = None) -> Row:
+    return add(chained(x, told).output_0, options=told)
+
+
+@pipeline(lowering="fused", batching=Batching(max_batch_size=16, max_queue_delay_us=200_000))
+def fused(x: Row, options: RequestParameters) -> Scaled:
+    return weigh(options=options, options_weight=add(x, options))
+
+
+@pipeline(lowering="fused")
+def fused_within(x: Row, options: RequestParameters) -> Row:
+    return add(inner(inner(x), options))
+
+
+@pipeline(lowering="fused")
+def inner(x: Row, options: RequestParameters) -> Row:
+    return add(x, options)
+
+
+@pipeline(lowering="bls", batching=Batching(max_batch_size=16, max_queue_delay_us=200_000))
+def called(x: Row, options: RequestParameters) -> Scaled:
+    return weigh(add(x, options), options)
+
+
+@pipeline(lowering="bls", batching=Batching(max_batch_size=16, max_queue_delay_us=200_000))
+def decided(x: Row, options: RequestParameters) -> Scaled:
+    x = add(x, {"add": float(options["add"]) * 2}) if "add" in options else x
+    return weigh(add(x), {"by": np.int64(options.get("by", 1))})
+
+
+@pipeline(lowering="bls")
+async def awaited(x: Row, options: RequestParameters) -> Row:
+    return await ascale(add(x, options), options)

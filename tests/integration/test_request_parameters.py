@@ -64,6 +64,49 @@ def test_requests_that_wait_together_have_what_they_say(client: Client) -> None:
     assert max(answer.rows[0] for answer in answers) > 1  # those that said the same were stacked
 
 
+CHAINS: list[Any] = [
+    definitions.chained,
+    definitions.chained_within,
+    definitions.fused,
+    definitions.fused_within,
+    definitions.called,
+    definitions.decided,
+    definitions.awaited,
+]
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
+def test_pipelines_hand_them_on(client: Client, chain: Any) -> None:
+    """Floats too, which Triton takes in no call from model to model."""
+    for said in ({}, {"by": 3}, {"add": 0.5}, {"by": 2.5, "add": 3, "text": "é", "flag": True}):
+        eager = chain(X, said)
+        wanted = asyncio.run(eager) if asyncio.iscoroutine(eager) else eager
+        for held, served in zip(_arrays(wanted), _arrays(client.call(chain, X, said)), strict=True):
+            assert served.tolist() == held.tolist()
+
+
+@pytest.mark.parametrize("chain", [one for one in CHAINS if one is not definitions.decided], ids=lambda one: one.name)
+def test_a_step_may_refuse_what_it_is_told(client: Client, chain: Any) -> None:
+    with pytest.raises(InvalidRequest, match="as asked"):
+        client.call(chain, X, {"fails": True})
+
+
+@pytest.mark.parametrize(
+    "chain", [definitions.fused, definitions.called, definitions.decided], ids=lambda one: one.name
+)
+def test_pipelines_stack_those_that_say_the_same(client: Client, chain: Any) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        said = [1, 2, 3] * 8
+        answers = list(pool.map(lambda by: client.call(chain, X, {"by": by}), said))
+
+    assert [answer.output_0.tolist() for answer in answers] == [[[by, by]] for by in said]
+    assert max(answer.rows[0] for answer in answers) > 1
+
+
+def _arrays(given: Any) -> tuple[Any, ...]:
+    return tuple(given) if isinstance(given, tuple) else (given,)
+
+
 def test_async_calls_and_sequences_are_told(client: Client) -> None:
     assert client.call(definitions.ascale, X, {"by": 5}).tolist() == [[5, 5]]
     with client.sequence(definitions.Total) as steps:
@@ -151,11 +194,13 @@ def test_a_generated_module_says_them_to_any_model(server: Server, protocol: str
 
 
 def test_golden_samples_have_those_of_their_examples(client: Client, repository: Path) -> None:
+    (chained,) = golden_of(repository, "chained")
+    assert (chained.parameters, chained.outputs["output_0"].tolist()) == ({"by": 3, "add": 0.5}, [[4.5, 4.5]])
     (kept,) = golden_of(repository, "ascale")
     assert kept.parameters == {"by": 3}
     assert kept.outputs["output"].tolist() == [[3, 3]]
-    held = [(one.samples, one.wrong, one.untried) for one in verify(client, repository) if one.model == "ascale"]
-    assert held == [(1, (), "")]
+    verified = [one for one in verify(client, repository) if one.model in ("ascale", "chained")]
+    assert [(one.samples, one.wrong, one.untried) for one in verified] == [(1, (), "")] * 2
     load = ModelLoad("ascale", data=Data(f"golden:{repository}"))
     with pytest.raises(InvalidLoad, match="samples of ascale have request parameters"):
         sweep(Settings(client.url, (load,), loads=(Load("concurrency", 1),)))

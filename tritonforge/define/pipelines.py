@@ -19,7 +19,6 @@ from tritonforge.define.origin import Origin, caller
 from tritonforge.define.presence import trace_whatever_is_there
 from tritonforge.define.settings import Batching, Instances, OptionArguments
 from tritonforge.define.signature import ParsedFunction, parse_function
-from tritonforge.errors import Diagnostic, DiagnosticError
 
 __all__ = ["Lowering", "Pipeline", "pipeline"]
 
@@ -77,13 +76,7 @@ class Pipeline(FunctionDefinition[P, R_co]):
 
     @cached_property
     def _parsed(self) -> ParsedFunction:
-        parsed = parse_function(self.body, self.name, self.where)
-        if name := parsed.signature.request_parameters:
-            place = self.where.at(f'{self.name}, parameter "{name}"')
-            reason = "a pipeline's body hands on tensors only, and none of its models takes the request's parameters"
-            hint = "make what they say an input, or take them in a @model that is called by itself"
-            raise DiagnosticError([Diagnostic("TF110", place, reason, hint)])
-        return parsed
+        return parse_function(self.body, self.name, self.where)
 
 
 @overload
@@ -110,7 +103,8 @@ def pipeline(
     """Make a function a pipeline.
 
     Its parameters and its result are annotated like a model's. Its body calls models (and other pipelines) on its
-    inputs and on their results, and returns some of those; it computes nothing itself. Called on arrays it runs here.
+    inputs and on their results, and returns some of those; it computes nothing itself. What it takes as
+    `RequestParameters` it hands on to models that take them, as a whole. Called on arrays it runs here.
 
     Args:
         body: the function; or a pipeline, to make another of it with other settings.
@@ -119,10 +113,9 @@ def pipeline(
             `"fused"`: one Python model, in which the body runs, its Python functions and ONNX graphs in one process,
             with no hop between them. That is faster; its ONNX graphs need the package onnxruntime in Triton's Python.
             `"bls"`: one Python model, in which the body runs and calls the other models where Triton serves them, at
-            once where they don't depend on each other. Such a body may
-            branch and loop on the data of a request; it then runs for each request by itself. `"auto"`: fused where
-            all that it calls is Python that loses nothing by it, else an ensemble; `tritonforge build --explain` says
-            which, and why.
+            once where they don't depend on each other. Such a body may branch and loop on the data of a request, and
+            on its parameters; it then runs for each request by itself. `"auto"`: fused where all that it calls is
+            Python that loses nothing by it, else an ensemble; `tritonforge build --explain` says which, and why.
         batching: how requests are batched, of a fused or bls pipeline; by default the largest batch that all its models
             take. An ensemble leaves batching to its models.
         instances: how many copies of a fused or bls pipeline run; one on the CPU by default.

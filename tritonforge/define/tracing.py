@@ -22,6 +22,7 @@ __all__ = [
     "IN_BLS",
     "OnlyInBls",
     "Symbol",
+    "Told",
     "Traceable",
     "Traced",
     "active",
@@ -64,6 +65,15 @@ class Symbol:
         self.reference = reference
 
 
+class Told:
+    """Stands for the request's parameters while a pipeline is traced. They can be handed on to models, as a whole."""
+
+    __slots__ = ("pipeline",)
+
+    def __init__(self, pipeline: str) -> None:
+        self.pipeline = pipeline
+
+
 @dataclass(frozen=True, slots=True)
 class Unawaited:
     """A call of an async model while a pipeline is traced: it gives its symbols when it is awaited."""
@@ -93,17 +103,21 @@ class _Unwaited(TypeError):
 
 
 def _refuse(operation: str) -> Callable[..., NoReturn]:
-    def refused(self: Symbol, *given: object) -> NoReturn:
+    def refused(self: Symbol | Told, *given: object) -> NoReturn:
         place = caller().where.at(self.pipeline)
         attribute = str(given[0]) if operation == _ATTRIBUTE and given else ""
         found = f'{operation}, "{attribute}"' if attribute else operation
         found = _NUMPY if attribute.startswith("__array") else found
-        diagnostic = OnlyInBls(
-            "TF209",
-            place,
+        wrong = (
             f"its body {found}; a pipeline only passes tensors between models",
             f"move the computation into a @model, or {IN_BLS}",
         )
+        if isinstance(self, Told):
+            wrong = (
+                "its body reads the request's parameters; a pipeline only hands them on to models",
+                f"read them in a @model, or {IN_BLS}",
+            )
+        diagnostic = OnlyInBls("TF209", place, *wrong)
         tracer = _active.get()
         if tracer is not None:  # the body may catch what is raised
             tracer.refused.append(diagnostic)
@@ -131,7 +145,9 @@ _REFUSED = {
 for _operation, _names in _REFUSED.items():
     for _name in _names:
         setattr(Symbol, f"__{_name}__", _refuse(_operation))
-Symbol.__hash__ = object.__hash__  # type: ignore[method-assign]  # __eq__ above would take it away
+        setattr(Told, f"__{_name}__", _refuse(_operation))
+for _kind in (Symbol, Told):
+    _kind.__hash__ = object.__hash__  # type: ignore[method-assign]  # __eq__ above would take it away
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +176,10 @@ class Tracer:
     def run(self, body: Callable[..., Any], signature: Signature, absent: Collection[str]) -> Any:
         """Run a body on symbols, and on None for the inputs that are `absent`."""
         names = (spec.name for spec in signature.inputs)
+        symbols: dict[str, Symbol | Told | None]
         symbols = {name: None if name in absent else Symbol(self.pipeline, InputRef(name)) for name in names}
+        if signature.request_parameters:
+            symbols[signature.request_parameters] = Told(self.pipeline)
         token = _active.set(self)
         try:
             return finish(body(**symbols))
@@ -177,14 +196,15 @@ class Tracer:
         given, faults = bind(signature, args, kwargs)
         for code, fault in faults:
             self.diagnostics.append(Diagnostic(code, where, fault, f"{model.name} takes {signature}"))
-        given.pop(signature.request_parameters, None)
+        told = given.pop(signature.request_parameters, None)
+        self._require_told(told, where.at(f'{where.subject}, argument "{signature.request_parameters}"'))
         inputs = [
             (name, value.reference)
             for name, value in given.items()
             if value is not None and self._is_symbol(value, where.at(f'{where.subject}, input "{name}"'))
         ]
         index = len(self.steps)
-        self.steps.append(Step(model.name, signature, tuple(inputs), where))
+        self.steps.append(Step(model.name, signature, tuple(inputs), where, told is not None))
         self.models.append(model)
         given_back = model.returns.pack(
             {spec.name: Symbol(self.pipeline, StepRef(index, spec.name)) for spec in signature.outputs}
@@ -201,6 +221,7 @@ class Tracer:
         if isinstance(value, Symbol):
             return name, value.reference
         found = "nothing" if value is None else f"a {type(value).__name__}"
+        found = "the request's parameters" if isinstance(value, Told) else found
         reason, hint = f"the body returns {found} for it", "return the result of a model, or an input of the pipeline"
         if isinstance(value, Unawaited):
             reason, hint = value.explain("the body returns")
@@ -209,9 +230,26 @@ class Tracer:
         self.diagnostics.append(kind("TF207", place, f"no model produces it: {reason}", hint))
         return None
 
+    def _require_told(self, value: object, place: Where) -> None:
+        """Note it where a call is given anything but the request's parameters in their place; it may leave them out."""
+        if value is None or isinstance(value, Told):
+            return
+        if isinstance(value, Mapping):
+            reason = "is given parameters of the body's own; a pipeline only hands on those of the request"
+            self.diagnostics.append(OnlyInBls("TF201", place, reason, f"hand on the request's, or {IN_BLS}"))
+            return
+        kind = "a tensor" if isinstance(value, Symbol) else f"a {type(value).__name__}"
+        hint = "give the pipeline an argument of RequestParameters, and hand that on"
+        self.diagnostics.append(Diagnostic("TF201", place, f"is given {kind} for the request's parameters", hint))
+
     def _is_symbol(self, value: object, where: Where) -> bool:
         if isinstance(value, Symbol):
             return True
+        if isinstance(value, Told):
+            reason = "is fed with the request's parameters, not with a tensor of the pipeline"
+            hint = "a model takes them as an argument of RequestParameters, after its inputs"
+            self.diagnostics.append(Diagnostic("TF201", where, reason, hint))
+            return False
         if isinstance(value, Unawaited):
             self.diagnostics.append(Diagnostic("TF201", where, *value.explain("is fed with")))
             return False
@@ -298,9 +336,6 @@ def unchainable(model: Traceable) -> tuple[str, str] | None:
     if model.signature.decoupled:
         reason = f"{model.name} gives a stream; a pipeline chains models that answer once"
         return reason, "call the stream by itself, or give its results at once"
-    if model.signature.request_parameters:
-        reason = f"{model.name} takes the request's parameters; a pipeline's body hands on tensors only"
-        return reason, "call the model by itself, or make what they say an input"
     if model.signature.sequence:
         reason = f"{model.name} keeps a state between requests; a pipeline chains models that keep none"
         return reason, "call the sequence model by itself"
@@ -311,7 +346,7 @@ def require_chainable(model: Traceable) -> None:
     """Refuse a call that a pipeline's body makes on arrays, where it couldn't be served.
 
     Raises:
-        DiagnosticError: the model is a stream, keeps a state, or takes the request's parameters.
+        DiagnosticError: the model is a stream, or keeps a state.
     """
     unfit = unchainable(model)
     if unfit is not None:

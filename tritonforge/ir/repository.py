@@ -131,12 +131,16 @@ Reference = InputRef | StepRef
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call in a pipeline: the model's name and signature, and what each of its inputs is fed with."""
+    """One call in a pipeline: the model's name and signature, and what each of its inputs is fed with.
+
+    `told` says that it hands on the request's parameters, which the model takes.
+    """
 
     model: str
     signature: Signature
     inputs: tuple[tuple[str, Reference], ...]
     where: Where = field(compare=False)
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tritonforge.define import Batching, Definition, Instances, ModelFiles, Options, Pipeline, PythonModel, WeightsModel
 from tritonforge.errors import Where
 from tritonforge.ir import Graph, InputRef, StepRef
+from tritonforge.lower.ensemble import GOES_TO_ALL, untold_steps
 from tritonforge.lower.options import NOT_OF_ENSEMBLES
 
 __all__ = ["Choice", "choose", "count_callers"]
@@ -185,4 +186,7 @@ def _not_an_ensemble(pipeline: AnyPipeline, graph: Graph | None) -> tuple[str, .
             found.append(
                 f'its output "{name}" has the name of an input, and an ensemble would take both for one tensor'
             )
+    if graph is not None:
+        untold = dict.fromkeys(step.model for step in untold_steps(graph))
+        found += [f"its call of {model} leaves out the request's parameters, {GOES_TO_ALL}" for model in untold]
     return tuple(found)

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tritonforge.errors import Where
-from tritonforge.ir import Ensemble, EnsembleStep, Graph, InputRef, Model, ModelConfig, Reference, Signature, StepRef
+from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.ir import (
+    Ensemble,
+    EnsembleStep,
+    Graph,
+    InputRef,
+    Model,
+    ModelConfig,
+    Reference,
+    Signature,
+    Step,
+    StepRef,
+)
 from tritonforge.lower.flatten import flatten
 from tritonforge.lower.identity import identity_model, identity_step, put_behind
 from tritonforge.lower.tensors import configure_tensor
 
-__all__ = ["lower_ensemble"]
+__all__ = ["GOES_TO_ALL", "lower_ensemble", "untold_steps"]
+
+GOES_TO_ALL = "which Triton hands to every model of an ensemble"
 
 
 def lower_ensemble(
@@ -19,7 +32,15 @@ def lower_ensemble(
     """Lower a pipeline: the ensemble, and the identity model where it needs one.
 
     `inner` are the graphs of the pipelines that become ensembles too; their steps take the place of their calls.
+
+    Raises:
+        DiagnosticError: a call leaves out the request's parameters of a model that takes them.
     """
+    untold = untold_steps(graph)
+    if untold:
+        hint = 'hand them on, from an argument of the pipeline; or take lowering="fused" or "bls"'
+        reason = f"its call leaves out the request's parameters, {GOES_TO_ALL}"
+        raise DiagnosticError([Diagnostic("TF221", step.where, reason, hint) for step in untold])
     flat = flatten(graph, inner)
     identity = identity_step(name, signature, flat, where)
     config = ModelConfig(
@@ -32,6 +53,11 @@ def lower_ensemble(
     )
     ensemble = Model(config=config, signature=signature, where=where, graph=graph)
     return [ensemble] if identity is None else [ensemble, identity_model(identity, max_batch_size, where)]
+
+
+def untold_steps(graph: Graph) -> tuple[Step, ...]:
+    """Find the calls that leave out the request's parameters of a model that takes them."""
+    return tuple(step for step in graph.steps if step.signature.request_parameters and not step.told)
 
 
 def _steps(graph: Graph) -> tuple[EnsembleStep, ...]:

@@ -33,7 +33,6 @@ def _told(code: Code, definition: PythonModel[..., Any]) -> Code:
         padding=definition.padding,
         dims=shared_dims(definition.signature, but={dim.name for dim in definition.padding}),
         sequence=definition.sequence is not None,
-        request_parameters=definition.signature.request_parameters,
         parts=tuple(_within(definition)),
     )
     return replace(code, shim=shim)
@@ -64,9 +63,10 @@ def _within(definition: Definition[..., Any]) -> list[Part]:
 
 
 def _inner(pipeline: Pipeline[..., Any], *, nested: bool = False) -> list[Part]:
-    """Make a pipeline whose body other code calls a part, where that may leave out one of its inputs."""
+    """Make a pipeline whose body other code calls a part, where that may leave out one of its arguments."""
     signature = pipeline.signature
-    if not pipeline.variable or not any(spec.optional for spec in signature.inputs):
+    whole = not signature.request_parameters and not any(spec.optional for spec in signature.inputs)
+    if not pipeline.variable or whole:
         return []
     return [Part(pipeline.module, pipeline.variable, pipeline.name, signature, nested=nested)]
 
@@ -153,7 +153,14 @@ def _reaching(definition: Definition[..., Any], code: Code) -> Code:
     spelled = tuple(
         (spec.name, spec.describe(batched=signature.batched)) for spec in signature.outputs if -1 in spec.sizes
     )
-    shim = replace(code.shim, attribute=definition.variable, text=text, text_outputs=text_outputs, spelled=spelled)
+    shim = replace(
+        code.shim,
+        attribute=definition.variable,
+        text=text,
+        text_outputs=text_outputs,
+        spelled=spelled,
+        request_parameters=signature.request_parameters,
+    )
     return replace(code, shim=shim)
 
 

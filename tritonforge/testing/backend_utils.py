@@ -191,9 +191,13 @@ class PreferredMemory:
 
 
 class InferenceRequest:
-    """One request: its tensors, in any order. Of another model's, that `models` has, it can be executed."""
+    """One request: its tensors, in any order. Of another model's, that `models` has, it can be executed.
+
+    `arguments` has, by model, the argument that takes the request's parameters.
+    """
 
     models: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    arguments: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -209,6 +213,7 @@ class InferenceRequest:
         is_cancelled: Callable[[], bool] = lambda: False,
         **_more: object,
     ) -> None:
+        """Make a request; its `parameters` are what it says beside the tensors."""
         self._model = model_name
         self._tensors = list(inputs)
         text = parameters if isinstance(parameters, str) else json.dumps(dict(parameters))
@@ -270,7 +275,7 @@ class InferenceRequest:
         with _one_call:
             try:
                 inputs = {tensor.name(): tensor.sent().as_numpy() for tensor in self._tensors}
-                given = self._named(self.models[self._model](**inputs))
+                given = self._named(self.models[self._model](**inputs, **self._said()))
                 return InferenceResponse([Tensor(name, array) for name, array in given.items()]).sent()
             except Exception as error:  # a stand-in's own, as another model's
                 code = getattr(TritonError, str(getattr(error, "code", "")), TritonError.INTERNAL)
@@ -279,6 +284,11 @@ class InferenceRequest:
     async def async_exec(self, **options: object) -> InferenceResponse:
         """Call it as `exec` does."""
         return self.exec(**options)
+
+    def _said(self) -> dict[str, Any]:
+        """Give what the runtime says to another model beside the tensors, as the argument that takes it."""
+        said = json.loads(self.parameters()).get("tritonforge_parameters")
+        return {self.arguments[self._model]: json.loads(said)} if said and self._model in self.arguments else {}
 
     def _named(self, given: Any) -> Mapping[str, Array]:
         """Give a stand-in's result by name: as it is, or its only array by the name of the one output that is asked."""

@@ -25,22 +25,27 @@ _INSTALLED = tuple(
 """Where the standard library and packages are; below them no module is the user's."""
 
 
-def _calling(models: Mapping[str, Callable[..., Any]]) -> ModuleType:
-    """Give the stand-in for Triton's module to a model that can call these."""
+def _calling(models: Mapping[str, Callable[..., Any]], arguments: Mapping[str, str]) -> ModuleType:
+    """Give the stand-in for Triton's module to a model that can call these, with what takes request parameters."""
     if not models:
         return backend_utils
     made = ModuleType(backend_utils.__name__, backend_utils.__doc__)
     vars(made).update({name: value for name, value in vars(backend_utils).items() if not name.startswith("__")})
-    vars(made)["InferenceRequest"] = type("InferenceRequest", (backend_utils.InferenceRequest,), {"models": models})
+    own = {"models": models, "arguments": arguments}
+    vars(made)["InferenceRequest"] = type("InferenceRequest", (backend_utils.InferenceRequest,), own)
     return made
 
 
 class Isolation:
-    """The modules and search paths of one model, of files below `folder`, and the `models` that it can call."""
+    """The modules and search paths of one model, of files below `folder`, and the `models` that it can call.
+
+    `arguments` are to have, by name, what those of them take the request's parameters as that do.
+    """
 
     def __init__(self, folder: Path, models: Mapping[str, Callable[..., Any]]) -> None:
         self._folder = os.path.join(os.path.realpath(folder), "")
-        self._modules: dict[str, ModuleType] = {"triton_python_backend_utils": _calling(models)}
+        self.arguments: dict[str, str] = {}
+        self._modules: dict[str, ModuleType] = {"triton_python_backend_utils": _calling(models, self.arguments)}
         self._path: list[str] | None = None
         self._finders = list(sys.meta_path)
         self._own_names = {path.stem for path in folder.rglob("*.py")} | {

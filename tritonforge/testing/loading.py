@@ -152,7 +152,8 @@ def load_model(
     requests come as the dynamic batcher would give them. `initialize` runs at the start, `finalize` at the end.
 
     Other models, which a bls body calls, are those that `models` has by name: functions of arrays by input, which give
-    arrays by output, as on the wire; `LoadedModel.infer` of another one, say. A call of any other fails.
+    arrays by output, as on the wire; `LoadedModel.infer` of another one, say. That of a model which takes the request's
+    parameters gets those that a call says, as the argument that takes them. A call of any other fails.
 
     Without a config.pbtxt the model's `auto_complete_config` says what is in it, as in Triton.
 
@@ -173,6 +174,8 @@ def load_model(
     with isolation.entered():
         served = _import(folder, inner).TritonPythonModel
         content = completed(served, folder.name) if config is None else None
+    taking = (part for part in getattr(served, "parts", ()) if getattr(part, "request_parameters", ""))
+    isolation.arguments.update({part.name: part.request_parameters for part in taking})
     if content is not None:
         config = pbtxt.from_dict(content)
     if config is None:

@@ -12,10 +12,31 @@ def scale(features: Row, options: RequestParameters) -> Row:
 
 
 @pipeline
-def scaled(features: Row) -> Row:
-    return scale(features)
+def left_out(features: Row, options: RequestParameters) -> Row:
+    return scale(scale(features), options)
+
+
+@pipeline(lowering="fused")
+def read(features: Row, options: RequestParameters) -> Row:
+    return scale(features, options) if options.get("scaled") else scale(features)
 
 
 @pipeline
-def told(features: Row, options: RequestParameters) -> Row:
+def made(features: Row) -> Row:
+    return scale(features, {"by": 2})
+
+
+@pipeline
+def mistaken(features: Row, options: RequestParameters) -> Row:
+    return scale(options, features)
+
+
+@pipeline
+def returned(features: Row, options: RequestParameters) -> Row:
+    scale(features, options)
+    return options
+
+
+@pipeline(response_cache=True)
+def cached(features: Row, options: RequestParameters) -> Row:
     return scale(features, options)

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float32
 
 from tritonforge import RequestParameters, Sequence, String, model, pipeline
 from tritonforge.build import build
-from tritonforge.errors import DiagnosticError, InvalidTensor
-from tritonforge.testing import load_model
+from tritonforge.errors import InvalidTensor
+from tritonforge.testing import ModelError, load_model
 
 Row = Float32[np.ndarray, "batch 2"]
 X = np.ones((1, 2), np.float32)
@@ -137,13 +137,29 @@ def test_they_are_no_input() -> None:
     assert tripled.signature.request_parameters == ""
 
 
-def test_a_pipeline_that_runs_here_refuses_such_a_model() -> None:
-    @pipeline
-    def chained(x: Row) -> Row:
-        return scale(x)  # type: ignore[call-arg]
+@pipeline(lowering="bls")
+def chained(x: Row, options: RequestParameters) -> Row:
+    options["by"] = 2
+    return scale(scale(x, options), {"by": 3})
 
-    with pytest.raises(DiagnosticError, match="takes the request's parameters; a pipeline's body hands on tensors"):
-        chained(X)
+
+def test_a_pipeline_that_runs_here_hands_them_on() -> None:
+    given = {"by": 5}
+    assert chained(X, given).tolist() == [[6, 6]]
+    assert given == {"by": 5}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [([1], "wanted a mapping"), ({"by": X}, 'has "by" of type ndarray'), ({"sequence_id": 1}, "is of sequences")],
+)
+def test_a_step_is_told_what_a_request_can_say(told: Any, words: str) -> None:
+    @pipeline
+    def wrong(x: Row) -> Row:
+        return scale(x, told)
+
+    with pytest.raises(InvalidTensor, match=words):
+        wrong(X)
 
 
 BUILT = """
@@ -151,7 +167,7 @@ import json
 from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float32
-from tritonforge import Batching, RequestParameters, Sequence, String, TritonError, model
+from tritonforge import Batching, RequestParameters, Sequence, String, TritonError, model, pipeline
 
 Row = Float32[np.ndarray, "batch 2"]
 calls = []
@@ -196,6 +212,26 @@ class Total:
     def __call__(self, state, x: Row, options: RequestParameters) -> Row:
         state[0] += float(options.get("by", 1))
         return x * np.float32(state[0])
+
+@pipeline(lowering="fused")
+def fused(x: Row, options: RequestParameters) -> String[np.ndarray, "batch"]:
+    return told(scale(options=options, x=scale(x)), options)
+
+@pipeline(lowering="auto")
+def chosen(x: Row) -> Row:
+    return scale(x)
+
+@pipeline(lowering="bls")
+def called(x: Row, options: RequestParameters) -> Row:
+    return scale(scale(x, options), options)
+
+@pipeline(lowering="bls")
+def decided(x: Row, options: RequestParameters) -> Row:
+    return scale(x, {"by": np.float64(options["by"]) / 2}) if "by" in options else x
+
+@pipeline(lowering="bls")
+def mistaken(x: Row, options: RequestParameters) -> Row:
+    return scale(x, {"by": [1]} if options.get("list") else "by=1")
 """
 
 
@@ -267,3 +303,50 @@ def test_served_streams_and_sequences_have_them(repository: Path) -> None:
     with load_model(repository / "Total") as served:
         answers = served.sequence([{"x": X, "options": {"by": 2}}, {"x": X}])
     assert [answer["output"].tolist() for answer in answers if isinstance(answer, Mapping)] == [[[2, 2]], [[3, 3]]]
+
+
+def test_steps_beside_a_body_have_them(repository: Path) -> None:
+    with load_model(repository / "fused") as served:
+        given: list[dict[str, Any]] = [{"by": 2, "a": 1}, {"a": 1, "by": 2}, {}]
+        answers = served.infer_together([{"x": X, "options": options} for options in given])
+    assert [_seen(answer) for answer in answers] == [[{"by": 2, "a": 1}, 2, 1]] * 2 + [[{}, 1, 2]]
+
+
+def test_a_step_that_is_told_nothing_keeps_a_pipeline_from_being_an_ensemble(repository: Path) -> None:
+    assert "ensemble" not in (repository / "chosen" / "config.pbtxt").read_text()
+    with load_model(repository / "chosen") as served:
+        assert served.infer(x=X)["output"].tolist() == [[1, 1]]
+
+
+def test_bodies_tell_the_models_that_they_call(repository: Path) -> None:
+    sent: list[int] = []
+    with load_model(repository / "scale") as scaling:
+
+        def scale(**inputs: Any) -> Mapping[str, Any]:
+            sent.append(len(inputs["x"]))
+            return scaling.infer(**inputs)
+
+        with load_model(repository / "called", models={"scale": scale}) as served:
+            told = [{"by": 2.5}, {"by": 2}, {"by": 2.5}, {}]
+            answers = served.infer_together([{"x": X, "options": options} for options in told])
+            assert [answer["output"].tolist() for answer in answers if isinstance(answer, Mapping)] == [
+                [[6.25, 6.25]],
+                [[4, 4]],
+                [[6.25, 6.25]],
+                [[1, 1]],
+            ]
+            assert sent == [2, 2, 1, 1, 1, 1]  # requests that say the same share a run of the body
+            sent.clear()
+        with load_model(repository / "decided", models={"scale": scale}) as served:
+            answers = served.infer_together([{"x": X, "options": {"by": by}} for by in (2, 6, 2)])
+            assert [answer["output"].tolist() for answer in answers if isinstance(answer, Mapping)] == [
+                [[1, 1]],
+                [[3, 3]],
+                [[1, 1]],
+            ]
+            assert sorted(sent) == [1, 2]  # bodies side by side share the calls that say the same
+        with load_model(repository / "mistaken", models={"scale": scale}) as served:
+            with pytest.raises(ModelError, match="argument \"options\" has 'by', a list; a parameter is a str"):
+                served.infer(x=X, options={"list": True})
+            with pytest.raises(ModelError, match='scale: argument "options" is a str; wanted a mapping'):
+                served.infer(x=X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -29,6 +30,9 @@ Sender = Any
 _ASKS = "tritonforge_codes"
 """The parameter of a request from another model that wants error codes in messages: Triton 24.10 hands every error of
 such a request on as INTERNAL. Parameters travel through ensembles, too."""
+
+_SAYS = "tritonforge_parameters"
+"""The parameter of a request from another model that has, as JSON, all that it says: Triton takes no float there."""
 
 _CODED = re.compile(r"tritonforge_code=([A-Z_]+); ")
 
@@ -86,7 +90,7 @@ class Wire:
             if arrays[place] is None:
                 raise Refused(f'input "{self._names[place]}" is missing, which is not optional', "INVALID_ARG")
         if self._tells:
-            arrays.append(RequestParameters(_parameters(request), _ASKS))
+            arrays.append(_said(request))
         return tuple(arrays)
 
     def read_all(self, requests: Sequence[Request]) -> list[Inputs]:
@@ -152,16 +156,16 @@ class Wire:
 
 
 class Exchange:
-    """Requests from this model to another that Triton serves."""
+    """Requests from this model to another that Triton serves; all of them say the same `parameters`."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, parameters: str = "") -> None:
         self._spec = spec
         self._request = partial(
             pb_utils.InferenceRequest,
             model_name=spec.name,
             requested_output_names=[tensor.name for tensor in spec.outputs],
             preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
-            **_question(),
+            **_question(parameters),
         )
         self._writers = {tensor.name: _writer(tensor) for tensor in spec.inputs}
         self._readers = {tensor.name: _reader(tensor, text=tensor.text) for tensor in spec.outputs}
@@ -169,6 +173,14 @@ class Exchange:
         batched = spec.batched
         self._sent = {t.name: (t.dims, t.wire(batched=batched)) for t in spec.inputs if _differs(t, batched=batched)}
         self._read = {t.name: (t.wire(batched=batched), t.dims) for t in spec.outputs if _differs(t, batched=batched)}
+
+    def saying(self, parameters: str) -> Exchange:
+        """Give requests to the same model that say these parameters, as JSON.
+
+        Raises:
+            Refused: this Triton hands none from model to model.
+        """
+        return Exchange(self._spec, parameters)
 
     def __call__(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Send arrays by input name; give the outputs by name.
@@ -222,14 +234,28 @@ def _parameters(request: Request) -> str:
     return "" if parameters is None else str(parameters())
 
 
-def _question() -> dict[str, Any]:
-    """Make the parameters of a request that wants codes in messages.
+def _said(request: Request) -> RequestParameters:
+    """Give what a request says to the function: its parameters, or what another model of ours has put into one."""
+    said = json.loads(_parameters(request) or "{}")
+    if _SAYS in said:
+        said = json.loads(said[_SAYS])
+    said.pop(_ASKS, None)
+    return RequestParameters(said)
+
+
+def _question(said: str) -> dict[str, Any]:
+    """Make the parameters of a request that wants codes in messages, and says something, as JSON.
 
     Early releases have none; the one sign of it is the signature that pybind11 writes into the docstring. While
     model.py is imported, Triton's module is empty still.
+
+    Raises:
+        Refused: they have none, and there is something to say.
     """
     can_ask = "parameters" in (pb_utils.InferenceRequest.__init__.__doc__ or "")
-    return {"parameters": {_ASKS: True}} if can_ask else {}
+    if said and not can_ask:
+        raise Refused("this release of Triton hands no request parameters from model to model", "UNSUPPORTED")
+    return {"parameters": {_ASKS: True, **({_SAYS: said} if said else {})}} if can_ask else {}
 
 
 def _reader(spec: TensorSpec, *, text: bool) -> Callable[[Any], Array]:

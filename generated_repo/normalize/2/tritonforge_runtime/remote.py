@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dis import get_instructions
-from functools import cache
+from functools import cache, lru_cache, partial
 from inspect import CO_COROUTINE, unwrap
 from operator import itemgetter
 from types import CodeType, FrameType
@@ -27,6 +27,8 @@ from .spec import ModelSpec
 __all__ = ["Body", "Merging", "Served", "awaiting", "caller", "calling", "compute_between", "resolving"]
 
 _MOST_BODIES = 256
+_MOST_SAYINGS = 64
+"""For how many different parameters what sends calls that say them is kept."""
 
 _PIPELINES_INSIDE = f"{__package__}.inner"
 
@@ -47,7 +49,8 @@ _merging: list[Merging | None] = [None]
 class Served:
     """A model that Triton serves, to send calls to; it takes `most_rows` rows at a time, or any number (0).
 
-    `merging` is how calls share requests; None: not at all. `dims` are its named dimensions.
+    `merging` is how calls share requests; None: not at all. `dims` are its named dimensions. `saying` makes the
+    exchange of calls that say request parameters, as JSON.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Served:
         most_rows: int = 0,
         merging: Merging | None = None,
         dims: Sequence[NamedDim] = (),
+        saying: Callable[[str], Exchange] | None = None,
     ) -> None:
         self._slices = Slices(spec, exchange, most_rows, dims) if spec.batched else None
         self.exchange = self._slices or exchange
@@ -66,23 +70,28 @@ class Served:
         self.copies = merging is not None
         self._arguments = Arguments(spec)
         self._merger = Merger(self.exchange, self.most_rows) if self.most_rows > 1 else None
+        self._parameters = spec.request_parameters
+        if saying is not None:
+            alike = partial(Served, spec, most_rows=most_rows, merging=merging, dims=dims)
+            self._saying = lru_cache(_MOST_SAYINGS)(lambda said: alike(saying(said)))
 
     def __call__(self, arrays: Mapping[str, Array]) -> Outputs:
         """Send one call, with those that other threads make at the same time; give the outputs by name."""
         return (self._merger or self.exchange)(arrays)
 
-    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, Any]:
-        """Give a call's arguments by the names of the inputs.
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[Served, dict[str, Any]]:
+        """Give a call's arguments by the names of the inputs, and the target of calls that say what this one says.
 
         Raises:
             InvalidArgument: one is missing, unknown, or not of its input's dtype or shape; what is pending isn't
                 looked at.
         """
         given = self._arguments.bind([*map(_landed, args)], {name: _landed(value) for name, value in kwargs.items()})
+        said = given.pop(self._parameters) if self._parameters else None
         inputs = {name: value for name, value in given.items() if value is not None}
         if self._slices and not any(type(value) is Pending for value in inputs.values()):
             self._slices.check(inputs)
-        return inputs
+        return self._saying(said.key) if said else self, inputs
 
     def check(self, arrays: Mapping[str, Array]) -> None:
         """Hold arrays that were pending against the model's inputs.
@@ -101,7 +110,8 @@ def caller(
     """Make a function that calls a served model; `awaited`, it is a coroutine's. See `Served`."""
     from .wire import Exchange as Wired
 
-    served = Served(spec, Wired(spec), most_rows=most_rows, merging=_merging[0], dims=dims)
+    wired = Wired(spec)
+    served = Served(spec, wired, most_rows=most_rows, merging=_merging[0], dims=dims, saying=wired.saying)
     return (awaiting if awaited else calling)(served, [tensor.name for tensor in spec.outputs])
 
 
@@ -115,12 +125,12 @@ def calling(served: Served, outputs: Sequence[str]) -> Callable[..., Any]:
 
     def call(*args: object, **kwargs: object) -> Any:
         run = running.run or Run()
-        inputs = served.bind(args, kwargs)
+        target, inputs = served.bind(args, kwargs)
         after = _earlier(inputs, run)
         over = running.run is None or _caught()  # without a run, it is in a thread of the body's own
         if served.copies and not over:
             _keep(inputs)
-        made = Call(served, inputs, run, after)
+        made = Call(target, inputs, run, after)
         run.add(made)
         if over:
             made.result()
@@ -133,20 +143,20 @@ def awaiting(served: Served, outputs: Sequence[str]) -> Callable[..., Any]:
     """Make a coroutine function that calls a model and gives arrays."""
     pack = _packing(outputs)
 
-    def send(inputs: Mapping[str, Any]) -> Outputs:
+    def send(target: Served, inputs: Mapping[str, Any]) -> Outputs:
         pending = [name for name, value in inputs.items() if type(value) is Pending]
         if pending:
             inputs = {**inputs, **{name: inputs[name].sent() for name in pending}}
-            served.check(inputs)
-        return served(inputs)
+            target.check(inputs)
+        return target(inputs)
 
     async def call(*args: object, **kwargs: object) -> Any:
         import asyncio  # only here: see `awaitables`
 
-        inputs = served.bind(args, kwargs)
+        target, inputs = served.bind(args, kwargs)
         if served.copies:
             _keep(inputs)
-        found = await asyncio.get_running_loop().run_in_executor(executor(), send, inputs)
+        found = await asyncio.get_running_loop().run_in_executor(executor(), send, target, inputs)
         return pack([found[name] for name in outputs])
 
     return call

@@ -14,6 +14,7 @@ import numpy as np
 
 from . import batch, instance, remote
 from .awaitables import is_async
+from .batch import RequestParameters
 from .dimensions import NamedDim, agreeing
 from .errors import InvalidResult, LoadError, Refused, TritonError
 from .onnx_options import session_options
@@ -188,6 +189,7 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
     strings = {t.name: as_text if t.text else as_bytes for t in spec.inputs if t.datatype == "BYTES"}
     texts = [(place, f'output "{t.name}"') for place, t in enumerate(spec.outputs) if t.datatype == "BYTES"]
     left_out = {tensor.name: None for tensor in spec.inputs if tensor.optional}
+    parameters = spec.request_parameters
     outputs, batched = Outputs(spec), spec.batched
     arguments = Arguments(spec) if part.nested else None
     naming = _Naming(part, target)
@@ -199,6 +201,8 @@ def _as_served(function: Call, part: PartSpec, target: object) -> Call:
     def call(*args: Any, **kwargs: Any) -> Any:
         given = arguments.bind(args, kwargs) if arguments else {**dict(zip(names, args, strict=False)), **kwargs}
         inputs = {**left_out, **given} if left_out else given
+        if parameters:
+            inputs[parameters] = RequestParameters(inputs.get(parameters) or {})  # each call has its own
         with naming:
             for name, convert in strings.items():
                 if inputs.get(name) is not None:

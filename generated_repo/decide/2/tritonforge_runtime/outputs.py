@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .batch import Array
+from .batch import Array, RequestParameters
 from .errors import InvalidArgument, InvalidResult
 from .pending import Pending
 from .spec import ModelSpec, TensorSpec
@@ -81,7 +81,7 @@ class Arguments:
             found = ", ".join(filter(None, [count, *kwargs])) or "nothing"
             raise InvalidArgument(f"{self._model} takes {', '.join(self._names)}; got {found}")
         if self._parameters:
-            given[self._parameters] = dict(given.pop(self._parameters, None) or {})  # after what has rows
+            given[self._parameters] = self._said(given.get(self._parameters))
         rows: int | None = None
         for name, check in self._checks.items():
             if name in there and type(given[name]) is not Pending:
@@ -91,6 +91,20 @@ class Arguments:
                     raise InvalidArgument(f"{self._model}: {error}") from None
                 rows = len(given[name]) if self._batched else None
         return given
+
+    def _said(self, given: object) -> RequestParameters:
+        """Give the request's parameters that a call says; one that says nothing gives none."""
+        if given is None:
+            return RequestParameters()
+        if not isinstance(given, Mapping):
+            reason = f'argument "{self._parameters}" is {_spell(given)}; wanted a mapping: the request\'s parameters'
+            raise InvalidArgument(f"{self._model}: {reason}")
+        said = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+        for name, value in said.items():
+            if not isinstance(name, str) or not isinstance(value, str | int | float):
+                reason = f'argument "{self._parameters}" has {name!r}, {_spell(value)}'
+                raise InvalidArgument(f"{self._model}: {reason}; a parameter is a str, int, float or bool")
+        return RequestParameters(said)
 
 
 class _Check:
