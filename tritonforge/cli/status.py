@@ -15,7 +15,7 @@ from tritonforge.cli.life_options import KeyFile, Name, Url, check_one_server, n
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Group
+    from rich.console import Console, Group
 
     from tritonforge.server import ModelStatus
 
@@ -85,7 +85,8 @@ def status(
     elif sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(_tables(seen))
+        console = Console()
+        console.print(_tables(seen, console))
     else:
         _print_plain(seen)
     if not seen:
@@ -152,6 +153,7 @@ def _anew(record: Any) -> Any:
 
 
 def _watch(look: Any, *, as_json: bool) -> None:
+    from rich.console import Console
     from rich.live import Live
 
     try:
@@ -159,10 +161,11 @@ def _watch(look: Any, *, as_json: bool) -> None:
             while True:
                 typer.echo(_json(look(), indent=None)) if as_json else _print_plain(look())
                 time.sleep(_INTERVAL_S)
-        with Live(_tables(look()), screen=True, auto_refresh=False) as live:
+        console = Console()
+        with Live(_tables(look(), console), console=console, screen=True, auto_refresh=False) as live:
             while True:
                 time.sleep(_INTERVAL_S)
-                live.update(_tables(look()), refresh=True)
+                live.update(_tables(look(), console), refresh=True)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
@@ -177,8 +180,13 @@ def _print_plain(seen: list[_Seen]) -> None:
     for server in seen:
         typer.echo(_line("server", server.name, server.state, server.addresses, server.reason))
         for model in server.models:
-            cells = (f"{name}={cell}" for name, cell in zip(_COLUMNS[3:], _cells(model)[3:], strict=True) if cell)
-            typer.echo(_line("model", model.name, model.version, *cells, _reason(model, server)))
+            typer.echo(_line("model", _figures(model), _reason(model, server)))
+
+
+def _figures(model: ModelStatus) -> str:
+    """Name a model, with its figures."""
+    cells = (f"{name}={cell}" for name, cell in zip(_COLUMNS[3:], _cells(model)[3:], strict=True) if cell)
+    return _line(model.name, model.version, *cells)
 
 
 def _line(*words: str) -> str:
@@ -186,7 +194,8 @@ def _line(*words: str) -> str:
     return " ".join(filter(None, words))
 
 
-def _tables(seen: list[_Seen]) -> Group:
+def _tables(seen: list[_Seen], console: Console) -> Group:
+    """Make a table of each server's models; where the terminal is too narrow for that, some words for each model."""
     from rich.console import Group
     from rich.table import Column, Table
     from rich.text import Text
@@ -197,12 +206,14 @@ def _tables(seen: list[_Seen]) -> Group:
         pid = f", process {server.pid}" if server.pid else ""
         rest = f"  {server.addresses}{pid}  {server.reason}"
         parts.append(Text.assemble((server.name, "bold"), "  ", (server.state, style), rest))
-        columns = (Column(name, overflow="fold") for name in _COLUMNS)  # a narrow terminal cuts nothing off
-        table = Table(*columns, box=None, pad_edge=False)
+        table = Table(*(Column(name, no_wrap=True) for name in _COLUMNS), box=None, pad_edge=False)
         styles = ["red" if model in server.amiss else "" if model.healthy else "dim" for model in server.models]
         for model, style in zip(server.models, styles, strict=True):
             table.add_row(*(Text(cell) for cell in _cells(model)), style=style)
-        parts.append(table)
+        if console.measure(table, options=console.options.update(width=10_000)).maximum <= console.width:
+            parts.append(table)
+        else:
+            parts += [Text(_figures(model), style=style) for model, style in zip(server.models, styles, strict=True)]
         for model, style in zip(server.models, styles, strict=True):
             if reason := _reason(model, server):
                 parts.append(Text(f"{_line(model.name, model.version)}: {reason}", style=style))

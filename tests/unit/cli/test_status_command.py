@@ -45,15 +45,16 @@ def test_an_end_is_told_of_a_record_that_is_gone_or_anothers_by_now(monkeypatch:
         assert _look_at(found).reason == "it ended; its log: tritonforge logs main"
 
 
-def test_a_narrow_terminal_cuts_nothing_off() -> None:
+def test_a_narrow_terminal_cuts_nothing_off_and_breaks_no_word() -> None:
     model = ModelStatus(
         name="breast_cancer", version="1", state="READY", kind="ensemble", instances=1, requests=12_345, p99_us=1234.0
     )
     console = Console(width=60, file=io.StringIO(), record=True)
-    console.print(_tables([_Seen("main", "running", "http://127.0.0.1:8000", "", (model,))]))
-    shown = console.export_text()
-    assert "…" not in shown
-    assert "running" in shown
+    console.print(_tables([_Seen("main", "running", "http://127.0.0.1:8000", "", (model,))], console))
+    words = console.export_text().split()
+    assert words[:3] == ["main", "running", "http://127.0.0.1:8000"]
+    told = "state=READY instances=1 requests=12345 failed=0 p99=1.23ms"
+    assert words[3:] == ["breast_cancer", "1", *told.split()]
     console = Console(width=200, file=io.StringIO(), record=True)
-    console.print(_tables([_Seen("main", "running", "http://127.0.0.1:8000", "", (model,))]))
+    console.print(_tables([_Seen("main", "running", "http://127.0.0.1:8000", "", (model,))], console))
     assert "breast_cancer  1        ensemble  READY  1" in console.export_text()
