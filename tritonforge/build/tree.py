@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tritonforge import __version__, resources
+from tritonforge.build.environments import FOLDER as ENVIRONMENT
 from tritonforge.emit import Built, Emitter, manifest
 from tritonforge.ir import File, Model, Repository
 from tritonforge.manifest import MANIFEST, unreadable
@@ -151,6 +152,15 @@ def _version(previous: Mapping[str, Any], content: str) -> int:
 
 
 def _sources(model: Model, version: int, project: Path) -> dict[str, str]:
-    """Tell which file of the user's each copied one is, relative to the project."""
+    """Tell which file of the user's each copied one is, relative to the project.
+
+    Weights and data are told where they are in the project: elsewhere they are another machine's elsewhere.
+    """
     origins = model.code.origins if model.code is not None else ()
-    return {f"{version}/{path}": Path(os.path.relpath(origin, project)).as_posix() for path, origin in origins}
+    found = {f"{version}/{path}": Path(os.path.relpath(origin, project)).as_posix() for path, origin in origins}
+    placed = [*((f"{version}/{file.path}", file.source) for file in model.files)]
+    placed += ((file.path, file.source) for file in model.beside if not file.path.startswith(f"{ENVIRONMENT}/"))
+    for path, source in placed:
+        if source is not None and source.is_relative_to(project) and "site-packages" not in source.parts:
+            found[path] = source.relative_to(project).as_posix()
+    return found

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tritonforge.build import build
 from tritonforge.errors import DiagnosticError
 from tritonforge.server.watching.watch import SourceWatch
 
@@ -118,3 +119,26 @@ def test_a_file_whose_definitions_were_taken_out_or_that_is_gone_is_fine(tmp_pat
     (folder / "emptied.py").write_text("FACTOR = 1\n")
     (folder / "deleted.py").unlink()
     watch.check()
+
+
+def test_files_that_settings_name_count(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "rows.raw").write_bytes(bytes(8))
+    (tmp_path / "serving.py").write_text(
+        """
+import numpy as np
+from jaxtyping import Float32
+from tritonforge import Warmup, WarmupInput, model
+
+FIRST = Warmup(name="first", inputs={"x": WarmupInput(data_type="FP32", dims=(2,), data_file="rows.raw")})
+
+@model(warmup=FIRST)
+def same(x: Float32[np.ndarray, "batch 2"]) -> Float32[np.ndarray, "batch 2"]:
+    return x
+"""
+    )
+    build([tmp_path / "serving.py"], tmp_path / "model_repository")
+    watch = SourceWatch([tmp_path / "serving.py"], tmp_path / "model_repository")
+    (tmp_path / "rows.raw").write_bytes(bytes(4) + b"more")
+    (tmp_path / "other.raw").write_bytes(bytes(8))
+    assert watch.changed() == [tmp_path / "rows.raw"]
