@@ -48,5 +48,5 @@ def mend_of_answers(estimator: Any, inputs: Sequence[TensorSpec]) -> str:
                 rf'token_pattern, or r"(?u)\b\w+\b"; or {CLASS}'
             )
     if any(spec.datatype == "FP32" for spec in inputs):
-        return f"declare Float64 inputs, in which the graph rounds as the estimator does; or {CLASS}"
+        return f"declare Float64 inputs, where it is rounding that differs, as at the thresholds of trees; or {CLASS}"
     return CLASS
