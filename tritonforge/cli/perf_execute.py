@@ -48,6 +48,7 @@ def execute(
     from tritonforge.report.compare import check_loads, check_models
     from tritonforge.report.options import parse_share
     from tritonforge.report.places import check_places
+    from tritonforge.report.refusals import comes_of_refusals
 
     with misused():
         limit = parse_share("max_regression", scenario.max_regression) if scenario.max_regression else None
@@ -72,6 +73,8 @@ def execute(
         if stopped is not None:
             until = "all was measured by then" if report.complete else "the figures are of what was measured until then"
             say(f"{stopped}; {until}")
+            if comes_of_refusals(stopped):
+                return _FAILED
             return end.code if isinstance(stopped, KeyboardInterrupt) else ENDED_EARLY
         comparison = None
         if baseline is not None:

@@ -13,8 +13,9 @@ from tritonforge.load.observed.control import connect
 from tritonforge.load.stopped import keeping
 from tritonforge.report.compare import failed_share, failures, said_settings, stalls, windows_of
 from tritonforge.report.interleave import take_turns
-from tritonforge.report.options import BadOption
+from tritonforge.report.options import BadOption, parse_share
 from tritonforge.report.places import check_places
+from tritonforge.report.refusals import giving_up
 from tritonforge.report.rounds import keeping_rounds
 from tritonforge.report.scenario import Scenario
 from tritonforge.report.served import served
@@ -43,8 +44,8 @@ def sweep(
         Unwritable: a profile_export that isn't in `export` can't be written where it is wanted.
         InvalidLoad: the settings can't be carried out.
         LoadFailed: the server doesn't answer.
-        SweepStopped: it failed, or SweepInterrupted, after something was measured; they have the report of that. So
-            does a profile_export that couldn't be written, at the end.
+        SweepStopped: it failed, or all requests were refused, or SweepInterrupted, after something was measured; they
+            have the report of that. So does a profile_export that couldn't be written, at the end.
         TritonForgeError: what the build or the server's start raise.
     """
     if scenario.find_max and not scenario.slo:
@@ -52,6 +53,8 @@ def sweep(
     if scenario.profile_export and export is None:
         check_places([("profile_export", "profile_export", scenario.profile_export)], scenario.inputs)
     measure = find_max if scenario.find_max else sweep_one
+    tolerated = parse_share("max_errors", scenario.max_errors, all_too=True) if scenario.max_errors else 0.0
+    watched = on_window if tolerated == 1 else giving_up(on_window)
     scenario.settings("http://127.0.0.1")  # says what is wrong before a server is started
     own = ProfileExport(scenario.profile_export) if scenario.profile_export and export is None else None
     reports: list[Report] = []
@@ -65,7 +68,7 @@ def sweep(
             to_measure += what.urls
             for url in what.urls:
                 settings = scenario.settings(url, what.dimensions, golden=what.repository)
-                reports.append(measure(settings, on_window=on_window, on_point=on_point, export=export or own))
+                reports.append(measure(settings, on_window=watched, on_point=on_point, export=export or own))
         return _joined(reports, len(to_measure))
 
 
