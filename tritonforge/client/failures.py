@@ -214,6 +214,8 @@ _UNKNOWN_MODEL = re.compile(
 _OF_PROXIES = frozenset({401, 403, 407, 408, 413, 429, 502, 503, 504})
 """What a proxy in front of a Triton says of itself, of the caller's key, or of the size of a request."""
 
+_OF_CREDENTIALS = frozenset({401, 407})
+
 # grpc 1.x, and `grpc.frames`, of an answer that is HTTP's alone.
 _HTTP_STATUS = re.compile(r"^(?:Received http2 header with status: |HTTP status )(\d{3})\b")
 
@@ -240,7 +242,10 @@ def _from_status(status: int, words: str, target: Target) -> ClientError:
     kind = _BY_HTTP_STATUS.get(status, InvalidRequest if status < 500 else InferenceFailed)
     if status == 400 and _RAISED.search(words):
         kind = InferenceFailed
-    error = _refined(kind, words or f"HTTP {status}", target)
+    words = words or f"HTTP {status}"
+    if status in _OF_CREDENTIALS:
+        words = f"{words}; it wants credentials: ConnectionOptions(token=…), or headers=…"
+    error = _refined(kind, words, target)
     if isinstance(error, ServerUnavailable):
         error.pending = status in _PENDING
     error.code = str(status)

@@ -180,7 +180,13 @@ def test_a_long_page_is_cut():
         (404, "UNIMPLEMENTED", ServerUnavailable, "not a Triton server, or one without this endpoint: HTTP 404"),
         (500, "UNKNOWN", ServerUnavailable, "not a Triton server: HTTP 500"),
         (400, "INTERNAL", ServerUnavailable, "not a Triton server: HTTP 400"),
-        (401, "UNAUTHENTICATED", InvalidRequest, "HTTP 401, which no gRPC server says: a proxy does"),
+        (
+            401,
+            "UNAUTHENTICATED",
+            InvalidRequest,
+            "HTTP 401, which no gRPC server says: a proxy does; it wants credentials: ConnectionOptions(token=…), or "
+            "headers=…",
+        ),
         (403, "PERMISSION_DENIED", InvalidRequest, "HTTP 403, which no gRPC server says: a proxy does"),
         (
             413,

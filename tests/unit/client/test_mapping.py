@@ -57,6 +57,7 @@ def test_settings_that_are_no_whole_numbers_are_refused_by_name(name, value, err
     [
         ("ordered", "no", "is a str; it is True or False"),
         ("progress", 5, "is an int; it is a function"),
+        ("progress", asyncio.sleep, "is an async function, which nobody would await"),
     ],
 )
 def test_other_settings_are_held_against_their_types_before_the_first_request(name, value, message):

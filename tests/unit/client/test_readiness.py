@@ -62,3 +62,17 @@ def test_whether_anything_was_sent_is_told(server, scheme, sent):
         url = f"{scheme}://127.0.0.1:{port}"
         assert late(url).sent is sent
         assert asyncio.run(late_in_a_loop(url)).sent is sent
+
+
+@pytest.mark.parametrize("models", [(), ("m",)])
+def test_credentials_that_are_refused_are_told(models):
+    def refuse(peer: Peer) -> None:
+        while peer.request():
+            peer.send(ok(b"").replace(b"200 OK", b"401 Unauthorized"))
+
+    with (
+        FaultServer(refuse) as server,
+        Client(f"http://127.0.0.1:{server.port}") as client,
+        pytest.raises(DeadlineExceeded, match=r"within 0\.4 s: HTTP 401; it wants credentials: ConnectionOptions\("),
+    ):
+        client.wait_ready(*models, timeout_s=0.4)

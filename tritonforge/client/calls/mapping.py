@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import queue
 import threading
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
@@ -167,6 +168,8 @@ def make_work(
         raise TypeError(f"ordered is {kind_of(ordered)}; it is True or False")
     if progress is not None and not callable(progress):
         raise TypeError(f"progress is {kind_of(progress)}; it is a function, which is told how far the map is")
+    if inspect.iscoroutinefunction(progress):
+        raise TypeError("progress is an async function, which nobody would await; it is a plain one")
     most = served.max_batch_size
     size = most if batch_size is None else min(batch_size, most or batch_size)
     if not served.signature.batched:

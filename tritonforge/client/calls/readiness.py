@@ -24,6 +24,8 @@ _POLL_S = 0.05
 _POLLS_A_REASON = 20
 _NOT_READY = "it said that it is not ready"
 _SILENT = "it answers nothing"
+_OF_CREDENTIALS = ("401", "407")
+"""What a proxy says of all that is asked; a Triton says 403, of what wants a key (24.10)."""
 
 
 async def is_ready(calls: Calls, model: str, *, version: str | int, timeout_s: float | None) -> bool:
@@ -79,11 +81,12 @@ async def _ready(calls: Calls, target: Target, deadline: Deadline) -> bool:
 
 async def _unready(calls: Calls, target: Target, deadline: Deadline) -> str:
     """Say why the server, or a model of it, that said that it is not ready, may not be."""
-    if target.model:
-        try:
-            await calls.transport.ask(Question("model_metadata", target.model), deadline)
-        except (ModelNotFound, ModelNotReady) as error:
-            return (await calls.catalog.told_apart(error, target, deadline) or error).reason
-        except (InvalidRequest, InferenceFailed):  # as where that wants a key
-            pass
+    subject = "model_metadata" if target.model else "server_metadata"
+    try:
+        await calls.transport.ask(Question(subject, target.model), deadline)
+    except (ModelNotFound, ModelNotReady) as error:
+        return (await calls.catalog.told_apart(error, target, deadline) or error).reason
+    except (InvalidRequest, InferenceFailed) as error:  # as where that alone wants a key
+        if error.code in _OF_CREDENTIALS:
+            return error.reason
     return _NOT_READY
