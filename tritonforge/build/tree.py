@@ -158,7 +158,7 @@ def _sources(model: Model, version: int, project: Path) -> dict[str, str]:
     """
     origins = model.code.origins if model.code is not None else ()
     found = {f"{version}/{path}": Path(os.path.relpath(origin, project)).as_posix() for path, origin in origins}
-    placed = [*((f"{version}/{file.path}", file.source) for file in model.files)]
+    placed = [(f"{version}/{file.path}", file.source) for file in model.files]
     placed += ((file.path, file.source) for file in model.beside if not file.path.startswith(f"{ENVIRONMENT}/"))
     for path, source in placed:
         if source is not None and source.is_relative_to(project) and "site-packages" not in source.parts:

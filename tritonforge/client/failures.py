@@ -22,6 +22,7 @@ from tritonforge.client.http.answer import NeverSent, Unreached, Unsent
 __all__ = [
     "IS_IT_UP",
     "METRICS_PORT",
+    "OF_CREDENTIALS",
     "OVER_TLS",
     "REFUSED",
     "WANTS_CERTIFICATE",
@@ -214,7 +215,8 @@ _UNKNOWN_MODEL = re.compile(
 _OF_PROXIES = frozenset({401, 403, 407, 408, 413, 429, 502, 503, 504})
 """What a proxy in front of a Triton says of itself, of the caller's key, or of the size of a request."""
 
-_OF_CREDENTIALS = frozenset({401, 407})
+OF_CREDENTIALS = frozenset({"401", "407"})
+"""What a proxy says to a caller that it doesn't know; a Triton says 403, of what wants a key (24.10)."""
 
 # grpc 1.x, and `grpc.frames`, of an answer that is HTTP's alone.
 _HTTP_STATUS = re.compile(r"^(?:Received http2 header with status: |HTTP status )(\d{3})\b")
@@ -243,7 +245,7 @@ def _from_status(status: int, words: str, target: Target) -> ClientError:
     if status == 400 and _RAISED.search(words):
         kind = InferenceFailed
     words = words or f"HTTP {status}"
-    if status in _OF_CREDENTIALS:
+    if str(status) in OF_CREDENTIALS:
         words = f"{words}; it wants credentials: ConnectionOptions(token=…), or headers=…"
     error = _refined(kind, words, target)
     if isinstance(error, ServerUnavailable):

@@ -8,6 +8,7 @@ from typing import Any
 from tritonforge.define import tracing
 from tritonforge.define.calls import named_values
 from tritonforge.define.served_errors import TritonError
+from tritonforge.define.symbols import IN_BLS, OnlyInBls
 from tritonforge.errors import DiagnosticError
 from tritonforge.ir import Signature
 
@@ -63,12 +64,12 @@ def refuse_to_go_on(
     for index, step in enumerate(traced.graph.steps):
         for error in _errors(body):
             if tracing.goes_on(body, name, signature, index, error, absent=absent):
-                caught = tracing.OnlyInBls(
+                caught = OnlyInBls(
                     "TF209",
                     step.where.at(name),
                     f"its body catches an error of {step.model} and goes on; a pipeline only passes tensors between "
                     "models",
-                    f"let the error out, or {tracing.IN_BLS}",
+                    f"let the error out, or {IN_BLS}",
                 )
                 raise DiagnosticError([*traced.diagnostics, caught])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from tritonforge.define.tracing import IN_BLS, OnlyInBls, Traced
+from tritonforge.define.symbols import IN_BLS, OnlyInBls
+from tritonforge.define.tracing import Traced
 from tritonforge.errors import DiagnosticError, Where
 from tritonforge.ir import Graph, InputRef, Reference, Signature
 

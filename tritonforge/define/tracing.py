@@ -6,23 +6,20 @@ import contextvars
 import difflib
 import os
 import traceback
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from tritonforge.define.asynchronous import finish
 from tritonforge.define.origin import caller
 from tritonforge.define.signature import Returns
+from tritonforge.define.symbols import IN_BLS, OnlyInBls, Symbol, Told, Unawaited, Unwaited
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
 from tritonforge.ir import Graph, InputRef, Reference, Signature, Step, StepRef
 
 __all__ = [
-    "IN_BLS",
-    "OnlyInBls",
-    "Symbol",
-    "Told",
     "Traceable",
     "Traced",
     "active",
@@ -32,8 +29,6 @@ __all__ = [
     "trace",
     "unchainable",
 ]
-
-IN_BLS = 'let the body run in the server: @pipeline(lowering="bls")'
 
 
 class Traceable(Protocol):
@@ -47,107 +42,6 @@ class Traceable(Protocol):
     def returns(self) -> Returns: ...
     @property
     def asynchronous(self) -> bool: ...
-
-
-class OnlyInBls(Diagnostic):
-    """What a body does that can't be traced, and is no mistake where it runs in the server."""
-
-    __slots__ = ()
-
-
-class Symbol:
-    """Stands for a tensor while a pipeline is traced. It can be passed to models and returned, and nothing else."""
-
-    __slots__ = ("pipeline", "reference")
-
-    def __init__(self, pipeline: str, reference: Reference) -> None:
-        self.pipeline = pipeline
-        self.reference = reference
-
-
-class Told:
-    """Stands for the request's parameters while a pipeline is traced. They can be handed on to models, as a whole."""
-
-    __slots__ = ("pipeline",)
-
-    def __init__(self, pipeline: str) -> None:
-        self.pipeline = pipeline
-
-
-@dataclass(frozen=True, slots=True)
-class Unawaited:
-    """A call of an async model while a pipeline is traced: it gives its symbols when it is awaited."""
-
-    model: str
-    outputs: Any
-    error: Exception | None = None
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        yield from ()
-        if self.error is not None:
-            raise self.error
-        return self.outputs
-
-    def __iter__(self) -> NoReturn:
-        """Refuse to be taken apart, as several outputs are."""
-        raise _Unwaited(*self.explain("takes apart"))
-
-    def explain(self, use: str) -> tuple[str, str]:
-        """Say what is wrong with a use of the call as if it were its result, and how to mend it."""
-        reason = f"{use} a call of {self.model}, which is async, and isn't awaited"
-        return reason, f"write `await {self.model}(…)` in an `async def` body"
-
-
-class _Unwaited(TypeError):
-    """A body uses the call of an async model as if it were its result: the message, and the hint."""
-
-
-def _refuse(operation: str) -> Callable[..., NoReturn]:
-    def refused(self: Symbol | Told, *given: object) -> NoReturn:
-        place = caller().where.at(self.pipeline)
-        attribute = str(given[0]) if operation == _ATTRIBUTE and given else ""
-        found = f'{operation}, "{attribute}"' if attribute else operation
-        found = _NUMPY if attribute.startswith("__array") else found
-        wrong = (
-            f"its body {found}; a pipeline only passes tensors between models",
-            f"move the computation into a @model, or {IN_BLS}",
-        )
-        if isinstance(self, Told):
-            wrong = (
-                "its body reads the request's parameters; a pipeline only hands them on to models",
-                f"read them in a @model, or {IN_BLS}",
-            )
-        diagnostic = OnlyInBls("TF209", place, *wrong)
-        tracer = _active.get()
-        if tracer is not None:  # the body may catch what is raised
-            tracer.refused.append(diagnostic)
-        raise DiagnosticError([diagnostic])
-
-    return refused
-
-
-_ATTRIBUTE = "asks a tensor for an attribute"
-_NUMPY = "hands a tensor to NumPy"
-_REFUSED = {
-    "branches or loops on a tensor's value": ("bool", "int", "float", "complex", "index", "contains"),
-    "takes a tensor apart (a model with one output gives one tensor)": ("iter", "getitem"),
-    "asks a tensor for its length": ("len",),
-    _ATTRIBUTE: ("getattr",),
-    "compares tensors": ("eq", "ne", "lt", "le", "gt", "ge"),
-    _NUMPY: ("array", "array_ufunc", "array_function"),
-    "computes with a tensor": (
-        *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
-        *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rdivmod", "rpow", "rmatmul"),
-        *("and", "or", "xor", "lshift", "rshift", "rand", "ror", "rxor", "rlshift", "rrshift"),
-        *("neg", "pos", "abs", "invert", "round", "setitem", "delitem"),
-    ),
-}
-for _operation, _names in _REFUSED.items():
-    for _name in _names:
-        setattr(Symbol, f"__{_name}__", _refuse(_operation))
-        setattr(Told, f"__{_name}__", _refuse(_operation))
-for _kind in (Symbol, Told):
-    _kind.__hash__ = object.__hash__  # type: ignore[method-assign]  # __eq__ above would take it away
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +71,9 @@ class Tracer:
         """Run a body on symbols, and on None for the inputs that are `absent`."""
         names = (spec.name for spec in signature.inputs)
         symbols: dict[str, Symbol | Told | None]
-        symbols = {name: None if name in absent else Symbol(self.pipeline, InputRef(name)) for name in names}
+        symbols = {name: None if name in absent else self._symbol(InputRef(name)) for name in names}
         if signature.request_parameters:
-            symbols[signature.request_parameters] = Told(self.pipeline)
+            symbols[signature.request_parameters] = Told(self.pipeline, self.refused)
         token = _active.set(self)
         try:
             return finish(body(**symbols))
@@ -207,7 +101,7 @@ class Tracer:
         self.steps.append(Step(model.name, signature, tuple(inputs), where, told is not None))
         self.models.append(model)
         given_back = model.returns.pack(
-            {spec.name: Symbol(self.pipeline, StepRef(index, spec.name)) for spec in signature.outputs}
+            {spec.name: self._symbol(StepRef(index, spec.name)) for spec in signature.outputs}
         )
         error = self.fails[1] if self.fails is not None and self.fails[0] == index else None
         if model.asynchronous:
@@ -229,6 +123,9 @@ class Tracer:
         kind = OnlyInBls if isinstance(value, np.ndarray) else Diagnostic
         self.diagnostics.append(kind("TF207", place, f"no model produces it: {reason}", hint))
         return None
+
+    def _symbol(self, reference: Reference) -> Symbol:
+        return Symbol(self.pipeline, reference, self.refused)
 
     def _require_told(self, value: object, place: Where) -> None:
         """Note it where a call is given anything but the request's parameters in their place; it may leave them out."""
@@ -359,7 +256,7 @@ def _untraceable(error: BaseException, tracer: Tracer, where: Where) -> Sequence
         return tracer.refused
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, where.file)]
     place = Where(where.file, (lines[-1] if lines else None) or where.line, where.subject)
-    if isinstance(error, _Unwaited):
+    if isinstance(error, Unwaited):
         return [Diagnostic("TF219", place, f"its body {error.args[0]}", error.args[1])]
     if isinstance(error, TypeError) and "'await' expression" in str(error):
         reason = "its body awaits the result of a model that isn't async"

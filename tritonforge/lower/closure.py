@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tritonforge.define import Definition, Pipeline, PythonModel
-from tritonforge.define.tracing import OnlyInBls, unchainable
+from tritonforge.define.symbols import OnlyInBls
+from tritonforge.define.tracing import unchainable
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Graph
 from tritonforge.lower.choice import Choice, choose, count_callers

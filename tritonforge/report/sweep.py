@@ -54,7 +54,7 @@ def sweep(
         check_places([("profile_export", "profile_export", scenario.profile_export)], scenario.inputs)
     measure = find_max if scenario.find_max else sweep_one
     tolerated = parse_share("max_errors", scenario.max_errors, all_too=True) if scenario.max_errors else 0.0
-    watched = on_window if tolerated == 1 else giving_up(on_window)
+    watched = on_window if scenario.find_max or tolerated == 1 else giving_up(on_window)  # a search goes on from there
     scenario.settings("http://127.0.0.1")  # says what is wrong before a server is started
     own = ProfileExport(scenario.profile_export) if scenario.profile_export and export is None else None
     reports: list[Report] = []

@@ -213,7 +213,7 @@ class InferenceRequest:
         is_cancelled: Callable[[], bool] = lambda: False,
         **_more: object,
     ) -> None:
-        """Make a request; its `parameters` are what it says beside the tensors."""
+        """Make a request; its `parameters` are what it says beside the tensors: the runtime looks for that word."""
         self._model = model_name
         self._tensors = list(inputs)
         text = parameters if isinstance(parameters, str) else json.dumps(dict(parameters))

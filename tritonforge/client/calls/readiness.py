@@ -15,6 +15,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
+from tritonforge.client.failures import OF_CREDENTIALS
 from tritonforge.client.questions import Question
 from tritonforge.client.tensors.arguments import require_name
 
@@ -24,8 +25,6 @@ _POLL_S = 0.05
 _POLLS_A_REASON = 20
 _NOT_READY = "it said that it is not ready"
 _SILENT = "it answers nothing"
-_OF_CREDENTIALS = ("401", "407")
-"""What a proxy says of all that is asked; a Triton says 403, of what wants a key (24.10)."""
 
 
 async def is_ready(calls: Calls, model: str, *, version: str | int, timeout_s: float | None) -> bool:
@@ -87,6 +86,6 @@ async def _unready(calls: Calls, target: Target, deadline: Deadline) -> str:
     except (ModelNotFound, ModelNotReady) as error:
         return (await calls.catalog.told_apart(error, target, deadline) or error).reason
     except (InvalidRequest, InferenceFailed) as error:  # as where that alone wants a key
-        if error.code in _OF_CREDENTIALS:
+        if error.code in OF_CREDENTIALS:
             return error.reason
     return _NOT_READY
