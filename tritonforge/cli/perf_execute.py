@@ -252,4 +252,4 @@ def _judge(report: Report, scenario: Scenario, comparison: Comparison | None) ->
     if comparison is not None and (comparison.undecided or comparison.unjudged):
         return _UNSTABLE
     # A search goes to where it isn't stable any more.
-    return _MET if scenario.find_max or all(point.stable for point in points) else _UNSTABLE
+    return _MET if scenario.find_max or all(point.stable is not False for point in points) else _UNSTABLE

@@ -187,6 +187,8 @@ class Generator:
 class Point:
     """The figures at one load.
 
+    `stable` tells whether the windows agreed, or the parts of a measurement of a given length; None where that wasn't
+    asked, as of short windows.
     `throughput` is inferences a second (requests times batch size), `request_rate` requests a second. `latency` runs
     from the intended start, `latency_uncorrected` from the actual one. The two are the same in a closed loop, in which
     a request is meant to start when it can. `first_response` and `between_responses` are of streams only. `goodput` is
@@ -205,7 +207,7 @@ class Point:
 
     load: Load
     protocol: str
-    stable: bool
+    stable: bool | None
     windows: tuple[Window, ...]
     throughput: Estimate
     request_rate: Estimate

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
-from tritonforge.load.figures.merge import coalesce, joined, merge_tallies, stable
+from tritonforge.load.figures.merge import coalesce, joined, merge_tallies
+from tritonforge.load.figures.steadiness import agree, drift, in_parts
 from tritonforge.load.observed.readings import Reading
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.settings import Load, Settings
@@ -47,7 +48,8 @@ class Run:
             self.window_ns = int(settings.duration_s / self.limit * NS)
         # Windows that are short for the sake of intervals differ by chance alone, those of given times by intent.
         short = settings.window_s is None and window_s < _WINDOW_S
-        self.judged = not short and span_s is None
+        self._alike = span_s is None
+        self._judged = not short and self._alike
         if self.requests is not None:
             self.limit = UNLIMITED
         self.stable_windows = settings.stable_windows
@@ -57,7 +59,7 @@ class Run:
         self.readings: list[Reading] = []
         self.seen = 0
         self.idle_ns = 0
-        self.agreed = False
+        self.agreed: bool | None = False
         self.parts = 1
         """In how many processes it is."""
 
@@ -126,8 +128,16 @@ class Run:
             self.failed_after[kind] += 1
 
     def _judge(self) -> None:
-        agreed = stable(self.windows, self.settings)
-        self.agreed = agreed or (self.whole and (len(self.windows) < self.stable_windows or not self.judged))
+        if not self.whole:
+            self.agreed = agree(self.windows, self.settings)
+        elif not self._judged or len(self.windows) < self.stable_windows:
+            self.agreed = None
+        else:  # the figures are of all windows, of which some may always differ by chance
+            self.agreed = agree(in_parts(self.windows, self.stable_windows), self.settings)
+
+    def drift(self) -> str:
+        """Say how far the measurement's parts differ where that isn't judged, and they do; else nothing."""
+        return drift(self.windows, self.settings) if self.agreed is None and self._alike else ""
 
     @property
     def measured(self) -> int:
@@ -148,7 +158,7 @@ class Run:
 
     def over(self) -> bool:
         """Tell whether enough has been measured."""
-        return self.seen >= self.limit or (not self.whole and self.agreed)
+        return self.seen >= self.limit or (not self.whole and self.agreed is True)
 
 
 def _window_s(settings: Settings, lasting_s: float | None) -> float:

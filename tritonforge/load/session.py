@@ -282,7 +282,7 @@ class Session:
         )
         late = meanwhile(point.windows, run.late_ns(run.measured))
         counted = apart(server, point.requests, point.failed, in_flight, late, streams=self._any_streams)
-        notes = (*self._notes(point), counted if comparable else "")
+        notes = (*self._notes(point), counted if comparable else "", run.drift())
         warnings = (*point.generator.warnings, *filter(None, notes))
         return replace(point, generator=replace(point.generator, warnings=warnings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ _FOR_P999 = 1000
 _FEW = (
     "few requests: p99.9 needs 1,000, p99 100, p95 20 and p90 10; of fewer it is the slowest one's latency, or nearly"
 )
+_FIGURE = re.compile(r"(?<![\w.])\d[\d.,]*(?: ?(?:%|µs|us|ms|s))?(?!\w)")
+_ALIKE = 3
+"""So many warnings are written that differ in their figures alone."""
 _SIGNS: dict[Verdict, str] = {
     "same": "same",
     "better": "better",
@@ -82,7 +86,7 @@ def _point_row(point: Point, label: str) -> dict[str, str]:
 def _note(point: Point) -> str:
     if not point.requests:
         return "nothing measured"
-    stable = "" if point.stable else "ended early" if point.ended_by else "unstable"
+    stable = "ended early" if point.ended_by else "unstable" if point.stable is False else ""
     short = f"short: {point.requests:,} of {point.short_of:,} due" if point.short_of else ""
     return ", ".join(filter(None, (stable, short)))
 
@@ -233,9 +237,21 @@ def warnings_of(report: Report) -> list[str]:
             told.setdefault(warning, []).append(label)
         if point.ended_by:
             told.setdefault(f"ended early: {line(point.ended_by)}", []).append(label)
-        elif point.requests and not point.stable:
+        elif point.requests and point.stable is False:
             told.setdefault("not stable: the windows differ by more than the stability allows", []).append(label)
-    return [f"{_where(loads, len(report.points))}: {warning}" for warning, loads in told.items()]
+    alike: dict[str, list[str]] = {}
+    for warning in told:
+        alike.setdefault(_FIGURE.sub("", warning), []).append(warning)
+    return [words for kind in alike.values() for words in _told_of_kind(kind, told, len(report.points))]
+
+
+def _told_of_kind(warnings: Sequence[str], told: Mapping[str, list[str]], points: int) -> Iterator[str]:
+    """Write warnings that differ in their figures alone; of many, the first stands for all."""
+    shown = warnings if len(warnings) <= _ALIKE else warnings[:1]
+    others = [load for warning in warnings[len(shown) :] for load in told[warning]]
+    for warning in shown:
+        more = f" (and with other figures: {_where(others, points)})" if others else ""
+        yield f"{_where(told[warning], points)}: {warning}{more}"
 
 
 def _failing_models(points: Sequence[Point], name: str) -> str:

@@ -158,7 +158,17 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
         ("a.json", '{"data": [{"x": {"b64": "AAA="}}]}', '"x" has 2 bytes, no FP32'),
         ("a.json", '{"data": [{"x": [1, 2]}, {"x": {"b64": "!"}}]}', r'a\.json: row 2: "x": "!" is no base64: '),
         ("a.json", '{"data": [{"x": {"b64": 5}}]}', 'row 1: "x": 5 is no base64: '),
-        ("a.json", '{"data": [{"x": {"content": [1], "shape": [2]}}]}', 'row 1: "x": cannot reshape'),
+        ("a.json", '{"data": [{"x": {"content": [1], "shape": [2]}}]}', r"1 value can't have the shape \[2\]"),
+        ("a.json", '{"data": [{"x": {"content": [1, 2], "shape": 2}}]}', 'row 1: "x": the shape 2 is no list of sizes'),
+        ("a.json", '{"data": [{"x": {"content": [1, 2], "shape": [-1]}}]}', r"the shape \[-1\] is no list of sizes"),
+        (
+            "a.json",
+            '{"data": [{"x": {"content": {"b64": "AAAAAAAAAAA="}, "shape": [3]}}]}',
+            "2 values can't have the shape",
+        ),
+        ("a.json", '{"data": [{"x": {"content": {"words": "AAAA"}}}]}', '"content" or "b64"; found content'),
+        ("a.json", '{"data": [{"x": [1, 2], "x": [3, 4]}]}', '"x" is in an object twice'),
+        ("a.jsonl", '{"x": [1, 2], "x": [3, 4]}', 'line 1 is no JSON: "x" is in an object twice'),
         ("a.json", '{"data": [[{"x": [1, 2]}], []]}', 'sequence 2 of "data" holds no steps'),
         ("a.npz", "x", "it is no archive of arrays"),
     ],
@@ -238,6 +248,28 @@ def test_bytes_of_perf_analyzers_json_are_of_the_models_datatypes(tmp_path: Path
     (tmp_path / "a.json").write_text(json.dumps({"data": [{"x": {"b64": words}}], "validation_data": [{"y": [1]}]}))
     (sample,) = make_samples(ONE, load(Data(str(tmp_path / "a.json"), check=True)), seed=0)
     assert sample.inputs["x"][1].tolist() == [[1.5, -2.0]]
+
+
+@pytest.mark.parametrize(
+    ("dims", "tensor", "shape"),
+    [
+        ((2,), {"content": {"b64": ""}, "shape": [2]}, [2]),
+        ((2, 1), {"content": {"b64": ""}}, [2, 1]),
+        ((-1,), {"b64": ""}, [2]),
+        ((-1, 1), {"b64": ""}, [2, 1]),
+        ((-1, -1), {"b64": "", "shape": [1, 2]}, [1, 2]),
+    ],
+)
+def test_bytes_have_their_shape_from_the_file_or_the_model(
+    tmp_path: Path, dims: tuple[int, ...], tensor: dict[str, Any], shape: list[int]
+) -> None:
+    """A model without a configuration has its batch among its dimensions: there it is whole."""
+    (tensor.get("content") or tensor)["b64"] = base64.b64encode(np.array([1.5, -2.0], np.float32).tobytes()).decode()
+    (tmp_path / "a.json").write_text(json.dumps({"data": [{"x": tensor}]}))
+    served = ServedModel("m", (Tensor("x", "FP32", dims),), 0, decoupled=False, steps=(), sequences=None)
+    (sample,) = make_samples(served, load(Data(str(tmp_path / "a.json"))), seed=0)
+    assert list(sample.inputs["x"][1].shape) == shape
+    assert sample.inputs["x"][1].ravel().tolist() == [1.5, -2.0]
 
 
 def test_values_that_an_input_does_not_have_are_refused_before_rows_are_stacked(tmp_path: Path) -> None:

@@ -46,6 +46,13 @@ PAGES: dict[str, dict[str, Any]] = {
 }
 
 
+class Cut(bytes):
+    """An answer of which Content-Length tells less than there is."""
+
+    def __len__(self) -> int:
+        return super().__len__() - 7
+
+
 @contextmanager
 def serving(*answers: bytes, binary: bool = True) -> Iterator[str]:
     """Serve the model `m`, whose answers are those in turn, the last one for good; without statistics.
@@ -118,6 +125,19 @@ def test_the_first_answer_is_looked_at(answer: bytes, words: str, load: Load) ->
         measure(url, load)
     assert words in str(error.value)
     assert "Traceback" not in str(error.value)
+
+
+@pytest.mark.parametrize("load", [Load("concurrency", 1), Load("rate", 200)], ids=str)
+def test_an_answer_that_goes_on_after_its_end_has_failed(load: Load) -> None:
+    """What its Content-Length cuts off would be taken for the next answer's beginning."""
+    with serving(RIGHT, Cut(RIGHT)) as url:
+        point = measure(url, load)
+    (error,) = point.errors
+    assert (point.requests, error.count) == (1, 19)
+    assert (error.kind, error.example) == (
+        "malformed answer",
+        "it goes on after the end that its Content-Length gives",
+    )
 
 
 def test_no_answer_after_the_first_is_looked_at() -> None:

@@ -36,10 +36,52 @@ def test_windows_are_as_they_are_set_else_of_five_seconds() -> None:
     assert lengths(replace(SETTINGS, window_s=0.5, duration_s=2.0), windows=3) == (3, 0.5)
 
 
-def test_windows_that_were_made_short_are_not_held_against_each_other() -> None:
-    assert not Run(ONE, replace(SETTINGS, duration_s=2.0), None).judged
-    assert Run(ONE, replace(SETTINGS, duration_s=2.0, window_s=0.5), None).judged
-    assert Run(ONE, replace(SETTINGS, duration_s=60.0), None).judged
+def run_of(settings: Settings, counts: list[int], latency_ns: list[int] | None = None) -> Run:
+    """Measure windows in which so many requests ended, after so long each."""
+    run = Run(ONE, settings, None)
+    run.begin(0)
+    for index, count in enumerate(counts):
+        ended = Histogram.of([latency_ns[index] if latency_ns else 9] * count)
+        run.tallies[index] = [Tally(index, run.window_ns, ended)]
+        run.close(index)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("settings", "agreed"),
+    [
+        (replace(SETTINGS, duration_s=2.0), None),
+        (replace(SETTINGS, duration_s=2.0, window_s=0.2), True),
+        (replace(SETTINGS, duration_s=60.0), True),
+        (SETTINGS, True),
+    ],
+)
+def test_windows_that_were_made_short_are_not_held_against_each_other(settings: Settings, agreed: bool | None) -> None:
+    assert run_of(settings, [100] * 10).agreed is agreed
+
+
+def test_a_duration_is_stable_where_all_that_its_figures_are_made_of_agrees() -> None:
+    """Not its last windows alone: a server that slowed down in the middle is none that was measured."""
+    settings = replace(SETTINGS, duration_s=9.0, window_s=1.0)
+    assert run_of(settings, [100] * 9).agreed
+    assert run_of(settings, [100] * 4 + [25] * 5).agreed is False
+    assert run_of(settings, [100, 80, 120] * 3).agreed, "a part is as long as three windows"
+    assert run_of(settings, [100] * 9, [10] * 5 + [20] * 4).agreed is False
+    assert run_of(replace(settings, duration_s=2.0), [100, 25]).agreed is None
+
+
+def test_what_is_not_judged_says_where_its_parts_are_far_apart() -> None:
+    settings = replace(SETTINGS, duration_s=9.0)
+    assert run_of(settings, [90] * 9).drift() == ""
+    assert run_of(settings, [90] * 6 + [30] * 3).drift() == (
+        "not alike throughout: 100, 100 and 33.3 requests/s, one part after the other"
+    )
+    assert run_of(settings, [30] * 6 + [10] * 3).drift()
+    assert run_of(settings, [2] * 6 + [1] * 3).drift() == "", "by chance, maybe"
+    assert run_of(settings, [90] * 9, [10**6] * 6 + [2 * 10**6] * 3).drift() == (
+        "not alike throughout: mean latencies of 1, 1 and 2 ms, one part after the other"
+    )
+    assert run_of(replace(settings, window_s=1.0), [90] * 6 + [30] * 3).drift() == "", "it is unstable"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,23 @@ def test_what_failed_of_a_mix_names_its_models() -> None:
     ]
 
 
+def test_of_many_warnings_that_differ_in_figures_alone_the_first_stands_for_all() -> None:
+    made = report()
+
+    def warned(count: int, words: str = "{} % of requests start {}.5 ms late or more") -> list[str]:
+        warnings = [words.format(place, place * 3) for place in range(count)]
+        generators = [replace(made.points[0].generator, warnings=(warning,)) for warning in warnings]
+        points = [replace(point, generator=each) for point, each in zip(made.points[:count], generators, strict=True)]
+        return warnings_of(replace(made, points=tuple(points)))
+
+    assert len(warned(3)) == 3
+    assert warned(5) == [
+        "concurrency 1: 0 % of requests start 0.5 ms late or more "
+        "(and with other figures: concurrency 2, concurrency 4, concurrency 8, concurrency 16)"
+    ]
+    assert len(warned(5, "m{} is slow")) == 5, "a name is no figure"
+
+
 def test_a_load_that_was_cut_short_says_why() -> None:
     """Whether its windows agree was never asked."""
     made = report(stable=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from tritonforge.load.figures.estimates import is_stable, pool, pooled_rate, summarize
+from tritonforge.load.figures.estimates import pool, pooled_rate, summarize
 from tritonforge.load.figures.histogram import Histogram
 from tritonforge.load.figures.objectives import good_limit_us, missed
 from tritonforge.load.pacing.punctuality import due_rate, lateness, shortfall
@@ -14,7 +14,7 @@ from tritonforge.load.results import Errors, Generator, Latency, Point, Window
 from tritonforge.load.settings import Load, Settings
 from tritonforge.load.workers.job import Tally
 
-__all__ = ["coalesce", "joined", "make_point", "merge_tallies", "stable"]
+__all__ = ["coalesce", "joined", "make_point", "merge_tallies"]
 
 _BUSY = 0.9
 _WAITED = 0.2
@@ -63,25 +63,19 @@ def joined(windows: Sequence[Tally]) -> Tally:
     return merged
 
 
-def stable(windows: Sequence[Tally], settings: Settings) -> bool:
-    """Hold the last windows against perf_analyzer's rule, by request rate and mean latency."""
-    rates = [tally.latency.count / max(tally.duration_ns, 1) for tally in windows]
-    means = [tally.latency.mean for tally in windows]
-    return is_stable(rates, means, within=settings.stability, windows=settings.stable_windows)
-
-
 def make_point(
     load: Load,
     settings: Settings,
     windows: Sequence[Tally],
     measured: int,
     *,
-    agreed: bool,
+    agreed: bool | None,
     unanswered_ns: Sequence[int] = (),
     failed_after: Mapping[str, int] = MappingProxyType({}),
 ) -> Point:
     """Make the figures of the last `measured` windows; the server's side is put in by the caller.
 
+    `agreed` is whether these windows did; None where that wasn't asked.
     `unanswered_ns` are the ages of requests that had no answer at the end, though it was waited for. Those that are
     older than every success count: others may be slow alone. `failed_after` are, by their kind,
     the errors that came in that wait.
@@ -102,7 +96,7 @@ def make_point(
     point = Point(
         load=load,
         protocol=settings.protocol,
-        stable=agreed and latency.count > 0,
+        stable=agreed if latency.count else False,
         windows=_windows(windows, measured, settings),
         throughput=pooled_rate(inferences, durations),
         request_rate=rate,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tritonforge.dtypes import DTYPES
 from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.input.casts import cast
-from tritonforge.load.input.files import READERS, Raw
+from tritonforge.load.input.files import READERS, Raw, reshaped
 from tritonforge.load.input.signature import ServedModel, Tensor
 from tritonforge.load.settings import Data, ModelLoad
 from tritonforge.samples import draw, golden_of
@@ -160,8 +160,12 @@ def _read(served: ServedModel, load: ModelLoad, note: Callable[[str], None]) -> 
 
 def _lacks_batch(row: Mapping[str, Any], served: ServedModel) -> bool:
     """Tell whether a row has an input without its first dimension."""
-    tensors = [tensor for tensor in served.inputs if not isinstance(row.get(tensor.name, Raw(b"")), Raw)]
-    return any(np.asarray(row[tensor.name], object).ndim == len(tensor.dims) - 1 for tensor in tensors)
+    given = ((row[tensor.name], len(tensor.dims) - 1) for tensor in served.inputs if tensor.name in row)
+    return any(
+        len(value.shape or ()) == rank if isinstance(value, Raw) else np.asarray(value, object).ndim == rank
+        for value, rank in given
+        if not isinstance(value, Raw) or value.shape is not None
+    )
 
 
 def _file_rows(source: str) -> list[dict[str, Any]]:
@@ -244,17 +248,32 @@ def _cast(value: Any, tensor: Tensor, where: str) -> Array:
     """Make an array of a tensor's datatype."""
     datatype = tensor.datatype
     if isinstance(value, Raw):
-        if datatype == "BYTES":
-            return np.array([value.data], object)
-        try:
-            return np.frombuffer(value.data, DTYPES[datatype].numpy)
-        except ValueError as error:
-            found = f'"{tensor.name}" has {len(value.data)} bytes, no {datatype}'
-            raise InvalidLoad(f"{where}: {found}: {error}") from error
+        return _of_bytes(value, tensor, where)
     try:
         return cast(value, datatype)
     except ValueError as error:
         raise InvalidLoad(f'{where}: "{tensor.name}" is no {datatype}: {error}') from error
+
+
+def _of_bytes(raw: Raw, tensor: Tensor, where: str) -> Array:
+    """Make an array of a tensor's bytes; without a shape, of the model's where one size at the most is left to tell."""
+    if tensor.datatype == "BYTES":
+        array = np.array([raw.data], object)
+    else:
+        try:
+            array = np.frombuffer(raw.data, DTYPES[tensor.datatype].numpy)
+        except ValueError as error:
+            found = f'"{tensor.name}" has {len(raw.data)} bytes, no {tensor.datatype}'
+            raise InvalidLoad(f"{where}: {found}: {error}") from error
+    if raw.shape is not None:
+        try:
+            return reshaped(array, raw.shape)
+        except ValueError as error:
+            raise InvalidLoad(f'{where}: "{tensor.name}": {error}') from error
+    known = math.prod(size for size in tensor.dims if size != -1)
+    if tensor.dims.count(-1) == 1 and known and array.size % known == 0:
+        return array.reshape(tensor.dims)
+    return array
 
 
 def _check_answers(row: Mapping[str, Any], served: ServedModel, where: str) -> None:

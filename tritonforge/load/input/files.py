@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tritonforge.load.input.casts import unpromoted
 
-__all__ = ["READERS", "Raw", "sequence_lengths"]
+__all__ = ["READERS", "Raw", "reshaped", "sequence_lengths"]
 
 Row = dict[str, Any]
 _ANSWER = "expected:"
@@ -27,9 +28,10 @@ _UTF8 = "utf-8-sig"
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A tensor's bytes as they go out, of a datatype that the file doesn't tell."""
+    """A tensor's bytes as they go out, of a datatype that the file doesn't tell, and its shape where it does."""
 
     data: bytes
+    shape: tuple[int, ...] | None = None
 
 
 def _npz(path: Path) -> Iterator[Row]:
@@ -60,12 +62,21 @@ def _jsonl(path: Path) -> Iterator[Row]:
     for number, line in enumerate(path.read_text(encoding=_UTF8).split("\n"), 1):  # U+2028, say, may be within a text
         if line.strip():
             try:
-                row = json.loads(line, parse_float=_float)
+                row = json.loads(line, parse_float=_float, object_pairs_hook=_object)
             except ValueError as error:
                 raise ValueError(f"line {number} is no JSON: {error}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is no object of inputs")
             yield row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    """Make an object of its keys, each of which it has once: of two, nobody knows which one was meant."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f'"{next(name for name in made if names.count(name) > 1)}" is in an object twice')
+    return made
 
 
 def _float(text: str) -> float | Decimal:
@@ -90,10 +101,11 @@ def _parquet(path: Path) -> Iterator[Row]:
 def _perf_analyzer(path: Path) -> Iterator[Row]:
     """Read perf_analyzer's format: `data`, a list of steps, or of streams of them, and `validation_data` alike.
 
-    A tensor is a flat list, or has `content` and `shape`, or `b64`, its bytes (of a BYTES one, its one element).
+    A tensor is a flat list, or has `content`, such a list, or `b64`, its bytes (of a BYTES one, its one element), which
+    may stand in its content, too; and a `shape`.
     """
     try:
-        document = json.loads(path.read_text(encoding=_UTF8), parse_float=_float)
+        document = json.loads(path.read_text(encoding=_UTF8), parse_float=_float, object_pairs_hook=_object)
     except ValueError as error:
         raise ValueError(f"it is no JSON: {error}") from error
     if not isinstance(document, dict) or "data" not in document:
@@ -146,15 +158,30 @@ def _tensors(step: Mapping[str, Any], number: int) -> Row:
 def _tensor(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    if "b64" in value:
+    content = value.get("content", value)
+    shape = _shape(value["shape"]) if "shape" in value else None
+    if isinstance(content, dict):
+        if "b64" not in content:
+            raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(value) or "nothing"}')
         try:
-            return Raw(base64.b64decode(value["b64"], validate=True))
+            return Raw(base64.b64decode(content["b64"], validate=True), shape)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{json.dumps(value['b64'], default=str)[:40]} is no base64: {error}") from error
-    if "content" not in value:
-        raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(value) or "nothing"}')
-    array = unpromoted(value["content"])
-    return array.reshape(value["shape"]) if "shape" in value else array
+            raise ValueError(f"{json.dumps(content['b64'], default=str)[:40]} is no base64: {error}") from error
+    array = unpromoted(content)
+    return array if shape is None else reshaped(array, shape)
+
+
+def _shape(sizes: Any) -> tuple[int, ...]:
+    if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
+        raise ValueError(f"the shape {json.dumps(sizes, default=str)[:40]} is no list of sizes")
+    return tuple(sizes)
+
+
+def reshaped(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Give an array the shape that a file tells. Raise ValueError where it has another number of values."""
+    if math.prod(shape) != array.size:
+        raise ValueError(f"{array.size} value{'s'[: array.size != 1]} can't have the shape {list(shape)}")
+    return array.reshape(shape)
 
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {

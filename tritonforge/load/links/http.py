@@ -25,6 +25,7 @@ _HTTP = b"HTTP/1."
 _LONGEST_HEAD = 1 << 20
 _DIGITS, _SHOWN = 18, 40
 NO_SIZE = "malformed answer: a chunk has no size"
+_TOO_LONG = "malformed answer: it goes on after the end that its Content-Length gives"
 _CLOSED = "the server closed the connection"
 _END = b"\r\n\r\n"
 
@@ -90,8 +91,10 @@ class HttpLink(asyncio.Protocol):
             return
         if len(data) < self._wanted:
             self._begin(data)
-            return
-        self._finish(data)
+        elif len(data) > self._wanted:
+            self._broken(_TOO_LONG)
+        else:
+            self._finish(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell of it, unless it was given up here; an answer without a length ends so."""
@@ -120,7 +123,9 @@ class HttpLink(asyncio.Protocol):
                 self._broken(NO_SIZE)
                 return
         self._buffer += data
-        if len(self._buffer) >= self._wanted or (chunks is not None and chunks.ended):
+        if len(self._buffer) > self._wanted:
+            self._broken(_TOO_LONG)
+        elif len(self._buffer) == self._wanted or (chunks is not None and chunks.ended):
             self._finish(self._buffer)
 
     def _measure(self, data: bytes, start: int) -> bool:
