@@ -51,6 +51,23 @@ def test_without_a_budget_there_is_the_burst_alone():
     assert given == 2
 
 
+def test_calls_that_a_server_breaks_off_go_on_at_another_though_the_budget_is_used_up():
+    """Those that follow make up for them."""
+    budget = Budget(Retries(budget=0.5, burst=2))
+    assert sum(budget.spend(16) for _ in range(30)) == 18
+    earned = 0
+    while not budget.spend():
+        budget.earn()
+        earned += 1
+    assert earned == 34, "16 that are owed, and the one that is taken, at half a token a call"
+
+
+@pytest.mark.parametrize("retries", [Retries(budget=0, burst=2), Retries(budget=0.5, burst=0)])
+def test_nothing_is_lent_where_there_is_no_budget_or_no_burst(retries):
+    budget = Budget(retries)
+    assert sum(budget.spend(16) for _ in range(30)) == retries.burst
+
+
 def test_after_a_long_time_there_is_little_more_than_the_burst():
     budget = Budget(Retries(budget=0.2, burst=3))
     for _ in range(1000):

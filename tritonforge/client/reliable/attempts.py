@@ -166,7 +166,10 @@ class Attempts(Generic[T]):
         if delay_s >= self.deadline.at - time.monotonic():
             return None, error
         free = others and (self._unsent or late)
-        return (delay_s if free or self._budget.spend() else None), error
+        # With a server go all calls that are under way there: each may go on at another one.
+        broken_off = others and not error.code
+        lent = 1 + self._replicas.in_flight if broken_off else 0
+        return (delay_s if free or self._budget.spend(lent) else None), error
 
     def _pass_on(
         self, replica: Replica[T], error: ClientError, *, answered: bool

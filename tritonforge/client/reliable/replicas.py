@@ -122,6 +122,11 @@ class Replicas(Generic[T]):
         """The one server, where there is no other and its circuit is closed: nothing to choose, nothing to count."""
         return None if self._only is None or self._only.pauses else self._only
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way, where there are several servers."""
+        return sum(replica.in_flight for replica in self.all)
+
     def choose(
         self,
         tried: Sequence[Replica[T]] = (),

@@ -25,9 +25,11 @@ class Retries:
     `attempts` counts the first one. Before the n-th retry of the same server it waits a random time between 0 and
     `first_delay_s` · 2ⁿ, at most `longest_delay_s`: "full jitter" of
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/. All calls of a client together make no
-    more retries than `budget` times their number, and `burst` beside, so that retries don't keep a server down. Where
-    nothing was sent to one server, or a question was not answered in its share of the time, asking another one that
-    is untried isn't counted; nor, as no attempt either, where one isn't Triton, or lacks the model.
+    more retries than `budget` times their number, and `burst` beside, so that retries don't keep a server down. Calls
+    that a server breaks off may go on at another one that is untried though the budget is used up, as many as are under
+    way at once, which the calls that follow make up for; not where `budget` or `burst` is 0. Where nothing was sent to
+    one server, or a question was not answered in its share of the time, asking another one that is untried isn't
+    counted; nor, as no attempt either, where one isn't Triton, or lacks the model.
     """
 
     attempts: int = 3
@@ -54,11 +56,12 @@ class Retries:
 class Budget:
     """Tokens that retries take and calls bring, for any number of threads."""
 
-    __slots__ = ("__weakref__", "_lock", "_most", "_per_call", "_tokens", "full")
+    __slots__ = ("__weakref__", "_lends", "_lock", "_most", "_per_call", "_tokens", "full")
 
     def __init__(self, retries: Retries) -> None:
         self._per_call = retries.budget
         self._tokens = float(retries.burst)
+        self._lends = bool(retries.burst and retries.budget)
         # What the calls bring is kept until it is a whole retry, however small the burst.
         self._most = max(self._tokens, 1.0) + self._per_call if self._per_call else self._tokens
         self.full = self._tokens >= self._most
@@ -72,10 +75,10 @@ class Budget:
                 self._tokens = min(self._most, self._tokens + self._per_call)
                 self.full = self._tokens >= self._most
 
-    def spend(self) -> bool:
-        """Take a retry's token, if there is one."""
+    def spend(self, lent: int = 0) -> bool:
+        """Take a retry's token, if there is one, or if fewer than `lent` are owed."""
         with self._lock:
-            if self._tokens < _WHOLE:
+            if self._tokens + (lent if self._lends else 0) < _WHOLE:
                 return False
             self._tokens -= 1
             self.full = False
