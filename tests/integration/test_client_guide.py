@@ -53,7 +53,7 @@ def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.syspath_prepend(tmp_path)
     for made in ("shop", "models"):
         monkeypatch.delitem(sys.modules, made, raising=False)
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "guide"}
     monkeypatch.setenv("TRITON_KEY", KEY)
     ports = {"http_port": 0, "grpc_port": 0, "metrics_port": 0}
     settings = {**ports, "exit_timeout_s": 0, "model_control": "explicit"}  # as `up` has it

@@ -91,6 +91,7 @@ def _explain(choice: Choice) -> str:
     by = "chosen by auto" if choice.automatic else "as its definition says"
     lines = [f"{choice.where}: {choice.lowering}, {by}"]
     lines += [f"  because {reason}" for reason in choice.reasons if choice.automatic]
+    lines += [f"  but {choice.risk}"] if choice.risk else []
     lines += [f"  not {lowering}: {reason}" for lowering, reason in choice.others]
     return "\n".join(lines)
 

@@ -278,9 +278,9 @@ class AsyncClient:
         """Infer many batches, `concurrency` at a time, and give each one's result: in order, else as they come.
 
         `inputs` are arrays, alone or by name, which are cut along the batch into requests of `batch_size` rows
-        (max_batch_size, if none is given); or an iterable of batches, read as it is needed, one result for each. A
-        batch larger than a request is cut, and its results are put together. `merge()` joins all results. At most twice
-        `concurrency` requests are held in memory. The timeout is for each request. The first error ends it.
+        (max_batch_size, if none is given); or an iterable of batches, also an asynchronous one, read as needed, one
+        result for each. A batch larger than a request is cut, and its results are put together. `merge()` joins all.
+        At most twice `concurrency` requests are held. The timeout is for each request. The first error ends it.
         """
         mapped = map_in_tasks(
             self._calls.with_headers(headers),

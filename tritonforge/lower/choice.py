@@ -29,7 +29,10 @@ _AT_RISK = "where steps that run beside each other fail, Triton 24.10 loses coun
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The lowering of a pipeline: whether `auto` chose it, for which reasons, and why none of the others."""
+    """The lowering of a pipeline: whether `auto` chose it, for which reasons, and why none of the others.
+
+    `risk` speaks against the lowering itself, where something does.
+    """
 
     name: str
     where: Where
@@ -37,6 +40,7 @@ class Choice:
     automatic: bool
     reasons: tuple[str, ...]
     others: tuple[tuple[Lowered, str], ...]
+    risk: str = ""
 
 
 def choose(
@@ -68,9 +72,11 @@ def choose(
         lowering = asked
         reasons = ("its definition says so",)
         others = _beside(asked, untraced, (*impossible, *lost), unfit)
-    if graph is not None and _forks(graph):
-        others = _warned(lowering, others)
-    return Choice(pipeline.name, pipeline.where, lowering, asked == "auto", reasons, others)
+    risk = _AT_RISK if graph is not None and _forks(graph) else ""
+    if risk and lowering != "ensemble":
+        others = tuple((name, f"{told}; {risk}" if name == "ensemble" else told) for name, told in others)
+        risk = ""
+    return Choice(pipeline.name, pipeline.where, lowering, asked == "auto", reasons, others, risk)
 
 
 def count_callers(called: Mapping[int, Sequence[AnyDefinition]]) -> Counter[int]:
@@ -114,12 +120,6 @@ def _forks(graph: Graph) -> bool:
         needs.append(direct.union(*(needs[index] for index in direct)))
     alive = sorted(graph.alive())
     return any(earlier not in needs[later] for place, later in enumerate(alive) for earlier in alive[:place])
-
-
-def _warned(lowering: Lowered, others: tuple[tuple[Lowered, str], ...]) -> tuple[tuple[Lowered, str], ...]:
-    """Add what speaks against an ensemble of steps that run beside each other; of an ensemble, to the first other."""
-    place = "ensemble" if lowering != "ensemble" else others[0][0]
-    return tuple((name, f"{reason}; {_AT_RISK}" if name == place else reason) for name, reason in others)
 
 
 def _own_obstacles(pipeline: AnyPipeline) -> Iterable[str]:

@@ -8,11 +8,13 @@ from contextlib import aclosing
 import numpy as np
 import pytest
 
-from tritonforge.client.calls.batches import pieces_of
+from tritonforge.client.calls.map_inputs import await_pieces, pieces_of
 from tritonforge.client.calls.map_tasks import run_in_tasks
 from tritonforge.client.calls.mapping import Work
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.result import Result
+
+TARGET = Target("http://h:1", "m")
 
 
 def result(number: int) -> Result:
@@ -26,15 +28,29 @@ def items(count: int, taken: list[int] | None = None):
         yield {"x": np.array([number])}
 
 
-def work(given, *, concurrency: int = 2, ordered: bool = True) -> Work:
-    return Work(pieces_of(given, 0), lambda made: made, concurrency, ordered, None, True, Target("http://h:1", "m"))
+async def waited_for(given):
+    for item in given:
+        await asyncio.sleep(0)
+        yield item
+
+
+@pytest.fixture(params=[False, True], ids=["iterable", "asynchronous"])
+def work(request):
+    """Make a map's work of items, that are there or waited for."""
+
+    def made(given, *, concurrency: int = 2, ordered: bool = True) -> Work:
+        pieces = pieces_of(() if request.param else given, lambda item: item, 0, TARGET)
+        awaited = await_pieces(waited_for(given), lambda item: item, 0) if request.param else None
+        return Work(pieces, lambda made: made, concurrency, ordered, None, True, TARGET, awaited)
+
+    return made
 
 
 def number_of(piece) -> int:
     return int(piece.inputs["x"][0])
 
 
-def test_no_more_run_than_the_concurrency_and_no_more_than_twice_that_are_taken():
+def test_no_more_run_than_the_concurrency_and_no_more_than_twice_that_are_taken(work):
     async def main() -> None:
         taken: list[int] = []
         running, most, first = 0, 0, asyncio.Event()
@@ -58,7 +74,7 @@ def test_no_more_run_than_the_concurrency_and_no_more_than_twice_that_are_taken(
     asyncio.run(main())
 
 
-def test_results_come_as_they_are_done_where_no_order_is_asked_for():
+def test_results_come_as_they_are_done_where_no_order_is_asked_for(work):
     async def main() -> list[int]:
         last = asyncio.Event()
 
@@ -77,7 +93,7 @@ def test_results_come_as_they_are_done_where_no_order_is_asked_for():
     assert order[0] != 0
 
 
-def test_an_error_of_the_iterable_is_raised_after_the_results_of_what_it_gave():
+def test_an_error_of_the_iterable_is_raised_after_the_results_of_what_it_gave(work):
     def broken_off():
         yield from items(5)
         raise KeyError("row")
@@ -95,7 +111,7 @@ def test_an_error_of_the_iterable_is_raised_after_the_results_of_what_it_gave():
 
 
 @pytest.mark.parametrize("error", [InvalidRequest("no", Target("http://h:1", "m")), asyncio.CancelledError("no")])
-def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_no_task_is_left(error):
+def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_no_task_is_left(error, work):
     async def main() -> None:
         async def infer(piece):
             if number_of(piece) >= 2:
@@ -111,7 +127,7 @@ def test_the_first_error_in_order_is_raised_after_what_was_before_it_and_no_task
     asyncio.run(main())
 
 
-def test_a_map_that_is_closed_cancels_what_is_under_way():
+def test_a_map_that_is_closed_cancels_what_is_under_way(work):
     async def main() -> None:
         cancelled = []
 
@@ -126,7 +142,8 @@ def test_a_map_that_is_closed_cancels_what_is_under_way():
 
         results = run_in_tasks(work(items(9), concurrency=3), infer)
         await anext(results)
-        await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
         await results.aclose()
         assert sorted(cancelled) == [1, 2, 3]
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -134,7 +151,7 @@ def test_a_map_that_is_closed_cancels_what_is_under_way():
     asyncio.run(main())
 
 
-def test_tasks_that_are_cancelled_end_though_nobody_closes_the_map():
+def test_tasks_that_are_cancelled_end_though_nobody_closes_the_map(work):
     kept = []
 
     async def main() -> None:
@@ -149,7 +166,7 @@ def test_tasks_that_are_cancelled_end_though_nobody_closes_the_map():
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
-def test_who_reads_a_map_whose_tasks_were_cancelled_is_told():
+def test_who_reads_a_map_whose_tasks_were_cancelled_is_told(work):
     async def main() -> None:
         async def infer(piece):
             return result(number_of(piece))
@@ -164,7 +181,7 @@ def test_who_reads_a_map_whose_tasks_were_cancelled_is_told():
     asyncio.run(main())
 
 
-def test_an_answer_with_other_rows_than_were_sent_is_an_error():
+def test_an_answer_with_other_rows_than_were_sent_is_an_error(work):
     async def main() -> None:
         async def infer(piece):
             return Result({"y": np.arange(3)}, model="m", model_version="1", id="", parameters={})
@@ -172,5 +189,54 @@ def test_an_answer_with_other_rows_than_were_sent_is_an_error():
         async with aclosing(run_in_tasks(work(items(2)), infer)) as results:
             with pytest.raises(InferenceFailed, match=r'item 0: output "y" is \[3\], of an input of 1 rows'):
                 await anext(results)
+
+    asyncio.run(main())
+
+
+def test_results_are_given_while_the_next_item_is_waited_for():
+    async def main() -> None:
+        asked, given = asyncio.Event(), asyncio.Event()
+
+        async def slow():
+            yield {"x": np.array([0])}
+            asked.set()
+            await given.wait()
+            yield {"x": np.array([1])}
+
+        async def infer(piece):
+            return result(number_of(piece))
+
+        awaited = await_pieces(slow(), lambda item: item, 0)
+        made = Work(iter(()), lambda made: made, 2, True, None, True, TARGET, awaited)
+        async with aclosing(run_in_tasks(made, infer)) as results:
+            assert (await anext(results))[0].item == 0
+            await asked.wait()
+            given.set()
+            assert [piece.item async for piece, _ in results] == [1]
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_an_iterable_that_is_waited_for_ends_with_the_map():
+    async def main() -> None:
+        ended = []
+
+        async def waits():
+            yield {"x": np.array([0])}
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+
+        async def infer(piece):
+            return result(number_of(piece))
+
+        awaited = await_pieces(waits(), lambda item: item, 0)
+        made = Work(iter(()), lambda made: made, 2, True, None, True, TARGET, awaited)
+        async with aclosing(run_in_tasks(made, infer)) as results:
+            await anext(results)
+            await asyncio.sleep(0)
+        assert ended == [True]
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from tritonforge.client.calls.batches import pieces_of
+from tritonforge.client.calls.map_inputs import pieces_of
 from tritonforge.client.calls.mapping import Mapped, Work, run_in_threads
 from tritonforge.client.errors import InferenceFailed, InvalidRequest, Target
 from tritonforge.client.result import Result
@@ -22,7 +22,9 @@ def result(number: int) -> Result:
 
 
 def work(items, *, concurrency: int = 2, ordered: bool = True) -> Work:
-    return Work(pieces_of(items, 0), lambda made: made, concurrency, ordered, None, True, Target("http://h:1", "m"))
+    target = Target("http://h:1", "m")
+    pieces = pieces_of(items, lambda item: item, 0, target)
+    return Work(pieces, lambda made: made, concurrency, ordered, None, True, target)
 
 
 def test_the_callers_context_is_the_threads():

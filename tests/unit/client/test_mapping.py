@@ -145,7 +145,7 @@ def test_an_asynchronous_generator_is_refused_by_that_name():
     async def batches():
         yield arrays(1, 1)
 
-    with pytest.raises(InvalidRequest, match=r"this is an async generator, .*\[item async for item in …\]"):
+    with pytest.raises(InvalidRequest, match=r"this is an async generator, which AsyncClient reads from"):
         work(batches())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from tritonforge.client.result import Result
 from tritonforge.client.tensors.wire import Array
 
-__all__ = ["Piece", "Reassembly", "merge_arrays", "pieces_of", "rows_of", "slices_of", "uneven"]
+__all__ = ["Piece", "Reassembly", "cut", "merge_arrays", "rows_of", "slices_of", "uneven"]
 
 
 class Piece(NamedTuple):
@@ -36,23 +36,22 @@ def uneven(inputs: Mapping[str, Any]) -> str:
     return f'input "{first}" has {rows[first]} rows, and "{other}" has {rows[other]}' if other else ""
 
 
-def pieces_of(items: Iterable[Mapping[str, Any]], size: int) -> Iterator[Piece]:
-    """Cut each item into parts of at most `size` rows, all views of its arrays; 0 cuts nothing."""
-    for number, inputs in enumerate(items):
-        rows = rows_of(inputs)
-        if not 0 < size < rows:
-            yield Piece(number, 0, 1, inputs, rows)
-            continue
-        parts = -(-rows // size)
-        for part in range(parts):
-            cut = slice(part * size, (part + 1) * size)
-            inputs_cut = {name: value[cut] if np.ndim(value) else value for name, value in inputs.items()}
-            yield Piece(number, part, parts, inputs_cut, min(size, rows - part * size))
+def cut(number: int, inputs: Mapping[str, Any], size: int) -> Iterator[Piece]:
+    """Cut an item into parts of at most `size` rows, all views of its arrays; 0 cuts nothing."""
+    rows = rows_of(inputs)
+    if not 0 < size < rows:
+        yield Piece(number, 0, 1, inputs, rows)
+        return
+    parts = -(-rows // size)
+    for part in range(parts):
+        place = slice(part * size, (part + 1) * size)
+        inputs_cut = {name: value[place] if np.ndim(value) else value for name, value in inputs.items()}
+        yield Piece(number, part, parts, inputs_cut, min(size, rows - part * size))
 
 
 def slices_of(inputs: Mapping[str, Any], size: int) -> Iterator[Mapping[str, Any]]:
     """Cut arrays into items of at most `size` rows each, all views; 0 gives them whole."""
-    for piece in pieces_of([inputs], size):
+    for piece in cut(0, inputs, size):
         yield piece.inputs
 
 

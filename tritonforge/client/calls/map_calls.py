@@ -51,7 +51,7 @@ def map_in_tasks(
     timeout_s = settings["timeout_s"]
 
     async def run() -> AsyncGenerator[tuple[int, Result, Callable[[Result], Any]], None]:
-        work, target = await _work(calls, model, inputs, version, **settings)
+        work, target = await _work(calls, model, inputs, version, may_await=True, **settings)
 
         def infer(piece: Piece) -> Awaitable[Result]:
             return _infer(calls, target, piece, timeout_s)

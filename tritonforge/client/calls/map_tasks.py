@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Protocol
 
 from tritonforge.client.calls.batches import Piece
-from tritonforge.client.calls.mapping import Pieces, Work, name_item, require_rows
+from tritonforge.client.calls.map_inputs import Pieces, name_item
+from tritonforge.client.calls.mapping import Work, require_rows
 from tritonforge.client.errors import ClientError
 from tritonforge.client.result import Result
 
@@ -23,18 +24,17 @@ async def run_in_tasks(work: Work[Any], infer: Infer) -> AsyncGenerator[tuple[Pi
     Closing it, or an error, cancels what is under way.
     """
     crew = _Crew(work.concurrency, infer)
-    pieces = Pieces(work.pieces)
-    handed = given = 0
+    # Twice as many are handed over as run, so that tasks have work while the first one is waited for.
+    ahead, given = 2 * work.concurrency, 0
+    source = _Drawn(work.pieces, crew, ahead) if work.awaited is None else _Awaited(work.awaited, crew, ahead)
     try:
         while True:
-            # Twice as many are handed over as run, so that tasks have work while the first one is waited for.
-            while handed - given < 2 * work.concurrency and (piece := pieces.take()) is not None:
-                crew.hand(handed, piece)
-                handed += 1
-            if given == handed:
-                pieces.end()
+            source.hand_over(given)
+            found = await crew.outcome(given if work.ordered else None, source)
+            if found is None:
+                source.end()
                 return
-            piece, outcome = await crew.outcome(given if work.ordered else None)
+            piece, outcome = found
             given += 1
             if isinstance(outcome, ClientError):
                 raise name_item(outcome, piece) from None
@@ -43,7 +43,90 @@ async def run_in_tasks(work: Work[Any], infer: Infer) -> AsyncGenerator[tuple[Pi
             require_rows(work, piece, outcome)
             yield piece, outcome
     finally:
+        await source.close()
         await crew.dismiss()
+
+
+class _Source(Protocol):
+    """Hands pieces to a crew, up to so many ahead of the results that have been given."""
+
+    def hand_over(self, given: int) -> None:
+        """Hand over what there is room for."""
+
+    def over(self) -> bool:
+        """Tell whether each piece has had its result, and none follows."""
+
+    def end(self) -> None:
+        """Raise what ended the pieces, if something did."""
+
+    async def close(self) -> None:
+        """Hand over no more."""
+
+
+class _Drawn:
+    """Pieces that are there when they are wanted."""
+
+    def __init__(self, pieces: Iterator[Piece], crew: _Crew, ahead: int) -> None:
+        self._pieces, self._crew, self._ahead = Pieces(pieces), crew, ahead
+        self._handed = self._given = 0
+
+    def hand_over(self, given: int) -> None:
+        self._given = given
+        while self._handed - given < self._ahead and (piece := self._pieces.take()) is not None:
+            self._crew.hand(self._handed, piece)
+            self._handed += 1
+
+    def over(self) -> bool:
+        return self._given == self._handed
+
+    def end(self) -> None:
+        self._pieces.end()
+
+    async def close(self) -> None:
+        pass
+
+
+class _Awaited:
+    """Pieces that a task waits for, while results are given."""
+
+    def __init__(self, pieces: AsyncIterator[Piece], crew: _Crew, ahead: int) -> None:
+        self._pieces, self._crew, self._ahead = pieces, crew, ahead
+        self._handed = self._given = 0
+        self._room = asyncio.Event()
+        self._ended = False
+        self._error: Exception | None = None
+        self._task = asyncio.ensure_future(self._read())
+
+    def hand_over(self, given: int) -> None:
+        self._given = given
+        self._room.set()
+
+    def over(self) -> bool:
+        return self._ended and self._given == self._handed
+
+    def end(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            async for piece in self._pieces:
+                self._crew.hand(self._handed, piece)
+                self._handed += 1
+                while self._handed - self._given >= self._ahead:
+                    self._room.clear()
+                    await self._room.wait()
+        except Exception as error:
+            self._error = error
+        except BaseException as error:
+            self._crew.break_off(error)
+            raise
+        self._ended = True
+        self._crew.tell()
 
 
 class _Crew:
@@ -66,14 +149,25 @@ class _Crew:
         if len(self._tasks) < self._size:
             self._tasks.append(asyncio.ensure_future(self._work()))
 
-    async def outcome(self, number: int | None) -> tuple[Piece, Result | BaseException]:
-        """Wait for what has become of one piece, or of any."""
+    async def outcome(self, number: int | None, source: _Source) -> tuple[Piece, Result | BaseException] | None:
+        """Wait for what has become of one piece, or of any; give None once the source has no more."""
         while not (self._done if number is None else number in self._done):
+            if source.over():
+                return None
             if self._broken is not None:
                 raise self._broken
             self._arrived.clear()
             await self._arrived.wait()
         return self._done.pop(next(iter(self._done)) if number is None else number)
+
+    def tell(self) -> None:
+        """Wake who waits for an outcome."""
+        self._arrived.set()
+
+    def break_off(self, error: BaseException) -> None:
+        """Raise an error where an outcome is waited for, which would come no more."""
+        self._broken = error
+        self.tell()
 
     async def dismiss(self) -> None:
         """Cancel the requests under way, and make no more."""
@@ -95,8 +189,7 @@ class _Crew:
                 except Exception as error:  # it is raised where the results are read
                     outcome = error
                 self._done[number] = piece, outcome
-                self._arrived.set()
+                self.tell()
         except BaseException as error:  # cancelled, as by the loop's end: who reads would wait in vain
-            self._broken = error
-            self._arrived.set()
+            self.break_off(error)
             raise

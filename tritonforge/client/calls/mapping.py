@@ -6,7 +6,7 @@ import contextvars
 import inspect
 import queue
 import threading
-from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
@@ -14,10 +14,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tritonforge.client.call import Definition, give_back, make_inputs
-from tritonforge.client.calls.batches import Piece, Reassembly, merge_arrays, pieces_of, slices_of, uneven
-from tritonforge.client.cuda.arrays import CudaArray
-from tritonforge.client.errors import ClientError, InferenceFailed, InvalidRequest, Target
+from tritonforge.client.call import Definition, give_back
+from tritonforge.client.calls.batches import Piece, Reassembly, merge_arrays
+from tritonforge.client.calls.map_inputs import Pieces, await_pieces, name_item, pieces_of, reader
+from tritonforge.client.errors import ClientError, InferenceFailed, Target
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.result import Result
 from tritonforge.client.tensors.arguments import kind_of, require_number
@@ -25,11 +25,9 @@ from tritonforge.client.tensors.arguments import kind_of, require_number
 __all__ = [
     "Counts",
     "Mapped",
-    "Pieces",
     "Progress",
     "Work",
     "make_work",
-    "name_item",
     "require_rows",
     "require_unread",
     "run_in_threads",
@@ -48,27 +46,6 @@ class Progress:
     rows: int
 
 
-class Pieces:
-    """A map's requests, until what they are made of raises an error: that is met after the results before it."""
-
-    def __init__(self, pieces: Iterator[Piece]) -> None:
-        self._pieces = pieces
-        self._error: Exception | None = None
-
-    def take(self) -> Piece | None:
-        """Make the next one; None where there is none, or none can be made."""
-        try:
-            return None if self._error else next(self._pieces, None)
-        except Exception as error:
-            self._error = error
-            return None
-
-    def end(self) -> None:
-        """Raise what ended them, if something did."""
-        if self._error is not None:
-            raise self._error
-
-
 @dataclass(frozen=True, slots=True)
 class Work(Generic[R]):
     """A map's requests as they are made one by one, and what becomes of the results."""
@@ -80,6 +57,8 @@ class Work(Generic[R]):
     progress: Callable[[Progress], object] | None
     batched: bool
     target: Target
+    awaited: AsyncIterator[Piece] | None = None
+    """The requests instead, where what they are made of is waited for."""
 
 
 class Mapped(Generic[R]):
@@ -151,8 +130,9 @@ def make_work(
     concurrency: int,
     ordered: bool,
     progress: Callable[[Progress], object] | None,
+    may_await: bool = False,
 ) -> Work[Any]:
-    """Make the requests of a map. Raise InvalidRequest for inputs of no kind.
+    """Make the requests of a map, also of what `may_await` has waited for. Raise InvalidRequest for inputs of no kind.
 
     Raise TypeError for settings that are no whole numbers, ValueError for those out of range. Arrays, alone or by name,
     are cut into items of `batch_size` rows; else each item of an iterable is one.
@@ -174,28 +154,11 @@ def make_work(
     size = most if batch_size is None else min(batch_size, most or batch_size)
     if not served.signature.batched:
         size = 0
-    read = _reader(model, served, target)
-    if isinstance(inputs, (Mapping, np.ndarray, CudaArray)):
-        items: Iterable[Mapping[str, Any]] = slices_of(read(inputs), size)
-    elif isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable) or _is_frame(inputs):
-        words = f"map() takes arrays, or an iterable of batches; this is {kind_of(inputs)}{_how_to_give(inputs)}"
-        raise InvalidRequest(words.replace("async_generator", "async generator"), target)
-    else:
-        items = _read_each(inputs, read)
+    read = reader(model, served, target)
+    awaited = await_pieces(inputs, read, size) if may_await and isinstance(inputs, AsyncIterable) else None
+    pieces = pieces_of(() if awaited else inputs, read, size, target)
     convert = (lambda result: result) if isinstance(model, str) else (lambda result: give_back(model, result, target))
-    pieces = pieces_of(items, size)
-    return Work(pieces, convert, concurrency, ordered, progress, served.signature.batched, target)
-
-
-def _is_frame(inputs: object) -> bool:
-    """Tell whether it is a table, as of pandas or polars: to iterate over one gives names or columns, not batches."""
-    return hasattr(inputs, "columns") and hasattr(inputs, "to_numpy")
-
-
-def _how_to_give(inputs: object) -> str:
-    if isinstance(inputs, AsyncIterable):
-        return ", which it can't read from: [item async for item in …]"
-    return ": {name: frame[name].to_numpy() for name in frame.columns}" if _is_frame(inputs) else ""
+    return Work(pieces, convert, concurrency, ordered, progress, served.signature.batched, target, awaited)
 
 
 def run_in_threads(work: Work[Any], infer: Callable[[Piece], Result]) -> Generator[tuple[int, Result], None, None]:
@@ -222,16 +185,6 @@ def require_rows(work: Work[Any], piece: Piece, result: Result) -> None:
                 f'output "{name}" is {list(array.shape)}, of an input of {piece.rows} rows: a batch has one for each'
             )
             raise name_item(InferenceFailed(words, work.target), piece)
-
-
-def name_item(error: ClientError, piece: Piece) -> ClientError:
-    """Say in an error which item it was."""
-    _number(error, piece.item, f", part {piece.part + 1} of {piece.parts}" if piece.parts > 1 else "")
-    return error
-
-
-def _number(error: ClientError, item: int, part: str = "") -> None:
-    error.reason = f"item {item}{part}: {error.reason}"
 
 
 class Counts:
@@ -328,40 +281,3 @@ def _results(work: Work[Any], crew: _Crew) -> Iterator[tuple[Piece, Result]]:
             raise outcome
         require_rows(work, piece, outcome)
         yield piece, outcome
-
-
-def _read_each(inputs: Iterable[Any], read: Callable[[Any], Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Read items one by one. An error that reading one raises says which it was; one of the iterable's is its own."""
-    for number, item in enumerate(inputs):
-        try:
-            inputs_of_item = read(item)
-        except ClientError as error:
-            _number(error, number)
-            raise
-        yield inputs_of_item
-
-
-def _reader(model: str | Definition[Any], served: ServedModel, target: Target) -> Callable[[Any], Mapping[str, Any]]:
-    """Give what reads an item: arrays by name, one array for the one input, or a definition's arguments."""
-    if not isinstance(model, str):
-        definition = model
-
-        def read_arguments(item: Any) -> Mapping[str, Any]:
-            if isinstance(item, Mapping):
-                return make_inputs(definition, (), item, target)
-            return make_inputs(definition, item if isinstance(item, tuple) else (item,), {}, target)
-
-        return read_arguments
-
-    def read(item: Any) -> Mapping[str, Any]:
-        if isinstance(item, Mapping):
-            problem = uneven(item) if served.signature.batched else ""
-            if problem:
-                raise InvalidRequest(f"{problem}: they are cut along the same batch", target)
-            return item
-        if len(served.signature.inputs) != 1:
-            names = ", ".join(spec.name for spec in served.signature.inputs)
-            raise InvalidRequest(f"it is no mapping, and the model has several inputs: {names}", target)
-        return {served.signature.inputs[0].name: item}
-
-    return read
