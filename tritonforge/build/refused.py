@@ -20,14 +20,17 @@ _CONSEQUENCE = "TF678"
 
 
 def find_refused(folder: Path, tree: Tree, *, target: str) -> list[Diagnostic]:
-    """Check a written repository; of ONNX files only those with states or controls: all else was made from them.
+    """Check a written repository; of ONNX files those that are carried, or have states or controls.
+
+    All else was made from them.
 
     Gives what Triton would refuse, at the definitions' lines; else what it warns of: that so many instances want more
     than this machine, or a container, has, versions that a policy names and no build keeps, another number of labels
     than of values, settings with which Triton lets requests wait or refuses all, and controls for which a graph has no
     inputs.
     """
-    checked = check_repository(folder, target=target, graphs=False)
+    carried = {built.model.config.name for built in tree.models if built.model.declared}
+    checked = check_repository(folder, target=target, graphs=carried)
     errors = checked.errors
     places = {built.model.config.name: built.model.where for built in tree.models}
     if not errors:

@@ -49,12 +49,13 @@ class Report:
 
 
 def check_repository(
-    repository: Path, *, target: str = DEFAULT_TARGET, cores: int | None = None, graphs: bool = True
+    repository: Path, *, target: str = DEFAULT_TARGET, cores: int | None = None, graphs: Collection[str] | None = None
 ) -> Report:
     """Check every model of a repository, each by itself and then together.
 
     `target` is the Triton release (`YY.MM`) it is for; `cores` those of the machine that will serve it, by default
-    this one's; without `graphs`, ONNX files are read only where a sequence batcher has states or controls.
+    this one's. Of models that aren't among `graphs`, where these are given, ONNX files are read only where a sequence
+    batcher has states or controls.
 
     Raises:
         OSError: the repository can't be read.
@@ -66,7 +67,8 @@ def check_repository(
     folders = [] if is_model else read_folders(repository)
     for folder in folders:
         model = _read(folder, target)
-        own = list(_check_one(model, cores or os.cpu_count() or 1, graphs=graphs))
+        reads_graph = graphs is None or folder.name in graphs
+        own = list(_check_one(model, cores or os.cpu_count() or 1, reads_graph=reads_graph))
         findings += own
         wrong = {finding.field for finding in own if finding.severity == "error"}
         if wrong:
@@ -116,7 +118,7 @@ def _read(folder: ModelFolder, target: str) -> Model:
     return Model(folder, document, config, target, has_config)
 
 
-def _check_one(model: Model, cores: int, *, graphs: bool) -> Iterator[Finding]:
+def _check_one(model: Model, cores: int, *, reads_graph: bool) -> Iterator[Finding]:
     """Check one model by itself; what can't be read is not looked into further."""
     problems = [_place(model, found, line) for found, line in check_text(model)]
     if problems:
@@ -126,13 +128,13 @@ def _check_one(model: Model, cores: int, *, graphs: bool) -> Iterator[Finding]:
     yield from (_place(model, found) for found in no_model)
     if any(found.severity == "error" for found in no_model):
         return
-    for found in _all(model, cores, graphs=graphs):
+    for found in _all(model, cores, reads_graph=reads_graph):
         yield _place(model, found)
 
 
-def _all(model: Model, cores: int, *, graphs: bool) -> Iterator[Found]:
+def _all(model: Model, cores: int, *, reads_graph: bool) -> Iterator[Found]:
     yield from check_releases(model)
-    compared = list(check_onnx(model)) if graphs or names_tensors(model.config) else []
+    compared = list(check_onnx(model)) if reads_graph or names_tensors(model.config) else []
     yield from compared
     wrong = {found.field for found in compared}
     for rule in RULES:

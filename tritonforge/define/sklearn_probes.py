@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.sklearn_text import first_step, vectorizers, words_of
@@ -46,7 +47,7 @@ def probes(estimator: Any, inputs: Sequence[TensorSpec], examples: Iterable[Mapp
     """Give the examples, and rows that look like what the estimator was fitted on.
 
     Texts are words of its vocabularies; numbers lie around the examples, or where its first step says that its features
-    do; categories are those that its first step knows.
+    do; categories are those that its first step knows, and where examples are whole numbers, theirs.
     """
     given = [probe for example in examples if (probe := _given(example, inputs))]
     yield from given
@@ -148,10 +149,38 @@ def _drawn(spec: TensorSpec, first: Any, given: Sequence[Array], random: np.rand
     same = [array.astype(np.float64) for array in given if array.shape[1:] == sizes]
     if same and DTYPES[spec.datatype].numpy.kind == "f":
         rows = np.concatenate(same)
-        spread = rows.std(axis=0)
-        return _cast(rows[random.integers(0, len(rows), _ROWS)] + 0.5 * noise * spread, spec)
-    center, width = _fitted_on(first, sizes)
-    return _cast(center + width * noise, spec)
+        whole = (rows == np.rint(rows)).all(axis=0)  # categories, or counts: nothing lies between them
+        drawn = rows[random.integers(0, len(rows), _ROWS)] + 0.5 * noise * np.where(whole, 0.0, rows.std(axis=0))
+    else:
+        center, width = _fitted_on(first, sizes)
+        drawn = center + width * noise
+    for column, kinds in _categories(first, spec.name, sizes):
+        drawn[:, column] = kinds[random.integers(0, len(kinds), _ROWS)]
+    return _cast(drawn, spec)
+
+
+def _categories(first: Any, name: str, sizes: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Give the numbers that encoders of columns know, by the place of the column in an input."""
+    if len(sizes) != 1:
+        return
+    names = [name] if sizes == (1,) else [str(one) for one in getattr(first, "feature_names_in_", ())]
+    for _, transformer, columns in getattr(first, "transformers_", ()):
+        known = getattr(first_step(transformer), "categories_", None)
+        places = _places(columns, sizes[0], names)
+        if not isinstance(known, list) or len(known) != len(places):
+            continue
+        for place, kinds in zip(places, known, strict=True):
+            if place is not None and len(kinds) and np.asarray(kinds).dtype.kind in "biuf":
+                yield place, np.asarray(kinds, np.float64)
+
+
+def _places(columns: Any, size: int, names: Sequence[str]) -> list[int | None]:
+    """Say where in an input the columns of a ColumnTransformer are that skl2onnx takes; None of one elsewhere."""
+    if isinstance(columns, slice):
+        return [] if isinstance(columns.start or columns.stop, str) else [*range(size)[columns]]
+    given = columns if isinstance(columns, list) else [columns]
+    places = [names.index(one) if isinstance(one, str) and one in names else one for one in given]
+    return [one if isinstance(one, int) and 0 <= one < size else None for one in places]
 
 
 def _fitted_on(first: Any, sizes: tuple[int, ...]) -> tuple[Any, Any]:

@@ -168,7 +168,8 @@ class Model:
 
     `beside` are the files next to config.pbtxt: labels, warm-up data. `version` is the folder's number where it is
     given; else the build finds one. `environment` is the CPython (`3.11`) of the environment beside, if it has one;
-    `requirements` are what it needs in the server's own Python, as pip writes them.
+    `requirements` are what it needs in the server's own Python, as pip writes them. `declared`: its files are carried
+    as they are, and nobody has held them against its configuration.
     """
 
     config: ModelConfig
@@ -181,6 +182,7 @@ class Model:
     graph: Graph | None = None
     environment: str = ""
     requirements: tuple[str, ...] = ()
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

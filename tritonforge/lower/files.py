@@ -31,7 +31,7 @@ def lower_files(definition: ModelFiles) -> Model:
         instance_groups=tuple(group.lower() for group in instances.groups()) if instances else (),
         ensemble=definition.ensemble.lower() if definition.ensemble else None,
     )
-    model = Model(config=config, signature=definition.signature, where=definition.where)
+    model = Model(config=config, signature=definition.signature, where=definition.where, declared=True)
     labels = {file.path: file for file in label_files(definition.outputs)}
     carried = tuple(file for file in definition.beside if file.path not in labels)
     beside = (*carried, *labels.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -113,11 +113,11 @@ def strays(folder: Path, expected: Sequence[str]) -> list[str]:
     return sorted(name for name in os.listdir(folder) if name not in expected)
 
 
-def write(repository: Path, files: dict[str, str]) -> None:
-    """Write a repository made by hand: texts by their paths."""
+def write(repository: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write a repository made by hand: texts, or bytes, by their paths."""
     for path, content in files.items():
         (repository / path).parent.mkdir(parents=True, exist_ok=True)
-        (repository / path).write_text(dedent(content))
+        (repository / path).write_bytes(content if isinstance(content, bytes) else dedent(content).encode())
 
 
 def read_config(path: Path) -> model_config_pb2.ModelConfig:

@@ -297,6 +297,9 @@ def test_what_is_said_of_a_tensor_of_torch_takes_it_from_its_device_and_gradient
     ):
         tensor = torch.ones((1, 20), dtype=dtype, requires_grad=True)
         assert find_problems(SIGNATURE, {"features": tensor})[0].endswith(f"make one: features = features{code}")
+    sparse = torch.ones((1, 20)).to_sparse()
+    mend = find_problems(SIGNATURE, {"features": sparse})[0].partition("make one: features = ")[2]
+    assert not find_problems(SIGNATURE, {"features": eval(mend, {"features": sparse})})
 
 
 def test_what_is_said_of_a_tensor_of_torch_is_taken_where_bf16_is_wanted():

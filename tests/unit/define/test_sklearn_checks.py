@@ -190,6 +190,25 @@ def test_a_column_of_texts_beside_others() -> None:
     np.testing.assert_array_equal(definition(rows).label, GERMAN_KINDS)
 
 
+def encoded(kinds: NDArray[Any], columns: Any) -> Any:
+    """Fit on a number and a category, which are told apart by columns of numbers."""
+    compose = pytest.importorskip("sklearn.compose")
+    rows = np.stack([np.random.default_rng(0).normal(size=60), np.resize(kinds, 60)], axis=1)
+    parts = [("number", preprocessing.StandardScaler(), [0]), ("kind", preprocessing.OneHotEncoder(), columns)]
+    return make_pipeline(compose.ColumnTransformer(parts), linear_model.LinearRegression()).fit(rows, rows.sum(axis=1))
+
+
+@pytest.mark.parametrize("columns", [[1], slice(1, 2)], ids=str)
+@pytest.mark.parametrize("examples", [None, {"features": np.array([[0.5, 1], [1.5, 7]], np.float32)}])
+def test_a_column_of_numbered_categories_is_tried_with_those_that_it_knows(columns: Any, examples: Any) -> None:
+    """Numbers between them are none, though a graph may take them for one."""
+    estimator = encoded(np.array([1, 2, 7]), columns)
+    definition = sklearn(estimator, name="regressor", **({"examples": examples} if examples else {}))
+    rows = np.array([[0.25, 7], [1.25, 2]], np.float32)
+    np.testing.assert_allclose(definition(rows).ravel(), estimator.predict(rows), rtol=1e-4)
+    assert definition.remarks == ()
+
+
 def test_a_graph_that_gives_another_size_than_it_says_is_refused() -> None:
     """As skl2onnx's of a RidgeClassifier of two classes: each call of it would fail."""
     rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)

@@ -190,7 +190,8 @@ def array_code(spec: TensorSpec, value: object, *, batched: bool) -> str:
     """Write what makes an array of a value; nothing where that doesn't work."""
     kind = type(value)
     if kind.__module__.startswith("torch") and hasattr(value, "detach"):
-        there = ".float()" if str(getattr(value, "dtype", "")) == "torch.bfloat16" else ""  # which NumPy has not
+        there = ".to_dense()" if str(getattr(value, "layout", "torch.strided")) != "torch.strided" else ""
+        there += ".float()" if str(getattr(value, "dtype", "")) == "torch.bfloat16" else ""  # which NumPy has not
         here = f".astype({_dtype_code(spec)})" if spec.datatype == "BF16" else ""
         return f"{spec.name}.detach().cpu(){there}.numpy(){here}"
     if isinstance(value, (bool, int, float, str, bytes, np.generic)):
