@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -281,6 +282,7 @@ def test_unloading_and_loading_name_the_ensembles_that_go_along(cli: CommandLine
     cli.run("up", "models", "--detach", "--name", "ensembles", *PORTS)
     assert cli.run("unload", "echo") == "echo unloaded\n  and what is made of it: twice\n"
     assert cli.run("load", "echo") == "echo 1 loaded\n  and with it: twice\n"
+    assert cli.run("unload", "echo", "twice") == "echo unloaded\n  and what is made of it: twice\n"
 
 
 def test_the_counts_of_an_ensemble_outlast_loads_of_what_it_is_not_made_of(cli: CommandLine) -> None:
@@ -300,6 +302,17 @@ def test_the_counts_of_an_ensemble_outlast_loads_of_what_it_is_not_made_of(cli: 
         cli.run(*command)
         counts = {model["name"]: model["requests"] for model in cli.status("ensembles")["models"]}
         assert {name: counts[name] for name in ("around", "echo", "inner")} == {"around": 1, "echo": 1, "inner": 1}
+
+
+def test_a_model_that_cannot_be_loaded_keeps_no_other_from_it(shared: CommandLine) -> None:
+    told = shared.run("unload", "double", "nosuch", "echo", code=1)
+    assert "double unloaded" in told
+    assert "the server serves no model nosuch" in told
+    assert "echo unloaded" in told
+    told = shared.run("load", "double", "nosuch", "echo", code=1)
+    assert "double 1 loaded" in told
+    assert "there is no model nosuch" in told
+    assert re.search(r"echo \d loaded", told)
 
 
 def test_load_and_unload(shared: CommandLine) -> None:

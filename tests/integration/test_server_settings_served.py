@@ -103,9 +103,8 @@ def test_an_attached_server_is_asked_and_left_running(server: Server) -> None:
         assert attached.models() == server.models()
         assert [model.name for model in attached.describe()] == ["double", "echo"]
         assert [entry.name for entry in attached.statistics()] == ["double", "echo"]
-        with pytest.raises(
-            ServerError, match=r"on demand: (.*\n)+.*hint: leave out model_control=poll, or none, for up"
-        ):
+        words = r"on demand: its model control is none, or poll\n.*hint: leave out model_control=poll, or none, for up"
+        with pytest.raises(ServerError, match=words):
             attached.reload("echo")
         assert attached.wait(0) is None
     assert server.models()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ __all__ = ["temporary_folder", "write"]
 SWEEPER = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 """Waits until the process that started it is gone, killed or done, and removes what it leaves."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
@@ -33,7 +35,7 @@ def write(files: Mapping[str, File], output: Path, *, inspect: Callable[[Path], 
     """
     output = output.resolve()  # a link stays one, and what it points to is replaced
     output.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(output) as folder:
+    with temporary_folder(output) as folder, _naming(output):
         written: dict[bytes | Path | None, Path] = {}
         for path, file in files.items():
             target = folder / path
@@ -43,6 +45,17 @@ def write(files: Mapping[str, File], output: Path, *, inspect: Callable[[Path], 
                 _write_file(file, target)
         inspect(folder)
         _replace(folder, output)
+
+
+@contextmanager
+def _naming(output: Path) -> Iterator[None]:
+    """Say of a disk that is full which it is: that of `output`, though the file that is copied may be elsewhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise OSError(error.errno, error.strerror, os.fspath(output)) from error
+        raise
 
 
 def _link(same: Path, target: Path) -> bool:

@@ -118,7 +118,7 @@ def reload(
     process has died is started again. Where the new one doesn't load, the old one goes on serving, the other models are
     loaded all the same, and the exit code is 1.
     """
-    from tritonforge.cli.renewing import ending_survivors, try_reload
+    from tritonforge.cli.renewing import ending_survivors, reload_model, try_each
     from tritonforge.server.state.recorded import RecordedServer
 
     with reached(name, url, key_file) as server:
@@ -126,12 +126,12 @@ def reload(
         _rebuild(server)
         with ending_survivors(server):
             if models:
-                tried = [try_reload(server, model) for model in dict.fromkeys(models)]
+                well = try_each(server, models, reload_model)
             elif isinstance(server, RecordedServer):
-                tried = _reload_all(server)
+                well = _reload_all(server)
             else:
                 raise typer.BadParameter("name the models: what changed isn't known of this server", param_hint="MODEL")
-    raise typer.Exit(0 if all(tried) else 1)
+    raise typer.Exit(0 if well else 1)
 
 
 def load(
@@ -140,16 +140,25 @@ def load(
     url: Url = "",
     key_file: KeyFile = None,
 ) -> None:
-    """Load models of the repository."""
-    from tritonforge.cli.renewing import ending_survivors, ready_models, say, say_others
+    """Load models of the repository.
+
+    Where one doesn't load, the others are loaded all the same, and the exit code is 1.
+    """
+    from tritonforge.cli.renewing import ending_survivors, try_each
 
     with reached(name, url, key_file) as server, ending_survivors(server):
         _require_no_servers(server, models, command="load")
-        for model in dict.fromkeys(models):
-            before = ready_models(server)
-            server.load(model)
-            say(server, model, "loaded")
-            say_others(server, model, before=before)
+        well = try_each(server, models, _load)
+    raise typer.Exit(0 if well else 1)
+
+
+def _load(server: AttachedServer, model: str) -> None:
+    from tritonforge.cli.renewing import ready_models, say, say_others
+
+    before = ready_models(server)
+    server.load(model)
+    say(server, model, "loaded")
+    say_others(server, model, before=before)
 
 
 def unload(
@@ -158,17 +167,28 @@ def unload(
     url: Url = "",
     key_file: KeyFile = None,
 ) -> None:
-    """Unload models; requests under way finish."""
-    from tritonforge.cli.renewing import ready_models
+    """Unload models; requests under way finish. Where one can't be, the others are, and the exit code is 1."""
+    from tritonforge.cli.renewing import try_each
 
     with reached(name, url, key_file) as server:
         _require_no_servers(server, models, command="unload")
-        for model in dict.fromkeys(models):
-            before = ready_models(server)
-            server.unload(model)
-            typer.echo(f"{model} unloaded")
-            if others := sorted(before - ready_models(server) - {model}):
-                typer.echo(f"  and what is made of it: {', '.join(others)}")
+        taken: set[str] = set()
+        well = try_each(server, models, lambda server, model: _unload(server, model, taken))
+    raise typer.Exit(0 if well else 1)
+
+
+def _unload(server: AttachedServer, model: str, taken: set[str]) -> None:
+    """Unload a model, unless it was `taken` along with another."""
+    from tritonforge.cli.renewing import ready_models
+
+    if model in taken:
+        return
+    before = ready_models(server)
+    server.unload(model)
+    typer.echo(f"{model} unloaded")
+    if others := sorted(before - ready_models(server) - {model}):
+        typer.echo(f"  and what is made of it: {', '.join(others)}")
+        taken.update(others)
 
 
 def _require_no_servers(server: AttachedServer, models: Iterable[str], *, command: str) -> None:
@@ -201,8 +221,8 @@ def _chosen(names: list[str] | None, option: str) -> list[str]:
     return list(dict.fromkeys([*(names or ()), *([option] if option else [])])) or [""]
 
 
-def _reload_all(server: RecordedServer) -> list[bool]:
-    """Load what changed or died, unload what is gone, name what is left out; tell of each load whether it went well."""
+def _reload_all(server: RecordedServer) -> bool:
+    """Load what changed or died, unload what is gone, name what is left out; say whether all went well."""
     from tritonforge.cli.renewing import ready_models, try_reload, unload_gone
 
     changed, gone = _changed(server), server.served.gone(ready_models(server))
@@ -214,7 +234,7 @@ def _reload_all(server: RecordedServer) -> list[bool]:
     tried.append(unload_gone(server, gone, why=f"the {whose} it"))
     for model in sorted({*server.left_out()} - {*server.served.failed()}):
         typer.echo(f"{model} stays unloaded: tritonforge load {model} --name {server.name}")
-    return tried
+    return all(tried)
 
 
 def _changed(server: RecordedServer) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from tritonforge.server.docker.server import DockerServer
     from tritonforge.server.state.recorded import RecordedServer
 
-__all__ = ["ending_survivors", "ready_models", "reload_model", "say", "say_others", "try_reload", "unload_gone"]
+__all__ = [
+    "ending_survivors",
+    "ready_models",
+    "reload_model",
+    "say",
+    "say_others",
+    "try_each",
+    "try_reload",
+    "unload_gone",
+]
+
+Control = TypeVar("Control", bound="Server")
 
 _UNCHANGED = "no file of it that the server sees has changed"
 
@@ -77,16 +88,32 @@ def _requests(server: Server, model: str) -> dict[str, int]:
 
 def try_reload(server: Server, model: str, *, otherwise: str = "") -> bool:
     """Do the same, and tell what went wrong, and what is so `otherwise`; say whether it went well."""
+    return try_each(server, [model], reload_model, otherwise=otherwise)
+
+
+def try_each(
+    server: Control, models: Iterable[str], change: Callable[[Control, str], None], *, otherwise: str = ""
+) -> bool:
+    """Change one model after another, though one can't be, and tell why it can't; say whether all went well.
+
+    Raises:
+        Uncontrolled: no model of the server can be.
+    """
     from tritonforge.cli.life_options import telling_own
     from tritonforge.errors import TritonForgeError, labelled
+    from tritonforge.server.errors import Uncontrolled
 
-    try:
-        with telling_own(server.http_url):
-            reload_model(server, model)
-    except (TritonForgeError, OSError) as error:
-        typer.echo("\n".join(filter(None, (labelled(error), otherwise))), err=True)
-        return False
-    return True
+    well = True
+    for model in dict.fromkeys(models):
+        try:
+            with telling_own(server.http_url):
+                change(server, model)
+        except Uncontrolled:
+            raise
+        except (TritonForgeError, OSError) as error:
+            typer.echo("\n".join(filter(None, (labelled(error), otherwise))), err=True)
+            well = False
+    return well
 
 
 def unload_gone(

@@ -21,6 +21,10 @@ class ServerError(TritonForgeError):
     """The base of every error about a running or starting server."""
 
 
+class Uncontrolled(ServerError):
+    """A server that loads and unloads no model for who asks: its model control isn't explicit, or wants a key."""
+
+
 class SettingsError(ServerError, DiagnosticError):
     """Settings that can't be: a port out of range, a flag that tritonforge sets itself."""
 

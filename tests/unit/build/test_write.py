@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import resource
@@ -148,6 +149,20 @@ def test_a_full_disk_leaves_the_old_repository_whole(project: Project) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert tree(project.output) == before
     assert strays(project.root, ["serving.py", "large.bin", "model_repository"]) == []
+
+
+def test_of_a_full_disk_it_is_told_which_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is copied there may lie on another disk, and Python names that one."""
+
+    def full(source: str, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+    monkeypatch.setattr("tritonforge.build.write.shutil.copyfile", full)
+    output = tmp_path / "repository"
+    with pytest.raises(OSError, match="No space left") as raised:
+        write({"b/1/y": File("y", source=tmp_path / "large.npy")}, output)
+    assert raised.value.filename == str(output)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_source_that_vanishes_leaves_the_old_repository_whole(tmp_path: Path) -> None:

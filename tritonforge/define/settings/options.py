@@ -73,9 +73,9 @@ class Options(Setting):
     """Whether equal requests are answered from the server's cache, if it has one: `up --set cache_size=64MiB`, which is
     tritonserver's `--cache-config`. Default: no."""
     warmup: tuple[Any, ...] = ()
-    """Requests that the model is run with before it is ready: a dict of arrays by input, as a client would send them;
-    a `Warmup`; or several of either. Of a dict of arrays only the first row is kept, and the number of rows: Triton
-    repeats one row's data. No more rows than max_batch_size. Default: none."""
+    """Requests that the model is run with before it is ready: a dict of arrays by input, as in a call of the
+    definition; a `Warmup`; or several of either. Of a dict of arrays only the first row is kept, and the number of
+    rows: Triton repeats one row's data. No more rows than max_batch_size. Default: none."""
     examples: tuple[Any, ...] = ()
     """Requests that stand for real ones: a dict of arrays by input, as in a call of the definition, or several. The
     build runs the definition on each, and keeps both beside the manifest as golden samples, with which `verify` and

@@ -13,7 +13,7 @@ from tritonforge.server.asking.health import KEY_HINT, Health, ModelState, quote
 from tritonforge.server.diagnosis.failures import explain_failures
 from tritonforge.server.diagnosis.log import read_failures
 from tritonforge.server.diagnosis.sources import Sources, read_sources
-from tritonforge.server.errors import ModelLoadError, ServerError
+from tritonforge.server.errors import ModelLoadError, ServerError, Uncontrolled
 
 __all__ = ["load_model", "unload_model"]
 
@@ -38,7 +38,8 @@ def load_model(
 
     Raises:
         ModelLoadError: it failed to load, with the reason; a version that served goes on serving (seen in 24.10).
-        ServerError: the server doesn't answer, or its model control is not explicit.
+        Uncontrolled: its model control is not explicit, or wants a key.
+        ServerError: the server doesn't answer.
     """
     status, words = load_over_grpc(health, model, _LOAD_TIMEOUT_S) or _load_over_http(health, model)
     if status == http.client.OK:
@@ -57,7 +58,8 @@ def unload_model(health: Health, model: str) -> None:
     """Unload a model; requests under way finish.
 
     Raises:
-        ServerError: the server doesn't answer, doesn't serve it, or its model control is not explicit.
+        Uncontrolled: its model control is not explicit, or wants a key.
+        ServerError: the server doesn't answer, or doesn't serve it.
     """
     # The index leaves out models whose files came with the request to load them (24.10).
     if health.request("GET", f"/v2/models/{quoted(model)}/ready")[0] != http.client.OK:
@@ -84,6 +86,8 @@ def _explain(model: str, words: str, sources: Sources, log: str) -> list[Diagnos
 
 def _refuse_uncontrolled(words: str, status: int) -> None:
     if "explicit model" in words:
-        raise ServerError(f"this server loads no models on demand: {words}\n  hint: {_HINT}")
+        raise Uncontrolled(
+            f"this server loads no models on demand: its model control is none, or poll\n  hint: {_HINT}"
+        )
     if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
-        raise ServerError(f"the server wants a key for its model control: {words}\n  hint: {KEY_HINT}")
+        raise Uncontrolled(f"the server wants a key for its model control: {words}\n  hint: {KEY_HINT}")

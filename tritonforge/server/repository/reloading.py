@@ -20,6 +20,7 @@ from tritonforge.server.errors import ModelLoadError, ServerError
 from tritonforge.server.repository.completion import require_complete
 from tritonforge.server.repository.folder import CONFIG, config_text, is_model, model_folders
 from tritonforge.server.repository.snapshot import Refresh, changed_models, forget, mark, refresh
+from tritonforge.server.settings.writable import needing_room
 
 __all__ = ["Served", "reload_model"]
 
@@ -100,6 +101,7 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
 
     Raises:
         ModelLoadError: it failed to load, with the reason; or is made of a model that there is none of.
+        PreflightError: the disk of the server's own tree is full.
         ServerError: the server doesn't answer, its model control is not explicit, or there is no such model.
     """
     if not is_model(served.repository / model):
@@ -110,7 +112,8 @@ def reload_model(health: Health, model: str, served: Served, *, read_log: Callab
     with _locked(served) if served.snapshot else nullcontext():
         for name in loading:
             require_complete(served.repository / name, served.folder)
-            change = _renew(served, name)
+            with needing_room(served.folder.parent):
+                change = _renew(served, name)
             try:
                 _require_members(health, name, served)
                 load_model(health, name, sources=sources, read_log=lambda: added(read_log(), before))
