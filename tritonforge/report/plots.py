@@ -26,6 +26,9 @@ __all__ = [
 
 _BINS = 48
 _CURVES = 8
+_NAMED = 12
+_JOINED = 20
+"""A line through more loads, of which many have the same throughput, is a scribble."""
 _STYLES = 12
 
 
@@ -66,6 +69,7 @@ def _latency_series(points: Sequence[Point], name: str, style: int, every: Seque
             for point, us in zip(points, times, strict=True)
         ),
         tuple(short_labels(points)) if name == "p99" else (),
+        joined=len(points) <= _JOINED,
     )
 
 
@@ -103,7 +107,8 @@ def percentiles_shown(points: Sequence[Point]) -> str:
     left_out = [name for point, name in zip(points, short_labels(points), strict=True) if id(point) not in chosen]
     if not left_out:
         return "A line for each load"
-    return f"Lines of {len(chosen)} of the {len(points)} loads, not of {', '.join(left_out)}"
+    which = f"not of {', '.join(left_out)}" if len(left_out) <= _NAMED else "spaced evenly"
+    return f"Lines of {len(chosen)} of the {len(points)} loads, {which}"
 
 
 def breakdown(points: Sequence[Point]) -> StackedBars | None:

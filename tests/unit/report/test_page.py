@@ -14,8 +14,10 @@ import pytest
 
 from tritonforge.load import Data, Load, ModelLoad, Report
 from tritonforge.report import page
+from tritonforge.report.charts.frame import Frame
+from tritonforge.report.charts.lines import draw_lines
 from tritonforge.report.charts.numbers import compact, moment
-from tritonforge.report.plots import breakdown, percentiles
+from tritonforge.report.plots import breakdown, percentiles, percentiles_shown, throughput_and_latency
 from tritonforge.report.summary import facts, knee_words, tiles
 from tritonforge.report.tables import point_table
 
@@ -91,6 +93,19 @@ def test_the_plot_of_percentiles_says_which_loads_it_leaves_out(loads: range, wo
     text = page(replace(report(), points=points))
     assert f'<p class="hint">{words}; the tail is to the right.</p>' in text
     assert f'<desc id="percentiles-wide-desc">{words}: the latency' in text
+
+
+@pytest.mark.parametrize(("loads", "lines"), [(20, 3), (21, 0)])
+def test_so_many_loads_that_a_line_through_them_is_a_scribble_are_points_alone(loads: int, lines: int) -> None:
+    made = replace(report(), points=tuple(point_at(concurrency) for concurrency in range(1, loads + 1)))
+    plot = draw_lines(throughput_and_latency(made.points, made), Frame("wide", 640, 320))
+    assert plot.count('class="line ') == lines
+    assert plot.count('class="dot ') == 3 * loads
+
+
+def test_of_many_loads_those_without_a_line_are_not_listed() -> None:
+    points = tuple(point_at(concurrency) for concurrency in range(1, 60))
+    assert percentiles_shown(points) == "Lines of 8 of the 59 loads, spaced evenly"
 
 
 def test_a_sweep_that_was_cut_off_says_so_before_its_figures() -> None:

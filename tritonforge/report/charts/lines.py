@@ -20,13 +20,17 @@ _DOTTED_UP_TO = 20
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line: its name, its style's number (a colour), points, a tooltip for each, and words above some of them."""
+    """A line: its name, its style's number (a colour), points, a tooltip for each, and words above some of them.
+
+    Without `joined` it is its points alone.
+    """
 
     name: str
     style: int
     points: tuple[tuple[float, float], ...]
     tips: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    joined: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,12 @@ def _x_axis(plot: LinePlot, left: float, right: float, *, narrow: bool) -> tuple
 
 
 def _line(series: Series, places: list[tuple[float, float]]) -> str:
-    drawn = path(places, class_=f"line s{series.style}") if len(places) > 1 else ""
-    style = f"dot s{series.style}{' faint' if len(places) > _DOTTED_UP_TO else ''}"
+    drawn = path(places, class_=f"line s{series.style}") if len(places) > 1 and series.joined else ""
+    style = f"dot s{series.style}{' faint' if len(places) > _DOTTED_UP_TO and series.joined else ''}"
+    radius = 4.5 if series.joined else 3.0
     for (x, y), tip in zip(places, series.tips, strict=True):
         drawn += marked(
-            tag("circle", cx=x, cy=y, r=4.5, class_=style) + tag("circle", cx=x, cy=y, r=10, class_="reach"),
+            tag("circle", cx=x, cy=y, r=radius, class_=style) + tag("circle", cx=x, cy=y, r=10, class_="reach"),
             tip,
         )
     return drawn
