@@ -19,10 +19,11 @@ run = set()
 sys.addaudithook(lambda event, args: run.add(getattr(args[0], "co_filename", "")) if event == "exec" else None)
 importlib.import_module(request["module"])
 loaded = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-loaded = {name: file for name, file in loaded.items() if isinstance(file, str)}
-loaded |= {file: file for file in run - set(loaded.values()) if file.endswith(".py") and os.path.isfile(file)}
+loaded = {name: file for name, file in loaded.items() if isinstance(file, str) and os.path.isabs(file)}
+run = {os.path.abspath(file) for file in run if file.endswith(".py") and os.path.isfile(file)}
+loaded |= {file: file for file in run - set(loaded.values())}
 with open(request["answer"], "w") as file:
-    json.dump({name: os.path.abspath(file) for name, file in loaded.items()}, file)
+    json.dump(loaded, file)
 os._exit(0)
 """
 

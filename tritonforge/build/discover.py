@@ -152,12 +152,18 @@ def _import(source: Source, found: list[Diagnostic]) -> Discovered:
 
 def own_modules(before: Collection[str]) -> dict[str, Path]:
     """Give the modules that were imported since, but for those of Python and of installed packages: their files."""
-    new = {name: getattr(sys.modules[name], "__file__", None) for name in sys.modules.keys() - before}
+    new = {name: _file_of(sys.modules[name]) for name in sys.modules.keys() - before}
     return {
-        name: Path(file)
+        name: file
         for name, file in sorted(new.items())
-        if isinstance(file, str) and name.partition(".")[0] not in NOT_OWN and not is_installed(Path(file))
+        if file is not None and name.partition(".")[0] not in NOT_OWN and not is_installed(file)
     }
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    """Give the file that a module was imported from; None of one that has none, as torch.classes, whose is made up."""
+    file = getattr(module, "__file__", None)
+    return Path(file) if isinstance(file, str) and os.path.isabs(file) else None
 
 
 @contextmanager
@@ -279,7 +285,7 @@ def _local_modules(roots: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Give the user's own modules below the roots that are imported now: their names and files."""
     below = tuple(root + os.sep for root in roots)
     for name, module in list(sys.modules.items()):
-        file = _place(name, getattr(module, "__file__", None) or os.sep)
+        file = _place(name, str(_file_of(module) or os.sep))
         installed = f"{os.sep}site-packages{os.sep}" in file or name.partition(".")[0] == "tritonforge"
         if not installed and name != "__main__" and file.startswith(below):
             yield name, Path(file)
@@ -299,8 +305,8 @@ def _forget(roots: Sequence[str]) -> None:
 def _set_aside(roots: Sequence[str]) -> None:
     """Forget modules that this process has of other folders under names that lie in the roots: another `models.py`."""
     for name, module in list(sys.modules.items()):
-        top, file = name.partition(".")[0], getattr(module, "__file__", None)
-        if file is None or top in ("__main__", "tritonforge") or is_installed(Path(file)):
+        top, file = name.partition(".")[0], _file_of(module)
+        if file is None or top in ("__main__", "tritonforge") or is_installed(file):
             continue
         if any(own.is_file() for root in roots for own in (Path(root, f"{top}.py"), Path(root, top, "__init__.py"))):
             del sys.modules[name]

@@ -204,3 +204,16 @@ def test_the_module_of_a_class_in_a_file_of_torchs_travels(project: Project) -> 
         shutil.rmtree(project.root / "__pycache__", ignore_errors=True)
     project.build()
     assert project.sources("scale") == ["net.pt", "net.py", "serving.py"]
+
+
+def test_a_module_whose_file_is_made_up_is_no_file_of_the_project(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torch.classes, which says `_classes.py`, wherever the build is run."""
+    monkeypatch.setitem(sys.modules, "made_up", ModuleType("made_up"))
+    made = 'import sys, types\nmade = sys.modules["made_up"] = types.ModuleType("made_up")\nmade.__file__ = "made.py"\n'
+    monkeypatch.delitem(sys.modules, "made_up")
+    monkeypatch.chdir(project.root)
+    project.write({"serving.py": made + scale()})
+    project.build()
+    assert project.sources("scale") == ["serving.py"]
