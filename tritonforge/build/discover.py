@@ -340,7 +340,7 @@ def _source(file: Path) -> Source:
 
 
 def _is_candidate(file: Path, folder: Path) -> bool:
-    """Say whether a file of a folder is to be imported: it defines models, and isn't a test or hidden."""
+    """Say whether a file of a folder is to be imported: it defines models, and isn't a test, hidden, or a dead link."""
     inner = file.relative_to(folder)
     if any(part.startswith(".") or part in ("__pycache__", "node_modules", "site-packages") for part in inner.parts):
         return False
@@ -348,9 +348,13 @@ def _is_candidate(file: Path, folder: Path) -> bool:
     if skipped or any((above / "tritonforge.json").is_file() for above in file.parents):
         return False
     try:
-        tree = ast.parse(file.read_bytes())
+        content = file.read_bytes() if file.is_file() else b""
+    except FileNotFoundError:  # by now
+        return False
+    try:
+        tree = ast.parse(content)
     except (SyntaxError, ValueError):
-        return b"tritonforge" in file.read_bytes()
+        return b"tritonforge" in content
     return any(_defines(node) for node in ast.walk(tree))
 
 

@@ -67,8 +67,10 @@ def parse_tensor(name: str, annotation: Any) -> ParsedTensor:
     """
     inner, optional = _strip_optional(annotation)
     if not _is_jaxtyping(inner):
-        hint = 'annotate it as Float32[np.ndarray, "batch 20"], say'
         kind = typing.get_origin(inner) or inner
+        is_array = isinstance(kind, type) and hasattr(kind, "__array__")
+        of_library = is_array and not issubclass(kind, (np.ndarray, np.generic))
+        hint = f'annotate it as Float32[np.ndarray, "batch 20"], say{", and convert inside" if of_library else ""}'
         if isinstance(kind, type) and issubclass(kind, Mapping):
             hint += "; RequestParameters, if it is to take the parameters of the request"
         reason = "is an array whose shape isn't said" if kind is np.ndarray else "is not a tensor"

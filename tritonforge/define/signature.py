@@ -250,7 +250,8 @@ def _outputs(annotation: Any, name: str, where: Where, found: list[Diagnostic]) 
         if members and Ellipsis not in members:
             numbered = ((f"output_{index}", member) for index, member in enumerate(members))
             return Returns("tuple"), _tensors(numbered, name, where, found)
-    if isinstance(annotation, type) and inspect.get_annotations(annotation) and not is_tensor(annotation):
+    has_fields = isinstance(annotation, type) and inspect.get_annotations(annotation)
+    if has_fields and not is_tensor(annotation) and not hasattr(annotation, "__array__"):
         return _no_outputs(annotation.__qualname__, annotation.__name__, name, where, found)
     kind = typing.get_origin(annotation) or annotation
     if isinstance(kind, type) and issubclass(kind, Mapping):

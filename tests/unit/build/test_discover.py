@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from onnx import TensorProto, helper
 from projects import Project, scale
 
 from tritonforge.build import build
+from tritonforge.build.discover import find_sources
 
 
 def test_a_file_by_name(project: Project) -> None:
@@ -376,3 +378,13 @@ def test_a_module_of_the_users_own_that_is_not_found_is_told_how_to_be(
     project.write({"pyproject.toml": "", helper: "", "serve/defs.py": f"{importing}\n" + scale()})
     monkeypatch.chdir(project.root)
     assert f"hint: {hint}" in project.refused("serve/defs.py")
+
+
+def test_what_is_no_file_of_a_folder_holds_no_definitions(project: Project) -> None:
+    """To read a pipe would take for ever."""
+    project.write({"serving.py": scale()})
+    (project.root / "dead.py").symlink_to("nowhere")
+    (project.root / "loop.py").symlink_to("loop.py")
+    os.mkfifo(project.root / "pipe.py")
+    (project.root / "folder.py").mkdir()
+    assert [source.file.name for source in find_sources([project.root])] == ["serving.py"]

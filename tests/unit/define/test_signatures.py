@@ -258,6 +258,21 @@ def test_a_plain_value_is_told_as_a_tensor_or_as_no_input(kind: type, tensor: st
     assert one.hint == f"{way}; or give it a default: then it is no input"
 
 
+class LibraryArray:
+    data: Any
+
+    def __array__(self) -> None: ...
+
+
+def test_a_librarys_array_is_told_as_one_and_not_as_a_record() -> None:
+    def scale(x: Float32[np.ndarray, "batch 4"]) -> LibraryArray: ...  # type: ignore[empty-body]
+
+    with pytest.raises(DiagnosticError) as raised:
+        _ = model(scale).signature
+    (one,) = raised.value.diagnostics
+    assert one.hint == 'annotate it as Float32[np.ndarray, "batch 20"], say, and convert inside'
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     def wrong(a, b: float, *c):  # type: ignore[no-untyped-def]
         return a

@@ -142,3 +142,19 @@ def same(x: Float32[np.ndarray, "batch 2"]) -> Float32[np.ndarray, "batch 2"]:
     (tmp_path / "rows.raw").write_bytes(bytes(4) + b"more")
     (tmp_path / "other.raw").write_bytes(bytes(8))
     assert watch.changed() == [tmp_path / "rows.raw"]
+
+
+def test_a_link_whose_target_goes_and_comes_back_is_followed(tmp_path: Path) -> None:
+    """Nothing ends the server meanwhile; what can't be read isn't there."""
+    folder = tmp_path / "serving"
+    target = tmp_path / "elsewhere.py"
+    target.write_text("FACTOR = 1\n")
+    watched(folder)
+    (folder / "linked.py").symlink_to(target)
+    watch = SourceWatch([folder], folder / "model_repository")
+    target.unlink()
+    assert watch.changed() == [folder / "linked.py"]
+    watch.check()
+    watch.follow(everything=True)
+    target.write_text("FACTOR = 2\n")
+    assert watch.changed() == [folder / "linked.py"]

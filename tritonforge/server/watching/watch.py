@@ -52,7 +52,7 @@ class SourceWatch:
 
     def follow(self, *, everything: bool = False) -> None:
         """Watch what the last build has read; `everything` beside the definitions where it failed: a file may lack."""
-        with suppress(DiagnosticError):
+        with suppress(DiagnosticError, OSError):  # as of a folder that goes away meanwhile
             sources = find_sources(self._paths)
             kept = self._roots if everything else ()
             self._roots = tuple(dict.fromkeys((*kept, *(source.root for source in sources))))
