@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .batch import Array, RequestParameters
+from .batch import Array
 from .errors import InvalidArgument, InvalidResult
 from .pending import Pending
+from .said import read_said
 from .spec import ModelSpec, TensorSpec
 from .strings import encode, require_text
 
@@ -81,7 +82,8 @@ class Arguments:
             found = ", ".join(filter(None, [count, *kwargs])) or "nothing"
             raise InvalidArgument(f"{self._model} takes {', '.join(self._names)}; got {found}")
         if self._parameters:
-            given[self._parameters] = self._said(given.get(self._parameters))
+            place = f'{self._model}: argument "{self._parameters}"'
+            given[self._parameters] = read_said(place, given.get(self._parameters))
         rows: int | None = None
         for name, check in self._checks.items():
             if name in there and type(given[name]) is not Pending:
@@ -91,20 +93,6 @@ class Arguments:
                     raise InvalidArgument(f"{self._model}: {error}") from None
                 rows = len(given[name]) if self._batched else None
         return given
-
-    def _said(self, given: object) -> RequestParameters:
-        """Give the request's parameters that a call says; one that says nothing gives none."""
-        if given is None:
-            return RequestParameters()
-        if not isinstance(given, Mapping):
-            reason = f'argument "{self._parameters}" is {_spell(given)}; wanted a mapping: the request\'s parameters'
-            raise InvalidArgument(f"{self._model}: {reason}")
-        said = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-        for name, value in said.items():
-            if not isinstance(name, str) or not isinstance(value, str | int | float):
-                reason = f'argument "{self._parameters}" has {name!r}, {_spell(value)}'
-                raise InvalidArgument(f"{self._model}: {reason}; a parameter is a str, int, float or bool")
-        return RequestParameters(said)
 
 
 class _Check:

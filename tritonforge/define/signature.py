@@ -102,6 +102,7 @@ def parse_function(
     inputs = _inputs([one for one in parameters if one.name not in {*internal, *told}], hints, name, where, found)
     names = [parsed.spec.name for parsed in inputs]
     found += _misplaced(told, names, [one.name for one in parameters], where.at(name))
+    found += _told_by_default([one for one in parameters if one.name in told], where.at(name))
     returned, decoupled = _stream(hints.get("return", inspect.Signature.empty))
     if "return" in hints:
         found += _mistaken_stream(inspect.unwrap(function), hints["return"], where.at(name), decoupled=decoupled)
@@ -117,6 +118,15 @@ def parse_function(
     given = {one.name: hints.get(one.name, one.empty) for one in parameters if one.name in internal}
     signature = Signature(*specs, batched=batched, decoupled=decoupled, request_parameters="".join(told))
     return ParsedFunction(signature, returns, given)
+
+
+def _told_by_default(told: Iterable[inspect.Parameter], where: Where) -> Iterator[Diagnostic]:
+    """Say that the request's parameters have a default, which no function gets: of nothing it gets an empty mapping."""
+    for one in told:
+        if one.default is not one.empty and one.default:
+            reason = f'"{one.name}" has a default, and a request without parameters gives an empty mapping'
+            hint = f'leave it out, and take each value with its own: {one.name}.get("…", …)'
+            yield Diagnostic("TF110", where, reason, hint)
 
 
 def _misplaced(

@@ -9,6 +9,8 @@ from tritonforge.ir import Graph, InputRef, Model, Repository
 
 __all__ = ["check"]
 
+_UNUSED = "no step that is served takes it"
+
 
 def check(repository: Repository) -> Iterator[Diagnostic]:
     """Check each pipeline's use of its inputs and steps."""
@@ -21,15 +23,17 @@ def check(repository: Repository) -> Iterator[Diagnostic]:
 
 
 def _inputs(model: Model, graph: Graph) -> Iterator[Diagnostic]:
+    parameters = model.signature.request_parameters
+    if parameters and not any(graph.steps[index].told for index in graph.alive()):
+        subject = model.where.at(f'{model.config.name}, argument "{parameters}"')
+        yield Diagnostic("TF206", subject, _UNUSED, "hand it to a model that takes it, or take the parameter away")
     fed = {reference for index in graph.alive() for _, reference in graph.steps[index].inputs}
     passed = {reference for _, reference in graph.outputs}
     for spec in model.signature.inputs:
         subject = model.where.at(f'{model.config.name}, input "{spec.name}"')
         reference = InputRef(spec.name)
         if reference not in fed | passed:
-            yield Diagnostic(
-                "TF206", subject, "no step that is served takes it", "pass it to a model, or take the parameter away"
-            )
+            yield Diagnostic("TF206", subject, _UNUSED, "pass it to a model, or take the parameter away")
         elif spec.optional and reference in passed:
             yield Diagnostic(
                 "TF212",

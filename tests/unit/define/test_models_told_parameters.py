@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32
 
 from tritonforge import RequestParameters, Sequence, String, model, pipeline
 from tritonforge.build import build
-from tritonforge.errors import InvalidTensor
+from tritonforge.errors import DiagnosticError, InvalidTensor
 from tritonforge.testing import ModelError, load_model
 
 Row = Float32[np.ndarray, "batch 2"]
@@ -346,7 +346,24 @@ def test_bodies_tell_the_models_that_they_call(repository: Path) -> None:
             ]
             assert sorted(sent) == [1, 2]  # bodies side by side share the calls that say the same
         with load_model(repository / "mistaken", models={"scale": scale}) as served:
-            with pytest.raises(ModelError, match="argument \"options\" has 'by', a list; a parameter is a str"):
+            with pytest.raises(ModelError, match='argument "options" has "by" of type list; a parameter is a str'):
                 served.infer(x=X, options={"list": True})
-            with pytest.raises(ModelError, match='scale: argument "options" is a str; wanted a mapping'):
+            with pytest.raises(ModelError, match='scale: argument "options" is of type str; wanted a mapping'):
                 served.infer(x=X)
+
+
+@pytest.mark.parametrize(("default", "taken"), [(None, True), ({}, True), ({"by": 3}, False)])
+def test_a_default_that_no_function_gets_is_refused(default: Any, taken: bool) -> None:
+    """A request that says nothing gives an empty mapping."""
+
+    @model
+    def with_default(x: Row, options: RequestParameters | None = default) -> Row:
+        return x
+
+    if taken:
+        assert with_default.signature.request_parameters == "options"
+        return
+    with pytest.raises(DiagnosticError) as refused:
+        _ = with_default.signature
+    (found,) = refused.value.diagnostics
+    assert (found.code, found.hint) == ("TF110", 'leave it out, and take each value with its own: options.get("…", …)')

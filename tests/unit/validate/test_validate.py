@@ -115,6 +115,14 @@ def test_an_input_that_nothing_takes() -> None:
     ]
 
 
+def test_request_parameters_that_no_model_is_handed() -> None:
+    told = replace(PLAIN, request_parameters="options")
+    lost = 'TF206 p, argument "options": no step that is served takes it'
+    assert in_pipeline(told, [step("one", PLAIN, x=X)], y=StepRef(0, "y")) == [lost]
+    handed = replace(step("one", told, x=X), told=True)
+    assert lost not in in_pipeline(told, [handed], y=StepRef(0, "y"))
+
+
 def test_an_input_that_only_a_dead_step_takes() -> None:
     both = signature({"x": (3,), "z": (3,)}, {"y": (3,)})
     steps = [step("one", PLAIN, x=X), step("dead", PLAIN, x=InputRef("z"))]
