@@ -46,9 +46,8 @@ def _problem(name: str, value: str | float) -> str:
         return f"{place} is of sequences: no model sees it"
     if name == _FORM_OF_ANSWERS or name.startswith(_RESERVED):
         return f"{place} has a name that Triton takes for itself; take another"
-    if name in _OF_QUEUES and (isinstance(value, bool | str | float) or value < 0):
-        counts = not isinstance(value, bool | str | float)
-        found, wanted = (value, "0 or more") if counts else (f"a {type(value).__name__}", "an int")
+    if name in _OF_QUEUES and (type(value) is not int or value < 0):
+        found, wanted = (value, "0 or more") if type(value) is int else (f"a {type(value).__name__}", "an int")
         return f"{place} is {found}; it is {_OF_QUEUES[name]}, {wanted}"
     return _unsayable(place, value) or _unencodable("a parameter's name", name)
 
