@@ -27,6 +27,7 @@ __all__ = ["execute", "outputs_of"]
 
 _ERRORS = "1%"
 _MET, _FAILED, _UNSTABLE = 0, 1, 3
+_LARGE = 8 << 20
 
 
 def execute(
@@ -103,6 +104,8 @@ def _measure(
     found: list[Report] = []
     try:
         with showing(label) as live, export or nullcontext():
+            if _takes_long_to_read(Path(scenario.data)):
+                live.warn(f"{scenario.data}: a request is prepared of each row before the load begins …")
 
             def window(point: Point) -> None:
                 end.measured = True
@@ -225,6 +228,11 @@ def _failing(report: Report, limit: float) -> list[str]:
             words = "failed or had no answer" if point.unanswered else "failed"
             found.append(f"{label}: {percent(share).removeprefix('+')} of the requests {words}")
     return found
+
+
+def _takes_long_to_read(data: Path) -> bool:
+    """Tell whether the rows of a file take some seconds to be made requests, as 100,000 of 20 numbers do."""
+    return data.is_file() and data.stat().st_size > _LARGE
 
 
 def _wrong(report: Report) -> list[str]:

@@ -350,6 +350,17 @@ def nothing_succeeded(failed: int) -> Report:
     return replace(report(), points=(point,))
 
 
+@pytest.mark.parametrize(("size", "told"), [(1 << 20, False), (9 << 20, True)])
+def test_of_rows_that_take_long_to_prepare_that_is_said(
+    size: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tritonforge.report.sweep.sweep", lambda *_, **__: report())
+    (tmp_path / "rows.jsonl").write_bytes(b" " * size)
+    options = ["--url", "http://127.0.0.1:1", "--data", str(tmp_path / "rows.jsonl")]
+    result = CliRunner().invoke(app, ["perf", "echo", *options])
+    assert ("a request is prepared of each row before the load begins" in result.stderr) is told
+
+
 def test_input_is_not_replaced(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"x": 1}')
