@@ -13,7 +13,7 @@ import numpy as np
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.sklearn_answers import Answer, answers
-from tritonforge.define.sklearn_mends import CLASS, mend_of_answers, mend_of_loading
+from tritonforge.define.sklearn_mends import CLASS, mend_of_answers, mend_of_loading, mend_of_rows
 from tritonforge.define.sklearn_probes import Probe, probes
 from tritonforge.errors import Diagnostic, DiagnosticError, Severity, Where
 from tritonforge.ir import TensorSpec
@@ -103,6 +103,7 @@ class Check:
     ) -> _Difference | None:
         found = dict(zip(expected, self._run(session, probe, expected), strict=True))
         self._require_declared(session, found)
+        self._require_rows(probe, found)
         for name, answer in expected.items():
             if answer is None:
                 continue
@@ -122,6 +123,14 @@ class Check:
                 declared, given = ([*shape][1:] for shape in (output.shape, array.shape))
                 words = f'the graph that skl2onnx makes of it says that "{output.name}" is {declared} a row'
                 raise DiagnosticError([self._found("TF304", f"{words}, and gives {given}", CLASS)])
+
+    def _require_rows(self, probe: Probe, found: Mapping[str, Array]) -> None:
+        """Raise DiagnosticError where an output has other rows than the inputs: stacked requests would fail."""
+        for name, array in found.items():
+            if array.shape[:1] != (len(probe),):
+                count = array.shape[0] if array.ndim else 1
+                words = f'the graph that skl2onnx makes of it gives {count} rows of "{name}" for {len(probe)} rows'
+                raise DiagnosticError([self._found("TF308", words, mend_of_rows(self.inputs))])
 
     def _run(
         self, session: onnxruntime.InferenceSession, probe: Probe, expected: Mapping[str, Answer | None]

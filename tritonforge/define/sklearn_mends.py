@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tritonforge.define.sklearn_text import is_translated, vectorizers
+from tritonforge.dtypes import DTYPES
 from tritonforge.ir import TensorSpec
 
-__all__ = ["CLASS", "mend_of_answers", "mend_of_loading"]
+__all__ = ["CLASS", "mend_of_answers", "mend_of_loading", "mend_of_rows"]
 
 CLASS = "call the estimator in a @model class"
 """What serves every estimator."""
@@ -24,6 +25,16 @@ def mend_of_loading(words: str) -> str:
     if "tensor(double)" in words:
         return f"declare Float32 inputs: its operators have no others; or {CLASS}"
     return CLASS
+
+
+def mend_of_rows(inputs: Sequence[TensorSpec]) -> str:
+    """Say how a graph is mended that answers fewer rows than it is asked: each column is to have a dimension."""
+    flat = next((spec for spec in inputs if not spec.dims), None)
+    if flat is None:
+        return CLASS
+    annotation = "String" if flat.datatype == "BYTES" else DTYPES[flat.datatype].annotation
+    column = f'inputs={{"{flat.name}": {annotation}[np.ndarray, "batch 1"], …}}'
+    return f"a column of a table is an input of one value a row: {column}; or {CLASS}"
 
 
 def mend_of_answers(estimator: Any, inputs: Sequence[TensorSpec]) -> str:

@@ -209,6 +209,31 @@ def test_a_column_of_numbered_categories_is_tried_with_those_that_it_knows(colum
     assert definition.remarks == ()
 
 
+def of_columns(spelled: str) -> OnnxModel:
+    """Make a model of a table of two columns, each an input of its own."""
+    pandas, compose = pytest.importorskip("pandas"), pytest.importorskip("sklearn.compose")
+    table = pandas.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0)[::-1] ** 2})
+    scaled = compose.ColumnTransformer([("numbers", preprocessing.StandardScaler(), ["a", "b"])])
+    estimator = make_pipeline(scaled, linear_model.LogisticRegression()).fit(table, table.a > 9)
+    column = Float32[np.ndarray, spelled]
+    return sklearn(estimator, inputs={"a": column, "b": column}, name="classifier")
+
+
+def test_columns_without_a_dimension_would_be_one_row() -> None:
+    """The graph puts them beside each other as they are: all rows of a column as one."""
+    found = fault(of_columns("batch"))
+    assert (found.code, found.message) == (
+        "TF308",
+        'the graph that skl2onnx makes of it gives 1 rows of "label" for 24 rows',
+    )
+    assert 'inputs={"a": Float32[np.ndarray, "batch 1"], …}' in found.hint
+
+
+def test_columns_of_a_table_are_inputs_of_one_value_a_row() -> None:
+    a = np.array([[3], [15]], np.float32)
+    assert of_columns("batch 1")(a, a).label.tolist() == [0, 1]
+
+
 def test_a_graph_that_gives_another_size_than_it_says_is_refused() -> None:
     """As skl2onnx's of a RidgeClassifier of two classes: each call of it would fail."""
     rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)

@@ -167,8 +167,8 @@ class Attempts(Generic[T]):
             return None, error
         free = others and (self._unsent or late)
         # With a server go all calls that are under way there: each may go on at another one.
-        broken_off = others and not error.code
-        lent = 1 + self._replicas.in_flight if broken_off else 0
+        leaves = others and isinstance(error, ServerUnavailable) and not error.of_model
+        lent = 1 + self._replicas.in_flight if leaves else 0
         return (delay_s if free or self._budget.spend(lent) else None), error
 
     def _pass_on(
@@ -238,7 +238,7 @@ class Attempts(Generic[T]):
         self._replicas.done(replica)
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.
         if not timed_out or len(self._replicas.all) > 1 or replica.probing:
-            vain = timed_out or (isinstance(error, ServerUnavailable) and (error.silent or error.foreign))
+            vain = timed_out or (isinstance(error, ServerUnavailable) and _leaves_out(error))
             self._replicas.failed(replica, error.reason, pass_over=vain and not answered)
 
     def _others(self, *, willing: bool = False, having: bool = True) -> bool:
@@ -293,6 +293,11 @@ class Attempts(Generic[T]):
             error.reason = f"{error.reason}; {before}{'' if repeats else f': {self._sent}'}"
             error.sent = error.sent or not self._steady  # what is asked about a model is no part of the call's request
         return error
+
+
+def _leaves_out(error: ServerUnavailable) -> bool:
+    """Tell whether others are to be asked meanwhile: it answers nothing, isn't Triton, or breaks calls off."""
+    return error.silent or error.foreign or (error.sent and not error.code)
 
 
 def _is_foreign(error: ClientError) -> bool:
