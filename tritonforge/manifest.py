@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -77,8 +77,8 @@ def read_manifest(repository: Path) -> dict[str, Any]:
 def find_edits(repository: Path) -> list[Diagnostic]:
     """Warn of each model that is there and whose files aren't those that were built (TF516), by the manifest's hashes.
 
-    Files of more than 1 MiB count by being there, and files that the manifest doesn't know not at all. A model that
-    can't be looked into is told as that.
+    Files of more than 1 MiB count by being there, and files that the manifest doesn't know not at all, but versions of
+    the model do. A model that can't be looked into is told as that.
 
     Raises:
         InvalidManifest: as `read_manifest` does.
@@ -98,7 +98,20 @@ def find_edits(repository: Path) -> list[Diagnostic]:
             more = f" and {len(edited) - _NAMED} more" if len(edited) > _NAMED else ""
             message = f"differs from what was built: {', '.join(edited[:_NAMED])}{more}"
             found.append(Diagnostic("TF516", Where(str(folder), 0, name), message, hint, "warning"))
+        if files and (strange := _versions(os.listdir(folder)) - (built := _versions(files))):
+            listed = ", ".join(map(str, sorted(strange)))
+            served = max(strange) > max(built, default=0)
+            instead = f"; by default Triton serves the newest, {max(strange)}" if served else ""
+            message = f"has version{'s'[: len(strange) > 1]} {listed}, which no build has written{instead}"
+            mend = "remove what was left there, as by a checkout of another state; or build into an empty folder"
+            found.append(Diagnostic("TF516", Where(str(folder), 0, name), message, mend, "warning"))
     return found
+
+
+def _versions(paths: Iterable[str]) -> set[int]:
+    """Give the versions of a model that paths in its folder name."""
+    tops = {path.partition("/")[0] for path in paths}
+    return {int(top) for top in tops if top.isascii() and top.isdigit() and top[0] != "0"}
 
 
 def _unchanged(file: Path, digest: object) -> bool:

@@ -82,7 +82,8 @@ class Check:
             odd += [] if difference is None else [difference]
         if odd:
             kinds = ", ".join(one.probe.odd for one in odd)
-            words = f"the graph that skl2onnx makes of it answers otherwise on texts with {kinds}: {self._told(odd[0])}"
+            which = kinds if any(one.probe.given for one in odd) else f"texts with {kinds}"
+            words = f"the graph that skl2onnx makes of it answers otherwise on {which}: {self._told(odd[0])}"
             yield Diagnostic(
                 "TF308", self.where, words, mend_of_answers(self.estimator, self.inputs), severity="warning"
             )

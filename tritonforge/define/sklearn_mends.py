@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tritonforge.define.sklearn_text import is_translated, vectorizers
+from tritonforge.define.sklearn_thresholds import has_scaled_trees
 from tritonforge.dtypes import DTYPES
 from tritonforge.ir import TensorSpec
 
@@ -58,6 +59,13 @@ def mend_of_answers(estimator: Any, inputs: Sequence[TensorSpec]) -> str:
                 rf"RE2 splits texts there, to which \w and \b are ASCII: fit the vectorizer with the default "
                 rf'token_pattern, or r"(?u)\b\w+\b"; or {CLASS}'
             )
+    return _mend_of_numbers(estimator, inputs)
+
+
+def _mend_of_numbers(estimator: Any, inputs: Sequence[TensorSpec]) -> str:
+    if has_scaled_trees(estimator):
+        why = "fit them without, and the graph compares the numbers themselves"
+        return f"trees need no scaler before them: {why}; or {CLASS}"
     if any(spec.datatype == "FP32" for spec in inputs):
-        return f"declare Float64 inputs, where it is rounding that differs, as at the thresholds of trees; or {CLASS}"
+        return f"declare Float64 inputs, where it is rounding that differs; or {CLASS}"
     return CLASS

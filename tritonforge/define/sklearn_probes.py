@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tritonforge.define.arrays import Array
 from tritonforge.define.sklearn_text import first_step, vectorizers, words_of
+from tritonforge.define.sklearn_thresholds import thresholds
 from tritonforge.dtypes import DTYPES
 from tritonforge.ir import TensorSpec
 
@@ -25,7 +26,7 @@ _ANY_SIZE = 3
 class Probe:
     """Rows by input.
 
-    A difference on `odd` ones is told, and no mistake; on given ones no rounding excuses it;
+    A difference on `odd` ones, which has their kind, is told, and no mistake; on given ones no rounding excuses it;
     `guessed` ones may lie where the estimator was never meant to be.
     """
 
@@ -62,6 +63,8 @@ def probes(estimator: Any, inputs: Sequence[TensorSpec], examples: Iterable[Mapp
     first = first_step(estimator)
     drawn = {spec.name: _drawn(spec, first, [one.inputs[spec.name] for one in given], random) for spec in inputs}
     yield Probe(drawn, guessed=True)
+    if len(inputs) == 1 and (rows := _at_thresholds(estimator, drawn[inputs[0].name], random)) is not None:
+        yield Probe({inputs[0].name: rows}, odd="whole numbers that its trees divide at", given=True)
 
 
 def _given(example: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Probe | None:
@@ -181,6 +184,21 @@ def _places(columns: Any, size: int, names: Sequence[str]) -> list[int | None]:
     given = columns if isinstance(columns, list) else [columns]
     places = [names.index(one) if isinstance(one, str) and one in names else one for one in given]
     return [one if isinstance(one, int) and 0 <= one < size else None for one in places]
+
+
+def _at_thresholds(estimator: Any, drawn: Array, random: np.random.Generator) -> Array | None:
+    """Put whole numbers that trees divide at into rows, one each; None where there are none, or no scaler is before."""
+    center, width = _fitted_on(first_step(estimator), drawn.shape[1:])
+    if drawn.dtype.kind != "f" or np.ndim(center) != 1:
+        return None
+    found = sorted(set(thresholds(estimator, center, width)))
+    if not found:
+        return None
+    rows: Array = drawn[random.integers(0, len(drawn), _ROWS)]
+    for row, at in enumerate(random.integers(0, len(found), _ROWS)):
+        feature, number = found[at]
+        rows[row, feature] = number
+    return rows
 
 
 def _fitted_on(first: Any, sizes: tuple[int, ...]) -> tuple[Any, Any]:

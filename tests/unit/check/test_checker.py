@@ -80,6 +80,16 @@ def test_a_built_model_that_was_edited_is_a_warning(tmp_path: Path) -> None:
     assert find_edits(tmp_path) == []
 
 
+def test_a_version_that_no_build_has_written_is_a_warning(tmp_path: Path) -> None:
+    """Triton would serve it in place of the one that was built."""
+    shutil.copytree(GENERATED, tmp_path, dirs_exist_ok=True)
+    model = tmp_path / "normalize"
+    shutil.copytree(model / "1", model / "7")
+    (found,) = (finding for finding in check_repository(tmp_path).findings if finding.code == "TF516")
+    assert (found.model, found.severity) == ("normalize", "warning")
+    assert found.message == "has version 7, which no build has written; by default Triton serves the newest, 7"
+
+
 @pytest.mark.parametrize("lacking", [os.R_OK, os.X_OK])
 def test_a_built_model_that_can_not_be_read_is_told_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: int

@@ -209,6 +209,24 @@ def test_a_column_of_numbered_categories_is_tried_with_those_that_it_knows(colum
     assert definition.remarks == ()
 
 
+@pytest.mark.parametrize("kind", ["DecisionTreeClassifier", "RandomForestClassifier", "GradientBoostingRegressor"])
+def test_trees_behind_a_scaler_are_tried_at_the_whole_numbers_that_they_divide_at(kind: str) -> None:
+    """There float32 may take the other branch; without the scaler the graph compares as scikit-learn does."""
+    module = pytest.importorskip("sklearn.tree" if kind.startswith("Decision") else "sklearn.ensemble")
+    rows = np.arange(0, 200, 2.0)[:, None]
+    trees = getattr(module, kind)(random_state=0).fit(rows, (rows[:, 0] // 2) % 2)
+    scaled = make_pipeline(preprocessing.StandardScaler(), trees).fit(rows, (rows[:, 0] // 2) % 2)
+    definition = sklearn(scaled, name="trees")
+    assert definition.signature.batched
+    (found,) = definition.remarks
+    assert (found.code, found.severity) == ("TF308", "warning")
+    assert "answers otherwise on whole numbers that its trees divide at: for " in found.message
+    assert found.hint.startswith("trees need no scaler before them: fit them without")
+    plain = sklearn(getattr(module, kind)(random_state=0).fit(rows, (rows[:, 0] // 2) % 2), name="trees")
+    assert plain.signature.batched
+    assert plain.remarks == ()
+
+
 def of_columns(spelled: str) -> OnnxModel:
     """Make a model of a table of two columns, each an input of its own."""
     pandas, compose = pytest.importorskip("pandas"), pytest.importorskip("sklearn.compose")
