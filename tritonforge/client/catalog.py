@@ -247,7 +247,7 @@ async def read_index(transport: AsyncTransport, deadline: Deadline) -> list[Mode
             raise
         try:
             counted: Json = await transport.ask(Question("statistics"), deadline)
-        except ClientError:
+        except InvalidRequest:
             raise error from None
         entries = [{**entry, "state": "READY"} for entry in counted.get("model_stats", ())]
     return [

@@ -246,7 +246,7 @@ class ReliableTransport:
                 watch.attempt(replica.transport.url)
             try:
                 limit = deadline if replica is asked[-1] else deadline.share()
-                if await replica.transport.ask(question, limit):
+                if await _ask_ready(replica.transport, question, limit):
                     self.replicas.succeeded(replica)
                     return True
             except ClientError as error:
@@ -304,6 +304,16 @@ class ReliableTransport:
             _LOG.debug("%s takes calls again", url)
         for observer in self._observers:
             observer.circuit(url, opened=replica.open)
+
+
+async def _ask_ready(transport: AsyncTransport, question: Question, limit: Deadline) -> bool:
+    """Ask of readiness; once more where the connection broke, as a kept one does that a proxy closes just then."""
+    try:
+        return bool(await transport.ask(question, limit))
+    except ServerUnavailable as error:
+        if error.code or error.foreign or error.silent or not error.sent:
+            raise
+    return bool(await transport.ask(question, limit))
 
 
 async def _own(answering: Awaitable[Response], request: Request, url: str) -> Response:
