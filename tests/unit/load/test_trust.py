@@ -146,11 +146,17 @@ def test_the_name_is_asked_for_by_questions_and_by_links(tmp_path: Path) -> None
 
 
 async def _link(target: Target) -> None:
+    lost = asyncio.Event()
+
     class Quiet(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             transport.close()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
 
     class Place:
         link: object = None
 
     await connect_link(target, None, Place(), lambda *_: Quiet())  # type: ignore[arg-type,return-value]
+    await asyncio.wait_for(lost.wait(), 20)  # a loop that ends before leaves the socket open
