@@ -9,12 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from tritonforge.client.calls.keywords import ClientKeywords
 from tritonforge.client.errors import ClientError, ModelNotFound, ModelNotReady, Target
 from tritonforge.client.metadata import ServedModel
 from tritonforge.client.tensors.wire import Array
 from tritonforge.ir import ANONYMOUS, Signature, TensorSpec
 
-__all__ = ["SchemaChanged", "Stub", "check_schema", "check_schema_async", "fingerprint", "only", "tensor"]
+__all__ = [
+    "ClientKeywords",
+    "SchemaChanged",
+    "Stub",
+    "check_schema",
+    "check_schema_async",
+    "fingerprint",
+    "only",
+    "tensor",
+]
 
 _KINDS = {
     "decoupled": ("with one response for a request", "with a stream of responses for a request"),

@@ -34,15 +34,16 @@ _HEAD = '''"""Typed access to {count}. Written by `tritonforge stubs`; changes h
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from tritonforge.client import {clients}
-from tritonforge.client.stub import Stub, check_schema, check_schema_async, only, tensor
+from tritonforge.client.stub import ClientKeywords, Stub, check_schema, check_schema_async, only, tensor
 from tritonforge.ir import Signature
 
 FINGERPRINT = "{fingerprint}"
@@ -51,7 +52,7 @@ FINGERPRINT = "{fingerprint}"
 _CONNECT = '''
 
 @contextmanager
-def connect(url: str, **settings: Any) -> Iterator[Models]:
+def connect(url: str | Sequence[str], **settings: Unpack[ClientKeywords]) -> Iterator[Models]:
     """Connect, as `Client` does, and check that the server's models are these. Raise SchemaChanged where not."""
     with Client(url, **settings) as client:
         check_schema(client, STUBS)
@@ -59,7 +60,7 @@ def connect(url: str, **settings: Any) -> Iterator[Models]:
 
 
 @asynccontextmanager
-async def connect_async(url: str, **settings: Any) -> AsyncIterator[AsyncModels]:
+async def connect_async(url: str | Sequence[str], **settings: Unpack[ClientKeywords]) -> AsyncIterator[AsyncModels]:
     """Connect, as `AsyncClient` does, and check that the server's models are these. Raise SchemaChanged where not."""
     async with AsyncClient(url, **settings) as client:
         await check_schema_async(client, STUBS)

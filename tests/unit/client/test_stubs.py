@@ -55,6 +55,10 @@ def use(models: Models, x: NDArray[np.float32]) -> None:
         assert_type(steps.infer(x), NDArray[np.float32])
     assert_type(models.of_fer(amount=x, version="1", headers={"x-tenant": "a"}, parameters={"top": 3}), OfFer)
     models.of_fer(amount="no")
+    with connect(["http://a", "http://b"], timeout_s=3, balance="least_in_flight") as connected:
+        assert_type(connected, Models)
+    with connect("http://a", timeout=3):
+        pass
 
 async def use_async(models: AsyncModels, x: NDArray[np.float32]) -> None:
     async with models.total(sequence_id=7) as steps:
@@ -70,10 +74,17 @@ def test_the_module_is_strictly_typed_and_always_the_same(tmp_path):
     (tmp_path / "made.py").write_text(text, encoding="utf-8")
     (tmp_path / "use.py").write_text(USE)
     errors = mypy_errors(tmp_path, "use.py", "made.py")
-    assert len(errors) == 1, errors
-    assert errors[0].startswith("use.py:16: ")
+    assert [error.split(" error: ")[0] for error in errors] == ["use.py:16:", "use.py:19:"], errors
     imported = {name.split(".")[0] for name in re.findall(r"^\s*(?:from|import) ([\w.]+)", text, re.MULTILINE)}
-    assert imported == {"__future__", "collections", "contextlib", "numpy", "tritonforge", "typing"}
+    assert imported == {
+        "__future__",
+        "collections",
+        "contextlib",
+        "numpy",
+        "tritonforge",
+        "typing",
+        "typing_extensions",
+    }
 
 
 def used_names() -> set[str]:

@@ -6,8 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 from tritonforge.client.calls.mapping import Progress
+from tritonforge.client.observing.observers import Metrics, Tracing
+from tritonforge.client.options import ConnectionOptions
+from tritonforge.client.reliable.replicas import Balance, Breaker
+from tritonforge.client.reliable.retries import Retries
 
-__all__ = ["MapKeywords", "SequenceKeywords"]
+__all__ = ["ClientKeywords", "MapKeywords", "SequenceKeywords"]
+
+
+class ClientKeywords(TypedDict, total=False):
+    """Those of `Client` and `AsyncClient`."""
+
+    timeout_s: float
+    options: ConnectionOptions | None
+    retries: Retries | None
+    breaker: Breaker | None
+    balance: Balance
+    shared_memory: bool
+    tracing: Tracing
+    metrics: Metrics
 
 
 class MapKeywords(TypedDict, total=False):
