@@ -183,15 +183,12 @@ def _places(columns: Any, size: int, names: Sequence[str]) -> list[int | None]:
         return [] if isinstance(columns.start or columns.stop, str) else [*range(size)[columns]]
     given = columns if isinstance(columns, list) else [columns]
     places = [names.index(one) if isinstance(one, str) and one in names else one for one in given]
-    return [one if isinstance(one, int) and 0 <= one < size else None for one in places]
+    return [one if type(one) is int and 0 <= one < size else None for one in places]
 
 
 def _at_thresholds(estimator: Any, drawn: Array, random: np.random.Generator) -> Array | None:
     """Put whole numbers that trees divide at into rows, one each; None where there are none, or no scaler is before."""
-    center, width = _fitted_on(first_step(estimator), drawn.shape[1:])
-    if drawn.dtype.kind != "f" or np.ndim(center) != 1:
-        return None
-    found = sorted(set(thresholds(estimator, center, width)))
+    found = sorted(set(thresholds(estimator))) if drawn.dtype.kind == "f" and drawn.ndim == 2 else []
     if not found:
         return None
     rows: Array = drawn[random.integers(0, len(drawn), _ROWS)]

@@ -16,23 +16,26 @@ _NEAR = 1e-6
 
 
 def has_scaled_trees(estimator: Any) -> bool:
-    """Tell whether an estimator is trees, with a scaler before them: they need none."""
+    """Tell whether an estimator is a scaler and trees, which need none."""
     steps = list(getattr(estimator, "steps", []))
-    return len(steps) > 1 and next(_trees(steps[-1][1]), None) is not None
+    scales = len(steps) == 2 and hasattr(steps[0][1], "scale_") and hasattr(steps[0][1], "inverse_transform")
+    return scales and next(_trees(steps[-1][1]), None) is not None
 
 
-def thresholds(estimator: Any, center: Any, width: Any) -> Iterator[tuple[int, float]]:
-    """Give features and whole numbers that a tree divides at, of trees behind a scaler of that `center` and `width`."""
-    steps = list(getattr(estimator, "steps", []))
-    if len(steps) != 2:  # what lies between them would be to be undone
+def thresholds(estimator: Any) -> Iterator[tuple[int, float]]:
+    """Give features and whole numbers that a tree divides at, of a scaler and trees."""
+    if not has_scaled_trees(estimator):
         return
-    centers, widths = np.atleast_1d(center), np.atleast_1d(width)
-    for tree in _trees(steps[-1][1]):
-        for feature, threshold in zip(tree.feature.tolist(), tree.threshold.tolist(), strict=True):
-            if 0 <= feature < len(centers):
-                number = threshold * widths[feature] + centers[feature]
-                if abs(number - np.rint(number)) <= _NEAR * max(abs(number), 1.0):
-                    yield feature, float(np.rint(number))
+    (_, scaler), (_, trees) = estimator.steps
+    for tree in _trees(trees):
+        inner = tree.feature >= 0
+        features = tree.feature[inner]
+        scaled = np.zeros((len(features), scaler.n_features_in_))
+        scaled[np.arange(len(features)), features] = tree.threshold[inner]
+        numbers = scaler.inverse_transform(scaled)[np.arange(len(features)), features]
+        for feature, number in zip(features.tolist(), numbers.tolist(), strict=True):
+            if abs(number - round(number)) <= _NEAR * max(abs(number), 1.0):
+                yield feature, float(round(number))
 
 
 def _trees(estimator: Any) -> Iterator[Any]:

@@ -59,7 +59,7 @@ class Run:
         self.readings: list[Reading] = []
         self.seen = 0
         self.idle_ns = 0
-        self.agreed: bool | None = False
+        self.agreed: bool | None = None if self.whole else False
         self.parts = 1
         """In how many processes it is."""
 
@@ -102,7 +102,8 @@ class Run:
             self.windows.append(merge_tallies(tallies))
             ended = self.windows[-1].latency.count or self.windows[-1].errors
             self.idle_ns = 0 if ended else self.idle_ns + self.window_ns
-        self._judge()
+        if not self.whole or self.over():  # of what is measured whole, its parts are compared once
+            self._judge()
         self.windows = coalesce(self.windows, _KEPT)
 
     def end(self) -> None:
@@ -114,7 +115,7 @@ class Run:
             self.close(index)
         if len(self.windows) > 1 and self.windows[-1].duration_ns < self.window_ns / 2:
             self.windows[-2:] = [joined(self.windows[-2:])]
-            self._judge()
+        self._judge()
 
     def fail(self, errors: Sequence[str]) -> None:
         """Count in the last window what failed after it, of the requests that were under way at its end.

@@ -226,6 +226,7 @@ def warnings_of(report: Report) -> list[str]:
     for point, label in named:  # what failed explains the rest
         for name in ways_of_failing(point):
             told.setdefault(f"{errors[name]:,} × {name}{_failing_models(report.points, name)}", []).append(label)
+    failures = set(told)  # whose figures tell
     for point, label in named:
         for warning in _open_at_end(point):
             told.setdefault(warning, []).append(label)
@@ -241,14 +242,14 @@ def warnings_of(report: Report) -> list[str]:
             told.setdefault("not stable: the windows differ by more than the stability allows", []).append(label)
     alike: dict[str, list[str]] = {}
     for warning in told:
-        alike.setdefault(_FIGURE.sub("", warning), []).append(warning)
+        alike.setdefault(warning if warning in failures else _FIGURE.sub("", warning), []).append(warning)
     return [words for kind in alike.values() for words in _told_of_kind(kind, told, len(report.points))]
 
 
 def _told_of_kind(warnings: Sequence[str], told: Mapping[str, list[str]], points: int) -> Iterator[str]:
     """Write warnings that differ in their figures alone; of many, the first stands for all."""
     shown = warnings if len(warnings) <= _ALIKE else warnings[:1]
-    others = [load for warning in warnings[len(shown) :] for load in told[warning]]
+    others = list(dict.fromkeys(load for warning in warnings[len(shown) :] for load in told[warning]))
     for warning in shown:
         more = f" (and with other figures: {_where(others, points)})" if others else ""
         yield f"{_where(told[warning], points)}: {warning}{more}"

@@ -217,13 +217,15 @@ def test_results_are_given_while_the_next_item_is_waited_for():
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
-def test_an_iterable_that_is_waited_for_ends_with_the_map():
+@pytest.mark.parametrize("waits_for_room", [False, True])
+def test_an_iterable_that_is_waited_for_ends_with_the_map(waits_for_room):
     async def main() -> None:
         ended = []
 
         async def waits():
-            yield {"x": np.array([0])}
             try:
+                for number in range(9 if waits_for_room else 1):
+                    yield {"x": np.array([number])}
                 await asyncio.Event().wait()
             finally:
                 ended.append(True)

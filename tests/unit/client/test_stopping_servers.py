@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tritonforge.client import AsyncClient, Retries, ServerUnavailable
+from tritonforge.client import AsyncClient, Client, Retries, ServerUnavailable
 
 from .fault_server import FaultServer, Peer
 from .small_servers import answer_question, serve_model
@@ -19,15 +20,17 @@ CALLS = 64
 
 
 class Stops:
-    """Answers questions, and breaks off inferences once so many are under way."""
+    """Answers questions, and breaks off inferences once so many are under way, one after the other or all at once."""
 
-    def __init__(self, under_way: int) -> None:
+    def __init__(self, under_way: int, apart_s: float = 0.0) -> None:
         self._all_there = threading.Barrier(under_way)
+        self._apart_s = apart_s
 
     def __call__(self, peer: Peer) -> None:
         while request := peer.request():
             if request.startswith(b"POST"):
-                self._all_there.wait(20)
+                place = self._all_there.wait(20)
+                time.sleep(place * self._apart_s)
                 return
             answer_question(peer, request)
 
@@ -39,10 +42,39 @@ async def outcomes(urls: list[str], retries: Retries) -> list[Any]:
         return await asyncio.gather(*calls, return_exceptions=True)
 
 
-def test_all_that_it_breaks_off_goes_on() -> None:
-    with FaultServer(Stops(CALLS // 2)) as stopping, FaultServer(serve_model) as good:
+@pytest.mark.parametrize("apart_s", [0.0, 0.005])
+def test_all_that_it_breaks_off_goes_on(apart_s: float) -> None:
+    """Those that have gone on and ended meanwhile are under way no more, and had the budget's loan."""
+    with FaultServer(Stops(CALLS // 2, apart_s)) as stopping, FaultServer(serve_model) as good:
         found = asyncio.run(outcomes([stopping.url, good.url], Retries()))
     assert [result.y.tolist() for result in found] == [[1, 2]] * CALLS
+
+
+class Tires:
+    """Closes each connection after some answers, amid the next request, as a proxy does; it counts its answers."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    def __call__(self, peer: Peer) -> None:
+        for _ in range(20):
+            if not (request := peer.request()):
+                return
+            self.answered += request.startswith(b"POST")
+            answer_question(peer, request)
+        peer.request()
+
+
+def test_one_whose_kept_connections_end_now_and_then_is_not_left_out() -> None:
+    tires = Tires()
+    with (
+        FaultServer(tires) as tiring,
+        FaultServer(serve_model) as good,
+        Client([tiring.url, good.url], timeout_s=30, tracing=False) as client,
+    ):
+        for _ in range(400):
+            assert client.infer("m", x=X).y.tolist() == [1, 2]
+    assert tires.answered > 100
 
 
 @pytest.mark.parametrize("retries", [Retries(burst=0), Retries(budget=0, burst=10)])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tritonforge import String, sklearn
 from tritonforge.build import build
+from tritonforge.define.sklearn_thresholds import has_scaled_trees, thresholds
 from tritonforge.define.weights import OnnxModel
 from tritonforge.errors import Diagnostic, DiagnosticError
 
@@ -225,6 +226,31 @@ def test_trees_behind_a_scaler_are_tried_at_the_whole_numbers_that_they_divide_a
     plain = sklearn(getattr(module, kind)(random_state=0).fit(rows, (rows[:, 0] // 2) % 2), name="trees")
     assert plain.signature.batched
     assert plain.remarks == ()
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        preprocessing.StandardScaler(with_mean=False),
+        preprocessing.MinMaxScaler((-1, 1)),
+        preprocessing.RobustScaler(),
+        preprocessing.MaxAbsScaler(),
+    ],
+    ids=lambda scaler: type(scaler).__name__,
+)
+def test_thresholds_are_those_of_the_numbers_before_any_scaler(scaler: Any) -> None:
+    trees = pytest.importorskip("sklearn.tree").DecisionTreeClassifier(max_depth=1, random_state=0)
+    rows = np.arange(0, 200, 2.0)[:, None]
+    estimator = make_pipeline(scaler, trees).fit(rows, rows[:, 0] > 98)
+    assert list(thresholds(estimator)) == [(0, 99.0)]
+
+
+def test_trees_behind_anything_else_are_told_nothing_of_scalers() -> None:
+    trees = pytest.importorskip("sklearn.tree").DecisionTreeClassifier()
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    assert has_scaled_trees(make_pipeline(preprocessing.StandardScaler(), trees).fit(rows, rows[:, 0] > 0))
+    assert not has_scaled_trees(make_pipeline(decomposition.PCA(), trees).fit(rows, rows[:, 0] > 0))
 
 
 def of_columns(spelled: str) -> OnnxModel:

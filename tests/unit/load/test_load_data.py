@@ -166,7 +166,7 @@ def test_json_lines_and_parquet_and_perf_analyzers_json(tmp_path: Path) -> None:
             '{"data": [{"x": {"content": {"b64": "AAAAAAAAAAA="}, "shape": [3]}}]}',
             "2 values can't have the shape",
         ),
-        ("a.json", '{"data": [{"x": {"content": {"words": "AAAA"}}}]}', '"content" or "b64"; found content'),
+        ("a.json", '{"data": [{"x": {"content": {"words": "AAAA"}}}]}', '"content" or "b64"; found words'),
         ("a.json", '{"data": [{"x": [1, 2], "x": [3, 4]}]}', '"x" is in an object twice'),
         ("a.jsonl", '{"x": [1, 2], "x": [3, 4]}', 'line 1 is no JSON: "x" is in an object twice'),
         ("a.json", '{"data": [[{"x": [1, 2]}], []]}', 'sequence 2 of "data" holds no steps'),

@@ -78,6 +78,15 @@ def test_of_many_warnings_that_differ_in_figures_alone_the_first_stands_for_all(
     assert len(warned(5, "m{} is slow")) == 5, "a name is no figure"
 
 
+def test_failures_that_differ_in_figures_alone_are_each_told() -> None:
+    made = report()
+    statuses = (500, 502, 503, 504, 507)
+    errors = [Errors(f"HTTP {status}", status, "refused") for status in statuses]
+    points = [replace(point, errors=(error,)) for point, error in zip(made.points, errors, strict=False)]
+    found = " ".join(warnings_of(replace(made, points=tuple(points))))
+    assert all(f"{status} × HTTP {status}: refused" in found for status in statuses)
+
+
 def test_a_load_that_was_cut_short_says_why() -> None:
     """Whether its windows agree was never asked."""
     made = report(stable=False)

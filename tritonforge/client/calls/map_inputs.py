@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,17 @@ def pieces_of(inputs: Any, read: Read, size: int, target: Target) -> Iterator[Pi
     return (piece for number, item in enumerate(inputs) for piece in cut(number, _read(number, item, read), size))
 
 
-async def await_pieces(inputs: AsyncIterable[Any], read: Read, size: int) -> AsyncIterator[Piece]:
-    """Make requests of batches that are waited for."""
+async def await_pieces(inputs: AsyncIterable[Any], read: Read, size: int) -> AsyncGenerator[Piece, None]:
+    """Make requests of batches that are waited for. Closing it closes the iterable, if that is a generator."""
     number = 0
-    async for item in inputs:
-        for piece in cut(number, _read(number, item, read), size):
-            yield piece
-        number += 1
+    try:
+        async for item in inputs:
+            for piece in cut(number, _read(number, item, read), size):
+                yield piece
+            number += 1
+    finally:
+        if isinstance(inputs, AsyncGenerator):
+            await inputs.aclose()
 
 
 def name_item(error: ClientError, piece: Piece) -> ClientError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from tritonforge.client.calls.batches import Piece
@@ -43,8 +44,10 @@ async def run_in_tasks(work: Work[Any], infer: Infer) -> AsyncGenerator[tuple[Pi
             require_rows(work, piece, outcome)
             yield piece, outcome
     finally:
-        await source.close()
-        await crew.dismiss()
+        try:
+            await crew.dismiss()
+        finally:
+            await source.close()
 
 
 class _Source(Protocol):
@@ -89,7 +92,7 @@ class _Drawn:
 class _Awaited:
     """Pieces that a task waits for, while results are given."""
 
-    def __init__(self, pieces: AsyncIterator[Piece], crew: _Crew, ahead: int) -> None:
+    def __init__(self, pieces: AsyncGenerator[Piece, None], crew: _Crew, ahead: int) -> None:
         self._pieces, self._crew, self._ahead = pieces, crew, ahead
         self._handed = self._given = 0
         self._room = asyncio.Event()
@@ -114,12 +117,13 @@ class _Awaited:
 
     async def _read(self) -> None:
         try:
-            async for piece in self._pieces:
-                self._crew.hand(self._handed, piece)
-                self._handed += 1
-                while self._handed - self._given >= self._ahead:
-                    self._room.clear()
-                    await self._room.wait()
+            async with aclosing(self._pieces) as pieces:
+                async for piece in pieces:
+                    self._crew.hand(self._handed, piece)
+                    self._handed += 1
+                    while self._handed - self._given >= self._ahead:
+                        self._room.clear()
+                        await self._room.wait()
         except Exception as error:
             self._error = error
         except BaseException as error:

@@ -6,7 +6,7 @@ import contextvars
 import inspect
 import queue
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
@@ -57,7 +57,7 @@ class Work(Generic[R]):
     progress: Callable[[Progress], object] | None
     batched: bool
     target: Target
-    awaited: AsyncIterator[Piece] | None = None
+    awaited: AsyncGenerator[Piece, None] | None = None
     """The requests instead, where what they are made of is waited for."""
 
 

@@ -238,7 +238,7 @@ class Attempts(Generic[T]):
         self._replicas.done(replica)
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.
         if not timed_out or len(self._replicas.all) > 1 or replica.probing:
-            vain = timed_out or (isinstance(error, ServerUnavailable) and _leaves_out(error))
+            vain = timed_out or (isinstance(error, ServerUnavailable) and _is_vain(error, again=replica.failures > 0))
             self._replicas.failed(replica, error.reason, pass_over=vain and not answered)
 
     def _others(self, *, willing: bool = False, having: bool = True) -> bool:
@@ -295,9 +295,12 @@ class Attempts(Generic[T]):
         return error
 
 
-def _leaves_out(error: ServerUnavailable) -> bool:
-    """Tell whether others are to be asked meanwhile: it answers nothing, isn't Triton, or breaks calls off."""
-    return error.silent or error.foreign or (error.sent and not error.code)
+def _is_vain(error: ServerUnavailable, *, again: bool) -> bool:
+    """Tell whether others are to be asked meanwhile: it answers nothing, isn't Triton, or breaks off calls in a row.
+
+    One alone may be a kept connection, which a proxy closes when it likes.
+    """
+    return error.silent or error.foreign or (again and error.sent and not error.code)
 
 
 def _is_foreign(error: ClientError) -> bool:

@@ -26,10 +26,10 @@ class Retries:
     `first_delay_s` · 2ⁿ, at most `longest_delay_s`: "full jitter" of
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/. All calls of a client together make no
     more retries than `budget` times their number, and `burst` beside, so that retries don't keep a server down. Calls
-    that a server breaks off may go on at another one that is untried though the budget is used up, as many as are under
-    way at once, which the calls that follow make up for; not where `budget` or `burst` is 0. Where nothing was sent to
-    one server, or a question was not answered in its share of the time, asking another one that is untried isn't
-    counted; nor, as no attempt either, where one isn't Triton, or lacks the model.
+    that a server breaks off, or takes none of, may go on at another one that is untried though the budget is used up,
+    as many as are under way at once, which the calls that follow make up for; not where `budget` or `burst` is 0. Where
+    nothing was sent to one server, or a question was not answered in its share of the time, asking another one that is
+    untried isn't counted; nor, as no attempt either, where one isn't Triton, or lacks the model.
     """
 
     attempts: int = 3
@@ -56,12 +56,13 @@ class Retries:
 class Budget:
     """Tokens that retries take and calls bring, for any number of threads."""
 
-    __slots__ = ("__weakref__", "_lends", "_lock", "_most", "_per_call", "_tokens", "full")
+    __slots__ = ("__weakref__", "_lends", "_lent", "_lock", "_most", "_per_call", "_tokens", "full")
 
     def __init__(self, retries: Retries) -> None:
         self._per_call = retries.budget
         self._tokens = float(retries.burst)
         self._lends = bool(retries.burst and retries.budget)
+        self._lent = 0
         # What the calls bring is kept until it is a whole retry, however small the burst.
         self._most = max(self._tokens, 1.0) + self._per_call if self._per_call else self._tokens
         self.full = self._tokens >= self._most
@@ -76,9 +77,14 @@ class Budget:
                 self.full = self._tokens >= self._most
 
     def spend(self, lent: int = 0) -> bool:
-        """Take a retry's token, if there is one, or if fewer than `lent` are owed."""
+        """Take a retry's token, if there is one, or if fewer are owed than were `lent` at most since any were owed.
+
+        Calls that a server breaks off end one after another, and fewer are under way each time.
+        """
         with self._lock:
-            if self._tokens + (lent if self._lends else 0) < _WHOLE:
+            if self._lends and lent:
+                self._lent = max(lent, self._lent if self._tokens < 0 else 0)
+            if self._tokens + (self._lent if lent else 0) < _WHOLE:
                 return False
             self._tokens -= 1
             self.full = False

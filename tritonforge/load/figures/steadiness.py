@@ -13,7 +13,7 @@ from tritonforge.load.workers.job import Tally
 
 __all__ = ["agree", "drift", "in_parts"]
 
-_FAR = 1.5
+_FAR, _FEWEST = 1.5, 2
 _DEVIATIONS = 4.0
 
 
@@ -32,7 +32,7 @@ def in_parts(windows: Sequence[Tally], parts: int) -> list[Tally]:
 def drift(windows: Sequence[Tally], settings: Settings) -> str:
     """Say where a measurement's parts are far from each other, further than chance takes them; else nothing."""
     parts = in_parts(windows, settings.stable_windows)
-    if len(parts) < settings.stable_windows or not all(part.latency.count for part in parts):
+    if len(parts) < max(settings.stable_windows, _FEWEST) or not all(part.latency.count for part in parts):
         return ""
     rates = _rates(parts)
     # Of n requests that come by chance, n varies by its square root.

@@ -256,7 +256,7 @@ def _cast(value: Any, tensor: Tensor, where: str) -> Array:
 
 
 def _of_bytes(raw: Raw, tensor: Tensor, where: str) -> Array:
-    """Make an array of a tensor's bytes; without a shape, of the model's where one size at the most is left to tell."""
+    """Make an array of a tensor's bytes; without a shape, of the model's where one size is left to tell."""
     if tensor.datatype == "BYTES":
         array = np.array([raw.data], object)
     else:

@@ -162,7 +162,7 @@ def _tensor(value: Any) -> Any:
     shape = _shape(value["shape"]) if "shape" in value else None
     if isinstance(content, dict):
         if "b64" not in content:
-            raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(value) or "nothing"}')
+            raise ValueError(f'a tensor is a list, or has "content" or "b64"; found {", ".join(content) or "nothing"}')
         try:
             return Raw(base64.b64decode(content["b64"], validate=True), shape)
         except (ValueError, TypeError) as error:

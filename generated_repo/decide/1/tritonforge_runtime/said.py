@@ -55,11 +55,9 @@ def _problem(name: str, value: str | float) -> str:
 def _unsayable(place: str, value: str | float) -> str:
     if isinstance(value, str):
         return _unencodable(place, value)
-    if not math.isfinite(value):
-        return f"{place} is {value}; it is a finite number, as JSON has no other"
-    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        return f"{place} is {value}; an integer of the protocol has 64 bits"
-    return ""
+    if type(value) is int:
+        return "" if -(1 << 63) <= value < 1 << 63 else f"{place} is {value}; an integer of the protocol has 64 bits"
+    return "" if math.isfinite(value) else f"{place} is {value}; it is a finite number, as JSON has no other"
 
 
 def _unencodable(what: str, text: str) -> str:
