@@ -9,8 +9,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["circular_links", "dead_links", "read_bytes", "read_text", "stub_safe"]
+__all__ = ["DISK_FULL", "circular_links", "dead_links", "read_bytes", "read_text", "stub_safe"]
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""The numbers of an OSError that say that a disk, or the user's share of it, has no room."""
 _MOST = 64 << 20
 """Bytes: more than any configuration, manifest, code or list of labels has."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import shutil
 import subprocess
@@ -14,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tritonforge.ir import File
+from tritonforge.repository_files import DISK_FULL
 
 __all__ = ["temporary_folder", "write"]
 
 SWEEPER = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 """Waits until the process that started it is gone, killed or done, and removes what it leaves."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
@@ -53,7 +52,7 @@ def _naming(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise OSError(error.errno, error.strerror, os.fspath(output)) from error
         raise
 

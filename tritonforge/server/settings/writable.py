@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import tempfile
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
+from tritonforge.repository_files import DISK_FULL
 from tritonforge.server.errors import PreflightError
 
 __all__ = ["needing_room", "state_unusable", "why_unwritable"]
@@ -18,7 +18,6 @@ __all__ = ["needing_room", "state_unusable", "why_unwritable"]
 _RECORD = 1 << 13
 """Bytes: about what a server's record takes."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -51,7 +50,7 @@ def needing_room(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         number = _number(error)
-        if number not in _FULL:
+        if number not in DISK_FULL:
             raise
         message = f"there is no room for what a server needs in temporary files: {os.strerror(number)}"
         hint = "free some space, or set TMPDIR to another disk's folder"
