@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tritonforge.build import Project
     from tritonforge.server import ServerSettings, Workspace
 
-__all__ = ["Chosen", "build_chosen", "choose", "warn_of_edits", "warn_of_foreign_code", "warn_of_idle_fields"]
+__all__ = ["Chosen", "build_chosen", "choose", "warn_of_edits", "warn_of_foreign_code", "warn_of_idle_fields", "warn_of_requirements"]
 
 _DEFAULT = Path("model_repository")
 
@@ -113,6 +113,16 @@ def warn_of_edits(repository: Path) -> None:
             typer.echo(f"warning: {link}: {words}, and Triton may follow it without end; remove it", err=True)
     with suppress(InvalidManifest):
         for warning in find_edits(repository):
+            typer.echo(str(warning), err=True)
+
+
+def warn_of_requirements(repository: Path) -> None:
+    """Say which built models ask for packages that this Python, in which an embedded server runs them, lacks."""
+    from tritonforge.manifest import InvalidManifest
+    from tritonforge.server.installed.packages import check_requirements
+
+    with suppress(InvalidManifest):
+        for warning in check_requirements(repository):
             typer.echo(str(warning), err=True)
 
 

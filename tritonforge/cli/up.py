@@ -254,6 +254,7 @@ def _started(
         warn_of_edits,
         warn_of_foreign_code,
         warn_of_idle_fields,
+        warn_of_requirements,
     )
     from tritonforge.server import Server, Workspace
     from tritonforge.server.preflight import preflight_machine
@@ -271,6 +272,8 @@ def _started(
         warn_of_foreign_code(repository)
         if chosen.repository is not None:
             warn_of_edits(repository)
+        if docker is None and not settings.tritonserver:
+            warn_of_requirements(repository)
         warn_of_idle_fields(repository, settings)
         folder = chosen.repository or chosen.sources[0]
         projects = (project.root, folder.parent.resolve())

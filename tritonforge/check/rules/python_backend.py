@@ -63,11 +63,14 @@ def check_python_code(model: Model) -> Iterator[Found]:
             message = f"{filename} is a folder, and the Python backend loads a file"
             yield error("TF681", "", message, f"put the model's code into a file {filename}", file=place)
         elif path.suffix == ".py" and path.is_file():
-            yield from _check_code(read_bytes(path), place)
+            yield from _check_code(read_bytes(path), place, tensors=bool(model.config.input or model.config.output))
 
 
-def _check_code(code: bytes, place: str) -> Iterator[Found]:
-    """Check code of which this Python may not know all syntax, and that may define the class in another way."""
+def _check_code(code: bytes, place: str, *, tensors: bool) -> Iterator[Found]:
+    """Check code of which this Python may not know all syntax, and that may define the class in another way.
+
+    `tensors` says whether the configuration has any, or the code is to name them.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -81,11 +84,16 @@ def _check_code(code: bytes, place: str) -> Iterator[Found]:
     if not any(_may_define(node) for node in ast.walk(tree)):
         message = f"it defines no class named {_CLASS}, which the Python backend makes the model of"
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-        line = next((node.lineno for node in classes if _has_execute(node)), 0)
+        line = next((node.lineno for node in classes if _has(node, "execute")), 0)
         yield error("TF681", "", message, f"name the model's class {_CLASS}", file=place, line=line)
-    elif found := _without_execute(tree):
+        return
+    if found := _class_without(tree, "execute"):
         message = f"{_CLASS} has no execute, without which every request fails"
         hint = "def execute(self, requests): …, which gives a response for each"
+        yield warning("TF681", "", message, hint, file=place, line=found.lineno)
+    if not tensors and (found := _class_without(tree, "auto_complete_config")):
+        message = "neither config.pbtxt nor the code says which tensors the model has: Triton refuses each that is sent"
+        hint = "list input and output in config.pbtxt, or define auto_complete_config"
         yield warning("TF681", "", message, hint, file=place, line=found.lineno)
 
 
@@ -100,14 +108,14 @@ def _names(node: ast.AST) -> Iterator[str]:
     return (name for name in names if isinstance(name, str))
 
 
-def _without_execute(tree: ast.Module) -> ast.ClassDef | None:
-    """Find the model's class where all that it has is there to read, and no `execute` is among it."""
+def _class_without(tree: ast.Module, method: str) -> ast.ClassDef | None:
+    """Find the model's class where all that it has is there to read, and no method of some name is among it."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == _CLASS]
     if len(classes) != 1 or classes[0].bases or classes[0].keywords or classes[0].decorator_list:
         return None
     named = {name for node in ast.walk(tree) for name in _names(node)}
-    return None if _has_execute(classes[0]) or named & {"execute", *_DYNAMIC} else classes[0]
+    return None if _has(classes[0], method) or named & {method, *_DYNAMIC} else classes[0]
 
 
-def _has_execute(node: ast.ClassDef) -> bool:
-    return any("execute" in _names(part) for part in node.body)
+def _has(node: ast.ClassDef, method: str) -> bool:
+    return any(method in _names(part) for part in node.body)
