@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tritonforge import Batching, Instances, QueuePolicy, VersionPolicy
+from tritonforge import Batching, Instances, QueuePolicy, Tensor, VersionPolicy
 from tritonforge.define.settings.options import Options
 
 
@@ -87,3 +88,27 @@ def test_a_requirement_that_pip_cannot_read_is_refused(requirement: str, fine: b
 def test_the_latest_no_versions_are_refused() -> None:
     with pytest.raises(ValidationError, match="latest"):
         VersionPolicy(latest=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("STRING", "BYTES"),
+        ("TYPE_STRING", "BYTES"),
+        ("TYPE_FP32", "FP32"),
+        ("fp16", "FP16"),
+        ("Float32", "FP32"),
+        ("float64", "FP64"),
+        (np.int8, "INT8"),
+        (str, "BYTES"),
+    ],
+)
+def test_another_spelling_of_a_data_type_is_told_ours(given: Any, meant: str) -> None:
+    with pytest.raises(ValidationError, match=f'it is written "{meant}"'):
+        Tensor(data_type=given, dims=(1,))
+
+
+@pytest.mark.parametrize("given", ["complex64", "TYPE_INVALID", 3, ["FP32"]])
+def test_what_no_data_type_is_near_to_is_told_them_all(given: Any) -> None:
+    with pytest.raises(ValidationError, match="Input should be 'BOOL', 'UINT8'"):
+        Tensor(data_type=given, dims=(1,))

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
+
+from tritonforge.dtypes import DTYPES, from_annotation, from_numpy
 
 __all__ = ["Count", "Datatype", "Index", "Microseconds", "Setting", "Size"]
 
-Datatype = Literal[
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BF16",
-    "BYTES", "INVALID",
+
+
+def _spelled(given: Any) -> Any:
+    """Refuse another spelling of a data type, `TYPE_STRING` or `float32`, with the one that is ours."""
+    if given in (*DTYPES, "INVALID") or given is None:
+        return given
+    name = str(given).upper().removeprefix("TYPE_")
+    meant = DTYPES["BYTES"] if name == "STRING" else DTYPES.get(name) or from_annotation(str(given))
+    with contextlib.suppress(TypeError, ValueError):
+        meant = meant or from_numpy(np.dtype(given))
+    if meant:
+        raise ValueError(f'it is written "{meant}"')
+    return given
+
+
+Datatype = Annotated[
+    Literal[
+        "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64",
+        "BF16", "BYTES", "INVALID",
+    ],
+    BeforeValidator(_spelled),
 ]  # fmt: skip
 
 Microseconds = Annotated[int, Field(ge=0, lt=2**64)]
