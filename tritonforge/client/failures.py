@@ -34,6 +34,7 @@ __all__ = [
     "is_garbled",
     "is_restricted",
     "lacks_endpoint",
+    "redirected",
     "stream_failed",
     "too_late",
     "with_hint",
@@ -360,6 +361,12 @@ def _of_model(error: ClientError, words: str) -> ClientError:
     if isinstance(error, ServerUnavailable) and error.target.model:
         error.of_model = not _OF_A_SERVER.search(words)
     return error
+
+
+def redirected(status: int, location: str, target: Target) -> ClientError:
+    """Make the error of an answer that sends its caller to another URL, where no client follows it."""
+    words = f"it answered HTTP {status} with a redirection to {_excerpt(location)}, which isn't followed"
+    return ServerUnavailable(f"{words}: give the client the URL of the server itself", target, foreign=True)
 
 
 def _foreign(status: int, words: str, target: Target) -> ClientError:

@@ -229,6 +229,15 @@ def test_an_error_without_words_is_told_by_its_status():
         infer(server)
 
 
+def test_a_redirection_is_told_with_where_it_leads_and_not_followed():
+    answer = b"HTTP/1.1 308 Moved\r\nLocation: https://triton.example/v2\r\nContent-Length: 0\r\n\r\n"
+    words = "it answered HTTP 308 with a redirection to https://triton.example/v2, which isn't followed: give"
+    with FaultServer(then_close(answer)) as server:
+        with pytest.raises(ServerUnavailable, match=words):
+            infer(server)
+        assert server.connections == 1
+
+
 @pytest.mark.parametrize(
     ("said", "after_s"),
     [

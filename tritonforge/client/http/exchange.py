@@ -22,6 +22,7 @@ from tritonforge.client.failures import (
     from_connection,
     from_http_status,
     from_page,
+    redirected,
     too_late,
 )
 from tritonforge.client.http.answer import Answer, Dropped, Garbled
@@ -285,6 +286,8 @@ def _require_health(answer: Answer, target: Target) -> None:
 
 def _refusal(answer: Answer, body: Buffer, target: Target, *, of_inference: bool = False) -> ClientError:
     """Make the error that an answer tells of; `body` is its own, or as much of it as is to be read."""
+    if 300 <= answer.status < 400 and (location := answer.headers.get("location")):
+        return redirected(answer.status, location, target)
     error = _error_of(answer.status, body, target, of_inference=of_inference)
     if isinstance(error, ServerUnavailable) and "retry-after" in answer.headers:
         error.after_s = _after_s(answer.headers["retry-after"], answer.headers.get("date", ""))
