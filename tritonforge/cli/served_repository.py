@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from tritonforge.build import Project
     from tritonforge.server import ServerSettings, Workspace
 
-__all__ = ["Chosen", "build_chosen", "choose", "warn_of_edits", "warn_of_foreign_code", "warn_of_idle_fields", "warn_of_requirements"]
+__all__ = [
+    "Chosen",
+    "build_chosen",
+    "choose",
+    "warn_of_edits",
+    "warn_of_foreign_code",
+    "warn_of_idle_fields",
+    "warn_of_requirements",
+]
 
 _DEFAULT = Path("model_repository")
 

@@ -16,7 +16,6 @@ from tritonforge.dtypes import DTYPES, from_annotation, from_numpy
 __all__ = ["Count", "Datatype", "Index", "Microseconds", "Setting", "Size"]
 
 
-
 def _spelled(given: Any) -> Any:
     """Refuse another spelling of a data type, `TYPE_STRING` or `float32`, with the one that is ours."""
     if given in (*DTYPES, "INVALID") or given is None:
