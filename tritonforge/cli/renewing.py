@@ -87,7 +87,7 @@ def _requests(server: Server, model: str) -> dict[str, int]:
 
 
 def try_reload(server: Server, model: str, *, otherwise: str = "") -> bool:
-    """Do the same, and tell what went wrong, and what is so `otherwise`; say whether it went well."""
+    """Reload a model as `try_each` changes several; say whether it went well."""
     return try_each(server, [model], reload_model, otherwise=otherwise)
 
 
