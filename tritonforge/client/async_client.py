@@ -13,7 +13,7 @@ from tritonforge.client.assembly import assemble_async
 from tritonforge.client.call import Defined, DefinedAsync
 from tritonforge.client.calls.admin import AsyncAdmin
 from tritonforge.client.calls.generate_calls import generate, generate_stream
-from tritonforge.client.calls.keywords import MapKeywords, SequenceKeywords
+from tritonforge.client.calls.keywords import AnyBatches, MapKeywords, SequenceKeywords
 from tritonforge.client.calls.map_calls import AsyncMapped, map_in_tasks
 from tritonforge.client.calls.mapping import Progress
 from tritonforge.client.calls.methods import Calls
@@ -256,15 +256,15 @@ class AsyncClient:
                 yield answer
 
     @overload
-    def map(self, model: str, inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[Result]: ...
+    def map(self, model: str, inputs: AnyBatches, /, **options: Unpack[MapKeywords]) -> AsyncMapped[Result]: ...
     @overload
-    def map(self, model: DefinedAsync[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[R]: ...
+    def map(self, model: DefinedAsync[R], inputs: AnyBatches, /, **options: Unpack[MapKeywords]) -> AsyncMapped[R]: ...
     @overload
-    def map(self, model: Defined[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> AsyncMapped[R]: ...
+    def map(self, model: Defined[R], inputs: AnyBatches, /, **options: Unpack[MapKeywords]) -> AsyncMapped[R]: ...
     def map(
         self,
         model: Any,
-        inputs: Any,
+        inputs: AnyBatches,
         /,
         *,
         concurrency: int = 8,

@@ -12,7 +12,7 @@ from tritonforge.client.assembly import assemble_blocking
 from tritonforge.client.call import Defined, DefinedAsync
 from tritonforge.client.calls.admin import Admin
 from tritonforge.client.calls.generate_calls import generate, generate_stream
-from tritonforge.client.calls.keywords import MapKeywords, SequenceKeywords
+from tritonforge.client.calls.keywords import Batches, MapKeywords, SequenceKeywords
 from tritonforge.client.calls.map_calls import map_in_threads
 from tritonforge.client.calls.mapping import Mapped, Progress
 from tritonforge.client.calls.methods import Calls
@@ -258,15 +258,15 @@ class Client:
         return iterate(came)
 
     @overload
-    def map(self, model: str, inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[Result]: ...
+    def map(self, model: str, inputs: Batches, /, **options: Unpack[MapKeywords]) -> Mapped[Result]: ...
     @overload
-    def map(self, model: DefinedAsync[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[R]: ...
+    def map(self, model: DefinedAsync[R], inputs: Batches, /, **options: Unpack[MapKeywords]) -> Mapped[R]: ...
     @overload
-    def map(self, model: Defined[R], inputs: Any, /, **options: Unpack[MapKeywords]) -> Mapped[R]: ...
+    def map(self, model: Defined[R], inputs: Batches, /, **options: Unpack[MapKeywords]) -> Mapped[R]: ...
     def map(
         self,
         model: Any,
-        inputs: Any,
+        inputs: Batches,
         /,
         *,
         concurrency: int = 8,

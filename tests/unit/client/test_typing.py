@@ -85,6 +85,29 @@ async def use_async(client: AsyncClient, x: Array) -> None:
 """
 
 
+MISTAKEN = """
+from collections.abc import AsyncIterator
+
+from defined import Embed
+
+from tritonforge.client import AsyncClient, Client
+
+def use(client: Client, later: AsyncClient, batches: AsyncIterator[object]) -> None:
+    later.map("m", batches)
+    later.map(Embed, batches)
+    client.map("m", batches)
+    client.map(Embed, 3)
+    later.map("m", None)
+"""
+
+
+def test_inputs_that_a_map_cant_read_are_told(tmp_path: Path) -> None:
+    (tmp_path / "defined.py").write_text(DEFINED, encoding="utf-8")
+    (tmp_path / "use.py").write_text(MISTAKEN, encoding="utf-8")
+    errors = [line for line in mypy_errors(tmp_path, "defined.py", "use.py") if line.startswith("use.py")]
+    assert [int(line.split(":")[1]) for line in errors if "error:" in line] == [11, 12, 13], errors
+
+
 def test_calls_through_decorated_classes_are_typed_by_what_they_return(tmp_path: Path) -> None:
     (tmp_path / "defined.py").write_text(DEFINED, encoding="utf-8")
     (tmp_path / "use.py").write_text(USE, encoding="utf-8")

@@ -1,17 +1,24 @@
-"""Keyword arguments that several forms of a call share; the calls themselves have their defaults."""
+"""What several forms of a call take: types of inputs, and keyword arguments, whose defaults the calls have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypedDict
 
 from tritonforge.client.calls.mapping import Progress
+from tritonforge.client.cuda.arrays import CudaArray
 from tritonforge.client.observing.observers import Metrics, Tracing
 from tritonforge.client.options import ConnectionOptions
 from tritonforge.client.reliable.replicas import Balance, Breaker
 from tritonforge.client.reliable.retries import Retries
 
-__all__ = ["ClientKeywords", "MapKeywords", "SequenceKeywords"]
+__all__ = ["AnyBatches", "Batches", "ClientKeywords", "MapKeywords", "SequenceKeywords"]
+
+Batches = Iterable[Any] | CudaArray
+"""What a map reads: arrays, alone or by name, or an iterable of batches."""
+
+AnyBatches = Batches | AsyncIterable[Any]
+"""What one in an event loop reads: batches that are waited for, too."""
 
 
 class ClientKeywords(TypedDict, total=False):
