@@ -384,7 +384,7 @@ def _excerpt(text: str) -> str:
 
 def _not_found(words: str, target: Target) -> ClientError:
     if not target.model:
-        return ServerUnavailable(f"{_NO_ENDPOINT}: {words}", target)
+        return ServerUnavailable(f"{_NO_ENDPOINT}: {words}", target, foreign=True)
     # Triton 24.10 says "not found" of a model that failed to load, too; only its words tell the two apart.
     if _NO_VERSIONS.search(words):
         return ModelNotReady(words, target)

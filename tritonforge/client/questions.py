@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 
 from tritonforge.client.message import Headers
 
-__all__ = ["CHANGES", "READINESS", "Question"]
+__all__ = ["BASIC", "CHANGES", "READINESS", "Question"]
 
 READINESS = frozenset({"server_ready", "server_live", "model_ready"})
 """The subjects whose answer is yes or no; the others' is what Triton's HTTP API gives, an object or a list."""
+
+BASIC = READINESS | {"server_metadata", "model_metadata"}
+"""The subjects of the Open Inference Protocol itself; the others are extensions of Triton's."""
 
 CHANGES = frozenset({"load", "unload", "trace", "logging"})
 """The subjects that may change the server: asked but once, since again could undo what someone else did since."""

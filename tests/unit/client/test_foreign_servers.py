@@ -22,7 +22,7 @@ from tritonforge.client.reliable.attempts import Attempts
 from tritonforge.client.reliable.replicas import Replica, Replicas
 from tritonforge.client.reliable.retries import Budget
 
-from .fault_server import FaultServer, Peer, free_port
+from .fault_server import ANSWER, FaultServer, Peer, free_port
 from .small_servers import grpc_server, grpc_service, ok, serve_model
 
 X = np.array([1, 2], np.float32)
@@ -266,3 +266,37 @@ def test_a_sequence_begins_elsewhere_only_where_it_was_sent_nothing(sent: bool) 
     else:
         assert call.failed(first, strange(sent=False)) == 0
         assert begun(call) is not first
+
+
+def test_a_server_that_breaks_off_and_then_lacks_the_model_has_the_last_word() -> None:
+    unknown = Other(answer("404 Not Found", b'{"error":"Request for unknown model: \'m\' is not found"}'))
+    with FaultServer(lambda peer: (peer.request(), peer.reset()), unknown) as server:
+        with Client(server.url, timeout_s=PATIENCE_S) as client, pytest.raises(ModelNotFound):
+            client.metadata("m")
+        assert unknown.asked["GET"] == 1
+
+
+def without_extensions(peer: Peer) -> None:
+    """Serve the model as a server of the protocol does that has none of Triton's extensions."""
+    while request := peer.request():
+        if request.startswith(b"POST /v2/models/m/infer"):
+            peer.send(ANSWER)
+        elif b"/config" in request or b"/stats" in request or b"/repository/" in request:
+            peer.send(answer("404 Not Found", b'{"detail":"Not Found"}'))
+        else:
+            peer.send(
+                ok(
+                    b'{"name":"m","versions":["3"],"inputs":[{"name":"x","datatype":"FP32","shape":[2]}],'
+                    b'"outputs":[{"name":"y","datatype":"FP32","shape":[2]}]}'
+                )
+            )
+
+
+def test_what_a_server_lacks_of_tritons_extensions_is_no_failure_of_its_own() -> None:
+    with FaultServer(without_extensions) as server, Client(server.url, timeout_s=PATIENCE_S, breaker=LONG) as client:
+        for _ in range(10):
+            with pytest.raises(ServerUnavailable, match="without this endpoint"):
+                client.config("m")
+            with pytest.raises(ServerUnavailable, match="without this endpoint"):
+                client.admin.statistics()
+        assert client.infer("m", x=X).y.tolist() == [1, 2]

@@ -15,6 +15,7 @@ from tritonforge.client.errors import (
     ServerUnavailable,
     Target,
 )
+from tritonforge.client.failures import lacks_endpoint
 from tritonforge.client.message import Request, is_sequence
 from tritonforge.client.reliable.replicas import Replica, Replicas
 from tritonforge.client.reliable.retries import Budget, Retries, may_retry
@@ -34,6 +35,8 @@ class Attempts(Generic[T]):
         "_able",
         "_absence",
         "_budget",
+        "_extension",
+        "_failing",
         "_failure",
         "_idempotent",
         "_model",
@@ -60,10 +63,12 @@ class Attempts(Generic[T]):
         request: Request | None = None,
         idempotent: bool = True,
         steady: bool = False,
+        extension: bool = False,
         able: Sequence[Replica[T]] = (),
     ) -> None:
         """`steady`: of a question that is answered at once, by the server that answered others of its kind.
 
+        `extension`: of what Triton adds to the protocol; a server that lacks it may be up, and have all else.
         `able` are the servers that can be asked, where not all can.
         """
         self._able = able or replicas.all
@@ -72,11 +77,12 @@ class Attempts(Generic[T]):
         self._model = (target.model, target.version)
         self._request = request if request is not None and is_sequence(request) else None
         self._idempotent = idempotent and self._request is None
-        self._steady = steady
+        self._steady, self._extension = steady, extension
         self._tried: list[Replica[T]] = []
         self._uncounted = 0  # how many of them don't have the model, or aren't Triton
         self._absence: ModelNotFound | ModelNotReady | None = None  # what one of those said
         self._failure: ClientError | None = None  # of the last attempt that counts
+        self._failing: Replica[T] | None = None  # where that was
         self._unsent = False  # whether that one can't have reached the server
         self._sent = ""  # why an attempt failed whose request may have reached the server
 
@@ -155,6 +161,7 @@ class Attempts(Generic[T]):
                 return None, error
             self._unsent = isinstance(error, ServerUnavailable) and not error.sent
             error = self._failure = self._whole(error)
+            self._failing = replica
         retry = self._made - 1
         late = timed_out and self._steady  # after a share of the time: there is more, for another server
         others = not self._pinned and self._others()
@@ -176,13 +183,13 @@ class Attempts(Generic[T]):
     ) -> tuple[float | None, ClientError] | None:
         """Give what follows where a server lacks the model, or isn't Triton, which is no attempt that counts.
 
-        None where that is for the last failure to say, of a server that may have the model, and be asked again.
+        None where that is for the last failure to say, of another server, that may have the model, and be asked again.
         """
         told: ClientError
         may = not (answered or self._pinned)
         if isinstance(error, (ModelNotFound, ModelNotReady)):
             told = self._miss(replica, error)
-            others, ends = self._others(having=False), self._failure is None
+            others, ends = self._others(having=False), self._failing in (None, replica)
         else:
             may = may and may_retry(error, idempotent=self._idempotent, elsewhere=True)
             told = self._disown(replica, error, answered=answered)
@@ -212,7 +219,7 @@ class Attempts(Generic[T]):
         self._uncounted += 1
         told = self._whole(error)
         if self._failure is None or _is_foreign(self._failure):
-            self._failure = told
+            self._failure, self._failing = told, replica
         return told
 
     def _answered(self, replica: Replica[T]) -> None:
@@ -234,6 +241,9 @@ class Attempts(Generic[T]):
         """Note a failure that is the server's own."""
         if isinstance(error, DeadlineExceeded) and error.of_token:
             self.abandoned(replica)
+            return
+        if self._extension and lacks_endpoint(error):
+            self._answered(replica)
             return
         self._replicas.done(replica)
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.

@@ -16,7 +16,7 @@ from tritonforge.client.errors import ClientError, DeadlineExceeded, ServerUnava
 from tritonforge.client.message import Request, Response
 from tritonforge.client.names import shown
 from tritonforge.client.observing.observation import Observer, Watch
-from tritonforge.client.questions import CHANGES, READINESS, Question
+from tritonforge.client.questions import BASIC, CHANGES, READINESS, Question
 from tritonforge.client.reliable.attempts import Attempts
 from tritonforge.client.reliable.replicas import Balance, Breaker, Replica, Replicas
 from tritonforge.client.reliable.retries import Budget, Retries
@@ -102,7 +102,8 @@ class ReliableTransport:
         changes = question.subject in CHANGES
         self.budget.earn()
         steady = question.subject in _DESCRIPTIONS
-        attempts = self._attempts(target, deadline, idempotent=not changes, steady=steady)
+        extension = question.subject not in BASIC
+        attempts = self._attempts(target, deadline, idempotent=not changes, steady=steady, extension=extension)
         return await self._run(attempts, lambda transport, limit: transport.ask(question, limit), watch)
 
     def stream(
@@ -111,7 +112,9 @@ class ReliableTransport:
         """Give each response as it comes; tried again only where the request was never sent."""
         target = Target(self.url, request.model, request.version, request.id)
         self.budget.earn()
-        attempts = self._attempts(target, deadline, request=request, idempotent=False, able=self._over("grpc"))
+        attempts = self._attempts(
+            target, deadline, request=request, idempotent=False, extension=True, able=self._over("grpc")
+        )
         return self._iterate("grpc", attempts, lambda transport, limit: transport.stream(request, limit), watch)
 
     def events(self, question: Question, deadline: Deadline, watch: Watch | None = None) -> AsyncGenerator[bytes, None]:
@@ -119,7 +122,7 @@ class ReliableTransport:
         target = Target(self.url, question.model, question.version)
         self.budget.earn()
         idempotent = "sequence_id" not in question.body
-        attempts = self._attempts(target, deadline, idempotent=idempotent, able=self._over("http"))
+        attempts = self._attempts(target, deadline, idempotent=idempotent, extension=True, able=self._over("http"))
         return self._iterate("http", attempts, lambda transport, limit: transport.events(question, limit), watch)
 
     async def sleep(self, seconds: float) -> None:
@@ -149,6 +152,7 @@ class ReliableTransport:
         request: Request | None = None,
         idempotent: bool = True,
         steady: bool = False,
+        extension: bool = False,
         able: Sequence[Replica[AsyncTransport]] = (),
     ) -> Attempts[AsyncTransport]:
         return Attempts(
@@ -160,6 +164,7 @@ class ReliableTransport:
             request=request,
             idempotent=idempotent,
             steady=steady,
+            extension=extension,
             able=able,
         )
 
