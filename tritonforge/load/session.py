@@ -23,6 +23,7 @@ from tritonforge.load.observed.control import check_listening, connect
 from tritonforge.load.observed.processes import Usage, between, find_server, usage
 from tritonforge.load.observed.readings import Readings
 from tritonforge.load.observed.statistics import (
+    RESTRICTED,
     WITHOUT,
     Counters,
     apart,
@@ -245,6 +246,10 @@ class Session:
             return read_counters(self._control.statistics())
         except ValueError as error:
             raise LoadFailed(f"{self._address}: its statistics are none of Triton's: {error}; {WITHOUT}") from error
+        except LoadFailed as error:
+            if not RESTRICTED.search(str(error)):
+                raise
+            raise LoadFailed(f"{error}; {WITHOUT}") from error
 
     def _usage(self) -> Usage | None:
         return usage(self._pid) if self._pid is not None else None

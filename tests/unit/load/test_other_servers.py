@@ -212,6 +212,19 @@ def test_statistics_that_are_none_are_told_with_the_way_without_them(
         assert measure(url, server_statistics=False).requests == 20
 
 
+def test_statistics_that_are_restricted_are_told_with_the_way_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PAGES, "/v2", {"name": "odd", "version": "1", "extensions": ["statistics"]})
+
+    def refused(_: object) -> dict[str, Any]:
+        raise LoadFailed("http://odd/v2/models/stats: HTTP 403: This API is restricted")
+
+    monkeypatch.setattr("tritonforge.load.observed.control._HttpControl.statistics", refused)
+    with serving(RIGHT) as url:
+        with pytest.raises(LoadFailed, match="restricted; --no-server-statistics, or server_statistics=False"):
+            measure(url)
+        assert measure(url, server_statistics=False).requests == 20
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_server_that_counted_nothing_is_told(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one request, say, that ended before the statistics at the first edge had come."""

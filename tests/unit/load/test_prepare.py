@@ -47,9 +47,16 @@ def test_http_with_binary_tensors() -> None:
 
 def test_http_with_json_tensors() -> None:
     wanted = Wanted(parse_address("http://host:1"), "m", body="json")
-    _, request, tail = http(prepare(wanted, INPUTS).data)
+    lines, request, tail = http(prepare(wanted, INPUTS).data)
+    assert "Content-Type: application/json" in lines
     assert [entry["data"] for entry in request["inputs"]] == [[1.5, 2.5], ["a", "bé"]]
     assert tail == b""
+
+
+def test_a_content_type_of_the_users_own_is_the_only_one() -> None:
+    own = Wanted(parse_address("http://host:1"), "m", body="json", headers=(("content-type", "text/plain"),))
+    lines, _, _ = http(prepare(own, INPUTS).data)
+    assert [line for line in lines if line.lower().startswith("content-type")] == ["content-type: text/plain"]
 
 
 def test_http_by_shared_memory() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tritonforge.load.address import model_path
 from tritonforge.load.errors import InvalidLoad
-from tritonforge.load.input.prepare import Wanted
+from tritonforge.load.input.prepare import Wanted, as_json
 from tritonforge.load.input.signature import ServedModel
 from tritonforge.load.input.tensors import to_values
 from tritonforge.load.settings import ModelLoad, Settings
@@ -32,6 +32,7 @@ def prepare_generate(wanted: Wanted, inputs: Mapping[str, tuple[str, NDArray[Any
         f"POST {wanted.address.path}{model_path(wanted.model, wanted.version)}/generate_stream HTTP/1.1",
         f"Host: {wanted.address.authority}",
         f"Content-Length: {len(body)}",
+        *as_json(wanted),
         *(f"{name}: {value}" for name, value in wanted.headers),
     ]
     return Payload("\r\n".join(lines).encode() + b"\r\n\r\n" + body, stream=True)

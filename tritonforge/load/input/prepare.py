@@ -14,7 +14,7 @@ from tritonforge.load.input.tensors import to_bytes, to_values
 from tritonforge.load.workers.job import Payload
 from tritonforge.request_parameters import Parameter
 
-__all__ = ["Region", "Wanted", "prepare", "prepare_sequence"]
+__all__ = ["Region", "Wanted", "as_json", "prepare", "prepare_sequence"]
 
 _PLACE = 4_000_000_000
 """A sequence's number in the JSON, where the real one of as many digits goes."""
@@ -121,12 +121,18 @@ def _http(
         f"POST {wanted.address.path}{model_path(wanted.model, wanted.version)}/infer HTTP/1.1",
         f"Host: {wanted.address.authority}",
         f"Content-Length: {len(head) + len(tail)}",
-        *([f"Inference-Header-Content-Length: {len(head)}"] if wanted.body == "binary" else []),
+        *([f"Inference-Header-Content-Length: {len(head)}"] if wanted.body == "binary" else as_json(wanted)),
         *(f"{name}: {value}" for name, value in wanted.headers),
     ]
     before, place, after = head.partition(str(_PLACE).encode() if flags else b"\0")
     start = "\r\n".join(lines).encode() + b"\r\n\r\n" + before
     return start, (after if place else b"") + tail
+
+
+def as_json(wanted: Wanted) -> list[str]:
+    """Give the header that says that a body is JSON, which others than Triton want, unless one of the user's does."""
+    given = any(name.lower() == "content-type" for name, _ in wanted.headers)
+    return [] if given else ["Content-Type: application/json"]
 
 
 def _reference(region: Region) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tritonforge.load.pacing.clock import NS
 from tritonforge.load.results import ModelStatistics, Window
 
-__all__ = ["WITHOUT", "Counters", "apart", "difference", "meanwhile", "mostly_others", "read_counters"]
+__all__ = ["RESTRICTED", "WITHOUT", "Counters", "apart", "difference", "meanwhile", "mostly_others", "read_counters"]
 
 _DRIFT, _FEW = 0.05, 10
 _LATE_SHARE = 0.1
+
+RESTRICTED = re.compile(r": HTTP 403\b|\brestricted\b")
+"""In the error of a question that wants a key, or that a server answers nobody."""
 
 WITHOUT = "--no-server-statistics, or server_statistics=False, measures without them"
 """What to do where they can't be read."""
