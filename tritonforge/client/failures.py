@@ -208,7 +208,8 @@ _NO_VERSIONS = re.compile(r"^(\[request id: .*?\] )?Request for unknown model: .
 _UNKNOWN_MODEL = re.compile(
     r"^(\[request id: .*?\] )?Request for unknown model\b"  # Triton's
     r"|^Model \S+( with version \S+)? not found$"  # MLServer's
-    r"|^Model with requested (name|version) is not found",  # OpenVINO Model Server's
+    r"|^Model with requested (name|version) is not found"  # OpenVINO Model Server's
+    r"|^Model with name \S+ does not exist\b",  # KServe's
     re.DOTALL,
 )
 """What "not found" says where it is the server's own: a model may refuse with that code what it doesn't find itself."""
