@@ -64,6 +64,7 @@ def test_errors_can_be_caught_as_what_they_are_elsewhere():
         (404, "Request for unknown model: 'fraud' is not found", ModelNotFound),
         (404, "[request id: a] Request for unknown model: 'fraud' version 7 is not found", ModelNotFound),
         (404, "Model fraud with version 2 not found", ModelNotFound),  # MLServer's
+        (404, "Model with name fraud does not exist.", ModelNotFound),  # KServe's
         (404, "no car of this model", InferenceFailed),
         (404, NOT_LOADED, ModelNotReady),
         (404, "no such customer", InferenceFailed),  # a model's own words

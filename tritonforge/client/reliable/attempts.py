@@ -129,7 +129,7 @@ class Attempts(Generic[T]):
         self._replicas.has(replica, self._model)
 
     def abandoned(self, replica: Replica[T]) -> None:
-        """Note that the caller has given up: it says nothing of the server."""
+        """Note what says nothing of the server, as that the caller has given up."""
         self._replicas.done(replica)
         if replica.probing and replica.open:
             self._replicas.failed(replica)
@@ -239,11 +239,9 @@ class Attempts(Generic[T]):
 
     def _blame(self, replica: Replica[T], error: ClientError, *, timed_out: bool, answered: bool) -> None:
         """Note a failure that is the server's own."""
-        if isinstance(error, DeadlineExceeded) and error.of_token:
+        of_token = isinstance(error, DeadlineExceeded) and error.of_token
+        if of_token or (self._extension and lacks_endpoint(error)):  # which say nothing of the server
             self.abandoned(replica)
-            return
-        if self._extension and lacks_endpoint(error):
-            self._answered(replica)
             return
         self._replicas.done(replica)
         # A slow model is no dead server, but where there are others, one that answers nothing is left out.

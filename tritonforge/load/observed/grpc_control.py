@@ -12,6 +12,7 @@ from tritonclient.grpc import service_pb2_grpc
 
 from tritonforge.load.address import Address
 from tritonforge.load.errors import LoadFailed
+from tritonforge.load.observed.statistics import RESTRICTED
 from tritonforge.load.trust import TlsFiles, distrust
 
 __all__ = ["GrpcControl"]
@@ -80,7 +81,8 @@ class GrpcControl:
         try:
             answer = method(request, timeout=_TIMEOUT_S, metadata=self._headers)
         except grpc.RpcError as error:
-            away = error.code() is grpc.StatusCode.UNAVAILABLE
+            restricted = RESTRICTED.search(str(error.details()))  # which is UNAVAILABLE, too (24.10)
+            away = error.code() is grpc.StatusCode.UNAVAILABLE and not restricted
             hint = "; is a server listening there, and is this its gRPC port?" if away else ""
             words = str(error.details())
             lacking = self._tls.lacking(words) if self._address.tls and away else ""

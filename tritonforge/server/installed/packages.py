@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from pathlib import Path
 
 from tritonforge.errors import Diagnostic, Where
@@ -35,6 +34,8 @@ def check_requirements(repository: Path) -> list[Diagnostic]:
 
 def _lacking(requirements: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Give the requirements that aren't met, and what there is; what this Python can't read was for pip to judge."""
+    from importlib import metadata  # here, with `packaging`: most repositories ask for nothing
+
     from packaging.requirements import InvalidRequirement, Requirement
 
     for text in requirements:
