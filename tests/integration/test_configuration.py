@@ -79,6 +79,50 @@ def test_a_model_is_warmed_up_with_arrays_and_classifies_with_labels(project: Pa
         assert client.get_model_config("seen")["model_warmup"][0]["batch_size"] == 2
 
 
+CHAINED = """
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from tritonforge import Tensor, model, pipeline
+
+
+class Verdict(NamedTuple):
+    verdict: Float32[np.ndarray, "batch 3"]
+
+
+@model(tensors={"output": Tensor(labels=("low", "middle", "high"))})
+def scored(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]:
+    return x * 2
+
+
+def chained(x: Float32[np.ndarray, "batch 3"]) -> Verdict:
+    return Verdict(scored(x))
+
+
+in_ensemble = pipeline(chained, lowering="ensemble", name="in_ensemble")
+in_fused = pipeline(chained, lowering="fused", name="in_fused")
+in_bls = pipeline(chained, lowering="bls", name="in_bls")
+"""
+
+
+def test_a_pipeline_has_the_labels_of_its_steps_in_each_lowering(project: Path) -> None:
+    (project / "chained.py").write_text(CHAINED)
+    build([project / "chained.py"], project / "repository")
+    with (
+        Server.embedded(project / "repository", exit_timeout_s=0, **FREE_PORTS) as server,
+        triton.InferenceServerClient(server.http_url.removeprefix("http://")) as client,
+    ):
+        wanted = [triton.InferRequestedOutput("verdict", class_count=2)]
+        inputs = [number("x", np.array([[1, 3, 2]], np.float32), "FP32")]
+        answers = [
+            client.infer(name, inputs, outputs=wanted).as_numpy("verdict").reshape(-1).tolist()
+            for name in ("in_ensemble", "in_fused", "in_bls")
+        ]
+        assert answers == [[b"6.000000:1:middle", b"4.000000:2:high"]] * 3
+
+
 def test_a_repository_that_was_made_by_hand_is_served_from_its_import(project: Path) -> None:
     hand = project / "hand"
     code = (

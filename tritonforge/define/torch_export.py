@@ -19,10 +19,23 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-__all__ = ["evaluating", "export", "find_fixed_size"]
+__all__ = ["evaluating", "export", "find_fixed_size", "inside"]
 
 OPSET = 18
 """ONNX operator set of exported modules: the lowest that torch's exporter writes."""
+
+
+def inside(given: Any) -> Any:
+    """Give the module that `torch.compile` or a data parallel wrapper is around; anything else as it is."""
+    import torch
+
+    while isinstance(given, torch.nn.Module):
+        wrapped = isinstance(given, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel)
+        within = given.module if wrapped else getattr(given, "_orig_mod", None)
+        if not isinstance(within, torch.nn.Module):
+            break
+        given = within
+    return given
 
 
 def export(

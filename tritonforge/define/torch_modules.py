@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ def torch_module(
 
     Args:
         module: the module, or a function of no arguments that makes it (then no server imports torch for the sake of
-            this line).
+            this line). Of `torch.compile` and of data parallel wrappers, what is inside is exported.
         example: arrays or tensors that it can be called on: one, several in the order of `forward`'s parameters, or by
             their names. Their first dimension is the batch.
         inputs: annotations by parameter name, where other dimensions vary too (`"batch 3 height width"`), or where the
@@ -77,16 +78,22 @@ def _export(
     try:
         import torch
 
-        from tritonforge.define.torch_export import evaluating, export, find_fixed_size
+        from tritonforge.define.torch_export import evaluating, export, find_fixed_size, inside
     except ModuleNotFoundError as error:
         raise _failed(model, f"{error.name} is not installed", "pip install 'tritonforge[torch]'") from error
+    if isinstance(given, torch.export.ExportedProgram):
+        hint = "give the module that it was exported of; or torch.onnx.export it, and use onnx(path)"
+        raise _failed(model, "it is an exported program, whose sizes are settled", hint)
     if not callable(given):  # a module is, too
-        reason = f"it is {given!r}, of type {type(given).__name__}"
+        reason = f"it is {reprlib.repr(given)}, of type {type(given).__name__}"
         raise _failed(model, reason, "give a torch.nn.Module, or a function of no arguments that makes it")
-    module = given if isinstance(given, torch.nn.Module) else make(given, model.where)
+    module = inside(given if isinstance(given, torch.nn.Module) else make(given, model.where))
     if not isinstance(module, torch.nn.Module):
         spelled = getattr(given, "__qualname__", type(given).__name__)
         raise _failed(model, f"{spelled}() gave a {type(module).__name__}", "give a torch.nn.Module")
+    if isinstance(module, torch.jit.ScriptModule):
+        hint = "give the module that it was scripted of; or save it, and use torchscript(path)"
+        raise _failed(model, "it is TorchScript, which torch doesn't export to ONNX", hint)
     arrays = _named_examples(example, list(inspect.signature(module.forward).parameters), model)
     declared = None if annotations is None else parse_tensors(annotations, "input", model.name, model.where)
     tensors = declared or _tensors(arrays, model)

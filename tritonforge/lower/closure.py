@@ -14,6 +14,7 @@ from tritonforge.define.tracing import unchainable
 from tritonforge.errors import Diagnostic, DiagnosticError
 from tritonforge.ir import Graph
 from tritonforge.lower.choice import Choice, choose, count_callers
+from tritonforge.lower.flatten import flatten
 from tritonforge.lower.recursion import find_recursion
 
 __all__ = ["Gathered", "gather"]
@@ -47,6 +48,12 @@ class Gathered:
             for definition in self.definitions
             if isinstance(definition, Pipeline) and self.choices[id(definition)].lowering == "ensemble"
         }
+
+    def flat(self, definition: AnyDefinition) -> Graph | None:
+        """Give the graph of a pipeline that was traced, in which the pipelines that it calls are steps."""
+        graph = self.graph(definition)
+        inner = {one.name: found for one in self.parts(definition) if (found := self.graph(one)) is not None}
+        return None if graph is None else flatten(graph, inner)
 
     def parts(self, definition: AnyDefinition) -> tuple[AnyDefinition, ...]:
         """Give the definitions that a pipeline calls, itself and by way of other pipelines, each once."""

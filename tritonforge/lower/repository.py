@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from tritonforge.ir import Code, Graph, Model, Repository
 from tritonforge.lower.closure import Gathered
 from tritonforge.lower.ensemble import lower_ensemble
 from tritonforge.lower.files import lower_files
-from tritonforge.lower.flatten import flatten
+from tritonforge.lower.labels import inherit_labels
 from tritonforge.lower.options import apply_options
 from tritonforge.lower.python import lower_body, lower_function
 from tritonforge.lower.sharing import copied_inputs
@@ -32,18 +32,15 @@ def lower(gathered: Gathered, code_of: CodeOf) -> tuple[Repository, list[Diagnos
     """
     models: list[Model] = []
     found: list[Diagnostic] = []
-    sizes: dict[str, int] = {}
-    ensembles = gathered.ensembles
-    # Pipelines last: the largest batch of one is known when those of its models are.
+    made: dict[str, Model] = {}
+    # Pipelines last: the largest batch of one, and its labels, are known when those of its models are.
     for definition in sorted(gathered.definitions, key=lambda one: isinstance(one, Pipeline)):
         try:
             if isinstance(definition, Pipeline):
-                largest = _largest_batch(definition, gathered, sizes)
-                first, *others = _lower_pipeline(definition, gathered, ensembles, largest, sizes, code_of)
-                models += [apply_options(first, definition), *others]
+                models += _lower_pipeline(definition, gathered, made, code_of)
             else:
-                models.append(_lower_model(definition, code_of))
-                sizes[definition.name] = models[-1].config.max_batch_size
+                made[definition.name] = _lower_model(definition, code_of)
+                models.append(made[definition.name])
         except DiagnosticError as error:
             found += error.diagnostics
     return Repository(tuple(sorted(models, key=lambda lowered: lowered.config.name))), found
@@ -59,15 +56,12 @@ def _lower_model(definition: Definition[..., Any], code_of: CodeOf) -> Model:
 
 
 def _lower_pipeline(
-    definition: Pipeline[..., Any],
-    gathered: Gathered,
-    ensembles: Mapping[str, Graph],
-    largest: int,
-    sizes: Mapping[str, int],
-    code_of: CodeOf,
+    definition: Pipeline[..., Any], gathered: Gathered, made: Mapping[str, Model], code_of: CodeOf
 ) -> list[Model]:
+    """Lower a pipeline, with its options; `made` are the models that it may call, by name."""
     graph = gathered.graph(definition)
     lowering = gathered.choices[id(definition)].lowering
+    largest = _largest_batch(definition, gathered, made)
     if lowering != "ensemble":
         called = gathered.parts(definition)
         bodies = [one for one in (definition, *called) if isinstance(one, Pipeline)]
@@ -75,9 +69,13 @@ def _lower_pipeline(
         code = code_of(definition)
         remote = lowering == "bls"
         body = lower_body(definition, graph, called, remote=remote, stacked=stacked, largest_batch=largest, code=code)
+        flat = gathered.flat(definition)
         if remote:
-            return [_with_largest_batches(body, sizes)]
-        return [body if graph is None else _with_copies(body, definition, graph, bodies[1:], gathered)]
+            body = _with_largest_batches(body, made)
+        elif flat is not None:
+            body = _with_copies(body, definition, flat)
+        body = apply_options(body, definition)
+        return [body if flat is None else inherit_labels(body, flat, made)]
     assert graph is not None, "what becomes an ensemble has been traced"
     if definition.batching is not None or definition.instances is not None:
         raise DiagnosticError(
@@ -90,46 +88,44 @@ def _lower_pipeline(
                 )
             ]
         )
-    return lower_ensemble(
+    ensemble, *others = lower_ensemble(
         definition.name,
         definition.signature,
         graph,
         definition.where,
-        inner=ensembles,
+        inner=gathered.ensembles,
         max_batch_size=largest,
     )
+    return [apply_options(ensemble, definition), *others]
 
 
-def _with_largest_batches(model: Model, sizes: Mapping[str, int]) -> Model:
+def _with_largest_batches(model: Model, made: Mapping[str, Model]) -> Model:
     """Tell a bls pipeline how many rows each model that it calls takes."""
     assert model.code is not None
     shim = model.code.shim
-    parts = tuple(replace(part, most_rows=sizes.get(part.name, 0) if part.remote else 0) for part in shim.parts)
+    parts = tuple(replace(part, most_rows=_most_rows(made, part.name) if part.remote else 0) for part in shim.parts)
     return replace(model, code=replace(model.code, shim=replace(shim, parts=parts)))
 
 
-def _with_copies(
-    model: Model,
-    definition: Pipeline[..., Any],
-    graph: Graph,
-    inner: Iterable[Pipeline[..., Any]],
-    gathered: Gathered,
-) -> Model:
+def _with_copies(model: Model, definition: Pipeline[..., Any], flat: Graph) -> Model:
     """Tell a fused pipeline which inputs of its steps must be copies."""
     assert model.code is not None
-    inner_graphs = {one.name: found for one in inner if (found := gathered.graph(one)) is not None}
     shim = model.code.shim
     writers = {part.name for part in shim.parts if not part.path}
-    copied = copied_inputs(flatten(graph, inner_graphs), writers, in_order=not is_async(definition.body))
+    copied = copied_inputs(flat, writers, in_order=not is_async(definition.body))
     parts = tuple(replace(part, copied=tuple(sorted(copied.get(part.name, ())))) for part in shim.parts)
     return replace(model, code=replace(model.code, shim=replace(shim, parts=parts)))
 
 
-def _largest_batch(definition: Pipeline[..., Any], gathered: Gathered, sizes: Mapping[str, int]) -> int:
+def _largest_batch(definition: Pipeline[..., Any], gathered: Gathered, made: Mapping[str, Model]) -> int:
     """Give the largest batch that every model of a pipeline takes; 0 where it isn't batched."""
     if not definition.signature.batched:
         return 0
     parts = gathered.parts(definition)
-    below = [sizes.get(part.name, 0) for part in parts]
+    below = [_most_rows(made, part.name) for part in parts]
     below += [part.batching.max_batch_size for part in parts if isinstance(part, Pipeline) and part.batching]
     return min((size for size in below if size), default=Batching().max_batch_size)
+
+
+def _most_rows(made: Mapping[str, Model], name: str) -> int:
+    return made[name].config.max_batch_size if name in made else 0

@@ -8,7 +8,7 @@ from tritonforge.define import Tensor
 from tritonforge.dtypes import DTYPES
 from tritonforge.ir import File, TensorConfig, TensorSpec
 
-__all__ = ["configure_tensor", "label_files", "refine_tensor"]
+__all__ = ["configure_tensor", "label_file", "label_files", "refine_tensor"]
 
 
 def configure_tensor(spec: TensorSpec, *, batched: bool, reshape: bool = True, ragged: bool = False) -> TensorConfig:
@@ -32,7 +32,7 @@ def configure_tensor(spec: TensorSpec, *, batched: bool, reshape: bool = True, r
 
 def refine_tensor(config: TensorConfig, tensor: Tensor) -> TensorConfig:
     """Add what a setting says of a tensor to its entry."""
-    labels = tensor.label_filename or (_label_file(config.name) if tensor.labels else "")
+    labels = tensor.label_filename or (label_file(config.name) if tensor.labels else "")
     return TensorConfig(
         config.name,
         DTYPES[tensor.data_type].config if tensor.data_type in DTYPES else config.data_type,
@@ -47,7 +47,8 @@ def refine_tensor(config: TensorConfig, tensor: Tensor) -> TensorConfig:
     )
 
 
-def _label_file(output: str) -> str:
+def label_file(output: str) -> str:
+    """Name the file of an output's labels."""
     return f"{output}_labels.txt".replace("/", "_")
 
 
@@ -55,6 +56,6 @@ def label_files(tensors: Mapping[str, Tensor]) -> list[File]:
     """Write the files of labels that are given in Python."""
     labelled = {name: tensor for name, tensor in tensors.items() if tensor.labels}
     return [
-        File(tensor.label_filename or _label_file(name), content=("\n".join(tensor.labels) + "\n").encode())
+        File(tensor.label_filename or label_file(name), content=("\n".join(tensor.labels) + "\n").encode())
         for name, tensor in sorted(labelled.items())
     ]

@@ -133,6 +133,9 @@ def test_arguments_are_held_against_the_example(exported: tuple[Any, Any]) -> No
         (Broken(), X, {}, "torch can't export it: Could not guard on data-dependent expression"),
         (Network(), X.astype(np.complex64), {}, 'the example of "features" is complex64[5, 4]'),
         (lambda: "no module", X, {}, "<lambda>() gave a str"),
+        (lambda: torch.jit.trace(NETWORK, torch.from_numpy(X)), X, {}, "it is TorchScript"),
+        (torch.export.export(NETWORK, (torch.from_numpy(X),)), X, {}, "it is an exported program"),
+        (NETWORK.state_dict(), X, {}, "of type OrderedDict"),
     ],
 )
 def test_what_cannot_be_served_is_told(module: Any, example: Any, options: Any, message: str) -> None:
@@ -140,6 +143,16 @@ def test_what_cannot_be_served_is_told(module: Any, example: Any, options: Any, 
         _ = torch_module(module, example=example, name="network", **options).signature
     (found,) = raised.value.diagnostics
     assert (found.code, message in found.message) == ("TF304", True)
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated. Please switch to:DeprecationWarning")  # inside torch.compile
+@pytest.mark.parametrize(
+    "wrap", [torch.compile, torch.nn.DataParallel, lambda one: torch.nn.DataParallel(torch.compile(one))]
+)
+def test_a_wrapper_is_left_out_of_what_is_exported(wrap: Any, exported: tuple[Any, Any]) -> None:
+    definition = torch_module(wrap(NETWORK), example=X[:1], outputs=("logits",), name="network")
+    assert definition.signature == exported[0].signature
+    np.testing.assert_array_equal(definition(X), exported[0](X))
 
 
 def test_a_failed_export_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,48 @@ def limited(x: Float32[np.ndarray, "batch 3"]) -> Float32[np.ndarray, "batch 3"]
     return sequential(x)
 
 
+@model(tensors={"output": Tensor(labels=("no", "yes"))})
+def labelled(x: Float32[np.ndarray, "batch 2"]) -> Float32[np.ndarray, "batch 2"]:
+    return x
+
+
+@pipeline(lowering="fused")
+def around(x: Float32[np.ndarray, "batch 2"]) -> Float32[np.ndarray, "batch 2"]:
+    return labelled(x)
+
+
+@pipeline(lowering="fused", tensors={"output": Tensor(labels=("fine", "fraud"))})
+def renamed(x: Float32[np.ndarray, "batch 2"]) -> Float32[np.ndarray, "batch 2"]:
+    return around(x)
+
+
+@pipeline(lowering="bls")
+def outermost(x: Float32[np.ndarray, "batch 2"]) -> tuple[Float32[np.ndarray, "batch 2"], Float32[np.ndarray, "batch"]]:
+    return around(x), x[:, 0]
+
+
+@pipeline(lowering="bls")
+def straight(x: Float32[np.ndarray, "batch 2"]) -> Float32[np.ndarray, "batch 2"]:
+    return around(labelled(x))
+
+
+@pytest.mark.parametrize(
+    ("definition", "labels"),
+    [(around, b"no\nyes\n"), (straight, b"no\nyes\n"), (renamed, b"fine\nfraud\n"), (outermost, None)],
+)
+def test_a_pipeline_has_the_labels_of_the_step_that_makes_its_output(
+    definition: Definition[..., Any], labels: bytes | None
+) -> None:
+    lone = lowered(definition)[definition.name]
+    names = [output.label_filename for output in lone.config.outputs]
+    if labels is None:  # what is in a body that can't be traced is not known
+        assert names == ["", ""]
+        assert not lone.beside
+    else:
+        assert names == ["output_labels.txt"]
+        assert [(file.path, file.content) for file in lone.beside] == [("output_labels.txt", labels)]
+
+
 def test_options_are_in_the_configuration() -> None:
     one = lowered(configured)["configured"]
     assert pbtxt.emit(one.config) == (
