@@ -9,6 +9,7 @@ import inspect
 import json
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from tritonforge.build.discover import own_modules
 from tritonforge.build.environments import other_packages
 from tritonforge.build.golden_faults import NotOneAnswer, OtherPackages, TooManyRows, fault
+from tritonforge.build.mixed_rows import find_mixed
 from tritonforge.define import Definition
 from tritonforge.define.arrays import Array
 from tritonforge.define.request_parameters import check_request_parameters
@@ -77,6 +79,7 @@ class GoldenMaker:
             before = set(sys.modules)
             content = write_golden(_run(definition, inputs) for inputs in given)
             self.diagnostics += _left_behind(one, before)
+            self.diagnostics += _mixing(one, definition, given)
         sha256 = hashlib.sha256(content).hexdigest()
         examples = len(definition.options.examples)
         return content, {
@@ -158,6 +161,19 @@ def _left_behind(one: Built, before: Collection[str]) -> Iterator[Diagnostic]:
             message = f"it imported {name} ({file.name}) as it ran, which doesn't travel: nothing in its code names it"
             hint = f"write `import {name}` in {Path(one.model.where.file).name}"
             yield Diagnostic("TF413", one.model.where, message, hint, severity="warning")
+
+
+def _mixing(one: Built, definition: Definition[..., Any], given: Sequence[Mapping[str, Any]]) -> Iterator[Diagnostic]:
+    """Warn of rows that answer otherwise beside others, where Triton puts those of several requests together."""
+    config = one.model.config
+    if config.max_batch_size < 2 or (config.dynamic_batching is None and config.ensemble is None):
+        return
+    own = definition.signature.request_parameters
+    with suppress(Exception):  # a part of a sample may be none
+        if found := find_mixed(given, lambda request: _outputs(definition, request), whole=own):
+            message = f"its answer hangs on which requests Triton puts together: {found}"
+            hint = "compute each row by itself, or take batching=Batching(dynamic=False) for rows that belong together"
+            yield Diagnostic("TF415", definition.where, message, hint, severity="warning")
 
 
 def golden_files(manifest: Mapping[str, Any]) -> set[str]:

@@ -76,8 +76,8 @@ def read_served_model(metadata: Json, config: Json) -> ServedModel:
     )
     return ServedModel(
         name=metadata["name"],
-        versions=tuple(metadata.get("versions", ())),
-        platform=metadata.get("platform", ""),
+        versions=tuple(metadata.get("versions") or ()),
+        platform=metadata.get("platform") or "",
         signature=signature,
         max_batch_size=max_batch_size,
         queue_timeout=_heeds_timeouts(config),

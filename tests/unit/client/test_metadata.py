@@ -30,6 +30,11 @@ def test_a_server_without_configurations_is_taken_at_its_metadata():
     assert str(read_served_model(METADATA, {}).signature) == "(x: FP32[_, 20], t: BYTES[_, _]) -> (y: INT64[_, 1])"
 
 
+def test_what_the_protocol_lets_a_server_leave_out_may_be_null():
+    served = read_served_model({**METADATA, "versions": None, "platform": None}, {})
+    assert (served.versions, served.platform) == ((), "")
+
+
 def test_a_decoupled_model_is_known_as_one():
     assert read_served_model(METADATA, {"model_transaction_policy": {"decoupled": True}}).signature.decoupled
 
