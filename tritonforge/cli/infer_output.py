@@ -41,7 +41,7 @@ def to_table(result: Result) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"{result.model} version {result.model_version}", title_justify="left")
+    table = Table(title=_titled(result), title_justify="left")
     for column in ("output", "datatype", "shape", "values"):
         table.add_column(column, overflow="fold")
     for name, array in result.outputs.items():
@@ -52,10 +52,15 @@ def to_table(result: Result) -> Table:
 
 def to_text(result: Result) -> str:
     """Give plain lines for a pipe or a file: of each output its name, datatype and shape, then its values."""
-    lines = [f"{result.model} version {result.model_version}"]
+    lines = [_titled(result)]
     for name, array in result.outputs.items():
         lines += [f"{name}: {from_numpy(array.dtype)}{list(array.shape)}", _values(array)]
     return "\n".join(lines)
+
+
+def _titled(result: Result) -> str:
+    """Name the model and its version, which other servers than Triton leave out."""
+    return f"{result.model} version {result.model_version}" if result.model_version else result.model
 
 
 def write_npz(result: Result, path: Path) -> None:
