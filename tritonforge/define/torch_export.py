@@ -47,7 +47,7 @@ def export(
     """Export a module in evaluation mode; named dimensions and the batch stay variable.
 
     Raises:
-        ValueError: `outputs` are not as many as the module gives.
+        ValueError: `outputs` are not as many as the module gives, or an output has the name of an input.
         Exception: whatever torch's exporter raises for a module that it can't export.
     """
     import torch
@@ -59,6 +59,10 @@ def export(
         raise ValueError(f"outputs= gives {given}, forward gives {len(names)}")
     if outputs is not None and set(outputs) != set(names):  # else a dict has them, in an order of its own
         names = [*outputs]
+    if both := [name for name in names if name in examples]:
+        raise ValueError(
+            f'"{both[0]}" is an input and an output, and a graph names a value once: outputs= names them anew'
+        )
     kwargs = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in examples.items()}
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # the exporter tells of deprecations inside torch

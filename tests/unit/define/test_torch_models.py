@@ -135,6 +135,7 @@ def test_arguments_are_held_against_the_example(exported: tuple[Any, Any]) -> No
         (lambda: "no module", X, {}, "<lambda>() gave a str"),
         (lambda: torch.jit.trace(NETWORK, torch.from_numpy(X)), X, {}, "it is TorchScript"),
         (torch.export.export(NETWORK, (torch.from_numpy(X),)), X, {}, "it is an exported program"),
+        (NETWORK, X, {"outputs": ("features",)}, '"features" is an input and an output'),
         (NETWORK.state_dict(), X, {}, "of type OrderedDict"),
     ],
 )
