@@ -10,8 +10,11 @@ from tritonforge.client import Client, DeadlineExceeded, ServerUnavailable
 from tritonforge.client.deadline import Deadline
 from tritonforge.client.grpc.message import from_message, to_json, to_message
 from tritonforge.client.grpc.transport import GrpcTransport
+from tritonforge.client.grpc.wire import parse_response
 from tritonforge.client.message import Request, Tensor
+from tritonforge.client.tensors.wire import decode
 from tritonforge.client.url import parse_url
+from tritonforge.dtypes import DTYPES
 
 from .fault_server import FaultServer, Peer, free_port, then_close
 
@@ -39,6 +42,35 @@ def test_a_message_becomes_a_response():
     del message.raw_output_contents[:]
     with pytest.raises(ValueError, match="1 outputs, but the contents of 0"):
         from_message(message)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "field", "values"),
+    [
+        ("BOOL", "bool_contents", [True, False]),
+        ("INT8", "int_contents", [-128, 127]),
+        ("UINT16", "uint_contents", [0, 65535]),
+        ("INT64", "int64_contents", [-(2**63), 2**63 - 1]),
+        ("UINT64", "uint64_contents", [0, 2**64 - 1]),
+        ("FP32", "fp32_contents", [0.5, float("inf")]),
+        ("FP64", "fp64_contents", [0.1, 1e300]),
+        ("BYTES", "bytes_contents", [b"a", b""]),
+    ],
+)
+def test_typed_contents_are_read(datatype, field, values):
+    message = service_pb2.ModelInferResponse(model_name="m")
+    getattr(message.outputs.add(name="y", datatype=datatype, shape=[2]).contents, field).extend(values)
+    (output,) = parse_response(message.SerializeToString()).outputs
+    found = decode(output.datatype, output.shape, output.data)
+    assert (found.dtype, found.tolist()) == (DTYPES[datatype].numpy, values)
+
+
+@pytest.mark.parametrize(("datatype", "words"), [("INT8", "can't hold"), ("FP16", "has no others")])
+def test_typed_contents_that_are_no_such_tensor_are_refused(datatype, words):
+    message = service_pb2.ModelInferResponse(model_name="m")
+    message.outputs.add(name="y", datatype=datatype, shape=[1]).contents.int_contents.append(128)
+    with pytest.raises(ValueError, match=words):
+        parse_response(message.SerializeToString())
 
 
 def test_a_configuration_is_worded_as_over_http():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import Message
 from tritonclient.grpc import service_pb2 as pb
 
-from tritonforge.client.message import Parameter, Region, Request, Response, Tensor
+from tritonforge.client.grpc.typed import typed_data
+from tritonforge.client.message import Buffer, Parameter, Region, Request, Response, Tensor
 from tritonforge.client.transport import Json
 
 __all__ = ["from_message", "to_json", "to_message"]
@@ -34,8 +36,10 @@ def to_message(request: Request) -> Any:
 
 
 def from_message(message: Any) -> Response:
-    """Read a ModelInferResponse. Raise ValueError where its outputs don't have their raw contents."""
-    contents = message.raw_output_contents
+    """Read a ModelInferResponse. Raise ValueError where its outputs don't have their contents, raw or typed."""
+    contents: Sequence[Buffer] = message.raw_output_contents
+    if not contents and any(output.HasField("contents") for output in message.outputs):
+        contents = [typed_data(output) for output in message.outputs]
     if len(message.outputs) != len(contents):
         raise ValueError(f"{len(message.outputs)} outputs, but the contents of {len(contents)}")
     outputs = tuple(

@@ -134,6 +134,8 @@ def _raw_contents(data: bytes | memoryview) -> tuple[int, list[tuple[int, int]]]
         length, start = _length(data, position + 1)
         position = start + length
         spans.append((start, position))
+    if not spans:  # no outputs, or each with its contents in itself
+        raise _NotPlainError
     if position != size:  # parameters, fields in another order or unknown ones, or a message that breaks off
         raise _NotPlainError
     return head_end, spans
