@@ -27,6 +27,7 @@ from tritonforge.define.origin import recorded_assets
 from tritonforge.define.redefinitions import in_classes, made_definitions, replaced, unheld
 from tritonforge.define.settings.explanations import explain
 from tritonforge.errors import Diagnostic, DiagnosticError, Where
+from tritonforge.package_names import package_of
 
 __all__ = ["Discovered", "Source", "find_sources", "importing", "missing_module", "own_modules"]
 
@@ -261,7 +262,7 @@ def missing_module(name: str, file: Path, *, otherwise: str = "") -> str:
     if name == "triton_python_backend_utils":
         raised = "a definition takes and gives arrays, and raises TritonError"
         return f"only Triton has it: {raised}; a model.py is served as it is by model_files(…)"
-    return f"install {name} in this environment{otherwise}"
+    return f"install {package_of(name)} in this environment{otherwise}"
 
 
 def _is_ours(error: BaseException) -> bool:

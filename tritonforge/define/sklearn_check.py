@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tritonforge.define.arrays import Array
+from tritonforge.define.onnx_sessions import open_session
 from tritonforge.define.sklearn_answers import Answer, answers
 from tritonforge.define.sklearn_mends import CLASS, mend_of_answers, mend_of_loading, mend_of_rows
 from tritonforge.define.sklearn_probes import Probe, probes
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Check"]
 
 _SHOWN = 4
-_SILENT = 4
-"""ONNX Runtime's severity from which on it writes to stderr: fatal errors only."""
 
 _PLACE = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : \w+ : |Exception during initialization: |/\S+:\d+ [^()]*\([^()]*\)\S* "
@@ -89,12 +88,8 @@ class Check:
             )
 
     def _session(self, content: bytes) -> onnxruntime.InferenceSession:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _SILENT
         try:
-            return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            return open_session(content)
         except Exception as error:  # onnxruntime has classes of its own, without a common base
             reason = f"ONNX Runtime can't load the graph that skl2onnx makes of it: {_words(error)}"
             raise DiagnosticError([self._found("TF304", reason, mend_of_loading(str(error)))]) from error
@@ -177,11 +172,7 @@ class Check:
 
 
 def _outputs(session: onnxruntime.InferenceSession, probe: Probe, names: Iterable[str]) -> list[Array]:
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.log_severity_level = _SILENT
-    return [np.asarray(one) for one in session.run(list(names), dict(probe.inputs), options)]
+    return [np.asarray(one) for one in session.run(list(names), dict(probe.inputs))]
 
 
 def _words(error: Exception) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tritonforge.define.annotations import ParsedTensor
 from tritonforge.define.arrays import Array
+from tritonforge.define.onnx_sessions import open_session
 from tritonforge.ir import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -93,12 +94,9 @@ def find_fixed_size(
         The dimension, its size, and what shows it; None where there is none.
     """
     try:
-        import onnxruntime
+        session = open_session(content)
     except ModuleNotFoundError:
         return None
-    quiet = onnxruntime.SessionOptions()
-    quiet.log_severity_level = 4
-    session = onnxruntime.InferenceSession(content, quiet, providers=["CPUExecutionProvider"])
     taken = {tensor.name for tensor in session.get_inputs()}
     said = [tensor.shape for tensor in session.get_outputs()]
     for dim, axes in _variable(inputs).items():

@@ -19,6 +19,7 @@ from tritonforge.define.annotations import ParsedTensor
 from tritonforge.define.arrays import Array
 from tritonforge.define.base import Definition
 from tritonforge.define.onnx_graph import OnnxGraph, declared_signature, read_graph
+from tritonforge.define.onnx_sessions import open_session
 from tritonforge.define.origin import Origin, caller
 from tritonforge.define.redefinitions import note
 from tritonforge.define.reshapes import reshaped
@@ -184,12 +185,7 @@ class OnnxModel(WeightsModel):
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
-        import onnxruntime
-
-        model = self._model
-        return onnxruntime.InferenceSession(
-            model if isinstance(model, bytes) else str(model), providers=["CPUExecutionProvider"]
-        )
+        return open_session(self._model)
 
     def _declared(self, kind: Literal["input", "output"]) -> tuple[ParsedTensor, ...] | None:
         annotations = self._inputs if kind == "input" else self._outputs

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from tritonforge.package_names import package_of
 from tritonforge.server.installed.backends import PYTHON_BACKENDS
 
 __all__ = ["INSTALL", "SHARED_MEMORY_FULL", "hint_for", "hint_for_end"]
@@ -29,17 +30,6 @@ _CRASHED = re.compile(r"Fatal Python error: (?P<signal>Segmentation fault|Bus er
 INSTALL = "install what it imports for the Python that runs the models: "
 """Before pip's command, which the package's name ends."""
 
-_PACKAGES = {
-    "PIL": "pillow",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "PyYAML",
-}
-"""Packages whose names on the index differ from the modules'."""
-
 _RELEASE = "24.10"
 
 
@@ -59,8 +49,7 @@ def hint_for_end(log: str) -> str:
 
 def _missing_module(found: re.Match[str]) -> str:
     module = found["module"].partition(".")[0]
-    package = _PACKAGES.get(module, module)
-    return f"{INSTALL}{sys.executable} -m pip install {package}"
+    return f"{INSTALL}{sys.executable} -m pip install {package_of(module)}"
 
 
 def _missing_file_of_version(found: re.Match[str]) -> str:
