@@ -27,6 +27,6 @@ def test_a_run_that_fails_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFi
         assert session.run(None, {"x": np.array([2])})[0].tolist() == [[4, 5]]
         with pytest.raises(Exception, match="out of data bounds"):
             session.run(None, {"x": np.array([3])})
-    with pytest.raises(Exception, match="Failed to load model|INVALID_PROTOBUF"):
+    with pytest.raises(Exception, match="INVALID_PROTOBUF"):
         open_session(b"none")
     assert capfd.readouterr() == ("", "")
