@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from tritonforge.client.tensors.wire import Buffer
 from tritonforge.request_parameters import Parameter
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ __all__ = [
     "is_sequence",
     "joined",
 ]
-
-Buffer = bytes | bytearray | memoryview
-"""Bytes of a tensor, or a view of them."""
-
 
 Headers = tuple[tuple[str, str], ...]
 """Headers of one request beside those of the client's options, names in lower case; over gRPC they are metadata."""

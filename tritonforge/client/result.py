@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tritonforge.client.message import Parameter
 from tritonforge.client.names import shown
 from tritonforge.client.tensors.wire import Array
 from tritonforge.dtypes import from_numpy
+from tritonforge.request_parameters import Parameter
 
 __all__ = ["Result"]
 

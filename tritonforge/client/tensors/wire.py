@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tritonforge.client.message import Buffer
 from tritonforge.dtypes import DTYPES
 from tritonforge.errors import InvalidTensor
 
-__all__ = ["Array", "decode", "encode", "numpy_dtype", "small_dtype", "stand_in"]
+__all__ = ["Array", "Buffer", "decode", "encode", "numpy_dtype", "small_dtype", "stand_in"]
 
 Array = NDArray[Any]
+
+Buffer = bytes | bytearray | memoryview
+"""Bytes of a tensor, or a view of them."""
 
 _LENGTH = struct.Struct("<I")
 _WIDEST_RAGGED = 120  # bytes of a string, up to which looking at each is quicker than a Python object for all
