@@ -10,6 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,24 @@ def test_connections_that_are_stuck_are_left_after_two_late_calls(proxy, scheme)
                 client.describe("identity", timeout_s=1)
         for _ in range(3):
             assert client.describe("identity", timeout_s=30).name == "identity"
+
+
+def test_a_replica_whose_connections_are_stuck_is_brought_back_over_new_ones(proxy, served, scheme):
+    other = served.http_url if scheme == "http" else served.grpc_url
+    options = settings(timeout_s=30, breaker=Breaker(failures=1, pause_s=0.05, probe_s=0.2))
+    with Client([f"{scheme}://127.0.0.1:{proxy.port}", other], **options) as client:
+        first = client._assembly.reliable.replicas.all[0]
+        while not first.heard:
+            client.describe("identity")
+            client.infer("identity", x_FP32=ONE)
+        proxy.fault = stuck_from_now_on(proxy)
+        deadline = time.monotonic() + 30
+        for opened in (True, False):
+            while first.open is not opened:
+                with suppress(DeadlineExceeded):  # of what was sent over one of them
+                    client.infer("identity", x_FP32=ONE, timeout_s=1)
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
 
 
 def test_connections_of_a_loop_that_are_stuck_are_left_after_two_late_calls(proxy, scheme):

@@ -290,8 +290,10 @@ class ReliableTransport:
         try:
             deadline = Deadline(self.replicas.breaker.probe_s)
             ready = await replica.transport.ask(Question("server_ready"), deadline)
-        except (ClientError, RuntimeError):  # the latter of a client that has been closed meanwhile
+        except (ClientError, RuntimeError) as error:  # the latter of a client that has been closed meanwhile
             ready = False
+            if isinstance(error, DeadlineExceeded) and not (error.code or error.of_token):
+                replica.transport.renew()  # the server may be back, and this connection dead
         (self.replicas.succeeded if ready else self.replicas.failed)(replica)
 
     def _renew(self, replica: Replica[AsyncTransport], error: ClientError, deadline: Deadline) -> None:
