@@ -242,12 +242,22 @@ class Point:
         """Whether the server stopped answering: none of a closed loop's requests under way had an answer at the end.
 
         Those that reached the timeout then, or lost their connection, tell it where none had failed alike before, as
-        those of a slow server do, and of one that closes connections now and then.
+        those of a slow server do, and of one that closes connections now and then; or where nothing else has succeeded
+        for long.
         """
         if self.load.kind != "concurrency":
             return False
-        after = sum(error.after for error in self.errors if error.after == error.count)
-        return self.unanswered + after >= self.load.value
+        errors = self.errors if self._quiet else [error for error in self.errors if error.after == error.count]
+        return self.unanswered + sum(error.after for error in errors) >= self.load.value
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether no request succeeded for the last third of the windows, ten times as long as any took before."""
+        measured = [window for window in self.windows if window.measured]
+        last = max((place for place, window in enumerate(measured, 1) if window.requests), default=0)
+        quiet_us = 1e6 * sum(window.duration_s for window in measured[last:])
+        share = len(measured) - last >= len(measured) / 3
+        return last > 0 and share and quiet_us > 10 * self.latency.max_us.value
 
     @property
     def failed(self) -> int:

@@ -40,6 +40,9 @@ def find_max(
     kind = kinds.pop()
     values = [load.value for load in settings.loads]
     limit = max(values) if len(values) > 1 else _LIMIT[kind]
+    if kind == "concurrency" and settings.requests is not None and settings.requests < limit:
+        reason = f"requests is {settings.requests}, and the search goes up to concurrency {limit:g}"
+        raise InvalidLoad(f"{reason}: give {limit:g} or more, or a duration, or a range that ends before")
     kept, reached = Kept(on_window, on_point), 0.0
 
     def report() -> Report:

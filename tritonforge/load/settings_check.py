@@ -26,6 +26,8 @@ _PROCESSES = 16
 """More of the generator for each processor only take turns on it, and a start of 0.3 s and 30 MB each."""
 _SEQUENCES = "those of a load have numbers of their own; their length is sequence_length"
 _UNFIT = re.compile(r"[^ -~]")
+_FRAMING = {"content-length", "inference-header-content-length", "transfer-encoding"}
+"""Headers that say where a request ends, or its parts do: the generator's own to set."""
 
 
 def check_settings(settings: Settings) -> None:
@@ -63,6 +65,7 @@ def check_settings(settings: Settings) -> None:
             for name in _SECONDS
             if (value := getattr(settings, name)) is not None and LATEST_S < value < math.inf
         ),
+        *((True, text) for text in _too_few_requests(settings)),
         *((True, text) for text in _unfit_headers(settings)),
         *((True, text) for text in _unfit_parameters(settings)),
     )
@@ -75,12 +78,21 @@ def check_settings(settings: Settings) -> None:
         settings.tls.check()
 
 
+def _too_few_requests(settings: Settings) -> Iterator[str]:
+    """Say of a closed loop that it has fewer requests than are to be under way: a smaller one would be measured."""
+    for load in settings.loads:
+        if load.kind == "concurrency" and settings.requests is not None and settings.requests < load.value:
+            yield f"requests is {settings.requests}, and {load} has more under way at once: give {load.value:g} or more"
+
+
 def _unfit_headers(settings: Settings) -> Iterator[str]:
     """Say which headers can't be sent. A value may be a secret, and isn't told."""
     for name, value in settings.headers.items():
         if not _NAMES[settings.protocol].fullmatch(name):
             allowed = f"over {settings.protocol}, that is of ASCII letters, digits and -"
             yield f"header {name!r}: it is no name of a header; {allowed}"
+        if name.lower() in _FRAMING:
+            yield f"header {name!r}: it says where a request ends, which is for the generator to say: leave it out"
         if found := _UNFIT.search(value):
             yield f"header {name!r}: its value has {found[0]!r}; it is printable ASCII, in one line"
 

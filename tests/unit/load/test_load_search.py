@@ -54,6 +54,15 @@ def test_a_search_without_an_objective_is_refused() -> None:
         find_max(Settings("http://127.0.0.1:1", (), (Load("rate", 1),)))
 
 
+def test_a_search_beyond_its_number_of_requests_is_refused() -> None:
+    """Each load would be as many requests at once as there are, whatever it is called."""
+    settings = Settings(
+        "http://127.0.0.1:1", (ModelLoad("m"),), (Load("concurrency", 1),), slo=parse_slo("p99=5ms"), requests=20
+    )
+    with pytest.raises(InvalidLoad, match="requests is 20, and the search goes up to concurrency 4096: give 4096 or"):
+        find_max(settings)
+
+
 @pytest.mark.parametrize("ends", [LoadFailed("it is gone"), KeyboardInterrupt()])
 def test_a_search_that_is_not_finished_tells_the_best_so_far(
     ends: BaseException, monkeypatch: pytest.MonkeyPatch

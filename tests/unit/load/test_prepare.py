@@ -11,6 +11,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from tritonforge.load.address import parse_address
+from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.input.generate import prepare_generate
 from tritonforge.load.input.prepare import Region, Wanted, prepare
 from tritonforge.load.links.stream_message import only_ends, stream_error
@@ -93,6 +94,14 @@ def test_grpc_messages_of_sequences(number: int) -> None:
         assert message.parameters["sequence_end"].bool_param == bool(last)
         assert [tensor.name for tensor in message.inputs] == ["x", "words"]
         assert len(message.raw_input_contents) == 2
+
+
+def test_bytes_that_json_can_not_hold_are_refused() -> None:
+    wanted = Wanted(parse_address("http://host:1"), "m", body="json")
+    array = np.array([b"a", b"\xff\x00"], object)
+    with pytest.raises(InvalidLoad, match=r'input "x" has bytes that are not UTF-8, .*: b.\\xff\\x00.; send them'):
+        prepare(wanted, {"x": ("BYTES", array)})
+    assert b"\xff\x00" in prepare(replace(wanted, body="binary"), {"x": ("BYTES", array)}).data
 
 
 @pytest.mark.parametrize("body", ["binary", "json"])

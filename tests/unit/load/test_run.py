@@ -82,6 +82,11 @@ def test_what_is_not_judged_says_where_its_parts_are_far_apart() -> None:
     assert run_of(settings, [90] * 9, [10**6] * 6 + [2 * 10**6] * 3).drift() == (
         "not alike throughout: mean latencies of 1, 1 and 2 ms, one part after the other"
     )
+    assert run_of(settings, [90] * 3 + [0] * 6).drift() == (
+        "not alike throughout: 100, 0 and 0 requests/s, one part after the other"
+    )
+    assert run_of(settings, [2, 0, 1]).drift() == "", "by chance, maybe"
+    assert run_of(replace(settings, duration_s=2.0), [90, 30]).drift(), "two windows are a part each"
     assert run_of(replace(settings, window_s=1.0), [90] * 6 + [30] * 3).drift() == "", "it is unstable"
     assert run_of(replace(settings, stable_windows=1), [90] * 6 + [30] * 3).drift() == "", "of one part"
 

@@ -161,6 +161,20 @@ def test_failures_of_all_that_was_under_way_tell_that_the_server_stopped_answeri
     assert (found.silent, found.slo_met, found.failed_after) == (silent, not silent, sum(after.values()))
 
 
+@pytest.mark.parametrize(("answered", "silent"), [((1, 1, 0, 0), True), ((1, 1, 1, 0), False), ((0, 0, 0, 0), False)])
+def test_a_server_that_is_silent_for_long_has_stopped_though_others_timed_out_before(
+    answered: tuple[int, ...], silent: bool
+) -> None:
+    settings = Settings("http://127.0.0.1:1", (ModelLoad("m"),), slo=parse_slo("p99=10ms"))
+    windows = []
+    for index, count in enumerate(answered):
+        latency = Histogram.of([MS] * (1000 * count))
+        windows.append(Tally(index, 10**9, latency, latency, errors={"timeout": 1}))
+    load = Load("concurrency", 2)
+    found = make_point(load, settings, windows, 4, agreed=None, failed_after={"timeout": 2})
+    assert (found.silent, bool(found.slo_met)) == (silent, not silent and any(answered))
+
+
 def test_requests_that_fail_in_the_wait_at_the_end_count_once() -> None:
     """They were overdue at the windows' end, too: 180 of 252 are within the limit."""
     late = {"errors": {"timeout": 72}, "failed_after": {"timeout": 72}, "overdue": {100 * MS: 60}}

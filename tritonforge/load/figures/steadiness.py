@@ -32,15 +32,16 @@ def in_parts(windows: Sequence[Tally], parts: int) -> list[Tally]:
 def drift(windows: Sequence[Tally], settings: Settings) -> str:
     """Say where a measurement's parts are far from each other, further than chance takes them; else nothing."""
     parts = in_parts(windows, settings.stable_windows)
-    if len(parts) < max(settings.stable_windows, _FEWEST) or not all(part.latency.count for part in parts):
+    answered = [part for part in parts if part.latency.count]
+    if len(parts) < _FEWEST or not answered:
         return ""
     rates = _rates(parts)
     # Of n requests that come by chance, n varies by its square root.
-    chances = [rate / math.sqrt(part.latency.count) for rate, part in zip(rates, parts, strict=True)]
+    chances = [math.sqrt(max(part.latency.count, 1)) / max(part.duration_ns, 1) for part in parts]
     if _far(rates, chances):
         return f"not alike throughout: {_listed(rates, 1e9)} requests/s, one part after the other"
-    means = [part.latency.mean for part in parts]
-    if _far(means, [part.latency.std / math.sqrt(part.latency.count) for part in parts]):
+    means = [part.latency.mean for part in answered]
+    if len(means) >= _FEWEST and _far(means, [part.latency.std / math.sqrt(part.latency.count) for part in answered]):
         return f"not alike throughout: mean latencies of {_listed(means, 1e-6)} ms, one part after the other"
     return ""
 

@@ -24,7 +24,7 @@ __all__ = ["check_generate", "prepare_generate"]
 
 def prepare_generate(wanted: Wanted, inputs: Mapping[str, tuple[str, NDArray[Any]]]) -> Payload:
     """Write a request whose answer is a stream: each input as its values, flat, which is all that Triton reads."""
-    values: dict[str, Any] = {name: to_values(array) for name, (_, array) in inputs.items()}
+    values: dict[str, Any] = {name: to_values(name, array) for name, (_, array) in inputs.items()}
     if wanted.parameters:
         values["parameters"] = dict(wanted.parameters)
     body = json.dumps(values, separators=(",", ":")).encode()

@@ -102,7 +102,7 @@ def _http(
             entry["parameters"] = {"binary_data_size": len(data)}
             tail += data
         else:
-            entry["data"] = to_values(array)
+            entry["data"] = to_values(name, array)
         entries.append(entry)
     request: dict[str, Any] = {"inputs": entries}
     if outputs:

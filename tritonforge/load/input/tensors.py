@@ -12,8 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritonforge.dtypes import DTYPES
+from tritonforge.load.errors import InvalidLoad
 
 __all__ = ["from_bytes", "to_bytes", "to_values"]
+
+_SHOWN = 20
+"""Bytes that are shown of some that can't be sent."""
 
 
 def to_bytes(array: NDArray[Any], datatype: str) -> bytes:
@@ -24,10 +28,15 @@ def to_bytes(array: NDArray[Any], datatype: str) -> bytes:
     return b"".join(struct.pack("<I", len(item)) + item for item in items)
 
 
-def to_values(array: NDArray[Any]) -> list[Any]:
-    """Give a tensor's elements for JSON, flat, row-major."""
+def to_values(name: str, array: NDArray[Any]) -> list[Any]:
+    """Give an input's elements for JSON, flat, row-major. Raise InvalidLoad for bytes that it has no way to say."""
     if array.dtype.kind in "OSU":
-        return [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in array.ravel()]
+        try:
+            return [item.decode() if isinstance(item, bytes) else str(item) for item in array.ravel()]
+        except UnicodeDecodeError as error:
+            shown = bytes(error.object[:_SHOWN])
+            reason = f'input "{name}" has bytes that are not UTF-8, which JSON can\'t hold: {shown!r}'
+            raise InvalidLoad(f"{reason}; send them as they are: in a binary body, or over gRPC") from error
     if array.dtype.kind not in "biuf":  # bfloat16
         array = array.astype(np.float32)
     values: list[Any] = array.ravel().tolist()
