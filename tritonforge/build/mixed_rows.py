@@ -35,12 +35,14 @@ def find_mixed(samples: Sequence[Request], run: Callable[[Request], Mapping[str,
     together = run(joined)
     alone = [run(request) for request in two]
     for name, array in together.items():
-        apart = np.concatenate([answer[name] for answer in alone])
-        rows = zip(np.split(apart, len(apart)), np.split(array, len(array)), strict=True)
-        for number, (lone, beside) in enumerate(rows):
-            if not matches(beside, lone, TOLERANCE):
-                shown = f"{_shown(lone)} by itself, {_shown(beside)} beside other rows"
-                return f'row {number} of "{name}" is {shown}'
+        apart = [row for answer in alone for row in answer[name]]
+        for number, (lone, beside) in enumerate(zip(apart, array, strict=True)):
+            if np.shape(lone) != np.shape(beside):
+                shown = f"has the shape {[*np.shape(lone)]} by itself, {[*np.shape(beside)]} beside other rows"
+                return f'row {number} of "{name}" {shown}'
+            if not matches(np.atleast_1d(beside), np.atleast_1d(lone), TOLERANCE):
+                shown = f"is {_shown(lone)} by itself, {_shown(beside)} beside other rows"
+                return f'row {number} of "{name}" {shown}'
     return ""
 
 
@@ -65,4 +67,4 @@ def _shapes(sample: Request, whole: str) -> Mapping[str, Any]:
 
 
 def _shown(row: Array) -> str:
-    return str(row.ravel()[:_SHOWN])
+    return str(np.atleast_1d(row).ravel()[:_SHOWN])

@@ -45,6 +45,17 @@ def test_requests_of_one_row_are_put_together(tmp_path: Path) -> None:
     assert found == [("centred", "TF415", told)]
 
 
+def test_a_shape_that_hangs_on_the_rows_beside_is_told(tmp_path: Path) -> None:
+    text = """
+@model(examples={"text": np.array(["a b c", "d"], object)})
+def split(text: Words) -> String[np.ndarray, "batch token"]:
+    found = [one.split() for one in text]
+    return np.array([one + [""] * (max(map(len, found)) - len(one)) for one in found], object)
+"""
+    told = f'{MIXED}row 1 of "output" has the shape [1] by itself, [3] beside other rows'
+    assert warned(tmp_path, text) == [("split", "TF415", told)]
+
+
 def test_a_pipeline_is_held_to_it_too(tmp_path: Path) -> None:
     around = "\n@pipeline\ndef around(x: Rows) -> Rows:\n    return centred(x)\n"
     assert {(name, code) for name, code, _ in warned(tmp_path, CENTRED.format("") + around, golden=2)} == {
