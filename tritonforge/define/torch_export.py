@@ -48,12 +48,15 @@ def export(
     """Export a module in evaluation mode; named dimensions and the batch stay variable.
 
     Raises:
-        ValueError: `outputs` are not as many as the module gives, or an output has the name of an input.
+        ValueError: `outputs` are not as many as the module gives, an output has the name of an input, or is no tensor.
         Exception: whatever torch's exporter raises for a module that it can't export.
     """
     import torch
 
     results = _call(module, examples)
+    if nested := [name for name, value in results.items() if not isinstance(value, torch.Tensor)]:
+        found = type(results[nested[0]]).__name__
+        raise ValueError(f'"{nested[0]}" of what forward gives is of type {found}: give tensors, alone or in one dict')
     names = [*results]
     if outputs is not None and len(outputs) != len(names):
         given = f"{len(outputs)} name{'s'[: len(outputs) != 1]}"

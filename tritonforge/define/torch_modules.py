@@ -24,6 +24,9 @@ from tritonforge.ir import TensorSpec
 
 __all__ = ["torch_module"]
 
+_NO_KERNEL = "Could not find an implementation for"
+"""ONNX Runtime's word (1.23) of an operation and a data type, such as bfloat16, that it has no code for."""
+
 if TYPE_CHECKING:
     import torch
 
@@ -96,6 +99,9 @@ def _export(
         raise _failed(model, "it is TorchScript, which torch doesn't export to ONNX", hint)
     arrays = _named_examples(example, list(inspect.signature(module.forward).parameters), model)
     declared = None if annotations is None else parse_tensors(annotations, "input", model.name, model.where)
+    if declared and (left := sorted(arrays.keys() ^ {tensor.spec.name for tensor in declared})):
+        hint = f"annotate what the example has: {', '.join(arrays)}"
+        raise _failed(model, f"inputs= and the example differ in {', '.join(left)}", hint)
     tensors = declared or _tensors(arrays, model)
     if any(tensor.batched for tensor in tensors):
         arrays = _doubled(arrays)
@@ -109,12 +115,19 @@ def _export(
         cause: BaseException = error
         while cause.__cause__ is not None:  # the exporter's own error only says that it failed
             cause = cause.__cause__
-        reason = f"torch can't export it: {(str(cause).strip() or repr(cause)).splitlines()[0]}"
+        words = (str(cause).strip() or repr(cause)).splitlines()[0]
+        reason = f"torch can't export it: {words}"
         hint = "call the module on the example: mend that where it fails; or script it and use torchscript(path)"
+        if _NO_KERNEL in words:
+            reason = f"ONNX Runtime can't run on a processor what torch exports of it: {words}"
+            hint = "give it in float32: module.float(); or script it and use torchscript(path)"
         raise _failed(model, reason, hint) from error
     if fixed is not None:
         dim, size, shown = fixed
-        hint = f"declare {size} in its place; or script the module and use torchscript(path)"
+        hint = (
+            f"declare {size} in its place; or script the module and use torchscript(path); "
+            "or export it with torch.onnx.export(…, dynamo=False), and use onnx(path)"
+        )
         reason = f"{dim} is fixed at {size} by the graph that torch exports: {shown}"
         raise DiagnosticError([Diagnostic("TF303", model.where, reason, hint)])
     return content

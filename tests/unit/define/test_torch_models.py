@@ -49,6 +49,11 @@ class Named(torch.nn.Module):  # type: ignore[misc,name-defined]
         return {"double": x * 2, "sum": x.sum(dim=1)}
 
 
+class Nested(torch.nn.Module):  # type: ignore[misc,name-defined]
+    def forward(self, x: Any) -> Any:
+        return {"a": x, "b": {"c": x * 2}}
+
+
 class Scalar(torch.nn.Module):  # type: ignore[misc,name-defined]
     def forward(self, x: Any) -> Any:
         return x.sum()
@@ -135,6 +140,8 @@ def test_arguments_are_held_against_the_example(exported: tuple[Any, Any]) -> No
         (lambda: "no module", X, {}, "<lambda>() gave a str"),
         (lambda: torch.jit.trace(NETWORK, torch.from_numpy(X)), X, {}, "it is TorchScript"),
         (torch.export.export(NETWORK, (torch.from_numpy(X),)), X, {}, "it is an exported program"),
+        (Nested(), X, {}, '"b" of what forward gives is of type dict: give tensors'),
+        (Pair(), (X, X), {"inputs": {"left": FOUR}}, "inputs= and the example differ in right"),
         (NETWORK, X, {"outputs": ("features",)}, '"features" is an input and an output'),
         (NETWORK.state_dict(), X, {}, "of type OrderedDict"),
     ],
