@@ -102,7 +102,8 @@ def _show(findings: list[Finding], repository: Path, models: int, comparison: Co
     if comparison:
         accepted = sum(verdict.accepted for verdict in comparison.verdicts.values())
         text += f"; Triton accepts {accepted} of {len(comparison.verdicts)}"
-        text += f", {_count(len(comparison.disagreements), 'disagreement')}"
+        wrong = sum(finding.severity == "error" for finding in comparison.disagreements)  # the others it foresaw
+        text += f", {_count(wrong, 'disagreement')}"
     typer.echo(text)
 
 
