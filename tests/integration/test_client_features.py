@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import signal
@@ -457,6 +458,20 @@ def test_what_a_killed_client_leaves_is_swept_by_the_next(url):
             assert time.monotonic() < deadline
             client.infer("identity", x_FP32=LARGE)
     assert not found & set(os.listdir("/dev/shm"))
+
+
+@pytest.mark.parametrize("end", ["pass", "sys.exit(0)", "raise ValueError", "os.fork() or sys.exit(0); os.wait()"])
+def test_what_a_client_that_was_not_closed_leaves_goes_with_its_program(url, end):
+    code = (
+        "import numpy as np, os, sys; from tritonforge.client import Client\n"
+        "client = Client(sys.argv[1]); client.infer('identity', x_FP32=np.ones((1, 1 << 18), np.float32))\n"
+        f"print([entry['name'] for entry in client.admin.shared_memory()])\n{end}"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, url], check=False, capture_output=True, text=True, timeout=60)
+    names = [name for name in ast.literal_eval(ended.stdout.splitlines()[0]) if name.startswith(PREFIX)]
+    with Client(url) as client:
+        assert names
+        assert not {*names} & {entry["name"] for entry in client.admin.shared_memory()}
 
 
 def test_calls_that_are_given_up_leave_no_memory_with_the_server(served, url, monkeypatch):

@@ -14,6 +14,7 @@ from tritonforge.client.reliable.replicas import Balance, Breaker
 from tritonforge.client.reliable.retries import Retries
 from tritonforge.client.reliable.transport import Beside, Reliability, ReliableTransport, in_task, in_thread
 from tritonforge.client.shared_memory.arena import Arena
+from tritonforge.client.shared_memory.farewell import close_at_exit
 from tritonforge.client.shared_memory.transport import SharedMemoryTransport, is_loopback
 from tritonforge.client.tensors.arguments import require_setting
 from tritonforge.client.tokens import TokenTransport
@@ -59,6 +60,8 @@ def assemble_blocking(
 
     reliability = _reliability(retries, breaker, balance)
     assembly = _assemble(url, options, reliability, connect, in_thread, observers, shared_memory=shared_memory)
+    for transport in assembly.shared:
+        close_at_exit(transport)
     only: object = None if len(opened) > 1 or observers or _asks_token(options) else opened[0]
     if not isinstance(only, DirectTransport):
         return assembly

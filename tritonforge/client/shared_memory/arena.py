@@ -59,6 +59,11 @@ class Arena:
         self._lock = threading.RLock()
 
     @property
+    def own(self) -> bool:
+        """Whether it is this process's, and not that of the parent which has forked it."""
+        return self._owner == os.getpid()
+
+    @property
     def closed(self) -> bool:
         """Whether the client is closed: no segment is made any more."""
         return self._closed
