@@ -54,16 +54,25 @@ class Cut(bytes):
 
 
 @contextmanager
-def serving(*answers: bytes, binary: bool = True) -> Iterator[str]:
+def serving(
+    *answers: bytes, binary: bool = True, idle_s: float | None = None, made: list[object] | None = None
+) -> Iterator[str]:
     """Serve the model `m`, whose answers are those in turn, the last one for good; without statistics.
 
-    Without `binary` it refuses requests with tensors that aren't JSON.
+    Without `binary` it refuses requests with tensors that aren't JSON. Connections are closed that are idle for so
+    long; `made` gets each.
     """
     left = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+        timeout = idle_s
+
+        def setup(self) -> None:
+            super().setup()
+            if made is not None:
+                made.append(self.client_address)
 
         def do_GET(self) -> None:
             self.answer(json.dumps(PAGES.get(self.path, {})).encode(), 200 if self.path in PAGES else 404)
@@ -125,6 +134,15 @@ def test_the_first_answer_is_looked_at(answer: bytes, words: str, load: Load) ->
         measure(url, load)
     assert words in str(error.value)
     assert "Traceback" not in str(error.value)
+
+
+def test_connections_that_a_server_closes_idle_are_made_anew_when_they_are_needed() -> None:
+    """Each that was used is made once more, and then when a request has none."""
+    made: list[object] = []
+    with serving(RIGHT, idle_s=0.2, made=made) as url:
+        point = measure(url, Load("rate", 3), max_in_flight=8, requests=6)
+    assert (point.requests, point.failed) == (6, 0)
+    assert len(made) <= 8 + 3 * 6
 
 
 @pytest.mark.parametrize("load", [Load("concurrency", 1), Load("rate", 200)], ids=str)

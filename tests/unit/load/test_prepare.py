@@ -15,7 +15,7 @@ from tritonforge.load.errors import InvalidLoad
 from tritonforge.load.input.generate import prepare_generate
 from tritonforge.load.input.prepare import Region, Wanted, prepare
 from tritonforge.load.links.stream_message import only_ends, stream_error
-from tritonforge.load.pacing.drive import _varint
+from tritonforge.load.links.varint import varint
 
 INPUTS: dict[str, tuple[str, Any]] = {
     "x": ("FP32", np.array([[1.5, 2.5]], np.float32)),
@@ -87,7 +87,7 @@ def test_a_sequences_number_and_flags_are_put_in(number: int) -> None:
 def test_grpc_messages_of_sequences(number: int) -> None:
     payload = prepare(Wanted(parse_address("grpc://host:1"), "m", "2", sequence_length=5), INPUTS)
     for (before, after), first, last in zip(payload.parts, (1, 0, 0, 1), (0, 0, 1, 1), strict=True):
-        message = service_pb2.ModelInferRequest.FromString(before + _varint(number) + after)
+        message = service_pb2.ModelInferRequest.FromString(before + varint(number) + after)
         assert (message.model_name, message.model_version) == ("m", "2")
         assert message.parameters["sequence_id"].int64_param == number
         assert message.parameters["sequence_start"].bool_param == bool(first)
@@ -120,7 +120,7 @@ def test_parameters_go_with_each_request_over_http(body: Literal["binary", "json
 def test_parameters_go_with_each_request_over_grpc() -> None:
     wanted = Wanted(parse_address("grpc://host:1"), "m", parameters=PARAMETERS)
     sequence = prepare(replace(wanted, sequence_length=5), INPUTS)
-    messages = [before + _varint(4_000_000_000) + after for before, after in sequence.parts]
+    messages = [before + varint(4_000_000_000) + after for before, after in sequence.parts]
     for data in (prepare(wanted, INPUTS).data, *messages):
         found = service_pb2.ModelInferRequest.FromString(data).parameters
         assert found["tenant"].string_param == "4000000000"

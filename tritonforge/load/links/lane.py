@@ -22,7 +22,9 @@ class Link(Protocol):
 class Lane:
     """A request in flight: when it was meant to start and did, and what it carries."""
 
-    __slots__ = ("busy", "first", "intended", "last", "link", "payload", "sent", "sequence", "started", "stream")
+    __slots__ = (
+        *("busy", "first", "intended", "last", "link", "payload", "sent", "sequence", "started", "stream", "used"),
+    )
 
     def __init__(self) -> None:
         self.link: Link | None = None
@@ -35,6 +37,7 @@ class Lane:
         self.sent = 0
         self.stream = 0
         self.busy = False
+        self.used = False  # whether anything was sent over its connection
 
 
 class Events(Protocol):

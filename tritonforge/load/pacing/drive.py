@@ -10,6 +10,7 @@ from itertools import count, islice
 from tritonforge.load.figures.recorder import Recorder
 from tritonforge.load.input.answers import Answers, NotAnAnswer, check_named
 from tritonforge.load.links.lane import Lane
+from tritonforge.load.links.varint import varint
 from tritonforge.load.pacing.clock import NS, Alarm, now_ns
 from tritonforge.load.pacing.schedule import intended_times, span_of
 from tritonforge.load.workers.job import Job, Payload, Start
@@ -44,6 +45,7 @@ class Drive:
         self._exhausted = False
         self._idle: deque[Lane] = deque()
         self._begun: deque[Lane] = deque()  # idle amid a sequence
+        self._asleep: list[Lane] = []  # of an open loop: whose connection was closed before anything was sent over it
         self._broken: set[Lane] = set()  # whose request has no answer, and the connection is gone
         self._due: deque[int] = deque()
         self._times: Iterator[int] = iter(())
@@ -217,7 +219,7 @@ class Drive:
         type(self).ended(self, lane, error, body)
 
     def lost(self, lane: Lane, reason: str) -> None:
-        """Count the lane's request as failed, and connect it anew."""
+        """Count the lane's request as failed, and connect it anew; one that nobody needed, when it is needed."""
         lane.link = None
         if self._running:
             if lane.busy:
@@ -230,12 +232,16 @@ class Drive:
             for idle in (self._idle, self._begun):
                 if lane in idle:
                     idle.remove(lane)
-            self._reconnect(lane)
+            if lane.used or self._closed or self._job.target.method:
+                self._reconnect(lane)
+            else:
+                self._asleep.append(lane)
         elif lane.busy:
             self._fail_at_end(lane, f"connection: {reason}")
 
     def connected(self, lane: Lane) -> None:
         """Go on with a lane that was lost."""
+        lane.used = False
         if not self._running or not self._load_ns:  # else it starts with the others
             return
         if lane in self._broken:
@@ -351,7 +357,10 @@ class Drive:
                 self._send(idle.popleft(), self._next)
             else:
                 self._due.append(self._next)
-                self._recorder.held_back += 1
+                if self._asleep:
+                    self._reconnect(self._asleep.pop())
+                else:
+                    self._recorder.held_back += 1
                 if len(self._due) > _WAITING:
                     self._due.popleft()
                     self._recorder.add_error("not sent: a million requests are waiting; the rate is out of reach")
@@ -374,7 +383,7 @@ class Drive:
             self._turn = (self._turn + 1) % len(self._payloads)
             lane.sent = 0
         data = self._in_sequence(lane, payload) if payload.parts else payload.data
-        lane.intended, lane.last, lane.busy = intended, 0, True
+        lane.intended, lane.last, lane.busy, lane.used = intended, 0, True, True
         lane.started = now_ns() if not self._closed else intended
         link.send(lane, data)
 
@@ -385,14 +394,5 @@ class Drive:
         first, last = lane.sent == 1, lane.sent == payload.sequence_length
         place = lane.sent - 1 if payload.spelled else 3 if first and last else 0 if first else 2 if last else 1
         before, after = payload.parts[place]
-        number = b"%d" % lane.sequence if not self._job.target.method else _varint(lane.sequence)
+        number = b"%d" % lane.sequence if not self._job.target.method else varint(lane.sequence)
         return before + number + after
-
-
-def _varint(value: int) -> bytes:
-    data = bytearray()
-    while value > 127:
-        data.append(value & 127 | 128)
-        value >>= 7
-    data.append(value)
-    return bytes(data)
