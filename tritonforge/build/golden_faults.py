@@ -13,7 +13,7 @@ from tritonforge.build.environments import OtherPackage
 from tritonforge.build.sources import is_installed
 from tritonforge.define import Definition
 from tritonforge.define.python_model import being_made
-from tritonforge.errors import Diagnostic
+from tritonforge.errors import Diagnostic, InvalidTensor
 from tritonforge.samples import NotKept
 
 __all__ = ["NotOneAnswer", "OtherPackages", "TooManyRows", "fault"]
@@ -87,6 +87,8 @@ def _hint_of_ours(error: BaseException, *, examples: bool) -> str:
 
 def _hint(error: BaseException, definition: Definition[..., Any]) -> str:
     """Say how code is mended that fails on any input; nothing of what may be the input's fault."""
+    if isinstance(error, InvalidTensor) and ': result "' in str(error):
+        return "mend what it returns, or its annotation: served, a request with such an answer fails"
     if isinstance(error, SystemExit):
         return "take out what ends the process: sys.exit, or a parser of arguments"
     if isinstance(error, ModuleNotFoundError) and error.name:

@@ -57,6 +57,12 @@ def test_an_attribute_that_is_nowhere_may_hang_on_the_input(tmp_path: Path) -> N
     assert (code, hint) == ("TF412", mend)
 
 
+def test_a_result_that_is_not_as_annotated_is_to_be_mended(tmp_path: Path) -> None:
+    ((code, message, hint),) = warned(tmp_path, function("return x.astype(np.float64)"))
+    assert (code, 'result "output"' in message) == ("TF412", True)
+    assert hint == "mend what it returns, or its annotation: served, a request with such an answer fails"
+
+
 def test_a_package_that_is_missing_is_to_be_installed(tmp_path: Path) -> None:
     ((code, _, hint),) = warned(tmp_path, function("import not_here.part\n    return x"))
     assert (code, hint) == ("TF412", "install not_here in this environment")
