@@ -61,7 +61,7 @@ def fault(definition: Definition[..., Any], error: BaseException) -> Diagnostic:
         message = f"it has no golden samples: {words}"
     else:
         message = f"it has no golden samples, since it doesn't run on random input here: {words}"
-    hint = _hint_of_ours(error, examples=examples) or _hint(error, definition)
+    hint = _hint_of_ours(error, examples=examples) or _hint_of_result(error) or _hint(error, definition)
     if not hint and made is not None:
         hint = f"mend {_line(error) or whose}: Triton serves no model whose __init__ raises"
     if examples:
@@ -85,10 +85,15 @@ def _hint_of_ours(error: BaseException, *, examples: bool) -> str:
     return ""
 
 
-def _hint(error: BaseException, definition: Definition[..., Any]) -> str:
-    """Say how code is mended that fails on any input; nothing of what may be the input's fault."""
+def _hint_of_result(error: BaseException) -> str:
+    """Say how an answer is mended that isn't as it is annotated."""
     if isinstance(error, InvalidTensor) and ': result "' in str(error):
         return "mend what it returns, or its annotation: served, a request with such an answer fails"
+    return ""
+
+
+def _hint(error: BaseException, definition: Definition[..., Any]) -> str:
+    """Say how code is mended that fails on any input; nothing of what may be the input's fault."""
     if isinstance(error, SystemExit):
         return "take out what ends the process: sys.exit, or a parser of arguments"
     if isinstance(error, ModuleNotFoundError) and error.name:
