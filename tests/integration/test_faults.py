@@ -327,18 +327,9 @@ def together(count: int) -> Fault:
     return fault
 
 
-def noting(seen: set[socket.socket]) -> Fault:
-    """A fault that is none: it notes over which connections answers come."""
-
-    def fault(proxy: Proxy, client: socket.socket, data: bytes) -> bytes | None:
-        seen.add(client)
-        return data
-
-    return fault
-
-
-def stuck_from_now_on(old: set[socket.socket]) -> Fault:
+def stuck_from_now_on(proxy: Proxy) -> Fault:
     """A fault of the connections that there are: half of what comes, then nothing ever. New ones are sound."""
+    old = proxy.sockets()
 
     def fault(proxy: Proxy, client: socket.socket, data: bytes) -> bytes | None:
         if client not in old:
@@ -357,7 +348,7 @@ def test_connections_that_are_stuck_are_left_after_two_late_calls(proxy, scheme)
     ):
         proxy.fault = together(3) if scheme == "http" else None
         list(pool.map(lambda _: client.describe("identity", timeout_s=30), range(3)))
-        proxy.fault = stuck_from_now_on(proxy.sockets())
+        proxy.fault = stuck_from_now_on(proxy)
         for _ in range(2):
             with pytest.raises(DeadlineExceeded):
                 client.describe("identity", timeout_s=1)
@@ -370,12 +361,10 @@ def test_a_replica_whose_connections_are_stuck_is_brought_back_over_new_ones(pro
     options = settings(timeout_s=30, breaker=Breaker(failures=1, pause_s=0.05, probe_s=0.2))
     with Client([f"{scheme}://127.0.0.1:{proxy.port}", other], **options) as client:
         first = client._assembly.reliable.replicas.all[0]
-        seen: set[socket.socket] = set()
-        proxy.fault = noting(seen)
-        while len(seen) < (1 if scheme == "http" else 2):  # over gRPC, inferences have connections of their own
+        while proxy.connections < (1 if scheme == "http" else 2):  # over gRPC, inferences have some of their own
             client.describe("identity")
             client.infer("identity", x_FP32=ONE)
-        proxy.fault = stuck_from_now_on(seen)
+        proxy.fault = stuck_from_now_on(proxy)
         deadline = time.monotonic() + 30
         for opened in (True, False):
             while first.open is not opened:
@@ -393,7 +382,7 @@ def test_connections_of_a_loop_that_are_stuck_are_left_after_two_late_calls(prox
         async with AsyncClient(f"{scheme}://127.0.0.1:{proxy.port}", **settings(retries=Retries(attempts=1))) as client:
             proxy.fault = together(3) if scheme == "http" else None
             await asyncio.gather(*(client.describe("identity", timeout_s=30) for _ in range(3)))
-            proxy.fault = stuck_from_now_on(proxy.sockets())
+            proxy.fault = stuck_from_now_on(proxy)
             for _ in range(2):
                 with pytest.raises(DeadlineExceeded):
                     await client.describe("identity", timeout_s=1)
@@ -409,7 +398,7 @@ def test_keepalive_ends_a_connection_that_is_stuck_in_a_call(proxy, scheme):
     options = ConnectionOptions(keepalive_s=1)
     with Client(f"grpc://127.0.0.1:{proxy.port}", **settings(options=options, timeout_s=60)) as client:
         client.infer("identity", x_FP32=ONE)
-        proxy.fault = stuck_from_now_on(proxy.sockets())
+        proxy.fault = stuck_from_now_on(proxy)
         assert client.infer("identity", x_FP32=ONE * 3).y_FP32.item() == 3  # one call, over two connections
         assert proxy.connections > 1
 
